@@ -1,0 +1,59 @@
+"""Kernel surrogate models for task attribution: which training tasks help, hurt and interact.
+
+Importing kernelsm imports neither torch nor streamlit; each public name is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kernelsm.evaluation.metrics import lds, relative_error
+    from kernelsm.gradients.features import GradientFeatures, gradient_features
+    from kernelsm.outcomes.examples import load_example, load_truth
+    from kernelsm.outcomes.gradex import GradEx
+    from kernelsm.outcomes.retraining import Retraining
+    from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+    from kernelsm.outcomes.table import Outcomes
+    from kernelsm.runtime.errors import InputError
+    from kernelsm.surrogates.kernel import KernelSurrogate
+    from kernelsm.surrogates.linear import LinearSurrogate
+    from kernelsm.surrogates.results import Attribution, Interactions
+    from kernelsm.tasks.suite import TaskSuite
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Attribution": "kernelsm.surrogates.results",
+    "GradEx": "kernelsm.outcomes.gradex",
+    "GradientFeatures": "kernelsm.gradients.features",
+    "InputError": "kernelsm.runtime.errors",
+    "Interactions": "kernelsm.surrogates.results",
+    "KernelSurrogate": "kernelsm.surrogates.kernel",
+    "LinearSurrogate": "kernelsm.surrogates.linear",
+    "Outcomes": "kernelsm.outcomes.table",
+    "Retraining": "kernelsm.outcomes.retraining",
+    "TaskSuite": "kernelsm.tasks.suite",
+    "bernoulli_masks": "kernelsm.outcomes.samplers",
+    "fixed_size_masks": "kernelsm.outcomes.samplers",
+    "gradient_features": "kernelsm.gradients.features",
+    "lds": "kernelsm.evaluation.metrics",
+    "load_example": "kernelsm.outcomes.examples",
+    "load_truth": "kernelsm.outcomes.examples",
+    "relative_error": "kernelsm.evaluation.metrics",
+}
+
+__all__ = [
+    "Attribution", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate", "LinearSurrogate",
+    "Outcomes", "Retraining", "TaskSuite", "bernoulli_masks", "fixed_size_masks", "gradient_features", "lds",
+    "load_example", "load_truth", "relative_error",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'kernelsm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,126 @@
+"""The same pipeline without a browser: `python -m kernelsm run | evaluate | example`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from kernelsm.outcomes.examples import (
+    EXAMPLES,
+    FINISHED,
+    get_example,
+    load_estimates_of_truth,
+    load_example,
+    load_truth,
+    rebuild_example,
+)
+from kernelsm.outcomes.pipeline import ESTIMATORS, RunSettings, compute
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import TerminalReport
+from kernelsm.runtime.store import Store
+from kernelsm.runtime.threads import limit_blas_threads
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status (2: the input cannot be used, 130: stopped)."""
+    options = _parser().parse_args(arguments)
+    limit_blas_threads()
+    try:
+        {"run": _run, "evaluate": _evaluate, "example": _example}[options.command](options)
+    except InputError as error:
+        print(f"kernelsm: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nkernelsm: stopped; finished chunks are kept, run the same command to resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kernelsm", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    run = commands.add_parser("run", help="compute the outcomes of random subsets of an example's tasks")
+    run.add_argument("--example", required=True, choices=EXAMPLES)
+    run.add_argument("--subsets", type=int, default=400, help="how many subsets, m (default 400)")
+    run.add_argument("--estimator", help="gradex, retraining or game (default: the example's first)")
+    run.add_argument("--p", type=float, default=0.5, help="inclusion probability (default 0.5)")
+    run.add_argument("--seed", type=int, default=0, help="seed of the sampler (default 0)")
+    run.add_argument("--ridge", type=float, default=0.03, help="pull towards W0 (default 0.03)")
+    run.add_argument("--projection", choices=("exact", "gaussian"), default="exact")
+    run.add_argument("--dim", type=int, default=512, help="dimension of the Gaussian projection (default 512)")
+    run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
+
+    evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
+    evaluate.add_argument("--example", required=True, choices=EXAMPLES)
+    evaluate.add_argument(
+        "--recompute", action="store_true", help="compute everything anew instead of reading what is shipped"
+    )
+
+    example = commands.add_parser("example", help="list an example's finished results, or compute them anew")
+    example.add_argument("name", choices=EXAMPLES)
+    example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.out.suffix not in (".parquet", ".csv"):
+        raise InputError("--out", repr(options.out.name), "a name ending in .parquet or .csv", "Rename it.")
+    settings = RunSettings(
+        options.example, options.estimator or ESTIMATORS[options.example][0], subsets=options.subsets, p=options.p,
+        seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
+    )  # fmt: skip
+    store = Store()
+    report = TerminalReport()
+    outcomes = compute(settings, report, store)
+    outcomes.save(options.out)
+    print(f"{outcomes!r} -> {options.out}")
+    print(
+        f"{report.pace.computed} chunks computed, {report.pace.reused} from the cache, {report.pace.elapsed():.1f} s"
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    # imported here: the other commands do not need scikit-learn
+    from kernelsm.evaluation.truth import score_estimates, score_surrogates
+
+    example = get_example(options.example)
+    if options.recompute:
+        with tempfile.TemporaryDirectory() as folder:
+            rebuild_example(example.name, TerminalReport(), Store(), Path(folder))
+            tables = [
+                Outcomes.load(path) if (path := Path(folder) / f"{example.name}{kind}.parquet").exists() else None
+                for kind in ("", ".truth", ".estimates")
+            ]
+        outcomes, truth, estimates = tables
+        assert outcomes is not None
+        assert truth is not None
+    else:
+        outcomes, truth = load_example(example.name), load_truth(example.name)
+        estimates = load_estimates_of_truth(example.name)
+    source = "recomputed" if options.recompute else "shipped"
+    scores = {"example": example.name, "source": source, "subsets": outcomes.m, "truth_subsets": truth.m}
+    if estimates is not None:
+        scores |= score_estimates(truth, estimates)
+        print(f"GradEx against {example.truth_is}: Spearman {scores['spearman']:.4f} (overall loss), "
+              f"LDS {scores['lds']:.4f}, relative error {scores['relative_error']:.4f}")  # fmt: skip
+    scores |= score_surrogates(outcomes, truth)
+    print(f"Surrogates fitted to {outcomes.m} subsets, on the truth: LDS linear {scores['lds_linear']:.4f}, "
+          f"kernel {scores['lds_kernel']:.4f}")  # fmt: skip
+    print(json.dumps(scores))
+
+
+def _example(options: argparse.Namespace) -> None:
+    if options.rebuild:
+        for path in rebuild_example(options.name, TerminalReport(), Store()):
+            print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)")
+    for path in sorted(FINISHED.glob(f"{options.name}*.parquet")):
+        print(f"{path.name}: {Outcomes.load(path)!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How good an estimate or a surrogate is, on subsets it has not seen."""

@@ -1,0 +1,61 @@
+"""Agreement of predicted with true outcomes: rank correlation per target (LDS) and relative error."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import ConstantInputWarning, spearmanr
+
+from kernelsm.runtime.errors import InputError
+
+
+def spearman_per_target(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
+    """Spearman correlation over subsets for each target, shape (q,); NaN where either side is constant."""
+    true, guess = _columns(truth, predicted)
+    if len(true) < 2:
+        return np.full(true.shape[1], np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        return np.array([spearmanr(true[:, j], guess[:, j]).statistic for j in range(true.shape[1])])
+
+
+def lds(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Linear datamodelling score: mean over targets of the Spearman correlation on held-out subsets.
+
+    Parameters
+    ----------
+    truth, predicted : array-like, shape (m, q) or (m,)
+        F(s) and its prediction for the same held-out subsets.
+
+    Returns
+    -------
+    float
+        Between -1 and 1. A target whose truth is constant has no ranks and is left out; a constant prediction of a
+        target that varies counts as 0. NaN where no target is left.
+
+    References
+    ----------
+    Ilyas et al. (2022), Datamodels; the paper's section 4.1.
+    """
+    true, _ = _columns(truth, predicted)
+    scores = spearman_per_target(truth, predicted)
+    varies = np.ptp(true, axis=0) > 0
+    return float(np.nan_to_num(scores[varies]).mean()) if varies.any() else float("nan")
+
+
+def relative_error(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Mean absolute error over all subsets and targets, as a fraction of the mean absolute truth."""
+    true, guess = _columns(truth, predicted)
+    scale = np.abs(true).mean()
+    return float(np.abs(guess - true).mean() / scale) if scale > 0 else float("nan")
+
+
+def _columns(truth: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    true, guess = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if true.shape != guess.shape or true.ndim not in (1, 2) or not len(true):
+        raise InputError(
+            "predicted", f"shape {guess.shape}", f"{true.shape}, as the truth", "Predict the same subsets."
+        )
+    return true.reshape(len(true), -1), guess.reshape(len(guess), -1)

@@ -1,0 +1,1 @@
+"""Logits and projected per-sample gradients at W0."""

@@ -1,0 +1,175 @@
+"""From a built-in example to its outcomes, in one resumable piece of work: base model, gradients, estimates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.outcomes.runs import save_run
+from kernelsm.outcomes.samplers import bernoulli_masks
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.progress import Report, Stages
+from kernelsm.runtime.store import Store
+from kernelsm.tasks.planted import planted_game
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kernelsm.outcomes.estimation import Estimator
+    from kernelsm.tasks.suite import TaskSuite
+
+EstimatorName = Literal["gradex", "retraining", "game"]
+ESTIMATORS: dict[str, tuple[EstimatorName, ...]] = {"digits": ("gradex", "retraining"), "planted": ("game",)}
+MAX_SUBSETS = 20_000
+_SAMPLES_PER_CHUNK = 64
+_MASKS_PER_BLOCK = 32
+# seconds of one chunk, relative to a chunk of gradients (measured on two cores; they only shape the progress bar)
+_COST = {"gradients": 1, "exact": 40, "gaussian": 12, "retraining": 4}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Which outcomes to compute, and how.
+
+    Parameters
+    ----------
+    example : {"digits", "planted"}
+    estimator : {"gradex", "retraining", "game"}
+        "game" plays the planted game; the other two need a model.
+    subsets : int
+        m, 3 to 20,000.
+    p : float
+        Inclusion probability of the Bernoulli sampler.
+    seed : int
+        Seed of the sampler (and of the planted noise).
+    ridge : float
+        λ of the pull towards W0.
+    projection : {"exact", "gaussian"}
+    dim : int
+        Dimension of the Gaussian projection.
+
+    Raises
+    ------
+    InputError
+        A setting out of its range, or an estimator that the example does not have.
+    """
+
+    example: str
+    estimator: str = "gradex"
+    subsets: int = 400
+    p: float = 0.5
+    seed: int = 0
+    ridge: float = 0.03
+    projection: str = "exact"
+    dim: int = 512
+
+    def __post_init__(self) -> None:
+        if self.example not in ESTIMATORS:
+            raise InputError(
+                "example", repr(self.example), " or ".join(map(repr, ESTIMATORS)), "Choose one of these."
+            )
+        if self.estimator not in ESTIMATORS[self.example]:
+            expected = " or ".join(map(repr, ESTIMATORS[self.example]))
+            raise InputError(f"estimator of {self.example}", repr(self.estimator), expected, "Choose one of these.")
+        checks = (
+            ("subsets", self.subsets, 3 <= self.subsets <= MAX_SUBSETS, f"3 to {MAX_SUBSETS:,}"),
+            ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+            ("ridge", self.ridge, self.ridge > 0 and math.isfinite(self.ridge), "a number above 0"),
+            ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
+            ("projection", self.projection, self.projection in ("exact", "gaussian"), "'exact' or 'gaussian'"),
+        )
+        for place, found, fine, expected in checks:
+            if not fine:
+                raise InputError(place, repr(found), expected, "Change this setting.")
+
+    def masks(self) -> NDArray[np.bool_]:
+        """The subsets these settings draw, shape (m, K)."""
+        return bernoulli_masks(_task_count(self.example), self.subsets, p=self.p, seed=self.seed)
+
+    def job(self) -> JobSpec:
+        """The job that computes these outcomes."""
+        return JobSpec("kernelsm.outcomes.pipeline:run", asdict(self))
+
+
+def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: compute outcomes, keep the table under its content hash, and return {"run": hash}."""
+    outcomes = compute(RunSettings(**settings), report, store)
+    return {"run": save_run(outcomes, store.root.parent)}
+
+
+def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
+    """Compute the outcomes that `settings` name; finished chunks come from the store."""
+    sampler = {"sampler": "bernoulli", "p": settings.p, "seed": settings.seed, "example": settings.example}
+    masks = settings.masks()
+    if settings.estimator == "game":
+        outcomes = play(settings.seed, masks)
+        report(1, 1, "game")
+    else:
+        outcomes = _estimate(settings, masks, report, store)
+    return Outcomes(
+        outcomes.masks, outcomes.values, task_names=outcomes.task_names, target_names=outcomes.target_names,
+        meta={**outcomes.meta, **sampler},
+    )  # fmt: skip
+
+
+def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes:
+    """Outcomes of the planted game, with or without its noise."""
+    game = planted_game()
+    values = game.play(masks, seed=seed + 1) if noise else game.truth(masks)
+    meta = {"estimator": "game" if noise else "game without noise"}
+    return Outcomes(masks, values, task_names=game.task_names, target_names=("loss",), meta=meta)
+
+
+def base_model(suite: TaskSuite) -> nn.Module:
+    """The digits example's network at W0: an MLP 64-32-10 trained on all tasks."""
+    from kernelsm.models.mlp import mlp, train_base
+
+    return train_base(mlp((64, 32, 10)), suite)
+
+
+def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store) -> Outcomes:
+    from kernelsm.outcomes.retraining import Retraining
+    from kernelsm.runtime.threads import use_torch_threads
+    from kernelsm.tasks.digits import digits_suite
+
+    use_torch_threads()
+    suite = digits_suite()
+    model = base_model(suite)
+    estimator: Estimator
+    if settings.estimator == "retraining":
+        stages = Stages(report, [(len(masks), _COST["retraining"])])
+        estimator = Retraining(suite, model, ridge=settings.ridge)
+    else:
+        train_chunks = math.ceil(len(suite.inputs) / _SAMPLES_PER_CHUNK)
+        test_chunks = math.ceil(len(suite.test_inputs) / _SAMPLES_PER_CHUNK)
+        blocks = math.ceil(len(masks) / _MASKS_PER_BLOCK)
+        cost = _COST["gradients"]
+        stages = Stages(report, [(train_chunks, cost), (test_chunks, cost), (blocks, _COST[settings.projection])])
+        estimator = _gradex(settings, suite, model, stages, store)
+    return estimator.outcomes(masks, store=store, report=stages.stage(len(stages.stages) - 1))
+
+
+def _gradex(settings: RunSettings, suite: TaskSuite, model: nn.Module, stages: Stages, store: Store) -> Estimator:
+    from kernelsm.gradients.features import gradient_features
+    from kernelsm.outcomes.gradex import GradEx
+
+    train, test = (
+        gradient_features(
+            model, inputs, labels, settings.projection, settings.dim, _SAMPLES_PER_CHUNK, store, stages.stage(index)
+        )
+        for index, (inputs, labels) in enumerate(
+            ((suite.inputs, suite.labels), (suite.test_inputs, suite.test_labels))
+        )
+    )
+    return GradEx(suite, train, test, ridge=settings.ridge, block=_MASKS_PER_BLOCK)
+
+
+def _task_count(example: str) -> int:
+    return {"digits": 20, "planted": planted_game().K}[example]

@@ -1,0 +1,42 @@
+"""Tables of outcomes kept in the cache, named by content: results of jobs and uploads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.store import cache_root
+
+_HASH = re.compile(r"[0-9a-f]{40}")
+
+
+def is_run(name: str) -> bool:
+    """Whether `name` has the form of a kept table's name (which keeps paths out of it)."""
+    return _HASH.fullmatch(name) is not None
+
+
+def save_run(outcomes: Outcomes, root: Path | None = None) -> str:
+    """Keep a table and return its name, the content hash."""
+    outcomes.save(_path(outcomes.content_hash, root))
+    return outcomes.content_hash
+
+
+def load_run(name: str, root: Path | None = None) -> Outcomes:
+    """Return a kept table.
+
+    Raises
+    ------
+    KeyError
+        There is none of that name here.
+    InputError
+        The file is damaged.
+    """
+    path = _path(name, root) if is_run(name) else None
+    if path is None or not path.exists():
+        raise KeyError(name)
+    return Outcomes.load(path)
+
+
+def _path(name: str, root: Path | None) -> Path:
+    return (root or cache_root()) / "runs" / f"{name}.parquet"

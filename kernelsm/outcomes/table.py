@@ -1,0 +1,204 @@
+"""Outcomes: which tasks were in, and what came out. The value that everything after it starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike, NDArray
+
+from kernelsm.outcomes.table_checks import TARGET_PREFIX, TASK_PREFIX, check_arrays, check_frame, check_names
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.store import content_hash
+
+_METADATA_KEY = b"kernelsm"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Outcomes F(s) of `m` subsets of `K` tasks on `q` targets.
+
+    Parameters
+    ----------
+    masks : array-like of 0/1 or bool, shape (m, K)
+        Row i says which tasks were in subset i.
+    values : array-like of float, shape (m, q) or (m,)
+        F(s) in the target's own unit (mean loss in nats for the built-in examples). Finite.
+    task_names, target_names : sequence of str, optional
+        Unique, non-empty names; "task 1", ... and "target 1", ... where not given.
+    higher_is_better : bool
+        False for a loss (negative attribution helps), True for a score such as accuracy.
+    meta : dict, optional
+        What made the table; JSON types only. Kept in Parquet files.
+
+    Raises
+    ------
+    InputError
+        A mask that is not 0/1, a value that is not finite, fewer than 1 row, wrong shapes, bad names.
+    """
+
+    masks: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    task_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    higher_is_better: bool = False
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        masks: ArrayLike,
+        values: ArrayLike,
+        *,
+        task_names: Sequence[str] | None = None,
+        target_names: Sequence[str] | None = None,
+        higher_is_better: bool = False,
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        mask_array, value_array = check_arrays(masks, values)
+        tasks = check_names("task_names", task_names, mask_array.shape[1], "task")
+        targets = check_names("target_names", target_names, value_array.shape[1], "target")
+        mask_array.flags.writeable = value_array.flags.writeable = False
+        for name, value in (
+            ("masks", mask_array), ("values", value_array), ("task_names", tasks), ("target_names", targets),
+            ("higher_is_better", bool(higher_is_better)), ("meta", dict(meta or {})),
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        kind = "score" if self.higher_is_better else "loss"
+        return f"Outcomes(m={self.m}, K={self.K}, q={self.q}, {kind}, mean={self.values.mean():.4g})"
+
+    def __len__(self) -> int:
+        return self.m
+
+    @property
+    def m(self) -> int:
+        """Number of subsets."""
+        return int(self.masks.shape[0])
+
+    @property
+    def K(self) -> int:  # noqa: N802 - the field's sign for the number of tasks
+        """Number of tasks."""
+        return int(self.masks.shape[1])
+
+    @property
+    def q(self) -> int:
+        """Number of targets."""
+        return int(self.values.shape[1])
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Forty hex digits of everything but `meta`."""
+        return content_hash(self.masks, self.values, self.task_names, self.target_names, self.higher_is_better)
+
+    def take(self, rows: ArrayLike) -> Outcomes:
+        """Return the outcomes of some subsets: `rows` are indices or a boolean row mask."""
+        rows = np.asarray(rows)
+        return self._with(masks=self.masks[rows], values=self.values[rows])
+
+    def target(self, name: str) -> Outcomes:
+        """Return the outcomes of one target.
+
+        Raises
+        ------
+        KeyError
+            No target has that name.
+        """
+        if name not in self.target_names:
+            raise KeyError(f"no target {name!r}; the targets are {', '.join(self.target_names)}")
+        j = self.target_names.index(name)
+        return self._with(values=self.values[:, [j]], target_names=(name,))
+
+    def mean_target(self, name: str = "mean over targets") -> Outcomes:
+        """Return the outcomes of one target that is the unweighted mean over all targets."""
+        return self._with(values=self.values.mean(axis=1, keepdims=True), target_names=(name,))
+
+    def split(self, fraction: float = 0.8, *, seed: int = 0) -> tuple[Outcomes, Outcomes]:
+        """Split the subsets at random into (train, test); both keep at least one row.
+
+        Raises
+        ------
+        InputError
+            `fraction` is not between 0 and 1, or there are fewer than 2 subsets.
+        """
+        if not 0.0 < fraction < 1.0:
+            raise InputError("fraction", f"{fraction}", "a number between 0 and 1", "0.8 keeps 80 % to train.")
+        if self.m < 2:
+            raise InputError("outcomes", "1 subset", "at least 2 to split", "Sample more subsets.")
+        order = np.random.default_rng(seed).permutation(self.m)
+        cut = min(max(round(fraction * self.m), 1), self.m - 1)
+        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per subset: 0/1 columns `task:NAME`, float columns `target:NAME`."""
+        tasks = pd.DataFrame(self.masks.astype(np.int8), columns=[TASK_PREFIX + n for n in self.task_names])
+        targets = pd.DataFrame(self.values, columns=[TARGET_PREFIX + n for n in self.target_names])
+        return pd.concat([tasks, targets], axis=1)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        higher_is_better: bool = False,
+        meta: dict[str, Any] | None = None,
+        source: str = "table",
+    ) -> Outcomes:
+        """Read a frame with columns `task:NAME` (0/1) and `target:NAME` (numbers).
+
+        Raises
+        ------
+        InputError
+            Names the row and column of the first thing that is wrong; `source` is the name it gives the table.
+        """
+        masks, values, tasks, targets = check_frame(frame, source)
+        return cls(
+            masks, values, task_names=tasks, target_names=targets, higher_is_better=higher_is_better, meta=meta
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write Parquet (keeps `meta` and `higher_is_better`) or, for a name ending in .csv, plain CSV."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        if path.suffix == ".csv":
+            self.to_frame().to_csv(part, index=False)
+        elif path.suffix == ".parquet":
+            table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
+            info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
+            pq.write_table(table.replace_schema_metadata({_METADATA_KEY: info.encode()}), part, compression="zstd")
+        else:
+            raise InputError(
+                f"file name {path.name!r}", f"the ending {path.suffix!r}", ".parquet or .csv", "Rename it."
+            )
+        part.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, *, higher_is_better: bool = False) -> Outcomes:
+        """Read what `save` wrote, or any CSV or Parquet table in the documented format.
+
+        `higher_is_better` is used where the file does not say.
+
+        Raises
+        ------
+        InputError
+            Names the file, row and column of the first thing that is wrong.
+        FileNotFoundError
+            No such file.
+        """
+        from kernelsm.outcomes.table_files import read_table
+
+        path = Path(path)
+        return read_table(path.read_bytes(), path.name, higher_is_better=higher_is_better)
+
+    def _with(self, **changes: Any) -> Outcomes:
+        return replace(self, **changes)

@@ -1,0 +1,168 @@
+"""The door of every outcomes table: shapes, 0/1 masks, finite values, names; each refusal says where and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from kernelsm.runtime.errors import InputError
+
+TASK_PREFIX = "task:"
+TARGET_PREFIX = "target:"
+MAX_TASKS = 500
+MAX_TARGETS = 1_000
+MAX_ROWS = 1_000_000
+MAX_NAME_LENGTH = 120
+_FORMAT_HELP = "Name 0/1 columns 'task:NAME' and outcome columns 'target:NAME'."
+
+
+def check_arrays(masks: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return fresh (m, K) bool masks and (m, q) float64 values, or raise InputError naming the row."""
+    raw = np.asarray(masks)
+    if raw.ndim != 2 or 0 in raw.shape:
+        raise InputError("masks", f"shape {raw.shape}", "(m, K) with m, K ≥ 1", "Give one row per subset.")
+    if raw.dtype != np.bool_:
+        wrong = np.argwhere((raw != 0) & (raw != 1))
+        if len(wrong):
+            i, k = wrong[0]
+            raise InputError(f"masks, row {i}, task {k}", f"{raw[i, k]!r}", "0 or 1", "A task is in a subset or not.")
+    outcome = np.asarray(values, dtype=np.float64)
+    outcome = outcome[:, None] if outcome.ndim == 1 else outcome
+    if outcome.ndim != 2 or outcome.shape[0] != raw.shape[0] or outcome.shape[1] < 1:
+        raise InputError("values", f"shape {np.shape(values)}", f"({raw.shape[0]}, q)", "Give one row per mask.")
+    wrong = np.argwhere(~np.isfinite(outcome))
+    if len(wrong):
+        i, j = wrong[0]
+        raise InputError(
+            f"values, row {i}, target {j}",
+            f"{outcome[i, j]}",
+            "a finite number",
+            f"{len(wrong)} such values: drop them.",
+        )
+    return raw.astype(np.bool_), np.array(outcome, copy=True)
+
+
+def check_names(place: str, names: Sequence[str] | None, count: int, word: str) -> tuple[str, ...]:
+    """Return `count` unique, non-empty names; "word 1" ... where none are given."""
+    if names is None or len(names) == 0:
+        return tuple(f"{word} {k + 1}" for k in range(count))
+    checked = tuple(str(name) for name in names)
+    if len(checked) != count:
+        raise InputError(place, f"{len(checked)} names", f"{count}", f"Give one name per {word}.")
+    seen: set[str] = set()
+    for position, name in enumerate(checked):
+        if not name.strip():
+            raise InputError(f"{place}, position {position + 1}", "an empty name", "a name", f"Name every {word}.")
+        if len(name) > MAX_NAME_LENGTH:
+            found = f"a name of {len(name)} characters"
+            raise InputError(f"{place}, position {position + 1}", found, f"at most {MAX_NAME_LENGTH}", "Shorten it.")
+        if name in seen:
+            found = f"the name {name!r} a second time"
+            raise InputError(f"{place}, position {position + 1}", found, "unique names", f"Rename one {word}.")
+        seen.add(name)
+    return checked
+
+
+def check_frame(
+    frame: pd.DataFrame, source: str
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[str], list[str]]:
+    """Return (masks, values, task names, target names) of a frame, or raise InputError naming row and column.
+
+    Rows are counted from 1, without the header.
+    """
+    columns = [str(column) for column in frame.columns]
+    tasks = [c for c in columns if c.startswith(TASK_PREFIX)]
+    targets = [c for c in columns if c.startswith(TARGET_PREFIX)]
+    _check_columns(columns, tasks, targets, source)
+    if len(frame) < 2:
+        rows = "1 row" if len(frame) == 1 else "no rows"
+        raise InputError(source, rows, "at least 2 rows, one per subset", "A surrogate needs several subsets.")
+    if len(frame) > MAX_ROWS:
+        raise InputError(source, f"{len(frame):,} rows", f"at most {MAX_ROWS:,}", "Send a sample of the rows.")
+    frame = frame.set_axis(columns, axis=1)
+    numbers = {column: _numeric_column(frame[column], column, source) for column in tasks + targets}
+    for column in tasks:
+        wrong = np.flatnonzero(~np.isin(numbers[column], (0.0, 1.0)))
+        if len(wrong):
+            row = int(wrong[0])
+            found = _shown(frame[column].iloc[row])
+            fix = "Write 1 where the task was in the subset and 0 where it was not."
+            raise InputError(f"{source}, row {row + 1}, column '{column}'", found, "0 or 1", fix)
+    for column in targets:
+        wrong = np.flatnonzero(~np.isfinite(numbers[column]))
+        if len(wrong):
+            row = int(wrong[0])
+            more = f" {len(wrong)} rows of this column have no finite value." if len(wrong) > 1 else ""
+            raise InputError(
+                f"{source}, row {row + 1}, column '{column}'", _shown(frame[column].iloc[row]), "a finite number",
+                f"Fill the value in or drop the row.{more}",
+            )  # fmt: skip
+    masks = np.column_stack([numbers[c] for c in tasks]).astype(np.bool_)
+    values = np.column_stack([numbers[c] for c in targets])
+    return masks, values, [_bare(c, TASK_PREFIX) for c in tasks], [_bare(c, TARGET_PREFIX) for c in targets]
+
+
+def _check_columns(columns: list[str], tasks: list[str], targets: list[str], source: str) -> None:
+    named = ", ".join(repr(c) for c in columns[:4]) + (" ..." if len(columns) > 4 else "")
+    if not tasks:
+        found = f"no task column among {named or 'no columns'}"
+        raise InputError(f"{source}, header", found, "columns that begin with 'task:'", _FORMAT_HELP)
+    if not targets:
+        found = f"no target column among {named}"
+        raise InputError(f"{source}, header", found, "columns that begin with 'target:'", _FORMAT_HELP)
+    for kind, prefix, limit in ((tasks, TASK_PREFIX, MAX_TASKS), (targets, TARGET_PREFIX, MAX_TARGETS)):
+        if len(kind) > limit:
+            found = f"{len(kind):,} '{prefix}' columns, the first too many is '{kind[limit]}'"
+            place = f"{source}, header, column {columns.index(kind[limit]) + 1}"
+            raise InputError(place, found, f"at most {limit:,}", "Merge tasks into groups or send fewer columns.")
+    other = [c for c in columns if not c.startswith((TASK_PREFIX, TARGET_PREFIX))]
+    if other:
+        place = f"{source}, header, column {columns.index(other[0]) + 1}"
+        raise InputError(place, repr(other[0]), "a name beginning with 'task:' or 'target:'", _FORMAT_HELP)
+    seen: dict[str, int] = {}
+    for position, column in enumerate(columns, start=1):
+        if column in seen:
+            found = f"'{column}' again (first in column {seen[column]})"
+            raise InputError(f"{source}, header, column {position}", found, "unique names", "Rename one of the two.")
+        seen[column] = position
+    for column in tasks + targets:
+        name = _bare(column, TASK_PREFIX if column.startswith(TASK_PREFIX) else TARGET_PREFIX)
+        place = f"{source}, header, column {columns.index(column) + 1}"
+        if not name:
+            raise InputError(place, repr(column), "a name after the prefix", "Write for example 'task:poetry'.")
+        if len(name) > MAX_NAME_LENGTH:
+            raise InputError(place, f"{len(name)} characters", f"at most {MAX_NAME_LENGTH}", "Shorten the name.")
+
+
+def _numeric_column(column: pd.Series, name: str, source: str) -> NDArray[np.float64]:
+    """Numbers of a column; text, dates and the like are refused with their row."""
+    if column.dtype == np.bool_:
+        return column.to_numpy(dtype=np.float64)
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    truth = column.map({True: 1.0, False: 0.0, "True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0})
+    parsed = (
+        pd.to_numeric(column, errors="coerce") if not pd.api.types.is_datetime64_any_dtype(column.dtype) else truth
+    )
+    numbers = truth.where(truth.notna(), parsed) if name.startswith(TASK_PREFIX) else parsed
+    bad = np.flatnonzero((numbers.isna() & column.notna()).to_numpy())
+    if len(bad):
+        row = int(bad[0])
+        expected = "0 or 1" if name.startswith(TASK_PREFIX) else "a number"
+        place = f"{source}, row {row + 1}, column '{name}'"
+        raise InputError(place, _shown(column.iloc[row]), expected, "Use a decimal point and no units.")
+    return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def _bare(column: str, prefix: str) -> str:
+    return column.removeprefix(prefix).strip()
+
+
+def _shown(value: object) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return "an empty cell or NaN"
+    text = str(value)
+    return repr(text if len(text) <= 40 else text[:37] + "...") if isinstance(value, str) else text[:40]

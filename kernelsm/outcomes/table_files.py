@@ -1,0 +1,124 @@
+"""Outcome tables from the bytes of a CSV or Parquet file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import PurePath
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kernelsm.outcomes.table import _METADATA_KEY, Outcomes
+from kernelsm.outcomes.table_checks import MAX_TARGETS, MAX_TASKS
+from kernelsm.runtime.errors import InputError
+
+MAX_BYTES = 200 * 2**20
+_PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
+
+
+def read_table(data: bytes, name: str, *, higher_is_better: bool = False) -> Outcomes:
+    """Read an outcomes table from the bytes of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+    name : str
+        Its name; the ending chooses the format, messages repeat it.
+    higher_is_better : bool
+        Used where the file does not say.
+
+    Raises
+    ------
+    InputError
+        Names the file, row and column of the first thing that is wrong.
+    """
+    if not data:
+        raise InputError(name, "an empty file (0 bytes)", "a CSV or Parquet table", "Save the table again and retry.")
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            name, f"{len(data) / 2**20:.0f} MiB", f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows."
+        )
+    info: dict[str, object] = {}
+    ending = PurePath(name).suffix.lower()
+    if ending in _PICKLES:
+        fix = "Save the table with DataFrame.to_parquet or to_csv instead."
+        raise InputError(name, f"a pickle ({ending})", ".csv or .parquet, because pickles can run code", fix)
+    if ending == ".csv":
+        frame = _read_csv(data, name)
+    elif ending == ".parquet":
+        frame, info = _read_parquet(data, name)
+    else:
+        raise InputError(
+            name, f"the ending {ending or '(none)'!r}", ".csv or .parquet", "Export it in one of the two."
+        )
+    better = info.get("higher_is_better", higher_is_better)
+    meta = info.get("meta")
+    if not isinstance(better, bool) or not isinstance(meta, dict | None):
+        raise InputError(f"{name}, metadata", repr(info)[:80], "what Outcomes.save writes", "Save the file again.")
+    return Outcomes.from_frame(frame, higher_is_better=better, meta=meta or {"source": name}, source=name)
+
+
+def _read_csv(data: bytes, name: str) -> pd.DataFrame:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"a byte that is not UTF-8 text at position {error.start:,}"
+        raise InputError(
+            name, found, "a CSV file in UTF-8", "Is it another kind of file? Export it as CSV."
+        ) from None
+    if "\0" in text:
+        raise InputError(name, "binary data (NUL bytes)", "a CSV file in UTF-8", "Export the table as CSV.")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    header = next(csv.reader([first]), [])
+    if len(header) == 1 and first.count(";") + first.count("\t") > 0:
+        raise InputError(
+            f"{name}, header", "';' or tab between columns", "',' between columns", "Export it with commas."
+        )
+    if len(header) > MAX_TASKS + MAX_TARGETS:
+        place, limit = f"{name}, header, column {MAX_TASKS + MAX_TARGETS + 1}", f"at most {MAX_TASKS + MAX_TARGETS:,}"
+        fix = f"At most {MAX_TASKS} task and {MAX_TARGETS:,} target columns fit: merge tasks into groups."
+        raise InputError(place, f"{len(header):,} columns", limit, fix)
+    # read without a header: pandas would rename the second of two equal names and hide the mistake
+    for number, line in enumerate(csv.reader(io.StringIO(text)), start=0):
+        if line and len(line) != len(header):
+            place, found = f"{name}, row {number}", f"{len(line)} cells"
+            raise InputError(place, found, f"{len(header)}, as in the header", "Check commas and quotes in this row.")
+    try:
+        frame = pd.read_csv(io.StringIO(text), header=None, skiprows=1, names=range(len(header)), index_col=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise InputError(
+            name, str(error).strip()[:120], "comma-separated values", "Export the table again."
+        ) from None
+    return frame.set_axis([cell.strip() for cell in header], axis=1)
+
+
+def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, object]]:
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        if file.metadata.num_columns > MAX_TASKS + MAX_TARGETS:
+            found = f"{file.metadata.num_columns:,} columns"
+            place = f"{name}, column {MAX_TASKS + MAX_TARGETS + 1}"
+            raise InputError(place, found, f"at most {MAX_TASKS + MAX_TARGETS:,}", "Merge tasks into groups.")
+        size = sum(file.metadata.row_group(g).total_byte_size for g in range(file.num_row_groups))
+        if size > 4 * MAX_BYTES:
+            found = f"{size / 2**20:.0f} MiB when unpacked"
+            raise InputError(name, found, f"at most {4 * MAX_BYTES // 2**20} MiB", "Send fewer rows.")
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(
+            name, reason, "a whole Parquet file", "Was the transfer cut short? Write it again."
+        ) from None
+    frame = pd.DataFrame({i: table.column(i).to_pandas() for i in range(table.num_columns)})
+    metadata = table.schema.metadata or {}
+    try:
+        info = json.loads(metadata.get(_METADATA_KEY, b"{}"))
+    except ValueError:
+        raise InputError(
+            f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."
+        ) from None
+    return frame.set_axis(table.column_names, axis=1), info if isinstance(info, dict) else {}

@@ -1,0 +1,26 @@
+"""The error that bad input ends in: it names the place, what was found, what was expected and the way out."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Input that cannot be used, said so that its owner can mend it.
+
+    Parameters
+    ----------
+    place : str
+        File, row, column, field or argument.
+    found : str
+        What stands there.
+    expected : str
+        What should stand there.
+    fix : str
+        What to do about it.
+    """
+
+    def __init__(self, place: str, found: str, expected: str, fix: str) -> None:
+        self.place, self.found, self.expected, self.fix = place, found, expected, fix
+        super().__init__(f"{place}: found {found}; expected {expected}. {fix}")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
+        return type(self), (self.place, self.found, self.expected, self.fix)

@@ -1,0 +1,108 @@
+"""The process a job runs in: `python -m kernelsm.runtime.job_process FOLDER`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.jobs import JobStatus, write_status
+from kernelsm.runtime.progress import Cancelled, Pace
+from kernelsm.runtime.store import Store
+
+
+def main(folder: Path) -> int:
+    """Carry out the job whose spec stands in `folder`; its end is in status.json whatever happens."""
+    _end_with_parent()
+    signal.signal(signal.SIGTERM, _raise_cancelled)
+    report = StatusReport(folder)
+    try:
+        report.write()
+        spec = json.loads((folder / "spec.json").read_text())
+        work = resolve(spec["work"])
+        store = Store(folder.parents[1])
+        result = work(report, store, **spec["arguments"])
+        report.finish("done", result=result)
+    except Cancelled:
+        report.finish("cancelled", message="cancelled; finished chunks are kept")
+    except InputError as error:
+        report.finish("failed", error=str(error))
+    except MemoryError:
+        report.finish("failed", error="out of memory; lower the number of subsets or the projection's dimension")
+    except Exception as error:
+        traceback.print_exc()
+        report.finish("failed", error=f"{type(error).__name__}: {error}")
+    return 0 if report.status.state in ("done", "cancelled") else 1
+
+
+def resolve(path: str) -> Callable[..., dict[str, Any]]:
+    """Return the function that `package.module:function` names; only kernelsm's own are accepted.
+
+    Raises
+    ------
+    InputError
+        The path does not lead to a function of kernelsm.
+    """
+    module, _, name = path.partition(":")
+    if module.split(".")[0] != "kernelsm" or not name.isidentifier():
+        raise InputError("job", repr(path), "'kernelsm.module:function'", "Name a function of kernelsm.")
+    function: Callable[..., dict[str, Any]] = getattr(importlib.import_module(module), name)
+    return function
+
+
+class StatusReport:
+    """Writes each report into status.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pace = Pace()
+        self.status = JobStatus(state="running", message="starting", pid=os.getpid())
+
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+        """Take in one more finished chunk."""
+        self.pace.note(done, reused=reused)
+        self.write(done=done, total=total, message=message, eta=self.pace.eta(total))
+
+    def write(self, **changes: Any) -> None:
+        """Replace status.json."""
+        known = {
+            **vars(self.status), "elapsed": self.pace.elapsed(), "reused": self.pace.reused,
+            "computed": self.pace.computed, **changes,
+        }  # fmt: skip
+        self.status = JobStatus(**known)
+        write_status(self.folder, self.status)
+
+    def finish(self, state: str, **changes: Any) -> None:
+        """Write how the job ended."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self.write(state=state, eta=None, **changes)
+
+
+def _raise_cancelled(signal_number: int, frame: FrameType | None) -> None:
+    raise Cancelled
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, also by kill -9: nobody would see its result."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.25)
+        os._exit(3)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

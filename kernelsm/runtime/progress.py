@@ -1,0 +1,96 @@
+"""How long work tells how far it is, and is told to stop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The user asked the work to stop; everything finished so far is kept."""
+
+
+class Report(Protocol):
+    """Called by long work after each chunk; raises `Cancelled` where the work is to stop."""
+
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+        """Say that `done` of `total` units of work are finished; `reused` if the newest came from the store."""
+
+
+def silent(done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+    """Report to nobody."""
+
+
+class Stages:
+    """Joins the reports of several stages into one, each stage's chunks weighted by what they cost.
+
+    Parameters
+    ----------
+    report : Report
+        Told the joined progress.
+    stages : list of (int, int)
+        Number of chunks of each stage and the cost of one in common units.
+    """
+
+    def __init__(self, report: Report, stages: list[tuple[int, int]]) -> None:
+        self.report, self.stages = report, stages
+        self.total = sum(count * cost for count, cost in stages)
+
+    def stage(self, index: int) -> Report:
+        """Return the report that stage `index` is to call."""
+        before = sum(count * cost for count, cost in self.stages[:index])
+        cost = self.stages[index][1]
+
+        def report(done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+            self.report(before + done * cost, self.total, f"{message}: {done} of {total}", reused=reused)
+
+        return report
+
+
+class Pace:
+    """Estimates the time left from the chunks that were really computed; reused ones cost nothing."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.reused = self.computed = 0
+        self._units = self._computed_units = 0
+        self._seconds = 0.0
+        self._last = self.started
+
+    def note(self, done: int, *, reused: bool) -> None:
+        """Take in one finished chunk, after which `done` units are finished."""
+        now = time.monotonic()
+        if reused:
+            self.reused += 1
+        else:
+            self.computed += 1
+            self._computed_units += done - self._units
+            self._seconds += now - self._last
+        self._units, self._last = done, now
+
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+    def eta(self, total: int) -> float | None:
+        """Seconds left, or None before the first chunk was computed."""
+        if self._units >= total:
+            return 0.0
+        return self._seconds / self._computed_units * (total - self._units) if self._computed_units else None
+
+
+class TerminalReport:
+    """Prints a line of progress to standard error."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+        """Print how far the work is."""
+        self.pace.note(done, reused=reused)
+        eta = self.pace.eta(total)
+        left = f", about {eta:.0f} s left" if eta else ""
+        end = "\n" if done >= total else ""
+        line = f"{done / total:4.0%}  {message or 'working'}{left}"
+        print(f"\r{line:<70}", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""g(s): linear and kernel surrogates, and what is read off them exactly."""

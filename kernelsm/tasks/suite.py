@@ -1,0 +1,105 @@
+"""TaskSuite: training samples grouped into K tasks, test samples grouped into q targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.store import content_hash
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSuite:
+    """Labelled samples of a classification problem, grouped.
+
+    Parameters
+    ----------
+    inputs : ndarray of float32, shape (n, ...)
+        Training inputs.
+    labels : ndarray of int64, shape (n,)
+        Class of each training sample, 0..classes-1.
+    task_of : ndarray of int64, shape (n,)
+        Task of each training sample, an index into `task_names`.
+    test_inputs, test_labels, target_of : ndarray
+        The same for the test samples; `target_of` indexes `target_names`.
+    task_names, target_names : tuple of str
+        Names of the K tasks and q targets.
+    classes : int
+        Number of classes C.
+    meta : dict
+        Where the samples come from; JSON types only.
+
+    Raises
+    ------
+    InputError
+        Lengths differ, an index or label is out of range, or a task or target has no sample.
+    """
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    task_of: NDArray[np.int64]
+    test_inputs: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+    target_of: NDArray[np.int64]
+    task_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    classes: int
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_group("task_of", self.task_of, self.task_names, len(self.inputs))
+        _check_group("target_of", self.target_of, self.target_names, len(self.test_inputs))
+        _check_labels("labels", self.labels, len(self.inputs), self.classes)
+        _check_labels("test_labels", self.test_labels, len(self.test_inputs), self.classes)
+
+    @property
+    def K(self) -> int:  # noqa: N802 - the field's sign for the number of tasks
+        """Number of tasks."""
+        return len(self.task_names)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Forty hex digits of everything but `meta`."""
+        return content_hash(
+            self.inputs, self.labels, self.task_of, self.test_inputs, self.test_labels, self.target_of,
+            self.task_names, self.target_names, self.classes,
+        )  # fmt: skip
+
+    def sample_weights(self, masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Weight of each training sample in the training loss of each subset (paper eq. 1).
+
+        Included tasks weigh the same and so do the samples within one: the weights of a subset sum to 1, those of
+        the empty subset to 0.
+
+        Returns
+        -------
+        ndarray of float32, shape (m, n)
+        """
+        per_task = masks / np.maximum(masks.sum(axis=1, keepdims=True), 1)
+        per_sample = per_task / np.bincount(self.task_of, minlength=self.K)
+        return np.asarray(per_sample[:, self.task_of], dtype=np.float32)
+
+
+def _check_group(place: str, group: NDArray[np.int64], names: tuple[str, ...], length: int) -> None:
+    if group.shape != (length,):
+        raise InputError(place, f"shape {group.shape}", f"({length},)", "Give one group per sample.")
+    if len(group) and (group.min() < 0 or group.max() >= len(names)):
+        found = f"group {group.min() if group.min() < 0 else group.max()}"
+        raise InputError(place, found, f"0..{len(names) - 1}", "Name every group.")
+    empty = np.flatnonzero(np.bincount(group, minlength=len(names)) == 0)
+    if len(empty):
+        raise InputError(place, f"no sample of {names[empty[0]]!r}", "at least one", "Drop the empty group.")
+
+
+def _check_labels(place: str, labels: NDArray[np.int64], length: int, classes: int) -> None:
+    if labels.shape != (length,):
+        raise InputError(place, f"shape {labels.shape}", f"({length},)", "Give one label per sample.")
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        found = f"label {labels[wrong[0]]}"
+        raise InputError(f"{place}, row {wrong[0]}", found, f"0..{classes - 1}", "Number the classes from 0.")
