@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--subsets", type=int, default=400, help="how many subsets, m (default 400)")
     run.add_argument("--estimator", help="gradex, retraining or game (default: the example's first)")
     run.add_argument("--p", type=float, default=0.5, help="inclusion probability (default 0.5)")
+    run.add_argument("--size", type=int, help="tasks per subset, instead of --p")
     run.add_argument("--seed", type=int, default=0, help="seed of the sampler (default 0)")
     run.add_argument("--ridge", type=float, default=0.03, help="pull towards W0 (default 0.03)")
     run.add_argument("--projection", choices=("exact", "gaussian"), default="exact")
@@ -57,9 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
-    evaluate.add_argument(
-        "--recompute", action="store_true", help="compute everything anew instead of reading what is shipped"
-    )
+    evaluate.add_argument("--recompute", action="store_true", help="do not read what is shipped")
 
     example = commands.add_parser("example", help="list an example's finished results, or compute them anew")
     example.add_argument("name", choices=EXAMPLES)
@@ -72,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError("--out", repr(options.out.name), "a name ending in .parquet or .csv", "Rename it.")
     settings = RunSettings(
         options.example, options.estimator or ESTIMATORS[options.example][0], subsets=options.subsets, p=options.p,
-        seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
+        size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
     )  # fmt: skip
     store = Store()
     report = TerminalReport()

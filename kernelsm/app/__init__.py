@@ -1,1 +1,1 @@
-"""."""
+"""Everything Streamlit: view state, navigation, widgets and plain-language texts."""

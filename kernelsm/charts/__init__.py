@@ -1,1 +1,1 @@
-"""."""
+"""Arrays to Plotly figures with alternative text: pure functions, usable in a notebook."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.runs import save_run
-from kernelsm.outcomes.samplers import bernoulli_masks
+from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
+from kernelsm.tasks.digits import digits_suite
 from kernelsm.tasks.planted import planted_game
 
 if TYPE_CHECKING:
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
 EstimatorName = Literal["gradex", "retraining", "game"]
 ESTIMATORS: dict[str, tuple[EstimatorName, ...]] = {"digits": ("gradex", "retraining"), "planted": ("game",)}
 MAX_SUBSETS = 20_000
+DIGITS_LAYERS = (64, 32, 10)
 _SAMPLES_PER_CHUNK = 64
 _MASKS_PER_BLOCK = 32
 # seconds of one chunk, relative to a chunk of gradients (measured on two cores; they only shape the progress bar)
 _COST = {"gradients": 1, "exact": 40, "gaussian": 12, "retraining": 4}
+_UNIT_SECONDS, _START_SECONDS = 0.12, 6.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class RunSettings:
         m, 3 to 20,000.
     p : float
         Inclusion probability of the Bernoulli sampler.
+    size : int, optional
+        Tasks per subset; replaces the Bernoulli sampler by the fixed-size one.
     seed : int
         Seed of the sampler (and of the planted noise).
     ridge : float
@@ -64,6 +70,7 @@ class RunSettings:
     estimator: str = "gradex"
     subsets: int = 400
     p: float = 0.5
+    size: int | None = None
     seed: int = 0
     ridge: float = 0.03
     projection: str = "exact"
@@ -91,7 +98,15 @@ class RunSettings:
 
     def masks(self) -> NDArray[np.bool_]:
         """The subsets these settings draw, shape (m, K)."""
-        return bernoulli_masks(_task_count(self.example), self.subsets, p=self.p, seed=self.seed)
+        K = task_count(self.example)
+        if self.size is not None:
+            return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed)
+        return bernoulli_masks(K, self.subsets, p=self.p, seed=self.seed)
+
+    def sampler(self) -> dict[str, Any]:
+        """The sampler, for the metadata of the outcomes."""
+        kind = {"sampler": "bernoulli", "p": self.p} if self.size is None else {"sampler": "fixed", "size": self.size}
+        return {**kind, "seed": self.seed}
 
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
@@ -106,7 +121,6 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
 
 def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
     """Compute the outcomes that `settings` name; finished chunks come from the store."""
-    sampler = {"sampler": "bernoulli", "p": settings.p, "seed": settings.seed, "example": settings.example}
     masks = settings.masks()
     if settings.estimator == "game":
         outcomes = play(settings.seed, masks)
@@ -115,7 +129,7 @@ def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
         outcomes = _estimate(settings, masks, report, store)
     return Outcomes(
         outcomes.masks, outcomes.values, task_names=outcomes.task_names, target_names=outcomes.target_names,
-        meta={**outcomes.meta, **sampler},
+        meta={**outcomes.meta, **settings.sampler(), "example": settings.example, "unit": "nats"},
     )  # fmt: skip
 
 
@@ -131,13 +145,12 @@ def base_model(suite: TaskSuite) -> nn.Module:
     """The digits example's network at W0: an MLP 64-32-10 trained on all tasks."""
     from kernelsm.models.mlp import mlp, train_base
 
-    return train_base(mlp((64, 32, 10)), suite)
+    return train_base(mlp(DIGITS_LAYERS), suite)
 
 
 def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store) -> Outcomes:
     from kernelsm.outcomes.retraining import Retraining
     from kernelsm.runtime.threads import use_torch_threads
-    from kernelsm.tasks.digits import digits_suite
 
     use_torch_threads()
     suite = digits_suite()
@@ -171,5 +184,47 @@ def _gradex(settings: RunSettings, suite: TaskSuite, model: nn.Module, stages: S
     return GradEx(suite, train, test, ridge=settings.ridge, block=_MASKS_PER_BLOCK)
 
 
-def _task_count(example: str) -> int:
+def task_count(example: str) -> int:
+    """K of an example, without loading it."""
     return {"digits": 20, "planted": planted_game().K}[example]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a computation needs on two cores with nothing cached.
+
+    Parameters
+    ----------
+    seconds : float
+        From measured costs of a chunk.
+    chunks : int
+        Pieces that are kept as they finish.
+    memory : int
+        Bytes of the largest arrays, roughly.
+    coordinates : int
+        Gradient coordinates of each logit.
+    """
+
+    seconds: float
+    chunks: int
+    memory: int
+    coordinates: int
+
+
+def estimate_cost(settings: RunSettings) -> Cost:
+    """Estimate what `settings` will need, without starting anything or importing torch."""
+    if settings.estimator == "game":
+        return Cost(seconds=0.1, chunks=1, memory=0, coordinates=0)
+    parameters = sum(wide * narrow + narrow for wide, narrow in pairwise(DIGITS_LAYERS))
+    if settings.estimator == "retraining":
+        seconds = _START_SECONDS + _UNIT_SECONDS * _COST["retraining"] * settings.subsets
+        return Cost(seconds, settings.subsets, 0, parameters)
+    suite = digits_suite()
+    samples = len(suite.inputs) + len(suite.test_inputs)
+    gradient_chunks = sum(math.ceil(len(part) / _SAMPLES_PER_CHUNK) for part in (suite.inputs, suite.test_inputs))
+    blocks = math.ceil(settings.subsets / _MASKS_PER_BLOCK)
+    coordinates = parameters if settings.projection == "exact" else settings.dim
+    units = gradient_chunks * _COST["gradients"] + blocks * _COST[settings.projection]
+    # features once as loaded and, for training samples, once more centred
+    memory = 2 * 4 * samples * DIGITS_LAYERS[-1] * coordinates
+    return Cost(_START_SECONDS + _UNIT_SECONDS * units, gradient_chunks + blocks, memory, coordinates)

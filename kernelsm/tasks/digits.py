@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from kernelsm.tasks.suite import TaskSuite
@@ -11,6 +13,7 @@ NEAR_COPY = "4B"
 TEST_PER_DIGIT = 60
 
 
+@cache
 def digits_suite(seed: int = 0) -> TaskSuite:
     """Return scikit-learn's 1,797 handwritten digits as K = 20 tasks and q = 10 targets.
 

@@ -1,0 +1,22 @@
+"""The frame: page settings, this session's view, navigation, then the page."""
+
+import streamlit as st
+
+from kernelsm.app import frame, navigation, session
+from kernelsm.runtime.threads import limit_blas_threads
+
+st.set_page_config(page_title="kernelsm", page_icon=frame.ICON, layout="wide")
+
+
+@st.cache_resource(show_spinner=False)
+def _once_per_server() -> bool:
+    limit_blas_threads()
+    return True
+
+
+_once_per_server()
+session.begin()
+session.publish()
+page = navigation.entry()
+frame.sidebar()
+page.run()

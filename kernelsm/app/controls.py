@@ -1,0 +1,159 @@
+"""Widgets bound to the view: each shows its field and, when moved, changes it before the page is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from kernelsm.app import session, words
+from kernelsm.app.runs import MEAN_TARGET, Run
+from kernelsm.app.view import GAMMAS, KERNELS, READOUTS, RIDGES
+from kernelsm.charts.order import ORDERS
+
+
+def _key(field: str) -> str:
+    return f"view_{field}"
+
+
+def _take(field: str, read: Callable[[Any], Any]) -> None:
+    session.update(**{field: read(st.session_state[_key(field)])})
+
+
+def _bind(field: str, shown: Any, read: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
+    """Keyword arguments that tie a widget to a field of the view; `shown` is what it displays now."""
+    st.session_state[_key(field)] = shown
+    return {"key": _key(field), "on_change": _take, "args": (field, read)}
+
+
+def target_picker(run: Run) -> None:
+    """Choose what is measured."""
+    if run.outcomes.q == 1:
+        return
+    options = ["", *run.outcomes.target_names]
+    st.selectbox(
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        **_bind("target", session.view().target),
+    )  # fmt: skip
+
+
+def kernel_picker() -> None:
+    """Choose the surrogate."""
+    st.segmented_control(
+        "Surrogate", KERNELS, format_func=words.KERNEL_NAMES.__getitem__, required=True,
+        help="The linear surrogate is the baseline: no interactions.", **_bind("kernel", session.view().kernel),
+    )  # fmt: skip
+
+
+def gamma_slider(K: int) -> None:
+    """Choose γ on a logarithmic scale that contains 1/K."""
+    view = session.view()
+    default = 1.0 / K
+    current = default if view.gamma is None else view.gamma
+    st.select_slider(
+        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP, disabled=view.kernel == "linear",
+        format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
+        **_bind("gamma", current, lambda value: None if value == default else value),
+    )  # fmt: skip
+
+
+def ridge_slider() -> None:
+    """Choose λ on a logarithmic scale."""
+    current = session.view().ridge
+    st.select_slider(
+        "λ (ridge)", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
+        **_bind("ridge", current),
+    )  # fmt: skip
+
+
+def readout_picker() -> None:
+    """Choose the attribution shown."""
+    st.segmented_control(
+        "Attribution", READOUTS, format_func=words.READOUT_NAMES.__getitem__, required=True, help=words.READOUT_HELP,
+        **_bind("readout", session.view().readout),
+    )  # fmt: skip
+
+
+def order_picker() -> None:
+    """Choose the order of tasks."""
+    st.segmented_control(
+        "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
+        help="Clustered puts tasks that interact alike side by side.", **_bind("order", session.view().order),
+    )  # fmt: skip
+
+
+def truth_toggle() -> None:
+    """Draw the known truth beside the estimate."""
+    st.toggle(
+        "Draw the truth beside", help="This game's true effects are known.", **_bind("truth", session.view().truth)
+    )
+
+
+def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
+    """Choose the focus pair by keyboard."""
+    first, second = st.columns(2)
+    for column, position, label in ((first, 0, "First task"), (second, 1, "Second task")):
+        field = f"focus{position}"
+        st.session_state[_key(field)] = focus[position]
+        column.selectbox(
+            label,
+            range(len(names)),
+            format_func=names.__getitem__,
+            key=_key(field),
+            on_change=_take_pair,
+            args=(position,),
+        )
+
+
+def _take_pair(position: int) -> None:
+    chosen = [st.session_state[_key("focus0")], st.session_state[_key("focus1")]]
+    if chosen[0] == chosen[1]:
+        return  # a task does not interact with itself: the pickers fall back to the pair shown
+    session.update(focus=(min(chosen), max(chosen)))
+
+
+def task_pills(names: Sequence[str]) -> None:
+    """Toggle tasks in and out of the what-if subset."""
+    off = set(session.view().off)
+    st.pills(
+        "Tasks in the subset", range(len(names)), selection_mode="multi",
+        format_func=lambda k: words.plain(names[k]),
+        **_bind("off", [k for k in range(len(names)) if k not in off],
+                lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen))),
+    )  # fmt: skip
+
+
+def sampler_controls(K: int) -> None:
+    """Choose how the next subsets are drawn."""
+    view = session.view()
+    grid = st.grid(4, min_column_width=180, gap="medium")
+    kind, amount, count, seed = (grid.cell() for _ in range(4))
+    with kind:
+        st.segmented_control(
+            "Sampler", ("bernoulli", "fixed"), required=True,
+            format_func={"bernoulli": "Bernoulli", "fixed": "Fixed size"}.__getitem__,
+            help="Bernoulli holds each task with probability p; fixed size draws subsets of r tasks.",
+            **_bind("size", "bernoulli" if view.size is None else "fixed",
+                    lambda chosen: None if chosen == "bernoulli" else max(1, K // 2)),
+        )  # fmt: skip
+    with amount:
+        if view.size is None:
+            steps = [round(0.05 * i, 2) for i in range(1, 20)]
+            shown = min(steps, key=lambda step: abs(step - view.p))
+            st.select_slider("Inclusion probability p", steps, **_bind("p", shown))
+        else:
+            st.session_state["view_size_r"] = min(view.size, K)
+            st.slider(
+                "Tasks per subset r", 1, K, key="view_size_r",
+                on_change=lambda: session.update(size=st.session_state["view_size_r"]),
+            )  # fmt: skip
+    with count:
+        st.select_slider("Subsets m", _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), view.subsets),
+                         **_bind("subsets", view.subsets))  # fmt: skip
+    with seed:
+        st.number_input("Seed", 0, 10**9, step=1, **_bind("seed", view.seed, int))
+
+
+def _grid(values: Sequence[float], *more: float) -> list[float]:
+    return sorted({*values, *more})

@@ -1,0 +1,227 @@
+"""The parts of the Explore page: bars, heatmap with a focus pair, ranked pairs, what-if."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from kernelsm.app import controls, frame, session
+from kernelsm.app.runs import Run, fitted
+from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
+from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE, WHY_LINEAR_IS_ZERO, plain
+from kernelsm.charts.attribution import attribution_bars
+from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
+from kernelsm.charts.order import task_order
+from kernelsm.surrogates.base import Array, Surrogate
+from kernelsm.surrogates.results import Attribution, Interactions
+from kernelsm.tasks.planted import PlantedGame, planted_game
+
+_RANKED = 15
+_RANKED_KEY = "explore_ranked"
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """A fitted surrogate of the current run and what is read off it."""
+
+    run: Run
+    surrogate: Surrogate
+    attribution: Attribution
+    interactions: Interactions
+    order: np.ndarray[tuple[int], np.dtype[np.intp]]
+    game: PlantedGame | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        return self.run.outcomes.task_names
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which sign helps."""
+        return self.run.outcomes.higher_is_better
+
+
+def explore(run: Run) -> Exploration:
+    """Fit (or find) the surrogate that the view names and read it off."""
+    view = session.view()
+    surrogate = fitted(run.key, view.target, view.kernel, view.gamma, view.ridge)
+    attribution = surrogate.attribution("leave_one_out" if view.readout == "leave_one_out" else "inclusion")
+    interactions = surrogate.interactions()
+    order = task_order(
+        "strength" if view.order == "strength" else "clustered" if view.order == "clustered" else "given",
+        attribution.values[:, 0], interactions.values[:, :, 0],
+    )  # fmt: skip
+    game = planted_game() if run.key == "planted" and view.truth else None
+    return Exploration(run, surrogate, attribution, interactions, order, game)
+
+
+def settings(run: Run) -> None:
+    """Draw the controls of the page."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        controls.kernel_picker()
+        controls.readout_picker()
+        controls.order_picker()
+        controls.target_picker(run)
+        if run.key == "planted":
+            controls.truth_toggle()
+
+
+def bars(e: Exploration) -> None:
+    """Draw the attribution of each task."""
+    st.subheader("What each task does")
+    st.markdown(task_sentence(e.attribution, strongest_task(e.attribution)))
+    truth = e.game.attribution() if e.game and session.view().readout == "leave_one_out" else None
+    chart = attribution_bars(
+        e.attribution.values[:, 0], e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order,
+        truth=truth,
+    )  # fmt: skip
+    frame.show(chart, "explore_bars")
+    if truth is not None:
+        st.caption("Diamonds: the true effects.")
+
+
+def heatmap(e: Exploration) -> None:
+    """Draw the interaction of each pair; a click on a cell makes it the focus pair."""
+    st.subheader("What pairs do together")
+    if len(e.names) < 2:
+        st.info("One task has no pairs.")
+        return
+    if session.view().kernel == "linear":
+        st.info(WHY_LINEAR_IS_ZERO, icon=":material/lightbulb:")
+    else:
+        st.markdown(pair_sentence(e.interactions, *strongest_pair(e.interactions)))
+    values = e.interactions.values[:, :, 0]
+    truth = e.game.interactions() if e.game else None
+    limit = float(max(np.abs(values).max(), np.abs(truth).max())) if truth is not None else None
+    chart = interaction_heatmap(
+        values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, focus=focus_pair(e),
+        dark=frame.is_dark(), limit=limit,
+    )  # fmt: skip
+    st.plotly_chart(
+        chart.figure, key="explore_heatmap", alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
+        on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
+    )  # fmt: skip
+    if truth is not None:
+        st.caption("The truth, on the same colours:")
+        shown = interaction_heatmap(
+            truth, e.names, unit=e.run.unit, order=e.order, dark=frame.is_dark(), limit=limit, clickable=False
+        )
+        frame.show(shown, "explore_truth")
+
+
+def focus_pair(e: Exploration) -> tuple[int, int]:
+    """The pair looked at: the user's choice, else the strongest."""
+    return session.view().focus or strongest_pair(e.interactions)
+
+
+def pair_detail(e: Exploration) -> None:
+    """Draw the focus pair: its sentence and the 2 x 2 table that is the second difference."""
+    st.subheader("One pair")
+    j, k = focus_pair(e)
+    controls.pair_pickers(e.names, (j, k))
+    st.markdown(pair_sentence(e.interactions, j, k))
+    table = _two_by_two(e.surrogate, len(e.names), j, k)
+    first, second = e.names[j], e.names[k]
+    st.table(
+        pd.DataFrame(
+            [[f"{value:.4f}" for value in row] for row in table],
+            index=[f"without {plain(first)}", f"with {plain(first)}"],
+            columns=[f"without {plain(second)}", f"with {plain(second)}"],
+        )
+    )
+    difference = table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0]
+    st.caption(
+        f"Predicted {e.run.unit}, all other tasks in. "
+        f"Interaction = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} "
+        f"= {difference:+.4f}"
+    )
+
+
+def ranked_pairs(e: Exploration) -> None:
+    """Draw the strongest pairs as a table; choosing a row makes it the focus pair."""
+    st.subheader("Strongest pairs")
+    top = e.interactions.top(_RANKED)
+    names = list(e.names)
+    pairs = [
+        (names.index(first), names.index(second)) for first, second in zip(top["first"], top["second"], strict=True)
+    ]
+    st.dataframe(
+        top.drop(columns="words"), hide_index=True, key=_RANKED_KEY, on_select=lambda: _take_row(pairs),
+        selection_mode="single-row", height=360,
+        column_config={"value": st.column_config.NumberColumn(e.run.unit, format="%+.4f")},
+        alt=f"The {len(top)} strongest pairs of tasks with their interaction",
+    )  # fmt: skip
+
+
+@st.fragment
+def what_if(key: str) -> None:
+    """Toggle tasks and see the prediction; drawn alone, so that a toggle costs nothing else."""
+    session.publish()
+    e = explore_for_prediction(key)
+    names = e.run.outcomes.task_names
+    st.subheader("What if")
+    st.markdown("Toggle tasks in and out of the training set and see what the surrogate predicts.")
+    prediction, change, linear = st.columns([1, 1, 1])
+    controls.task_pills(names)
+    mask = np.ones((2, len(names)))
+    mask[1, list(session.view().off)] = 0.0
+    full, now = e.surrogate.predict(mask).ravel()
+    baseline = e.linear.predict(mask).ravel()
+    helps = (now > full) == e.run.outcomes.higher_is_better
+    words = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
+    prediction.metric(f"Predicted {plain(e.run.unit)}", f"{now:.4f}")
+    change.metric("Change against all tasks", f"{now - full:+.4f}", help=f"This subset is {words}.")
+    linear.metric("A linear surrogate says", f"{baseline[1]:.4f}")
+    left_out = len(session.view().off)
+    st.markdown(f"{len(names) - left_out} of {len(names)} tasks are in: predicted {words}.")
+    st.button("All tasks in", on_click=session.update, kwargs={"off": ()}, disabled=not left_out)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the what-if strip needs."""
+
+    run: Run
+    surrogate: Surrogate
+    linear: Surrogate
+
+
+def explore_for_prediction(key: str) -> Prediction:
+    """Find the fitted surrogates of the view without reading them off."""
+    view = session.view()
+    return Prediction(
+        frame.current_run(),
+        fitted(key, view.target, view.kernel, view.gamma, view.ridge),
+        fitted(key, view.target, "linear", None, view.ridge),
+    )
+
+
+def sign_note(e: Exploration) -> None:
+    """Say once which sign helps."""
+    st.caption(SIGN_SCORE if e.higher_is_better else SIGN_LOSS)
+
+
+def _take_click() -> None:
+    K = frame.current_run().outcomes.K
+    event = st.session_state.get("explore_heatmap") or {}
+    pair = clicked_pair(event.get("selection") or {}, K)
+    if pair is not None:
+        session.update(focus=pair)
+
+
+def _take_row(pairs: list[tuple[int, int]]) -> None:
+    rows = st.session_state[_RANKED_KEY].selection.rows
+    if rows and rows[0] < len(pairs):
+        j, k = pairs[rows[0]]
+        session.update(focus=(min(j, k), max(j, k)))
+
+
+def _two_by_two(surrogate: Surrogate, K: int, j: int, k: int) -> Array:
+    masks = np.ones((4, K))
+    masks[[0, 1], j] = 0.0
+    masks[[0, 2], k] = 0.0
+    return np.asarray(surrogate.predict(masks)).reshape(2, 2)

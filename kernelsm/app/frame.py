@@ -1,0 +1,81 @@
+"""What stands around every page: the run picker, the link to copy, and the head of a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from kernelsm.app import session
+from kernelsm.app.runs import Run, open_run
+from kernelsm.app.words import plain
+from kernelsm.charts.style import Chart
+from kernelsm.outcomes.examples import EXAMPLES
+
+ICON = str(Path(__file__).with_name("icon.svg"))
+_LOGO = str(Path(__file__).with_name("logo.svg"))
+_PICKER = "kernelsm_run_picker"
+
+
+def sidebar() -> None:
+    """Draw the run picker and the link."""
+    st.logo(_LOGO, size="large", icon_image=ICON)
+    titles = {name: example.title for name, example in EXAMPLES.items()} | session.tables()
+    st.session_state[_PICKER] = session.view().run
+    with st.sidebar:
+        st.selectbox(
+            "Run", list(titles), format_func=titles.__getitem__, key=_PICKER,
+            on_change=lambda: session.look_at(st.session_state[_PICKER]), help="What all pages show.",
+        )  # fmt: skip
+        with st.popover("Copy link", icon=":material/link:", width="stretch"):
+            st.caption("Opens this page with the same run, sliders, pair and subset.")
+            st.code(_link(), language=None, wrap_lines=True)
+            if session.view().run in session.tables():
+                st.caption("The table itself is on this server only: others need a copy of the file.")
+
+
+def current_run() -> Run:
+    """Return the run that all pages show."""
+    return open_run(session.view().run)
+
+
+def head(title: str, sentence: str, run: Run) -> None:
+    """Draw the title of a page, what it is for, and which run it shows."""
+    st.title(title)
+    name = run.example.title if run.example else session.tables().get(run.key, "table")
+    o = run.outcomes
+    targets = f"{o.q} targets" if o.q > 1 else "1 target"
+    st.markdown(sentence)
+    st.caption(f"{plain(name)} · {o.m:,} subsets · {o.K} tasks · {targets}")
+
+
+def show(chart: Chart, key: str) -> None:
+    """Draw a chart that is only looked at."""
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=CHART_CONFIG)
+
+
+CHART_CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg"},
+}
+
+
+def panels(count: int = 2, narrowest: int = 400) -> list[DeltaGenerator]:
+    """Return places side by side that stack where a place would be narrower than `narrowest` pixels."""
+    grid = st.grid(count, min_column_width=narrowest, gap="medium")
+    return [grid.cell() for _ in range(count)]
+
+
+def is_dark() -> bool:
+    """Whether the browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def _link() -> str:
+    base = (st.context.url or "").split("?")[0]
+    params = session.view().to_params()
+    return f"{base}?{urlencode(params)}" if params else base

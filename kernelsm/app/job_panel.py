@@ -1,0 +1,103 @@
+"""Start, watch, cancel and resume a job from a page. The job itself never hears of Streamlit."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kernelsm.app import session
+from kernelsm.app.words import duration
+from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
+
+_REFRESH = 0.5
+
+
+@st.cache_resource(show_spinner=False)
+def registry() -> JobRegistry:
+    """Return the jobs of this server; all sessions see the same."""
+    return JobRegistry()
+
+
+def job_panel(spec: JobSpec, estimate: float, result_title: str) -> None:
+    """Draw the buttons and the progress of one job.
+
+    Parameters
+    ----------
+    spec : JobSpec
+        What the button starts.
+    estimate : float
+        Seconds that it takes when nothing is cached.
+    result_title : str
+        Title of its table in the run picker.
+    """
+    status = registry().status(spec.key)
+    running = status is not None and status.active
+    st.fragment(_panel, run_every=_REFRESH if running else None)(spec, estimate, result_title, running)
+
+
+def _panel(spec: JobSpec, estimate: float, result_title: str, was_running: bool) -> None:
+    status = registry().status(spec.key)
+    running = status is not None and status.active
+    if running != was_running:
+        st.rerun()  # the whole page: the clock of this fragment starts or stops
+    start, stop, note = st.columns([1, 1, 3], vertical_alignment="center")
+    start.button(
+        _start_label(status), icon=":material/play_arrow:", type="primary", width="stretch", disabled=running,
+        on_click=_start, args=(spec,), key="job_start",
+    )  # fmt: skip
+    stop.button(
+        "Cancel", icon=":material/stop:", width="stretch", disabled=not running, on_click=registry().cancel,
+        args=(spec.key,), key="job_cancel",
+    )  # fmt: skip
+    note.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
+    if status is not None:
+        _progress(status)
+        if status.state == "done" and status.result:
+            run = status.result["run"]
+            st.button(
+                "Show this result on all pages",
+                icon=":material/visibility:",
+                on_click=_open,
+                args=(run, result_title),
+            )
+        if log := registry().log(spec.key):
+            with st.expander("Log"):
+                st.code(log, language=None)
+
+
+def _start(spec: JobSpec) -> None:
+    registry().start(spec)
+
+
+def _open(run: str, title: str) -> None:
+    session.remember_table(run, title)
+    session.look_at(run)
+    session.publish()
+    st.rerun()
+
+
+def _start_label(status: JobStatus | None) -> str:
+    if status is None:
+        return "Recompute"
+    resumable = status.state in ("cancelled", "interrupted", "failed") and status.done > 0
+    return "Resume" if resumable else "Recompute"
+
+
+def _progress(status: JobStatus) -> None:
+    fraction = min(status.done / status.total, 1.0) if status.total else 0.0
+    if status.state == "queued":
+        st.progress(0.0, text="Queued: another job is running. This one starts when it ends.")
+    elif status.state == "running":
+        left = f" · {duration(status.eta)} left" if status.eta else ""
+        st.progress(fraction, text=f"{fraction:.0%} · {status.message}{left} · {duration(status.elapsed)} so far")
+    elif status.state == "done":
+        took = duration(status.elapsed)
+        if status.computed == 0:
+            st.success(f"Cache hit: all {status.reused} chunks were there, nothing was recomputed ({took}).")
+        else:
+            reused = f", {status.reused} from the cache" if status.reused else ""
+            st.success(f"Finished in {took}: {status.computed} chunks computed{reused}.")
+    elif status.state == "failed":
+        st.error(f"The job failed: {status.error} What was finished is kept; start again to resume.")
+    else:
+        how = "Cancelled" if status.state == "cancelled" else "Interrupted: the server or the job's process ended"
+        st.warning(f"{how} at {fraction:.0%}. Finished chunks are kept; Resume continues from there.")

@@ -1,0 +1,68 @@
+"""The first page: a finished result, and three doors."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kernelsm.app import frame, navigation, session
+from kernelsm.app.runs import Run, fitted, target_outcomes
+from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
+from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE
+from kernelsm.charts.attribution import attribution_bars
+from kernelsm.charts.interactions import interaction_heatmap
+from kernelsm.charts.order import task_order
+
+
+def result(run: Run) -> None:
+    """Draw attribution and interactions of the current run and say the strongest of each in a sentence."""
+    view = session.view()
+    surrogate = fitted(run.key, view.target, "rbf", view.gamma, view.ridge)
+    attribution, interactions = surrogate.attribution(), surrogate.interactions()
+    names, better = run.outcomes.task_names, run.outcomes.higher_is_better
+    left, right = frame.panels()
+    with left:
+        st.subheader("What each task does")
+        st.markdown(task_sentence(attribution, strongest_task(attribution)))
+        order = task_order("strength", attribution.values[:, 0], interactions.values[:, :, 0])
+        frame.show(
+            attribution_bars(
+                attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order
+            ),
+            "start_bars",
+        )  # fmt: skip
+    with right:
+        st.subheader("What pairs do together")
+        if len(names) < 2:
+            st.info("One task has no pairs.")
+            return
+        st.markdown(pair_sentence(interactions, *strongest_pair(interactions)))
+        frame.show(
+            interaction_heatmap(
+                interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
+                clickable=False,
+            ),
+            "start_heatmap",
+        )  # fmt: skip
+    st.caption(SIGN_SCORE if better else SIGN_LOSS)
+    st.caption(f"Read off an RBF surrogate of {target_outcomes(run, view.target).target_names[0]}, at all tasks.")
+
+
+def doors() -> None:
+    """Draw the three ways on."""
+    st.subheader("Where to go")
+    explore, teach, own = frame.panels(3, 220)
+    with explore.container(border=True, height="stretch"):
+        st.markdown("**Explore this result**")
+        st.markdown("Click a pair, toggle tasks, and see the prediction move.")
+        st.page_link(navigation.EXPLORE, label="Explore", icon=":material/hub:")
+        st.page_link(navigation.GRADIENTS, label="Recompute it from gradients", icon=":material/trending_down:")
+    with teach.container(border=True, height="stretch"):
+        st.markdown("**See what a linear surrogate cannot**")
+        st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")
+        if st.button("Open the planted game", icon=":material/school:"):
+            session.look_at("planted")
+            st.switch_page(navigation.EXPLORE)
+    with own.container(border=True, height="stretch"):
+        st.markdown("**Use your own outcomes**")
+        st.markdown("A CSV or Parquet table of subsets and their outcomes is enough; no model is needed.")
+        st.page_link(navigation.DATA, label="Upload a table", icon=":material/upload:")

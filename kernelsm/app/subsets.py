@@ -1,0 +1,75 @@
+"""The parts of the Subsets page: what was sampled, and what to sample next."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app import controls, frame, navigation, session
+from kernelsm.app.runs import Run, fitted, target_outcomes
+from kernelsm.charts.subsets import outcome_histogram, pair_coverage
+from kernelsm.outcomes.pipeline import RunSettings
+
+
+def sampled(run: Run) -> None:
+    """Draw how the sampled outcomes spread and how often pairs were together."""
+    view = session.view()
+    outcomes = target_outcomes(run, view.target)
+    left, right = frame.panels()
+    with left:
+        st.subheader("Outcomes")
+        surrogate = fitted(run.key, view.target, view.kernel, view.gamma, view.ridge)
+        full = float(surrogate.predict(np.ones((1, outcomes.K))).ravel()[0])
+        values = outcomes.values[:, 0]
+        st.markdown(
+            f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
+            "A narrow spread leaves little to attribute."
+        )
+        frame.show(outcome_histogram(values, full=full, unit=run.unit), "subsets_histogram")
+    with right:
+        st.subheader("Coverage")
+        st.markdown(_coverage_sentence(outcomes.masks))
+        frame.show(pair_coverage(outcomes.masks, outcomes.task_names), "subsets_coverage")
+
+
+def next_draw(run: Run) -> None:
+    """Draw the sampler's controls and what they would cover."""
+    st.subheader("Draw other subsets")
+    if run.example is None:
+        st.info(
+            "This table came from elsewhere: sample and measure more subsets there, then upload the longer table."
+        )
+        return
+    controls.sampler_controls(run.outcomes.K)
+    masks = draw_settings(run).masks()
+    sizes = masks.sum(axis=1)
+    st.markdown(f"{_coverage_sentence(masks)} Subsets hold {sizes.min()} to {sizes.max()} tasks.")
+    if run.example.has_model:
+        st.page_link(
+            navigation.GRADIENTS, label="Compute their outcomes on Gradients", icon=":material/trending_down:"
+        )
+
+
+def draw_settings(run: Run) -> RunSettings:
+    """Sampler settings of the view for an example."""
+    view = session.view()
+    assert run.example is not None
+    return RunSettings(
+        run.example.name,
+        run.example.settings.estimator,
+        subsets=view.subsets,
+        p=view.p,
+        size=view.size,
+        seed=view.seed,
+    )
+
+
+def _coverage_sentence(masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> str:
+    m, K = masks.shape
+    if K < 2:
+        return f"The task is in {int(masks.sum())} of {m} subsets."
+    s = masks.astype(np.float64)
+    together = (s.T @ s)[np.triu_indices(K, k=1)]
+    rarest = int(together.min())
+    warning = " Some pairs were never together: their interaction is a guess." if rarest == 0 else ""
+    return f"Each pair was together in {rarest} to {int(together.max())} of {m} subsets.{warning}"

@@ -1,0 +1,154 @@
+"""ViewState: all that a link carries, in one place. Tables are named by hash, never held here."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from kernelsm.charts.order import ORDERS
+from kernelsm.outcomes.pipeline import MAX_SUBSETS
+
+KERNELS = ("rbf", "poly", "linear")
+READOUTS = ("leave_one_out", "inclusion")
+GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
+RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
+_RUN = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What the user looks at.
+
+    Parameters
+    ----------
+    run : str
+        Name of an example or content hash of a table in the cache.
+    target : str
+        Target looked at; "" is the mean over targets.
+    kernel : {"rbf", "poly", "linear"}
+    gamma : float, optional
+        γ; None is 1/K.
+    ridge : float
+        λ.
+    readout : {"leave_one_out", "inclusion"}
+        Attribution shown.
+    order : {"given", "strength", "clustered"}
+        Order of tasks.
+    focus : (int, int), optional
+        Pair looked at, j < k.
+    off : tuple of int
+        Tasks that the what-if subset leaves out.
+    truth : bool
+        Whether a known truth is drawn beside the estimate.
+    subsets, p, size, seed : sampler of the next computation
+        `size` None is the Bernoulli sampler with probability `p`.
+    """
+
+    run: str = "digits"
+    target: str = ""
+    kernel: str = "rbf"
+    gamma: float | None = None
+    ridge: float = 0.1
+    readout: str = "leave_one_out"
+    order: str = "given"
+    focus: tuple[int, int] | None = None
+    off: tuple[int, ...] = ()
+    truth: bool = False
+    subsets: int = 400
+    p: float = 0.5
+    size: int | None = None
+    seed: int = 0
+
+    def to_params(self) -> dict[str, str]:
+        """Return what differs from the default, as URL parameters."""
+        return {
+            field.name: _written(getattr(self, field.name))
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, str]) -> tuple[ViewState, list[str]]:
+        """Read URL parameters; returns the view and what could not be used (unknown names, old or wrong values)."""
+        known: dict[str, Any] = {}
+        ignored = []
+        for name, text in params.items():
+            value = _READERS[name](text) if name in _READERS else None
+            if value is None:
+                ignored.append(f"{name}={text}"[:60])
+            else:
+                known[name] = value
+        return cls(**known), ignored
+
+    def within(self, target_names: tuple[str, ...], K: int) -> ViewState:
+        """Return the view with everything dropped that a run of K tasks and these targets does not have."""
+        fits = self.focus is not None and self.focus[1] < K
+        return replace(
+            self,
+            target=self.target if self.target in target_names else "",
+            focus=self.focus if fits else None,
+            off=tuple(k for k in self.off if k < K),
+        )
+
+    def on_run(self, run: str) -> ViewState:
+        """Return the view of another run: what belongs to the old one is reset."""
+        return replace(self, run=run, target="", gamma=None, focus=None, off=(), truth=False)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple):
+        return "-".join(str(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _one_of(options: tuple[str, ...]) -> Callable[[str], str | None]:
+    return lambda text: text if text in options else None
+
+
+def _number(low: float, high: float) -> Callable[[str], float | None]:
+    def read(text: str) -> float | None:
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+        return value if math.isfinite(value) and low <= value <= high else None
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int | None]:
+    return lambda text: int(text) if text.isascii() and text.isdecimal() and low <= int(text) <= high else None
+
+
+def _indices(text: str) -> tuple[int, ...] | None:
+    return (
+        tuple(sorted({int(part) for part in text.split("-")})) if re.fullmatch(r"\d{1,4}(-\d{1,4})*", text) else None
+    )
+
+
+def _pair(text: str) -> tuple[int, int] | None:
+    found = _indices(text)
+    return (found[0], found[1]) if found and len(found) == 2 else None
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "run": lambda text: text if _RUN.fullmatch(text) else None,
+    "target": lambda text: text or None,
+    "kernel": _one_of(KERNELS),
+    "gamma": _number(1e-6, 1e3),
+    "ridge": _number(0.0, 1e4),
+    "readout": _one_of(READOUTS),
+    "order": _one_of(ORDERS),
+    "focus": _pair,
+    "off": _indices,
+    "truth": lambda text: {"1": True, "0": False}.get(text),
+    "subsets": _whole(3, MAX_SUBSETS),
+    "p": _number(0.05, 0.95),
+    "size": _whole(1, 500),
+    "seed": _whole(0, 10**9),
+}

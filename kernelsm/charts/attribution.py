@@ -1,0 +1,80 @@
+"""Bars of attribution: one task each, blue helps, orange hurts."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from kernelsm.charts.style import Chart, compact, effect_colours, safe
+
+MOST_BARS = 60
+
+
+def attribution_bars(
+    values: NDArray[np.float64],
+    names: tuple[str, ...],
+    *,
+    unit: str = "loss, nats",
+    higher_is_better: bool = False,
+    order: NDArray[np.intp] | None = None,
+    truth: NDArray[np.float64] | None = None,
+) -> Chart:
+    """Draw the attribution of each task, F(with) - F(without).
+
+    Parameters
+    ----------
+    values : ndarray, shape (K,)
+    names : tuple of str
+    unit : str
+        Unit of the values, for the axis.
+    higher_is_better : bool
+        Decides which sign helps.
+    order : ndarray of int, optional
+        Tasks from top to bottom; as given where absent. More than 60 tasks show the 60 strongest.
+    truth : ndarray, shape (K,), optional
+        True values, drawn as diamonds.
+    """
+    shown = np.arange(len(names)) if order is None else order
+    cut = len(shown) > MOST_BARS
+    if cut:
+        strongest = set(np.argsort(-np.abs(values))[:MOST_BARS].tolist())
+        shown = np.array([k for k in shown if k in strongest])
+    picked = values[shown]
+    labels = [safe(names[k]) for k in shown]
+    rows = np.arange(len(shown))
+    figure = go.Figure(
+        go.Bar(
+            x=picked,
+            y=rows,
+            orientation="h",
+            marker={"color": effect_colours(picked, higher_is_better)},
+            customdata=[
+                f"{label}: {value:+.4g}" + (" (helps)" if (value > 0) == higher_is_better else " (hurts)")
+                for label, value in zip(labels, picked, strict=True)
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    )
+    if truth is not None:
+        figure.add_scatter(
+            x=truth[shown],
+            y=rows,
+            mode="markers",
+            marker={"symbol": "diamond-open", "size": 10, "line": {"width": 2}, "color": "#8a94a3"},
+            hovertemplate="truth %{x:+.4g}<extra></extra>",
+        )
+    sides = ("← hurts", "helps →") if higher_is_better else ("← helps", "hurts →")
+    for text, anchor, shift in zip(sides, ("right", "left"), (-8, 8), strict=True):
+        figure.add_annotation(
+            text=text, x=0, y=1, yref="paper", xanchor=anchor, yanchor="bottom", xshift=shift, showarrow=False
+        )
+    figure.update_xaxes(title=f"F(with) - F(without), {unit}", zeroline=True)
+    figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=labels, autorange="reversed", showgrid=False)
+    strongest_task = int(np.argmax(np.abs(values)))
+    alt = (
+        f"Bar chart of the attribution of {len(names)} tasks"
+        + (f", the {MOST_BARS} strongest shown" if cut else "")
+        + f". Strongest: {names[strongest_task]}, {values[strongest_task]:+.3g} ({unit})."
+    )
+    return Chart(compact(figure, max(220, 70 + 21 * len(shown))), alt)

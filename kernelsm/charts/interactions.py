@@ -1,0 +1,135 @@
+"""The heatmap of pairwise interactions, with a layer that can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from kernelsm.charts.style import Chart, compact, diverging_scale, safe, symmetric_limit
+
+CLICKABLE_UP_TO = 50
+_TEXT_UP_TO = 12
+
+
+def interaction_heatmap(
+    values: NDArray[np.float64],
+    names: tuple[str, ...],
+    *,
+    unit: str = "loss, nats",
+    higher_is_better: bool = False,
+    order: NDArray[np.intp] | None = None,
+    focus: tuple[int, int] | None = None,
+    dark: bool = False,
+    clickable: bool = True,
+    limit: float | None = None,
+) -> Chart:
+    """Draw second differences of every pair.
+
+    Parameters
+    ----------
+    values : ndarray, shape (K, K)
+        Symmetric; the diagonal is left blank.
+    names : tuple of str
+    unit : str
+        Unit of the values.
+    higher_is_better : bool
+        Decides which side of the scale is the helping one (synergy, blue).
+    order : ndarray of int, optional
+        Tasks from left to right and top to bottom.
+    focus : (int, int), optional
+        The pair to outline, as task indices.
+    dark : bool
+        Whether the page is dark: zero takes the page's neutral tone.
+    clickable : bool
+        Lay an invisible marker over each cell, whose `customdata` is (j, k): Streamlit reports clicks on markers but
+        not on heatmaps. Up to 50 tasks.
+    limit : float, optional
+        Symmetric range of the colours; the largest magnitude where not given.
+    """
+    K = len(names)
+    order = np.arange(K) if order is None else order
+    cells = values[np.ix_(order, order)].astype(np.float32)
+    np.fill_diagonal(cells, np.nan)
+    top = limit or symmetric_limit(values)
+    labels = [safe(names[k], 24) for k in order]
+    places = np.arange(K)
+    figure = go.Figure(
+        go.Heatmap(
+            z=cells,
+            x=places,
+            y=places,
+            zmid=0,
+            zmin=-top,
+            zmax=top,
+            colorscale=diverging_scale(dark, higher_is_better),
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            texttemplate="%{z:.2f}" if K <= _TEXT_UP_TO else None,
+            textfont={"size": 11},
+            colorbar={"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9},
+            hovertemplate="%{z:+.4g}<extra></extra>",
+        )
+    )
+    if clickable and K <= CLICKABLE_UP_TO:
+        row, column = (grid.ravel() for grid in np.meshgrid(places, places, indexing="ij"))
+        off_diagonal = row != column
+        row, column = row[off_diagonal], column[off_diagonal]
+        figure.data[0].hoverinfo = "skip"
+        figure.data[0].hovertemplate = None
+        shown = cells[row, column]
+        figure.add_scatter(
+            x=column,
+            y=row,
+            mode="markers",
+            marker={"symbol": "square", "size": max(6, 420 / K), "color": "rgba(0,0,0,0)"},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            customdata=np.column_stack([order[row], order[column]]).astype(np.int32),
+            text=[f"{labels[i]} × {labels[j]}: {z:+.4g}" for i, j, z in zip(row, column, shown, strict=True)],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    if focus is not None:
+        position = np.argsort(order)
+        for j, k in (focus, focus[::-1]):
+            x, y = int(position[k]), int(position[j])
+            figure.add_shape(
+                type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5,
+                line={"color": "#ffffff" if dark else "#111827", "width": 2.5},
+            )  # fmt: skip
+    ticks: dict[str, Any] = {"tickmode": "array", "tickvals": places, "ticktext": labels, "showgrid": False}
+    if K > CLICKABLE_UP_TO:
+        ticks = {"showticklabels": False, "showgrid": False}
+    figure.update_xaxes(**ticks, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False)
+    figure.update_yaxes(**ticks, range=[K - 0.5, -0.5], zeroline=False)
+    return Chart(compact(figure, 600), _alt(values, names, unit))
+
+
+def clicked_pair(selection: Mapping[str, Any], K: int) -> tuple[int, int] | None:
+    """Return the pair of tasks that a Plotly selection event names, or None for an empty or foreign one."""
+    points = selection.get("points")
+    if not isinstance(points, Sequence) or not points:
+        return None
+    data = points[0].get("customdata")
+    values = list(data.values()) if isinstance(data, Mapping) else list(data or [])
+    if len(values) < 2:
+        return None
+    j, k = int(values[0]), int(values[1])
+    return (min(j, k), max(j, k)) if j != k and 0 <= j < K and 0 <= k < K else None
+
+
+def _alt(values: NDArray[np.float64], names: tuple[str, ...], unit: str) -> str:
+    first, second = np.triu_indices(len(names), k=1)
+    head = f"Heatmap of the interactions of {len(names)} tasks."
+    if not len(first):
+        return head
+    strengths = np.abs(values[first, second])
+    if not strengths.any():
+        return f"{head} Every pair is exactly zero."
+    best = int(np.argmax(strengths))
+    j, k = first[best], second[best]
+    return f"{head} Strongest pair: {names[j]} and {names[k]}, {values[j, k]:+.3g} ({unit})."

@@ -1,0 +1,35 @@
+"""In which order tasks stand: as given, by strength, or alike beside alike."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+from scipy.spatial.distance import pdist
+
+TaskOrder = Literal["given", "strength", "clustered"]
+ORDERS: tuple[TaskOrder, ...] = ("given", "strength", "clustered")
+
+
+def task_order(
+    kind: TaskOrder, attribution: NDArray[np.float64], interactions: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Return a permutation of the K tasks.
+
+    Parameters
+    ----------
+    kind : {"given", "strength", "clustered"}
+        "strength" puts the largest magnitude of attribution first; "clustered" puts tasks with similar rows of the
+        interaction matrix side by side (average linkage, optimal leaf order).
+    attribution : ndarray, shape (K,)
+    interactions : ndarray, shape (K, K)
+    """
+    K = len(attribution)
+    if kind == "strength":
+        return np.argsort(-np.abs(attribution), kind="stable")
+    if kind == "clustered" and K > 2 and interactions.any():
+        distances = pdist(interactions)
+        return np.asarray(leaves_list(optimal_leaf_ordering(linkage(distances, "average"), distances)), dtype=np.intp)
+    return np.arange(K)

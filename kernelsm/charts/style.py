@@ -1,0 +1,62 @@
+"""What all charts share: the colour pair of help and hurt, the Chart value, and safe names."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+# blue and orange stay apart for every common kind of colour blindness; red and green do not
+BLUE, ORANGE = "#2a78c8", "#dd7a1f"
+NEUTRAL = "#8a94a3"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and the sentence that says what it shows to those who cannot see it."""
+
+    figure: go.Figure
+    alt: str
+
+
+def safe(name: str, limit: int = 34) -> str:
+    """Return a name that Plotly shows as it is: its pseudo-HTML escaped, and cut where it is long."""
+    return html.escape(name if len(name) <= limit else name[: limit - 1] + "…", quote=False)
+
+
+def effect_colours(values: NDArray[np.float64], higher_is_better: bool) -> list[str]:
+    """Blue where a value helps, orange where it hurts."""
+    helps = values > 0 if higher_is_better else values < 0
+    return [BLUE if h else ORANGE for h in helps]
+
+
+def diverging_scale(dark: bool, higher_is_better: bool) -> list[tuple[float, str]]:
+    """Colour scale of signed values with zero in the page's own neutral tone; blue is the helping side."""
+    middle = "#262d37" if dark else "#f3f4f6"
+    low = ["#8cc4ff", "#3d8fe0"] if dark else ["#0f4c8f", "#4f97dc"]
+    high = ["#ef9a4a", "#ffd0a0"] if dark else ["#ec9a4c", "#a94e05"]
+    scale = [(0.0, low[0]), (0.25, low[1]), (0.5, middle), (0.75, high[0]), (1.0, high[1])]
+    return [(1 - position, colour) for position, colour in reversed(scale)] if higher_is_better else scale
+
+
+def symmetric_limit(values: NDArray[np.float64]) -> float:
+    """Largest magnitude, or 1 where everything is zero: the range of a signed colour scale."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest if largest > 0 else 1.0
+
+
+def compact(figure: go.Figure, height: int) -> go.Figure:
+    """Set the margins, height and fonts that all charts share."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        showlegend=False,
+        hoverlabel={"namelength": -1},
+        dragmode=False,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure
