@@ -5,7 +5,7 @@ import streamlit as st
 from kernelsm.app import frame, navigation, session
 from kernelsm.runtime.threads import limit_blas_threads
 
-st.set_page_config(page_title="kernelsm", page_icon=frame.ICON, layout="wide")
+navigation.page_settings()
 
 
 @st.cache_resource(show_spinner=False)

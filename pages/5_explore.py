@@ -13,6 +13,7 @@ explore.sign_note(e)
 left, right = frame.panels()
 with left:
     explore.bars(e)
+    explore.truth_heatmap(e)
 with right:
     explore.heatmap(e)
 if run.outcomes.K > 1:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from kernelsm.app import session, words
 from kernelsm.app.runs import MEAN_TARGET, Run
-from kernelsm.app.view import GAMMAS, KERNELS, READOUTS, RIDGES
+from kernelsm.app.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, READOUTS, RIDGES
 from kernelsm.charts.order import ORDERS
 
 
@@ -122,6 +122,26 @@ def task_pills(names: Sequence[str]) -> None:
         **_bind("off", [k for k in range(len(names)) if k not in off],
                 lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen))),
     )  # fmt: skip
+
+
+def estimator_controls() -> None:
+    """Choose how outcomes are computed."""
+    view = session.view()
+    gradex = view.estimator == "gradex"
+    with st.container(horizontal=True, gap="medium"):
+        st.segmented_control(
+            "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
+            help=words.ESTIMATOR_HELP, **_bind("estimator", view.estimator),
+        )  # fmt: skip
+        st.segmented_control(
+            "Gradients", PROJECTIONS, format_func=str.capitalize, required=True, disabled=not gradex,
+            help="Exact keeps one coordinate per parameter; Gaussian projects to fewer, faster.",
+            **_bind("projection", view.projection),
+        )  # fmt: skip
+        st.select_slider(
+            "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
+            disabled=not gradex or view.projection != "gaussian", **_bind("dim", view.dim),
+        )  # fmt: skip
 
 
 def sampler_controls(K: int) -> None:

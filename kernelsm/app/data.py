@@ -92,12 +92,12 @@ def _accepted(outcomes: Outcomes, name: str) -> None:
     for note in _notes(outcomes):
         st.warning(note, icon=":material/info:")
     fit, explore = st.columns(2)
-    if fit.button("Fit it", type="primary", width="stretch", icon=":material/tune:"):
-        session.look_at(run)
-        st.switch_page(navigation.FIT)
-    if explore.button("Explore it", width="stretch", icon=":material/hub:"):
-        session.look_at(run)
-        st.switch_page(navigation.EXPLORE)
+    fit.button(
+        "Fit it", type="primary", width="stretch", icon=":material/tune:", on_click=_open, args=(run, navigation.FIT)
+    )
+    explore.button(
+        "Explore it", width="stretch", icon=":material/hub:", on_click=_open, args=(run, navigation.EXPLORE)
+    )
     preview = outcomes.take(range(min(_PREVIEW_ROWS, outcomes.m))).to_frame()
     columns = preview.columns
     wide = len(columns) > _PREVIEW_COLUMNS
@@ -109,6 +109,11 @@ def _accepted(outcomes: Outcomes, name: str) -> None:
         + (f", first and last {_PREVIEW_COLUMNS // 2} of {len(columns)} columns" if wide else "")
     )
     st.dataframe(preview, hide_index=True, alt=f"First rows of {name}")
+
+
+def _open(run: str, page: str) -> None:
+    session.look_at(run)
+    navigation.go(page)
 
 
 def _notes(outcomes: Outcomes) -> list[str]:

@@ -95,22 +95,33 @@ def heatmap(e: Exploration) -> None:
     else:
         st.markdown(pair_sentence(e.interactions, *strongest_pair(e.interactions)))
     values = e.interactions.values[:, :, 0]
-    truth = e.game.interactions() if e.game else None
-    limit = float(max(np.abs(values).max(), np.abs(truth).max())) if truth is not None else None
     chart = interaction_heatmap(
         values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, focus=focus_pair(e),
-        dark=frame.is_dark(), limit=limit,
+        dark=frame.is_dark(), limit=_limit(e),
     )  # fmt: skip
     st.plotly_chart(
         chart.figure, key="explore_heatmap", alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
         on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
     )  # fmt: skip
-    if truth is not None:
-        st.caption("The truth, on the same colours:")
-        shown = interaction_heatmap(
-            truth, e.names, unit=e.run.unit, order=e.order, dark=frame.is_dark(), limit=limit, clickable=False
-        )
-        frame.show(shown, "explore_truth")
+
+
+def truth_heatmap(e: Exploration) -> None:
+    """Draw the true interactions, where they are known, on the colours of the estimate."""
+    if e.game is None:
+        return
+    st.subheader("The truth")
+    chart = interaction_heatmap(
+        e.game.interactions(), e.names, unit=e.run.unit, order=e.order, dark=frame.is_dark(), limit=_limit(e),
+        clickable=False,
+    )  # fmt: skip
+    frame.show(chart, "explore_truth")
+
+
+def _limit(e: Exploration) -> float | None:
+    """Range of colours that estimate and truth share."""
+    if e.game is None:
+        return None
+    return float(max(np.abs(e.interactions.values).max(), np.abs(e.game.interactions()).max()))
 
 
 def focus_pair(e: Exploration) -> tuple[int, int]:

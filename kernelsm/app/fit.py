@@ -42,7 +42,7 @@ def scatter(run: Run, result: HeldOut) -> None:
     else:
         columns = [table.mean(axis=1) for table in (result.observed.values, result.kernel, result.linear)]
     kernel = KERNEL_NAMES["rbf" if view.kernel == "linear" else view.kernel]
-    chart = predicted_vs_observed(columns[0], {kernel: columns[1], "Linear": columns[2]}, unit=run.unit)
+    chart = predicted_vs_observed(columns[0], {f"{kernel} kernel": columns[1], "Linear": columns[2]}, unit=run.unit)
     st.subheader("Predicted against observed")
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(

@@ -8,20 +8,19 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from kernelsm.app import session
+from kernelsm.app import navigation, session
 from kernelsm.app.runs import Run, open_run
 from kernelsm.app.words import plain
 from kernelsm.charts.style import Chart
 from kernelsm.outcomes.examples import EXAMPLES
 
-ICON = str(Path(__file__).with_name("icon.svg"))
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 _PICKER = "kernelsm_run_picker"
 
 
 def sidebar() -> None:
     """Draw the run picker and the link."""
-    st.logo(_LOGO, size="large", icon_image=ICON)
+    st.logo(_LOGO, size="large", icon_image=navigation.ICON)
     titles = {name: example.title for name, example in EXAMPLES.items()} | session.tables()
     st.session_state[_PICKER] = session.view().run
     with st.sidebar:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
-from kernelsm.app import frame, navigation, session
+from kernelsm.app import controls, frame, navigation, session
 from kernelsm.app.job_panel import job_panel, registry
 from kernelsm.app.runs import Run, open_run
+from kernelsm.app.subsets import draw_settings
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.outcomes.examples import load_estimates_of_truth, load_example
 from kernelsm.outcomes.pipeline import RunSettings, estimate_cost
-
-_ESTIMATOR, _PROJECTION, _DIM = "kernelsm_estimator", "kernelsm_projection", "kernelsm_dim"
-_ESTIMATORS = {"gradex": "GradEx (no retraining)", "retraining": "Retraining (ground truth)"}
-_PROJECTIONS = {"exact": "Exact", "gaussian": "Gaussian"}
 
 
 def blocked(run: Run) -> None:
@@ -23,49 +22,26 @@ def blocked(run: Run) -> None:
     what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
     st.info(f"There are no gradients here: {what}, not a model.", icon=":material/info:")
     left, right = st.columns(2)
-    if left.button("Open the digits example, which has a model", icon=":material/visibility:"):
-        session.look_at("digits")
-        st.rerun()
+    left.button(
+        "Open the digits example, which has a model", icon=":material/visibility:", on_click=session.look_at,
+        args=("digits",),
+    )  # fmt: skip
     right.page_link(navigation.EXPLORE, label="Explore this run", icon=":material/hub:")
 
 
 def job_settings(run: Run) -> RunSettings:
     """Draw the settings of the computation and return them."""
+    controls.estimator_controls()
     view = session.view()
-    estimator_column, projection_column, dim_column = st.columns([3, 2, 2])
-    with estimator_column:
-        estimator = st.segmented_control(
-            "Estimator", list(_ESTIMATORS), format_func=_ESTIMATORS.__getitem__, required=True, default="gradex",
-            key=_ESTIMATOR, persist_state="session",
-            help="GradEx solves one small convex problem per subset in the model linearised at W0. "
-            "Retraining trains the network on each subset.",
-        )  # fmt: skip
-    gradex = estimator == "gradex"
-    with projection_column:
-        projection = st.segmented_control(
-            "Gradients", list(_PROJECTIONS), format_func=_PROJECTIONS.__getitem__, required=True, default="exact",
-            key=_PROJECTION, persist_state="session", disabled=not gradex,
-            help="Exact keeps one coordinate per parameter; Gaussian projects to fewer, faster.",
-        )  # fmt: skip
-    with dim_column:
-        dim = st.select_slider(
-            "Dimensions", [64, 128, 256, 512, 1024], value=512, key=_DIM, persist_state="session",
-            disabled=not gradex or projection != "gaussian",
-        )  # fmt: skip
-    assert run.example is not None
     sampler = f"r = {view.size}" if view.size is not None else f"p = {view.p}"
     st.markdown(f"**{view.subsets:,} subsets**, {sampler}, seed {view.seed}. Change them on Subsets.")
-    return RunSettings(
-        run.example.name,
-        str(estimator),
-        subsets=view.subsets,
-        p=view.p,
-        size=view.size,
-        seed=view.seed,
-        # settings that the estimator does not use stay at their defaults, so that equal work is one job
-        projection=str(projection) if gradex else "exact",
-        dim=int(dim) if gradex and projection == "gaussian" else 512,
-    )
+    gradex = view.estimator == "gradex"
+    gaussian = gradex and view.projection == "gaussian"
+    # what the estimator does not use stays at its default, so that equal work is one job
+    return replace(
+        draw_settings(run), estimator=view.estimator, projection=view.projection if gradex else "exact",
+        dim=view.dim if gaussian else 512,
+    )  # fmt: skip
 
 
 def recompute(settings: RunSettings) -> None:
@@ -110,7 +86,7 @@ def cost_note(settings: RunSettings) -> None:
     """Say what the computation needs before it is started."""
     cost = estimate_cost(settings)
     if settings.estimator == "retraining":
-        st.caption(f"{cost.chunks:,} trainings to convergence of a network of {cost.coordinates:,} parameters.")
+        st.caption(f"{settings.subsets:,} trainings to convergence of a network of {cost.coordinates:,} parameters.")
     else:
         st.caption(
             f"Gradients of every logit in {cost.coordinates:,} coordinates, then all subsets in blocks: "

@@ -39,16 +39,16 @@ def _panel(spec: JobSpec, estimate: float, result_title: str, was_running: bool)
     running = status is not None and status.active
     if running != was_running:
         st.rerun()  # the whole page: the clock of this fragment starts or stops
-    start, stop, note = st.columns([1, 1, 3], vertical_alignment="center")
-    start.button(
-        _start_label(status), icon=":material/play_arrow:", type="primary", width="stretch", disabled=running,
-        on_click=_start, args=(spec,), key="job_start",
-    )  # fmt: skip
-    stop.button(
-        "Cancel", icon=":material/stop:", width="stretch", disabled=not running, on_click=registry().cancel,
-        args=(spec.key,), key="job_cancel",
-    )  # fmt: skip
-    note.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            _start_label(status), icon=":material/play_arrow:", type="primary", disabled=running, on_click=_start,
+            args=(spec,), key="job_start",
+        )  # fmt: skip
+        st.button(
+            "Cancel", icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
+            key="job_cancel",
+        )  # fmt: skip
+        st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
     if status is not None:
         _progress(status)
         if status.state == "done" and status.result:
@@ -85,7 +85,7 @@ def _start_label(status: JobStatus | None) -> str:
 def _progress(status: JobStatus) -> None:
     fraction = min(status.done / status.total, 1.0) if status.total else 0.0
     if status.state == "queued":
-        st.progress(0.0, text="Queued: another job is running. This one starts when it ends.")
+        st.progress(0.0, text="Waiting to start: one job runs at a time.")
     elif status.state == "running":
         left = f" · {duration(status.eta)} left" if status.eta else ""
         st.progress(fraction, text=f"{fraction:.0%} · {status.message}{left} · {duration(status.elapsed)} so far")

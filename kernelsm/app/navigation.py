@@ -7,10 +7,13 @@ the navigation.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-_MARK = "kernelsm_entered"
+ICON = str(Path(__file__).with_name("icon.svg"))
+_MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 
 START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradients.py"
 SUBSETS, FIT, EXPLORE = "pages/3_subsets.py", "pages/4_fit.py", "pages/5_explore.py"
@@ -27,14 +30,28 @@ def _pages() -> list[StreamlitPage]:
     ]
 
 
+def page_settings() -> None:
+    """Set title, icon and width; without an icon of our own Streamlit fetches one from a font server."""
+    st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide")
+
+
 def entry() -> StreamlitPage:
     """Call once in app.py: returns the page to run."""
     st.session_state[_MARK] = True
-    return st.navigation(_pages())
+    page = st.navigation(_pages())
+    if goal := st.session_state.pop(_GOAL, None):
+        st.switch_page(goal)
+    return page
+
+
+def go(page: str) -> None:
+    """Turn to another page; for callbacks, which run before the pages are known."""
+    st.session_state[_GOAL] = page
 
 
 def require_entry() -> None:
     """Call first in every page: goes back through app.py where the page was run without it."""
     if not st.session_state.pop(_MARK, False):
+        page_settings()
         st.navigation(_pages())
         st.rerun()

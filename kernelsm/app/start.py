@@ -59,10 +59,13 @@ def doors() -> None:
     with teach.container(border=True, height="stretch"):
         st.markdown("**See what a linear surrogate cannot**")
         st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")
-        if st.button("Open the planted game", icon=":material/school:"):
-            session.look_at("planted")
-            st.switch_page(navigation.EXPLORE)
+        st.button("Open the planted game", icon=":material/school:", on_click=_open_planted)
     with own.container(border=True, height="stretch"):
         st.markdown("**Use your own outcomes**")
         st.markdown("A CSV or Parquet table of subsets and their outcomes is enough; no model is needed.")
         st.page_link(navigation.DATA, label="Upload a table", icon=":material/upload:")
+
+
+def _open_planted() -> None:
+    session.look_at("planted")
+    navigation.go(navigation.EXPLORE)

@@ -12,6 +12,8 @@ from kernelsm.charts.order import ORDERS
 from kernelsm.outcomes.pipeline import MAX_SUBSETS
 
 KERNELS = ("rbf", "poly", "linear")
+MODEL_ESTIMATORS = ("gradex", "retraining")
+PROJECTIONS = ("exact", "gaussian")
 READOUTS = ("leave_one_out", "inclusion")
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
@@ -45,6 +47,8 @@ class ViewState:
         Whether a known truth is drawn beside the estimate.
     subsets, p, size, seed : sampler of the next computation
         `size` None is the Bernoulli sampler with probability `p`.
+    estimator, projection, dim : the next computation
+        See `RunSettings`.
     """
 
     run: str = "digits"
@@ -61,6 +65,9 @@ class ViewState:
     p: float = 0.5
     size: int | None = None
     seed: int = 0
+    estimator: str = "gradex"
+    projection: str = "exact"
+    dim: int = 512
 
     def to_params(self) -> dict[str, str]:
         """Return what differs from the default, as URL parameters."""
@@ -151,4 +158,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "p": _number(0.05, 0.95),
     "size": _whole(1, 500),
     "seed": _whole(0, 10**9),
+    "estimator": _one_of(tuple(MODEL_ESTIMATORS)),
+    "projection": _one_of(tuple(PROJECTIONS)),
+    "dim": _whole(2, 4096),
 }

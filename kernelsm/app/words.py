@@ -21,12 +21,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion (p = ½)"}
+READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion"}
 READOUT_HELP = (
     "**Leave one out**: g(all tasks) minus g(all but this one). "
-    "**Inclusion**: mean of g over random half-size subsets with the task, minus the mean over those without it."
+    "**Inclusion**: mean of g over random subsets (p = ½) with the task, minus the mean over those without it."
 )
-KERNEL_NAMES = {"rbf": "RBF kernel", "poly": "Quadratic kernel", "linear": "Linear"}
+KERNEL_NAMES = {"rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
+ESTIMATOR_NAMES = {"gradex": "GradEx (no retraining)", "retraining": "Retraining (ground truth)"}
+ESTIMATOR_HELP = (
+    "GradEx solves one small convex problem per subset in the model linearised at W0. "
+    "Retraining trains the network on each subset."
+)
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "

@@ -33,7 +33,7 @@ DIGITS_LAYERS = (64, 32, 10)
 _SAMPLES_PER_CHUNK = 64
 _MASKS_PER_BLOCK = 32
 # seconds of one chunk, relative to a chunk of gradients (measured on two cores; they only shape the progress bar)
-_COST = {"gradients": 1, "exact": 40, "gaussian": 12, "retraining": 4}
+_COST = {"base": 8, "gradients": 1, "exact": 40, "gaussian": 12, "retraining": 4}
 _UNIT_SECONDS, _START_SECONDS = 0.12, 6.0
 
 
@@ -141,32 +141,54 @@ def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes
     return Outcomes(masks, values, task_names=game.task_names, target_names=("loss",), meta=meta)
 
 
-def base_model(suite: TaskSuite) -> nn.Module:
-    """The digits example's network at W0: an MLP 64-32-10 trained on all tasks."""
+def base_model(suite: TaskSuite, store: Store) -> nn.Module:
+    """Return the digits example's network at W0, an MLP 64-32-10 trained on all tasks."""
+    import torch
+
+    from kernelsm.models.mlp import mlp
+
+    weights = store.call(_train_weights, suite.content_hash, DIGITS_LAYERS, heavy={"suite": suite})
+    model = mlp(DIGITS_LAYERS)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return model.eval()
+
+
+def _train_weights(suite_hash: str, layers: tuple[int, ...], suite: TaskSuite) -> dict[str, NDArray[np.float32]]:
+    """Weights W0 by parameter name; all but `suite` is the store's key."""
     from kernelsm.models.mlp import mlp, train_base
 
-    return train_base(mlp(DIGITS_LAYERS), suite)
+    return {name: value.numpy() for name, value in train_base(mlp(layers), suite).state_dict().items()}
 
 
 def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store) -> Outcomes:
     from kernelsm.outcomes.retraining import Retraining
     from kernelsm.runtime.threads import use_torch_threads
 
-    use_torch_threads()
+    # a network this small trains as fast on one thread, and ten times faster where cores are shared
+    use_torch_threads(1)
     suite = digits_suite()
-    model = base_model(suite)
+    stages = Stages(report, _stages(settings, suite))
+    before = store.reused
+    model = base_model(suite, store)
+    stages.stage(0)(1, 1, "base model", reused=store.reused > before)
     estimator: Estimator
     if settings.estimator == "retraining":
-        stages = Stages(report, [(len(masks), _COST["retraining"])])
         estimator = Retraining(suite, model, ridge=settings.ridge)
     else:
-        train_chunks = math.ceil(len(suite.inputs) / _SAMPLES_PER_CHUNK)
-        test_chunks = math.ceil(len(suite.test_inputs) / _SAMPLES_PER_CHUNK)
-        blocks = math.ceil(len(masks) / _MASKS_PER_BLOCK)
-        cost = _COST["gradients"]
-        stages = Stages(report, [(train_chunks, cost), (test_chunks, cost), (blocks, _COST[settings.projection])])
+        use_torch_threads()
         estimator = _gradex(settings, suite, model, stages, store)
-    return estimator.outcomes(masks, store=store, report=stages.stage(len(stages.stages) - 1))
+    return estimator.outcomes(masks, store=store, report=stages.stage(-1))
+
+
+def _stages(settings: RunSettings, suite: TaskSuite) -> list[tuple[int, int]]:
+    """Chunks of each stage and the cost of one: base model, then training, or gradients (train, test) and blocks."""
+    base = (1, _COST["base"])
+    if settings.estimator == "retraining":
+        return [base, (settings.subsets, _COST["retraining"])]
+    train, test = (math.ceil(len(part) / _SAMPLES_PER_CHUNK) for part in (suite.inputs, suite.test_inputs))
+    gradients = _COST["gradients"]
+    blocks = math.ceil(settings.subsets / _MASKS_PER_BLOCK)
+    return [base, (train, gradients), (test, gradients), (blocks, _COST[settings.projection])]
 
 
 def _gradex(settings: RunSettings, suite: TaskSuite, model: nn.Module, stages: Stages, store: Store) -> Estimator:
@@ -178,7 +200,7 @@ def _gradex(settings: RunSettings, suite: TaskSuite, model: nn.Module, stages: S
             model, inputs, labels, settings.projection, settings.dim, _SAMPLES_PER_CHUNK, store, stages.stage(index)
         )
         for index, (inputs, labels) in enumerate(
-            ((suite.inputs, suite.labels), (suite.test_inputs, suite.test_labels))
+            ((suite.inputs, suite.labels), (suite.test_inputs, suite.test_labels)), start=1
         )
     )
     return GradEx(suite, train, test, ridge=settings.ridge, block=_MASKS_PER_BLOCK)
@@ -216,15 +238,13 @@ def estimate_cost(settings: RunSettings) -> Cost:
     if settings.estimator == "game":
         return Cost(seconds=0.1, chunks=1, memory=0, coordinates=0)
     parameters = sum(wide * narrow + narrow for wide, narrow in pairwise(DIGITS_LAYERS))
-    if settings.estimator == "retraining":
-        seconds = _START_SECONDS + _UNIT_SECONDS * _COST["retraining"] * settings.subsets
-        return Cost(seconds, settings.subsets, 0, parameters)
     suite = digits_suite()
-    samples = len(suite.inputs) + len(suite.test_inputs)
-    gradient_chunks = sum(math.ceil(len(part) / _SAMPLES_PER_CHUNK) for part in (suite.inputs, suite.test_inputs))
-    blocks = math.ceil(settings.subsets / _MASKS_PER_BLOCK)
+    stages = _stages(settings, suite)
+    seconds = _START_SECONDS + _UNIT_SECONDS * sum(count * cost for count, cost in stages)
+    chunks = sum(count for count, _ in stages)
+    if settings.estimator == "retraining":
+        return Cost(seconds, chunks, 0, parameters)
     coordinates = parameters if settings.projection == "exact" else settings.dim
-    units = gradient_chunks * _COST["gradients"] + blocks * _COST[settings.projection]
     # features once as loaded and, for training samples, once more centred
-    memory = 2 * 4 * samples * DIGITS_LAYERS[-1] * coordinates
-    return Cost(_START_SECONDS + _UNIT_SECONDS * units, gradient_chunks + blocks, memory, coordinates)
+    memory = 2 * 4 * (len(suite.inputs) + len(suite.test_inputs)) * DIGITS_LAYERS[-1] * coordinates
+    return Cost(seconds, chunks, memory, coordinates)

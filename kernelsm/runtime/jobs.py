@@ -124,6 +124,7 @@ class JobRegistry:
     def start(self, spec: JobSpec) -> str:
         """Start a job, or join it where it is already under way; returns its key."""
         key = spec.key
+        self._let_end(key)
         with self._lock:
             if key in self._live:
                 return key
@@ -156,12 +157,21 @@ class JobRegistry:
         """Last lines that the job printed."""
         return read_log(self.folder(key))
 
+    def _let_end(self, key: str) -> None:
+        """Wait for a job that has said its last word, or was told to stop, until its process is gone."""
+        with self._lock:
+            live = self._live.get(key)
+        status = read_status(self.folder(key))
+        if live and (live.stop.is_set() or (status and not status.active)):
+            live.ended.wait(5 * _KILL_AFTER)
+
     def _watch(self, key: str, live: _Live) -> None:
         try:
             live.run()
         finally:
             with self._lock:
                 self._live.pop(key, None)
+            live.ended.set()
 
 
 class _Live:
@@ -170,6 +180,7 @@ class _Live:
     def __init__(self, folder: Path, slots: threading.Semaphore) -> None:
         self.folder, self.slots = folder, slots
         self.stop = threading.Event()
+        self.ended = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:

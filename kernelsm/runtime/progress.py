@@ -38,7 +38,8 @@ class Stages:
         self.total = sum(count * cost for count, cost in stages)
 
     def stage(self, index: int) -> Report:
-        """Return the report that stage `index` is to call."""
+        """Return the report that stage `index` is to call; -1 is the last."""
+        index %= len(self.stages)
         before = sum(count * cost for count, cost in self.stages[:index])
         cost = self.stages[index][1]
 

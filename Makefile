@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine: `make app` and `make test`.
+PYTHON ?= python3
+PY := .venv/bin/python
+KERNELSM_PORT ?= 8501
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: env app test lint bench clean
+
+env: .venv/.app-ready
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kernelsm needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.app-ready: requirements.txt | .venv/bin/python
+	$(PY) -m pip install -q -r requirements.txt
+	@touch $@
+
+.venv/.test-ready: requirements-dev.txt requirements.txt | .venv/bin/python
+	$(PY) -m pip install -q -r requirements-dev.txt
+	@touch .venv/.app-ready $@
+
+app: .venv/.app-ready
+	$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port $(KERNELSM_PORT)
+
+lint: .venv/.test-ready
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+test: lint
+	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) -m pytest
+
+bench: .venv/.test-ready
+	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

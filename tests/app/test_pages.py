@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import open_app, texts
+
+PAGES = ("start", "data", "gradients", "subsets", "fit", "explore")
+
+
+@pytest.mark.parametrize("run", ["digits", "planted"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_draws_every_example(page: str, run: str) -> None:
+    app = open_app(page, run=run)
+    title = "Planted game" if run == "planted" else "Handwritten digits"
+    assert any(caption.value.startswith(title) for caption in app.caption)
+    assert not app.error
+
+
+def figures(app) -> list[dict]:
+    return [json.loads(chart.proto.figure.spec or chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def test_explore_of_the_planted_game_names_all_three_planted_pairs() -> None:
+    app = open_app("explore", run="planted")
+    (ranked,) = (frame.value for frame in app.dataframe)
+    top = {frozenset(pair) for pair in ranked[["first", "second"]].head(3).itertuples(index=False)}
+    assert top == {
+        frozenset({"lock (with key)", "key (with lock)"}),
+        frozenset({"XOR left", "XOR right"}),
+        frozenset({"copy one", "copy two"}),
+    }
+
+
+def test_the_linear_surrogate_has_no_interaction_and_the_page_says_why() -> None:
+    app = open_app("explore", run="planted", kernel="linear")
+    (ranked,) = (frame.value for frame in app.dataframe)
+    assert (ranked["value"] == 0).all()
+    assert "Every interaction is exactly zero, whatever the data" in texts(app)
+
+
+def test_the_two_by_two_table_adds_up_to_the_interaction_in_the_sentence() -> None:
+    app = open_app("explore", run="planted", focus="8-9")
+    table = app.table[0].value.astype(float).to_numpy()
+    difference = table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0]
+    assert f"lower the loss by {abs(difference):.2g}"[:-1] in texts(app)
+    assert difference == pytest.approx(-0.4, abs=0.15)  # the planted XOR: -2 x 0.20, shrunk by the ridge
+
+
+def test_choosing_one_task_twice_keeps_the_pair() -> None:
+    app = open_app("explore", run="planted", focus="2-3")
+    app.selectbox(key="view_focus0").set_value(3).run()
+    assert app.selectbox(key="view_focus0").value == 2
+    app.selectbox(key="view_focus0").set_value(7).run()
+    assert (app.selectbox(key="view_focus0").value, app.selectbox(key="view_focus1").value) == (3, 7)
+
+
+def test_the_view_survives_a_walk_through_all_pages() -> None:
+    app = open_app("fit", run="planted")
+    app.select_slider(key="view_gamma").set_value(0.3).run()
+    app.select_slider(key="view_ridge").set_value(0.02).run()
+    for page in ("3_subsets", "1_data", "5_explore", "4_fit"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+    assert app.select_slider(key="view_gamma").value == 0.3
+    assert app.select_slider(key="view_ridge").value == 0.02
+
+
+def test_another_run_resets_what_belongs_to_the_old_one() -> None:
+    app = open_app("explore", run="digits", focus="15-19", off="19", target="digit 3")
+    app.selectbox(key="kernelsm_run_picker").set_value("planted").run()
+    assert not app.exception
+    assert app.metric[1].value == "+0.0000"  # all ten tasks are in
+
+
+def test_gamma_offers_one_over_k_and_linear_switches_it_off() -> None:
+    app = open_app("fit", run="digits")
+    assert app.select_slider(key="view_gamma").value == pytest.approx(1 / 20)
+    app = open_app("fit", run="digits", kernel="linear")
+    assert app.select_slider(key="view_gamma").disabled
+
+
+def test_the_truth_and_the_split_give_different_scores() -> None:
+    app = open_app("fit", run="digits")
+    on_truth = [metric.value for metric in app.metric]
+    app.radio(key="kernelsm_fit_against").set_value("split").run()
+    assert [metric.value for metric in app.metric] != on_truth
+    assert "80 subsets that neither surrogate has seen, 320 fitted" in texts(app)
+
+
+def test_a_run_without_a_model_is_sent_to_one_that_has() -> None:
+    app = open_app("gradients", run="planted")
+    assert "There are no gradients here" in texts(app)
+    next(button for button in app.button if "digits" in button.label).click().run()
+    assert not app.exception
+    assert any(button.label == "Recompute" for button in app.button)
+
+
+def test_subsets_page_says_when_pairs_are_never_together() -> None:
+    app = open_app("subsets", run="digits", size="1", subsets="50")
+    assert "Each pair was together in 0 to 0 of 50 subsets. Some pairs were never together" in texts(app)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernelsm.app.view import GAMMAS, RIDGES, ViewState
+from kernelsm.app.words import plain
+from kernelsm.charts.interactions import clicked_pair
+
+views = st.builds(
+    ViewState,
+    run=st.sampled_from(["digits", "planted", "0123456789abcdef0123456789abcdef01234567"]),
+    target=st.text(min_size=0, max_size=20),
+    kernel=st.sampled_from(["rbf", "poly", "linear"]),
+    gamma=st.none() | st.sampled_from(GAMMAS),
+    ridge=st.sampled_from(RIDGES),
+    focus=st.none() | st.sampled_from([(0, 1), (3, 12)]),
+    off=st.lists(st.integers(0, 499), unique=True).map(lambda found: tuple(sorted(found))),
+    truth=st.booleans(),
+    subsets=st.integers(3, 20_000),
+    size=st.none() | st.integers(1, 500),
+    estimator=st.sampled_from(["gradex", "retraining"]),
+)
+
+
+@given(views)
+def test_a_link_restores_the_view(view: ViewState) -> None:
+    assert ViewState.from_params(view.to_params()) == (view, [])
+
+
+def test_a_plain_view_needs_no_parameters() -> None:
+    assert ViewState().to_params() == {}
+
+
+@given(
+    st.dictionaries(
+        st.text("abcxyz_-. ", max_size=12) | st.sampled_from(sorted(ViewState().__dict__)), st.text(max_size=30)
+    )
+)
+def test_any_parameters_give_a_view_and_name_what_was_ignored(params: dict[str, str]) -> None:
+    view, ignored = ViewState.from_params(params)
+    understood = set(params) - {text.split("=")[0] for text in ignored}
+    assert understood <= set(vars(view))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"), ("subsets", "1e9")],
+)
+def test_values_out_of_range_are_ignored(name: str, text: str) -> None:
+    view, ignored = ViewState.from_params({name: text})
+    assert view == ViewState()
+    assert ignored == [f"{name}={text}"]
+
+
+def test_what_a_run_does_not_have_is_dropped() -> None:
+    view = ViewState(target="gone", focus=(2, 9), off=(1, 8)).within(("loss",), 5)
+    assert view == ViewState(off=(1,))
+
+
+@pytest.mark.parametrize(
+    ("selection", "pair"),
+    [
+        ({"points": [{"customdata": [4, 1]}]}, (1, 4)),
+        ({"points": [{"customdata": {"0": 2, "1": 3}}]}, (2, 3)),
+        ({"points": []}, None),
+        ({}, None),
+        ({"points": [{"customdata": [4, 4]}]}, None),
+        ({"points": [{"customdata": [0, 99]}]}, None),
+        ({"points": [{"x": 1}]}, None),
+    ],
+)
+def test_a_click_names_its_pair_and_anything_else_is_ignored(selection: dict, pair: tuple[int, int] | None) -> None:
+    assert clicked_pair(selection, K=5) == pair
+
+
+def test_names_lose_their_markdown_meaning() -> None:
+    assert plain("*a* [b](c) $d$") == r"\*a\* \[b\]\(c\) \$d\$"

@@ -1,0 +1,137 @@
+"""A real server and a real Chromium. Both are stopped by the fixture that started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+expect.set_options(timeout=20_000)
+# Streamlit's own frontend asks for these below the page's path before it finds the server's root
+PROBES = ("_stcore/health", "_stcore/host-config")
+
+
+@dataclass
+class Server:
+    """`streamlit run app.py` on a free port with a cache of its own."""
+
+    cache: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.cache / "server.log"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        environment = {**os.environ, "KERNELSM_CACHE": str(self.cache)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--server.headless", "true"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError(f"the server did not answer:\n{self.log.read_text()}")
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@pytest.fixture
+def cold_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that no browser has visited yet."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("cache"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("KERNELSM_CHROMIUM")
+    if not path:
+        pytest.fail("KERNELSM_CHROMIUM is not set: run the browser tests with `make test`, which finds a Chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose console must stay free of errors until the test ends."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    problems = watch_console(page)
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+def watch_console(page: Page) -> list[str]:
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        where = message.location.get("url", "") if message.location else ""
+        if message.type == "error" and not where.endswith(PROBES):
+            problems.append(f"{message.text} ({where})")
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return problems
+
+
+def open_page(page: Page, server: Server, path: str, title: str) -> None:
+    page.goto(f"{server.url}/{path}")
+    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has nothing left to draw."""
+    page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")

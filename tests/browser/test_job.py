@@ -1,0 +1,90 @@
+"""The recompute button, end to end: progress, cancel, reload, resume, kill -9, cache hit."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+from conftest import Server, open_page
+from playwright.sync_api import Page, expect
+
+# real retraining: one chunk of about half a second per subset
+LINK = "gradients?estimator=retraining&subsets=16"
+
+
+def button(page: Page, name: str):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def percent(page: Page) -> int:
+    found = re.search(r"(\d+)%", page.get_by_test_id("stProgress").inner_text())
+    assert found
+    return int(found.group(1))
+
+
+def status(server: Server) -> dict:
+    (file,) = server.cache.glob("jobs/*/status.json")
+    return json.loads(file.read_text())
+
+
+def chunks_on_disk(server: Server) -> int:
+    return len(list(server.cache.glob("store/**/_retrain_block/*/output.pkl")))
+
+
+def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, cold_server: Server) -> None:
+    server = cold_server
+    open_page(page, server, LINK, "Gradients")
+    button(page, "Recompute").click()
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"\d+% · retraining: \d+ of 16 · .* left"))
+    before_reload = percent(page)
+
+    page.reload()  # a new session sees the same job, still at work
+    expect(page.get_by_test_id("stProgress")).to_contain_text("left")
+    assert percent(page) >= before_reload
+
+    started = time.monotonic()
+    button(page, "Cancel").click()
+    expect(page.get_by_test_id("stAlert").filter(has_text="Cancelled at")).to_be_visible(timeout=2_500)
+    assert time.monotonic() - started < 2.5  # the two seconds of the bar, and the click
+    assert status(server)["state"] == "cancelled"
+    kept = chunks_on_disk(server)
+    assert 0 < kept < 16
+
+    button(page, "Resume").click()
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(rf"{kept + 1} of 16|{kept + 2} of 16"))
+    assert status(server)["reused"] == kept + 1  # and the base model
+    page.goto("about:blank")
+    server.kill()
+    kept = chunks_on_disk(server)
+    assert kept < 16
+    time.sleep(1.0)  # the job ends itself when its server is gone
+    pid = status(server)["pid"]
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and _alive(pid):
+        time.sleep(0.1)
+    assert not _alive(pid)
+    kept = chunks_on_disk(server)
+
+    server.start()
+    open_page(page, server, LINK, "Gradients")
+    expect(page.get_by_test_id("stAlert").filter(has_text="Interrupted")).to_be_visible()
+    button(page, "Resume").click()
+    expect(page.get_by_test_id("stAlert").filter(has_text="Finished in")).to_contain_text(
+        f"{16 - kept} chunks computed, {kept + 1} from the cache", timeout=60_000
+    )
+
+    button(page, "Recompute").click()
+    expect(page.get_by_test_id("stAlert").filter(has_text="Cache hit")).to_contain_text(
+        "all 17 chunks were there, nothing was recomputed", timeout=30_000
+    )
+    button(page, "Show this result on all pages").click()
+    expect(page.get_by_text("digits, retraining, 16 subsets · 16 subsets · 20 tasks")).to_be_visible()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as command:  # noqa: PTH123
+            return b"job_process" in command.read()
+    except OSError:
+        return False

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Server, open_page, settled, watch_console
+from playwright.sync_api import Browser, Page, expect
+
+PAGES = {
+    "": "Which tasks help, which hurt, which interact?",
+    "data": "Data & model",
+    "gradients": "Gradients",
+    "subsets": "Subsets",
+    "fit": "Fit",
+    "explore": "Explore",
+}
+
+
+def slider(page: Page, label: str):
+    return page.locator("[data-testid=stSlider]").filter(has_text=label)
+
+
+def metric(page: Page, label: str) -> str:
+    return page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue").inner_text()
+
+
+def test_a_deep_link_on_a_cold_server_restores_the_view_inside_the_frame(page: Page, cold_server: Server) -> None:
+    open_page(page, cold_server, "fit?run=planted&gamma=0.3&ridge=0.01", "Fit")
+    expect(page.get_by_role("link", name="Explore", exact=True)).to_be_visible()  # the sidebar of app.py
+    expect(slider(page, "kernel width")).to_contain_text("0.3")
+    expect(slider(page, "ridge")).to_contain_text("0.01")
+    expect(page.get_by_text("Planted game · 300 subsets")).to_be_visible()
+    assert "gamma=0.3" in page.url
+
+
+def test_no_page_imports_torch_into_the_server(page: Page, cold_server: Server) -> None:
+    for path, title in PAGES.items():
+        open_page(page, cold_server, path, title)
+    assert cold_server.process
+    mapped = Path(f"/proc/{cold_server.process.pid}/maps").read_text()
+    assert "numpy" in mapped  # the right process
+    assert "libtorch" not in mapped
+
+
+def test_a_click_on_a_heatmap_cell_shows_its_pair(page: Page, server: Server) -> None:
+    open_page(page, server, "explore?run=planted", "Explore")
+    chart = page.get_by_test_id("stPlotlyChart").nth(1)
+    chart.locator(".heatmaplayer image").first.wait_for()
+    plot = chart.locator(".nsewdrag").first.bounding_box()
+    assert plot
+    row, column, tasks = 2, 9, 10  # spam, XOR right
+    cell = plot["width"] / tasks, plot["height"] / tasks
+    page.mouse.click(plot["x"] + cell[0] * (column + 0.5), plot["y"] + cell[1] * (row + 0.5))
+    expect(page.locator("[data-testid=stTable]")).to_contain_text("without spam (hurts)")
+    expect(page.locator("[data-testid=stTable]")).to_contain_text("with XOR right")
+    assert "focus=2-9" in page.url
+    # the pair survives a second click elsewhere and a reload
+    page.mouse.click(plot["x"] + cell[0] * 7.5, plot["y"] + cell[1] * 6.5)
+    expect(page.locator("[data-testid=stTable]")).to_contain_text("with copy two")
+    page.reload()
+    expect(page.locator("[data-testid=stTable]")).to_contain_text("with copy two")
+
+
+def test_toggling_a_task_changes_the_prediction_and_the_link(page: Page, server: Server) -> None:
+    open_page(page, server, "explore?run=planted", "Explore")
+    before = float(metric(page, "Predicted loss"))
+    page.get_by_role("button", name="key (with lock)").click()
+    expect(page.get_by_text("9 of 10 tasks are in: predicted worse than with all tasks.")).to_be_visible()
+    after = float(metric(page, "Predicted loss"))
+    assert after > before + 0.1  # the key opens the lock: without it the loss is higher
+    page.wait_for_url("**off=5**")
+    page.reload()
+    expect(page.get_by_text("9 of 10 tasks are in")).to_be_visible()
+    assert float(metric(page, "Predicted loss")) == after
+
+
+def test_the_linear_surrogate_shows_zero_interactions_and_says_why(page: Page, server: Server) -> None:
+    open_page(page, server, "explore?run=planted&kernel=linear", "Explore")
+    expect(page.get_by_text("Every interaction is exactly zero, whatever the data")).to_be_visible()
+    cells = page.get_by_test_id("stPlotlyChart").nth(1).evaluate(
+        "chart => chart.querySelector('.js-plotly-plot').data[0].z._inputArray"
+        "          ?? chart.querySelector('.js-plotly-plot').data[0].z"
+    )  # fmt: skip
+    assert "0" in str(cells)
+    page.get_by_role("radio", name="RBF").or_(page.get_by_role("button", name="RBF")).first.click()
+    expect(page.get_by_text("Every interaction is exactly zero")).to_have_count(0)
+    table = page.get_by_test_id("stDataFrame").first
+    expect(table).to_be_visible()
+
+
+def test_moving_a_slider_by_keyboard_changes_the_scores_and_the_link(page: Page, server: Server) -> None:
+    open_page(page, server, "fit?run=planted", "Fit")
+    before = metric(page, "Relative error, kernel")
+    handle = slider(page, "ridge").locator("input[type=range]")
+    for _ in range(4):
+        handle.press("ArrowRight")
+    page.wait_for_url("**ridge=2**")
+    settled(page)
+    assert metric(page, "Relative error, kernel") != before
+
+
+def test_an_uploaded_table_is_fitted_and_explored(page: Page, server: Server, tmp_path: Path) -> None:
+    rows = ["task:left,task:right,target:loss"]
+    rows += [f"{a},{b},{1.0 - 0.5 * (a and b):.2f}" for a in (0, 1) for b in (0, 1) for _ in range(5)]
+    file = tmp_path / "and.csv"
+    file.write_text("\n".join(rows))
+    open_page(page, server, "data", "Data & model")
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("20 subsets of 2 tasks, 1 target")).to_be_visible()
+    page.get_by_role("button", name="Fit it").click()
+    expect(page.get_by_role("heading", name="Fit", exact=True, level=1)).to_be_visible()
+    expect(page.get_by_text("and.csv · 20 subsets · 2 tasks")).to_be_visible()
+    page.get_by_role("link", name="Read the surrogate off on Explore").click()
+    expect(page.get_by_text("left and right together lower the loss")).to_have_count(2)
+    page.reload()  # the table is found again by its content
+    expect(page.get_by_text("20 subsets · 2 tasks")).to_be_visible()
+
+
+def test_a_wrong_file_is_refused_in_words_and_the_page_goes_on(page: Page, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.csv"
+    file.write_text("task:a,task:b,target:loss\n0,1,0.5\n1,maybe,0.4\n")
+    open_page(page, server, "data", "Data & model")
+    page.locator("input[type=file]").set_input_files(file)
+    alert = page.get_by_test_id("stAlert")
+    expect(alert).to_contain_text("wrong.csv, row 2, column 'task:b'")
+    expect(alert).to_contain_text("Found 'maybe'; expected 0 or 1.")
+    page.get_by_role("link", name="Fit", exact=True).click()
+    expect(page.get_by_role("heading", name="Fit", exact=True, level=1)).to_be_visible()
+
+
+def test_a_link_with_wrong_values_opens_and_says_so(page: Page, server: Server) -> None:
+    unknown = "0" * 40
+    open_page(page, server, f"explore?run={unknown}&gamma=hello&focus=3-4000", "Explore")
+    expect(page.get_by_text("Handwritten digits · 400 subsets")).to_be_visible()
+    expect(page.get_by_test_id("stToast").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("path", list(PAGES))
+def test_every_page_draws_in_both_themes_without_errors(
+    browser: Browser, server: Server, scheme: str, path: str
+) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme=scheme)
+    page = context.new_page()
+    problems = watch_console(page)
+    open_page(page, server, path, PAGES[path])
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    background = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    brightness = sum(int(part) for part in background.strip("rgba()").split(",")[:3]) / 3
+    assert (brightness < 80) == (scheme == "dark")
+    if path == "explore":  # zero takes the page's own tone
+        middle = page.locator(".js-plotly-plot").nth(1).evaluate("plot => plot.data[0].colorscale[2][1]")
+        assert middle == ("#262d37" if scheme == "dark" else "#f3f4f6")
+    context.close()
+    assert not problems, problems
+
+
+def test_a_narrow_window_stacks_the_charts_inside_the_page(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport={"width": 800, "height": 1000})
+    page = context.new_page()
+    open_page(page, server, "explore", "Explore")
+    page.get_by_test_id("stPlotlyChart").nth(1).wait_for()
+    bars, heatmap = (page.get_by_test_id("stPlotlyChart").nth(i).bounding_box() for i in (0, 1))
+    assert bars
+    assert heatmap
+    assert heatmap["y"] > bars["y"] + bars["height"] - 1
+    assert heatmap["x"] + heatmap["width"] <= 800
+    context.close()
