@@ -12,12 +12,12 @@ env: .venv/.app-ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kernelsm needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/.app-ready: requirements.txt | .venv/bin/python
-	$(PY) -m pip install -q -r requirements.txt
+.venv/.app-ready: requirements.txt pyproject.toml | .venv/bin/python
+	$(PY) -m pip install -q -r requirements.txt -e .
 	@touch $@
 
-.venv/.test-ready: requirements-dev.txt requirements.txt | .venv/bin/python
-	$(PY) -m pip install -q -r requirements-dev.txt
+.venv/.test-ready: requirements-dev.txt requirements.txt pyproject.toml | .venv/bin/python
+	$(PY) -m pip install -q -r requirements-dev.txt -e .
 	@touch .venv/.app-ready $@
 
 app: .venv/.app-ready

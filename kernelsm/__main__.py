@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"kernelsm: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nkernelsm: stopped; finished chunks are kept, run the same command to resume", file=sys.stderr)
         return 130
@@ -69,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".parquet", ".csv"):
         raise InputError("--out", repr(options.out.name), "a name ending in .parquet or .csv", "Rename it.")
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
     settings = RunSettings(
         options.example, options.estimator or ESTIMATORS[options.example][0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,

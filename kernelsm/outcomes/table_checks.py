@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -16,49 +19,58 @@ MAX_TASKS = 500
 MAX_TARGETS = 1_000
 MAX_ROWS = 1_000_000
 MAX_NAME_LENGTH = 120
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _FORMAT_HELP = "Name 0/1 columns 'task:NAME' and outcome columns 'target:NAME'."
 
 
 def check_arrays(masks: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return fresh (m, K) bool masks and (m, q) float64 values, or raise InputError naming the row."""
-    raw = np.asarray(masks)
+    try:
+        raw = np.asarray(masks)
+        binary = raw.dtype == np.bool_ or np.issubdtype(raw.dtype, np.number)
+    except ValueError:
+        binary = False
+    if not binary:
+        raise InputError("masks", "rows of unequal length or text", "a matrix of 0 and 1", "Give one row per subset.")
     if raw.ndim != 2 or 0 in raw.shape:
         raise InputError("masks", f"shape {raw.shape}", "(m, K) with m, K ≥ 1", "Give one row per subset.")
-    if raw.dtype != np.bool_:
-        wrong = np.argwhere((raw != 0) & (raw != 1))
-        if len(wrong):
-            i, k = wrong[0]
-            raise InputError(f"masks, row {i}, task {k}", f"{raw[i, k]!r}", "0 or 1", "A task is in a subset or not.")
-    outcome = np.asarray(values, dtype=np.float64)
+    wrong = np.argwhere((raw != 0) & (raw != 1))
+    if len(wrong):
+        i, k = wrong[0]
+        raise InputError(f"masks, row {i}, task {k}", f"{raw[i, k]}", "0 or 1", "A task is in a subset or not.")
+    try:
+        outcome = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("values", "something that is not a number", "numbers", "Give one row per mask.") from None
     outcome = outcome[:, None] if outcome.ndim == 1 else outcome
     if outcome.ndim != 2 or outcome.shape[0] != raw.shape[0] or outcome.shape[1] < 1:
         raise InputError("values", f"shape {np.shape(values)}", f"({raw.shape[0]}, q)", "Give one row per mask.")
     wrong = np.argwhere(~np.isfinite(outcome))
     if len(wrong):
         i, j = wrong[0]
-        raise InputError(
-            f"values, row {i}, target {j}",
-            f"{outcome[i, j]}",
-            "a finite number",
-            f"{len(wrong)} such values: drop them.",
-        )
-    return raw.astype(np.bool_), np.array(outcome, copy=True)
+        fix = f"{len(wrong)} such values: drop them."
+        raise InputError(f"values, row {i}, target {j}", f"{outcome[i, j]}", "a finite number", fix)
+    # one memory order, so that equal tables have equal content hashes
+    return np.array(raw, dtype=np.bool_, order="C"), np.array(outcome, order="C", copy=True)
 
 
 def check_names(place: str, names: Sequence[str] | None, count: int, word: str) -> tuple[str, ...]:
     """Return `count` unique, non-empty names; "word 1" ... where none are given."""
     if names is None or len(names) == 0:
         return tuple(f"{word} {k + 1}" for k in range(count))
-    checked = tuple(str(name) for name in names)
+    checked = tuple(str(name).strip() for name in names)
     if len(checked) != count:
         raise InputError(place, f"{len(checked)} names", f"{count}", f"Give one name per {word}.")
     seen: set[str] = set()
     for position, name in enumerate(checked):
-        if not name.strip():
+        if not name:
             raise InputError(f"{place}, position {position + 1}", "an empty name", "a name", f"Name every {word}.")
         if len(name) > MAX_NAME_LENGTH:
             found = f"a name of {len(name)} characters"
             raise InputError(f"{place}, position {position + 1}", found, f"at most {MAX_NAME_LENGTH}", "Shorten it.")
+        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
+            found = f"a line break or control character in {name!r}"
+            raise InputError(f"{place}, position {position + 1}", found, "letters on one line", "Remove it.")
         if name in seen:
             found = f"the name {name!r} a second time"
             raise InputError(f"{place}, position {position + 1}", found, "unique names", f"Rename one {word}.")
@@ -122,19 +134,21 @@ def _check_columns(columns: list[str], tasks: list[str], targets: list[str], sou
     if other:
         place = f"{source}, header, column {columns.index(other[0]) + 1}"
         raise InputError(place, repr(other[0]), "a name beginning with 'task:' or 'target:'", _FORMAT_HELP)
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for position, column in enumerate(columns, start=1):
-        if column in seen:
-            found = f"'{column}' again (first in column {seen[column]})"
-            raise InputError(f"{source}, header, column {position}", found, "unique names", "Rename one of the two.")
-        seen[column] = position
-    for column in tasks + targets:
-        name = _bare(column, TASK_PREFIX if column.startswith(TASK_PREFIX) else TARGET_PREFIX)
-        place = f"{source}, header, column {columns.index(column) + 1}"
+        place = f"{source}, header, column {position}"
+        prefix = TASK_PREFIX if column.startswith(TASK_PREFIX) else TARGET_PREFIX
+        name = _bare(column, prefix)
         if not name:
             raise InputError(place, repr(column), "a name after the prefix", "Write for example 'task:poetry'.")
         if len(name) > MAX_NAME_LENGTH:
             raise InputError(place, f"{len(name)} characters", f"at most {MAX_NAME_LENGTH}", "Shorten the name.")
+        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
+            raise InputError(place, f"a line break or control character in {name!r}", "one line", "Remove it.")
+        if (prefix, name) in seen:
+            found = f"'{column}' again (first in column {seen[prefix, name]})"
+            raise InputError(place, found, "unique names", "Rename one of the two.")
+        seen[prefix, name] = position
 
 
 def _numeric_column(column: pd.Series, name: str, source: str) -> NDArray[np.float64]:
@@ -144,9 +158,7 @@ def _numeric_column(column: pd.Series, name: str, source: str) -> NDArray[np.flo
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     truth = column.map({True: 1.0, False: 0.0, "True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0})
-    parsed = (
-        pd.to_numeric(column, errors="coerce") if not pd.api.types.is_datetime64_any_dtype(column.dtype) else truth
-    )
+    parsed = column.map(_number)
     numbers = truth.where(truth.notna(), parsed) if name.startswith(TASK_PREFIX) else parsed
     bad = np.flatnonzero((numbers.isna() & column.notna()).to_numpy())
     if len(bad):
@@ -155,6 +167,14 @@ def _numeric_column(column: pd.Series, name: str, source: str) -> NDArray[np.flo
         place = f"{source}, row {row + 1}, column '{name}'"
         raise InputError(place, _shown(column.iloc[row]), expected, "Use a decimal point and no units.")
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def _number(value: object) -> float:
+    """The number that a cell of text holds; NaN where it holds none."""
+    try:
+        return float(value) if isinstance(value, str | int | float | Decimal) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def _bare(column: str, prefix: str) -> str:

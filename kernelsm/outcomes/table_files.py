@@ -72,9 +72,45 @@ def _read_csv(data: bytes, name: str) -> pd.DataFrame:
         ) from None
     if "\0" in text:
         raise InputError(name, "binary data (NUL bytes)", "a CSV file in UTF-8", "Export the table as CSV.")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    header = next(csv.reader([first]), [])
-    if len(header) == 1 and first.count(";") + first.count("\t") > 0:
+    lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
+    reader = csv.reader(lines)
+    header: list[str] = []
+    header_ends = rows = 0
+    try:
+        # pandas would rename the second of two equal names and pad short rows: cells are counted here
+        for cells in reader:
+            if not any(cell.strip() for cell in cells) and len(cells) <= 1:
+                continue
+            if not header:
+                header, header_ends = cells, reader.line_num
+                _check_header(header, name)
+                continue
+            rows += 1
+            if len(cells) != len(header):
+                found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+                fix = "Check commas and quotes in this row."
+                raise InputError(f"{name}, row {rows}", found, f"{len(header)}, as in the header", fix)
+    except csv.Error as error:
+        raise InputError(
+            f"{name}, row {rows + 1}" if header else f"{name}, header",
+            str(error),
+            "comma-separated values",
+            "Check its quotes.",
+        ) from None
+    if not rows:
+        return pd.DataFrame(columns=header)
+    lines.seek(0)
+    try:
+        frame = pd.read_csv(lines, header=None, skiprows=header_ends, names=range(len(header)), index_col=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+        raise InputError(
+            name, str(error).strip()[:120], "comma-separated values", "Export the table again."
+        ) from None
+    return frame.set_axis([cell.strip() for cell in header], axis=1)
+
+
+def _check_header(header: list[str], name: str) -> None:
+    if len(header) == 1 and header[0].count(";") + header[0].count("\t") > 0:
         raise InputError(
             f"{name}, header", "';' or tab between columns", "',' between columns", "Export it with commas."
         )
@@ -82,18 +118,6 @@ def _read_csv(data: bytes, name: str) -> pd.DataFrame:
         place, limit = f"{name}, header, column {MAX_TASKS + MAX_TARGETS + 1}", f"at most {MAX_TASKS + MAX_TARGETS:,}"
         fix = f"At most {MAX_TASKS} task and {MAX_TARGETS:,} target columns fit: merge tasks into groups."
         raise InputError(place, f"{len(header):,} columns", limit, fix)
-    # read without a header: pandas would rename the second of two equal names and hide the mistake
-    for number, line in enumerate(csv.reader(io.StringIO(text)), start=0):
-        if line and len(line) != len(header):
-            place, found = f"{name}, row {number}", f"{len(line)} cells"
-            raise InputError(place, found, f"{len(header)}, as in the header", "Check commas and quotes in this row.")
-    try:
-        frame = pd.read_csv(io.StringIO(text), header=None, skiprows=1, names=range(len(header)), index_col=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise InputError(
-            name, str(error).strip()[:120], "comma-separated values", "Export the table again."
-        ) from None
-    return frame.set_axis([cell.strip() for cell in header], axis=1)
 
 
 def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, object]]:
@@ -107,13 +131,19 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, objec
         if size > 4 * MAX_BYTES:
             found = f"{size / 2**20:.0f} MiB when unpacked"
             raise InputError(name, found, f"at most {4 * MAX_BYTES // 2**20} MiB", "Send fewer rows.")
+        names = file.schema_arrow.names
+        for position, kind in enumerate(file.schema_arrow.types):
+            plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+            if not (plain or pa.types.is_boolean(kind) or _is_text(kind)):
+                place = f"{name}, row 1, column '{names[position]}'"
+                raise InputError(place, f"values of type {kind}", "numbers", "Write one number per cell.")
         table = file.read()
-    except (pa.ArrowException, OSError) as error:
+        frame = pd.DataFrame({i: table.column(i).to_pandas() for i in range(table.num_columns)})
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0][:120]
         raise InputError(
             name, reason, "a whole Parquet file", "Was the transfer cut short? Write it again."
         ) from None
-    frame = pd.DataFrame({i: table.column(i).to_pandas() for i in range(table.num_columns)})
     metadata = table.schema.metadata or {}
     try:
         info = json.loads(metadata.get(_METADATA_KEY, b"{}"))
@@ -121,4 +151,13 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, objec
         raise InputError(
             f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."
         ) from None
-    return frame.set_axis(table.column_names, axis=1), info if isinstance(info, dict) else {}
+    return frame.set_axis(names, axis=1), info if isinstance(info, dict) else {}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_dictionary(kind)
+        or pa.types.is_null(kind)
+    )

@@ -1,4 +1,4 @@
-"""The process a job runs in: `python -m kernelsm.runtime.job_process FOLDER`."""
+"""The process a job runs in: `python -m kernelsm.runtime.job_process FOLDER PARENT_PID`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, parent: int) -> int:
     """Carry out the job whose spec stands in `folder`; its end is in status.json whatever happens."""
-    _end_with_parent()
+    _end_with_parent(parent)
     signal.signal(signal.SIGTERM, _raise_cancelled)
     report = StatusReport(folder)
     try:
@@ -92,9 +92,8 @@ def _raise_cancelled(signal_number: int, frame: FrameType | None) -> None:
     raise Cancelled
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """End this process when the one that started it is gone, also by kill -9: nobody would see its result."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -105,4 +104,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -22,7 +22,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kernelsm.runtime.store import cache_root, content_hash
 
@@ -84,11 +84,14 @@ def write_status(folder: Path, status: JobStatus) -> None:
 def read_status(folder: Path) -> JobStatus | None:
     """Read the newest status of a job; None where the job was never started."""
     try:
-        return JobStatus(**json.loads((folder / "status.json").read_text()))
+        status = JobStatus(**json.loads((folder / "status.json").read_text()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
+        status = JobStatus(state="damaged")  # type: ignore[arg-type]
+    if status.state not in get_args(JobState):
         return JobStatus(state="interrupted", error="status.json was damaged; start again to resume")
+    return status
 
 
 def read_log(folder: Path, lines: int = 12) -> str:
@@ -197,7 +200,7 @@ class _Live:
             self.slots.release()
 
     def _run_process(self) -> None:
-        command = [sys.executable, "-m", "kernelsm.runtime.job_process", str(self.folder)]
+        command = [sys.executable, "-m", "kernelsm.runtime.job_process", str(self.folder), str(os.getpid())]
         package_home = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, [package_home, os.environ.get("PYTHONPATH", "")]))
         environment = {**os.environ, "PYTHONPATH": path, "KERNELSM_CACHE": str(self.folder.parents[1])}

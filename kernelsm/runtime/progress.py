@@ -7,8 +7,11 @@ import time
 from typing import Protocol
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
-    """The user asked the work to stop; everything finished so far is kept."""
+class Cancelled(BaseException):
+    """The user asked the work to stop; everything finished so far is kept.
+
+    Not an `Exception`: libraries that catch those must let it through.
+    """
 
 
 class Report(Protocol):

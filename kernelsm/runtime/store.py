@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,19 +69,18 @@ class Store:
         """
         heavy = heavy or {}
         cached = self.memory.cache(function, ignore=list(heavy))
-        hit = cached.check_call_in_cache(*args, **heavy)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            value = cached(*args, **heavy)
-        damaged = [w for w in caught if "Exception while loading results" in str(w.message)]
-        for warning in damaged:
-            first_line = str(warning.message).splitlines()[0]
-            logger.warning("A damaged cache entry was dropped and computed again: %s", first_line)
-        if hit and not damaged:
-            self.reused += 1
-        else:
-            self.computed += 1
-        return value
+        if cached.check_call_in_cache(*args, **heavy):
+            kept = cached.call_and_shelve(*args, **heavy)
+            try:
+                value = kept.get()
+            except Exception as error:  # unpickling damaged bytes can raise anything
+                logger.warning("damaged cache entry of %s dropped and computed again: %s", function.__name__, error)
+                kept.clear()
+            else:
+                self.reused += 1
+                return value
+        self.computed += 1
+        return cached(*args, **heavy)
 
     def entries(self) -> list[Entry]:
         """Every finished chunk, largest first."""
@@ -90,7 +88,11 @@ class Store:
         for item in self.memory.store_backend.get_items():
             path = Path(item.path)
             found.append(
-                Entry(function=path.parent.relative_to(self.root / "joblib").as_posix(), size=item.size, path=path)
+                Entry(
+                    function=path.parent.relative_to(self.memory.store_backend.location).as_posix(),
+                    size=item.size,
+                    path=path,
+                )
             )
         return sorted(found, key=lambda entry: -entry.size)
 

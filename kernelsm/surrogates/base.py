@@ -117,8 +117,9 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
                 raise InputError(
                     "attribution", "p or size", "only `at` with 'leave_one_out'", "Use kind='inclusion'."
                 )
-            values = self._leave_one_out(self._anchor(at, K))
-            readout: dict[str, Any] = {"readout": kind}
+            anchor = self._anchor(at, K)
+            values = self._leave_one_out(anchor)
+            readout: dict[str, Any] = {"readout": kind, "at": anchor.astype(int).tolist()}
         elif kind == "inclusion":
             if at is not None or (p is not None and size is not None):
                 raise InputError("attribution", "`at`, or both p and size", "one of p and size", "Give one of them.")
@@ -159,10 +160,11 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         K = self._check_readout()
         if kind != "second_difference":
             raise InputError("kind", repr(kind), "'second_difference'", "Choose this one.")
-        values = self._second_difference(self._anchor(at, K))
+        anchor = self._anchor(at, K)
+        values = self._second_difference(anchor)
         diagonal = np.arange(K)
         values[diagonal, diagonal] = 0.0
-        meta = {"readout": kind, "surrogate": repr(self)}
+        meta = {"readout": kind, "at": anchor.astype(int).tolist(), "surrogate": repr(self)}
         return Interactions(values, self.task_names_, self.target_names_, self.higher_is_better_, meta)
 
     def _check_readout(self) -> int:

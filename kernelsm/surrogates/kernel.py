@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Literal
 
@@ -71,8 +72,8 @@ class KernelSurrogate(Surrogate):
         """
         gamma = 1.0 / K if self.gamma is None else self.gamma
         checks = (
-            ("gamma", gamma, gamma > 0, "a number above 0"),
-            ("ridge", self.ridge, self.ridge >= 0, "0 or more"),
+            ("gamma", gamma, 0 < gamma < math.inf, "a finite number above 0"),
+            ("ridge", self.ridge, 0 <= self.ridge < math.inf, "a finite number from 0"),
             ("degree", self.degree, self.degree >= 1 and int(self.degree) == self.degree, "a whole number from 1"),
             ("coef0", self.coef0, self.coef0 >= 0, "0 or more"),
         )
@@ -91,14 +92,14 @@ class KernelSurrogate(Surrogate):
         self._function = self.kernel_function(X.shape[1])
         matrix = self._function.gram(X, X)
         matrix.flat[:: len(matrix) + 1] += self.ridge
-        solved = _solve(matrix, np.column_stack([values, np.ones(len(values))]))
+        solved = _solve(matrix, np.column_stack([values, np.ones(len(values))]), self.ridge)
         theta, ones = solved[:, :-1], solved[:, -1]
         if self.fit_intercept and ones.sum() > 0:
             self.intercept_ = theta.sum(axis=0) / ones.sum()
         else:
             self.intercept_ = np.zeros(values.shape[1])
         self.dual_coef_ = theta - np.outer(ones, self.intercept_)
-        self.masks_ = X
+        self.masks_ = X.copy()
 
     def _predict(self, X: Array) -> Array:
         return np.asarray(self._function.gram(X, self.masks_) @ self.dual_coef_ + self.intercept_)
@@ -113,14 +114,18 @@ class KernelSurrogate(Surrogate):
         return self._function.second_difference(self.masks_, self.dual_coef_, at)
 
 
-def _solve(matrix: Array, right: Array) -> Array:
-    """Solve with a positive definite matrix; a singular one (λ = 0 with duplicates) in the least-norm sense."""
-    try:
-        return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix, lower=True), right))
-    except linalg.LinAlgError:
+def _solve(matrix: Array, right: Array, ridge: float) -> Array:
+    """Solve (K + λI) θ = F; a singular matrix (λ = 0 with duplicates) in the least-norm sense, with a warning."""
+    if ridge > 0:
+        try:
+            return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix, lower=True), right))
+        except linalg.LinAlgError:  # a ridge below rounding: as good as none
+            pass
+    solved, _, rank, _ = linalg.lstsq(matrix, right)
+    if rank < len(matrix):
         warnings.warn(
             "the kernel matrix is singular (duplicate subsets and ridge 0?): the least-norm fit is used; raise ridge",
             linalg.LinAlgWarning,
             stacklevel=4,
         )
-        return np.asarray(linalg.lstsq(matrix, right)[0])
+    return np.asarray(solved)

@@ -55,6 +55,11 @@ class RBF(SubsetKernel):
         """Value of one differing task, exp(-γ)."""
         return float(np.exp(-min(self.gamma, _LARGEST_GAMMA)))
 
+    @property
+    def step(self) -> float:
+        """1 - q, to full precision also for tiny γ."""
+        return float(-np.expm1(-self.gamma))
+
     def gram(self, first: Array, second: Array) -> Array:
         """K of every pair of rows."""
         return np.asarray(np.exp(-self.gamma * cdist(first, second, "sqeuclidean")))
@@ -63,7 +68,7 @@ class RBF(SubsetKernel):
         """(1-q) x_ik q^(Hamming distance of s_i and `at` without k)."""
         differs = masks != at
         distance = differs.sum(axis=1, keepdims=True) - differs
-        return np.asarray((1 - self.q) * (2 * masks - 1) * self.q**distance)
+        return np.asarray(self.step * (2 * masks - 1) * self.q**distance)
 
     def inclusion_table(self, K: int, p: float | None, size: int | None) -> Array:
         """Product form under Bernoulli(p); hypergeometric overlap under a fixed size."""
@@ -72,7 +77,7 @@ class RBF(SubsetKernel):
         if size is None:
             assert p is not None
             same, other = p + (1 - p) * self.q, p * self.q + 1 - p
-            return np.outer((1 - self.q) * same**rest * other ** (K - 1 - rest), sign)
+            return np.outer(self.step * same**rest * other ** (K - 1 - rest), sign)
         held = np.array([0.0, 1.0])
         with_k = np.outer(self._mean_over_size(K - 1, size - 1), self.q ** (1 - held))
         without_k = np.outer(self._mean_over_size(K - 1, size), self.q**held)
@@ -90,7 +95,7 @@ class RBF(SubsetKernel):
         half = differs.sum(axis=1, keepdims=True) / 2
         with np.errstate(under="ignore"):
             signed = (2 * masks - 1) * self.q ** (half - differs)
-        return np.asarray((1 - self.q) ** 2 * weighted_products(signed, theta))
+        return np.asarray(self.step**2 * weighted_products(signed, theta))
 
 
 @dataclass(frozen=True)

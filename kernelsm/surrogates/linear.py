@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import linalg
 
@@ -32,8 +34,8 @@ class LinearSurrogate(Surrogate):
         self.fit_intercept = fit_intercept
 
     def _fit(self, X: Array, values: Array) -> None:
-        if not self.ridge >= 0:
-            raise InputError("ridge", f"{self.ridge}", "0 or more", "0.1 is the default.")
+        if not 0 <= self.ridge < math.inf:
+            raise InputError("ridge", f"{self.ridge}", "a finite number from 0", "0.1 is the default.")
         centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         mean = values.mean(axis=0) if self.fit_intercept else np.zeros(values.shape[1])
         centred = X - centre

@@ -6,7 +6,8 @@ import json
 import re
 import time
 
-from conftest import Server, open_page
+from app_server import Server
+from conftest import open_page
 from playwright.sync_api import Page, expect
 
 # real retraining: one chunk of about half a second per subset

@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Server, open_page, settled, watch_console
+from app_server import Server
+from conftest import open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
 
 PAGES = {

@@ -1,0 +1,166 @@
+"""GradEx outcomes: the linearised model's losses, its agreement with retraining, and resuming."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from kernelsm import GradEx, GradientFeatures, InputError, bernoulli_masks, gradient_features, lds
+from kernelsm.gradients.projections import Gaussian
+from kernelsm.runtime.store import Store
+
+RIDGE = 0.05
+
+
+@pytest.fixture(scope="module")
+def features(blobs, blobs_model):
+    return (
+        gradient_features(blobs_model, blobs.inputs, blobs.labels),
+        gradient_features(blobs_model, blobs.test_inputs, blobs.test_labels),
+    )
+
+
+def cross_entropy(logits, labels):
+    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+
+
+def by_scipy(suite, train, test, mask):
+    """The target losses of one mask from the paper's Algorithm 2, in double precision."""
+    inside = mask[suite.task_of]
+    sizes = np.bincount(suite.task_of)
+    w = inside / (max(mask.sum(), 1) * sizes[suite.task_of])
+    G, f = train.features.astype(float), train.logits.astype(float)
+
+    def objective(z):
+        logits = f + G @ z
+        residual = softmax(logits, axis=1) - np.eye(suite.classes)[suite.labels]
+        value = w @ cross_entropy(logits, suite.labels) + RIDGE / 2 * z @ z
+        return value, np.einsum("n,nc,nck->k", w, residual, G) + RIDGE * z
+
+    options = {"maxiter": 10_000, "maxfun": 100_000, "ftol": 1e-15, "gtol": 1e-10}
+    z = minimize(objective, np.zeros(G.shape[-1]), method="L-BFGS-B", jac=True, options=options).x
+    losses = cross_entropy(test.logits + test.features.astype(float) @ z, suite.test_labels)
+    return [losses[suite.target_of == j].mean() for j in range(len(suite.target_names))]
+
+
+MASKS = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [1, 0, 0, 1, 1], [0, 1, 1, 0, 1]], dtype=bool)
+
+
+def test_outcomes_are_those_of_algorithm_two(blobs, features):
+    found = GradEx(blobs, *features, ridge=RIDGE, tolerance=1e-6).outcomes(MASKS)
+    expected = [by_scipy(blobs, *features, mask) for mask in MASKS]
+    np.testing.assert_allclose(found.values, expected, atol=1e-5)
+    assert found.task_names == blobs.task_names
+    assert found.target_names == blobs.target_names
+    assert found.meta["estimator"] == "gradex"
+    assert found.meta["ridge"] == RIDGE
+
+
+def test_the_empty_subset_has_the_losses_of_w0(blobs, features):
+    at_w0 = cross_entropy(features[1].logits.astype(float), blobs.test_labels)
+    found = GradEx(blobs, *features).outcomes(np.zeros((1, 5), dtype=bool))
+    np.testing.assert_allclose(found.values[0], [at_w0[blobs.target_of == j].mean() for j in range(3)], rtol=1e-5)
+
+
+def test_a_mislabelled_task_hurts(blobs, features):
+    masks = bernoulli_masks(5, 32, seed=0)
+    loss = GradEx(blobs, *features, ridge=0.01).outcomes(masks).mean_target().values[:, 0]
+    assert loss[masks[:, 4]].mean() > loss[~masks[:, 4]].mean()
+
+
+def test_gradex_predicts_retraining(blobs, blobs_model, features):
+    from kernelsm import Retraining
+
+    # so small a network is far from linear: it must be held close to W0
+    masks = np.unique(bernoulli_masks(5, 24, seed=3), axis=0)
+    estimates = GradEx(blobs, *features, ridge=0.5).outcomes(masks)
+    truth = Retraining(blobs, blobs_model, ridge=0.5).outcomes(masks)
+    assert lds(truth.values, estimates.values) > 0.93
+    assert np.abs(estimates.values - truth.values).mean() < 0.1 * truth.values.mean()
+
+
+def test_blocks_change_nothing_and_each_is_reported(blobs, features):
+    masks = bernoulli_masks(5, 11, seed=1)
+    reports = []
+
+    def report(done, total, message="", *, reused=False):
+        reports.append((done, total, message, reused))
+
+    small = GradEx(blobs, *features, block=3, tolerance=1e-6).outcomes(masks, report=report)
+    large = GradEx(blobs, *features, block=64, tolerance=1e-6).outcomes(masks)
+    np.testing.assert_allclose(small.values, large.values, atol=2e-4)
+    assert reports == [(i, 4, "GradEx", False) for i in (1, 2, 3, 4)]
+
+
+def test_a_second_run_computes_nothing_and_a_longer_one_only_the_rest(blobs, features):
+    masks = bernoulli_masks(5, 20, seed=2)
+    gradex = GradEx(blobs, *features, block=5)
+    counts, tables = [], []
+    for rows in (10, 10, 20):
+        store = Store()
+        tables.append(gradex.outcomes(masks[:rows], store=store))
+        counts.append((store.computed, store.reused))
+    assert counts == [(2, 0), (0, 2), (2, 2)]
+    assert tables[0].content_hash == tables[1].content_hash
+    assert np.array_equal(tables[2].values[:10], tables[0].values)
+
+
+@pytest.mark.parametrize("change", ["ridge", "tolerance", "suite", "projection", "features"])
+def test_whatever_changes_the_outcome_changes_the_key(blobs, blobs_model, features, change):
+    def projected(seed):
+        return [
+            gradient_features(blobs_model, x, y, Gaussian(12, seed))
+            for x, y in ((blobs.inputs, blobs.labels), (blobs.test_inputs, blobs.test_labels))
+        ]
+
+    plain = GradEx(blobs, *features)
+    pairs = {
+        "ridge": lambda: (plain, GradEx(blobs, *features, ridge=0.5)),
+        "tolerance": lambda: (plain, GradEx(blobs, *features, tolerance=1e-3)),
+        "suite": lambda: (plain, GradEx(replace(blobs, target_of=blobs.target_of[::-1].copy()), *features)),
+        "projection": lambda: (GradEx(blobs, *projected(0)), GradEx(blobs, *projected(1))),
+        "features": lambda: (
+            plain,
+            GradEx(blobs, replace(features[0], features=2 * features[0].features), features[1]),
+        ),
+    }
+    masks = bernoulli_masks(5, 6, seed=0)
+    first, second = pairs[change]()
+    store = Store()
+    first.outcomes(masks, store=store)
+    found = second.outcomes(masks, store=store)
+    assert (store.computed, store.reused) == (2, 0)
+    assert np.array_equal(found.values, second.outcomes(masks).values)
+
+
+@pytest.mark.parametrize("ridge", [0.0, -1.0, float("nan")])
+def test_a_ridge_that_is_not_positive_is_refused(blobs, features, ridge):
+    with pytest.raises(InputError, match="ridge"):
+        GradEx(blobs, *features, ridge=ridge)
+
+
+def test_features_of_another_suite_are_refused(blobs, features):
+    train, test = features
+    fewer = GradientFeatures(train.logits[1:], train.features[1:], train.labels[1:], train.meta)
+    with pytest.raises(InputError, match="train"):
+        GradEx(blobs, fewer, test)
+
+
+def test_features_through_two_projections_are_refused(blobs, blobs_model, features):
+    other = gradient_features(blobs_model, blobs.test_inputs, blobs.test_labels, "gaussian", dim=51)
+    assert other.features.shape == features[1].features.shape
+    with pytest.raises(InputError, match="one projection"):
+        GradEx(blobs, features[0], other)
+    train, test = (
+        gradient_features(blobs_model, x, y, Gaussian(12, seed))
+        for x, y, seed in ((blobs.inputs, blobs.labels, 0), (blobs.test_inputs, blobs.test_labels, 1))
+    )
+    with pytest.raises(InputError, match="one projection"):
+        GradEx(blobs, train, test)
+
+
+def test_masks_of_another_number_of_tasks_are_refused(blobs, features):
+    with pytest.raises(InputError, match="masks"):
+        GradEx(blobs, *features).outcomes(np.ones((3, 4), dtype=bool))

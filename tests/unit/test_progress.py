@@ -1,0 +1,71 @@
+"""Progress: stages of different cost joined into one bar, and the time that is left."""
+
+import pytest
+
+from kernelsm.runtime import progress
+from kernelsm.runtime.progress import Pace, Stages
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tests turn."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def test_stages_are_joined_by_their_cost():
+    heard = []
+
+    def report(done, total, message="", *, reused=False):
+        heard.append((done, total, message, reused))
+
+    stages = Stages(report, [(4, 1), (2, 10)])
+    gradients, solves = stages.stage(0), stages.stage(1)
+    gradients(1, 4, "gradients")
+    gradients(4, 4, "gradients", reused=True)
+    solves(1, 2, "GradEx")
+    solves(2, 2, "GradEx")
+    assert heard == [
+        (1, 24, "gradients: 1 of 4", False),
+        (4, 24, "gradients: 4 of 4", True),
+        (14, 24, "GradEx: 1 of 2", False),
+        (24, 24, "GradEx: 2 of 2", False),
+    ]
+
+
+def test_the_time_left_follows_the_chunks_that_were_computed(clock):
+    pace = Pace()
+    assert pace.eta(100) is None
+    clock.now += 4.0
+    pace.note(10, reused=False)
+    assert pace.eta(100) == pytest.approx(0.4 * 90)
+    clock.now += 8.0
+    pace.note(20, reused=False)
+    assert pace.eta(100) == pytest.approx(0.6 * 80)
+    assert pace.elapsed() == pytest.approx(12.0)
+
+
+def test_reused_chunks_do_not_make_the_rest_look_quick(clock):
+    pace = Pace()
+    for done in range(10, 60, 10):
+        clock.now += 0.001
+        pace.note(done, reused=True)
+    assert pace.eta(100) is None  # nothing was computed yet, so nothing is known
+    clock.now += 20.0
+    pace.note(60, reused=False)
+    assert (pace.reused, pace.computed) == (5, 1)
+    assert pace.eta(100) == pytest.approx(2.0 * 40)
+
+
+def test_nothing_is_left_at_the_end(clock):
+    pace = Pace()
+    pace.note(5, reused=True)
+    assert pace.eta(5) == 0.0
