@@ -22,4 +22,4 @@ if run.outcomes.K > 1:
         explore.pair_detail(e)
     with right:
         explore.ranked_pairs(e)
-explore.what_if(run.key)
+explore.what_if(run)

@@ -12,6 +12,8 @@ from kernelsm.app.runs import MEAN_TARGET, Run
 from kernelsm.app.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, READOUTS, RIDGES
 from kernelsm.charts.order import ORDERS
 
+_UNSET = object()
+
 
 def _key(field: str) -> str:
     return f"view_{field}"
@@ -23,7 +25,9 @@ def _take(field: str, read: Callable[[Any], Any]) -> None:
 
 def _bind(field: str, shown: Any, read: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
     """Keyword arguments that tie a widget to a field of the view; `shown` is what it displays now."""
-    st.session_state[_key(field)] = shown
+    # a value set anew is sent anew, and every pill drawn again: only what differs is set
+    if st.session_state.get(_key(field), _UNSET) != shown:
+        st.session_state[_key(field)] = shown
     return {"key": _key(field), "on_change": _take, "args": (field, read)}
 
 

@@ -21,6 +21,7 @@ from kernelsm.tasks.planted import PlantedGame, planted_game
 
 _RANKED = 15
 _RANKED_KEY = "explore_ranked"
+_DRAWN, _CLICKED = "explore_drawn", "explore_clicked"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def heatmap(e: Exploration) -> None:
         st.markdown(pair_sentence(e.interactions, *strongest_pair(e.interactions)))
     values = e.interactions.values[:, :, 0]
     chart = interaction_heatmap(
-        values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, focus=focus_pair(e),
+        values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, focus=_drawn_focus(e),
         dark=frame.is_dark(), limit=_limit(e),
     )  # fmt: skip
     st.plotly_chart(
@@ -127,6 +128,23 @@ def _limit(e: Exploration) -> float | None:
 def focus_pair(e: Exploration) -> tuple[int, int]:
     """The pair looked at: the user's choice, else the strongest."""
     return session.view().focus or strongest_pair(e.interactions)
+
+
+def _drawn_focus(e: Exploration) -> tuple[int, int]:
+    """The pair that the figure outlines.
+
+    A clicked cell is outlined by the browser itself. Drawing it into the figure too would make another figure, which
+    Streamlit builds from nothing: a second at 50 tasks. So after a click the figure stays as it was drawn.
+    """
+    view = session.view()
+    figure = (e.run.key, view.target, view.kernel, view.gamma, view.ridge, view.order, view.truth, frame.is_dark())
+    pair = focus_pair(e)
+    drawn = st.session_state.get(_DRAWN)
+    if drawn and drawn["figure"] == figure and pair == st.session_state.get(_CLICKED):
+        return tuple(drawn["focus"])
+    st.session_state[_DRAWN] = {"figure": figure, "focus": pair}
+    st.session_state.pop(_CLICKED, None)
+    return pair
 
 
 def pair_detail(e: Exploration) -> None:
@@ -168,28 +186,36 @@ def ranked_pairs(e: Exploration) -> None:
     )  # fmt: skip
 
 
-@st.fragment
-def what_if(key: str) -> None:
-    """Toggle tasks and see the prediction; drawn alone, so that a toggle costs nothing else."""
-    session.publish()
-    e = explore_for_prediction(key)
-    names = e.run.outcomes.task_names
+def what_if(run: Run) -> None:
+    """Toggle tasks and see the prediction."""
     st.subheader("What if")
     st.markdown("Toggle tasks in and out of the training set and see what the surrogate predicts.")
-    prediction, change, linear = st.columns([1, 1, 1])
+    _prediction(run.key)
+    st.button("All tasks in", icon=":material/select_all:", on_click=session.update, kwargs={"off": ()})
+
+
+@st.fragment
+def _prediction(key: str) -> None:
+    """Draw the toggles and the prediction alone: every element more costs a toggle ten milliseconds or two."""
+    e = _for_prediction(key)
+    names = e.run.outcomes.task_names
     controls.task_pills(names)
     mask = np.ones((2, len(names)))
     mask[1, list(session.view().off)] = 0.0
     full, now = e.surrogate.predict(mask).ravel()
-    baseline = e.linear.predict(mask).ravel()
     helps = (now > full) == e.run.outcomes.higher_is_better
     words = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
-    prediction.metric(f"Predicted {plain(e.run.unit)}", f"{now:.4f}")
-    change.metric("Change against all tasks", f"{now - full:+.4f}", help=f"This subset is {words}.")
-    linear.metric("A linear surrogate says", f"{baseline[1]:.4f}")
+    st.metric(
+        f"Predicted {plain(e.run.unit)}", f"{now:.4f}", f"{now - full:+.4f} against all tasks",
+        delta_color="off" if now == full else "blue" if helps else "orange",
+    )  # fmt: skip
+    linear = float(e.linear.predict(mask[1:]).ravel()[0])
     left_out = len(session.view().off)
-    st.markdown(f"{len(names) - left_out} of {len(names)} tasks are in: predicted {words}.")
-    st.button("All tasks in", on_click=session.update, kwargs={"off": ()}, disabled=not left_out)
+    st.markdown(
+        f"{len(names) - left_out} of {len(names)} tasks are in: predicted {words}. "
+        f"A linear surrogate says {linear:.4f}."
+    )
+    session.publish()  # last: the prediction need not wait for the address bar
 
 
 @dataclass(frozen=True)
@@ -201,7 +227,7 @@ class Prediction:
     linear: Surrogate
 
 
-def explore_for_prediction(key: str) -> Prediction:
+def _for_prediction(key: str) -> Prediction:
     """Find the fitted surrogates of the view without reading them off."""
     view = session.view()
     return Prediction(
@@ -221,6 +247,7 @@ def _take_click() -> None:
     event = st.session_state.get("explore_heatmap") or {}
     pair = clicked_pair(event.get("selection") or {}, K)
     if pair is not None:
+        st.session_state[_CLICKED] = pair
         session.update(focus=pair)
 
 

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app import frame, session
+from kernelsm.app import controls, frame, session
 from kernelsm.app.runs import MEAN_TARGET, HeldOut, Run, held_out
 from kernelsm.app.words import KERNEL_NAMES
 from kernelsm.charts.fit import predicted_vs_observed
 
 _AGAINST = "kernelsm_fit_against"
 _CLEAR = 0.01
+
+
+@st.fragment
+def workbench(run: Run) -> None:
+    """Draw the controls and what they change, alone: a slider need not wait for the rest of the page."""
+    with st.container(horizontal=True, gap="medium"):
+        controls.kernel_picker()
+        controls.target_picker(run)
+    gamma, ridge = frame.panels(narrowest=260)
+    with gamma:
+        controls.gamma_slider(run.outcomes.K)
+    with ridge:
+        controls.ridge_slider()
+    result = test(run, against_truth(run))
+    scores(result)
+    scatter(run, result)
+    session.publish()
 
 
 def against_truth(run: Run) -> bool:
@@ -48,25 +65,23 @@ def scatter(run: Run, result: HeldOut) -> None:
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. Target: {target}."
     )
-    frame.show(chart, "fit_scatter")
+    frame.show(chart, "fit_scatter", toolbar=False)
 
 
 def scores(result: HeldOut) -> None:
     """Draw the scores of both surrogates and say in words which predicts better."""
     kernel, linear = result.scores()
-    places = frame.panels(4, 120)
-    for place, (label, form, row) in zip(
-        places,
-        (
-            ("LDS (all targets)", "{:.3f}", kernel), ("relative error", "{:.1%}", kernel),
-            ("LDS (all targets)", "{:.3f}", linear), ("relative error", "{:.1%}", linear),
-        ),
-        strict=True,
-    ):  # fmt: skip
-        name = "LDS" if label.startswith("LDS") else "Relative error"
-        place.metric(f"{name}, {row['surrogate']}", form.format(row[label]))
     gain = float(kernel["LDS (all targets)"]) - float(linear["LDS (all targets)"])
     error = float(linear["relative error"]) - float(kernel["relative error"])
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            "LDS, kernel", f"{kernel['LDS (all targets)']:.3f}", f"{gain:+.3f} against linear",
+            delta_color="blue" if gain >= 0 else "orange", width="content",
+        )  # fmt: skip
+        st.metric(
+            "Relative error, kernel", f"{kernel['relative error']:.1%}", f"{-error:+.1%} against linear",
+            delta_color="blue" if error >= 0 else "orange", width="content",
+        )  # fmt: skip
     st.markdown(_verdict(gain, error))
     st.caption(
         "LDS: mean over targets of the rank correlation between predicted and true outcomes. "

@@ -41,7 +41,8 @@ def predicted_vs_observed(
                 "line": {"color": NEUTRAL, "dash": "dot", "width": 1.5},
             },
             {
-                **on, "x": observed, "y": guess, "mode": "markers", "marker": {"size": 7, "opacity": 0.65, "color": BLUE},
+                **on, "x": observed, "y": guess, "mode": "markers",
+                "marker": {"size": 7, "opacity": 0.65, "color": BLUE},
                 "hovertemplate": "observed %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
             },
         ]  # fmt: skip

@@ -49,8 +49,8 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...]) -> Chart:
     chart = figure(
         [
             {
-                "type": "heatmap", "z": together, "x": places, "y": places, "colorscale": "Blues", "zmin": 0, "xgap": 1,
-                "ygap": 1, "colorbar": {"title": {"text": "subsets", "side": "top"}, "thickness": 10},
+                "type": "heatmap", "z": together, "x": places, "y": places, "colorscale": "Blues", "zmin": 0,
+                "xgap": 1, "ygap": 1, "colorbar": {"title": {"text": "subsets", "side": "top"}, "thickness": 10},
                 "hovertemplate": "%{y} and %{x}: together in %{z} subsets<extra></extra>",
             }
         ],

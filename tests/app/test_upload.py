@@ -48,7 +48,7 @@ def wrong_tables() -> dict[str, tuple[str, bytes, tuple[str, ...]]]:
         ),
         "0 bytes": ("t.csv", b"", ("0 bytes",)),
         "a binary file": ("t.csv", bytes(range(256)) * 20, ("not UTF-8 text",)),
-        "a broken Parquet file": ("t.parquet", parquet(pd.DataFrame({"task:a": [0, 1]}))[:-20], ("whole Parquet file",)),
+        "a broken Parquet file": ("t.parquet", parquet(pd.DataFrame({"task:a": [0]}))[:-20], ("whole Parquet file",)),
         "2,000 columns": ("t.parquet", parquet(pd.DataFrame(wide)), ("column 1501", "2,000 columns")),
         "non-binary mask": ("t.csv", b"task:a,target:loss\n0,1\n2,1\n", ("row 2", "column 'task:a'", "2", "0 or 1")),
         "a ragged row": ("t.csv", b"task:a,target:loss\n0,1\n1,1,7\n", ("row 2", "3 cells")),
