@@ -7,6 +7,7 @@ import streamlit as st
 
 from kernelsm.app import frame, navigation, session
 from kernelsm.app.runs import open_run
+from kernelsm.app.view import MOST_SUBSETS
 from kernelsm.app.words import plain
 from kernelsm.outcomes.examples import EXAMPLES, load_example
 from kernelsm.outcomes.runs import save_run
@@ -23,7 +24,7 @@ One row per subset. Column names say what a column is:
 - `task:NAME` holds 1 where the task was in the subset and 0 where it was not;
 - `target:NAME` holds the outcome measured with that subset, a number.
 
-CSV with commas and a header, in UTF-8, or Parquet. At most 500 tasks, 1,000 targets, 200 MiB.
+CSV with commas and a header, in UTF-8, or Parquet. At most 5,000 subsets, 500 tasks, 1,000 targets, 200 MiB.
 """
 
 
@@ -65,6 +66,9 @@ def upload() -> None:
             return
         try:
             outcomes = read_table(file.getvalue(), file.name, higher_is_better=better)
+            if outcomes.m > MOST_SUBSETS:
+                fix = "Upload a random sample of the rows."
+                raise InputError(file.name, f"{outcomes.m:,} subsets", f"at most {MOST_SUBSETS:,}", fix)
         except InputError as error:
             _refusal(error)
             return

@@ -20,7 +20,7 @@ from kernelsm.surrogates.results import Attribution, Interactions
 from kernelsm.tasks.planted import PlantedGame, planted_game
 
 _RANKED = 15
-_RANKED_KEY = "explore_ranked"
+_RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
 _DRAWN, _CLICKED = "explore_drawn", "explore_clicked"
 
 
@@ -101,7 +101,7 @@ def heatmap(e: Exploration) -> None:
         dark=frame.is_dark(), limit=_limit(e),
     )  # fmt: skip
     st.plotly_chart(
-        chart.figure, key="explore_heatmap", alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
+        chart.figure, key=_HEATMAP_KEY, alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
         on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
     )  # fmt: skip
 
@@ -137,10 +137,12 @@ def _drawn_focus(e: Exploration) -> tuple[int, int]:
     Streamlit builds from nothing: a second at 50 tasks. So after a click the figure stays as it was drawn.
     """
     view = session.view()
-    figure = (e.run.key, view.target, view.kernel, view.gamma, view.ridge, view.order, view.truth, frame.is_dark())
+    dark = frame.is_dark()
+    selected = ((st.session_state.get(_HEATMAP_KEY) or {}).get("selection") or {}).get("points")
+    figure = (e.run.key, view.target, view.kernel, view.gamma, view.ridge, view.order, view.readout, view.truth, dark)
     pair = focus_pair(e)
     drawn = st.session_state.get(_DRAWN)
-    if drawn and drawn["figure"] == figure and pair == st.session_state.get(_CLICKED):
+    if drawn and selected and drawn["figure"] == figure and pair == st.session_state.get(_CLICKED):
         return tuple(drawn["focus"])
     st.session_state[_DRAWN] = {"figure": figure, "focus": pair}
     st.session_state.pop(_CLICKED, None)
@@ -244,7 +246,7 @@ def sign_note(e: Exploration) -> None:
 
 def _take_click() -> None:
     K = frame.current_run().outcomes.K
-    event = st.session_state.get("explore_heatmap") or {}
+    event = st.session_state.get(_HEATMAP_KEY) or {}
     pair = clicked_pair(event.get("selection") or {}, K)
     if pair is not None:
         st.session_state[_CLICKED] = pair

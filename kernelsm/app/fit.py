@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from kernelsm.app import controls, frame, session
 from kernelsm.app.runs import MEAN_TARGET, HeldOut, Run, held_out
-from kernelsm.app.words import KERNEL_NAMES
+from kernelsm.app.words import KERNEL_NAMES, plain
 from kernelsm.charts.fit import predicted_vs_observed
 
 _AGAINST = "kernelsm_fit_against"
@@ -63,7 +65,8 @@ def scatter(run: Run, result: HeldOut) -> None:
     st.subheader("Predicted against observed")
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(
-        f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. Target: {target}."
+        f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
+        f"Target: {plain(target)}."
     )
     frame.show(chart, "fit_scatter", toolbar=False)
 
@@ -90,13 +93,15 @@ def scores(result: HeldOut) -> None:
 
 
 def _verdict(gain: float, error: float) -> str:
+    if not (math.isfinite(gain) and math.isfinite(error)):
+        return "Too few held-out subsets, or outcomes that do not vary: the two cannot be compared here."
     if abs(gain) < _CLEAR and abs(error) < _CLEAR:
-        return "Here the kernel surrogate predicts **as well as** the linear one: little sign of interactions."
+        return "At this γ and λ the kernel surrogate predicts **as well as** the linear one."
     parts = []
     if abs(gain) >= _CLEAR:
         parts.append(f"ranks subsets **{'better' if gain > 0 else 'worse'}** (LDS {gain:+.3f})")
     if abs(error) >= _CLEAR:
         parts.append(f"has a relative error **{'lower' if error > 0 else 'higher'}** by {abs(error):.1%}")
     both = gain >= -_CLEAR and error >= -_CLEAR
-    end = ": interactions matter here." if both else ". Move γ and λ: it may be fitting noise."
+    end = "." if both else ". Try other γ and λ."
     return f"Against the linear surrogate, the kernel one {' and '.join(parts)}{end}"

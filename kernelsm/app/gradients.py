@@ -15,12 +15,15 @@ from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.outcomes.examples import load_estimates_of_truth, load_example
 from kernelsm.outcomes.pipeline import RunSettings, estimate_cost
+from kernelsm.outcomes.runs import has_run
 
 
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
     what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
-    st.info(f"There are no gradients here: {what}, not a model.", icon=":material/info:")
+    if run.outcomes.meta.get("example") == "digits":
+        what = "this run is a result computed from the digits example"
+    st.info(f"There are no gradients here: {what}.", icon=":material/info:")
     left, right = st.columns(2)
     left.button(
         "Open the digits example, which has a model", icon=":material/visibility:", on_click=session.look_at,
@@ -33,24 +36,32 @@ def job_settings(run: Run) -> RunSettings:
     """Draw the settings of the computation and return them."""
     controls.estimator_controls()
     view = session.view()
-    sampler = f"r = {view.size}" if view.size is not None else f"p = {view.p}"
-    st.markdown(f"**{view.subsets:,} subsets**, {sampler}, seed {view.seed}. Change them on Subsets.")
     gradex = view.estimator == "gradex"
     gaussian = gradex and view.projection == "gaussian"
     # what the estimator does not use stays at its default, so that equal work is one job
-    return replace(
+    settings = replace(
         draw_settings(run), estimator=view.estimator, projection=view.projection if gradex else "exact",
         dim=view.dim if gaussian else 512,
     )  # fmt: skip
+    st.markdown(f"**{settings.subsets:,} subsets**, {_sampler(settings)}. Change them on Subsets.")
+    return settings
+
+
+def _sampler(settings: RunSettings) -> str:
+    size = f"p = {settings.p}" if settings.size is None else f"r = {settings.size}"
+    return f"{size}, seed {settings.seed}"
 
 
 def recompute(settings: RunSettings) -> None:
     """Draw the job of these settings and, when it is done, how its result compares with the finished example."""
-    title = f"{settings.example}, {settings.estimator}, {settings.subsets} subsets"
+    how = settings.estimator
+    if how == "gradex":
+        how += " exact" if settings.projection == "exact" else f" Gaussian {settings.dim}"
+    title = f"{settings.example}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
     spec = settings.job()
     job_panel(spec, estimate_cost(settings).seconds, title)
     status = registry().status(spec.key)
-    if status and status.state == "done" and status.result:
+    if status and status.state == "done" and status.result and has_run(status.result["run"]):
         mine, shipped = open_run(status.result["run"]).outcomes, load_example(settings.example)
         if mine.masks.shape == shipped.masks.shape and bool((mine.masks == shipped.masks).all()):
             difference = float(np.abs(mine.values - shipped.values).max())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kernelsm.app import session
-from kernelsm.app.words import duration
+from kernelsm.app.words import duration, plain
 from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
 
 _REFRESH = 0.5
@@ -97,7 +97,7 @@ def _progress(status: JobStatus) -> None:
             reused = f", {status.reused} from the cache" if status.reused else ""
             st.success(f"Finished in {took}: {status.computed} chunks computed{reused}.")
     elif status.state == "failed":
-        st.error(f"The job failed: {status.error} What was finished is kept; start again to resume.")
+        st.error(f"The job failed: {plain(status.error)} What was finished is kept; start again to resume.")
     else:
         how = "Cancelled" if status.state == "cancelled" else "Interrupted: the server or the job's process ended"
         st.warning(f"{how} at {fraction:.0%}. Finished chunks are kept; Resume continues from there.")

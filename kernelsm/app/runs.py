@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import streamlit as st
@@ -48,7 +49,8 @@ class Run:
         """What is measured, with its unit."""
         word = self.word
         unit = self.outcomes.meta.get("unit")
-        return f"{word}, {unit}" if unit else word
+        # metadata of an uploaded file is not to be trusted with markup
+        return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
 
     @property
     def word(self) -> str:

@@ -9,6 +9,8 @@ import streamlit as st
 
 from kernelsm.app.runs import RunMissing, open_run
 from kernelsm.app.view import ViewState
+from kernelsm.app.words import plain
+from kernelsm.outcomes.runs import is_run
 
 _VIEW = "kernelsm_view"
 _TABLES = "kernelsm_tables"
@@ -23,14 +25,14 @@ def begin() -> None:
         outcomes = open_run(view.run).outcomes
     except RunMissing as missing:
         ignored.append(f"run={view.run}")
-        st.toast(str(missing), icon=":material/link_off:")
+        st.toast(plain(str(missing)), icon=":material/link_off:")
         view = view.on_run(ViewState().run)
         outcomes = open_run(view.run).outcomes
     if ignored:
-        st.toast(f"Parts of the link were not understood and left out: {', '.join(ignored)}".replace("$", "\\$"))
+        st.toast(f"Parts of the link were not understood and left out: {plain(', '.join(ignored))}")
     st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
-    if view.run not in tables():
-        remember_table(view.run, "table from the link") if len(view.run) == 40 else None
+    if is_run(view.run) and view.run not in tables():
+        remember_table(view.run, "table from the link")
 
 
 def view() -> ViewState:
@@ -64,4 +66,5 @@ def tables() -> dict[str, str]:
 
 def remember_table(run: str, title: str) -> None:
     """Add a table to this session's run picker."""
-    st.session_state[_TABLES] = {**tables(), run: title}
+    taken = {other for key, other in tables().items() if key != run}
+    st.session_state[_TABLES] = {**tables(), run: f"{title} ({run[:6]})" if title in taken else title}

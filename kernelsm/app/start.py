@@ -7,7 +7,7 @@ import streamlit as st
 from kernelsm.app import frame, navigation, session
 from kernelsm.app.runs import Run, fitted, target_outcomes
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
-from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE
+from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE, plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import interaction_heatmap
 from kernelsm.charts.order import task_order
@@ -44,7 +44,9 @@ def result(run: Run) -> None:
             "start_heatmap",
         )  # fmt: skip
     st.caption(SIGN_SCORE if better else SIGN_LOSS)
-    st.caption(f"Read off an RBF surrogate of {target_outcomes(run, view.target).target_names[0]}, at all tasks.")
+    st.caption(
+        f"Read off an RBF surrogate of {plain(target_outcomes(run, view.target).target_names[0])}, at all tasks."
+    )
 
 
 def doors() -> None:

@@ -54,14 +54,12 @@ def draw_settings(run: Run) -> RunSettings:
     """Sampler settings of the view for an example."""
     view = session.view()
     assert run.example is not None
+    size = None if view.size is None else min(view.size, run.outcomes.K)
+    # with a fixed size p means nothing: left at its default, equal work is one job
     return RunSettings(
-        run.example.name,
-        run.example.settings.estimator,
-        subsets=view.subsets,
-        p=view.p,
-        size=view.size,
-        seed=view.seed,
-    )
+        run.example.name, run.example.settings.estimator, subsets=view.subsets, p=view.p if size is None else 0.5,
+        size=size, seed=view.seed,
+    )  # fmt: skip
 
 
 def _coverage_sentence(masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> str:
@@ -69,7 +67,14 @@ def _coverage_sentence(masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -
     if K < 2:
         return f"The task is in {int(masks.sum())} of {m} subsets."
     s = masks.astype(np.float64)
-    together = (s.T @ s)[np.triu_indices(K, k=1)]
-    rarest = int(together.min())
-    warning = " Some pairs were never together: their interaction is a guess." if rarest == 0 else ""
-    return f"Each pair was together in {rarest} to {int(together.max())} of {m} subsets.{warning}"
+    alone, both = s.sum(axis=0), s.T @ s
+    first, second = np.triu_indices(K, k=1)
+    together = both[first, second]
+    one = np.minimum(alone[first], alone[second]) - together
+    neither = m - alone[first] - alone[second] + together
+    rarest = int(np.minimum(np.minimum(together, one), neither).min())
+    warning = " Some pairs lack one of the four combinations: their interaction is a guess." if rarest == 0 else ""
+    return (
+        f"Each pair was together in {int(together.min())} to {int(together.max())} of {m} subsets, and each of its "
+        f"four combinations (both, one, the other, neither) was seen at least {rarest} times.{warning}"
+    )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kernelsm.charts.order import ORDERS
-from kernelsm.outcomes.pipeline import MAX_SUBSETS
 
+# a kernel matrix of this side takes 200 MB and some seconds, for all who use the server
+MOST_SUBSETS = 5_000
 KERNELS = ("rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("exact", "gaussian")
@@ -129,7 +130,7 @@ def _number(low: float, high: float) -> Callable[[str], float | None]:
 
 
 def _whole(low: int, high: int) -> Callable[[str], int | None]:
-    return lambda text: int(text) if text.isascii() and text.isdecimal() and low <= int(text) <= high else None
+    return lambda text: int(text) if re.fullmatch(r"[0-9]{1,12}", text) and low <= int(text) <= high else None
 
 
 def _indices(text: str) -> tuple[int, ...] | None:
@@ -154,7 +155,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "focus": _pair,
     "off": _indices,
     "truth": lambda text: {"1": True, "0": False}.get(text),
-    "subsets": _whole(3, MAX_SUBSETS),
+    "subsets": _whole(3, MOST_SUBSETS),
     "p": _number(0.05, 0.95),
     "size": _whole(1, 500),
     "seed": _whole(0, 10**9),

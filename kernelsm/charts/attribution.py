@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
+from kernelsm.surrogates.words import effect_word
 
 MOST_BARS = 60
 
@@ -52,7 +53,7 @@ def attribution_bars(
             "orientation": "h",
             "marker": {"color": effect_colours(picked, higher_is_better)},
             "hovertext": [
-                f"{label}: {value:+.4g}" + (" (helps)" if (value > 0) == higher_is_better else " (hurts)")
+                f"{label}: {value:+.4g} ({effect_word(value, higher_is_better)})"
                 for label, value in zip(labels, picked, strict=True)
             ],
             "hovertemplate": "%{hovertext}<extra></extra>",

@@ -105,7 +105,7 @@ def _click_layer(
         "mode": "markers",
         "marker": {
             "symbol": "square-open",
-            "size": max(8, 420 / K),
+            "size": max(7, 230 / K),
             "color": "#ffffff" if dark else "#111827",
             "line": {"width": 2.5},
             "opacity": 0,

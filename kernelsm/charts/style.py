@@ -10,6 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from kernelsm.surrogates.words import effect_word
+
 # blue and orange stay apart for every common kind of colour blindness; red and green do not
 BLUE, ORANGE = "#2a78c8", "#dd7a1f"
 NEUTRAL = "#8a94a3"
@@ -29,9 +31,9 @@ def safe(name: str, limit: int = 34) -> str:
 
 
 def effect_colours(values: NDArray[np.float64], higher_is_better: bool) -> list[str]:
-    """Blue where a value helps, orange where it hurts."""
-    helps = values > 0 if higher_is_better else values < 0
-    return [BLUE if h else ORANGE for h in helps]
+    """Blue where a value helps, orange where it hurts, grey where it does nothing."""
+    colours = {"helps": BLUE, "hurts": ORANGE, "no effect": NEUTRAL}
+    return [colours[effect_word(value, higher_is_better)] for value in values]
 
 
 def diverging_scale(dark: bool, higher_is_better: bool) -> list[tuple[float, str]]:

@@ -19,7 +19,14 @@ def outcome_histogram(values: NDArray[np.float64], *, full: float | None = None,
     unit : str
     """
     line = {"type": "line", "x0": full, "x1": full, "y0": 0, "y1": 1, "yref": "paper"}
-    note = {"x": full, "y": 1, "yref": "paper", "text": "all tasks", "showarrow": False, "yanchor": "bottom"}
+    note = {
+        "x": full,
+        "y": 1,
+        "yref": "paper",
+        "text": "all tasks (predicted)",
+        "showarrow": False,
+        "yanchor": "bottom",
+    }
     marked = full is not None
     chart = figure(
         [{"type": "histogram", "x": values, "nbinsx": 40, "marker": {"color": BLUE}}],

@@ -87,6 +87,7 @@ class RunSettings:
         checks = (
             ("subsets", self.subsets, 3 <= self.subsets <= MAX_SUBSETS, f"3 to {MAX_SUBSETS:,}"),
             ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
+            ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.example), "1 to K"),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
             ("ridge", self.ridge, self.ridge > 0 and math.isfinite(self.ridge), "a number above 0"),
             ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),

@@ -22,6 +22,11 @@ def save_run(outcomes: Outcomes, root: Path | None = None) -> str:
     return outcomes.content_hash
 
 
+def has_run(name: str, root: Path | None = None) -> bool:
+    """Whether a kept table of that name is here."""
+    return is_run(name) and _path(name, root).exists()
+
+
 def load_run(name: str, root: Path | None = None) -> Outcomes:
     """Return a kept table.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -96,8 +98,9 @@ class Outcomes:
 
     @cached_property
     def content_hash(self) -> str:
-        """Forty hex digits of everything but `meta`."""
-        return content_hash(self.masks, self.values, self.task_names, self.target_names, self.higher_is_better)
+        """Forty hex digits of everything but `meta`, of which only the unit counts."""
+        unit = self.meta.get("unit")
+        return content_hash(self.masks, self.values, self.task_names, self.target_names, self.higher_is_better, unit)
 
     def take(self, rows: ArrayLike) -> Outcomes:
         """Return the outcomes of some subsets: `rows` are indices or a boolean row mask."""
@@ -168,7 +171,7 @@ class Outcomes:
         """Write Parquet (keeps `meta` and `higher_is_better`) or, for a name ending in .csv, plain CSV."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
         if path.suffix == ".csv":
             self.to_frame().to_csv(part, index=False)
         elif path.suffix == ".parquet":

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kernelsm.outcomes.table import _METADATA_KEY, Outcomes
-from kernelsm.outcomes.table_checks import MAX_TARGETS, MAX_TASKS
+from kernelsm.outcomes.table_checks import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
 
 MAX_BYTES = 200 * 2**20
@@ -127,6 +127,11 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, objec
             found = f"{file.metadata.num_columns:,} columns"
             place = f"{name}, column {MAX_TASKS + MAX_TARGETS + 1}"
             raise InputError(place, found, f"at most {MAX_TASKS + MAX_TARGETS:,}", "Merge tasks into groups.")
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if file.metadata.num_rows > MAX_ROWS or 8 * cells > 4 * MAX_BYTES:  # encoded sizes say nothing about repeats
+            found = f"{file.metadata.num_rows:,} rows of {file.metadata.num_columns:,} columns"
+            expected = f"at most {MAX_ROWS:,} rows and {4 * MAX_BYTES // 2**20} MiB"
+            raise InputError(name, found, expected, "Send a sample of the rows.")
         size = sum(file.metadata.row_group(g).total_byte_size for g in range(file.num_row_groups))
         if size > 4 * MAX_BYTES:
             found = f"{size / 2**20:.0f} MiB when unpacked"

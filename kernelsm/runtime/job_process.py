@@ -33,6 +33,7 @@ def main(folder: Path, parent: int) -> int:
         store = Store(folder.parents[1])
         result = work(report, store, **spec["arguments"])
         report.finish("done", result=result)
+        store.shrink()
     except Cancelled:
         report.finish("cancelled", message="cancelled; finished chunks are kept")
     except InputError as error:

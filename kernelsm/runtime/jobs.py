@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import kernelsm
 from kernelsm.runtime.store import cache_root, content_hash
 
 JobState = Literal["queued", "running", "done", "cancelled", "failed", "interrupted"]
@@ -48,8 +49,8 @@ class JobSpec:
 
     @property
     def key(self) -> str:
-        """Content hash of the spec; the job's identity."""
-        return content_hash(self.work, json.dumps(self.arguments, sort_keys=True))
+        """Content hash of the spec and of kernelsm's version; the job's identity."""
+        return content_hash(kernelsm.__version__, self.work, json.dumps(self.arguments, sort_keys=True))
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,11 @@ class JobRegistry:
     def status(self, key: str) -> JobStatus | None:
         """Newest status; a job whose process is gone without a word is `interrupted`."""
         folder = self.folder(key)
-        status = read_status(folder)
-        if status and status.active and key not in self._live and not _started_by_another(status.pid):
-            status = replace(status, state="interrupted", eta=None)
-            write_status(folder, status)
+        with self._lock:  # jobs begin and end under it: what is read here is the last word
+            status = read_status(folder)
+            if status and status.active and key not in self._live and not _started_by_another(status.pid):
+                status = replace(status, state="interrupted", eta=None)
+                write_status(folder, status)
         return status
 
     def log(self, key: str) -> str:

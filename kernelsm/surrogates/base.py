@@ -58,19 +58,22 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         self.task_names_ = check_names("task_names", task_names, inputs.shape[1], "task")
         self.target_names_ = check_names("target_names", target_names, values.shape[1], "target")
         self.higher_is_better_ = higher_is_better
+        self.outcomes_hash_: str | None = None
         self.is_binary_ = bool(np.isin(inputs, (0.0, 1.0)).all())
         self._fit(inputs, values)
         return self
 
     def fit_outcomes(self, outcomes: Outcomes) -> Self:
         """Fit g to a table of outcomes and take over its names."""
-        return self.fit(
+        self.fit(
             outcomes.masks,
             outcomes.values,
             task_names=outcomes.task_names,
             target_names=outcomes.target_names,
             higher_is_better=outcomes.higher_is_better,
         )
+        self.outcomes_hash_ = outcomes.content_hash
+        return self
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict the outcomes of subsets; shape (m, q), or (m,) where `y` was 1-D."""
@@ -132,7 +135,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             readout = {"readout": kind, "p": p, "size": size}
         else:
             raise InputError("kind", repr(kind), "'leave_one_out' or 'inclusion'", "Choose one of these.")
-        meta = {**readout, "surrogate": repr(self)}
+        meta = {**readout, "surrogate": repr(self), "outcomes": self.outcomes_hash_}
         return Attribution(values, self.task_names_, self.target_names_, self.higher_is_better_, meta)
 
     def interactions(
@@ -164,7 +167,12 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         values = self._second_difference(anchor)
         diagonal = np.arange(K)
         values[diagonal, diagonal] = 0.0
-        meta = {"readout": kind, "at": anchor.astype(int).tolist(), "surrogate": repr(self)}
+        meta = {
+            "readout": kind,
+            "at": anchor.astype(int).tolist(),
+            "surrogate": repr(self),
+            "outcomes": self.outcomes_hash_,
+        }
         return Interactions(values, self.task_names_, self.target_names_, self.higher_is_better_, meta)
 
     def _check_readout(self) -> int:

@@ -31,6 +31,6 @@ def interaction_sentence(first: str, second: str, value: float, unit: str, highe
     word = interaction_word(value, higher_is_better)
     if word == "none":
         return f"{first} and {second} do together exactly the sum of what each does alone."
-    verb = "raise" if value > 0 else "lower"
-    size = f"{abs(value):.3g} more than the sum of their effects"
-    return f"{first} and {second} together {verb} the {unit} by {size}: {word}."
+    side = "higher" if value > 0 else "lower"
+    size = f"{abs(value):.3g} {side} than the sum of their separate effects"
+    return f"With {first} and {second} together the {unit} is {size}: {word}."

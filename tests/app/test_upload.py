@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, open_app, texts
+from app_harness import ROOT, open_app, texts
 
 from kernelsm import Outcomes
 

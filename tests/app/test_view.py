@@ -18,7 +18,7 @@ views = st.builds(
     focus=st.none() | st.sampled_from([(0, 1), (3, 12)]),
     off=st.lists(st.integers(0, 499), unique=True).map(lambda found: tuple(sorted(found))),
     truth=st.booleans(),
-    subsets=st.integers(3, 20_000),
+    subsets=st.integers(3, 5_000),
     size=st.none() | st.integers(1, 500),
     estimator=st.sampled_from(["gradex", "retraining"]),
 )

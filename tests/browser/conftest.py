@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from app_server import Server
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from browser_page import watch_console
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 expect.set_options(timeout=20_000)
-# Streamlit's own frontend asks for these below the page's path before it finds the server's root
-PROBES = ("_stcore/health", "_stcore/host-config")
 
 
 @pytest.fixture
@@ -54,27 +53,3 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not problems, problems
-
-
-def watch_console(page: Page) -> list[str]:
-    problems: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        where = message.location.get("url", "") if message.location else ""
-        if message.type == "error" and not where.endswith(PROBES):
-            problems.append(f"{message.text} ({where})")
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    return problems
-
-
-def open_page(page: Page, server: Server, path: str, title: str) -> None:
-    page.goto(f"{server.url}/{path}")
-    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
-    settled(page)
-
-
-def settled(page: Page) -> None:
-    """Wait until the server has nothing left to draw."""
-    page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")

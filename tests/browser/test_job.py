@@ -7,7 +7,7 @@ import re
 import time
 
 from app_server import Server
-from conftest import open_page
+from browser_page import open_page
 from playwright.sync_api import Page, expect
 
 # real retraining: one chunk of about half a second per subset

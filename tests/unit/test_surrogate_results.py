@@ -57,7 +57,7 @@ def test_interaction_words_follow_the_direction_of_the_outcome(better):
     assert (strongest["first"], strongest["second"]) == ("pair", "mate")
     assert strongest["value"] == pytest.approx(-4, abs=0.01)
     assert strongest["kind"] == ("redundancy or conflict" if better else "synergy")
-    assert "pair and mate together lower" in strongest["words"]
+    assert "With pair and mate together the " in strongest["words"]
 
 
 def test_top_is_sorted_by_strength_and_limited():
