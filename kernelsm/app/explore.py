@@ -209,7 +209,8 @@ def _prediction(key: str) -> None:
     words = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
     st.metric(
         f"Predicted {plain(e.run.unit)}", f"{now:.4f}", f"{now - full:+.4f} against all tasks",
-        delta_color="off" if now == full else "blue" if helps else "orange", delta_arrow="off" if now == full else "auto",
+        delta_color="off" if now == full else "blue" if helps else "orange",
+        delta_arrow="off" if now == full else "auto",
     )  # fmt: skip
     linear = float(e.linear.predict(mask[1:]).ravel()[0])
     left_out = len(session.view().off)
