@@ -1,4 +1,4 @@
-from kernelsm.app import frame, gradients, navigation
+from kernelsm.app import cache_panel, frame, gradients, navigation
 
 navigation.require_entry()
 run = frame.current_run()
@@ -15,3 +15,4 @@ else:
     gradients.cost_note(settings)
     gradients.recompute(settings)
     gradients.trust(run)
+    cache_panel.cache_panel()

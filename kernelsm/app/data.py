@@ -12,7 +12,6 @@ from kernelsm.app.words import plain
 from kernelsm.outcomes.examples import EXAMPLES, load_example
 from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_files import read_table
 from kernelsm.runtime.errors import InputError
 
 _UPLOAD, _BETTER = "kernelsm_upload", "kernelsm_upload_better"
@@ -65,7 +64,7 @@ def upload() -> None:
         if file is None:
             return
         try:
-            outcomes = read_table(file.getvalue(), file.name, higher_is_better=better)
+            outcomes = Outcomes.from_bytes(file.getvalue(), file.name, higher_is_better=better)
             if outcomes.m > MOST_SUBSETS:
                 fix = "Upload a random sample of the rows."
                 raise InputError(file.name, f"{outcomes.m:,} subsets", f"at most {MOST_SUBSETS:,}", fix)

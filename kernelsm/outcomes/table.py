@@ -18,10 +18,9 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.outcomes.table_checks import TARGET_PREFIX, TASK_PREFIX, check_arrays, check_frame, check_names
+from kernelsm.outcomes.table_files import METADATA_KEY, read_frame
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
-
-_METADATA_KEY = b"kernelsm"
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +176,7 @@ class Outcomes:
         elif path.suffix == ".parquet":
             table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
             info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
-            pq.write_table(table.replace_schema_metadata({_METADATA_KEY: info.encode()}), part, compression="zstd")
+            pq.write_table(table.replace_schema_metadata({METADATA_KEY: info.encode()}), part, compression="zstd")
         else:
             raise InputError(
                 f"file name {path.name!r}", f"the ending {path.suffix!r}", ".parquet or .csv", "Rename it."
@@ -198,10 +197,25 @@ class Outcomes:
         FileNotFoundError
             No such file.
         """
-        from kernelsm.outcomes.table_files import read_table
-
         path = Path(path)
-        return read_table(path.read_bytes(), path.name, higher_is_better=higher_is_better)
+        return cls.from_bytes(path.read_bytes(), path.name, higher_is_better=higher_is_better)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str, *, higher_is_better: bool = False) -> Outcomes:
+        """Read the content of a CSV or Parquet file, as `load` does; `name` chooses the format and is in messages.
+
+        Raises
+        ------
+        InputError
+            Names the file, row and column of the first thing that is wrong.
+        """
+        frame, info = read_frame(data, name)
+        return cls.from_frame(
+            frame,
+            higher_is_better=info.get("higher_is_better", higher_is_better),
+            meta=info.get("meta") or {"source": name},
+            source=name,
+        )
 
     def _with(self, **changes: Any) -> Outcomes:
         return replace(self, **changes)

@@ -6,21 +6,22 @@ import csv
 import io
 import json
 from pathlib import PurePath
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kernelsm.outcomes.table import _METADATA_KEY, Outcomes
 from kernelsm.outcomes.table_checks import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
 
+METADATA_KEY = b"kernelsm"
 MAX_BYTES = 200 * 2**20
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
 
 
-def read_table(data: bytes, name: str, *, higher_is_better: bool = False) -> Outcomes:
-    """Read an outcomes table from the bytes of a file.
+def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a table and what `Outcomes.save` wrote beside it from the bytes of a file.
 
     Parameters
     ----------
@@ -28,8 +29,13 @@ def read_table(data: bytes, name: str, *, higher_is_better: bool = False) -> Out
         Content of the file.
     name : str
         Its name; the ending chooses the format, messages repeat it.
-    higher_is_better : bool
-        Used where the file does not say.
+
+    Returns
+    -------
+    frame : DataFrame
+        With the file's own column names, also where two are equal.
+    info : dict
+        `higher_is_better` and `meta`, as far as the file holds them.
 
     Raises
     ------
@@ -42,7 +48,7 @@ def read_table(data: bytes, name: str, *, higher_is_better: bool = False) -> Out
         raise InputError(
             name, f"{len(data) / 2**20:.0f} MiB", f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows."
         )
-    info: dict[str, object] = {}
+    info: dict[str, Any] = {}
     ending = PurePath(name).suffix.lower()
     if ending in _PICKLES:
         fix = "Save the table with DataFrame.to_parquet or to_csv instead."
@@ -55,11 +61,9 @@ def read_table(data: bytes, name: str, *, higher_is_better: bool = False) -> Out
         raise InputError(
             name, f"the ending {ending or '(none)'!r}", ".csv or .parquet", "Export it in one of the two."
         )
-    better = info.get("higher_is_better", higher_is_better)
-    meta = info.get("meta")
-    if not isinstance(better, bool) or not isinstance(meta, dict | None):
+    if not isinstance(info.get("higher_is_better", False), bool) or not isinstance(info.get("meta"), dict | None):
         raise InputError(f"{name}, metadata", repr(info)[:80], "what Outcomes.save writes", "Save the file again.")
-    return Outcomes.from_frame(frame, higher_is_better=better, meta=meta or {"source": name}, source=name)
+    return frame, info
 
 
 def _read_csv(data: bytes, name: str) -> pd.DataFrame:
@@ -120,7 +124,7 @@ def _check_header(header: list[str], name: str) -> None:
         raise InputError(place, f"{len(header):,} columns", limit, fix)
 
 
-def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, object]]:
+def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         if file.metadata.num_columns > MAX_TASKS + MAX_TARGETS:
@@ -151,7 +155,7 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, objec
         ) from None
     metadata = table.schema.metadata or {}
     try:
-        info = json.loads(metadata.get(_METADATA_KEY, b"{}"))
+        info = json.loads(metadata.get(METADATA_KEY, b"{}"))
     except ValueError:
         raise InputError(
             f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."

@@ -19,7 +19,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -158,6 +157,20 @@ class JobRegistry:
                 write_status(folder, status)
         return status
 
+    def wait(self, key: str, timeout: float = 600.0) -> JobStatus | None:
+        """Wait until a job has ended, its process gone, and return its status.
+
+        Raises
+        ------
+        TimeoutError
+            It is still active after `timeout` seconds.
+        """
+        with self._lock:
+            live = self._live.get(key)
+        if live and not live.ended.wait(timeout):
+            raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")
+        return self.status(key)
+
     def log(self, key: str) -> str:
         """Last lines that the job printed."""
         return read_log(self.folder(key))
@@ -247,20 +260,3 @@ def _started_by_another(pid: int) -> bool:
     except OSError:
         return False
     return b"kernelsm.runtime.job_process" in command
-
-
-def wait_for(registry: JobRegistry, key: str, timeout: float = 600.0) -> JobStatus:
-    """Wait until a job has ended and return its status.
-
-    Raises
-    ------
-    TimeoutError
-        It is still active after `timeout` seconds.
-    """
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        status = registry.status(key)
-        if status and not status.active and key not in registry._live:
-            return status
-        time.sleep(0.05)
-    raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")

@@ -99,3 +99,18 @@ def test_a_run_without_a_model_is_sent_to_one_that_has() -> None:
 def test_subsets_page_says_when_pairs_are_never_together() -> None:
     app = open_app("subsets", run="digits", size="1", subsets="50")
     assert "Some pairs lack one of the four combinations: their interaction is a guess." in texts(app)
+
+
+def test_the_cache_panel_shows_sizes_and_empties_the_store() -> None:
+    from kernelsm.outcomes.pipeline import _train_weights
+    from kernelsm.runtime.store import Store
+    from kernelsm.tasks.digits import digits_suite
+
+    Store().call(_train_weights, digits_suite().content_hash, (64, 4, 10), heavy={"suite": digits_suite()})
+    app = open_app("gradients")
+    app.session_state["kernelsm_cache_panel"] = True
+    app.run()
+    assert not app.exception
+    assert app.dataframe[0].value["number"].tolist() == [1]
+    next(button for button in app.button if button.label == "Delete the chunks").click().run()
+    assert not Store().entries()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernelsm.outcomes.pipeline import RunSettings
-from kernelsm.runtime.jobs import JobRegistry, read_status, wait_for
+from kernelsm.runtime.jobs import JobRegistry, read_status
 
 SETTINGS = RunSettings("digits", "retraining", subsets=5)
 SERVER = """
@@ -60,7 +60,7 @@ def test_a_job_ends_with_its_server_and_the_next_one_resumes_it(server, cache_fo
     assert left.state == "interrupted"
     assert left.eta is None
     registry.start(SETTINGS.job())
-    resumed = wait_for(registry, key, timeout=60)
+    resumed = registry.wait(key, timeout=60)
     assert resumed.state == "done"
     # nothing finished was done again; one more chunk may have been kept than was told
     assert left.computed <= resumed.reused <= left.computed + 1

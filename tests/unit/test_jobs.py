@@ -10,7 +10,7 @@ import pytest
 
 from kernelsm.outcomes.pipeline import RunSettings
 from kernelsm.outcomes.runs import load_run
-from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus, read_status, wait_for, write_status
+from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus, read_status, write_status
 
 # chunks of the long work: the base model and five subsets
 CHUNKS = 6
@@ -37,7 +37,7 @@ def registries():
         for key in keys:
             registry.cancel(key)
         for key in keys:
-            wait_for(registry, key, timeout=10)
+            registry.wait(key, timeout=10)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def processes_of(folder):
 
 def test_a_finished_job_leaves_a_run_that_can_be_loaded(registry):
     key = registry.start(PLANTED)
-    status = wait_for(registry, key)
+    status = registry.wait(key)
     assert (status.state, status.done, status.total, status.error) == ("done", 1, 1, "")
     outcomes = load_run(status.result["run"])
     settings = RunSettings("planted", "game", subsets=20)
@@ -95,20 +95,20 @@ def test_cancelled_work_is_resumed_and_finished_work_is_not_done_again(registry)
     registry.cancel(key)
     stopped_after = wait_until(lambda: not registry.status(key).active and not alive(pid))
     assert stopped_after < 2.0
-    cancelled = wait_for(registry, key)
+    cancelled = registry.wait(key)
     assert cancelled.state == "cancelled"
     assert cancelled.result is None
     assert "kept" in cancelled.message
     assert cancelled.computed < CHUNKS
 
     registry.start(long_work())
-    resumed = wait_for(registry, key)
+    resumed = registry.wait(key)
     assert resumed.state == "done"
     assert resumed.reused >= cancelled.computed >= 3
     assert resumed.reused + resumed.computed == CHUNKS
 
     registry.start(long_work())
-    again = wait_for(registry, key)
+    again = registry.wait(key)
     assert (again.state, again.computed, again.reused) == ("done", 0, CHUNKS)
     assert again.result == resumed.result
     assert load_run(again.result["run"]).m == 5
@@ -139,7 +139,7 @@ def test_a_queued_job_waits_its_turn_and_can_be_cancelled(registries):
     assert registry.status(first).state == "running"
     # the slot goes to the one that still waits
     registry.cancel(first)
-    assert wait_for(registry, third).state == "done"
+    assert registry.wait(third).state == "done"
     assert registry.status(second).state == "cancelled"
 
 
@@ -162,7 +162,7 @@ def test_a_job_started_right_after_its_cancellation_runs(registry):
     ],
 )
 def test_a_failing_job_says_why_in_one_line(registry, work, arguments, words):
-    status = wait_for(registry, registry.start(JobSpec(work, arguments)))
+    status = registry.wait(registry.start(JobSpec(work, arguments)))
     assert status.state == "failed"
     assert words in status.error
     assert "\n" not in status.error
@@ -175,10 +175,10 @@ def test_a_killed_process_is_reported_and_the_next_job_runs(registries):
     key = registry.start(long_work())
     wait_until(lambda: registry.status(key).state == "running")
     os.kill(registry.status(key).pid, signal.SIGKILL)
-    status = wait_for(registry, key)
+    status = registry.wait(key)
     assert status.state == "failed"
     assert "-9" in status.error
-    assert wait_for(registry, registry.start(PLANTED)).state == "done"
+    assert registry.wait(registry.start(PLANTED)).state == "done"
 
 
 def test_an_unknown_job_has_no_status_and_no_log(registry):
@@ -207,7 +207,7 @@ def test_starting_again_after_damage_or_interruption_finishes_the_job(registry):
     assert registry.status(PLANTED.key).state == "interrupted"
     assert read_status(folder).state == "interrupted"
     (folder / "status.json").write_text("{")
-    status = wait_for(registry, registry.start(PLANTED))
+    status = registry.wait(registry.start(PLANTED))
     assert (status.state, status.error) == ("done", "")
     assert not list(folder.glob("*.part"))
     assert json.loads((folder / "spec.json").read_text())["arguments"]["subsets"] == 20

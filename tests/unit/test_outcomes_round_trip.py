@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError, Outcomes
 from kernelsm.outcomes.runs import is_run, load_run, save_run
-from kernelsm.outcomes.table_files import read_table
 
 AWKWARD = (
     "plain",
@@ -146,4 +145,4 @@ def test_direction_in_broken_metadata_is_refused(make_outcomes, tmp_path):
     broken = data.replace(b'"higher_is_better": false', b'"higher_is_better": "no"#')
     assert broken != data
     with pytest.raises(InputError, match="metadata"):
-        read_table(broken, "table.parquet")
+        Outcomes.from_bytes(broken, "table.parquet")

@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernelsm import InputError, Outcomes
-from kernelsm.outcomes.table_files import read_table
 
 
 def _parquet():
@@ -25,7 +24,7 @@ PARQUET = _parquet()
 
 def outcome_or_refusal(data, name):
     try:
-        result = read_table(data, name)
+        result = Outcomes.from_bytes(data, name)
     except InputError as error:
         result = error
     assert isinstance(result, Outcomes) or result.place.startswith(name)

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kernelsm import InputError
-from kernelsm.outcomes.table_files import read_table
+from kernelsm import InputError, Outcomes
 
 
 def parquet(columns, names=None):
@@ -21,7 +20,7 @@ def parquet(columns, names=None):
 
 def refusal(data, name):
     with pytest.raises(InputError) as caught:
-        read_table(data, name)
+        Outcomes.from_bytes(data, name)
     error = caught.value
     # the message alone must do: file, what was found, what is expected and a way out
     assert name in str(error)
@@ -34,7 +33,7 @@ GOOD = b"task:a,task:b,target:loss\n1,0,0.5\n0,1,0.25\n1,1,0.125\n"
 
 
 def test_the_unspoilt_table_is_read():
-    outcomes = read_table(GOOD, "t.csv")
+    outcomes = Outcomes.from_bytes(GOOD, "t.csv")
     assert outcomes.masks.tolist() == [[True, False], [False, True], [True, True]]
     assert outcomes.values[:, 0].tolist() == [0.5, 0.25, 0.125]
 
@@ -83,12 +82,15 @@ def test_a_blank_line_does_not_shift_the_row_that_is_named():
 
 
 def test_blank_lines_before_the_header_do_no_harm():
-    assert read_table(b"\n\n" + GOOD, "t.csv").m == 3
+    assert Outcomes.from_bytes(b"\n\n" + GOOD, "t.csv").m == 3
 
 
 @pytest.mark.parametrize("newline", [b"\r\n", b"\r"])
 def test_line_ends_of_other_systems_are_read(newline):
-    assert read_table(GOOD.replace(b"\n", newline), "t.csv").content_hash == read_table(GOOD, "t.csv").content_hash
+    assert (
+        Outcomes.from_bytes(GOOD.replace(b"\n", newline), "t.csv").content_hash
+        == Outcomes.from_bytes(GOOD, "t.csv").content_hash
+    )
 
 
 def test_two_thousand_columns_are_refused_in_csv_and_parquet():
@@ -122,7 +124,7 @@ def test_text_in_latin_1_is_refused_with_the_byte():
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name():
-    outcomes = read_table("\ufefftask:é,target:x\n1,2\n0,3\n".encode(), "t.csv")
+    outcomes = Outcomes.from_bytes("\ufefftask:é,target:x\n1,2\n0,3\n".encode(), "t.csv")
     assert outcomes.task_names == ("é",)
 
 
@@ -151,7 +153,7 @@ def test_an_unknown_ending_is_refused(name):
 
 
 def test_a_capital_ending_is_read():
-    assert read_table(GOOD, "T.CSV").m == 3
+    assert Outcomes.from_bytes(GOOD, "T.CSV").m == 3
 
 
 @pytest.mark.parametrize(
@@ -193,11 +195,11 @@ def test_a_huge_number_or_field_is_refused_not_a_crash():
 @pytest.mark.parametrize("words", [(b"True", b"False"), (b"true", b"false"), (b"1", b"0"), (b"1.0", b"0.0")])
 def test_a_mask_may_be_written_in_words(words):
     text = GOOD.replace(b"\n1,0,", b"\n%s,%s," % words).replace(b"\n0,1,", b"\n%s,%s," % words[::-1])
-    assert read_table(text, "t.csv").content_hash == read_table(GOOD, "t.csv").content_hash
+    assert Outcomes.from_bytes(text, "t.csv").content_hash == Outcomes.from_bytes(GOOD, "t.csv").content_hash
 
 
 def test_masks_of_other_types_in_parquet_are_read():
     expected = [[True, True], [False, False]]
     for column in (pa.array([True, False]), pa.array([1.0, 0.0]), pa.array(["1", "0"]), pa.array(["True", "False"])):
         data = parquet({"task:a": column, "task:b": pa.array([1, 0], pa.uint8()), "target:x": [1.0, 2.0]})
-        assert read_table(data, "t.parquet").masks.tolist() == expected
+        assert Outcomes.from_bytes(data, "t.parquet").masks.tolist() == expected
