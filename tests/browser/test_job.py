@@ -81,7 +81,9 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
         "all 17 chunks were there, nothing was recomputed", timeout=30_000
     )
     button(page, "Show this result on all pages").click()
-    expect(page.get_by_text("digits, retraining, 16 subsets · 16 subsets · 20 tasks")).to_be_visible()
+    expect(
+        page.get_by_text(re.compile("digits: retraining, 16 subsets, p = 0.5, seed 0 · 16 subsets · 20 tasks"))
+    ).to_be_visible()
 
 
 def _alive(pid: int) -> bool:
