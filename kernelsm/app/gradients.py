@@ -65,7 +65,7 @@ def recompute(settings: RunSettings) -> None:
         mine, shipped = open_run(status.result["run"]).outcomes, load_example(settings.example)
         if mine.masks.shape == shipped.masks.shape and bool((mine.masks == shipped.masks).all()):
             difference = float(np.abs(mine.values - shipped.values).max())
-            size = "none" if difference == 0 else f"{difference:.1e} nats"
+            size = "none" if difference == 0 else f"{difference:.2g} nats"
             st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
 
 

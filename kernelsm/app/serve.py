@@ -1,0 +1,16 @@
+"""`streamlit run` with everything imported first, so that the first visitor does not wait for it.
+
+python -m kernelsm.app.serve app.py --server.port 8501
+"""
+
+from __future__ import annotations
+
+import sys
+
+from streamlit.web.cli import main
+
+from kernelsm.app import cache_panel, data, explore, fit, gradients, start, subsets  # noqa: F401 - for their imports
+
+if __name__ == "__main__":
+    sys.argv = ["streamlit", "run", *sys.argv[1:]]
+    sys.exit(main())
