@@ -83,15 +83,14 @@ def write_status(folder: Path, status: JobStatus) -> None:
 
 def read_status(folder: Path) -> JobStatus | None:
     """Read the newest status of a job; None where the job was never started."""
+    damaged = JobStatus(state="interrupted", error="status.json was damaged; start again to resume")
     try:
         status = JobStatus(**json.loads((folder / "status.json").read_text()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
-        status = JobStatus(state="damaged")  # type: ignore[arg-type]
-    if status.state not in get_args(JobState):
-        return JobStatus(state="interrupted", error="status.json was damaged; start again to resume")
-    return status
+        return damaged
+    return status if status.state in get_args(JobState) else damaged
 
 
 def read_log(folder: Path, lines: int = 12) -> str:

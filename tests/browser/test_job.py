@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 from app_server import Server
 from browser_page import open_page
@@ -88,7 +89,6 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
 
 def _alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as command:  # noqa: PTH123
-            return b"job_process" in command.read()
+        return b"job_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
