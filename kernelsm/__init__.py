@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import InputError
-    from kernelsm.surrogates.kernel import KernelSurrogate
-    from kernelsm.surrogates.linear import LinearSurrogate
+    from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
+    from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
     from kernelsm.surrogates.results import Attribution, Interactions
     from kernelsm.tasks.suite import TaskSuite
 
@@ -29,7 +29,9 @@ _HOME = {
     "InputError": "kernelsm.runtime.errors",
     "Interactions": "kernelsm.surrogates.results",
     "KernelSurrogate": "kernelsm.surrogates.kernel",
+    "KernelSurrogateCV": "kernelsm.surrogates.kernel",
     "LinearSurrogate": "kernelsm.surrogates.linear",
+    "LinearSurrogateCV": "kernelsm.surrogates.linear",
     "Outcomes": "kernelsm.outcomes.table",
     "Retraining": "kernelsm.outcomes.retraining",
     "TaskSuite": "kernelsm.tasks.suite",
@@ -43,7 +45,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate", "LinearSurrogate",
+    "Attribution", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV",
+    "LinearSurrogate", "LinearSurrogateCV",
     "Outcomes", "Retraining", "TaskSuite", "bernoulli_masks", "fixed_size_masks", "gradient_features", "lds",
     "load_example", "load_truth", "relative_error",
 ]  # fmt: skip

@@ -15,7 +15,8 @@ from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE, WHY_LINEAR_IS_ZERO, plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
 from kernelsm.charts.order import task_order
-from kernelsm.surrogates.base import Array, Surrogate
+from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.results import Attribution, Interactions
 from kernelsm.tasks.planted import PlantedGame, planted_game
 

@@ -12,8 +12,9 @@ from kernelsm.outcomes.examples import EXAMPLES, Example, load_example, load_tru
 from kernelsm.outcomes.runs import load_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.base import Array, Surrogate
+from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.linear import LinearSurrogate
 
 MEAN_TARGET = "mean over targets"

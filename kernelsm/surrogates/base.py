@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Literal, Self, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_checks import check_names
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.results import Attribution, Interactions
+from kernelsm.surrogates.laws import Array, Law, law_of
+from kernelsm.surrogates.results import Attribution, Indices, Interactions
 
-Array = NDArray[np.float64]
-AttributionKind = Literal["leave_one_out", "inclusion"]
-InteractionKind = Literal["second_difference"]
+AttributionKind = Literal["leave_one_out", "inclusion", "banzhaf", "shapley"]
+InteractionKind = Literal["second_difference", "inclusion", "banzhaf", "shapley"]
 
 
 class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
@@ -26,7 +26,19 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
 
     `fit` and `predict` take any real matrix, as scikit-learn's tools do; the readouts need subsets and refuse
     anything but 0/1.
+
+    Every surrogate is the posterior mean of a Gaussian process, so predictions and readouts have standard deviations.
+
+    Attributes
+    ----------
+    noise_variance_ : ndarray, shape (q,)
+        Estimated variance of what g leaves unexplained in a single outcome, in the outcome's unit squared.
+    degrees_of_freedom_ : int
+        What that was estimated from.
     """
+
+    noise_variance_: Array
+    degrees_of_freedom_: int
 
     def fit(
         self,
@@ -75,12 +87,34 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         self.outcomes_hash_ = outcomes.content_hash
         return self
 
-    def predict(self, X: ArrayLike) -> Array:
-        """Predict the outcomes of subsets; shape (m, q), or (m,) where `y` was 1-D."""
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> Array: ...
+
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Array, Array]: ...
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Array | tuple[Array, Array]:
+        """Predict the outcomes of subsets.
+
+        Parameters
+        ----------
+        X : array-like, shape (m, K)
+            Subsets.
+        return_std : bool
+            Also return the posterior standard deviation of g; a single measured outcome scatters about it with
+            `noise_variance_` more.
+
+        Returns
+        -------
+        ndarray, or two
+            Shape (m, q), or (m,) where `y` was 1-D.
+        """
         check_is_fitted(self)
         inputs: Array = validate_data(self, X, dtype=np.float64, reset=False)
-        predicted = self._predict(inputs)
-        return predicted[:, 0] if self._single_target else predicted
+        predicted = self._shaped(self._predict(inputs))
+        if not return_std:
+            return predicted
+        return predicted, self._shaped(np.sqrt(self._predict_variance(inputs)))
 
     def attribution(
         self,
@@ -94,86 +128,92 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
 
         Parameters
         ----------
-        kind : {"leave_one_out", "inclusion"}
+        kind : {"leave_one_out", "inclusion", "banzhaf", "shapley"}
             "leave_one_out" is g(at with k) - g(at without k). "inclusion" is the mean of g over random subsets that
-            contain k minus the mean over those that do not, the contrast of the paper's score.
+            contain k minus the mean over those that do not, the contrast of the paper's score. "banzhaf" is the mean
+            of the differences over subsets of the others, each in with probability p (the same as "inclusion" with
+            p); "shapley" the mean over random orders: its values sum to g(all) - g(none).
         at : array-like of 0/1, shape (K,), optional
             Anchor of "leave_one_out"; all tasks where not given.
         p : float, optional
-            "inclusion" over subsets that hold each task with probability p (0.5 where neither p nor size is given).
+            "inclusion", "banzhaf": probability that each task is in; 0.5 where neither p nor size is given.
         size : int, optional
             "inclusion" over subsets of exactly this many tasks, 1..K-1.
 
         Returns
         -------
         Attribution
-            Values (K, q), F(with) - F(without): for a loss negative helps.
+            Values and standard deviations (K, q), F(with) - F(without): for a loss negative helps.
 
         Raises
         ------
         InputError
             Unknown kind, an argument out of range, or a fit on inputs that are not 0/1.
+
+        References
+        ----------
+        Shapley (1953); Banzhaf (1965); weighted Banzhaf: Li and Yu (2023). The paper's score: section 3.
         """
         K = self._check_readout()
-        if kind == "leave_one_out":
-            if p is not None or size is not None:
-                raise InputError(
-                    "attribution", "p or size", "only `at` with 'leave_one_out'", "Use kind='inclusion'."
-                )
-            anchor = self._anchor(at, K)
-            values = self._leave_one_out(anchor)
-            readout: dict[str, Any] = {"readout": kind, "at": anchor.astype(int).tolist()}
-        elif kind == "inclusion":
-            if at is not None or (p is not None and size is not None):
-                raise InputError("attribution", "`at`, or both p and size", "one of p and size", "Give one of them.")
-            p = 0.5 if p is None and size is None else p
-            if p is not None and not 0.0 < p < 1.0:
-                raise InputError("p", f"{p}", "a probability between 0 and 1", "0.5 is usual.")
-            if size is not None and not 1 <= size <= K - 1:
-                raise InputError("size", f"{size}", f"1 to {K - 1}", "Both with and without k must exist.")
-            values = self._inclusion(p, size)
-            readout = {"readout": kind, "p": p, "size": size}
-        else:
-            raise InputError("kind", repr(kind), "'leave_one_out' or 'inclusion'", "Choose one of these.")
-        meta = {**readout, "surrogate": repr(self), "outcomes": self.outcomes_hash_}
-        return Attribution(values, self.task_names_, self.target_names_, self.higher_is_better_, meta)
+        law, readout = law_of(kind, 1, K, at=at, p=p, size=size)
+        values, variance = self._attribution(law)
+        return Attribution(
+            values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
+            self.degrees_of_freedom_, np.sqrt(variance),
+        )  # fmt: skip
 
     def interactions(
-        self, kind: InteractionKind = "second_difference", *, at: ArrayLike | None = None
+        self,
+        kind: InteractionKind = "second_difference",
+        *,
+        at: ArrayLike | None = None,
+        p: float | None = None,
+        size: int | None = None,
     ) -> Interactions:
         """Read off the interaction of every pair of tasks, exactly.
 
         Parameters
         ----------
-        kind : {"second_difference"}
-            g(11) - g(10) - g(01) + g(00) in the two tasks, the others as in `at`.
+        kind : {"second_difference", "inclusion", "banzhaf", "shapley"}
+            g(11) - g(10) - g(01) + g(00) in the two tasks, with the others as in `at` ("second_difference"), or
+            averaged over subsets of the others as in `attribution`. "inclusion" takes the four means of g over
+            random subsets that hold both, the one, the other, and neither. "shapley" is the Shapley interaction
+            index.
         at : array-like of 0/1, shape (K,), optional
-            Anchor; all tasks where not given.
+            Anchor of "second_difference"; all tasks where not given.
+        p : float, optional
+            "inclusion", "banzhaf": probability that each task is in; 0.5 where neither p nor size is given.
+        size : int, optional
+            "inclusion" over subsets of exactly this many tasks, 2..K-2.
 
         Returns
         -------
         Interactions
-            Values (K, K, q): for a loss negative is synergy, positive redundancy or conflict.
+            Values (K, K, q): for a loss negative is synergy, positive redundancy or conflict. Standard deviations are
+            computed when asked for.
 
         Raises
         ------
         InputError
-            Unknown kind, a wrong anchor, or a fit on inputs that are not 0/1.
+            Unknown kind, an argument out of range, or a fit on inputs that are not 0/1.
+
+        References
+        ----------
+        Grabisch and Roubens (1999), An axiomatic approach to the concept of interaction.
         """
         K = self._check_readout()
-        if kind != "second_difference":
-            raise InputError("kind", repr(kind), "'second_difference'", "Choose this one.")
-        anchor = self._anchor(at, K)
-        values = self._second_difference(anchor)
+        law, readout = law_of(kind, 2, K, at=at, p=p, size=size)
+        values = self._interactions(law)
         diagonal = np.arange(K)
         values[diagonal, diagonal] = 0.0
-        meta = {
-            "readout": kind,
-            "at": anchor.astype(int).tolist(),
-            "surrogate": repr(self),
-            "outcomes": self.outcomes_hash_,
-        }
-        return Interactions(values, self.task_names_, self.target_names_, self.higher_is_better_, meta)
+
+        def pair_std(first: Indices, second: Indices) -> Array:
+            return np.asarray(np.sqrt(self._pair_variance(law, first, second)))
+
+        return Interactions(
+            values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
+            self.degrees_of_freedom_, pair_std,
+        )  # fmt: skip
 
     def _check_readout(self) -> int:
         check_is_fitted(self)
@@ -182,29 +222,32 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             raise InputError("readout", found, "masks of 0 and 1", "A task is in a subset or not: fit on masks.")
         return len(self.task_names_)
 
-    @staticmethod
-    def _anchor(at: ArrayLike | None, K: int) -> Array:
-        anchor = np.ones(K) if at is None else np.asarray(at, dtype=np.float64)
-        if anchor.shape != (K,) or not np.isin(anchor, (0.0, 1.0)).all():
-            raise InputError("at", f"shape {anchor.shape}", f"{K} values of 0 or 1", "Give one value per task.")
-        return anchor
+    def _meta(self, readout: dict[str, object]) -> dict[str, object]:
+        return {**readout, "surrogate": repr(self), "outcomes": self.outcomes_hash_}
+
+    def _shaped(self, values: Array) -> Array:
+        return values[:, 0] if self._single_target else values
 
     @abstractmethod
     def _fit(self, X: Array, values: Array) -> None:
-        """Fit to (m, K) inputs and (m, q) values."""
+        """Fit to (m, K) inputs and (m, q) values; sets the attributes of this class."""
 
     @abstractmethod
     def _predict(self, X: Array) -> Array:
         """Predict, shape (m, q)."""
 
     @abstractmethod
-    def _leave_one_out(self, at: Array) -> Array:
-        """g(at with k) - g(at without k), shape (K, q)."""
+    def _predict_variance(self, X: Array) -> Array:
+        """Posterior variance of g, shape (m, q)."""
 
     @abstractmethod
-    def _inclusion(self, p: float | None, size: int | None) -> Array:
-        """Mean of g over subsets with k minus over those without, shape (K, q)."""
+    def _attribution(self, law: Law) -> tuple[Array, Array]:
+        """Values and variances, shape (K, q) each."""
 
     @abstractmethod
-    def _second_difference(self, at: Array) -> Array:
-        """Second differences, shape (K, K, q); the diagonal is overwritten."""
+    def _interactions(self, law: Law) -> Array:
+        """Values, shape (K, K, q); the diagonal is overwritten."""
+
+    @abstractmethod
+    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+        """Variances of the interactions of some pairs, shape (P, q)."""

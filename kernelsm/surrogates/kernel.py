@@ -1,17 +1,20 @@
-"""KernelSurrogate: kernel ridge regression on subsets (paper eq. 7), with exact readouts."""
+"""Kernel ridge regression on subsets (paper eq. 7) with exact readouts: γ and λ given, or tuned by leave-one-out."""
 
 from __future__ import annotations
 
 import math
-import warnings
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import linalg
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.base import Array, Surrogate
-from kernelsm.surrogates.kernel_functions import RBF, Polynomial, SubsetKernel
+from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.kernel_functions import LINEAR, RBF, Polynomial, SubsetKernel
+from kernelsm.surrogates.laws import Array, Law
+from kernelsm.surrogates.posterior import Posterior
+from kernelsm.surrogates.results import Indices
+from kernelsm.surrogates.tuning import RELATIVE_GAMMAS, RIDGES, check_grid, loo_surface, tuning_rows
 
 KernelName = Literal["rbf", "linear", "poly"]
 
@@ -27,7 +30,7 @@ class KernelSurrogate(Surrogate):
         γ > 0 of "rbf" and "poly"; 1/K, the paper's, where not given. For "rbf" it is the prior on the order of
         interactions: an effect of order t carries tanh(γ/2)^t.
     ridge : float
-        λ ≥ 0, added to the kernel matrix's diagonal.
+        λ ≥ 0, added to the kernel matrix's diagonal: the noise's variance over the prior's.
     degree : int
         Degree ≥ 1 of "poly".
     coef0 : float
@@ -41,6 +44,10 @@ class KernelSurrogate(Surrogate):
         θ.
     intercept_ : ndarray, shape (q,)
         b.
+    scale_ : ndarray, shape (q,)
+        σ² of each target, from the marginal likelihood.
+    gamma_, ridge_ : float
+        γ (NaN for "linear") and λ of the fit.
     masks_ : ndarray, shape (m, K)
         Training inputs.
     """
@@ -62,70 +69,127 @@ class KernelSurrogate(Surrogate):
         self.coef0 = coef0
         self.fit_intercept = fit_intercept
 
-    def kernel_function(self, K: int) -> SubsetKernel:
-        """Return the kernel for inputs of K tasks.
-
-        Raises
-        ------
-        InputError
-            A parameter out of its range.
-        """
-        gamma = 1.0 / K if self.gamma is None else self.gamma
-        checks = (
+    def _hyperparameters(self, X: Array, values: Array) -> tuple[float, float]:
+        """Return γ and λ for these outcomes."""
+        gamma = 1.0 / X.shape[1] if self.gamma is None else self.gamma
+        for place, found, fine, expected in (
             ("gamma", gamma, 0 < gamma < math.inf, "a finite number above 0"),
             ("ridge", self.ridge, 0 <= self.ridge < math.inf, "a finite number from 0"),
-            ("degree", self.degree, self.degree >= 1 and int(self.degree) == self.degree, "a whole number from 1"),
-            ("coef0", self.coef0, self.coef0 >= 0, "0 or more"),
-        )
-        for place, found, fine, expected in checks:
+        ):
             if not fine:
                 raise InputError(place, repr(found), expected, "Change this parameter.")
-        if self.kernel == "rbf":
-            return RBF(gamma)
-        if self.kernel == "linear":
-            return Polynomial(gamma=1.0, coef0=0.0, degree=1)
-        if self.kernel == "poly":
-            return Polynomial(gamma=gamma, coef0=self.coef0, degree=int(self.degree))
-        raise InputError("kernel", repr(self.kernel), "'rbf', 'linear' or 'poly'", "Choose one of these.")
+        return math.nan if self.kernel == "linear" else gamma, self.ridge
 
     def _fit(self, X: Array, values: Array) -> None:
-        self._function = self.kernel_function(X.shape[1])
-        matrix = self._function.gram(X, X)
-        matrix.flat[:: len(matrix) + 1] += self.ridge
-        solved = _solve(matrix, np.column_stack([values, np.ones(len(values))]), self.ridge)
-        theta, ones = solved[:, :-1], solved[:, -1]
-        if self.fit_intercept and ones.sum() > 0:
-            self.intercept_ = theta.sum(axis=0) / ones.sum()
-        else:
-            self.intercept_ = np.zeros(values.shape[1])
-        self.dual_coef_ = theta - np.outer(ones, self.intercept_)
+        self.gamma_, self.ridge_ = self._hyperparameters(X, values)
+        self._function = kernel_of(self.kernel, self.gamma_, self.degree, self.coef0)
+        self._posterior = Posterior(self._function.gram(X, X), self.ridge_, self.fit_intercept)
+        self.dual_coef_, self.intercept_, self.scale_ = self._posterior.fit(values)
         self.masks_ = X.copy()
+        self.noise_variance_ = self.scale_ * self.ridge_
+        self.degrees_of_freedom_ = self._posterior.degrees_of_freedom(len(X))
 
     def _predict(self, X: Array) -> Array:
         return np.asarray(self._function.gram(X, self.masks_) @ self.dual_coef_ + self.intercept_)
 
-    def _leave_one_out(self, at: Array) -> Array:
-        return np.asarray(self._function.leave_one_out(self.masks_, at).T @ self.dual_coef_)
+    def _predict_variance(self, X: Array) -> Array:
+        cross = self._function.gram(self.masks_, X)
+        return np.outer(self._posterior.variance(cross, self._function.diagonal(X), 1.0), self.scale_)
 
-    def _inclusion(self, p: float | None, size: int | None) -> Array:
-        return np.asarray(self._function.inclusion(self.masks_, p, size).T @ self.dual_coef_)
+    def _attribution(self, law: Law) -> tuple[Array, Array]:
+        effects = self._function.effects(law, self.masks_)
+        K = self.masks_.shape[1]
+        prior = self._function.prior(law, K, np.arange(K))
+        return effects.T @ self.dual_coef_, np.outer(self._posterior.variance(effects, prior), self.scale_)
 
-    def _second_difference(self, at: Array) -> Array:
-        return self._function.second_difference(self.masks_, self.dual_coef_, at)
+    def _interactions(self, law: Law) -> Array:
+        return self._function.pair_sums(law, self.masks_, self.dual_coef_)
+
+    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+        effects = self._function.pair_effects(law, self.masks_, first, second)
+        prior = self._function.prior(law, self.masks_.shape[1], first, second)
+        return np.outer(self._posterior.variance(effects, prior), self.scale_)
 
 
-def _solve(matrix: Array, right: Array, ridge: float) -> Array:
-    """Solve (K + λI) θ = F; a singular matrix (λ = 0 with duplicates) in the least-norm sense, with a warning."""
-    if ridge > 0:
-        try:
-            return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix, lower=True), right))
-        except linalg.LinAlgError:  # a ridge below rounding: as good as none
-            pass
-    solved, _, rank, _ = linalg.lstsq(matrix, right)
-    if rank < len(matrix):
-        warnings.warn(
-            "the kernel matrix is singular (duplicate subsets and ridge 0?): the least-norm fit is used; raise ridge",
-            linalg.LinAlgWarning,
-            stacklevel=4,
+class KernelSurrogateCV(KernelSurrogate):
+    """KernelSurrogate with the γ and λ of the least leave-one-out error, one pair for all targets.
+
+    Parameters
+    ----------
+    kernel : {"rbf", "linear", "poly"}
+    gammas : sequence of float, optional
+        γ tried; twenty from 0.01/K to 30/K where not given.
+    ridges : sequence of float
+        λ tried, above 0.
+    degree, coef0, fit_intercept
+        As of `KernelSurrogate`.
+    tuning_rows : int, optional
+        At most this many subsets, drawn at random, choose γ and λ (the fit takes all): an eigendecomposition per γ
+        grows with their cube. None takes all.
+
+    Attributes
+    ----------
+    surface_ : LooSurface
+        Leave-one-out errors of the whole grid.
+    gamma_, ridge_ : float
+        The best. Errors are relative to each target's own, so that targets count alike. With fewer than three subsets
+        or no target that varies there is nothing to choose by: the grid's nearest to 1/K and 0.1.
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel: KernelName = "rbf",
+        gammas: Sequence[float] | None = None,
+        ridges: Sequence[float] = RIDGES,
+        degree: int = 2,
+        coef0: float = 0.0,
+        fit_intercept: bool = True,
+        tuning_rows: int | None = 1000,
+    ) -> None:
+        self.kernel = kernel
+        self.gammas = gammas
+        self.ridges = ridges
+        self.degree = degree
+        self.coef0 = coef0
+        self.fit_intercept = fit_intercept
+        self.tuning_rows = tuning_rows
+
+    def _hyperparameters(self, X: Array, values: Array) -> tuple[float, float]:
+        gammas = default_gammas(X.shape[1]) if self.gammas is None else self.gammas
+        tried = [1.0] if self.kernel == "linear" else check_grid("gammas", gammas).tolist()
+        functions = [(gamma, kernel_of(self.kernel, gamma, self.degree, self.coef0)) for gamma in tried]
+        rows = tuning_rows(len(X), self.tuning_rows)
+        self.surface_ = loo_surface(
+            X[rows], values[rows], functions, check_grid("ridges", self.ridges).tolist(), self.fit_intercept
         )
-    return np.asarray(solved)
+        gamma, ridge = self.surface_.best
+        return math.nan if self.kernel == "linear" else gamma, ridge
+
+
+def default_gammas(K: int) -> tuple[float, ...]:
+    """Grid of γ around 1/K."""
+    return tuple(gamma / K for gamma in RELATIVE_GAMMAS)
+
+
+def kernel_of(kernel: str, gamma: float, degree: int = 2, coef0: float = 0.0) -> SubsetKernel:
+    """Return the kernel of that name.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a parameter out of its range.
+    """
+    if kernel == "rbf":
+        return RBF(gamma)
+    if kernel == "linear":
+        return LINEAR
+    if kernel != "poly":
+        raise InputError("kernel", repr(kernel), "'rbf', 'linear' or 'poly'", "Choose one of these.")
+    for place, found, fine, expected in (
+        ("degree", degree, degree >= 1 and int(degree) == degree, "a whole number from 1"),
+        ("coef0", coef0, 0 <= coef0 < math.inf, "0 or more"),
+    ):
+        if not fine:
+            raise InputError(place, repr(found), expected, "Change this parameter.")
+    return Polynomial(gamma=gamma, coef0=coef0, degree=int(degree))

@@ -1,47 +1,104 @@
-"""Kernels on subsets, and what averages and differences of them are in closed form.
+"""Kernels on subsets, and what differences of them average to, in closed form.
 
 Every readout of g(s) = b + Σ_i θ_i k(s_i, s) is linear in θ, so a kernel only has to say what the readout makes of
-k(s_i, ·) for each training subset s_i. Write n_i = |s_i| and n' = n_i - s_ik for its size without task k.
+k(s_i, ·) for each training subset s_i. Under a law that looks at sizes alone this depends on two counts: n', how many
+of the other tasks s_i holds, and h, how many of the readout's own t tasks it holds. So there is a table of
+(K-t+1) x (t+1) numbers, `mean_difference`, from which everything else follows.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from scipy.stats import binom, hypergeom
+from numpy.typing import NDArray
+from sklearn.metrics.pairwise import euclidean_distances
 
-from kernelsm.surrogates.base import Array
+from kernelsm.surrogates.laws import Anchor, Array, FixedSize, Law, ProductLaw, SizeLaw
 
 _LARGEST_GAMMA = 700.0  # exp(-700) is 1e-304: beyond, the kernel is the identity to double precision
+Indices = NDArray[np.intp]
 
 
 class SubsetKernel(ABC):
-    """A kernel with exact readouts."""
+    """A kernel with exact readouts: `effects` are of order 1 (one task), `pair_effects` of order 2."""
 
     @abstractmethod
     def gram(self, first: Array, second: Array) -> Array:
         """K of every pair of rows, shape (m, m')."""
 
     @abstractmethod
-    def leave_one_out(self, masks: Array, at: Array) -> Array:
+    def diagonal(self, rows: Array) -> Array:
+        """k(s, s) of every row, shape (m,)."""
+
+    @abstractmethod
+    def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
+        """Mean t-th difference of k(s_i, ·) for n' = 0..K-t and h = 0..t, shape (K-t+1, t+1)."""
+
+    @abstractmethod
+    def effects_at(self, masks: Array, at: Array) -> Array:
         """k(s_i, at with k) - k(s_i, at without k), shape (m, K)."""
 
     @abstractmethod
-    def inclusion_table(self, K: int, p: float | None, size: int | None) -> Array:
-        """E[k(s_i, S) | k in S] - E[k(s_i, S) | k not in S] for n' = 0..K-1 and s_ik = 0, 1; shape (K, 2)."""
+    def pair_effects_at(self, masks: Array, at: Array, first: Indices, second: Indices) -> Array:
+        """Second differences of k(s_i, ·) at `at` in the pairs (first, second), shape (m, P)."""
 
     @abstractmethod
-    def second_difference(self, masks: Array, theta: Array, at: Array) -> Array:
-        """Σ_i θ_i times the second difference of k(s_i, ·) at `at`, shape (K, K, q); the diagonal means nothing."""
+    def pair_sums_at(self, masks: Array, theta: Array, at: Array) -> Array:
+        """Σ_i θ_i times the second differences of k(s_i, ·) of all pairs, shape (K, K, q)."""
 
-    def inclusion(self, masks: Array, p: float | None, size: int | None) -> Array:
-        """The inclusion contrast of each k(s_i, ·), shape (m, K)."""
-        table = self.inclusion_table(masks.shape[1], p, size)
+    @abstractmethod
+    def prior_at(self, held: NDArray[np.intp], size: int, order: int) -> Array:
+        """Difference of order t in both arguments of k at an anchor of `size` tasks that holds `held` of the t."""
+
+    def effects(self, law: Law, masks: Array) -> Array:
+        """What the readout makes of each k(s_i, ·), shape (m, K)."""
+        if isinstance(law, Anchor):
+            return self.effects_at(masks, law.at)
+        table = self.mean_difference(law, masks.shape[1], 1)
         held = masks.astype(np.intp)
         return np.asarray(table[held.sum(axis=1, keepdims=True) - held, held])
+
+    def pair_effects(self, law: Law, masks: Array, first: Indices, second: Indices) -> Array:
+        """What the readout of the pairs (first, second) makes of each k(s_i, ·), shape (m, P)."""
+        if isinstance(law, Anchor):
+            return self.pair_effects_at(masks, law.at, first, second)
+        table = self.mean_difference(law, masks.shape[1], 2)
+        s = masks.astype(np.intp)
+        held = s[:, first] + s[:, second]
+        return np.asarray(table[s.sum(axis=1, keepdims=True) - held, held])
+
+    def pair_sums(self, law: Law, masks: Array, theta: Array) -> Array:
+        """Σ_i θ_i times the readout of k(s_i, ·) for all pairs, shape (K, K, q); the diagonal means nothing."""
+        if isinstance(law, Anchor):
+            return self.pair_sums_at(masks, theta, law.at)
+        table = self.mean_difference(law, masks.shape[1], 2)
+        n = masks.sum(axis=1).astype(np.intp)
+        # subset i gives pairs of which it holds none, one or both a number each: sums of such a pattern are one
+        # matrix product and two vectors. A count that no pair has is clipped: it cancels.
+        none, one, both = (table[np.clip(n - h, 0, len(table) - 1), h][:, None] for h in (0, 1, 2))
+        alone = masks.T @ (theta * (one - none))
+        values = weighted_products(masks, theta * (both - 2 * one + none))
+        values += alone[:, None, :]
+        values += alone[None, :, :]
+        values += (theta * none).sum(axis=0)
+        return values
+
+    def prior(self, law: Law, K: int, *tasks: Indices) -> Array:
+        """Readout of k in both arguments, for tasks (one array) or pairs (two): the variance before any data."""
+        order = len(tasks)
+        if isinstance(law, Anchor):
+            held = np.sum([law.at[k] for k in tasks], axis=0).astype(np.intp)
+            return self.prior_at(held, int(law.at.sum()), order)
+        table = self.mean_difference(law, K, order)
+        value = sum(
+            (-1) ** (order - h) * comb(order, h) * float(law.sizes(K - order, h) @ table[:, h])
+            for h in range(order + 1)
+        )
+        return np.full(len(tasks[0]), value)
 
 
 @dataclass(frozen=True)
@@ -62,40 +119,61 @@ class RBF(SubsetKernel):
 
     def gram(self, first: Array, second: Array) -> Array:
         """K of every pair of rows."""
-        return np.asarray(np.exp(-self.gamma * cdist(first, second, "sqeuclidean")))
+        distances = euclidean_distances(first, second, squared=True)
+        distances *= -self.gamma
+        return np.asarray(np.exp(distances, out=distances))
 
-    def leave_one_out(self, masks: Array, at: Array) -> Array:
+    def diagonal(self, rows: Array) -> Array:
+        """All ones."""
+        return np.ones(len(rows))
+
+    def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
+        """Product form where the other tasks do not look at the t; else the hypergeometric overlap."""
+        R = K - order
+        if isinstance(law, ProductLaw):
+            sign = (-1.0) ** (order - np.arange(order + 1))
+            return np.outer(self.step**order * law.mean_power(R, self.q), sign)
+        assert isinstance(law, FixedSize)
+        table = np.zeros((R + 1, order + 1))
+        n = np.arange(R + 1)[:, None]
+        for held in range(order + 1):
+            chances = law.overlaps(R, held)
+            overlap = np.arange(chances.shape[1])[None, :]
+            distance = np.maximum(n + law.size - held - 2 * overlap, 0)  # impossible overlaps have probability 0
+            for h, in_common, count in _ways(order, held):
+                # k - 1 instead of k: the ones cancel anyway, and with them most of the digits at small γ
+                mean = chances * np.expm1(-self.gamma * (distance + h + held - 2 * in_common))
+                table[:, h] += count * mean.sum(axis=1)
+        return table
+
+    def effects_at(self, masks: Array, at: Array) -> Array:
         """(1-q) x_ik q^(Hamming distance of s_i and `at` without k)."""
         differs = masks != at
         distance = differs.sum(axis=1, keepdims=True) - differs
-        return np.asarray(self.step * (2 * masks - 1) * self.q**distance)
+        return np.asarray(self.step * (2 * masks - 1) * self._powers(masks.shape[1])[distance])
 
-    def inclusion_table(self, K: int, p: float | None, size: int | None) -> Array:
-        """Product form under Bernoulli(p); hypergeometric overlap under a fixed size."""
-        rest = np.arange(K)
-        sign = np.array([-1.0, 1.0])
-        if size is None:
-            assert p is not None
-            same, other = p + (1 - p) * self.q, p * self.q + 1 - p
-            return np.outer(self.step * same**rest * other ** (K - 1 - rest), sign)
-        held = np.array([0.0, 1.0])
-        with_k = np.outer(self._mean_over_size(K - 1, size - 1), self.q ** (1 - held))
-        without_k = np.outer(self._mean_over_size(K - 1, size), self.q**held)
-        return np.asarray(with_k - without_k)
+    def pair_effects_at(self, masks: Array, at: Array, first: Indices, second: Indices) -> Array:
+        """(1-q)² x_ij x_il q^(distance without j and l)."""
+        signed = self._signed(masks, at)
+        return np.asarray(self.step**2 * signed[:, first] * signed[:, second])
 
-    def _mean_over_size(self, K: int, size: int) -> Array:
-        """Mean of q^distance between a set of n' = 0..K of K tasks and a random one of `size`, shape (K+1,)."""
-        n, overlap = np.arange(K + 1)[:, None], np.arange(size + 1)[None, :]
-        distance = np.maximum(n + size - 2 * overlap, 0)  # impossible overlaps have probability 0
-        return np.asarray((hypergeom.pmf(overlap, K, n, size) * self.q**distance).sum(axis=1))
+    def pair_sums_at(self, masks: Array, theta: Array, at: Array) -> Array:
+        """The same, summed as products of one matrix with itself."""
+        return np.asarray(self.step**2 * weighted_products(self._signed(masks, at), theta))
 
-    def second_difference(self, masks: Array, theta: Array, at: Array) -> Array:
-        """(1-q)² Σ_i θ_i x_ij x_il q^(distance without j and l), as products of one matrix with itself."""
+    def prior_at(self, held: NDArray[np.intp], size: int, order: int) -> Array:
+        """(2 - 2q)^t, whatever the anchor."""
+        return np.full(len(held), (2 * self.step) ** order)
+
+    def _powers(self, most: int) -> Array:
+        return np.asarray(self.q ** np.arange(most + 1))
+
+    def _signed(self, masks: Array, at: Array) -> Array:
+        """x_ij q^(D_i/2 - d_ij): two columns multiplied are x_ij x_il q^(distance without j and l)."""
         differs = masks != at
         half = differs.sum(axis=1, keepdims=True) / 2
         with np.errstate(under="ignore"):
-            signed = (2 * masks - 1) * self.q ** (half - differs)
-        return np.asarray(self.step**2 * weighted_products(signed, theta))
+            return np.asarray((2 * masks - 1) * self.q ** (half - differs))
 
 
 @dataclass(frozen=True)
@@ -106,40 +184,71 @@ class Polynomial(SubsetKernel):
     coef0: float
     degree: int
 
-    def _value(self, overlap: Array) -> Array:
+    def _value(self, overlap: Array | Indices) -> Array:
         return np.asarray((self.gamma * overlap + self.coef0) ** self.degree)
+
+    def _step(self, overlap: Array | Indices, order: int) -> Array:
+        """Difference of order t of the value, from `overlap` on."""
+        terms = [(-1) ** (order - h) * comb(order, h) * self._value(overlap + h) for h in range(order + 1)]
+        return np.asarray(sum(terms))
 
     def gram(self, first: Array, second: Array) -> Array:
         """K of every pair of rows."""
         return self._value(first @ second.T)
 
-    def leave_one_out(self, masks: Array, at: Array) -> Array:
+    def diagonal(self, rows: Array) -> Array:
+        """Value of each row's overlap with itself."""
+        return self._value((rows**2).sum(axis=1))
+
+    def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
+        """Means over the overlap with the other tasks."""
+        R = K - order
+        table = np.zeros((R + 1, order + 1))
+        if isinstance(law, ProductLaw):  # a task that s_i does not hold changes nothing
+            overlap = np.arange(R + 1, dtype=np.float64)
+            table[:, order] = law.overlaps(R, 0) @ self._step(overlap, order)
+            return table
+        for held in range(order + 1):
+            chances = law.overlaps(R, held)
+            overlap = np.arange(chances.shape[1], dtype=np.float64)
+            for h, in_common, count in _ways(order, held):
+                table[:, h] += count * (chances @ self._value(overlap + in_common))
+        return table
+
+    def effects_at(self, masks: Array, at: Array) -> Array:
         """Zero where s_i does not hold k; else the step of one more common task."""
-        overlap = (masks @ at)[:, None] - masks * at
-        return np.asarray(masks * (self._value(overlap + 1) - self._value(overlap)))
+        rest = (masks @ at)[:, None] - masks * at
+        return np.asarray(masks * self._step(rest, 1))
 
-    def inclusion_table(self, K: int, p: float | None, size: int | None) -> Array:
-        """Means over the binomial (Bernoulli) or hypergeometric (fixed size) overlap."""
-        n, overlap = np.arange(K)[:, None], np.arange(K, dtype=np.float64)[None, :]
-        if size is None:
-            chance_with = chance_without = binom.pmf(overlap, n, p)
-        else:
-            chance_with = hypergeom.pmf(overlap, K - 1, n, size - 1)
-            chance_without = hypergeom.pmf(overlap, K - 1, n, size)
-        without = (chance_without * self._value(overlap)).sum(axis=1)
-        return np.column_stack([(chance_with * self._value(overlap + held)).sum(axis=1) - without for held in (0, 1)])
+    def pair_effects_at(self, masks: Array, at: Array, first: Indices, second: Indices) -> Array:
+        """Zero where s_i does not hold both; else the second step of the overlap."""
+        rest = (masks @ at)[:, None] - masks[:, first] * at[first] - masks[:, second] * at[second]
+        return np.asarray(masks[:, first] * masks[:, second] * self._step(rest, 2))
 
-    def second_difference(self, masks: Array, theta: Array, at: Array) -> Array:
-        """Only subsets that hold both tasks count, by the second step of the overlap without the two."""
+    def pair_sums_at(self, masks: Array, theta: Array, at: Array) -> Array:
+        """One matrix product for each number of the pair's tasks that the anchor holds."""
         overlap = masks @ at
-        in_anchor = (at[:, None] + at[None, :]).astype(int)  # how many of the pair the anchor holds
+        in_anchor = (at[:, None] + at[None, :]).astype(int)
         values = np.zeros((len(at), len(at), theta.shape[1]))
         for count in np.unique(in_anchor):
-            rest = overlap - count
-            step = self._value(rest + 2) - 2 * self._value(rest + 1) + self._value(rest)
             chosen = in_anchor == count
-            values[chosen] = weighted_products(masks, theta * step[:, None])[chosen]
+            values[chosen] = weighted_products(masks, theta * self._step(overlap - count, 2)[:, None])[chosen]
         return values
+
+    def prior_at(self, held: NDArray[np.intp], size: int, order: int) -> Array:
+        """Step of order t from the tasks that the anchor holds beside the t."""
+        return self._step(size - held, order)
+
+
+LINEAR = Polynomial(gamma=1.0, coef0=0.0, degree=1)
+
+
+def _ways(order: int, held: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (h, in common, signed count) over ways to hold `held` of t tasks against a set that holds h of them."""
+    sign = (-1) ** (order - held)
+    for h in range(order + 1):
+        for in_common in range(max(0, held + h - order), min(h, held) + 1):
+            yield h, in_common, sign * comb(h, in_common) * comb(order - h, held - in_common)
 
 
 def weighted_products(rows: Array, weights: Array) -> Array:

@@ -1,14 +1,22 @@
-"""LinearSurrogate: g(s) = b + Σ_k β_k s_k, the honest baseline of every kernel."""
+"""g(s) = b + Σ_k β_k s_k, the honest baseline of every kernel: λ given, or tuned by leave-one-out."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.base import Array, Surrogate
+from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.kernel_functions import LINEAR
+from kernelsm.surrogates.laws import Array, FixedSize, Law
+from kernelsm.surrogates.results import Indices
+from kernelsm.surrogates.tuning import LooSurface, check_grid, loo_surface
+
+LINEAR_RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-4, 1e4, 33))
+_RANK = 1e-10  # singular values below this share of the largest are rounding
 
 
 class LinearSurrogate(Surrogate):
@@ -27,40 +35,95 @@ class LinearSurrogate(Surrogate):
         β, the attribution at every subset.
     intercept_ : ndarray, shape (q,)
         b.
+    ridge_ : float
+        λ of the fit.
     """
 
     def __init__(self, *, ridge: float = 0.1, fit_intercept: bool = True) -> None:
         self.ridge = ridge
         self.fit_intercept = fit_intercept
 
-    def _fit(self, X: Array, values: Array) -> None:
+    def _ridge(self, X: Array, values: Array) -> float:
         if not 0 <= self.ridge < math.inf:
             raise InputError("ridge", f"{self.ridge}", "a finite number from 0", "0.1 is the default.")
-        centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
+        return self.ridge
+
+    def _fit(self, X: Array, values: Array) -> None:
+        self.ridge_ = self._ridge(X, values)
+        m = len(X)
+        self._centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         mean = values.mean(axis=0) if self.fit_intercept else np.zeros(values.shape[1])
-        centred = X - centre
-        if self.ridge > 0:
-            gram = centred.T @ centred
-            gram.flat[:: len(gram) + 1] += self.ridge
-            self.coef_ = linalg.solve(gram, centred.T @ (values - mean), assume_a="pos")
-        else:
-            self.coef_ = linalg.lstsq(centred, values - mean)[0]
-        self.intercept_ = mean - centre @ self.coef_
+        basis, singular, axes = linalg.svd(X - self._centre, full_matrices=False, check_finite=False)
+        kept = singular > _RANK * max(float(singular[0]), 1e-300)
+        basis, singular, axes = basis[:, kept], singular[kept], axes[kept]
+        centred = values - mean
+        self.coef_ = axes.T @ ((singular / (singular**2 + self.ridge_))[:, None] * (basis.T @ centred))
+        self.intercept_ = mean - self._centre @ self.coef_
+        self._rows = m
+        # β ~ N(0, σ²/λ) before the data, σ² the noise: F'(F - fit) / (m - 1) is its restricted likelihood estimate.
+        # Without a ridge β has no prior and each fitted direction costs a degree of freedom.
+        used = int(self.fit_intercept) + (0 if self.ridge_ > 0 else len(singular))
+        self.degrees_of_freedom_ = max(m - used, 0)
+        squares = np.einsum("iq,iq->q", centred, centred - (X - self._centre) @ self.coef_)
+        free = self.degrees_of_freedom_
+        self.noise_variance_ = np.maximum(squares, 0.0) / free if free else np.full(len(mean), np.nan)
+        # square root of the covariance of β over σ²; directions that no subset shows keep their prior
+        self._seen = axes.T / np.sqrt(singular**2 + self.ridge_)
+        self._axes = axes
+
+    def _variance(self, directions: Array, constant: float) -> Array:
+        """Variance of β'v (v in rows) plus `constant` times b at the centre, shape (R, q)."""
+        factor = ((directions @ self._seen) ** 2).sum(axis=1)
+        unseen = np.maximum((directions**2).sum(axis=1) - ((directions @ self._axes.T) ** 2).sum(axis=1), 0.0)
+        unseen[unseen < 1e-12 * (directions**2).sum(axis=1)] = 0.0
+        factor = factor + (unseen / self.ridge_ if self.ridge_ > 0 else np.where(unseen > 0, np.inf, 0.0))
+        factor += constant / self._rows if self.fit_intercept else 0.0
+        with np.errstate(invalid="ignore"):  # no noise and no knowledge: not known
+            return np.outer(factor, self.noise_variance_)
 
     def _predict(self, X: Array) -> Array:
         return np.asarray(X @ self.coef_ + self.intercept_)
 
-    def _leave_one_out(self, at: Array) -> Array:
-        return np.array(self.coef_)
+    def _predict_variance(self, X: Array) -> Array:
+        return self._variance(X - self._centre, 1.0)
 
-    def _inclusion(self, p: float | None, size: int | None) -> Array:
-        if size is None:
-            return np.array(self.coef_)
-        # with k in, one place fewer is left for each of the others
+    def _attribution(self, law: Law) -> tuple[Array, Array]:
         K = len(self.coef_)
-        others = (self.coef_.sum(axis=0) - self.coef_) / (K - 1)
-        return np.asarray(self.coef_ - others)
+        directions = np.eye(K)
+        if isinstance(law, FixedSize):  # with k in, one place fewer is left for each of the others
+            directions -= (1 - np.eye(K)) / (K - 1)
+        return directions @ self.coef_, self._variance(directions, 0.0)
 
-    def _second_difference(self, at: Array) -> Array:
+    def _interactions(self, law: Law) -> Array:
         K, q = self.coef_.shape
         return np.zeros((K, K, q))
+
+    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+        return np.zeros((len(first), self.coef_.shape[1]))
+
+
+class LinearSurrogateCV(LinearSurrogate):
+    """LinearSurrogate with the λ of the least leave-one-out error, one for all targets.
+
+    Parameters
+    ----------
+    ridges : sequence of float
+        λ tried, above 0.
+    fit_intercept : bool
+
+    Attributes
+    ----------
+    surface_ : LooSurface
+        Leave-one-out errors of all λ; one row.
+    ridge_ : float
+        The best. Errors are relative to each target's own, so that targets count alike.
+    """
+
+    def __init__(self, *, ridges: Sequence[float] = LINEAR_RIDGES, fit_intercept: bool = True) -> None:
+        self.ridges = ridges
+        self.fit_intercept = fit_intercept
+
+    def _ridge(self, X: Array, values: Array) -> float:
+        ridges = check_grid("ridges", self.ridges).tolist()
+        self.surface_: LooSurface = loo_surface(X, values, [(1.0, LINEAR)], ridges, self.fit_intercept)
+        return self.surface_.best[1]

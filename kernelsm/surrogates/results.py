@@ -1,113 +1,292 @@
-"""What is read off a surrogate: Attribution and Interactions, with names, units and words."""
+"""What is read off a surrogate: Attribution and Interactions, with names, units, intervals and words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control, t
 
+from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.result_files import read_result, write_result
 from kernelsm.surrogates.words import (
+    LEVEL,
     attribution_sentence,
     effect_word,
     interaction_sentence,
     interaction_word,
 )
 
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+_PAIRS_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
-    """Effect of including each task, F(with) - F(without); for a loss negative helps.
+class _Readout:
+    """What both results share: names, signs, and how wide an interval is.
 
     Parameters
     ----------
-    values : ndarray of float64, shape (K, q)
-        In the outcome's unit.
+    values : ndarray of float64
+        In the outcome's unit; the last axis is the target.
     task_names, target_names : tuple of str
     higher_is_better : bool
     meta : dict
-        Which readout of which surrogate.
+        Which readout of which surrogate of which outcomes; JSON types.
+    degrees_of_freedom : float
+        What the noise was estimated from: intervals are Student's t.
     """
 
-    values: NDArray[np.float64]
+    values: Array
     task_names: tuple[str, ...]
     target_names: tuple[str, ...]
     higher_is_better: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
+    degrees_of_freedom: float = np.inf
+
+    @property
+    def unit(self) -> str:
+        """What is measured, in one word."""
+        return "score" if self.higher_is_better else "loss"
+
+    def quantile(self, level: float = LEVEL) -> float:
+        """Return how many standard deviations an interval of this level reaches to either side."""
+        if not 0.0 < level < 1.0:
+            raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
+        return float(t.ppf((1 + level) / 2, max(self.degrees_of_freedom, 1)))
+
+    def _column(self, target: str | int) -> int:
+        if isinstance(target, str):
+            if target not in self.target_names:
+                raise KeyError(f"no target {target!r}; the targets are {', '.join(self.target_names)}")
+            return self.target_names.index(target)
+        return range(len(self.target_names))[target]
+
+    def _head(self) -> str:
+        name, K, q = type(self).__name__, len(self.task_names), len(self.target_names)
+        return f"{name}({self.meta.get('readout', '')}, K={K}, q={q})"
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution(_Readout):
+    """Effect of including each task, F(with) - F(without); for a loss negative helps.
+
+    `values` and `std` have shape (K, q), in the outcome's unit; `std` is the posterior standard deviation, NaN where
+    the data leave nothing to estimate it from.
+    """
+
+    std: Array | None = None
+
+    def interval(self, level: float = LEVEL) -> tuple[Array, Array]:
+        """Return lower and upper ends of the intervals, shape (K, q) each."""
+        margin = self.margin(level)
+        return self.values - margin, self.values + margin
+
+    def margin(self, level: float = LEVEL) -> Array:
+        """Return half the width of each interval, shape (K, q)."""
+        return self.quantile(level) * (np.full_like(self.values, np.nan) if self.std is None else self.std)
+
+    def target(self, target: str | int) -> Attribution:
+        """Return the result of one target."""
+        j = [self._column(target)]
+        std = None if self.std is None else self.std[:, j]
+        return replace(self, values=self.values[:, j], std=std, target_names=(self.target_names[j[0]],))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return tasks as rows and targets as columns."""
+        """Return one row per task and target: value and std."""
+        K, q = self.values.shape
+        std = np.full((K, q), np.nan) if self.std is None else self.std
         return pd.DataFrame(
-            self.values, index=pd.Index(self.task_names, name="task"), columns=list(self.target_names)
+            {
+                "task": np.repeat(np.array(self.task_names, dtype=object), q),
+                "target": np.tile(np.array(self.target_names, dtype=object), K),
+                "value": self.values.ravel(),
+                "std": std.ravel(),
+            }
         )
 
-    def top(self, n: int = 20, target: int = 0) -> pd.DataFrame:
-        """Return the `n` strongest tasks for one target, strongest first: value, effect and words."""
-        values = self.values[:, target]
-        order = np.argsort(-np.abs(values), kind="stable")[:n]
-        unit = "score" if self.higher_is_better else "loss"
+    def top(self, n: int = 20, target: str | int = 0) -> pd.DataFrame:
+        """Return the `n` strongest tasks for one target, strongest first: value, std, effect and words."""
+        j = self._column(target)
+        order = np.argsort(-np.abs(self.values[:, j]), kind="stable")[:n]
         return pd.DataFrame(
             {
                 "task": [self.task_names[k] for k in order],
-                "value": values[order],
-                "effect": [effect_word(values[k], self.higher_is_better) for k in order],
+                "value": self.values[order, j],
+                "std": np.nan if self.std is None else self.std[order, j],
+                "effect": [effect_word(self.values[k, j], self.higher_is_better) for k in order],
+                "words": [self.sentence(k, j) for k in order],
+            }
+        )
+
+    def sentence(self, k: int, target: str | int = 0, *, name: str | None = None) -> str:
+        """Say what including task `k` does to a target, with its 90 % interval; `name` replaces the task's."""
+        j = self._column(target)
+        margin = None if self.std is None else float(self.margin()[k, j])
+        return attribution_sentence(
+            name or self.task_names[k], float(self.values[k, j]), self.unit, self.higher_is_better, margin
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write an .npz file without pickles."""
+        return write_result(path, self, {"values": self.values, "std": self.std})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            Not such a file.
+        """
+        return cls(**read_result(path, cls.__name__))
+
+    def __repr__(self) -> str:
+        return f"{self._head()}\n{self.top(10).drop(columns='words')}"
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions(_Readout):
+    """Second differences F(11) - F(10) - F(01) + F(00) of every pair; for a loss negative is synergy.
+
+    `values` has shape (K, K, q), symmetric in the first two axes, zero on their diagonal, in the outcome's unit.
+    Standard deviations are computed when asked for, pair by pair: `std_of` for some pairs, `std` for all.
+    """
+
+    pair_std: Callable[[Indices, Indices], Array] | None = field(default=None, repr=False)
+
+    @cached_property
+    def std(self) -> Array:
+        """Posterior standard deviation of every pair, shape (K, K, q); zero on the diagonal.
+
+        For K = 500 and m = 2,000 these are 125,000 pairs and about a tera-operation, done in blocks: where some
+        pairs are enough, ask `std_of`.
+        """
+        first, second = self.pairs
+        std = np.zeros_like(self.values)
+        std[first, second] = std[second, first] = self.std_of(first, second)
+        return std
+
+    @property
+    def pairs(self) -> tuple[Indices, Indices]:
+        """First and second task of every pair j < k, shape (K(K-1)/2,) each."""
+        first, second = np.triu_indices(len(self.task_names), k=1)
+        return first, second
+
+    def std_of(self, first: Indices, second: Indices) -> Array:
+        """Posterior standard deviations of some pairs, shape (P, q); NaN where not known."""
+        if self.pair_std is None:
+            return np.full((len(first), self.values.shape[2]), np.nan)
+        blocks = range(0, len(first), _PAIRS_AT_ONCE)
+        done = [self.pair_std(first[i : i + _PAIRS_AT_ONCE], second[i : i + _PAIRS_AT_ONCE]) for i in blocks]
+        return np.concatenate(done) if done else np.zeros((0, self.values.shape[2]))
+
+    def strongest(self, n: int, target: str | int = 0) -> tuple[Indices, Indices]:
+        """First and second task of the `n` pairs of largest magnitude for one target, strongest first."""
+        first, second = self.pairs
+        strength = np.abs(self.values[first, second, self._column(target)])
+        order = np.argsort(-strength, kind="stable")[:n]
+        return first[order], second[order]
+
+    def told_from_zero(self, target: str | int = 0, *, level: float = LEVEL, most: int = 5000) -> NDArray[np.bool_]:
+        """Return which pairs differ from zero, many tests in mind, shape (K, K).
+
+        Benjamini-Hochberg over all pairs: among those marked, a share of at most 1 - `level` is expected to be false.
+        Only the `most` strongest pairs are tested; the others count as not told from zero, which keeps the bound.
+        """
+        j = self._column(target)
+        K = len(self.task_names)
+        marked = np.zeros((K, K), dtype=bool)
+        first, second = self.strongest(most, j)
+        if not len(first):
+            return marked
+        chances = np.ones(K * (K - 1) // 2)
+        std, values = self.std_of(first, second)[:, j], self.values[first, second, j]
+        known = std > 0
+        chances[: len(first)][known] = 2 * t.sf(np.abs(values[known]) / std[known], max(self.degrees_of_freedom, 1))
+        chances[: len(first)][(std == 0) & (values != 0)] = 0.0
+        found = false_discovery_control(chances)[: len(first)] <= 1 - level
+        marked[first[found], second[found]] = marked[second[found], first[found]] = True
+        return marked
+
+    def target(self, target: str | int) -> Interactions:
+        """Return the result of one target."""
+        j = [self._column(target)]
+        every = self.pair_std
+        pair_std = None if every is None else lambda first, second: every(first, second)[:, j]
+        return replace(self, values=self.values[:, :, j], target_names=(self.target_names[j[0]],), pair_std=pair_std)
+
+    def to_frame(self, *, std: bool = True) -> pd.DataFrame:
+        """Return one row per pair and target: first, second, target, value and (unless `std` is false) std."""
+        first, second = self.pairs
+        q = len(self.target_names)
+        names = np.array(self.task_names, dtype=object)
+        frame = pd.DataFrame(
+            {
+                "first": np.repeat(names[first], q),
+                "second": np.repeat(names[second], q),
+                "target": np.tile(np.array(self.target_names, dtype=object), len(first)),
+                "value": self.values[first, second].ravel(),
+            }
+        )
+        return frame.assign(std=self.std_of(first, second).ravel()) if std else frame
+
+    def top(self, n: int = 20, target: str | int = 0) -> pd.DataFrame:
+        """Return the `n` strongest pairs for one target, strongest first: value, std, kind and words."""
+        j = self._column(target)
+        first, second = self.strongest(n, j)
+        values = self.values[first, second, j]
+        std = self.std_of(first, second)[:, j]
+        return pd.DataFrame(
+            {
+                "first": [self.task_names[a] for a in first],
+                "second": [self.task_names[b] for b in second],
+                "value": values,
+                "std": std,
+                "kind": [interaction_word(value, self.higher_is_better) for value in values],
                 "words": [
-                    attribution_sentence(self.task_names[k], values[k], unit, self.higher_is_better) for k in order
+                    self._sentence(self.task_names[a], self.task_names[b], value, spread)
+                    for a, b, value, spread in zip(first, second, values, std, strict=True)
                 ],
             }
         )
 
-    def __repr__(self) -> str:
-        head = f"Attribution({self.meta.get('readout', '')}, K={len(self.task_names)}, q={len(self.target_names)})"
-        return f"{head}\n{self.to_frame()}"
+    def sentence(self, j: int, k: int, target: str | int = 0, *, names: tuple[str, str] | None = None) -> str:
+        """Say what tasks `j` and `k` do together, with the 90 % interval; `names` replaces the tasks'."""
+        first, second = names or (self.task_names[j], self.task_names[k])
+        column = self._column(target)
+        std = self.std_of(np.array([j]), np.array([k]))[0, column]
+        return self._sentence(first, second, float(self.values[j, k, column]), float(std))
 
+    def _sentence(self, first: str, second: str, value: float, std: float) -> str:
+        margin = None if np.isnan(std) else self.quantile() * std
+        return interaction_sentence(first, second, value, self.unit, self.higher_is_better, margin)
 
-@dataclass(frozen=True, eq=False)
-class Interactions:
-    """Second differences F(11) - F(10) - F(01) + F(00) of every pair; for a loss negative is synergy.
+    def save(self, path: str | Path, *, std: bool = True) -> Path:
+        """Write an .npz file without pickles; with the standard deviations of all pairs unless `std` is false."""
+        return write_result(path, self, {"values": self.values, "std": self.std if std else None})
 
-    Parameters
-    ----------
-    values : ndarray of float64, shape (K, K, q)
-        Symmetric in the first two axes, zero on their diagonal, in the outcome's unit.
-    task_names, target_names : tuple of str
-    higher_is_better : bool
-    meta : dict
-        Which readout of which surrogate.
-    """
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
 
-    values: NDArray[np.float64]
-    task_names: tuple[str, ...]
-    target_names: tuple[str, ...]
-    higher_is_better: bool = False
-    meta: dict[str, Any] = field(default_factory=dict)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per pair: first, second, then one column per target."""
-        first, second = np.triu_indices(len(self.task_names), k=1)
-        names = np.array(self.task_names, dtype=object)
-        pairs = pd.DataFrame({"first": names[first], "second": names[second]})
-        return pd.concat([pairs, pd.DataFrame(self.values[first, second], columns=list(self.target_names))], axis=1)
-
-    def top(self, n: int = 20, target: int = 0) -> pd.DataFrame:
-        """Return the `n` strongest pairs for one target, strongest first: value, kind and words."""
-        first, second = np.triu_indices(len(self.task_names), k=1)
-        values = self.values[first, second, target]
-        order = np.argsort(-np.abs(values), kind="stable")[:n]
-        unit = "score" if self.higher_is_better else "loss"
-        names = [(self.task_names[first[i]], self.task_names[second[i]], values[i]) for i in order]
-        return pd.DataFrame(
-            {
-                "first": [a for a, _, _ in names],
-                "second": [b for _, b, _ in names],
-                "value": values[order],
-                "kind": [interaction_word(v, self.higher_is_better) for _, _, v in names],
-                "words": [interaction_sentence(a, b, v, unit, self.higher_is_better) for a, b, v in names],
-            }
-        )
+        Raises
+        ------
+        InputError
+            Not such a file.
+        """
+        content = read_result(path, cls.__name__)
+        std = content.pop("std")
+        pair_std = None if std is None else lambda first, second: std[first, second]
+        return cls(**content, pair_std=pair_std)
 
     def __repr__(self) -> str:
-        head = f"Interactions({self.meta.get('readout', '')}, K={len(self.task_names)}, q={len(self.target_names)})"
-        return f"{head}\n{self.top(5).drop(columns='words')}"
+        return f"{self._head()}\n{self.top(5).drop(columns='words')}"

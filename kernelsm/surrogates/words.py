@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LEVEL = 0.9  # of the intervals in sentences, tables and charts
+
 
 def effect_word(value: float, higher_is_better: bool = False) -> str:
     """Return "helps", "hurts" or "no effect" for an attribution."""
@@ -17,20 +19,38 @@ def interaction_word(value: float, higher_is_better: bool = False) -> str:
     return "synergy" if (value > 0) == higher_is_better else "redundancy or conflict"
 
 
-def attribution_sentence(name: str, value: float, unit: str, higher_is_better: bool = False) -> str:
-    """Say in a sentence what including a task does."""
+def amount(value: float, margin: float | None) -> str:
+    """Return a magnitude with the half-width of its interval, where that is known: "0.12 ± 0.03"."""
+    if margin is None or not margin >= 0:
+        return f"{abs(value):.3g}"
+    return f"{abs(value):.3g} ± {margin:.2g}"
+
+
+def is_unclear(value: float, margin: float | None) -> bool:
+    """Whether zero lies within the interval."""
+    return margin is not None and abs(value) <= margin
+
+
+def attribution_sentence(
+    name: str, value: float, unit: str, higher_is_better: bool = False, margin: float | None = None
+) -> str:
+    """Say in a sentence what including a task does; `margin` is the half-width of its interval."""
     word = effect_word(value, higher_is_better)
     if word == "no effect":
         return f"Including {name} leaves the {unit} as it is."
     verb = "raises" if value > 0 else "lowers"
-    return f"Including {name} {verb} the {unit} by {abs(value):.3g}: it {word}."
+    claim = f"Including {name} {verb} the {unit} by {amount(value, margin)}"
+    return f"{claim}: {'it cannot be told from no effect' if is_unclear(value, margin) else f'it {word}'}."
 
 
-def interaction_sentence(first: str, second: str, value: float, unit: str, higher_is_better: bool = False) -> str:
+def interaction_sentence(
+    first: str, second: str, value: float, unit: str, higher_is_better: bool = False, margin: float | None = None
+) -> str:
     """Say in a sentence what two tasks do together beyond the sum of their effects."""
     word = interaction_word(value, higher_is_better)
     if word == "none":
         return f"{first} and {second} do together exactly the sum of what each does alone."
     side = "higher" if value > 0 else "lower"
-    size = f"{abs(value):.3g} {side} than the sum of their separate effects"
-    return f"With {first} and {second} together the {unit} is {size}: {word}."
+    size = f"{amount(value, margin)} {side} than the sum of their separate effects"
+    end = f"{word}, but it cannot be told from zero" if is_unclear(value, margin) else word
+    return f"With {first} and {second} together the {unit} is {size}: {end}."

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelsm import InputError, KernelSurrogate, LinearSurrogate
+from kernelsm.surrogates.kernel_functions import RBF
 
 SURROGATES = {
     "linear surrogate": LinearSurrogate(ridge=0.3),
@@ -174,9 +175,8 @@ def test_all_readouts_hold_for_any_shape_and_parameters(
 def test_gamma_is_the_prior_on_interaction_order():
     # an effect of order t carries tanh(gamma/2)^t: each further order of the kernel's expansion shrinks by it
     gamma, tasks = 0.8, 5
-    surrogate = KernelSurrogate(gamma=gamma, ridge=0.0, fit_intercept=False)
     subsets = all_subsets(tasks)
-    kernel = surrogate.kernel_function(tasks).gram(subsets, subsets)
+    kernel = RBF(gamma).gram(subsets, subsets)
     weight_of = {}
     for order in range(tasks + 1):
         parity = np.prod(2 * subsets[:, :order] - 1, axis=1)  # the Walsh function of the first `order` tasks

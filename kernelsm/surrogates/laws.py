@@ -1,0 +1,173 @@
+"""Over which subsets of the other tasks a readout averages its differences.
+
+A readout of order t (1: attribution, 2: interaction) is the mean of the t-th difference of g in t tasks, while the
+R = K - t other tasks follow a law: they stay as in an anchor, are in independently, form a prefix of a random order
+(Shapley), or fill up a subset of fixed size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import roots_legendre
+from scipy.stats import binom, hypergeom
+
+from kernelsm.runtime.errors import InputError
+
+Array = NDArray[np.float64]
+ATTRIBUTIONS = ("leave_one_out", "inclusion", "banzhaf", "shapley")
+INTERACTIONS = ("second_difference", "inclusion", "banzhaf", "shapley")
+
+
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """The other tasks are as in `at`, shape (K,) of 0.0 and 1.0."""
+
+    at: Array
+
+
+class SizeLaw(ABC):
+    """A law under which only the number of the other tasks counts, not which they are."""
+
+    @abstractmethod
+    def sizes(self, R: int, held: int) -> Array:
+        """Chances that 0..R of the other tasks are in, given that `held` of the t tasks are; shape (R+1,)."""
+
+    @abstractmethod
+    def overlaps(self, R: int, held: int) -> Array:
+        """Chances of an overlap of 0, 1, ... (columns) with a set of 0..R (rows) of the other tasks."""
+
+
+class ProductLaw(SizeLaw):
+    """A law that does not look at the t tasks: a mixture of independent inclusions."""
+
+    @abstractmethod
+    def mean_power(self, R: int, q: float) -> Array:
+        """Mean of q^(Hamming distance to a set of 0..R of the other tasks), shape (R+1,)."""
+
+
+@dataclass(frozen=True)
+class Bernoulli(ProductLaw):
+    """Each of the other tasks is in with probability `p`."""
+
+    p: float
+
+    def sizes(self, R: int, held: int) -> Array:
+        """Binomial."""
+        return np.asarray(binom.pmf(np.arange(R + 1), R, self.p))
+
+    def overlaps(self, R: int, held: int) -> Array:
+        """Binomial in the size of the set."""
+        return np.asarray(binom.pmf(np.arange(R + 1)[None, :], np.arange(R + 1)[:, None], self.p))
+
+    def mean_power(self, R: int, q: float) -> Array:
+        """A^n B^(R-n) with A = p + (1-p)q, B = pq + 1-p."""
+        n = np.arange(R + 1)
+        return np.asarray((self.p + (1 - self.p) * q) ** n * (self.p * q + 1 - self.p) ** (R - n))
+
+
+@dataclass(frozen=True)
+class Shapley(ProductLaw):
+    """The other tasks that come before, in a random order: independent inclusion with p uniform on 0..1."""
+
+    def sizes(self, R: int, held: int) -> Array:
+        """Uniform."""
+        return np.full(R + 1, 1 / (R + 1))
+
+    def overlaps(self, R: int, held: int) -> Array:
+        """Uniform from 0 to the size of the set."""
+        n, overlap = np.arange(R + 1)[:, None], np.arange(R + 1)[None, :]
+        return np.where(overlap <= n, 1 / (n + 1), 0.0)
+
+    def mean_power(self, R: int, q: float) -> Array:
+        """∫ A(p)^n B(p)^(R-n) dp: a polynomial of degree R, exact with ⌊R/2⌋+1 Gauss-Legendre nodes."""
+        p, weight = _legendre(R // 2 + 1)
+        n = np.arange(R + 1)
+        return np.asarray(weight @ ((p + (1 - p) * q)[:, None] ** n * (p * q + 1 - p)[:, None] ** (R - n)))
+
+
+@dataclass(frozen=True)
+class FixedSize(SizeLaw):
+    """The whole subset, the t tasks included, has exactly `size` tasks."""
+
+    size: int
+
+    def sizes(self, R: int, held: int) -> Array:
+        """All chance on size - held."""
+        chances = np.zeros(R + 1)
+        chances[self.size - held] = 1.0
+        return chances
+
+    def overlaps(self, R: int, held: int) -> Array:
+        """Hypergeometric."""
+        n, overlap = np.arange(R + 1)[:, None], np.arange(self.size - held + 1)[None, :]
+        return np.asarray(hypergeom.pmf(overlap, R, n, self.size - held))
+
+
+Law = Anchor | Bernoulli | Shapley | FixedSize
+
+
+@lru_cache(maxsize=32)
+def _legendre(count: int) -> tuple[Array, Array]:
+    """Nodes and weights on 0..1."""
+    nodes, weights = roots_legendre(count)
+    return (np.asarray(nodes) + 1) / 2, np.asarray(weights) / 2
+
+
+def law_of(
+    kind: str, order: int, K: int, *, at: ArrayLike | None = None, p: float | None = None, size: int | None = None
+) -> tuple[Law, dict[str, object]]:
+    """Return the law that a readout's name and arguments mean, and its description for the result's `meta`.
+
+    Parameters
+    ----------
+    kind : str
+        One of `ATTRIBUTIONS` (order 1) or `INTERACTIONS` (order 2).
+    order : {1, 2}
+    K : int
+        Number of tasks.
+    at, p, size
+        Arguments of the readout; see `Surrogate.attribution`.
+
+    Raises
+    ------
+    InputError
+        An unknown name, an argument that the readout does not take, or one out of range.
+    """
+    known = ATTRIBUTIONS if order == 1 else INTERACTIONS
+    if kind not in known:
+        raise InputError("kind", repr(kind), ", ".join(map(repr, known)), "Choose one of these.")
+    takes = {"inclusion": ("p", "size"), "banzhaf": ("p",), "shapley": ()}.get(kind, ("at",))
+    given = [name for name, value in (("at", at), ("p", p), ("size", size)) if value is not None]
+    if foreign := [name for name in given if name not in takes]:
+        expected = f"{' or '.join(takes)} with {kind!r}" if takes else f"no argument with {kind!r}"
+        raise InputError("readout", ", ".join(foreign), expected, "Leave it out, or choose another readout.")
+    if p is not None and size is not None:
+        raise InputError("readout", "both p and size", "one of them", "Give p or size.")
+    if kind == "shapley":
+        return Shapley(), {"readout": kind}
+    if takes == ("at",):
+        anchor = _anchor(at, K)
+        return Anchor(anchor), {"readout": kind, "at": anchor.astype(int).tolist()}
+    if size is not None:
+        if not order <= size <= K - order:
+            expected = f"{order} to {K - order}" if 2 * order <= K else f"at least {2 * order} tasks for this readout"
+            raise InputError(
+                "size", f"{size} of {K} tasks", expected, "Subsets with and without the tasks must exist."
+            )
+        return FixedSize(size), {"readout": kind, "size": size}
+    p = 0.5 if p is None else p
+    if not 0.0 < p < 1.0:
+        raise InputError("p", f"{p}", "a probability between 0 and 1", "0.5 is usual.")
+    return Bernoulli(p), {"readout": kind, "p": p}
+
+
+def _anchor(at: ArrayLike | None, K: int) -> Array:
+    anchor = np.ones(K) if at is None else np.asarray(at, dtype=np.float64)
+    if anchor.shape != (K,) or not np.isin(anchor, (0.0, 1.0)).all():
+        raise InputError("at", f"shape {anchor.shape}", f"{K} values of 0 or 1", "Give one value per task.")
+    return anchor

@@ -1,0 +1,118 @@
+"""Which subsets to measure next: those whose outcomes would shrink the uncertainty of a readout most.
+
+The variance that an outcome at s would take from the readouts L_r is Σ_r cov(L_r, g(s))² / (var g(s) + σ²λ). It does
+not depend on the outcome itself, so a whole batch can be chosen before any of it is measured (Seo et al., 2000,
+Gaussian process regression: active data selection and test point rejection).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.base import AttributionKind
+from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.laws import Array, law_of
+
+
+@dataclass(frozen=True, eq=False)
+class NextSubsets:
+    """Chosen subsets and what they are expected to bring.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (count, K)
+        In the order of choice.
+    variance_left : ndarray, shape (count,)
+        Total variance of the readouts after each choice, as a share of what it is now.
+    """
+
+    masks: NDArray[np.bool_]
+    variance_left: Array
+
+
+def next_subsets(
+    surrogate: KernelSurrogate,
+    count: int,
+    kind: AttributionKind = "leave_one_out",
+    *,
+    at: ArrayLike | None = None,
+    p: float | None = None,
+    size: int | None = None,
+    candidates: ArrayLike | None = None,
+    seed: int = 0,
+) -> NextSubsets:
+    """Choose subsets whose outcomes would shrink the posterior of an attribution most, one after the other.
+
+    Parameters
+    ----------
+    surrogate : KernelSurrogate
+        Fitted to what is known so far. (A linear surrogate is `KernelSurrogate(kernel="linear")`.)
+    count : int
+        How many.
+    kind, at, p, size
+        The readout, as in `Surrogate.attribution`.
+    candidates : array-like of 0/1, shape (N, K), optional
+        Subsets to choose from; `candidate_masks` where not given.
+    seed : int
+        Of the candidates.
+
+    Raises
+    ------
+    InputError
+        More subsets asked for than there are candidates, a wrong readout, or a fit on inputs that are not 0/1.
+    """
+    K = surrogate._check_readout()
+    law, _ = law_of(kind, 1, K, at=at, p=p, size=size)
+    known = surrogate.masks_
+    pool = candidate_masks(known, seed=seed) if candidates is None else np.asarray(candidates, dtype=np.float64)
+    if not 1 <= count <= len(pool):
+        raise InputError("count", f"{count}", f"1 to the {len(pool)} candidates", "Ask for fewer subsets.")
+    function, posterior = surrogate._function, surrogate._posterior
+    effects, cross = function.effects(law, known), function.gram(known, pool)
+    to_readouts = posterior.covariance(effects, cross, function.effects(law, pool).T, (0.0, 1.0))
+    among = posterior.covariance(cross, cross, function.gram(pool, pool), (1.0, 1.0))
+    total = float(posterior.variance(effects, function.prior(law, K, np.arange(K))).sum())
+    left, chosen = [total], []
+    free = np.ones(len(pool), dtype=bool)
+    # at λ = 0 a subset already measured has nothing left to tell
+    least = 1e-9 * float(function.diagonal(pool).max())
+    for _ in range(count):
+        spread = np.maximum(np.diag(among), 0.0) + surrogate.ridge_ + least
+        gain = np.where(free, (to_readouts**2).sum(axis=0) / spread, -1.0)
+        best = int(np.argmax(gain))
+        chosen.append(best)
+        free[best] = False
+        left.append(left[-1] - float(gain[best]))
+        column = among[:, best] / np.sqrt(spread[best])
+        to_readouts -= np.outer(to_readouts[:, best] / np.sqrt(spread[best]), column)
+        among -= np.outer(column, column)
+    share = np.maximum(np.array(left[1:]), 0.0) / total if total > 0 else np.zeros(count)
+    return NextSubsets(pool[chosen].astype(bool), share)
+
+
+def candidate_masks(masks: ArrayLike, *, count: int = 1000, seed: int = 0) -> Array:
+    """Draw subsets to choose from, shape (N, K): of the size of those measured, where that is one size; else of all.
+
+    Parameters
+    ----------
+    masks : array-like of 0/1, shape (m, K)
+        Subsets measured so far.
+    count : int
+        How many are drawn; fewer come back where some are alike.
+    seed : int
+    """
+    known = np.asarray(masks, dtype=np.float64)
+    K = known.shape[1]
+    rng = np.random.default_rng(seed)
+    sizes = np.unique(known.sum(axis=1))
+    ranks = rng.random((count, K)).argsort(axis=1).argsort(axis=1)
+    if len(sizes) == 1:  # a prompt has room for so many demonstrations and no more
+        pool = (ranks < sizes[0]).astype(np.float64)
+    else:  # all sizes alike, and every way to leave one or none out
+        drawn = (ranks < rng.integers(0, K + 1, (count, 1))).astype(np.float64)
+        pool = np.vstack([np.ones((1, K)), 1 - np.eye(K), drawn])
+    return np.unique(pool, axis=0)

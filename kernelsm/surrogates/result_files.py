@@ -1,0 +1,77 @@
+"""Results of readouts in .npz files: arrays and JSON, never pickles."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.runtime.errors import InputError
+
+_FORMAT = 1
+
+
+def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:
+    """Write a result's arrays, names and `meta`; the file is complete or not there."""
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
+    free = result.degrees_of_freedom
+    info = {
+        "format": _FORMAT,
+        "kind": type(result).__name__,
+        "task_names": result.task_names,
+        "target_names": result.target_names,
+        "higher_is_better": result.higher_is_better,
+        "degrees_of_freedom": free if math.isfinite(free) else None,
+        "meta": result.meta,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    content: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
+    with part.open("wb") as file:
+        np.savez_compressed(file, info=np.array(json.dumps(info)), **content)
+    part.replace(path)
+    return path
+
+
+def read_result(path: str | Path, kind: str) -> dict[str, Any]:
+    """Read what `write_result` wrote for a result of this kind: the arguments that make it again.
+
+    Raises
+    ------
+    InputError
+        Not such a file.
+    FileNotFoundError
+        No such file.
+    """
+    path = Path(path)
+    expected = f"a file that {kind}.save wrote"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+        info = json.loads(str(content["info"]))
+        free = info["degrees_of_freedom"]
+        if info["format"] != _FORMAT or info["kind"] != kind:
+            found = f"{info['kind']}, format {info['format']}"
+            raise InputError(path.name, found, f"{kind}, format {_FORMAT}", "Load it with the class that saved it.")
+        return {
+            "values": content["values"],
+            "std": content.get("std"),
+            "task_names": tuple(info["task_names"]),
+            "target_names": tuple(info["target_names"]),
+            "higher_is_better": info["higher_is_better"],
+            "meta": info["meta"],
+            "degrees_of_freedom": math.inf if free is None else free,
+        }
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(path.name, "something else", expected, "Save the result again.") from error

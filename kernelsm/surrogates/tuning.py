@@ -1,0 +1,208 @@
+"""Leave-one-out errors of a kernel surrogate on a whole (γ, λ) grid, in closed form.
+
+With A = (K+λI)⁻¹ projected off the intercept, the error of predicting row i from all others is [A F]_i / A_ii. One
+eigendecomposition per γ serves every λ and every target (Rasmussen and Williams, 2006, section 5.4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.kernel_functions import LINEAR, SubsetKernel
+from kernelsm.surrogates.laws import Array
+
+RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-6, 10.0, 20))
+# in units of 1/K
+RELATIVE_GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 20))
+_DEFAULT_RIDGE = 0.1
+_FLOATS_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class LooSurface:
+    """Leave-one-out errors over a grid of γ and λ.
+
+    Parameters
+    ----------
+    gammas : ndarray, shape (G,)
+        γ; one NaN for a kernel without it.
+    ridges : ndarray, shape (R,)
+        λ.
+    errors : ndarray, shape (G, R, q)
+        Mean squared leave-one-out error, in the outcome's unit squared.
+    baseline : ndarray, shape (q,)
+        The same of predicting each row by the mean of the others.
+    default_gamma : float
+        Chosen where the data cannot choose.
+    """
+
+    gammas: Array
+    ridges: Array
+    errors: Array
+    baseline: Array
+    default_gamma: float
+
+    @cached_property
+    def relative(self) -> Array:
+        """Error over baseline, mean over the targets that vary, shape (G, R): 1 is no better than the mean."""
+        varies = self.baseline > 0
+        if not varies.any():
+            return np.ones(self.errors.shape[:2])
+        return np.asarray((self.errors[:, :, varies] / self.baseline[varies]).mean(axis=2))
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """γ and λ of the least relative error; 1/K and 0.1, or what is nearest, where all are the same."""
+        return self._at(self.relative)
+
+    def best_of_target(self, j: int) -> tuple[float, float]:
+        """γ and λ of the least error for one target."""
+        return self._at(self.errors[:, :, j])
+
+    def _at(self, errors: Array) -> tuple[float, float]:
+        if not np.ptp(errors) > 1e-9 * np.abs(errors).max():
+            nearest = (
+                int(np.argmin(np.abs(np.log(self.gammas / self.default_gamma)))),
+                int(np.argmin(np.abs(np.log(self.ridges / _DEFAULT_RIDGE)))),
+            )
+            return float(self.gammas[nearest[0]]), float(self.ridges[nearest[1]])
+        row, column = np.unravel_index(int(np.argmin(errors)), errors.shape)
+        return float(self.gammas[row]), float(self.ridges[column])
+
+
+class Spectrum:
+    """Eigenvectors of a kernel matrix off the intercept: residuals of every λ at once.
+
+    λA = rest + U diag(λ/(w+λ)) Uᵀ, where `rest` projects on what neither U nor the intercept spans.
+    """
+
+    def __init__(self, basis: Array, eigenvalues: Array, fit_intercept: bool, complete: bool) -> None:
+        self._basis = basis
+        self._eigenvalues = np.maximum(eigenvalues, 0.0)
+        self._fit_intercept = fit_intercept
+        self._complete = complete
+
+    @classmethod
+    def of_kernel(cls, gram: Array, fit_intercept: bool) -> Spectrum:
+        """Decompose K, shape (m, m)."""
+        if not fit_intercept:
+            eigenvalues, basis = linalg.eigh(gram, driver="evd", check_finite=False)
+            return cls(basis, eigenvalues, fit_intercept, complete=True)
+        # a reflection that turns the vector of ones into the first axis leaves the other axes off the intercept
+        m = len(gram)
+        mirror = np.full(m, 1 / np.sqrt(m))
+        mirror[0] += 1.0
+        mirror /= np.linalg.norm(mirror)
+        pull = gram @ mirror
+        turned = gram - 2 * (np.outer(mirror, pull) + np.outer(pull, mirror))
+        turned += 4 * (mirror @ pull) * np.outer(mirror, mirror)
+        eigenvalues, vectors = linalg.eigh(turned[1:, 1:], driver="evd", check_finite=False, overwrite_a=True)
+        basis = np.vstack([np.zeros(m - 1), vectors])
+        basis -= 2 * np.outer(mirror, mirror @ basis)
+        return cls(basis, eigenvalues, fit_intercept, complete=True)
+
+    @classmethod
+    def of_inputs(cls, X: Array, fit_intercept: bool) -> Spectrum:
+        """Decompose the linear kernel of X, shape (m, K), without its m x m matrix."""
+        centred = X - X.mean(axis=0) if fit_intercept else X
+        basis, singular, _ = linalg.svd(centred, full_matrices=False, check_finite=False)
+        kept = singular > 1e-10 * max(float(singular[0]), 1e-300)
+        return cls(basis[:, kept], singular[kept] ** 2, fit_intercept, complete=False)
+
+    def residuals(self, values: Array, ridges: Array) -> Array:
+        """Leave-one-out errors F_i - (prediction from the others), shape (m, R, q).
+
+        The mean of a single row is unknown: NaN.
+        """
+        m, q = values.shape
+        shrink = ridges / (self._eigenvalues[:, None] + ridges)  # (r, R)
+        projected = self._basis.T @ values
+        weighted = (shrink[:, :, None] * projected[:, None, :]).reshape(len(shrink), -1)
+        top = (self._basis @ weighted).reshape(m, len(ridges), q)
+        bottom = self._basis**2 @ shrink
+        if not self._complete:
+            rest = values - values.mean(axis=0) if self._fit_intercept else values
+            top += (rest - self._basis @ projected)[:, None, :]
+            bottom += (1 - (1 / m if self._fit_intercept else 0.0) - (self._basis**2).sum(axis=1))[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(top / bottom[:, :, None])
+
+
+def spectrum_of(function: SubsetKernel, X: Array, fit_intercept: bool) -> Spectrum:
+    """Decompose a kernel on the rows of X; the linear one in the smaller of its two spaces."""
+    if function == LINEAR and X.shape[1] < len(X):
+        return Spectrum.of_inputs(X, fit_intercept)
+    return Spectrum.of_kernel(function.gram(X, X), fit_intercept)
+
+
+def loo_surface(
+    X: Array,
+    values: Array,
+    functions: Sequence[tuple[float, SubsetKernel]],
+    ridges: Sequence[float],
+    fit_intercept: bool,
+) -> LooSurface:
+    """Compute the mean squared leave-one-out error of every kernel and λ.
+
+    Parameters
+    ----------
+    X : ndarray, shape (m, K)
+    values : ndarray, shape (m, q)
+    functions : sequence of (γ, kernel)
+    ridges : sequence of float
+        λ > 0.
+    fit_intercept : bool
+    """
+    grid = np.asarray(ridges, dtype=np.float64)
+    q = values.shape[1]
+    errors = np.zeros((len(functions), len(grid), q))
+    for g, (_, function) in enumerate(functions):
+        spectrum = spectrum_of(function, X, fit_intercept)
+        for columns in column_blocks(len(X) * len(grid), q):
+            residuals = spectrum.residuals(values[:, columns], grid)
+            errors[g, :, columns] = np.einsum("irq,irq->rq", residuals, residuals) / len(X)
+    gammas = np.array([gamma for gamma, _ in functions])
+    return LooSurface(gammas, grid, np.nan_to_num(errors), mean_error(values, fit_intercept), 1 / X.shape[1])
+
+
+def mean_error(values: Array, fit_intercept: bool) -> Array:
+    """Mean squared error of predicting each row by the mean of the others (by 0 without intercept), shape (q,)."""
+    m = len(values)
+    if not fit_intercept:
+        return np.asarray((values**2).mean(axis=0))
+    spread = values.var(axis=0) * (m / max(m - 1, 1)) ** 2
+    # a constant column's variance is rounding
+    return np.asarray(np.where(np.ptp(values, axis=0) > 0, spread, 0.0))
+
+
+def column_blocks(floats_per_column: int, q: int) -> list[slice]:
+    """Split q columns so that a block of work fits into some tens of megabytes."""
+    width = max(1, _FLOATS_AT_ONCE // floats_per_column)
+    return [slice(start, min(start + width, q)) for start in range(0, q, width)]
+
+
+def check_grid(place: str, values: Sequence[float]) -> Array:
+    """Return a grid of parameters in rising order.
+
+    Raises
+    ------
+    InputError
+        Empty, or a value that is not above 0 and finite.
+    """
+    grid = np.unique(np.asarray(values, dtype=np.float64).ravel())
+    if not len(grid) or not (grid > 0).all() or not np.isfinite(grid).all():
+        raise InputError(place, repr(list(values))[:80], "numbers above 0", "Give at least one.")
+    return grid
+
+
+def tuning_rows(m: int, most: int | None) -> slice | np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Rows that choose parameters: all, or `most` of them drawn at random (seed 0)."""
+    if most is None or m <= most:
+        return slice(None)
+    return np.sort(np.random.default_rng(0).choice(m, most, replace=False))
