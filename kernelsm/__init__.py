@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import InputError
+    from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
     from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
     from kernelsm.surrogates.results import Attribution, Interactions
+    from kernelsm.surrogates.shared import SharedSurrogate
     from kernelsm.tasks.suite import TaskSuite
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Attribution": "kernelsm.surrogates.results",
+    "AutoSurrogate": "kernelsm.surrogates.auto",
     "GradEx": "kernelsm.outcomes.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
@@ -35,7 +38,9 @@ _HOME = {
     "Outcomes": "kernelsm.outcomes.table",
     "Retraining": "kernelsm.outcomes.retraining",
     "TaskSuite": "kernelsm.tasks.suite",
+    "SharedSurrogate": "kernelsm.surrogates.shared",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
+    "default_surrogate": "kernelsm.surrogates.auto",
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
@@ -45,9 +50,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV",
-    "LinearSurrogate", "LinearSurrogateCV",
-    "Outcomes", "Retraining", "TaskSuite", "bernoulli_masks", "fixed_size_masks", "gradient_features", "lds",
+    "Attribution", "AutoSurrogate", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate",
+    "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes", "Retraining", "SharedSurrogate",
+    "TaskSuite", "bernoulli_masks", "default_surrogate", "fixed_size_masks", "gradient_features", "lds",
     "load_example", "load_truth", "relative_error",
 ]  # fmt: skip
 

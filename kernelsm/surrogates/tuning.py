@@ -21,6 +21,7 @@ RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-6, 10.0, 20))
 # in units of 1/K
 RELATIVE_GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 20))
 _DEFAULT_RIDGE = 0.1
+FEWEST_ROWS = 3  # with two, leaving one out predicts the other's outcome whatever the parameters
 _FLOATS_AT_ONCE = 4_000_000
 
 
@@ -121,17 +122,47 @@ class Spectrum:
         The mean of a single row is unknown: NaN.
         """
         m, q = values.shape
-        shrink = ridges / (self._eigenvalues[:, None] + ridges)  # (r, R)
         projected = self._basis.T @ values
+        shrink = self._shrink(ridges)
         weighted = (shrink[:, :, None] * projected[:, None, :]).reshape(len(shrink), -1)
         top = (self._basis @ weighted).reshape(m, len(ridges), q)
-        bottom = self._basis**2 @ shrink
         if not self._complete:
-            rest = values - values.mean(axis=0) if self._fit_intercept else values
-            top += (rest - self._basis @ projected)[:, None, :]
-            bottom += (1 - (1 / m if self._fit_intercept else 0.0) - (self._basis**2).sum(axis=1))[:, None]
+            top += (self._centred(values) - self._basis @ projected)[:, None, :]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(top / bottom[:, :, None])
+            return np.asarray(top / self.unexplained(ridges)[:, :, None])
+
+    def unexplained(self, ridges: Array) -> Array:
+        """λA_ii, the share of row i's own outcome that the fit does not take over; shape (m, R)."""
+        share = self._basis**2 @ self._shrink(ridges)
+        if not self._complete:
+            share += (1 - self._fit_intercept / len(share) - (self._basis**2).sum(axis=1))[:, None]
+        return np.asarray(share)
+
+    def likelihood(self, values: Array, ridges: Array) -> Array:
+        """Restricted log-likelihood of each λ with σ² at its best, less a constant; shape (R, q)."""
+        directions = len(values) - int(self._fit_intercept)
+        projected = (self._basis.T @ values) ** 2
+        spread = self._eigenvalues[:, None] + ridges
+        squares = (1 / spread).T @ projected
+        determinant = np.log(spread).sum(axis=0)
+        if not self._complete:
+            rest = np.maximum((self._centred(values) ** 2).sum(axis=0) - projected.sum(axis=0), 0.0)
+            squares += rest / ridges[:, None]
+            determinant += (directions - len(spread)) * np.log(ridges)
+        return np.asarray(
+            -0.5 * (directions * np.log(np.maximum(squares / directions, 1e-300)) + determinant[:, None])
+        )
+
+    @property
+    def mean_variance(self) -> float:
+        """Mean over the rows of what the kernel allows off the intercept: its own scale."""
+        return float(self._eigenvalues.sum() / len(self._basis))
+
+    def _shrink(self, ridges: Array) -> Array:
+        return np.asarray(ridges / (self._eigenvalues[:, None] + ridges))
+
+    def _centred(self, values: Array) -> Array:
+        return values - values.mean(axis=0) if self._fit_intercept else values
 
 
 def spectrum_of(function: SubsetKernel, X: Array, fit_intercept: bool) -> Spectrum:
@@ -162,7 +193,7 @@ def loo_surface(
     grid = np.asarray(ridges, dtype=np.float64)
     q = values.shape[1]
     errors = np.zeros((len(functions), len(grid), q))
-    for g, (_, function) in enumerate(functions):
+    for g, (_, function) in enumerate(functions if len(X) >= FEWEST_ROWS else ()):
         spectrum = spectrum_of(function, X, fit_intercept)
         for columns in column_blocks(len(X) * len(grid), q):
             residuals = spectrum.residuals(values[:, columns], grid)

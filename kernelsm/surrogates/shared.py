@@ -1,0 +1,168 @@
+"""SharedSurrogate: many targets move together, so g is fitted to the few directions in which they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.bank import Choice, KernelBank
+from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.laws import Array, Law
+from kernelsm.surrogates.results import Indices
+from kernelsm.surrogates.tuning import FEWEST_ROWS, mean_error, tuning_rows
+
+Sharing = Literal["auto", "components", "targets"]
+_POWER = 0.5
+_RANK = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A surrogate of some components and what each of them adds to the targets: `loadings`, shape (C, q)."""
+
+    surrogate: Surrogate
+    loadings: Array
+
+
+class SharedSurrogate(Surrogate):
+    """Gaussian processes of the principal components of the targets, each with its own likeliest kernel.
+
+    The values are centred and divided by the root of each target's standard deviation; each component of their
+    singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
+    likelihood, and components that leave-one-out predicts no better than their mean are left out. Predictions and
+    readouts are sums over components, exact and with intervals as those of `KernelSurrogate`.
+
+    Parameters
+    ----------
+    sharing : {"auto", "components", "targets"}
+        Principal components, or every target for itself; "auto" takes what has the smaller leave-one-out error.
+    tuning_rows : int, optional
+        At most this many subsets, drawn at random, choose kernels and λ; the fit takes all. None takes all.
+
+    Attributes
+    ----------
+    parts_ : list of Part
+        Fitted surrogates and their loadings.
+    components_ : int
+        Number of components kept.
+    sharing_ : {"components", "targets"}
+        What was taken.
+    left_out_ : ndarray, shape (m', q)
+        Leave-one-out predictions of the tuning rows.
+    tuning_rows_ : slice or ndarray of int
+        Which rows those are.
+    """
+
+    def __init__(self, *, sharing: Sharing = "auto", tuning_rows: int | None = 1000) -> None:
+        self.sharing = sharing
+        self.tuning_rows = tuning_rows
+
+    def _fit(self, X: Array, values: Array) -> None:
+        self.tuning_rows_ = tuning_rows(len(X), self.tuning_rows)
+        self._fit_with(KernelBank(X[self.tuning_rows_]), X, values)
+
+    def _fit_with(self, bank: KernelBank, X: Array, values: Array) -> None:
+        """Fit with a bank of kernels on the tuning rows of X, which several tables of values may share."""
+        if self.sharing not in ("auto", "components", "targets"):
+            raise InputError(
+                "sharing", repr(self.sharing), "'auto', 'components' or 'targets'", "Choose one of these."
+            )
+        self._K = X.shape[1]
+        self.degrees_of_freedom_ = len(X) - 1
+        spread = values.std(axis=0)
+        varies = np.ptp(values, axis=0) > 0
+        if len(X) < FEWEST_ROWS or not bank.members or not varies.any():
+            self._fit_plainly(X, values)
+            return
+        rows = self.tuning_rows_
+        self._mean = values.mean(axis=0)
+        weight = np.where(varies, spread, 1.0) ** _POWER
+        scaled = np.where(varies, values - self._mean, 0.0) / weight
+        tried: dict[str, tuple[Array, Array, Choice]] = {}
+        if self.sharing != "targets" and values.shape[1] > 1:
+            components, axes = principal_components(scaled)
+            tried["components"] = components, axes * weight, bank.choose(components[rows])
+        if self.sharing != "components" or values.shape[1] == 1:
+            tried["targets"] = scaled, np.diag(weight), bank.choose(scaled[rows])
+        errors = {name: self._error(scaled[rows] * weight, *rest) for name, (_, *rest) in tried.items()}
+        self.sharing_ = min(errors, key=errors.__getitem__)
+        columns, loadings, choice = tried[self.sharing_]
+        self.left_out_ = self._mean + choice.left_out @ loadings
+        self.left_out_variance_ = choice.variance @ loadings**2
+        self.components_ = int(choice.useful.sum())
+        noise = columns.var(axis=0) * len(X) / (len(X) - 1)
+        self.parts_: list[Part] = []
+        for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.member, choice.ridge, strict=True)}):
+            chosen = np.flatnonzero((choice.member == index) & (choice.ridge == ridge) & choice.useful)
+            if len(chosen):
+                part = bank.members[index].surrogate(ridge)
+                part._fit(X, columns[:, chosen])
+                noise[chosen] = part.noise_variance_
+                self.parts_.append(Part(part, loadings[chosen]))
+        self.noise_variance_ = noise @ loadings**2
+
+    @staticmethod
+    def _error(centred: Array, loadings: Array, choice: Choice) -> float:
+        """Leave-one-out error relative to the mean's, averaged over the targets that vary."""
+        missed = ((choice.left_out @ loadings - centred) ** 2).mean(axis=0)
+        baseline = mean_error(centred, True)
+        varies = baseline > 0
+        return float((missed[varies] / baseline[varies]).mean())
+
+    def _fit_plainly(self, X: Array, values: Array) -> None:
+        """Fit where there is nothing to choose by."""
+        plain = KernelSurrogate()
+        plain._fit(X, values)
+        q = values.shape[1]
+        self.sharing_, self.components_ = "targets", q
+        self._mean = np.zeros(q)
+        self.parts_ = [Part(plain, np.eye(q))]
+        self.noise_variance_ = plain.noise_variance_
+        self.left_out_ = np.tile(values.mean(axis=0), (len(X[self.tuning_rows_]), 1))
+        self.left_out_variance_ = np.zeros(q)
+
+    def _predict(self, X: Array) -> Array:
+        total = np.tile(self._mean, (len(X), 1))
+        for part in self.parts_:
+            total += part.surrogate._predict(X) @ part.loadings
+        return total
+
+    def _predict_variance(self, X: Array) -> Array:
+        total = np.zeros((len(X), len(self._mean)))
+        for part in self.parts_:
+            total += part.surrogate._predict_variance(X) @ part.loadings**2
+        return total
+
+    def _attribution(self, law: Law) -> tuple[Array, Array]:
+        shape = self._K, len(self._mean)
+        values, variance = np.zeros(shape), np.zeros(shape)
+        for part in self.parts_:
+            own, uncertain = part.surrogate._attribution(law)
+            values += own @ part.loadings
+            variance += uncertain @ part.loadings**2
+        return values, variance
+
+    def _interactions(self, law: Law) -> Array:
+        values = np.zeros((self._K, self._K, len(self._mean)))
+        for part in self.parts_:
+            if isinstance(part.surrogate, KernelSurrogate):  # a linear part has none
+                values += part.surrogate._interactions(law) @ part.loadings
+        return values
+
+    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+        variance = np.zeros((len(first), len(self._mean)))
+        for part in self.parts_:
+            variance += part.surrogate._pair_variance(law, first, second) @ part.loadings**2
+        return variance
+
+
+def principal_components(values: Array) -> tuple[Array, NDArray[np.float64]]:
+    """Return components (m, C) and axes (C, q) with components @ axes = values, up to rounding."""
+    left, singular, axes = np.linalg.svd(values, full_matrices=False)
+    kept = singular > _RANK * singular[0]
+    return left[:, kept] * singular[kept], axes[kept]
