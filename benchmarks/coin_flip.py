@@ -46,10 +46,9 @@ def published(folder: Path) -> Outcomes:
 def gain(scores: dict[str, list[float]], first: str, second: str) -> tuple[float, float, float]:
     """Mean paired difference over splits and its 90 % interval."""
     difference = np.subtract(scores[first], scores[second])
-    margin = t.ppf(0.95, SPLITS - 1) * difference.std(ddof=1) / np.sqrt(SPLITS)
-    return tuple(
-        round(float(x), 4) for x in (difference.mean(), difference.mean() - margin, difference.mean() + margin)
-    )
+    margin = float(t.ppf(0.95, SPLITS - 1) * difference.std(ddof=1) / np.sqrt(SPLITS))
+    mean = float(difference.mean())
+    return round(mean, 4), round(mean - margin, 4), round(mean + margin, 4)
 
 
 def main() -> None:

@@ -85,11 +85,10 @@ class AutoSurrogate(Surrogate):
                 self._scaled[scale] = surrogate
         self.effects_ = self._scaled["identity"]
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
-        self._weigh(values, rows)
+        self._weigh(values, values[rows])
 
-    def _weigh(self, values: Array, rows: object) -> None:
-        """Weigh the scales by their leave-one-out predictions, and find the way back to the outcome's own."""
-        observed = values[rows]  # type: ignore[index]
+    def _weigh(self, values: Array, observed: Array) -> None:
+        """Weigh the scales by leave-one-out predictions of the tuning rows; find the way back to their own."""
         self._centre = {name: part.left_out_.mean(axis=0) for name, part in self._scaled.items()}
         spread = {name: SCALES[name](values).std(axis=0) for name in self._scaled}
         self._spread = {name: np.where(s > 0, s, 1.0) for name, s in spread.items()}

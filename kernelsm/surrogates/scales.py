@@ -75,12 +75,12 @@ class WayBack:
         return line
 
     def _quantiles(self, ranks: Array) -> Array:
-        """Outcome of each rank in 0..1: between the observed ones on straight lines, beyond them on their mean slope."""
+        """Outcome of each rank in 0..1, on straight lines between the observed; beyond them on their mean slope."""
         m = len(self._sorted)
         at = np.arange(1, m + 1) / m
         inside = np.clip(ranks, at[0], 1.0)
         values = np.column_stack([np.interp(inside[:, j], at, self._sorted[:, j]) for j in range(ranks.shape[1])])
-        return values + (ranks - inside) * np.ptp(self._sorted, axis=0)
+        return np.asarray(values + (ranks - inside) * np.ptp(self._sorted, axis=0))
 
 
 def rank_correlation(first: Array, second: Array) -> Array:

@@ -69,9 +69,8 @@ class SharedSurrogate(Surrogate):
     def _fit_with(self, bank: KernelBank, X: Array, values: Array) -> None:
         """Fit with a bank of kernels on the tuning rows of X, which several tables of values may share."""
         if self.sharing not in ("auto", "components", "targets"):
-            raise InputError(
-                "sharing", repr(self.sharing), "'auto', 'components' or 'targets'", "Choose one of these."
-            )
+            known = "'auto', 'components' or 'targets'"
+            raise InputError("sharing", repr(self.sharing), known, "Choose one of these.")
         self._K = X.shape[1]
         self.degrees_of_freedom_ = len(X) - 1
         spread = values.std(axis=0)
@@ -89,7 +88,10 @@ class SharedSurrogate(Surrogate):
             tried["components"] = components, axes * weight, bank.choose(components[rows])
         if self.sharing != "components" or values.shape[1] == 1:
             tried["targets"] = scaled, np.diag(weight), bank.choose(scaled[rows])
-        errors = {name: self._error(scaled[rows] * weight, *rest) for name, (_, *rest) in tried.items()}
+        errors = {
+            name: self._error(scaled[rows] * weight, loadings, choice)
+            for name, (_, loadings, choice) in tried.items()
+        }
         self.sharing_ = min(errors, key=errors.__getitem__)
         columns, loadings, choice = tried[self.sharing_]
         self.left_out_ = self._mean + choice.left_out @ loadings

@@ -5,7 +5,7 @@ is not told. The default surrogate, and an RBF one tuned by leave-one-out, see m
 intervals of leave-one-out attributions and of second differences, both at all tasks, that hold the true value is
 averaged game by game.
 
-    .venv/bin/python benchmarks/coverage.py
+    .venv/bin/python benchmarks/interval_coverage.py
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> None:
                 result[key] = round(float(shares[:, column].mean()), 4)
                 result[f"{key}_standard_error"] = round(float(shares[:, column].std() / np.sqrt(GAMES)), 4)
                 print(key, result[key], flush=True)
-    publish("coverage", result)
+    publish("interval_coverage", result)
 
 
 if __name__ == "__main__":
