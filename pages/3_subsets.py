@@ -1,4 +1,4 @@
-from kernelsm.app import controls, frame, navigation, subsets
+from kernelsm.app import controls, enough, frame, navigation, subsets
 
 navigation.require_entry()
 run = frame.current_run()
@@ -10,4 +10,5 @@ frame.head(
 )
 controls.target_picker(run)
 subsets.sampled(run)
+enough.enough(run)
 subsets.next_draw(run)

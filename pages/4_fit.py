@@ -7,7 +7,7 @@ run = frame.current_run()
 frame.head(
     "Fit",
     "A surrogate g(s) learns the outcome of any subset from the sampled ones. Move γ and λ and watch how well it "
-    "predicts subsets it has not seen, beside a linear surrogate with the same λ.",
+    "predicts subsets it has not seen, beside a tuned linear surrogate.",
     run,
 )
 fit.workbench(run)

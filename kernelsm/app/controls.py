@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from kernelsm.app import session, words
-from kernelsm.app.runs import MEAN_TARGET, Run
+from kernelsm.app.runs import MEAN_TARGET, Run, shown_readout
 from kernelsm.app.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, READOUTS, RIDGES
 from kernelsm.charts.order import ORDERS
 
@@ -21,6 +21,8 @@ def _key(field: str) -> str:
 
 def _take(field: str, read: Callable[[Any], Any]) -> None:
     session.update(**{field: read(st.session_state[_key(field)])})
+    if field in ("gamma", "ridge") and session.view().kernel == "auto":
+        session.update(kernel="rbf")  # whoever moves a slider wants to see what it does
 
 
 def _bind(field: str, shown: Any, read: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def kernel_picker() -> None:
     """Choose the surrogate."""
     st.segmented_control(
         "Surrogate", KERNELS, format_func=words.KERNEL_NAMES.__getitem__, required=True,
-        help="The linear surrogate is the baseline: no interactions.", **_bind("kernel", session.view().kernel),
+        help=words.KERNEL_HELP, **_bind("kernel", session.view().kernel),
     )  # fmt: skip
 
 
@@ -71,11 +73,11 @@ def ridge_slider() -> None:
     )  # fmt: skip
 
 
-def readout_picker() -> None:
-    """Choose the attribution shown."""
+def readout_picker(run: Run) -> None:
+    """Choose what is read off."""
     st.segmented_control(
-        "Attribution", READOUTS, format_func=words.READOUT_NAMES.__getitem__, required=True, help=words.READOUT_HELP,
-        **_bind("readout", session.view().readout),
+        "Readout", READOUTS, format_func=words.READOUT_NAMES.__getitem__, required=True, help=words.READOUT_HELP,
+        **_bind("readout", shown_readout(run, session.view().readout)),
     )  # fmt: skip
 
 
@@ -148,19 +150,38 @@ def estimator_controls() -> None:
         )  # fmt: skip
 
 
-def sampler_controls(K: int) -> None:
-    """Choose how the next subsets are drawn."""
+def sampler_picker(K: int) -> None:
+    """Choose how the next subsets are drawn: at random, or as those that would narrow the readout most."""
     view = session.view()
-    grid = st.grid(4, min_column_width=180, gap="medium")
-    kind, amount, count, seed = (grid.cell() for _ in range(4))
-    with kind:
-        st.segmented_control(
-            "Sampler", ("bernoulli", "fixed"), required=True,
-            format_func={"bernoulli": "Bernoulli", "fixed": "Fixed size"}.__getitem__,
-            help="Bernoulli holds each task with probability p; fixed size draws subsets of r tasks.",
-            **_bind("size", "bernoulli" if view.size is None else "fixed",
-                    lambda chosen: None if chosen == "bernoulli" else max(1, K // 2)),
-        )  # fmt: skip
+    shown = "next" if view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
+    if st.session_state.get(_key("sampler")) != shown:
+        st.session_state[_key("sampler")] = shown
+    st.segmented_control(
+        "Sampler", tuple(words.SAMPLER_NAMES), format_func=words.SAMPLER_NAMES.__getitem__, required=True,
+        help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
+    )  # fmt: skip
+
+
+def _take_sampler(K: int) -> None:
+    chosen = st.session_state[_key("sampler")]
+    if chosen == "next":
+        session.update(sampler="next")
+    else:
+        session.update(sampler="random", size=None if chosen == "bernoulli" else max(1, K // 2))
+
+
+def more_slider() -> None:
+    """Choose how many of the next best subsets are wanted."""
+    current = session.view().more
+    st.select_slider("New subsets", _grid((5, 10, 20, 30, 50, 75, 100, 150, 200), current), width=260,
+                     **_bind("more", current))  # fmt: skip
+
+
+def sampler_controls(K: int) -> None:
+    """Choose the random subsets that are drawn next."""
+    view = session.view()
+    grid = st.grid(3, min_column_width=180, gap="medium")
+    amount, count, seed = (grid.cell() for _ in range(3))
     with amount:
         if view.size is None:
             steps = [round(0.05 * i, 2) for i in range(1, 20)]

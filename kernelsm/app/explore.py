@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app import controls, frame, session
-from kernelsm.app.runs import Run, fitted
+from kernelsm.app import controls, frame, session, words
+from kernelsm.app.runs import Readout, Run, fitted, read_off, shown_readout
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
-from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE, WHY_LINEAR_IS_ZERO, plain
+from kernelsm.app.words import plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
 from kernelsm.charts.order import task_order
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.laws import Array
-from kernelsm.surrogates.results import Attribution, Interactions
+from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
 from kernelsm.tasks.planted import PlantedGame, planted_game
 
 _RANKED = 15
@@ -31,10 +31,20 @@ class Exploration:
 
     run: Run
     surrogate: Surrogate
-    attribution: Attribution
-    interactions: Interactions
+    kind: str
+    readout: Readout
     order: np.ndarray[tuple[int], np.dtype[np.intp]]
     game: PlantedGame | None
+
+    @property
+    def attribution(self) -> Attribution:
+        """Effects of single tasks."""
+        return self.readout.attribution
+
+    @property
+    def interactions(self) -> Interactions:
+        """Effects of pairs."""
+        return self.readout.interactions
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,40 +60,50 @@ class Exploration:
 def explore(run: Run) -> Exploration:
     """Fit (or find) the surrogate that the view names and read it off."""
     view = session.view()
-    surrogate = fitted(run.key, view.target, view.kernel, view.gamma, view.ridge)
-    attribution = surrogate.attribution("leave_one_out" if view.readout == "leave_one_out" else "inclusion")
-    interactions = surrogate.interactions()
+    kind = shown_readout(run, view.readout)
+    fit = run.key, view.target, view.kernel, view.gamma, view.ridge
+    readout = read_off(*fit, kind)
     order = task_order(
         "strength" if view.order == "strength" else "clustered" if view.order == "clustered" else "given",
-        attribution.values[:, 0], interactions.values[:, :, 0],
+        readout.attribution.values[:, 0], readout.interactions.values[:, :, 0],
     )  # fmt: skip
-    game = planted_game() if run.key == "planted" and view.truth else None
-    return Exploration(run, surrogate, attribution, interactions, order, game)
+    # the game's truth is known at all tasks
+    game = planted_game() if run.key == "planted" and view.truth and kind == "leave_one_out" else None
+    return Exploration(run, fitted(*fit), kind, readout, order, game)
 
 
 def settings(run: Run) -> None:
     """Draw the controls of the page."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         controls.kernel_picker()
-        controls.readout_picker()
+        controls.readout_picker(run)
         controls.order_picker()
         controls.target_picker(run)
         if run.key == "planted":
             controls.truth_toggle()
+    kind = shown_readout(run, session.view().readout)
+    if run.fixed_size and kind != "inclusion":
+        st.warning(
+            f"Every subset here holds {run.fixed_size} tasks. {words.READOUT_NAMES[kind]} asks for subsets of other "
+            "sizes, far from anything measured: Inclusion stays with the data.",
+            icon=":material/warning:",
+        )
 
 
 def bars(e: Exploration) -> None:
     """Draw the attribution of each task."""
     st.subheader("What each task does")
     st.markdown(task_sentence(e.attribution, strongest_task(e.attribution)))
-    truth = e.game.attribution() if e.game and session.view().readout == "leave_one_out" else None
+    truth = e.game.attribution() if e.game else None
     chart = attribution_bars(
         e.attribution.values[:, 0], e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order,
-        truth=truth,
+        margin=e.attribution.margin()[:, 0], truth=truth,
     )  # fmt: skip
     frame.show(chart, "explore_bars")
-    if truth is not None:
-        st.caption("Diamonds: the true effects.")
+    st.caption(
+        "Whiskers are 90 % intervals; pale bars cannot be told from no effect."
+        + (" Diamonds: the true effects." if truth is not None else "")
+    )
 
 
 def heatmap(e: Exploration) -> None:
@@ -93,18 +113,31 @@ def heatmap(e: Exploration) -> None:
         st.info("One task has no pairs.")
         return
     if session.view().kernel == "linear":
-        st.info(WHY_LINEAR_IS_ZERO, icon=":material/lightbulb:")
+        st.info(words.WHY_LINEAR_IS_ZERO, icon=":material/lightbulb:")
+    elif not e.interactions.values.any():
+        st.info(words.WHY_AUTO_IS_ZERO, icon=":material/lightbulb:")
     else:
         st.markdown(pair_sentence(e.interactions, *strongest_pair(e.interactions)))
     values = e.interactions.values[:, :, 0]
     chart = interaction_heatmap(
-        values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, focus=_drawn_focus(e),
-        dark=frame.is_dark(), limit=_limit(e),
+        values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, told=e.readout.told,
+        focus=_drawn_focus(e), dark=frame.is_dark(), limit=_limit(e),
     )  # fmt: skip
     st.plotly_chart(
         chart.figure, key=_HEATMAP_KEY, alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
         on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
     )  # fmt: skip
+    st.caption(_told_sentence(e))
+
+
+def _told_sentence(e: Exploration) -> str:
+    told, pairs = int(e.readout.told.sum()) // 2, len(e.names) * (len(e.names) - 1) // 2
+    if told == 0:
+        return f"None of the {pairs:,} pairs can be told from zero: the surrogate sees no sure interaction here."
+    return (
+        f"{told:,} of {pairs:,} pairs can be told from zero; the others are veiled. With so many looked at, about "
+        "one in ten of the clear ones may be chance (Benjamini-Hochberg)."
+    )
 
 
 def truth_heatmap(e: Exploration) -> None:
@@ -166,10 +199,11 @@ def pair_detail(e: Exploration) -> None:
         )
     )
     difference = table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0]
+    name = "Interaction" if e.kind == "leave_one_out" else "Second difference there"
     st.caption(
         f"Predicted {e.run.unit}, all other tasks in. "
-        f"Interaction = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} "
-        f"= {difference:+.4f}"
+        f"{name} = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} = {difference:+.4f}"
+        + ("" if e.kind == "leave_one_out" else f". The sentence above is {words.PAIR_READOUTS[e.kind]}.")
     )
 
 
@@ -177,14 +211,17 @@ def ranked_pairs(e: Exploration) -> None:
     """Draw the strongest pairs as a table; choosing a row makes it the focus pair."""
     st.subheader("Strongest pairs")
     top = e.interactions.top(_RANKED)
-    names = list(e.names)
-    pairs = [
-        (names.index(first), names.index(second)) for first, second in zip(top["first"], top["second"], strict=True)
-    ]
+    pairs = [(int(j), int(k)) for j, k in zip(*e.interactions.strongest(_RANKED), strict=True)]
+    top["std"] *= e.interactions.quantile()
+    top["clear"] = [bool(e.readout.told[pair]) for pair in pairs]
     st.dataframe(
-        top.drop(columns="words"), hide_index=True, key=_RANKED_KEY, on_select=lambda: _take_row(pairs),
-        selection_mode="single-row", height=360,
-        column_config={"value": st.column_config.NumberColumn(e.run.unit, format="%+.4f")},
+        top[["first", "second", "value", "std", "clear", "kind"]], hide_index=True, key=_RANKED_KEY,
+        on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
+        column_config={
+            "value": st.column_config.NumberColumn(e.run.unit, format="%+.4f"),
+            "std": st.column_config.NumberColumn("±", format="%.4f", help="Half of the 90 % interval"),
+            "clear": st.column_config.CheckboxColumn("clear", help="Can be told from zero, all pairs in mind"),
+        },
         alt=f"The {len(top)} strongest pairs of tasks with their interaction",
     )  # fmt: skip
 
@@ -205,19 +242,21 @@ def _prediction(key: str) -> None:
     controls.task_pills(names)
     mask = np.ones((2, len(names)))
     mask[1, list(session.view().off)] = 0.0
-    full, now = e.surrogate.predict(mask).ravel()
+    predicted, std = e.surrogate.predict(mask, return_std=True)
+    full, now = predicted.ravel()
     helps = (now > full) == e.run.outcomes.higher_is_better
-    words = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
+    verdict = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
     st.metric(
-        f"Predicted {plain(e.run.unit)}", f"{now:.4f}", f"{now - full:+.4f} against all tasks",
+        f"Predicted {plain(e.run.unit)}", f"{now:.4f} ± {e.quantile * std.ravel()[1]:.2g}",
+        f"{now - full:+.4f} against all tasks",
         delta_color="off" if now == full else "blue" if helps else "orange",
         delta_arrow="off" if now == full else "auto",
     )  # fmt: skip
     linear = float(e.linear.predict(mask[1:]).ravel()[0])
     left_out = len(session.view().off)
     st.markdown(
-        f"{len(names) - left_out} of {len(names)} tasks are in: predicted {words}. "
-        f"A linear surrogate says {linear:.4f}."
+        f"{len(names) - left_out} of {len(names)} tasks are in: predicted {verdict}. "
+        f"A tuned linear surrogate says {linear:.4f}."
     )
     session.publish()  # last: the prediction need not wait for the address bar
 
@@ -230,6 +269,11 @@ class Prediction:
     surrogate: Surrogate
     linear: Surrogate
 
+    @property
+    def quantile(self) -> float:
+        """Standard deviations that a 90 % interval reaches to either side."""
+        return interval_quantile(self.surrogate.degrees_of_freedom_)
+
 
 def _for_prediction(key: str) -> Prediction:
     """Find the fitted surrogates of the view without reading them off."""
@@ -237,13 +281,13 @@ def _for_prediction(key: str) -> Prediction:
     return Prediction(
         frame.current_run(),
         fitted(key, view.target, view.kernel, view.gamma, view.ridge),
-        fitted(key, view.target, "linear", None, view.ridge),
+        fitted(key, view.target, "tuned_linear", None, 0.0),
     )
 
 
 def sign_note(e: Exploration) -> None:
     """Say once which sign helps."""
-    st.caption(SIGN_SCORE if e.higher_is_better else SIGN_LOSS)
+    st.caption(words.SIGN_SCORE if e.higher_is_better else words.SIGN_LOSS)
 
 
 def _take_click() -> None:

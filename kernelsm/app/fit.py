@@ -1,18 +1,33 @@
-"""The parts of the Fit page: held-out scores, predicted against observed, and a verdict in words."""
+"""The parts of the Fit page: held-out scores with a verdict, leave-one-out surface, calibration, and the γ sweep."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
+import numpy as np
 import streamlit as st
 
-from kernelsm.app import controls, frame, session
-from kernelsm.app.runs import MEAN_TARGET, HeldOut, Run, held_out
+from kernelsm.app import controls, frame, session, words
+from kernelsm.app.runs import (
+    MEAN_TARGET,
+    HeldOut,
+    Run,
+    auto_choice,
+    held_out,
+    interaction_gains,
+    surfaces,
+    sweep_chart,
+)
 from kernelsm.app.words import KERNEL_NAMES, plain
+from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
+from kernelsm.charts.surface import clicked_point, loo_heatmap
+from kernelsm.evaluation.comparison import PairedGain
+from kernelsm.surrogates.tuning import LooSurface
 
-_AGAINST = "kernelsm_fit_against"
-_CLEAR = 0.01
+_AGAINST, _SURFACE_KEY = "kernelsm_fit_against", "fit_surface"
+_LEVELS = np.linspace(0.1, 0.95, 18)
 
 
 @st.fragment
@@ -26,9 +41,17 @@ def workbench(run: Run) -> None:
         controls.gamma_slider(run.outcomes.K)
     with ridge:
         controls.ridge_slider()
-    result = test(run, against_truth(run))
-    scores(result)
+    on_truth = against_truth(run)
+    view = session.view()
+    result = held_out(run.key, _looked_at(), view.gamma, view.ridge, on_truth)
+    scores(run, result, on_truth)
     scatter(run, result)
+    left, right = frame.panels()
+    with left:
+        surface(run, on_truth)
+    with right:
+        calibration(result)
+    sweep(run, on_truth)
     session.publish()
 
 
@@ -45,23 +68,102 @@ def against_truth(run: Run) -> bool:
     return chosen == "truth"
 
 
-def test(run: Run, on_truth: bool) -> HeldOut:
-    """Fit both surrogates and predict the held-out subsets."""
-    view = session.view()
-    return held_out(run.key, "rbf" if view.kernel == "linear" else view.kernel, view.gamma, view.ridge, on_truth)
+def _looked_at() -> str:
+    """The surrogate beside the linear one; where that is the linear one itself, the RBF kernel."""
+    kernel = session.view().kernel
+    return "rbf" if kernel == "linear" else kernel
+
+
+def _of_sliders() -> str:
+    """The kernel whose γ and λ the sliders are."""
+    return "poly" if session.view().kernel == "poly" else "rbf"
+
+
+def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
+    """Draw the scores against the tuned linear surrogate and say in words what they mean."""
+    name = KERNEL_NAMES[_looked_at()]
+    rank, error = result.gains["lds"], result.gains["relative_error"]
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            f"LDS, {name}", f"{rank.first:.3f}", f"{rank.gain:+.3f} against linear",
+            delta_color=_colour(rank.gain, 1), width="content",
+        )  # fmt: skip
+        st.metric(
+            f"Relative error, {name}", f"{error.first:.1%}", f"{100 * error.gain:+.1f} points against linear",
+            delta_color=_colour(error.gain, -1), width="content",
+        )  # fmt: skip
+    st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
+    if session.view().kernel == "auto":
+        st.markdown(
+            f"{auto_choice(run.key, on_truth)} The sliders are those of the RBF kernel: move one to turn to it."
+        )
+    if result.ranks_only:
+        names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
+            " ..." if len(result.ranks_only) > 5 else ""
+        )
+        st.warning(
+            f"For {len(result.ranks_only)} of {result.observed.q} targets only the order of the predictions means "
+            f"something, not their size: {names}.",
+            icon=":material/warning:",
+        )
+    st.caption(
+        "LDS: mean over targets of the rank correlation between predicted and true outcomes. Relative error: mean "
+        "absolute error over mean absolute outcome. The linear surrogate's λ is tuned by leave-one-out. Intervals "
+        "are 90 %, over held-out subsets."
+    )
+
+
+def _colour(gain: float, better: int) -> Literal["off", "blue", "orange"]:
+    return "off" if not math.isfinite(gain) or gain == 0 else "blue" if gain * better > 0 else "orange"
+
+
+def _verdict(name: str, rank: PairedGain, error: PairedGain) -> str:
+    if not all(map(math.isfinite, (rank.gain, rank.low, error.gain, error.low))):
+        return "Too few held-out subsets, or outcomes that do not vary: the two cannot be compared here."
+    parts = []
+    if rank.is_clear:
+        better = "better" if rank.gain > 0 else "worse"
+        parts.append(f"ranks subsets **{better}** (LDS {rank.gain:+.3f}, {rank.low:+.3f} to {rank.high:+.3f})")
+    if error.is_clear:
+        side = "smaller" if error.gain < 0 else "larger"
+        low, high = sorted((abs(error.low), abs(error.high)))
+        parts.append(
+            f"has a relative error **{side}** by {100 * abs(error.gain):.1f} points ({100 * low:.1f} to "
+            f"{100 * high:.1f})"
+        )
+    if not parts:
+        return f"On these subsets {name} **cannot be told** from the tuned linear surrogate."
+    return f"Against the tuned linear surrogate, {name} {' and '.join(parts)}."
+
+
+def _interaction_verdict(rank: PairedGain, error: PairedGain) -> str:
+    """Is there an interaction at all? Tuned RBF against tuned linear: nothing else differs."""
+    if not math.isfinite(error.low):
+        return ""
+    if error.high < 0 or rank.low > 0:
+        return (
+            "**There are interactions**: an RBF surrogate tuned alike has a relative error of "
+            f"{error.first:.1%} against {error.second:.1%}."
+        )
+    if error.low > 0 or rank.high < 0:
+        return "**No sign of interactions**: an RBF surrogate tuned alike predicts worse than the linear one."
+    return (
+        "**No sign of interactions**: an RBF surrogate tuned alike cannot be told from the linear one "
+        f"(relative error {error.first:.1%} against {error.second:.1%})."
+    )
 
 
 def scatter(run: Run, result: HeldOut) -> None:
-    """Draw predicted against observed for the chosen target, kernel and linear side by side."""
+    """Draw predicted against observed for the chosen target, the surrogate and the linear one side by side."""
     view = session.view()
     names = run.outcomes.target_names
+    tables = result.observed.values, result.predicted, result.linear
     if view.target:
-        j = names.index(view.target)
-        columns = [table[:, j] for table in (result.observed.values, result.kernel, result.linear)]
+        columns = [table[:, names.index(view.target)] for table in tables]
     else:
-        columns = [table.mean(axis=1) for table in (result.observed.values, result.kernel, result.linear)]
-    kernel = KERNEL_NAMES["rbf" if view.kernel == "linear" else view.kernel]
-    chart = predicted_vs_observed(columns[0], {f"{kernel} kernel": columns[1], "Linear": columns[2]}, unit=run.unit)
+        columns = [table.mean(axis=1) for table in tables]
+    title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
+    chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
     st.subheader("Predicted against observed")
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(
@@ -71,37 +173,57 @@ def scatter(run: Run, result: HeldOut) -> None:
     frame.show(chart, "fit_scatter", toolbar=False)
 
 
-def scores(result: HeldOut) -> None:
-    """Draw the scores of both surrogates and say in words which predicts better."""
-    kernel, linear = result.scores()
-    gain = float(kernel["LDS (all targets)"]) - float(linear["LDS (all targets)"])
-    error = float(linear["relative error"]) - float(kernel["relative error"])
-    with st.container(horizontal=True, gap="large"):
-        st.metric(
-            "LDS, kernel", f"{kernel['LDS (all targets)']:.3f}", f"{gain:+.3f} against linear",
-            delta_color="blue" if gain >= 0 else "orange", width="content",
-        )  # fmt: skip
-        st.metric(
-            "Relative error, kernel", f"{kernel['relative error']:.1%}", f"{-error:+.1%} against linear",
-            delta_color="blue" if error >= 0 else "orange", width="content",
-        )  # fmt: skip
-    st.markdown(_verdict(gain, error))
-    st.caption(
-        "LDS: mean over targets of the rank correlation between predicted and true outcomes. "
-        "Relative error: mean absolute error over mean absolute outcome."
+def surface(run: Run, on_truth: bool) -> None:
+    """Draw the leave-one-out error of every γ and λ; a click takes the point."""
+    view = session.view()
+    kernel = _of_sliders()
+    st.subheader("Which γ and λ?")
+    found, linear = surfaces(run.key, view.target, kernel, on_truth)
+    gamma, ridge = found.best
+    least = float(found.relative.min())
+    st.markdown(
+        f"Leaving each subset out once: least error at γ = {gamma:.3g}, λ = {ridge:.2g}, **{least:.3g}** of what "
+        f"predicting the mean costs; linear at its best {float(linear.relative.min()):.3g}. Click a cell to take it."
     )
+    current = None if view.kernel == "linear" else (view.gamma or 1.0 / run.outcomes.K)
+    chart = loo_heatmap(
+        found.gammas, found.ridges, found.relative, linear.relative[0], current=(current, view.ridge),
+        dark=frame.is_dark(),
+    )  # fmt: skip
+    st.plotly_chart(
+        chart.figure, key=_SURFACE_KEY, alt=chart.alt, config={"displayModeBar": False}, selection_mode="points",
+        on_select=lambda: _take_click(found, kernel),
+    )  # fmt: skip
+    st.button(
+        "Use the best", icon=":material/star:", on_click=session.update,
+        kwargs={"kernel": kernel, "gamma": gamma, "ridge": ridge},
+        disabled=view.kernel == kernel and (view.gamma, view.ridge) == (gamma, ridge),
+    )  # fmt: skip
 
 
-def _verdict(gain: float, error: float) -> str:
-    if not (math.isfinite(gain) and math.isfinite(error)):
-        return "Too few held-out subsets, or outcomes that do not vary: the two cannot be compared here."
-    if abs(gain) < _CLEAR and abs(error) < _CLEAR:
-        return "At this γ and λ the kernel surrogate predicts **as well as** the linear one."
-    parts = []
-    if abs(gain) >= _CLEAR:
-        parts.append(f"ranks subsets **{'better' if gain > 0 else 'worse'}** (LDS {gain:+.3f})")
-    if abs(error) >= _CLEAR:
-        parts.append(f"has a relative error **{'lower' if error > 0 else 'higher'}** by {abs(error):.1%}")
-    both = gain >= -_CLEAR and error >= -_CLEAR
-    end = "." if both else ". Try other γ and λ."
-    return f"Against the linear surrogate, the kernel one {' and '.join(parts)}{end}"
+def _take_click(found: LooSurface, kernel: str) -> None:
+    event = st.session_state.get(_SURFACE_KEY) or {}
+    point = clicked_point(event.get("selection") or {}, found.gammas, found.ridges)
+    if point is not None and point[0] is None:
+        session.update(kernel="linear", ridge=point[1])
+    elif point is not None:
+        session.update(kernel=kernel, gamma=point[0], ridge=point[1])
+
+
+def calibration(result: HeldOut) -> None:
+    """Draw whether the intervals of predictions hold what they promise."""
+    st.subheader("Can its intervals be trusted?")
+    covered = result.covered(_LEVELS)
+    at_ninety = float(result.covered(np.array([0.9]))[0])
+    st.markdown(
+        f"90 % intervals of {KERNEL_NAMES[_looked_at()]} hold **{at_ninety:.0%}** of the held-out outcomes of all "
+        "targets. Below the line they are too narrow, above it too wide."
+    )
+    frame.show(calibration_plot(_LEVELS, covered, result.observed.m), "fit_calibration", toolbar=False)
+
+
+def sweep(run: Run, on_truth: bool) -> None:
+    """Draw what γ does, played in the browser."""
+    st.subheader("What γ does")
+    st.markdown(words.SWEEP)
+    frame.show(sweep_chart(run.key, session.view().target, _of_sliders(), on_truth), "fit_sweep", toolbar=False)

@@ -17,7 +17,7 @@ def registry() -> JobRegistry:
     return JobRegistry()
 
 
-def job_panel(spec: JobSpec, estimate: float, result_title: str) -> None:
+def job_panel(spec: JobSpec, estimate: float, result_title: str, *, start: str = "Recompute") -> None:
     """Draw the buttons and the progress of one job.
 
     Parameters
@@ -28,21 +28,23 @@ def job_panel(spec: JobSpec, estimate: float, result_title: str) -> None:
         Seconds that it takes when nothing is cached.
     result_title : str
         Title of its table in the run picker.
+    start : str
+        What the start button says where there is nothing to resume.
     """
     status = registry().status(spec.key)
     running = status is not None and status.active
-    st.fragment(_panel, run_every=_REFRESH if running else None)(spec, estimate, result_title, running)
+    st.fragment(_panel, run_every=_REFRESH if running else None)(spec, estimate, result_title, start, running)
 
 
-def _panel(spec: JobSpec, estimate: float, result_title: str, was_running: bool) -> None:
+def _panel(spec: JobSpec, estimate: float, result_title: str, start: str, was_running: bool) -> None:
     status = registry().status(spec.key)
     running = status is not None and status.active
     if running != was_running:
         st.rerun()  # the whole page: the clock of this fragment starts or stops
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            _start_label(status), icon=":material/play_arrow:", type="primary", disabled=running, on_click=_start,
-            args=(spec,), key="job_start",
+            _start_label(status, start), icon=":material/play_arrow:", type="primary", disabled=running,
+            on_click=_start, args=(spec,), key="job_start",
         )  # fmt: skip
         st.button(
             "Cancel", icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
@@ -75,11 +77,11 @@ def _open(run: str, title: str) -> None:
     st.rerun()
 
 
-def _start_label(status: JobStatus | None) -> str:
+def _start_label(status: JobStatus | None, start: str) -> str:
     if status is None:
-        return "Recompute"
+        return start
     resumable = status.state in ("cancelled", "interrupted", "failed") and status.done > 0
-    return "Resume" if resumable else "Recompute"
+    return "Resume" if resumable else start
 
 
 def _progress(status: JobStatus) -> None:

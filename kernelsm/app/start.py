@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app import frame, navigation, session
-from kernelsm.app.runs import Run, fitted, target_outcomes
+from kernelsm.app import frame, navigation, session, words
+from kernelsm.app.runs import Run, read_off, shown_readout
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
 from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE, plain
 from kernelsm.charts.attribution import attribution_bars
@@ -16,8 +16,10 @@ from kernelsm.charts.order import task_order
 def result(run: Run) -> None:
     """Draw attribution and interactions of the current run and say the strongest of each in a sentence."""
     view = session.view()
-    surrogate = fitted(run.key, view.target, "rbf", view.gamma, view.ridge)
-    attribution, interactions = surrogate.attribution(), surrogate.interactions()
+    kernel = "auto" if view.kernel == "linear" else view.kernel
+    kind = shown_readout(run, "")
+    readout = read_off(run.key, view.target, kernel, view.gamma, view.ridge, kind)
+    attribution, interactions = readout.attribution, readout.interactions
     names, better = run.outcomes.task_names, run.outcomes.higher_is_better
     left, right = frame.panels()
     with left:
@@ -26,7 +28,8 @@ def result(run: Run) -> None:
         order = task_order("strength", attribution.values[:, 0], interactions.values[:, :, 0])
         frame.show(
             attribution_bars(
-                attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order
+                attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order,
+                margin=attribution.margin()[:, 0],
             ),
             "start_bars",
         )  # fmt: skip
@@ -39,13 +42,14 @@ def result(run: Run) -> None:
         frame.show(
             interaction_heatmap(
                 interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
-                clickable=False,
+                told=readout.told, clickable=False,
             ),
             "start_heatmap",
         )  # fmt: skip
     st.caption(SIGN_SCORE if better else SIGN_LOSS)
     st.caption(
-        f"Read off an RBF surrogate of {plain(target_outcomes(run, view.target).target_names[0])}, at all tasks."
+        f"Readout: {words.READOUT_NAMES[kind].lower()}, {words.KERNEL_NAMES[kernel]} surrogate of "
+        f"{plain(attribution.target_names[0])}. Whiskers are 90 % intervals; what cannot be told from zero is pale."
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app import controls, frame, navigation, session
+from kernelsm.app.next_best import next_best
 from kernelsm.app.runs import Run, fitted, target_outcomes
 from kernelsm.charts.subsets import outcome_histogram, pair_coverage
 from kernelsm.outcomes.pipeline import RunSettings
@@ -34,17 +35,22 @@ def sampled(run: Run) -> None:
 
 def next_draw(run: Run) -> None:
     """Draw the sampler's controls and what they would cover."""
-    st.subheader("Draw other subsets")
-    if run.example is None:
-        st.info(
-            "This table came from elsewhere: sample and measure more subsets there, then upload the longer table."
-        )
+    st.subheader("Draw other subsets" if run.example else "Which subsets to measure next?")
+    best = run.example is None or session.view().sampler == "next"
+    with st.container(horizontal=True, gap="medium"):
+        if run.example:
+            controls.sampler_picker(run.outcomes.K)
+        if best:
+            controls.more_slider()
+            controls.readout_picker(run)
+    if best:
+        next_best(run)
         return
     controls.sampler_controls(run.outcomes.K)
     masks = draw_settings(run).masks()
     sizes = masks.sum(axis=1)
     st.markdown(f"{_coverage_sentence(masks)} Subsets hold {sizes.min()} to {sizes.max()} tasks.")
-    if run.example.has_model:
+    if run.example and run.example.has_model:
         st.page_link(
             navigation.GRADIENTS, label="Compute their outcomes on Gradients", icon=":material/trending_down:"
         )

@@ -12,10 +12,12 @@ from kernelsm.charts.order import ORDERS
 
 # a kernel matrix of this side takes 200 MB and some seconds, for all who use the server
 MOST_SUBSETS = 5_000
-KERNELS = ("rbf", "poly", "linear")
+KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("exact", "gaussian")
-READOUTS = ("leave_one_out", "inclusion")
+READOUTS = ("leave_one_out", "inclusion", "shapley")
+SAMPLERS = ("random", "next")
+FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
 _RUN = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
@@ -31,13 +33,14 @@ class ViewState:
         Name of an example or content hash of a table in the cache.
     target : str
         Target looked at; "" is the mean over targets.
-    kernel : {"rbf", "poly", "linear"}
+    kernel : {"auto", "rbf", "poly", "linear"}
+        "auto" is the default surrogate, which chooses by itself.
     gamma : float, optional
-        γ; None is 1/K.
+        γ of "rbf" and "poly"; None is 1/K.
     ridge : float
-        λ.
-    readout : {"leave_one_out", "inclusion"}
-        Attribution shown.
+        λ of all but "auto".
+    readout : {"", "leave_one_out", "inclusion", "shapley"}
+        Attribution and interaction shown; "" is what suits the run's subsets.
     order : {"given", "strength", "clustered"}
         Order of tasks.
     focus : (int, int), optional
@@ -48,16 +51,20 @@ class ViewState:
         Whether a known truth is drawn beside the estimate.
     subsets, p, size, seed : sampler of the next computation
         `size` None is the Bernoulli sampler with probability `p`.
+    sampler : {"random", "next"}
+        "next" are the subsets that would narrow the readout most.
+    more : int
+        How many of these.
     estimator, projection, dim : the next computation
         See `RunSettings`.
     """
 
     run: str = "digits"
     target: str = ""
-    kernel: str = "rbf"
+    kernel: str = "auto"
     gamma: float | None = None
     ridge: float = 0.1
-    readout: str = "leave_one_out"
+    readout: str = ""
     order: str = "given"
     focus: tuple[int, int] | None = None
     off: tuple[int, ...] = ()
@@ -66,6 +73,8 @@ class ViewState:
     p: float = 0.5
     size: int | None = None
     seed: int = 0
+    sampler: str = "random"
+    more: int = 50
     estimator: str = "gradex"
     projection: str = "exact"
     dim: int = 512
@@ -159,6 +168,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "p": _number(0.05, 0.95),
     "size": _whole(1, 500),
     "seed": _whole(0, 10**9),
+    "sampler": _one_of(SAMPLERS),
+    "more": _whole(FEWEST_MORE, MOST_MORE),
     "estimator": _one_of(tuple(MODEL_ESTIMATORS)),
     "projection": _one_of(tuple(PROJECTIONS)),
     "dim": _whole(2, 4096),

@@ -21,16 +21,27 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion"}
+READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion", "shapley": "Shapley"}
 READOUT_HELP = (
-    "**Leave one out**: g(all tasks) minus g(all but this one). "
-    "**Inclusion**: mean of g over random subsets (p = ½) with the task, minus the mean over those without it."
+    "**Leave one out**: g(all tasks) minus g(all but this one); for pairs the second difference there. "
+    "**Inclusion**: mean of g over random subsets with the task (of the measured ones' size, where they have one; "
+    "else p = ½), minus the mean over those without it. "
+    "**Shapley**: mean effect of adding the task in a random order; all of them add up to g(all) - g(none)."
 )
-KERNEL_NAMES = {"rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
+KERNEL_NAMES = {"auto": "Auto", "rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
+KERNEL_HELP = (
+    "**Auto** chooses kernels, ridges and what targets share on the fitted subsets alone. **RBF** and **Quadratic** "
+    "take the γ and λ of the sliders. **Linear** is the baseline: no interactions."
+)
 ESTIMATOR_NAMES = {"gradex": "GradEx (no retraining)", "retraining": "Retraining (ground truth)"}
 ESTIMATOR_HELP = (
     "GradEx solves one small convex problem per subset in the model linearised at W0. "
     "Retraining trains the network on each subset."
+)
+SAMPLER_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size", "next": "Next best"}
+SAMPLER_HELP = (
+    "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks. "
+    "**Next best** proposes the subsets whose outcomes would narrow the readout's error bars most."
 )
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "clustered": "Clustered"}
 GAMMA_HELP = (
@@ -46,6 +57,19 @@ SIGN_LOSS = (
 SIGN_SCORE = (
     "Outcomes are scores: **positive helps**. A positive interaction is *synergy*, "
     "a negative one *redundancy or conflict*."
+)
+SCALE_NAMES = {"identity": "as it is", "sqrt": "square root", "log": "logarithm", "rank": "ranks"}
+SWEEP = (
+    "Held-out predictions for one γ after the other, each with its best λ. Small γ is nearly a linear surrogate; "
+    "large γ remembers each subset and tells little about others. It plays in the browser: drag or press play."
+)
+PAIR_READOUTS = {
+    "inclusion": "the same difference between means over random subsets",
+    "shapley": "its mean over random orders of the tasks",
+}
+WHY_AUTO_IS_ZERO = (
+    "Every interaction is exactly zero: on these outcomes a linear kernel is the likeliest, so the default surrogate "
+    "sees nothing but separate effects."
 )
 WHY_LINEAR_IS_ZERO = (
     "Every interaction is exactly zero, whatever the data: a linear surrogate adds up one number per task, so "

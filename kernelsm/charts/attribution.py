@@ -11,6 +11,7 @@ from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_a
 from kernelsm.surrogates.words import effect_word
 
 MOST_BARS = 60
+_PALE = 0.4
 
 
 def attribution_bars(
@@ -20,6 +21,7 @@ def attribution_bars(
     unit: str = "loss, nats",
     higher_is_better: bool = False,
     order: NDArray[np.intp] | None = None,
+    margin: NDArray[np.float64] | None = None,
     truth: NDArray[np.float64] | None = None,
 ) -> Chart:
     """Draw the attribution of each task, F(with) - F(without).
@@ -34,6 +36,8 @@ def attribution_bars(
         Decides which sign helps.
     order : ndarray of int, optional
         Tasks from top to bottom; as given where absent. More than 60 tasks show the 60 strongest.
+    margin : ndarray, shape (K,), optional
+        Half-widths of intervals, drawn as whiskers; bars whose interval holds zero are pale. NaN where not known.
     truth : ndarray, shape (K,), optional
         True values, drawn as diamonds.
     """
@@ -43,6 +47,7 @@ def attribution_bars(
         strongest = set(np.argsort(-np.abs(values))[:MOST_BARS].tolist())
         shown = np.array([k for k in shown if k in strongest])
     picked = values[shown]
+    wide = np.zeros(len(shown)) if margin is None else np.nan_to_num(margin[shown])
     labels = [safe(names[k]) for k in shown]
     rows = np.arange(len(shown))
     data: list[dict[str, Any]] = [
@@ -51,10 +56,16 @@ def attribution_bars(
             "x": picked,
             "y": rows,
             "orientation": "h",
-            "marker": {"color": effect_colours(picked, higher_is_better)},
+            "marker": {
+                "color": effect_colours(picked, higher_is_better),
+                "opacity": np.where(np.abs(picked) > wide, 1.0, _PALE),
+            },
+            "error_x": {"array": wide, "visible": bool(wide.any()), "color": NEUTRAL, "thickness": 1.5, "width": 3},
             "hovertext": [
-                f"{label}: {value:+.4g} ({effect_word(value, higher_is_better)})"
-                for label, value in zip(labels, picked, strict=True)
+                f"{label}: {value:+.4g}"
+                + (f" ± {half:.2g}" if half else "")
+                + f" ({effect_word(value, higher_is_better)})"
+                for label, value, half in zip(labels, picked, wide, strict=True)
             ],
             "hovertemplate": "%{hovertext}<extra></extra>",
         }
@@ -89,5 +100,6 @@ def attribution_bars(
         f"Bar chart of the attribution of {len(names)} tasks"
         + (f", the {MOST_BARS} strongest shown" if cut else "")
         + f". Strongest: {names[strongest_task]}, {values[strongest_task]:+.3g} ({unit})."
+        + (f" {int((np.abs(picked) > wide).sum())} bars can be told from zero." if wide.any() else "")
     )
     return Chart(chart, alt)

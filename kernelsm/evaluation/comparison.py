@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import t
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata, t
 
-from kernelsm.evaluation.metrics import lds
+from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.runtime.errors import InputError
 
-_GROUPS = 40
+Array = NDArray[np.float64]
+Score = Literal["lds", "relative_error"]
 
 
 @dataclass(frozen=True)
@@ -42,47 +43,52 @@ class PairedGain:
 
 
 def paired_gain(
-    truth: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    score: Callable[[ArrayLike, ArrayLike], float] = lds,
-    *,
-    level: float = 0.9,
+    truth: ArrayLike, first: ArrayLike, second: ArrayLike, score: Score = "lds", *, level: float = 0.9
 ) -> PairedGain:
-    """Compare two predictions of the same subsets by a score, LDS unless another is given.
-
-    The interval is the delete-a-group jackknife's over subsets (40 groups, or as many as there are subsets), with
-    Student's t: it says how far the difference depends on which subsets were held out, for these two fits.
+    """Compare two predictions of the same subsets.
 
     Parameters
     ----------
     truth, first, second : array-like, shape (m, q) or (m,)
         Outcomes of the held-out subsets and the two predictions.
-    score : callable
-        Takes truth and prediction.
+    score : {"lds", "relative_error"}
+        See `kernelsm.evaluation.metrics`.
     level : float
-        Of the interval.
+        Of the interval: the jackknife's over subsets, with Student's t. It says how far the difference depends on
+        which subsets were held out, for these two fits. For LDS the ranks are those among all held-out subsets.
 
     References
     ----------
     Efron and Stein (1981), The jackknife estimate of variance.
     """
-    F, a, b = (np.asarray(table, dtype=np.float64) for table in (truth, first, second))
-    if not F.shape == a.shape == b.shape:
-        raise InputError(
-            "predictions", f"shapes {a.shape} and {b.shape}", f"{F.shape}, as the truth", "Predict the same subsets."
-        )
-    m = len(F)
-    scores = score(F, a), score(F, b)
-    groups = min(m, _GROUPS)
-    if m < 3:
-        return PairedGain(scores[0] - scores[1], np.nan, np.nan, *scores)
-    group = np.arange(m) % groups
-    without = []
-    for g in range(groups):
-        rest = group != g
-        without.append(score(F[rest], a[rest]) - score(F[rest], b[rest]))
-    spread = np.sqrt((groups - 1) * np.var(without))
-    margin = float(t.ppf((1 + level) / 2, groups - 1) * spread)
+    tables = [np.asarray(table, dtype=np.float64) for table in (truth, first, second)]
+    if not tables[0].shape == tables[1].shape == tables[2].shape:
+        found = f"shapes {tables[1].shape} and {tables[2].shape}"
+        raise InputError("predictions", found, f"{tables[0].shape}, as the truth", "Predict the same subsets.")
+    measure, without = {"lds": (lds, _lds_without), "relative_error": (relative_error, _error_without)}[score]
+    scores = measure(truth, first), measure(truth, second)
+    F, a, b = (table.reshape(len(table), -1) for table in tables)
     gain = scores[0] - scores[1]
+    if len(F) < 3:
+        return PairedGain(gain, np.nan, np.nan, *scores)
+    left = without(F, a) - without(F, b)
+    margin = float(t.ppf((1 + level) / 2, len(F) - 1) * np.sqrt((len(F) - 1) * left.var()))
     return PairedGain(gain, gain - margin, gain + margin, *scores)
+
+
+def _lds_without(truth: Array, predicted: Array) -> Array:
+    """Mean over targets of the rank correlation without each row, shape (m,)."""
+    m = len(truth)
+    varies = np.ptp(truth, axis=0) > 0
+    a, b = (rankdata(table[:, varies], axis=0) - (m + 1) / 2 for table in (truth, predicted))
+    # sums over the others, less what their mean has moved by
+    share = m / (m - 1)
+    both = (a * b).sum(axis=0) - share * a * b
+    size = np.sqrt(((a**2).sum(axis=0) - share * a**2) * ((b**2).sum(axis=0) - share * b**2))
+    return np.asarray(np.where(size > 0, both / np.where(size > 0, size, 1.0), 0.0).mean(axis=1))
+
+
+def _error_without(truth: Array, predicted: Array) -> Array:
+    """Relative error without each row, shape (m,)."""
+    missed, scale = np.abs(predicted - truth).sum(axis=1), np.abs(truth).sum(axis=1)
+    return np.asarray((missed.sum() - missed) / (scale.sum() - scale))

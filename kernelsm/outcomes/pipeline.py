@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.outcomes.runs import save_run
+from kernelsm.outcomes.runs import is_run, load_run, save_run
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -34,6 +36,8 @@ _SAMPLES_PER_CHUNK = 64
 _MASKS_PER_BLOCK = 32
 # seconds of one chunk, relative to a chunk of gradients (measured on two cores; they only shape the progress bar)
 _COST = {"base": 8, "gradients": 1, "exact": 40, "gaussian": 12, "retraining": 4}
+# what outcomes of one table have in common
+_ONE_WAY = ("estimator", "ridge", "projection")
 _UNIT_SECONDS, _START_SECONDS = 0.12, 6.0
 
 
@@ -59,6 +63,11 @@ class RunSettings:
     projection : {"exact", "gaussian"}
     dim : int
         Dimension of the Gaussian projection.
+    chosen : sequence of str
+        Subsets to compute instead of random ones, each K characters of 0 and 1; then `subsets` is their number, and
+        `p` and `size` mean nothing.
+    onto : str
+        Key of the table that the job appends the outcomes to: the name of an example, or 40 hex digits; "" for none.
 
     Raises
     ------
@@ -75,6 +84,8 @@ class RunSettings:
     ridge: float = 0.03
     projection: str = "exact"
     dim: int = 512
+    chosen: tuple[str, ...] = ()
+    onto: str = ""
 
     def __post_init__(self) -> None:
         if self.example not in ESTIMATORS:
@@ -84,29 +95,57 @@ class RunSettings:
         if self.estimator not in ESTIMATORS[self.example]:
             expected = " or ".join(map(repr, ESTIMATORS[self.example]))
             raise InputError(f"estimator of {self.example}", repr(self.estimator), expected, "Choose one of these.")
+        object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.example)))
+        if self.chosen:
+            object.__setattr__(self, "subsets", len(self.chosen))
+        fewest = 1 if self.chosen else 3
         checks = (
-            ("subsets", self.subsets, 3 <= self.subsets <= MAX_SUBSETS, f"3 to {MAX_SUBSETS:,}"),
+            ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
             ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
             ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.example), "1 to K"),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
             ("ridge", self.ridge, self.ridge > 0 and math.isfinite(self.ridge), "a number above 0"),
             ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
             ("projection", self.projection, self.projection in ("exact", "gaussian"), "'exact' or 'gaussian'"),
+            ("onto", self.onto, self.onto in ("", *ESTIMATORS) or is_run(self.onto), "an example or 40 hex digits"),
         )
         for place, found, fine, expected in checks:
             if not fine:
                 raise InputError(place, repr(found), expected, "Change this setting.")
 
+    @classmethod
+    def like(cls, meta: Mapping[str, Any], **changes: Any) -> RunSettings | None:
+        """Return settings that compute further outcomes in the way of a table with this metadata.
+
+        None where the metadata does not name a built-in example and how its outcomes were computed.
+        """
+        written = str(meta.get("projection", ""))
+        gaussian = re.fullmatch(r"Gaussian, (\d{1,4}) dimensions", written)
+        known = {"ridge": meta["ridge"]} if "ridge" in meta else {}
+        if gaussian:
+            known |= {"projection": "gaussian", "dim": int(gaussian[1])}
+        try:
+            return cls(meta["example"], meta["estimator"], **{**known, **changes})
+        except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
+            return None
+
     def masks(self) -> NDArray[np.bool_]:
-        """The subsets these settings draw, shape (m, K)."""
+        """The subsets these settings name, shape (m, K)."""
         K = task_count(self.example)
+        if self.chosen:
+            return np.array([[character == "1" for character in subset] for subset in self.chosen])
         if self.size is not None:
             return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed)
         return bernoulli_masks(K, self.subsets, p=self.p, seed=self.seed)
 
     def sampler(self) -> dict[str, Any]:
         """The sampler, for the metadata of the outcomes."""
-        kind = {"sampler": "bernoulli", "p": self.p} if self.size is None else {"sampler": "fixed", "size": self.size}
+        kind: dict[str, Any]
+        if self.chosen:
+            kind = {"sampler": "next best"}
+        else:
+            bernoulli = self.size is None
+            kind = {"sampler": "bernoulli", "p": self.p} if bernoulli else {"sampler": "fixed", "size": self.size}
         return {**kind, "seed": self.seed}
 
     def job(self) -> JobSpec:
@@ -115,9 +154,60 @@ class RunSettings:
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
-    """Job: compute outcomes, keep the table under its content hash, and return {"run": hash}."""
-    outcomes = compute(RunSettings(**settings), report, store)
+    """Job: compute outcomes, append them to a table where one is named, keep it, and return {"run": content hash}."""
+    wanted = RunSettings(**settings)
+    before = _table(wanted.onto, store) if wanted.onto else None  # a table that is not here fails before the work
+    outcomes = compute(wanted, report, store)
+    if before is not None:
+        outcomes = appended(before, outcomes, wanted.onto)
     return {"run": save_run(outcomes, store.root.parent)}
+
+
+def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
+    """Return a table with further outcomes below those of another.
+
+    Parameters
+    ----------
+    before : Outcomes
+        The table continued.
+    outcomes : Outcomes
+        The new rows; their metadata is kept, with `onto` and the number of rows `added`.
+    onto : str
+        Key of `before`.
+
+    Raises
+    ------
+    InputError
+        Other tasks or targets, or outcomes estimated in another way.
+    """
+    for place, have, new in (
+        ("tasks", before.task_names, outcomes.task_names),
+        ("targets", before.target_names, outcomes.target_names),
+        ("sign", before.higher_is_better, outcomes.higher_is_better),
+        # rows of a table without metadata may have come from anywhere
+        *((key, before.meta.get(key), outcomes.meta.get(key)) for key in _ONE_WAY if key in before.meta),
+    ):
+        if have != new:
+            raise InputError(
+                f"{place} of the table {onto}", repr(have)[:200], repr(new)[:200],
+                "Outcomes are appended to a table of the same tasks and targets, computed in the same way.",
+            )  # fmt: skip
+    return Outcomes(
+        np.vstack([before.masks, outcomes.masks]), np.vstack([before.values, outcomes.values]),
+        task_names=before.task_names, target_names=before.target_names, higher_is_better=before.higher_is_better,
+        meta={**outcomes.meta, "onto": onto, "added": outcomes.m},
+    )  # fmt: skip
+
+
+def _table(key: str, store: Store) -> Outcomes:
+    if key in ESTIMATORS:
+        from kernelsm.outcomes.examples import load_example  # which needs this module
+
+        return load_example(key)
+    try:
+        return load_run(key, store.root.parent)
+    except KeyError:
+        raise InputError("onto", repr(key), "a table that is here", "Upload or compute the table again.") from None
 
 
 def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
@@ -205,6 +295,18 @@ def _gradex(settings: RunSettings, suite: TaskSuite, model: nn.Module, stages: S
         )
     )
     return GradEx(suite, train, test, ridge=settings.ridge, block=_MASKS_PER_BLOCK)
+
+
+def _checked_subsets(chosen: Any, K: int) -> tuple[str, ...]:
+    """Subsets as a tuple; JSON brings a list."""
+    expected = f"a list of subsets, each {K} characters of 0 and 1"
+    fix = "Write 1 for a task that is in and 0 for one that is not, in the order of the tasks."
+    if not isinstance(chosen, list | tuple):
+        raise InputError("chosen", repr(chosen)[:80], expected, fix)
+    for row, subset in enumerate(chosen, start=1):
+        if not (isinstance(subset, str) and re.fullmatch("[01]*", subset) and len(subset) == K):
+            raise InputError(f"chosen, subset {row}", repr(subset)[:80], expected, fix)
+    return tuple(chosen)
 
 
 def task_count(example: str) -> int:

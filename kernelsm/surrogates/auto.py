@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.bank import KernelBank
@@ -122,6 +125,23 @@ class AutoSurrogate(Surrogate):
         average = self._average({name: part._predict(X) for name, part in self._scaled.items()})
         std = self._average_std({name: np.sqrt(part._predict_variance(X)) for name, part in self._scaled.items()})
         return self._way_back.spread(average, std) ** 2
+
+    def on_own_scale(
+        self, weights: ArrayLike | None = None, target_names: Sequence[str] | None = None
+    ) -> SharedSurrogate:
+        """Return the surrogate on the outcome's own scale, whose readouts these are, as one that stands alone.
+
+        Parameters
+        ----------
+        weights, target_names
+            For sums of targets; see `SharedSurrogate.combined`.
+        """
+        check_is_fitted(self)
+        own = copy(self.effects_)
+        for name in ("task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_"):
+            setattr(own, name, getattr(self, name))
+        own.n_features_in_, own._single_target = self.n_features_in_, self._single_target
+        return own if weights is None else own.combined(weights, target_names or ())
 
     def _attribution(self, law: Law) -> tuple[Array, Array]:
         return self.effects_._attribution(law)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 
 import numpy as np
@@ -58,7 +59,7 @@ class SubsetKernel(ABC):
         """What the readout makes of each k(s_i, ·), shape (m, K)."""
         if isinstance(law, Anchor):
             return self.effects_at(masks, law.at)
-        table = self.mean_difference(law, masks.shape[1], 1)
+        table = _table(self, law, masks.shape[1], 1)
         held = masks.astype(np.intp)
         return np.asarray(table[held.sum(axis=1, keepdims=True) - held, held])
 
@@ -66,7 +67,7 @@ class SubsetKernel(ABC):
         """What the readout of the pairs (first, second) makes of each k(s_i, ·), shape (m, P)."""
         if isinstance(law, Anchor):
             return self.pair_effects_at(masks, law.at, first, second)
-        table = self.mean_difference(law, masks.shape[1], 2)
+        table = _table(self, law, masks.shape[1], 2)
         s = masks.astype(np.intp)
         held = s[:, first] + s[:, second]
         return np.asarray(table[s.sum(axis=1, keepdims=True) - held, held])
@@ -75,7 +76,7 @@ class SubsetKernel(ABC):
         """Σ_i θ_i times the readout of k(s_i, ·) for all pairs, shape (K, K, q); the diagonal means nothing."""
         if isinstance(law, Anchor):
             return self.pair_sums_at(masks, theta, law.at)
-        table = self.mean_difference(law, masks.shape[1], 2)
+        table = _table(self, law, masks.shape[1], 2)
         n = masks.sum(axis=1).astype(np.intp)
         # subset i gives pairs of which it holds none, one or both a number each: sums of such a pattern are one
         # matrix product and two vectors. A count that no pair has is clipped: it cancels.
@@ -93,12 +94,18 @@ class SubsetKernel(ABC):
         if isinstance(law, Anchor):
             held = np.sum([law.at[k] for k in tasks], axis=0).astype(np.intp)
             return self.prior_at(held, int(law.at.sum()), order)
-        table = self.mean_difference(law, K, order)
+        table = _table(self, law, K, order)
         value = sum(
             (-1) ** (order - h) * comb(order, h) * float(law.sizes(K - order, h) @ table[:, h])
             for h in range(order + 1)
         )
         return np.full(len(tasks[0]), value)
+
+
+@lru_cache(maxsize=64)
+def _table(kernel: SubsetKernel, law: SizeLaw, K: int, order: int) -> Array:
+    """The kernel's `mean_difference`: values, variances and every block of pairs need the same one."""
+    return kernel.mean_difference(law, K, order)
 
 
 @dataclass(frozen=True)

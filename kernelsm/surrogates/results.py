@@ -28,6 +28,13 @@ Indices = NDArray[np.intp]
 _PAIRS_AT_ONCE = 4096
 
 
+def interval_quantile(degrees_of_freedom: float, level: float = LEVEL) -> float:
+    """Return how many standard deviations an interval of this level reaches to either side (Student's t)."""
+    if not 0.0 < level < 1.0:
+        raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
+    return float(t.ppf((1 + level) / 2, max(degrees_of_freedom, 1)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Readout:
     """What both results share: names, signs, and how wide an interval is.
@@ -58,9 +65,7 @@ class _Readout:
 
     def quantile(self, level: float = LEVEL) -> float:
         """Return how many standard deviations an interval of this level reaches to either side."""
-        if not 0.0 < level < 1.0:
-            raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
-        return float(t.ppf((1 + level) / 2, max(self.degrees_of_freedom, 1)))
+        return interval_quantile(self.degrees_of_freedom, level)
 
     def _column(self, target: str | int) -> int:
         if isinstance(target, str):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.bank import Choice, KernelBank
@@ -106,6 +108,7 @@ class SharedSurrogate(Surrogate):
                 part._fit(X, columns[:, chosen])
                 noise[chosen] = part.noise_variance_
                 self.parts_.append(Part(part, loadings[chosen]))
+        self._noise, self._loadings = noise, loadings
         self.noise_variance_ = noise @ loadings**2
 
     @staticmethod
@@ -124,9 +127,31 @@ class SharedSurrogate(Surrogate):
         self.sharing_, self.components_ = "targets", q
         self._mean = np.zeros(q)
         self.parts_ = [Part(plain, np.eye(q))]
+        self._noise, self._loadings = plain.noise_variance_, np.eye(q)
         self.noise_variance_ = plain.noise_variance_
         self.left_out_ = np.tile(values.mean(axis=0), (len(X[self.tuning_rows_]), 1))
         self.left_out_variance_ = np.zeros(q)
+
+    def combined(self, weights: ArrayLike, target_names: Sequence[str]) -> SharedSurrogate:
+        """Return the surrogate of weighted sums of the targets, of their mean for example, without fitting again.
+
+        Parameters
+        ----------
+        weights : array-like, shape (q, q')
+            One column per new target.
+        target_names : sequence of str
+            Their names, q' of them.
+        """
+        W = np.asarray(weights, dtype=np.float64)
+        sums = copy(self)
+        sums.target_names_ = tuple(target_names)
+        sums._single_target = False
+        sums._mean = self._mean @ W
+        sums.parts_ = [Part(part.surrogate, part.loadings @ W) for part in self.parts_]
+        sums._loadings = self._loadings @ W
+        sums.noise_variance_ = self._noise @ sums._loadings**2
+        sums.left_out_ = self.left_out_ @ W
+        return sums
 
     def _predict(self, X: Array) -> Array:
         total = np.tile(self._mean, (len(X), 1))

@@ -1,0 +1,244 @@
+"""The next best subsets: what they would bring, which they are, and how to measure them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from kernelsm.app import frame, session
+from kernelsm.app.enough import AT_ONCE, asked_for, percent, tuned_parameters
+from kernelsm.app.job_panel import job_panel
+from kernelsm.app.runs import Run, open_run, shown_readout, target_outcomes
+from kernelsm.app.words import KERNEL_NAMES
+from kernelsm.charts.learning import variance_left_chart
+from kernelsm.outcomes.pipeline import RunSettings, estimate_cost
+from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.outcomes.table_checks import TASK_PREFIX
+from kernelsm.surrogates.base import AttributionKind
+from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.laws import Array
+from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
+
+_READOUT_WORDS = {"leave_one_out": "leave-one-out", "inclusion": "inclusion", "shapley": "Shapley"}
+_RANDOM_POINTS = 8
+_NAMES_SHOWN, _LONGEST_NAME = 6, 40
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Subsets to measure next and what is expected of them.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (count, K)
+        Best first.
+    left : ndarray, shape (count,)
+        Share of the readout's variance left after each.
+    random_counts : ndarray of int, shape (R,)
+        Numbers of random subsets compared with; the last is count.
+    random_left : ndarray, shape (R,)
+        Share of the variance left after as many random subsets.
+    again : int
+        How many of the proposed subsets were measured before.
+    """
+
+    masks: NDArray[np.bool_]
+    left: Array
+    random_counts: NDArray[np.intp]
+    random_left: Array
+    again: int
+
+
+def next_best(run: Run) -> None:
+    """Draw the proposal for the view's readout and the two ways to measure it."""
+    view = session.view()
+    m = run.outcomes.m
+    if m > AT_ONCE:
+        cost = f"A surrogate is fitted to {m:,} subsets and asked about 1,000 others"
+        if not asked_for(run, "next", "Propose subsets", cost, 6.0 * (m / 3000) ** 3 + 1.0):
+            return
+    readout = shown_readout(run, view.readout)
+    found = proposal(run.key, view.target, view.kernel, view.gamma, view.ridge, readout, view.more)
+    if found is None:
+        st.info("All subsets were measured: there is none left to propose.", icon=":material/info:")
+        return
+    left, right = frame.panels()
+    with left:
+        st.markdown(_promise(found, _READOUT_WORDS[readout]))
+        if len(found.masks) < view.more:
+            st.markdown(f"There are only {len(found.masks)} subsets to choose from.")
+        if found.again:
+            st.markdown(
+                f"{found.again} of them {'was' if found.again == 1 else 'were'} measured before: where outcomes are "
+                "noisy, measuring again is worth more than a new subset."
+            )
+        frame.show(
+            variance_left_chart(found.left, found.random_counts, found.random_left), "subsets_next", toolbar=False
+        )
+        st.caption(_how(run, readout))
+    with right:
+        table = _preview(found, run.outcomes.task_names)
+        st.dataframe(
+            table, hide_index=True, height=420, alt=f"The {len(table)} proposed subsets, best first",
+            column_config={
+                "tasks in": st.column_config.TextColumn(width="large"),
+                "variance left": st.column_config.NumberColumn(format="percent"),
+            },
+        )  # fmt: skip
+        _measure(run, found)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Choosing the next subsets ...")
+def proposal(
+    key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str, count: int
+) -> Proposal | None:
+    """Choose subsets to measure next; None where no subset is left. Shared by all sessions: never change it."""
+    run = open_run(key)
+    outcomes = target_outcomes(run, target)
+    surrogate = _surrogate(key, target, kernel, gamma, ridge).fit_outcomes(outcomes)
+    pool = candidate_masks(outcomes.masks)
+    seen = _among(pool, outcomes.masks)
+    settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
+    if settings is not None and settings.estimator != "game":
+        pool, seen = pool[~seen], seen[~seen]  # these estimators give a subset the same outcome every time
+    count = min(count, len(pool))
+    if count == 0:
+        return None
+    kind, size = cast(AttributionKind, readout), run.fixed_size if readout == "inclusion" else None
+    found = next_subsets(surrogate, count, kind, size=size, candidates=pool)
+    random = random_masks(run, count)
+    counts = np.unique(np.geomspace(1, count, _RANDOM_POINTS).round().astype(np.intp))
+    random_left = [
+        next_subsets(surrogate, n, kind, size=size, candidates=random[:n]).variance_left[-1] for n in counts
+    ]
+    again = int(_among(found.masks, outcomes.masks).sum())
+    return Proposal(found.masks, found.variance_left, counts, np.array(random_left), again)
+
+
+def random_masks(run: Run, count: int) -> NDArray[np.bool_]:
+    """Random subsets like those of the run, shape (count, K)."""
+    K, seed = run.outcomes.K, run.outcomes.m
+    if run.fixed_size:
+        return fixed_size_masks(K, count, size=run.fixed_size, seed=seed)
+    return bernoulli_masks(K, count, p=_inclusion_rate(run), seed=seed)
+
+
+def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
+    """Settings of the job that measures `masks` and appends them to the run; None for a table from elsewhere."""
+    chosen = tuple("".join("1" if inside else "0" for inside in mask) for mask in masks)
+    # the seed is that of the planted noise: other rows, other noise
+    meta, seed = run.outcomes.meta, run.outcomes.m
+    settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key)
+    if settings is None:
+        return None
+    example = open_run(settings.example).outcomes
+    same = (example.task_names, example.target_names) == (run.outcomes.task_names, run.outcomes.target_names)
+    return settings if same else None
+
+
+def _surrogate(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> KernelSurrogate:
+    if kernel == "auto":
+        gamma, ridge = tuned_parameters(key, target)
+    if kernel == "linear":
+        return KernelSurrogate(kernel="linear", ridge=ridge)
+    return KernelSurrogate(kernel="poly" if kernel == "poly" else "rbf", gamma=gamma, ridge=ridge, coef0=1.0)
+
+
+def _promise(found: Proposal, readout: str) -> str:
+    count = len(found.masks)
+    these = f"these {count} subsets are" if count > 1 else "this subset is"
+    best, random = float(found.left[-1]), float(found.random_left[-1])
+    return (
+        f"Once {these} measured, **{percent(best)}** of the variance of the {readout} attributions is expected to be "
+        f"left; {count} random {'ones' if count > 1 else 'one'} would leave {percent(random)}. "
+        f"Error bars shrink with its square root: to {percent(best**0.5)} of their width, against "
+        f"{percent(random**0.5)}."
+    )
+
+
+def _how(run: Run, readout: str) -> str:
+    view = session.view()
+    if view.kernel == "auto":
+        gamma, ridge = tuned_parameters(run.key, view.target)
+        surrogate = f"RBF surrogate with γ = {gamma:.3g} and λ = {ridge:.3g}, chosen by leave-one-out"
+    else:
+        surrogate = f"{KERNEL_NAMES[view.kernel]} surrogate with the γ and λ of Fit"
+    like = f"r = {run.fixed_size}" if run.fixed_size else f"p = {_inclusion_rate(run):.2g}"
+    near = " Leave-one-out asks about all tasks together and all but one, so it wants subsets near these."
+    return (
+        f"{surrogate}; random subsets with {like}. Which subsets are best does not depend on what they will bring, "
+        f"so all can be measured at once.{near if readout == 'leave_one_out' else ''}"
+    )
+
+
+def _measure(run: Run, found: Proposal) -> None:
+    """Draw the file to measure from, and for a built-in example the job."""
+    st.download_button(
+        "Download these subsets (CSV)", subsets_csv(found.masks, run.outcomes.task_names), "next-subsets.csv",
+        "text/csv", icon=":material/download:",
+    )  # fmt: skip
+    settings = continued(run, found.masks)
+    if settings is None:
+        st.caption(
+            "The file holds the columns `task:NAME` only. Measure each row, add its outcome as a column "
+            "`target:NAME`, put the rows below those of your table, and upload the longer table on Data & model."
+        )
+        return
+    name = run.example.title if run.example else session.tables().get(run.key, "table")
+    count = len(found.masks)
+    job_panel(
+        settings.job(), estimate_cost(settings).seconds, f"{name} + {count} subsets", start=f"Measure these {count}"
+    )
+    st.caption("Their outcomes are computed as those of this run were, and a longer table is made; this run stays.")
+
+
+def subsets_csv(masks: NDArray[np.bool_], task_names: tuple[str, ...]) -> str:
+    """Subsets as the task columns of the table format, one row each."""
+    columns = [f"{TASK_PREFIX}{name}" for name in task_names]
+    return str(pd.DataFrame(masks.astype(int), columns=columns).to_csv(index=False))
+
+
+def in_words(mask: NDArray[np.bool_], task_names: tuple[str, ...]) -> str:
+    """Say which tasks are in a subset by the shorter of both lists: those in, or those left out."""
+    inside, outside = np.flatnonzero(mask), np.flatnonzero(~mask)
+    if len(outside) == 0:
+        return "all tasks"
+    if len(inside) == 0:
+        return "none"
+    if len(outside) < len(inside):
+        return f"all but {_listed(outside, task_names)}"
+    return _listed(inside, task_names)
+
+
+def _listed(tasks: NDArray[np.intp], task_names: tuple[str, ...]) -> str:
+    names = [task_names[k] for k in tasks[:_NAMES_SHOWN]]
+    shown = ", ".join(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names)
+    more = len(tasks) - len(names)
+    return f"{shown} and {more} more" if more else shown
+
+
+def _preview(found: Proposal, task_names: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "subset": np.arange(1, len(found.masks) + 1),
+            "tasks in": [in_words(mask, task_names) for mask in found.masks],
+            "number in": found.masks.sum(axis=1),
+            "variance left": found.left,
+        }
+    )
+
+
+def _among(masks: NDArray[np.bool_] | Array, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows of `masks` are rows of `known`."""
+    rows = {row.tobytes() for row in np.ascontiguousarray(known, dtype=np.bool_)}
+    return np.array([row.astype(np.bool_).tobytes() in rows for row in masks], dtype=np.bool_)
+
+
+def _inclusion_rate(run: Run) -> float:
+    """How often a task was in, kept away from always and never."""
+    return round(float(np.clip(run.outcomes.masks.mean(), 0.05, 0.95)), 2)
