@@ -26,7 +26,9 @@ from kernelsm.charts.surface import clicked_point, loo_heatmap
 from kernelsm.evaluation.comparison import PairedGain
 from kernelsm.surrogates.tuning import LooSurface
 
+TAB_KEY = "fit_tab"
 _AGAINST, _SURFACE_KEY = "kernelsm_fit_against", "fit_surface"
+_TABS = ["Predicted against observed", "Which γ and λ?", "Can its intervals be trusted?", "What γ does"]
 _LEVELS = np.linspace(0.1, 0.95, 18)
 
 
@@ -45,13 +47,20 @@ def workbench(run: Run) -> None:
     view = session.view()
     result = held_out(run.key, _looked_at(), view.gamma, view.ridge, on_truth)
     scores(run, result, on_truth)
-    scatter(run, result)
-    left, right = frame.panels()
-    with left:
-        surface(run, on_truth)
-    with right:
-        calibration(result)
-    sweep(run, on_truth)
+    # only the open tab is computed and drawn: a slider redraws one chart
+    predictions, point, intervals, play = st.tabs(_TABS, key=TAB_KEY, on_change="rerun")
+    if predictions.open:
+        with predictions:
+            scatter(run, result)
+    if point.open:
+        with point:
+            surface(run, on_truth)
+    if intervals.open:
+        with intervals:
+            calibration(result)
+    if play.open:
+        with play:
+            sweep(run, on_truth)
     session.publish()
 
 
@@ -164,7 +173,6 @@ def scatter(run: Run, result: HeldOut) -> None:
         columns = [table.mean(axis=1) for table in tables]
     title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
     chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
-    st.subheader("Predicted against observed")
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
@@ -177,7 +185,6 @@ def surface(run: Run, on_truth: bool) -> None:
     """Draw the leave-one-out error of every γ and λ; a click takes the point."""
     view = session.view()
     kernel = _of_sliders()
-    st.subheader("Which γ and λ?")
     found, linear = surfaces(run.key, view.target, kernel, on_truth)
     gamma, ridge = found.best
     least = float(found.relative.min())
@@ -212,7 +219,6 @@ def _take_click(found: LooSurface, kernel: str) -> None:
 
 def calibration(result: HeldOut) -> None:
     """Draw whether the intervals of predictions hold what they promise."""
-    st.subheader("Can its intervals be trusted?")
     covered = result.covered(_LEVELS)
     at_ninety = float(result.covered(np.array([0.9]))[0])
     st.markdown(
@@ -224,6 +230,5 @@ def calibration(result: HeldOut) -> None:
 
 def sweep(run: Run, on_truth: bool) -> None:
     """Draw what γ does, played in the browser."""
-    st.subheader("What γ does")
     st.markdown(words.SWEEP)
     frame.show(sweep_chart(run.key, session.view().target, _of_sliders(), on_truth), "fit_sweep", toolbar=False)

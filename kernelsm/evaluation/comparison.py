@@ -65,11 +65,15 @@ def paired_gain(
     if not tables[0].shape == tables[1].shape == tables[2].shape:
         found = f"shapes {tables[1].shape} and {tables[2].shape}"
         raise InputError("predictions", found, f"{tables[0].shape}, as the truth", "Predict the same subsets.")
-    measure, without = {"lds": (lds, _lds_without), "relative_error": (relative_error, _error_without)}[score]
+    if score not in _SCORES:
+        raise InputError("score", repr(score), " or ".join(map(repr, _SCORES)), "Choose one of these.")
+    if not 0.0 < level < 1.0:
+        raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
+    measure, without = _SCORES[score]
     scores = measure(truth, first), measure(truth, second)
     F, a, b = (table.reshape(len(table), -1) for table in tables)
     gain = scores[0] - scores[1]
-    if len(F) < 3:
+    if len(F) < 3 or not np.isfinite(gain):
         return PairedGain(gain, np.nan, np.nan, *scores)
     left = without(F, a) - without(F, b)
     margin = float(t.ppf((1 + level) / 2, len(F) - 1) * np.sqrt((len(F) - 1) * left.var()))
@@ -84,11 +88,16 @@ def _lds_without(truth: Array, predicted: Array) -> Array:
     # sums over the others, less what their mean has moved by
     share = m / (m - 1)
     both = (a * b).sum(axis=0) - share * a * b
-    size = np.sqrt(((a**2).sum(axis=0) - share * a**2) * ((b**2).sum(axis=0) - share * b**2))
+    left = [np.maximum((side**2).sum(axis=0) - share * side**2, 0.0) for side in (a, b)]
+    size = np.sqrt(left[0] * left[1])
     return np.asarray(np.where(size > 0, both / np.where(size > 0, size, 1.0), 0.0).mean(axis=1))
 
 
 def _error_without(truth: Array, predicted: Array) -> Array:
     """Relative error without each row, shape (m,)."""
     missed, scale = np.abs(predicted - truth).sum(axis=1), np.abs(truth).sum(axis=1)
-    return np.asarray((missed.sum() - missed) / (scale.sum() - scale))
+    rest = scale.sum() - scale
+    return np.asarray(np.where(rest > 0, (missed.sum() - missed) / np.where(rest > 0, rest, 1.0), 0.0))
+
+
+_SCORES = {"lds": (lds, _lds_without), "relative_error": (relative_error, _error_without)}

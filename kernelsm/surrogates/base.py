@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, Self, overload
 
 import numpy as np
@@ -69,7 +70,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         values = given.reshape(len(given), -1).astype(np.float64)
         self.task_names_ = check_names("task_names", task_names, inputs.shape[1], "task")
         self.target_names_ = check_names("target_names", target_names, values.shape[1], "target")
-        self.higher_is_better_ = higher_is_better
+        self.higher_is_better_ = bool(higher_is_better)
         self.outcomes_hash_: str | None = None
         self.is_binary_ = bool(np.isin(inputs, (0.0, 1.0)).all())
         self._fit(inputs, values)
@@ -203,17 +204,17 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         """
         K = self._check_readout()
         law, readout = law_of(kind, 2, K, at=at, p=p, size=size)
-        values = self._interactions(law)
+        # a single task has no pairs
+        values = self._interactions(law) if K > 1 else np.zeros((1, 1, len(self.target_names_)))
         diagonal = np.arange(K)
         values[diagonal, diagonal] = 0.0
-
-        def pair_std(first: Indices, second: Indices) -> Array:
-            return np.asarray(np.sqrt(self._pair_variance(law, first, second)))
-
         return Interactions(
             values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
-            self.degrees_of_freedom_, pair_std,
+            self.degrees_of_freedom_, partial(self._pair_std, law),
         )  # fmt: skip
+
+    def _pair_std(self, law: Law, first: Indices, second: Indices) -> Array:
+        return np.asarray(np.sqrt(self._pair_variance(law, first, second)))
 
     def _check_readout(self) -> int:
         check_is_fitted(self)

@@ -105,7 +105,9 @@ class SubsetKernel(ABC):
 @lru_cache(maxsize=64)
 def _table(kernel: SubsetKernel, law: SizeLaw, K: int, order: int) -> Array:
     """The kernel's `mean_difference`: values, variances and every block of pairs need the same one."""
-    return kernel.mean_difference(law, K, order)
+    table = kernel.mean_difference(law, K, order)
+    table.flags.writeable = False  # all callers share it
+    return table
 
 
 @dataclass(frozen=True)

@@ -154,20 +154,31 @@ def law_of(
         anchor = _anchor(at, K)
         return Anchor(anchor), {"readout": kind, "at": anchor.astype(int).tolist()}
     if size is not None:
+        size = _whole(size)
         if not order <= size <= K - order:
             expected = f"{order} to {K - order}" if 2 * order <= K else f"at least {2 * order} tasks for this readout"
             raise InputError(
                 "size", f"{size} of {K} tasks", expected, "Subsets with and without the tasks must exist."
             )
         return FixedSize(size), {"readout": kind, "size": size}
-    p = 0.5 if p is None else p
-    if not 0.0 < p < 1.0:
-        raise InputError("p", f"{p}", "a probability between 0 and 1", "0.5 is usual.")
+    chance = 0.5 if p is None else p
+    if not isinstance(chance, int | float | np.number) or not 0.0 < chance < 1.0:
+        raise InputError("p", repr(chance), "a probability between 0 and 1", "0.5 is usual.")
+    p = float(chance)
     return Bernoulli(p), {"readout": kind, "p": p}
 
 
+def _whole(size: object) -> int:
+    if not isinstance(size, int | float | np.number) or int(size) != size:
+        raise InputError("size", repr(size), "a whole number of tasks", "Give an integer.")
+    return int(size)
+
+
 def _anchor(at: ArrayLike | None, K: int) -> Array:
-    anchor = np.ones(K) if at is None else np.asarray(at, dtype=np.float64)
+    try:
+        anchor = np.ones(K) if at is None else np.asarray(at, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("at", repr(at)[:80], f"{K} values of 0 or 1", "Give one value per task.") from None
     if anchor.shape != (K,) or not np.isin(anchor, (0.0, 1.0)).all():
         raise InputError("at", f"shape {anchor.shape}", f"{K} values of 0 or 1", "Give one value per task.")
     return anchor

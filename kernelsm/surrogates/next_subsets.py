@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.base import AttributionKind
+from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.laws import Array, law_of
 
@@ -35,7 +35,7 @@ class NextSubsets:
 
 
 def next_subsets(
-    surrogate: KernelSurrogate,
+    surrogate: Surrogate,
     count: int,
     kind: AttributionKind = "leave_one_out",
     *,
@@ -65,10 +65,13 @@ def next_subsets(
     InputError
         More subsets asked for than there are candidates, a wrong readout, or a fit on inputs that are not 0/1.
     """
+    if not isinstance(surrogate, KernelSurrogate):
+        found = type(surrogate).__name__
+        raise InputError("surrogate", found, "a KernelSurrogate", "Linear is KernelSurrogate(kernel='linear').")
     K = surrogate._check_readout()
     law, _ = law_of(kind, 1, K, at=at, p=p, size=size)
     known = surrogate.masks_
-    pool = candidate_masks(known, seed=seed) if candidates is None else np.asarray(candidates, dtype=np.float64)
+    pool = candidate_masks(known, seed=seed) if candidates is None else _checked(candidates, K)
     if not 1 <= count <= len(pool):
         raise InputError("count", f"{count}", f"1 to the {len(pool)} candidates", "Ask for fewer subsets.")
     function, posterior = surrogate._function, surrogate._posterior
@@ -92,6 +95,14 @@ def next_subsets(
         among -= np.outer(column, column)
     share = np.maximum(np.array(left[1:]), 0.0) / total if total > 0 else np.zeros(count)
     return NextSubsets(pool[chosen].astype(bool), share)
+
+
+def _checked(candidates: ArrayLike, K: int) -> Array:
+    pool = np.asarray(candidates, dtype=np.float64)
+    if pool.ndim != 2 or pool.shape[1] != K or not np.isin(pool, (0.0, 1.0)).all():
+        found = f"shape {pool.shape}" if pool.shape[1:] != (K,) else "values that are not 0 or 1"
+        raise InputError("candidates", found, f"rows of {K} values of 0 or 1", "One row per subset.")
+    return pool
 
 
 def candidate_masks(masks: ArrayLike, *, count: int = 1000, seed: int = 0) -> Array:

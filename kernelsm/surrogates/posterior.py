@@ -60,6 +60,9 @@ class Posterior:
         if self.fit_intercept:
             intercept = (self._ones.T @ half)[0] / self._ones_total
             half -= self._ones * intercept
+            # what is left of a constant is rounding, and would be taken for an effect
+            constant = np.ptp(values, axis=0) == 0
+            half[:, constant], intercept[constant] = 0.0, values[0, constant]
         free = self.degrees_of_freedom(len(values))
         squares = (half**2).sum(axis=0)
         scale = squares / free if free else np.full(values.shape[1], np.nan)

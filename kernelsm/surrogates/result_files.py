@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from numpy.typing import NDArray
 from kernelsm.runtime.errors import InputError
 
 _FORMAT = 1
+# what reading a damaged or foreign file ends in
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, TypeError, OSError, NotImplementedError,
+    RuntimeError, AttributeError,
+)  # fmt: skip
 
 
 def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:
@@ -31,6 +37,7 @@ def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.flo
         "target_names": result.target_names,
         "higher_is_better": result.higher_is_better,
         "degrees_of_freedom": free if math.isfinite(free) else None,
+        "arrays": sorted(name for name, array in arrays.items() if array is not None),
         "meta": result.meta,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,16 +69,23 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
         if info["format"] != _FORMAT or info["kind"] != kind:
             found = f"{info['kind']}, format {info['format']}"
             raise InputError(path.name, found, f"{kind}, format {_FORMAT}", "Load it with the class that saved it.")
+        names = len(info["task_names"]), len(info["target_names"])
+        shape = names if kind == "Attribution" else (names[0], *names)
+        for name in info["arrays"]:
+            array = content[name]
+            if array.shape != shape or array.dtype != np.float64:
+                found = f"{array.dtype} of shape {array.shape}"
+                raise InputError(f"{path.name}: {name}", found, f"float64 of shape {shape}", "Save the result again.")
         return {
             "values": content["values"],
-            "std": content.get("std"),
+            "std": content["std"] if "std" in info["arrays"] else None,
             "task_names": tuple(info["task_names"]),
             "target_names": tuple(info["target_names"]),
             "higher_is_better": info["higher_is_better"],
             "meta": info["meta"],
             "degrees_of_freedom": math.inf if free is None else free,
         }
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (InputError, FileNotFoundError):
+        raise
+    except _DAMAGE as error:
         raise InputError(path.name, "something else", expected, "Save the result again.") from error

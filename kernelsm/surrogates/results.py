@@ -159,6 +159,27 @@ class Attribution(_Readout):
 
 
 @dataclass(frozen=True, eq=False)
+class _OneTarget:
+    """Standard deviations of pairs for one target of several."""
+
+    every: Callable[[Indices, Indices], Array]
+    target: int
+
+    def __call__(self, first: Indices, second: Indices) -> Array:
+        return self.every(first, second)[:, [self.target]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Standard deviations of pairs from a table of all, shape (K, K, q)."""
+
+    std: Array
+
+    def __call__(self, first: Indices, second: Indices) -> Array:
+        return np.asarray(self.std[first, second])
+
+
+@dataclass(frozen=True, eq=False)
 class Interactions(_Readout):
     """Second differences F(11) - F(10) - F(01) + F(00) of every pair; for a loss negative is synergy.
 
@@ -225,8 +246,7 @@ class Interactions(_Readout):
     def target(self, target: str | int) -> Interactions:
         """Return the result of one target."""
         j = [self._column(target)]
-        every = self.pair_std
-        pair_std = None if every is None else lambda first, second: every(first, second)[:, j]
+        pair_std = None if self.pair_std is None else _OneTarget(self.pair_std, j[0])
         return replace(self, values=self.values[:, :, j], target_names=(self.target_names[j[0]],), pair_std=pair_std)
 
     def to_frame(self, *, std: bool = True) -> pd.DataFrame:
@@ -290,8 +310,7 @@ class Interactions(_Readout):
         """
         content = read_result(path, cls.__name__)
         std = content.pop("std")
-        pair_std = None if std is None else lambda first, second: std[first, second]
-        return cls(**content, pair_std=pair_std)
+        return cls(**content, pair_std=None if std is None else _Known(std))
 
     def __repr__(self) -> str:
         return f"{self._head()}\n{self.top(5).drop(columns='words')}"

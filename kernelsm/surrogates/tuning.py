@@ -32,7 +32,7 @@ class LooSurface:
     Parameters
     ----------
     gammas : ndarray, shape (G,)
-        γ; one NaN for a kernel without it.
+        γ; a single 1 for a kernel without it.
     ridges : ndarray, shape (R,)
         λ.
     errors : ndarray, shape (G, R, q)
@@ -124,7 +124,7 @@ class Spectrum:
         m, q = values.shape
         projected = self._basis.T @ values
         shrink = self._shrink(ridges)
-        weighted = (shrink[:, :, None] * projected[:, None, :]).reshape(len(shrink), -1)
+        weighted = (shrink[:, :, None] * projected[:, None, :]).reshape(len(shrink), len(ridges) * q)
         top = (self._basis @ weighted).reshape(m, len(ridges), q)
         if not self._complete:
             top += (self._centred(values) - self._basis @ projected)[:, None, :]

@@ -27,8 +27,8 @@ def amount(value: float, margin: float | None) -> str:
 
 
 def is_unclear(value: float, margin: float | None) -> bool:
-    """Whether zero lies within the interval."""
-    return margin is not None and abs(value) <= margin
+    """Whether zero lies within the interval, or the interval is not known from too few subsets (NaN)."""
+    return margin is not None and not abs(value) > margin
 
 
 def attribution_sentence(
@@ -36,9 +36,9 @@ def attribution_sentence(
 ) -> str:
     """Say in a sentence what including a task does; `margin` is the half-width of its interval."""
     word = effect_word(value, higher_is_better)
-    if word == "no effect":
+    if word == "no effect" and not margin:
         return f"Including {name} leaves the {unit} as it is."
-    verb = "raises" if value > 0 else "lowers"
+    verb = "raises" if value > 0 else "lowers" if value < 0 else "changes"
     claim = f"Including {name} {verb} the {unit} by {amount(value, margin)}"
     return f"{claim}: {'it cannot be told from no effect' if is_unclear(value, margin) else f'it {word}'}."
 
@@ -48,9 +48,9 @@ def interaction_sentence(
 ) -> str:
     """Say in a sentence what two tasks do together beyond the sum of their effects."""
     word = interaction_word(value, higher_is_better)
-    if word == "none":
+    if word == "none" and not margin:
         return f"{first} and {second} do together exactly the sum of what each does alone."
-    side = "higher" if value > 0 else "lower"
+    side = "lower" if value < 0 else "higher"
     size = f"{amount(value, margin)} {side} than the sum of their separate effects"
-    end = f"{word}, but it cannot be told from zero" if is_unclear(value, margin) else word
+    end = "it cannot be told from zero" if is_unclear(value, margin) else word
     return f"With {first} and {second} together the {unit} is {size}: {end}."

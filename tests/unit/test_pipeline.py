@@ -1,12 +1,14 @@
 """Settings of a run and the whole way from the digits to outcomes."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from kernelsm import InputError
-from kernelsm.outcomes.pipeline import RunSettings, compute
+from kernelsm import InputError, Outcomes, load_example
+from kernelsm.outcomes.pipeline import RunSettings, compute, play, run
+from kernelsm.outcomes.runs import load_run, save_run
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 
@@ -52,7 +54,7 @@ def test_every_setting_is_part_of_the_jobs_identity():
     base = RunSettings("digits")
     changes = [
         {"estimator": "retraining"}, {"subsets": 401}, {"p": 0.4}, {"seed": 1}, {"ridge": 0.1},
-        {"projection": "gaussian"}, {"dim": 256}, {"size": 4},
+        {"projection": "gaussian"}, {"dim": 256}, {"size": 4}, {"chosen": ["01" * 10]}, {"onto": "digits"},
     ]  # fmt: skip
     keys = {replace(base, **change).job().key for change in changes}
     assert len(keys | {base.job().key}) == len(changes) + 1
@@ -73,9 +75,120 @@ def test_every_setting_is_part_of_the_jobs_identity():
         ({"example": "digits", "ridge": float("inf")}, "ridge"),
         ({"example": "digits", "dim": 1}, "dim"),
         ({"example": "digits", "projection": "sparse"}, "projection"),
+        ({"example": "planted", "estimator": "game", "chosen": "1111111111"}, "chosen"),
+        ({"example": "planted", "estimator": "game", "chosen": ["1111111111", "111"]}, "chosen, subset 2"),
+        ({"example": "planted", "estimator": "game", "chosen": ["111111111x"]}, "chosen, subset 1"),
+        ({"example": "planted", "estimator": "game", "chosen": ["111111111\n"]}, "chosen, subset 1"),
+        ({"example": "planted", "estimator": "game", "chosen": [[1] * 10]}, "chosen, subset 1"),
+        ({"example": "planted", "estimator": "game", "chosen": ["1" * 10] * 20_001}, "subsets"),
+        ({"example": "digits", "onto": "../../etc/passwd"}, "onto"),
+        ({"example": "digits", "onto": "letters"}, "onto"),
     ],
 )
 def test_impossible_settings_are_refused(settings, place):
     with pytest.raises(InputError) as caught:
         RunSettings(**settings)
     assert caught.value.place == place
+
+
+CHOSEN = ("1" * 10, "1101111111", "0" * 10)
+PLANTED = RunSettings("planted", "game", seed=300, chosen=CHOSEN, onto="planted")
+
+
+def test_chosen_subsets_survive_json_and_replace_the_random_ones():
+    again = RunSettings(**json.loads(json.dumps(asdict(PLANTED))))
+    assert again == PLANTED
+    assert again.job().key == PLANTED.job().key
+    assert again.subsets == 3
+    assert ["".join(map(str, mask)) for mask in again.masks().astype(int)] == list(CHOSEN)
+    # how many random ones were asked for before does not make it another job
+    assert replace(PLANTED, subsets=77).job().key == PLANTED.job().key
+
+
+def test_the_longer_table_is_the_old_one_and_the_game_on_the_chosen_subsets():
+    store = Store()
+    before = load_example("planted")
+    longer = load_run(run(silent, store, **asdict(PLANTED))["run"])
+    assert longer.m == before.m + 3
+    assert np.array_equal(longer.masks[:-3], before.masks)
+    assert np.array_equal(longer.values[:-3], before.values)
+    assert np.array_equal(longer.masks[-3:], PLANTED.masks())
+    assert np.array_equal(longer.values[-3:], play(300, PLANTED.masks()).values)
+    told = {key: longer.meta[key] for key in ("sampler", "onto", "added", "seed", "example", "unit")}
+    assert told == {
+        "sampler": "next best", "onto": "planted", "added": 3, "seed": 300, "example": "planted", "unit": "nats",
+    }  # fmt: skip
+
+
+def test_a_longer_table_is_continued_by_its_own_metadata():
+    store = Store()
+    first = run(silent, store, **asdict(PLANTED))["run"]
+    settings = RunSettings.like(load_run(first).meta, seed=303, chosen=("0101010101",), onto=first)
+    second = load_run(run(silent, store, **asdict(settings))["run"])
+    assert second.m == 304
+    assert second.meta["onto"] == first
+    assert np.array_equal(second.values[:303], load_run(first).values)
+    assert second.values[303] != load_run(first).values[300]  # other noise
+
+
+def test_settings_like_a_table_are_those_it_was_computed_with():
+    for name in ("digits", "planted"):
+        outcomes = load_example(name)
+        like = RunSettings.like(outcomes.meta, subsets=outcomes.m, p=outcomes.meta["p"], seed=outcomes.meta["seed"])
+        assert np.array_equal(like.masks(), outcomes.masks)
+        assert (like.example, like.estimator) == (name, outcomes.meta["estimator"])
+    meta = {"example": "digits", "estimator": "gradex", "ridge": 0.2, "projection": "Gaussian, 16 dimensions"}
+    assert RunSettings.like(meta) == RunSettings("digits", ridge=0.2, projection="gaussian", dim=16)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {}, {"source": "mine.csv"}, {"example": "digits"}, {"example": "digits", "estimator": "game without noise"},
+        {"example": [], "estimator": "gradex"}, {"example": "digits", "estimator": "gradex", "ridge": "high"},
+        {"example": "digits", "estimator": "gradex", "projection": "Gaussian, 0 dimensions"},
+    ],
+)  # fmt: skip
+def test_metadata_that_names_no_example_gives_no_settings(meta):
+    assert RunSettings.like(meta) is None
+
+
+def test_a_table_that_is_not_here_or_is_of_another_kind_is_refused():
+    store = Store()
+    with pytest.raises(InputError, match="Upload or compute the table again") as caught:
+        run(silent, store, **asdict(replace(PLANTED, onto="0" * 40)))
+    assert caught.value.place == "onto"
+    before = load_example("planted")
+    named = {"task_names": before.task_names, "target_names": before.target_names}
+    others = {
+        "tasks": Outcomes(before.masks, before.values, target_names=before.target_names),
+        "targets": Outcomes(before.masks, before.values, task_names=before.task_names),
+        "sign": Outcomes(before.masks, before.values, higher_is_better=True, **named),
+        "estimator": Outcomes(before.masks + 0, before.values + 1, meta={"estimator": "game without noise"}, **named),
+    }
+    for place, table in others.items():
+        with pytest.raises(InputError) as caught:
+            run(silent, store, **asdict(replace(PLANTED, onto=save_run(table))))
+        assert caught.value.place.startswith(f"{place} of the table")
+
+
+def test_gradex_and_retraining_measure_chosen_subsets_and_reuse_finished_chunks():
+    store = Store()
+    settings = RunSettings("digits", "gradex", subsets=4, projection="gaussian", dim=16)
+    before = compute(settings, silent, store)
+    key = save_run(before)
+    seen = "".join("1" if inside else "0" for inside in before.masks[2])
+    computed = store.computed
+    wanted = RunSettings.like(before.meta, chosen=(seen, "1" * 20), onto=key)
+    longer = load_run(run(silent, store, **asdict(wanted))["run"])
+    assert store.computed == computed + 1  # one block of masks: W0 and the gradients were there
+    assert longer.masks.shape == (6, 20)
+    assert np.array_equal(longer.values[:4], before.values)
+    assert longer.values[4] == pytest.approx(before.values[2], rel=1e-4)
+    retrained = compute(RunSettings("digits", "retraining", chosen=("1" * 20,)), silent, store)
+    assert retrained.values.shape == (1, 10)
+    assert store.computed == computed + 2
+    with pytest.raises(InputError) as caught:
+        run(silent, store, **asdict(RunSettings("digits", "retraining", chosen=("1" * 20,), onto=key)))
+    assert caught.value.place == f"estimator of the table {key}"
+    assert store.computed == computed + 2

@@ -1,36 +1,64 @@
 """The surrogates keep scikit-learn's contract."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kernelsm import KernelSurrogate, LinearSurrogate
+from kernelsm import KernelSurrogate, KernelSurrogateCV, LinearSurrogate, LinearSurrogateCV
+
+FEW = {"gammas": (0.05, 0.5), "ridges": (1e-3, 0.1)}
+EVERY = [LinearSurrogate(), LinearSurrogateCV(), KernelSurrogate(), KernelSurrogateCV()]
 
 
 # (an even polynomial kernel without a constant cannot fit the straight lines that these checks use)
 @parametrize_with_checks(
     [
         LinearSurrogate(),
+        LinearSurrogateCV(ridges=(1e-3, 0.1)),
         KernelSurrogate(),
         KernelSurrogate(kernel="poly", coef0=1.0),
         KernelSurrogate(kernel="linear"),
+        KernelSurrogateCV(**FEW),
+        KernelSurrogateCV(kernel="linear", ridges=(1e-3, 0.1)),
     ]
 )
 def test_scikit_learns_own_checks_pass(estimator, check):
     check(estimator)
 
 
-def test_clone_keeps_every_parameter():
-    parameters = {
-        "kernel": "poly", "gamma": 0.3, "ridge": 2.0, "degree": 3, "coef0": 1.0, "fit_intercept": False,
-    }  # fmt: skip
-    assert clone(KernelSurrogate(**parameters)).get_params() == parameters
-    assert clone(LinearSurrogate(ridge=2.0, fit_intercept=False)).get_params() == {
-        "ridge": 2.0,
-        "fit_intercept": False,
-    }
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        (
+            KernelSurrogate,
+            {"kernel": "poly", "gamma": 0.3, "ridge": 2.0, "degree": 3, "coef0": 1.0, "fit_intercept": False},
+        ),
+        (
+            KernelSurrogateCV,
+            {
+                "kernel": "poly", "gammas": (0.3,), "ridges": (2.0, 1.0), "degree": 3, "coef0": 1.0,
+                "fit_intercept": False, "tuning_rows": 7,
+            },
+        ),
+        (LinearSurrogate, {"ridge": 2.0, "fit_intercept": False}),
+        (LinearSurrogateCV, {"ridges": (2.0,), "fit_intercept": False}),
+    ],
+)  # fmt: skip
+def test_clone_keeps_every_parameter(kind, parameters):
+    assert clone(kind(**parameters)).get_params() == parameters
+
+
+@pytest.mark.parametrize("surrogate", EVERY, ids=str)
+def test_a_fit_leaves_its_parameters_alone(surrogate):
+    before = surrogate.get_params()
+    surrogate.fit(np.eye(4), np.arange(4.0))
+    assert surrogate.get_params() == before
 
 
 def test_grid_search_finds_the_ridge_that_predicts_best():
@@ -42,7 +70,7 @@ def test_grid_search_finds_the_ridge_that_predicts_best():
     assert search.best_score_ > 0.9
 
 
-@pytest.mark.parametrize("surrogate", [LinearSurrogate(), KernelSurrogate()])
+@pytest.mark.parametrize("surrogate", EVERY, ids=str)
 def test_score_is_the_coefficient_of_determination(surrogate):
     rng = np.random.default_rng(1)
     masks = rng.random((40, 5)) < 0.5
@@ -52,3 +80,29 @@ def test_score_is_the_coefficient_of_determination(surrogate):
     assert g.score(masks, F) == pytest.approx((1 - residual).mean())
     # a target of pure noise is not predicted on held-out subsets
     assert cross_val_score(surrogate, masks, F[:, 1], cv=5).mean() < 0.3
+
+
+@pytest.mark.parametrize("surrogate", EVERY, ids=str)
+def test_a_surrogate_works_at_the_end_of_a_pipeline(surrogate):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(60, 3)) * np.array([1.0, 100.0, 0.01])
+    F = X @ np.array([1.0, 0.01, 100.0])
+    assert make_pipeline(StandardScaler(), surrogate).fit(X, F).score(X, F) > 0.95
+
+
+@pytest.mark.parametrize("surrogate", EVERY, ids=str)
+def test_a_pickled_surrogate_reads_the_same(surrogate):
+    rng = np.random.default_rng(3)
+    g = surrogate.fit(rng.random((20, 4)) < 0.5, rng.normal(size=(20, 2)))
+    again = pickle.loads(pickle.dumps(g))
+    assert np.array_equal(again.interactions("shapley").std, g.interactions("shapley").std)
+    assert np.array_equal(again.attribution().values, g.attribution().values)
+
+
+@pytest.mark.parametrize("surrogate", EVERY, ids=str)
+@pytest.mark.parametrize("y", [np.arange(6.0), np.arange(6.0)[:, None], np.ones((6, 3))], ids=lambda y: str(y.shape))
+def test_standard_deviations_have_the_shape_of_the_predictions(surrogate, y):
+    masks = np.eye(6)
+    mean, std = surrogate.fit(masks, y).predict(masks[:4], return_std=True)
+    assert mean.shape == std.shape == (4, *y.shape[1:])
+    assert np.array_equal(mean, surrogate.predict(masks[:4]))

@@ -28,10 +28,18 @@ def test_names_flow_from_the_table_into_the_results():
     for result in (g.attribution(), g.interactions()):
         assert result.task_names == game().task_names
         assert result.target_names == ("loss", "gain")
-    frame = g.attribution().to_frame()
-    assert frame.index.tolist() == list(game().task_names)
-    assert frame.columns.tolist() == ["loss", "gain"]
-    assert frame.loc["bad", "gain"] == g.attribution().values[1, 1]
+
+
+def test_the_attribution_frame_has_a_row_for_each_task_and_target():
+    effects = KernelSurrogate().fit_outcomes(game()).attribution("shapley")
+    frame = effects.to_frame()
+    assert frame.columns.tolist() == ["task", "target", "value", "std"]
+    assert len(frame) == 10
+    cells = frame.set_index(["task", "target"])
+    for k, j in ((0, 0), (1, 1), (4, 0)):
+        cell = cells.loc[(effects.task_names[k], effects.target_names[j])]
+        assert cell["value"] == effects.values[k, j]
+        assert cell["std"] == effects.std[k, j]
 
 
 def test_the_attribution_of_a_known_game_has_its_sign_and_size():
@@ -74,10 +82,18 @@ def test_top_of_another_target_reads_that_target():
     np.testing.assert_allclose(gain[loss.index], -loss, rtol=1e-9)
 
 
-def test_every_pair_is_in_the_interaction_frame_once():
-    frame = KernelSurrogate().fit_outcomes(game()).interactions().to_frame()
-    assert len(frame) == 10
-    assert len({frozenset(pair) for pair in zip(frame["first"], frame["second"], strict=True)}) == 10
+def test_every_pair_and_target_is_in_the_interaction_frame_once():
+    found = KernelSurrogate().fit_outcomes(game()).interactions("banzhaf")
+    frame = found.to_frame()
+    assert frame.columns.tolist() == ["first", "second", "target", "value", "std"]
+    assert len(frame) == 20
+    cells = zip(frame["first"], frame["second"], frame["target"], strict=True)
+    assert len({(frozenset((first, second)), target) for first, second, target in cells}) == 20
+    cell = frame.set_index(["first", "second", "target"]).loc[("bad", "mate", "gain")]
+    assert cell["value"] == found.values[1, 3, 1]
+    assert cell["std"] == pytest.approx(found.std[1, 3, 1], rel=1e-12)
+    # a thousand pairs of standard deviations need not be waited for
+    assert found.to_frame(std=False).equals(frame.drop(columns="std"))
 
 
 def test_no_effect_is_said_to_be_none(better):
