@@ -37,13 +37,14 @@ def test_evaluate_ends_in_one_line_of_json(kernelsm):
     assert scores["lds"] >= 0.90
     assert 0 < scores["relative_error"] <= 0.05
     assert 0.5 < scores["lds_linear"] <= 1
-    assert 0.5 < scores["lds_kernel"] <= 1
+    assert 0.5 < scores["lds_rbf"] <= 1
+    assert scores["lds_linear"] < scores["lds_default"] <= 1
 
 
 def test_evaluate_without_a_model_scores_the_surrogates(kernelsm):
     done = kernelsm("evaluate", "--example", "planted")
     scores = json.loads(done.stdout.splitlines()[-1])
-    assert scores["lds_kernel"] > scores["lds_linear"] > 0.5
+    assert scores["lds_rbf"] > scores["lds_linear"] > 0.5
     assert "spearman" not in scores
 
 
