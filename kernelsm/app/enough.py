@@ -17,7 +17,7 @@ from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 # above this many subsets the fits take seconds: they wait for a click
 AT_ONCE = 1_500
 _TUNING_ROWS = 500
-_MOSTLY_LEFT = 0.5
+_MOSTLY_LEFT, _NEARLY = 0.5, 1.25
 _ASKED = "kernelsm_subsets_asked"
 
 
@@ -41,11 +41,12 @@ def enough(run: Run) -> None:
     )
     frame.show(chart, "subsets_curve", toolbar=False)
     kernel = "rbf" if view.kernel == "auto" else view.kernel
-    tuned = ", γ and λ chosen once on all subsets" if view.kernel == "auto" else " with the γ and λ of Fit"
+    parameters = "λ" if kernel == "linear" else "γ and λ"
+    chosen = "chosen once on all subsets" if view.kernel == "auto" else "of Fit"
     st.caption(
         f"Dots: mean of {curve.errors.shape[1]} random splits, with the lowest and the highest. Line: "
         "error = floor + slope / number^power, dashed where nothing was measured. Enough: within a tenth of the "
-        f"floor, or below 2%. Surrogate: {KERNEL_NAMES[kernel]}{tuned}."
+        f"floor, or below 2%. Surrogate: {KERNEL_NAMES[kernel]}, {parameters} {chosen}."
     )
 
 
@@ -57,12 +58,13 @@ def sentence(curve: LearningCurve) -> str:
     if curve.is_enough and now > _MOSTLY_LEFT:
         return f"**More subsets would hardly help.** {left}: noise, or effects that this surrogate cannot learn."
     if curve.is_enough:
-        return f"**{curve.m:,} subsets are enough.** {left}; {doubled}."
+        return f"**{curve.m:,} subsets are enough for this surrogate.** {left}; {doubled}."
     if curve.recommended >= 10 * curve.m:
         return f"**Many more subsets would help.** {left}; {doubled}. {10 * curve.m:,} may still be too few."
     size = 10 ** max(len(str(curve.recommended)) - 2, 0)
     about = -(-curve.recommended // size) * size
-    return f"**More subsets would help.** {left}; {doubled}. About {about:,} would be enough."
+    verdict = f"{curve.m:,} subsets are nearly enough" if about <= _NEARLY * curve.m else "More subsets would help"
+    return f"**{verdict}.** {left}; {doubled}. About {about:,} would be enough."
 
 
 def percent(share: float) -> str:

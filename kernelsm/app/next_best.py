@@ -75,7 +75,7 @@ def next_best(run: Run) -> None:
         if found.again:
             st.markdown(
                 f"{found.again} of them {'was' if found.again == 1 else 'were'} measured before: where outcomes are "
-                "noisy, measuring again is worth more than a new subset."
+                "noisy, measuring again can be worth more than a new subset."
             )
         frame.show(
             variance_left_chart(found.left, found.random_counts, found.random_left), "subsets_next", toolbar=False
@@ -86,8 +86,10 @@ def next_best(run: Run) -> None:
         st.dataframe(
             table, hide_index=True, height=420, alt=f"The {len(table)} proposed subsets, best first",
             column_config={
-                "tasks in": st.column_config.TextColumn(width="large"),
-                "variance left": st.column_config.NumberColumn(format="percent"),
+                "subset": st.column_config.NumberColumn(width=60),
+                "variance left": st.column_config.NumberColumn(format="%.1f%%", width=90),
+                "tasks": st.column_config.NumberColumn("tasks in", width=70),
+                "in": st.column_config.TextColumn("which", width="large"),
             },
         )  # fmt: skip
         _measure(run, found)
@@ -165,14 +167,16 @@ def _how(run: Run, readout: str) -> str:
     view = session.view()
     if view.kernel == "auto":
         gamma, ridge = tuned_parameters(run.key, view.target)
-        surrogate = f"RBF surrogate with γ = {gamma:.3g} and λ = {ridge:.3g}, chosen by leave-one-out"
+        surrogate = f"an RBF surrogate with γ = {gamma:.3g} and λ = {ridge:.3g}, chosen by leave-one-out"
     else:
-        surrogate = f"{KERNEL_NAMES[view.kernel]} surrogate with the γ and λ of Fit"
+        parameters = "λ" if view.kernel == "linear" else "γ and λ"
+        surrogate = f"the {KERNEL_NAMES[view.kernel]} surrogate with the {parameters} of Fit"
     like = f"r = {run.fixed_size}" if run.fixed_size else f"p = {_inclusion_rate(run):.2g}"
-    near = " Leave-one-out asks about all tasks together and all but one, so it wants subsets near these."
+    near = " Leave-one-out compares all tasks with all but one, so it wants subsets near these."
     return (
-        f"{surrogate}; random subsets with {like}. Which subsets are best does not depend on what they will bring, "
-        f"so all can be measured at once.{near if readout == 'leave_one_out' else ''}"
+        f"Expected by {surrogate}, as long as its parameters stay right; random subsets with {like}. Which subsets "
+        "are best does not depend on their outcomes, so all can be measured at once."
+        + (near if readout == "leave_one_out" and view.kernel != "linear" else "")
     )
 
 
@@ -226,9 +230,9 @@ def _preview(found: Proposal, task_names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "subset": np.arange(1, len(found.masks) + 1),
-            "tasks in": [in_words(mask, task_names) for mask in found.masks],
-            "number in": found.masks.sum(axis=1),
-            "variance left": found.left,
+            "variance left": 100 * found.left,
+            "tasks": found.masks.sum(axis=1),
+            "in": [in_words(mask, task_names) for mask in found.masks],
         }
     )
 

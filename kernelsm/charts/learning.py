@@ -11,6 +11,7 @@ from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure
 
 Array = NDArray[np.float64]
 _LEAST_ERROR = 1e-6
+_NEIGHBOURS = 1.5
 _STEPS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0))
 
 
@@ -56,13 +57,14 @@ def learning_curve_chart(
     marks = [(m, f"now: {m:,}", NEUTRAL)]
     if recommended != m and sizes[0] <= recommended <= numbers[-1]:
         marks.append((recommended, f"enough: {recommended:,}", ORANGE))
-    leftmost = min(place for place, _, _ in marks)
+    leftmost, rightmost = min(place for place, _, _ in marks), max(place for place, _, _ in marks)
     for place, label, colour in marks:
-        # labels of neighbouring lines grow away from each other
-        side = "center" if len(marks) == 1 else "left" if place == leftmost else "right"
+        # labels of neighbouring lines grow away from each other; others to the left, where there is always room
+        side = "right" if place > leftmost and rightmost < _NEIGHBOURS * leftmost else "left"
+        # a point on the very edge is not drawn, nor is its text
         data.append(
             {
-                **line, "mode": "lines+text", "x": [place, place], "y": [low, high], "cliponaxis": False,
+                **line, "mode": "lines+text", "x": [place, place], "y": [low, 0.97 * high], "cliponaxis": False,
                 "line": {"color": colour, "width": 1.5, "dash": "dot"}, "text": ["", label],
                 "textposition": f"top {side}",
             }

@@ -52,7 +52,8 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...]) -> Chart:
     together = s.T @ s
     labels = [safe(name, 24) for name in names]
     places = np.arange(len(names))
-    hide = {} if len(names) <= 50 else {"showticklabels": False}
+    # more names than these lie upon each other; the pointer still shows them
+    hide = {} if len(names) <= 32 else {"showticklabels": False}
     chart = figure(
         [
             {

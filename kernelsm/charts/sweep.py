@@ -33,9 +33,8 @@ def gamma_sweep(
     frames = [
         {
             "name": f"{gamma:.3g}",
-            "data": [{"y": predicted.astype(np.float32)}],
-            "traces": [1],
-            "layout": {"annotations": [_note(gamma, ridge, score)]},
+            "data": [{"y": predicted.astype(np.float32)}, {"text": [_note(gamma, ridge, score)]}],
+            "traces": [1, 2],
         }
         for gamma, ridge, predicted, score in steps
     ]
@@ -63,10 +62,14 @@ def gamma_sweep(
             "marker": {"size": 7, "opacity": 0.65, "color": BLUE},
             "hovertemplate": "observed %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
         },
+        {  # an annotation would stand still while the points move
+            "type": "scatter", "mode": "text", "x": limits[:1], "y": limits[1:], "hoverinfo": "skip",
+            "text": [_note(*steps[start][:2], steps[start][3])], "textposition": "bottom right",
+            "textfont": {"size": 15}, "cliponaxis": False,
+        },
     ]  # fmt: skip
     chart = figure(
         data, 520, margin={"l": 60, "r": 8, "t": 48, "b": 8}, sliders=[slider], updatemenus=[button],
-        annotations=[_note(*steps[start][:2], steps[start][3])],
         xaxis={"title": {"text": f"observed ({unit})"}, "range": limits, "automargin": True},
         yaxis={"title": {"text": f"predicted ({unit})"}, "range": limits, "automargin": True},
     )  # fmt: skip
@@ -79,8 +82,5 @@ def gamma_sweep(
     )
 
 
-def _note(gamma: float, ridge: float, score: float) -> dict[str, Any]:
-    return {
-        "text": f"γ = {gamma:.3g}, λ = {ridge:.2g}: rank correlation {score:.3f}", "x": 1, "y": 1.03, "xref": "paper",
-        "yref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False, "font": {"size": 14},
-    }  # fmt: skip
+def _note(gamma: float, ridge: float, score: float) -> str:
+    return f"  γ = {gamma:.3g}, λ = {ridge:g}: rank correlation {score:.3f}"
