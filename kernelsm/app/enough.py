@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app import frame, session
-from kernelsm.app.runs import Run, new_surrogate, open_run, target_outcomes
+from kernelsm.app.fits import TUNING_ROWS, new_surrogate
+from kernelsm.app.runs import Run, open_run, target_outcomes
 from kernelsm.app.words import KERNEL_NAMES, duration, plain
 from kernelsm.charts.learning import learning_curve_chart
 from kernelsm.evaluation.learning_curve import LearningCurve, learning_curve
@@ -16,7 +17,6 @@ from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 
 # above this many subsets the fits take seconds: they wait for a click
 AT_ONCE = 1_500
-_TUNING_ROWS = 500
 _MOSTLY_LEFT, _NEARLY = 0.5, 1.25
 _ASKED = "kernelsm_subsets_asked"
 
@@ -87,7 +87,7 @@ def asked_for(run: Run, what: str, label: str, cost: str, seconds: float) -> boo
 @st.cache_resource(max_entries=32, show_spinner="Choosing γ and λ ...")
 def tuned_parameters(key: str, target: str) -> tuple[float, float]:
     """γ and λ of an RBF surrogate of one target, by leave-one-out."""
-    tuned = KernelSurrogateCV(tuning_rows=_TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
+    tuned = KernelSurrogateCV(tuning_rows=TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
     return tuned.gamma_, tuned.ridge_
 
 

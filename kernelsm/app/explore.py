@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app import controls, frame, session, words
-from kernelsm.app.runs import Readout, Run, fitted, read_off, shown_readout
+from kernelsm.app.fits import Readout, fitted, read_off
+from kernelsm.app.runs import Run, shown_readout
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
 from kernelsm.app.words import plain
 from kernelsm.charts.attribution import attribution_bars

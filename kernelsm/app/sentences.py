@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernelsm.app.words import plain
+from kernelsm.app.words import SCALE_NAMES, plain
+from kernelsm.surrogates.auto import AutoSurrogate
+from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.results import Attribution, Interactions
 
 
@@ -28,3 +30,19 @@ def strongest_pair(interactions: Interactions) -> tuple[int, int]:
     """Pair of the largest magnitude for the first target; (0, 1) where all are zero."""
     first, second = interactions.strongest(1)
     return int(first[0]), int(second[0])
+
+
+def choice_sentence(auto: AutoSurrogate) -> str:
+    """Say what the default surrogate chose."""
+    own = auto.effects_
+    q = own.noise_variance_.size
+    shared = (
+        f"{own.components_} components that the {q} targets share" if own.sharing_ == "components" and q > 1
+        else "each target by itself" if q > 1 else "one target"
+    )  # fmt: skip
+    linear = sum(len(part.loadings) for part in own.parts_ if not isinstance(part.surrogate, KernelSurrogate))
+    total = sum(len(part.loadings) for part in own.parts_)
+    kernels = "RBF kernels" if linear == 0 else "linear kernels" if linear == total else "RBF and linear kernels"
+    weights = {SCALE_NAMES[name]: float(weight.mean()) for name, weight in auto.weights_.items()}
+    scales = ", ".join(f"{name} {weight:.0%}" for name, weight in sorted(weights.items(), key=lambda item: -item[1]))
+    return f"**Auto** took {kernels} for {shared}, and weighs scales of the outcome by leave-one-out: {scales}."

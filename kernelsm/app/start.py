@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from kernelsm.app import frame, navigation, session, words
-from kernelsm.app.runs import Run, read_off, shown_readout
+from kernelsm.app.fits import read_off
+from kernelsm.app.runs import Run, shown_readout
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
 from kernelsm.app.words import SIGN_LOSS, SIGN_SCORE, plain
 from kernelsm.charts.attribution import attribution_bars

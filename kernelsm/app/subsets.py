@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app import controls, frame, navigation, session
+from kernelsm.app.fits import fitted
 from kernelsm.app.next_best import next_best
-from kernelsm.app.runs import Run, fitted, target_outcomes
+from kernelsm.app.runs import Run, target_outcomes
 from kernelsm.charts.subsets import outcome_histogram, pair_coverage
 from kernelsm.outcomes.pipeline import RunSettings
 

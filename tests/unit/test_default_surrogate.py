@@ -303,7 +303,7 @@ def test_the_root_and_the_logarithm_need_outcomes_above_zero(shift, tried):
     masks, F = mixed_targets()
     g = AutoSurrogate().fit(masks, F + shift)
     assert set(g.weights_) == tried
-    zero = np.where(F > F.min(), F, 0.0)
+    zero = np.maximum(F - F.min(), 0.0)
     assert set(AutoSurrogate().fit(masks, zero).weights_) == {"identity", "rank"}
 
 
@@ -569,6 +569,27 @@ def test_nine_in_ten_intervals_hold_the_outcomes_of_many_targets(latent):
         of_g.append(np.abs(truth - mean) <= reach * std)
     assert 0.85 <= np.mean(inside) <= 0.96
     assert np.mean(of_g) > 0.85
+
+
+def test_nine_in_ten_intervals_hold_effects_that_the_noise_drowns():
+    inside = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        masks, effects = rng.random((60, 8)) < 0.5, 0.1 * rng.choice([-1.0, 1.0], 8)
+        found = default_surrogate().fit(masks, masks @ effects + rng.normal(0, 1, 60)).attribution()
+        inside.append(np.abs(found.values[:, 0] - effects) <= found.margin()[:, 0])
+    assert np.mean(inside) > 0.85
+
+
+@pytest.mark.parametrize("kind", [SharedSurrogate, AutoSurrogate])
+def test_outcomes_that_nothing_predicts_leave_effects_uncertain_not_zero(kind):
+    rng = np.random.default_rng(0)
+    masks = rng.random((60, 8)) < 0.5
+    g = kind().fit(masks, 1 + rng.normal(0, 0.1, 60))
+    # the mean of 60 outcomes of spread 0.1 is itself uncertain by 0.013
+    assert (g.predict(masks, return_std=True)[1] > 0.01).all()
+    assert (g.attribution().std > 0).all()
+    assert "leaves the loss as it is" not in g.attribution().sentence(0)
 
 
 def test_the_published_outcomes_are_ranked_well_by_default():

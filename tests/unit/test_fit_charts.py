@@ -158,7 +158,7 @@ def test_the_sweep_has_a_frame_and_a_stop_for_every_gamma():
         assert note == f"γ = {gamma:.3g}, λ = {ridge:.2g}: rank correlation {score:.3f}"
     (slider,) = figure.layout.sliders
     assert [step.label for step in slider.steps] == [frame.name for frame in figure.frames]
-    assert [step.args[0] for step in slider.steps] == [[frame.name] for frame in figure.frames]
+    assert [list(step.args[0]) for step in slider.steps] == [[frame.name] for frame in figure.frames]
 
 
 def test_the_sweep_starts_at_the_best_gamma_and_plays_all():

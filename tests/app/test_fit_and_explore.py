@@ -1,0 +1,363 @@
+"""Fit and Explore: verdicts in words, the four tabs, intervals, veiled pairs, and the readout that suits the data."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from app_harness import open_app, texts
+
+from kernelsm import Outcomes, default_surrogate, load_example
+from kernelsm.app.fit import _TABS, TAB_KEY
+from kernelsm.app.fits import interaction_gains, surfaces
+from kernelsm.app.runs import open_run
+from kernelsm.evaluation.metrics import lds, relative_error
+from kernelsm.outcomes.examples import load_truth
+from kernelsm.outcomes.runs import save_run
+from kernelsm.tasks.planted import planted_game
+
+PREDICTED, SURFACE, INTERVALS, SWEEP = _TABS
+
+
+def turned_to(tab: str, **params: str):
+    """The Fit page with one of its tabs open."""
+    app = open_app("fit", **params)
+    app.session_state[TAB_KEY] = tab
+    app.run()
+    assert not app.exception
+    return app
+
+
+def charts(app) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def metrics(app) -> dict[str, tuple[str, str]]:
+    return {metric.label: (metric.value, metric.delta) for metric in app.metric}
+
+
+def noise_table(m: int = 120, K: int = 6, *, additive: bool, seed: int = 0) -> str:
+    rng = np.random.default_rng(seed)
+    masks = rng.random((m, K)) < 0.5
+    effects = np.linspace(-0.3, 0.4, K) if additive else np.zeros(K)
+    return save_run(Outcomes(masks, 1 + masks @ effects + rng.normal(0, 0.05, m)))
+
+
+# --- Fit ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", ["digits", "planted"])
+@pytest.mark.parametrize(("kernel", "named"), [("auto", "Auto"), ("rbf", "RBF"), ("linear", "RBF")])
+def test_fit_says_who_predicts_better_and_whether_there_are_interactions(kernel: str, named: str, run: str) -> None:
+    app = open_app("fit", run=run, kernel=kernel)
+    words = texts(app)
+    assert f"Against the tuned linear surrogate, {named} ranks subsets **better**" in words
+    assert "has a relative error **smaller** by" in words
+    assert "**There are interactions**: an RBF surrogate tuned alike has a relative error of" in words
+    shown = metrics(app)
+    assert set(shown) == {f"LDS, {named}", f"Relative error, {named}"}
+    assert re.fullmatch(r"\+0\.\d{3} against linear", shown[f"LDS, {named}"][1])
+    assert re.fullmatch(r"-\d+\.\d points against linear", shown[f"Relative error, {named}"][1])
+    assert ("The sliders are those of the RBF kernel" in words) == (kernel == "auto")
+
+
+def test_the_scores_of_auto_are_those_of_the_default_surrogate_on_the_truth() -> None:
+    truth = load_truth("planted")
+    assert truth is not None
+    g = default_surrogate().fit_outcomes(load_example("planted"))
+    predicted = g.predict(truth.masks)
+    shown = metrics(open_app("fit", run="planted"))
+    assert shown["LDS, Auto"][0] == f"{lds(truth.values, predicted):.3f}"
+    assert shown["Relative error, Auto"][0] == f"{relative_error(truth.values, predicted):.1%}"
+
+
+def test_no_sign_of_interactions_is_said_of_an_additive_table() -> None:
+    app = open_app("fit", run=noise_table(additive=True))
+    words = texts(app)
+    assert "**No sign of interactions**" in words
+    assert "Auto **cannot be told** from the tuned linear surrogate" in words
+    assert "**Auto** took linear kernels for one target" in words
+
+
+def test_what_auto_took_is_said_with_shares_that_add_up() -> None:
+    words = texts(open_app("fit", run="digits"))
+    (scales,) = re.findall(r"weighs scales of the outcome by leave-one-out: (.*?)\.", words)
+    shares = [int(share) for share in re.findall(r"(\d+)%", scales)]
+    assert len(shares) == 4
+    assert shares == sorted(shares, reverse=True)
+    assert abs(sum(shares) - 100) <= 2
+
+
+def test_auto_does_not_name_kernels_where_it_predicts_nothing() -> None:
+    app = open_app("fit", run=noise_table(additive=False, m=60, K=8))
+    assert not app.exception
+    assert "took RBF kernels for one target" not in texts(app)
+
+
+@pytest.mark.parametrize(("slider", "value"), [("view_gamma", 0.3), ("view_ridge", 0.02)])
+def test_moving_a_slider_in_auto_turns_to_rbf(slider: str, value: float) -> None:
+    app = open_app("fit", run="planted")
+    assert app.segmented_control(key="view_kernel").value == "auto"
+    app.select_slider(key=slider).set_value(value).run()
+    assert not app.exception
+    assert app.segmented_control(key="view_kernel").value == "rbf"
+    assert app.select_slider(key=slider).value == value
+    assert "LDS, RBF" in metrics(app)
+    app.segmented_control(key="view_kernel").set_value("auto").run()
+    assert not app.exception
+    assert "LDS, Auto" in metrics(app)
+    # the quadratic kernel has sliders of its own: it stays
+    app.segmented_control(key="view_kernel").set_value("poly").run()
+    app.select_slider(key="view_ridge").set_value(0.5).run()
+    assert app.segmented_control(key="view_kernel").value == "poly"
+
+
+@pytest.mark.parametrize("kernel", ["auto", "rbf", "poly", "linear"])
+def test_each_tab_draws_one_chart_of_its_own(kernel: str) -> None:
+    app = open_app("fit", run="planted", kernel=kernel)
+    alts = []
+    for tab in _TABS:
+        app.session_state[TAB_KEY] = tab
+        app.run()
+        assert not app.exception
+        (chart,) = app.get("plotly_chart")
+        alts.append(chart.proto.alt)
+    starts = "Predicted against observed", "Heatmap of the leave-one-out error", "Calibration curve", "Animation of"
+    for alt, start in zip(alts, starts, strict=True):
+        assert alt.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("run", "kernel", "taken"),
+    [("planted", "auto", "rbf"), ("planted", "linear", "rbf"), ("digits", "rbf", "rbf"), ("planted", "poly", "poly")],
+)
+def test_use_the_best_takes_the_point_of_the_least_error(run: str, kernel: str, taken: str) -> None:
+    app = turned_to(SURFACE, run=run, kernel=kernel)
+    surface, linear = surfaces(run, "", taken, True)
+    gamma, ridge = surface.best
+    words = texts(app)
+    assert f"least error at γ = {gamma:.3g}, λ = {ridge:.2g}, **{surface.relative.min():.3g}** of what" in words
+    assert f"linear at its best {linear.relative.min():.3g}" in words
+    (button,) = (button for button in app.button if button.label == "Use the best")
+    assert not button.disabled
+    button.click().run()
+    assert not app.exception
+    assert app.segmented_control(key="view_kernel").value == taken
+    assert app.select_slider(key="view_gamma").value == pytest.approx(gamma)
+    assert app.select_slider(key="view_ridge").value == pytest.approx(ridge)
+    (button,) = (button for button in app.button if button.label == "Use the best")
+    assert button.disabled
+    # now the ring stands around the star
+    (figure,) = charts(app)
+    star, ring = figure["data"][2:4]
+    assert (star["x"], star["y"]) == (ring["x"], ring["y"])
+
+
+def test_the_point_in_use_is_ringed_and_linear_stands_apart() -> None:
+    places = {}
+    for kernel in ("rbf", "linear"):
+        (figure,) = charts(turned_to(SURFACE, run="planted", kernel=kernel, gamma="0.05", ridge="0.1"))
+        places[kernel] = figure["data"][3]["x"][0]
+    assert places["linear"] < 0 < places["rbf"]
+
+
+def test_the_surface_is_that_of_what_is_fitted_for_the_target_chosen() -> None:
+    (mean,) = charts(turned_to(SURFACE, run="digits"))
+    (single,) = charts(turned_to(SURFACE, run="digits", target="digit 3"))
+    assert mean["data"][0]["z"] != single["data"][0]["z"]
+
+
+@pytest.mark.parametrize(("run", "against"), [("planted", "truth"), ("planted", "split"), ("digits", "split")])
+def test_the_calibration_tab_states_a_percentage_near_nine_in_ten(run: str, against: str) -> None:
+    app = turned_to(INTERVALS, run=run)
+    app.radio(key="kernelsm_fit_against").set_value(against).run()
+    assert not app.exception
+    (said,) = re.findall(r"90 % intervals of Auto hold \*\*(\d+)%\*\* of the held-out outcomes", texts(app))
+    assert 80 <= int(said) <= 99
+    (chart,) = app.get("plotly_chart")
+    (drawn,) = re.findall(r"90% intervals hold ([\d.]+)% of held-out outcomes", chart.proto.alt)
+    assert float(drawn) == pytest.approx(int(said), abs=0.51)
+
+
+def test_the_sweep_plays_every_gamma_of_the_surface_in_the_browser() -> None:
+    app = turned_to(SWEEP, run="planted")
+    (figure,) = charts(app)
+    surface = surfaces("planted", "", "rbf", True)[0]
+    assert [float(frame["name"]) for frame in figure["frames"]] == pytest.approx(surface.gammas, rel=1e-2)
+    (slider,) = figure["layout"]["sliders"]
+    scores = [
+        float(frame["layout"]["annotations"][0]["text"].split("rank correlation ")[1]) for frame in figure["frames"]
+    ]
+    assert scores[slider["active"]] == max(scores)
+    assert "It plays in the browser" in texts(app)
+
+
+def test_the_tabs_are_drawn_for_a_table_too_small_to_choose_by() -> None:
+    masks = np.array([[0, 1], [1, 0], [1, 1]], dtype=bool)
+    key = save_run(Outcomes(masks, np.array([1.0, 2.0, 2.5])))
+    for tab in _TABS:
+        app = turned_to(tab, run=key)
+        assert not app.error
+    assert "the two cannot be compared here" in texts(app)
+
+
+# --- Explore --------------------------------------------------------------------------------------------------------
+
+
+def test_explore_marks_the_three_planted_pairs_and_veils_the_others() -> None:
+    app = open_app("explore", run="planted")
+    words = texts(app)
+    assert "3 of 45 pairs can be told from zero" in words
+    assert "Whiskers are 90 % intervals; pale bars cannot be told from no effect." in words
+    (ranked,) = (frame.value for frame in app.dataframe)
+    assert ranked["clear"].tolist() == [True] * 3 + [False] * 12
+    true = planted_game().interactions()
+    names = list(planted_game().task_names)
+    for row in ranked.head(3).itertuples():
+        assert abs(row.value - true[names.index(row.first), names.index(row.second)]) < 2 * row.std
+    figures = charts(app)
+    heatmap = next(figure for figure in figures if figure["data"][0]["type"] == "heatmap")
+    assert [trace["type"] for trace in heatmap["data"]] == ["heatmap", "heatmap", "scatter"]
+    bars = next(figure for figure in figures if figure["data"][0]["type"] == "bar")
+    assert bars["data"][0]["error_x"]["visible"]
+
+
+def test_bars_sentence_and_table_are_of_the_default_surrogate() -> None:
+    app = open_app("explore", run="planted")
+    g = default_surrogate().fit_outcomes(load_example("planted"))
+    attribution = g.attribution()
+    strongest = int(np.abs(attribution.values[:, 0]).argmax())
+    value, margin = float(attribution.values[strongest, 0]), float(attribution.margin()[strongest, 0])
+    assert f"lowers the loss by {abs(value):.3g} ± {margin:.2g}: it helps." in texts(app)
+    top = g.interactions().top(15)
+    (ranked,) = (frame.value for frame in app.dataframe)
+    np.testing.assert_allclose(ranked["value"], top["value"])
+    np.testing.assert_allclose(ranked["std"], g.interactions().quantile() * top["std"])
+
+
+def test_another_readout_changes_the_values() -> None:
+    app = open_app("explore", run="planted")
+    assert app.segmented_control(key="view_readout").value == "leave_one_out"
+    seen = {}
+    for readout in ("leave_one_out", "inclusion", "shapley"):
+        app.segmented_control(key="view_readout").set_value(readout).run()
+        assert not app.exception
+        assert not app.warning
+        (ranked,) = (frame.value for frame in app.dataframe)
+        expected = default_surrogate().fit_outcomes(load_example("planted"))
+        kind = {"leave_one_out": "second_difference"}.get(readout, readout)
+        np.testing.assert_allclose(ranked["value"], expected.interactions(kind).top(15)["value"])
+        seen[readout] = tuple(ranked["value"].round(6))
+        assert ("The sentence above is" in texts(app)) == (readout != "leave_one_out")
+    assert len(set(seen.values())) == 3
+    assert app.query_params["readout"] in ("shapley", ["shapley"])
+
+
+def fixed_size_table(r: int = 3, K: int = 8) -> str:
+    rng = np.random.default_rng(0)
+    masks = rng.random((60, K)).argsort(axis=1) < r
+    effects = np.linspace(0.1, 0.4, K)
+    return save_run(Outcomes(masks, 1 - masks @ effects + rng.normal(0, 0.02, 60)))
+
+
+def test_subsets_of_one_size_are_read_off_by_inclusion_unless_the_user_insists() -> None:
+    key = fixed_size_table()
+    app = open_app("explore", run=key)
+    assert app.segmented_control(key="view_readout").value == "inclusion"
+    assert not app.warning
+    for readout, name in (("leave_one_out", "Leave one out"), ("shapley", "Shapley")):
+        app.segmented_control(key="view_readout").set_value(readout).run()
+        assert not app.exception
+        (warning,) = app.warning
+        assert warning.value.startswith(f"Every subset here holds 3 tasks. {name} asks for subsets of other sizes")
+    app.segmented_control(key="view_readout").set_value("inclusion").run()
+    assert not app.warning
+    # it is the readout of that size
+    own = default_surrogate().fit_outcomes(open_run(key).outcomes).attribution("inclusion", size=3)
+    value = own.values[np.abs(own.values[:, 0]).argmax(), 0]
+    assert f"by {abs(value):.3g} ±" in texts(app)
+
+
+@pytest.mark.parametrize("r", [1, 7])
+def test_sizes_without_room_for_pairs_are_explored_all_the_same(r: int) -> None:
+    app = open_app("explore", run=fixed_size_table(r))
+    assert app.segmented_control(key="view_readout").value == "inclusion"
+    assert not app.error
+
+
+def test_the_start_page_shows_what_suits_the_data() -> None:
+    words = texts(open_app("start", run=fixed_size_table()))
+    assert "Readout: inclusion, Auto surrogate" in words
+    words = texts(open_app("start", run="planted", kernel="linear"))  # nothing to see in pairs of a linear one
+    assert "Readout: leave one out, Auto surrogate" in words
+
+
+@pytest.mark.parametrize("kernel", ["auto", "rbf", "poly", "linear"])
+def test_the_prediction_has_an_interval_that_grows_away_from_the_data(kernel: str) -> None:
+    def told(off: str) -> tuple[float, float]:
+        app = open_app("explore", run="planted", kernel=kernel, **({"off": off} if off else {}))
+        (metric,) = app.metric
+        number, margin = re.fullmatch(r"([\d.]+) ± ([\d.e-]+)", metric.value).groups()
+        return float(number), float(margin)
+
+    full, some = told(""), told("5")
+    assert 0 < some[1] < 0.3
+    assert some[0] > full[0] + 0.05  # the key opens the lock
+    assert 0 < full[1] < 0.3
+
+
+def test_the_linear_kernel_says_why_its_interactions_are_zero() -> None:
+    app = open_app("explore", run="planted", kernel="linear")
+    (info,) = app.info
+    assert info.value.startswith("Every interaction is exactly zero, whatever the data")
+    assert "None of the 45 pairs can be told from zero" in texts(app)
+    app.segmented_control(key="view_kernel").set_value("auto").run()
+    assert not app.info
+    assert "3 of 45 pairs can be told from zero" in texts(app)
+
+
+def test_auto_finds_no_interaction_in_an_additive_table() -> None:
+    for seed in range(3):
+        app = open_app("explore", run=noise_table(additive=True, seed=seed))
+        words = texts(app)
+        assert "None of the 15 pairs can be told from zero" in words
+        zero = "on these outcomes a linear kernel is the likeliest" in words
+        (ranked,) = (frame.value for frame in app.dataframe)
+        assert zero == (ranked["value"] == 0).all()
+
+
+def test_a_table_of_nothing_but_noise_is_called_uncertain_not_without_effect() -> None:
+    app = open_app("explore", run=noise_table(additive=False, m=60, K=8))
+    words = texts(app)
+    assert "leaves the loss as it is" not in words
+    assert "it cannot be told from no effect" in words
+    assert not app.metric[0].value.endswith("± 0")
+    # nor is a linear kernel the likeliest of anything here
+    assert "a linear kernel is the likeliest" not in words
+
+
+def test_the_truth_is_drawn_beside_leave_one_out_only() -> None:
+    app = open_app("explore", run="planted", truth="1")
+    assert "The truth" in [header.value for header in app.subheader]
+    assert "Diamonds: the true effects." in texts(app)
+    app.segmented_control(key="view_readout").set_value("inclusion").run()
+    assert not app.exception
+    assert "The truth" not in [header.value for header in app.subheader]
+
+
+def test_auto_of_the_mean_over_targets_is_the_mean_of_its_targets() -> None:
+    g = default_surrogate().fit_outcomes(load_example("digits"))
+    attribution = g.attribution().values.mean(axis=1)
+    k = int(np.abs(attribution).argmax())
+    words = texts(open_app("explore", run="digits"))
+    assert f"**{g.task_names_[k]}** lowers the loss by {abs(attribution[k]):.3g} ±" in words
+
+
+def test_the_verdict_on_interactions_does_not_hang_on_the_kernel_chosen() -> None:
+    rank, error = interaction_gains("planted", True)
+    said = f"relative error of {error.first:.1%} against {error.second:.1%}"
+    assert rank.low > 0 > error.high
+    for kernel in ("auto", "poly", "linear"):
+        assert said in texts(open_app("fit", run="planted", kernel=kernel))
