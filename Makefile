@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 KERNELSM_PORT ?= 8501
+COIN_FLIP ?= ../shared/data/coin_flip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: env app test lint bench clean
@@ -32,7 +33,13 @@ test: lint
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) -m pytest
 
 bench: .venv/.test-ready
+	$(PY) -m pip install -q -r requirements-bench.txt
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py
+	$(PY) benchmarks/readouts.py
+	$(PY) benchmarks/tuning.py
+	$(PY) benchmarks/interval_coverage.py
+	@if test -d $(COIN_FLIP); then $(PY) benchmarks/coin_flip.py $(COIN_FLIP); \
+	else echo "coin_flip.py was not run: the published outcomes are not at $(COIN_FLIP) (make bench COIN_FLIP=folder)"; fi
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,13 +11,11 @@ import streamlit as st
 from kernelsm.app import controls, frame, session, words
 from kernelsm.app.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
 from kernelsm.app.runs import MEAN_TARGET, Run
-from kernelsm.app.sentences import choice_sentence
 from kernelsm.app.words import KERNEL_NAMES, plain
 from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.charts.surface import clicked_point, loo_heatmap
 from kernelsm.evaluation.comparison import PairedGain
-from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.tuning import LooSurface
 
 TAB_KEY = "fit_tab"
@@ -96,10 +94,8 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
             delta_color=_colour(error.gain, -1), width="content",
         )  # fmt: skip
     st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
-    if isinstance(result.surrogate, AutoSurrogate):
-        st.markdown(
-            f"{choice_sentence(result.surrogate)} The sliders are those of the RBF kernel: move one to turn to it."
-        )
+    if result.choice:
+        st.markdown(f"{result.choice} The sliders are those of the RBF kernel: move one to turn to it.")
     if result.ranks_only:
         names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
             " ..." if len(result.ranks_only) > 5 else ""

@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app.runs import MEAN_TARGET, Run, of_target, open_run, target_outcomes
+from kernelsm.app.sentences import choice_sentence
 from kernelsm.app.view import GAMMAS, RIDGES
 from kernelsm.charts.style import Chart
 from kernelsm.charts.sweep import gamma_sweep
@@ -49,8 +50,10 @@ class HeldOut:
         Number of subsets fitted.
     ranks_only : tuple of str
         Targets whose predictions mean something only by their order.
-    surrogate : Surrogate
-        Fitted to the others.
+    degrees_of_freedom : int
+        What the standard deviations were estimated from.
+    choice : str
+        What the default surrogate chose, in a sentence; "" for another.
     """
 
     observed: Outcomes
@@ -59,13 +62,14 @@ class HeldOut:
     linear: Array
     trained_on: int
     ranks_only: tuple[str, ...]
-    surrogate: Surrogate
+    degrees_of_freedom: int
+    choice: str
 
     def covered(self, levels: Array) -> Array:
         """Share of the held-out outcomes inside intervals of these levels, over all targets; shape (L,)."""
         with np.errstate(invalid="ignore", divide="ignore"):
             away = np.abs(self.observed.values - self.predicted) / self.std
-        reach = np.array([interval_quantile(self.surrogate.degrees_of_freedom_, level) for level in levels])
+        reach = np.array([interval_quantile(self.degrees_of_freedom, level) for level in levels])
         return np.asarray((np.nan_to_num(away)[None] <= reach[:, None, None]).mean(axis=(1, 2)))
 
     @cached_property
@@ -105,7 +109,8 @@ def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
     return KernelSurrogate(kernel="poly" if kernel == "poly" else "rbf", gamma=gamma, ridge=ridge, coef0=1.0)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Choosing kernels, ridges and shared components ...")
+# a fit keeps a factor of m² numbers and more: with thousands of subsets hundreds of megabytes
+@st.cache_resource(max_entries=3, show_spinner="Choosing kernels, ridges and shared components ...")
 def auto_fitted(key: str) -> AutoSurrogate:
     """Return the default surrogate of all targets of a run."""
     surrogate = AutoSurrogate(tuning_rows=TUNING_ROWS)
@@ -113,7 +118,7 @@ def auto_fitted(key: str) -> AutoSurrogate:
     return surrogate
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)
 def fitted(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
     """Return a surrogate of one target fitted to all subsets of a run."""
     outcomes = open_run(key).outcomes
@@ -153,7 +158,7 @@ def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcom
     return run.outcomes.split(SPLIT_FRACTION, seed=0)
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@st.cache_resource(max_entries=128, show_spinner=False)
 def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_truth: bool) -> HeldOut:
     """Fit a surrogate and predict subsets it has not seen."""
     train, test = fitted_and_held_out(open_run(key), against_truth)
@@ -164,7 +169,7 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
     return HeldOut(
         test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
         tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
-        surrogate,
+        surrogate.degrees_of_freedom_, choice_sentence(surrogate) if isinstance(surrogate, AutoSurrogate) else "",
     )  # fmt: skip
 
 

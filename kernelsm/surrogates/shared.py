@@ -21,6 +21,7 @@ from kernelsm.surrogates.tuning import FEWEST_ROWS, mean_error, tuning_rows
 Sharing = Literal["auto", "components", "targets"]
 _POWER = 0.5
 _RANK = 1e-8
+_FLOATS_KEPT = 5e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +85,14 @@ class SharedSurrogate(Surrogate):
         self._mean = values.mean(axis=0)
         weight = np.where(varies, spread, 1.0) ** _POWER
         scaled = np.where(varies, values - self._mean, 0.0) / weight
+        # each pair of kernel and λ keeps a factor of m²
+        most = max(2, int(_FLOATS_KEPT / len(X) ** 2))
         tried: dict[str, tuple[Array, Array, Choice]] = {}
         if self.sharing != "targets" and values.shape[1] > 1:
             components, axes = principal_components(scaled)
-            tried["components"] = components, axes * weight, bank.choose(components[rows])
+            tried["components"] = components, axes * weight, bank.choose(components[rows], most)
         if self.sharing != "components" or values.shape[1] == 1:
-            tried["targets"] = scaled, np.diag(weight), bank.choose(scaled[rows])
+            tried["targets"] = scaled, np.diag(weight), bank.choose(scaled[rows], most)
         errors = {
             name: self._error(scaled[rows] * weight, loadings, choice)
             for name, (_, loadings, choice) in tried.items()

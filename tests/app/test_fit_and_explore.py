@@ -187,9 +187,7 @@ def test_the_sweep_plays_every_gamma_of_the_surface_in_the_browser() -> None:
     surface = surfaces("planted", "", "rbf", True)[0]
     assert [float(frame["name"]) for frame in figure["frames"]] == pytest.approx(surface.gammas, rel=1e-2)
     (slider,) = figure["layout"]["sliders"]
-    scores = [
-        float(frame["layout"]["annotations"][0]["text"].split("rank correlation ")[1]) for frame in figure["frames"]
-    ]
+    scores = [float(frame["data"][1]["text"][0].split("rank correlation ")[1]) for frame in figure["frames"]]
     assert scores[slider["active"]] == max(scores)
     assert "It plays in the browser" in texts(app)
 

@@ -153,9 +153,9 @@ def test_the_sweep_has_a_frame_and_a_stop_for_every_gamma():
     assert [frame.name for frame in figure.frames] == ["0.01", "0.1", "1"]
     for frame, (gamma, ridge, predicted, score) in zip(figure.frames, STEPS, strict=True):
         np.testing.assert_allclose(np.array(frame.data[0].y, dtype=float), predicted, rtol=1e-6)
-        assert list(frame.traces) == [1]  # the points, not the diagonal
-        note = frame.layout.annotations[0].text
-        assert note == f"γ = {gamma:.3g}, λ = {ridge:.2g}: rank correlation {score:.3f}"
+        assert list(frame.traces) == [1, 2]  # the points and the words, not the diagonal
+        (note,) = frame.data[1].text
+        assert note.strip() == f"γ = {gamma:.3g}, λ = {ridge:g}: rank correlation {score:.3f}"
     (slider,) = figure.layout.sliders
     assert [step.label for step in slider.steps] == [frame.name for frame in figure.frames]
     assert [list(step.args[0]) for step in slider.steps] == [[frame.name] for frame in figure.frames]
@@ -166,7 +166,8 @@ def test_the_sweep_starts_at_the_best_gamma_and_plays_all():
     assert figure.layout.sliders[0].active == 1
     np.testing.assert_array_equal(figure.data[1].x, OBSERVED)
     np.testing.assert_array_equal(figure.data[1].y, STEPS[1][2])
-    assert figure.layout.annotations[0].text.endswith("rank correlation 0.950")
+    assert figure.data[2].text[0].endswith("rank correlation 0.950")
+    assert figure.data[2].mode == "text"
     (button,) = figure.layout.updatemenus[0].buttons
     assert button.method == "animate"
     assert button.args[0] is None  # every frame
