@@ -81,11 +81,10 @@ class ViewState:
 
     def to_params(self) -> dict[str, str]:
         """Return what differs from the default, as URL parameters."""
-        return {
-            field.name: _written(getattr(self, field.name))
-            for field in fields(self)
-            if getattr(self, field.name) != field.default
-        }
+        changed = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
+        if changed & {"gamma", "ridge"}:
+            changed.add("kernel")  # parameters without a kernel are those of RBF
+        return {field.name: _written(getattr(self, field.name)) for field in fields(self) if field.name in changed}
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> tuple[ViewState, list[str]]:
@@ -98,6 +97,8 @@ class ViewState:
                 ignored.append(f"{name}={text}"[:60])
             else:
                 known[name] = value
+        if "kernel" not in known and {"gamma", "ridge"} & set(known):
+            known["kernel"] = "rbf"
         return cls(**known), ignored
 
     def within(self, target_names: tuple[str, ...], K: int) -> ViewState:

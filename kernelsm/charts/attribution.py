@@ -47,7 +47,10 @@ def attribution_bars(
         strongest = set(np.argsort(-np.abs(values))[:MOST_BARS].tolist())
         shown = np.array([k for k in shown if k in strongest])
     picked = values[shown]
-    wide = np.zeros(len(shown)) if margin is None else np.nan_to_num(margin[shown])
+    half_width = np.zeros(len(shown)) if margin is None else margin[shown]
+    # an interval without end, or one that is not known, tells nothing from zero, and has no whisker
+    wide = np.where(np.isfinite(half_width), half_width, 0.0)
+    sure = np.abs(picked) > np.where(np.isfinite(half_width), half_width, np.inf)
     labels = [safe(names[k]) for k in shown]
     rows = np.arange(len(shown))
     data: list[dict[str, Any]] = [
@@ -58,7 +61,7 @@ def attribution_bars(
             "orientation": "h",
             "marker": {
                 "color": effect_colours(picked, higher_is_better),
-                "opacity": np.where(np.abs(picked) > wide, 1.0, _PALE),
+                "opacity": np.where(sure, 1.0, _PALE),
             },
             "error_x": {"array": wide, "visible": bool(wide.any()), "color": NEUTRAL, "thickness": 1.5, "width": 3},
             "hovertext": [
@@ -100,6 +103,6 @@ def attribution_bars(
         f"Bar chart of the attribution of {len(names)} tasks"
         + (f", the {MOST_BARS} strongest shown" if cut else "")
         + f". Strongest: {names[strongest_task]}, {values[strongest_task]:+.3g} ({unit})."
-        + (f" {int((np.abs(picked) > wide).sum())} bars can be told from zero." if wide.any() else "")
+        + (f" {int(sure.sum())} bars can be told from zero." if wide.any() else "")
     )
     return Chart(chart, alt)

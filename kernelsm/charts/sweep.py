@@ -32,7 +32,7 @@ def gamma_sweep(
     start = int(np.argmax([score for *_, score in steps]))
     frames = [
         {
-            "name": f"{gamma:.3g}",
+            "name": f"{gamma:.4g}",
             "data": [{"y": predicted.astype(np.float32)}, {"text": [_note(gamma, ridge, score)]}],
             "traces": [1, 2],
         }

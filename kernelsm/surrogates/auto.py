@@ -21,7 +21,7 @@ from kernelsm.surrogates.tuning import tuning_rows
 # how sharply better scales are preferred: weight = (1 - leave-one-out rank correlation)^-4
 _SHARPNESS = 4
 _BEST, _WORST = 0.9999, -0.5
-_RANKS = 0.2
+_RANKS, _SHARE = 0.2, 0.25
 
 
 class AutoSurrogate(Surrogate):
@@ -52,8 +52,8 @@ class AutoSurrogate(Surrogate):
     weights_ : dict of str to ndarray, shape (q,)
         Weight of each scale in each target's prediction.
     ranks_only_ : ndarray of bool, shape (q,)
-        Targets whose predictions order left-out subsets (rank correlation above 0.2) but are no closer to the
-        outcomes than their mean: only the ranks of their predictions mean something.
+        Targets whose predictions order left-out subsets (rank correlation ρ above 0.2) but explain less than ρ²/4 of
+        the variance, as with a few outliers: only the ranks of their predictions mean something.
 
     Notes
     -----
@@ -105,7 +105,9 @@ class AutoSurrogate(Surrogate):
         missed = ((observed - back) ** 2).mean(axis=0)
         latent = (self._way_back.spread(left_out, uncertain) ** 2).mean(axis=0)
         self.noise_variance_ = np.maximum(missed - latent, 0.0)
-        self.ranks_only_ = (rank_correlation(observed, left_out) > _RANKS) & (missed >= observed.var(axis=0))
+        ranked = rank_correlation(observed, left_out)
+        explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
+        self.ranks_only_ = (ranked > _RANKS) & (explained < _SHARE * ranked**2)
 
     def _average(self, tables: dict[str, Array]) -> Array:
         """Weighted mean over scales, each about its centre in units of its own spread."""
@@ -123,7 +125,9 @@ class AutoSurrogate(Surrogate):
     def _predict_variance(self, X: Array) -> Array:
         average = self._average({name: part._predict(X) for name, part in self._scaled.items()})
         std = self._average_std({name: np.sqrt(part._predict_variance(X)) for name, part in self._scaled.items()})
-        return self._way_back.spread(average, std) ** 2
+        variance = self._way_back.spread(average, std) ** 2
+        # where no scale predicts anything the mean is predicted, which is uncertain too
+        return np.where(self._way_back.flat, self.effects_._predict_variance(X), variance)
 
     def on_own_scale(
         self, weights: ArrayLike | None = None, target_names: Sequence[str] | None = None
@@ -139,7 +143,9 @@ class AutoSurrogate(Surrogate):
         own = copy(self.effects_)
         for name in ("task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_"):
             setattr(own, name, getattr(self, name))
-        own.n_features_in_, own._single_target = self.n_features_in_, self._single_target
+        for name in ("n_features_in_", "feature_names_in_", "_single_target"):
+            if hasattr(self, name):
+                setattr(own, name, getattr(self, name))
         return own if weights is None else own.combined(weights, target_names or ())
 
     def _attribution(self, law: Law) -> tuple[Array, Array]:

@@ -13,10 +13,12 @@ from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
 from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.linear import LinearSurrogate
+from kernelsm.surrogates.results import Indices
 from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spectrum_of
 
 # γ in units of one over the mean squared distance of two subsets; λ in units of the kernel's mean variance
 _GAMMAS = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+_FOLDS = 3
 _RIDGES = np.logspace(-6, 3, 28)
 
 
@@ -47,7 +49,7 @@ class Choice:
     member, ridge : ndarray of int, shape (C,)
         Index of its kernel in the bank and of its λ.
     left_out : ndarray, shape (m, C)
-        Leave-one-out predictions; the mean where they are no better than it.
+        Leave-one-out predictions.
     variance : ndarray, shape (C,)
         Mean leave-one-out posterior variance of g.
     useful : ndarray of bool, shape (C,)
@@ -66,6 +68,13 @@ class KernelBank:
 
     def __init__(self, X: Array) -> None:
         self._X = X
+
+    @cached_property
+    def folds(self) -> list[tuple[Indices, Indices, KernelBank]]:
+        """Three random parts: rows to fit, rows to predict, and the bank of the former."""
+        parts = np.array_split(np.random.default_rng(0).permutation(len(self._X)), _FOLDS)
+        rest = [np.sort(np.concatenate([p for p in parts if p is not part])) for part in parts]
+        return [(fit, part, KernelBank(self._X[fit])) for fit, part in zip(rest, parts, strict=True)]
 
     @cached_property
     def members(self) -> list[Member]:
@@ -100,8 +109,6 @@ class KernelBank:
                 noise = (columns[:, some] * own[:, None] * missed).sum(axis=0) / (m - 1)
                 variance[some] = noise * (1 / own - 1).mean()
         useful = ((columns - left_out) ** 2).mean(axis=0) < mean_error(columns, True)
-        left_out[:, ~useful] = columns[:, ~useful].mean(axis=0)
-        variance[~useful] = 0.0
         return Choice(member, ridge, left_out, variance, useful)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from kernelsm.surrogates.laws import Array
@@ -49,6 +50,12 @@ class WayBack:
             self._lines[scale] = mean - slope * scores.mean(axis=0), slope
             errors.append(((self._back(scale, scores) - observed) ** 2).sum(axis=0))
         self._chosen = np.argmin(errors, axis=0)
+
+    @property
+    def flat(self) -> NDArray[np.bool_]:
+        """Targets whose curve does not rise at all, shape (q,)."""
+        slopes = np.array([self._lines[scale][1] for scale in self.scales])
+        return np.asarray(slopes[self._chosen, np.arange(slopes.shape[1])] == 0)
 
     def __call__(self, scores: Array) -> Array:
         """Return outcomes, shape (m', q)."""

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.bank import Choice, KernelBank
+from kernelsm.surrogates.bank import KernelBank
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.laws import Array, Law
 from kernelsm.surrogates.results import Indices
-from kernelsm.surrogates.tuning import FEWEST_ROWS, mean_error, tuning_rows
+from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
 
 Sharing = Literal["auto", "components", "targets"]
 _POWER = 0.5
 _RANK = 1e-8
 _FLOATS_KEPT = 5e7
+_FEWEST_TO_COMPARE = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +38,14 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood, and components that leave-one-out predicts no better than their mean are left out. Predictions and
-    readouts are sums over components, exact and with intervals as those of `KernelSurrogate`.
+    likelihood. Predictions and readouts are sums over components, exact and with intervals as those of
+    `KernelSurrogate`.
 
     Parameters
     ----------
     sharing : {"auto", "components", "targets"}
-        Principal components, or every target for itself; "auto" takes what has the smaller leave-one-out error.
+        Principal components, or every target for itself; "auto" takes what has the smaller error in three-fold
+        cross-validation, with fewer than 12 subsets "targets".
     tuning_rows : int, optional
         At most this many subsets, drawn at random, choose kernels and λ; the fit takes all. None takes all.
 
@@ -52,7 +54,7 @@ class SharedSurrogate(Surrogate):
     parts_ : list of Part
         Fitted surrogates and their loadings.
     components_ : int
-        Number of components kept.
+        Number of components (or targets) that leave-one-out predicts better than their mean.
     sharing_ : {"components", "targets"}
         What was taken.
     left_out_ : ndarray, shape (m', q)
@@ -87,40 +89,48 @@ class SharedSurrogate(Surrogate):
         scaled = np.where(varies, values - self._mean, 0.0) / weight
         # each pair of kernel and λ keeps a factor of m²
         most = max(2, int(_FLOATS_KEPT / len(X) ** 2))
-        tried: dict[str, tuple[Array, Array, Choice]] = {}
-        if self.sharing != "targets" and values.shape[1] > 1:
-            components, axes = principal_components(scaled)
-            tried["components"] = components, axes * weight, bank.choose(components[rows], most)
-        if self.sharing != "components" or values.shape[1] == 1:
-            tried["targets"] = scaled, np.diag(weight), bank.choose(scaled[rows], most)
-        errors = {
-            name: self._error(scaled[rows] * weight, loadings, choice)
-            for name, (_, loadings, choice) in tried.items()
-        }
-        self.sharing_ = min(errors, key=errors.__getitem__)
-        columns, loadings, choice = tried[self.sharing_]
+        self.sharing_ = self._better(bank, X[rows], values[rows])
+        if self.sharing_ == "components":
+            columns, axes = principal_components(scaled)
+            loadings = axes * weight
+        else:
+            columns, loadings = scaled, np.diag(weight)
+        choice = bank.choose(columns[rows], most)
         self.left_out_ = self._mean + choice.left_out @ loadings
+        self._left_out_variances = choice.variance
         self.left_out_variance_ = choice.variance @ loadings**2
         self.components_ = int(choice.useful.sum())
-        noise = columns.var(axis=0) * len(X) / (len(X) - 1)
+        noise = np.empty(columns.shape[1])
         self.parts_: list[Part] = []
         for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.member, choice.ridge, strict=True)}):
-            chosen = np.flatnonzero((choice.member == index) & (choice.ridge == ridge) & choice.useful)
-            if len(chosen):
-                part = bank.members[index].surrogate(ridge)
-                part._fit(X, columns[:, chosen])
-                noise[chosen] = part.noise_variance_
-                self.parts_.append(Part(part, loadings[chosen]))
+            chosen = np.flatnonzero((choice.member == index) & (choice.ridge == ridge))
+            part = bank.members[index].surrogate(ridge)
+            part._fit(X, columns[:, chosen])
+            noise[chosen] = part.noise_variance_
+            self.parts_.append(Part(part, loadings[chosen]))
         self._noise, self._loadings = noise, loadings
         self.noise_variance_ = noise @ loadings**2
 
-    @staticmethod
-    def _error(centred: Array, loadings: Array, choice: Choice) -> float:
-        """Leave-one-out error relative to the mean's, averaged over the targets that vary."""
-        missed = ((choice.left_out @ loadings - centred) ** 2).mean(axis=0)
-        baseline = mean_error(centred, True)
-        varies = baseline > 0
-        return float((missed[varies] / baseline[varies]).mean())
+    def _better(self, bank: KernelBank, X: Array, values: Array) -> str:
+        """Return how targets share, by the error on thirds left out in turn.
+
+        Leave-one-out would favour components: their axes have seen the row that is left out.
+        """
+        if values.shape[1] == 1:
+            return "targets"
+        if self.sharing != "auto" or len(X) < _FEWEST_TO_COMPARE:
+            return "targets" if self.sharing == "auto" else self.sharing
+        spread = values.std(axis=0)
+        varies = np.ptp(values, axis=0) > 0
+        errors = {"components": 0.0, "targets": 0.0}
+        for fitted, left_out, part in bank.folds:
+            for sharing in ("components", "targets"):
+                trial = SharedSurrogate(sharing="components" if sharing == "components" else "targets")
+                trial.tuning_rows_ = slice(None)
+                trial._fit_with(part, X[fitted], values[fitted])
+                missed = (trial._predict(X[left_out]) - values[left_out])[:, varies] / spread[varies]
+                errors[sharing] += float((missed**2).sum())
+        return min(errors, key=errors.__getitem__)
 
     def _fit_plainly(self, X: Array, values: Array) -> None:
         """Fit where there is nothing to choose by."""
@@ -133,7 +143,7 @@ class SharedSurrogate(Surrogate):
         self._noise, self._loadings = plain.noise_variance_, np.eye(q)
         self.noise_variance_ = plain.noise_variance_
         self.left_out_ = np.tile(values.mean(axis=0), (len(X[self.tuning_rows_]), 1))
-        self.left_out_variance_ = np.zeros(q)
+        self._left_out_variances = self.left_out_variance_ = np.zeros(q)
 
     def combined(self, weights: ArrayLike, target_names: Sequence[str]) -> SharedSurrogate:
         """Return the surrogate of weighted sums of the targets, of their mean for example, without fitting again.
@@ -154,6 +164,7 @@ class SharedSurrogate(Surrogate):
         sums._loadings = self._loadings @ W
         sums.noise_variance_ = self._noise @ sums._loadings**2
         sums.left_out_ = self.left_out_ @ W
+        sums.left_out_variance_ = self._left_out_variances @ sums._loadings**2
         return sums
 
     def _predict(self, X: Array) -> Array:

@@ -139,7 +139,12 @@ class Spectrum:
         return np.asarray(share)
 
     def likelihood(self, values: Array, ridges: Array) -> Array:
-        """Restricted log-likelihood of each λ with σ² at its best, less a constant; shape (R, q)."""
+        """Restricted log-likelihood of each λ with σ² at its best, times the signal's standard deviation; (R, q).
+
+        Where effects drown in noise the likelihood alone is largest without any signal, and intervals would vanish:
+        the factor keeps the choice off that end (Chung et al., 2013, A nondegenerate penalized likelihood estimator
+        for variance parameters in multilevel models). A constant is left out.
+        """
         directions = len(values) - int(self._fit_intercept)
         projected = (self._basis.T @ values) ** 2
         spread = self._eigenvalues[:, None] + ridges
@@ -149,9 +154,8 @@ class Spectrum:
             rest = np.maximum((self._centred(values) ** 2).sum(axis=0) - projected.sum(axis=0), 0.0)
             squares += rest / ridges[:, None]
             determinant += (directions - len(spread)) * np.log(ridges)
-        return np.asarray(
-            -0.5 * (directions * np.log(np.maximum(squares / directions, 1e-300)) + determinant[:, None])
-        )
+        scale = np.log(np.maximum(squares / directions, 1e-300))
+        return np.asarray(0.5 * (scale + np.log(self.mean_variance) - directions * scale - determinant[:, None]))
 
     @property
     def mean_variance(self) -> float:

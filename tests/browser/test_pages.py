@@ -25,6 +25,10 @@ def metric(page: Page, label: str) -> str:
     return page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue").inner_text()
 
 
+def predicted(page: Page) -> float:
+    return float(metric(page, "Predicted loss").split(" ± ")[0])
+
+
 def test_a_deep_link_on_a_cold_server_restores_the_view_inside_the_frame(page: Page, cold_server: Server) -> None:
     open_page(page, cold_server, "fit?run=planted&gamma=0.3&ridge=0.01", "Fit")
     expect(page.get_by_role("link", name="Explore", exact=True)).to_be_visible()  # the sidebar of app.py
@@ -65,15 +69,15 @@ def test_a_click_on_a_heatmap_cell_shows_its_pair(page: Page, server: Server) ->
 
 def test_toggling_a_task_changes_the_prediction_and_the_link(page: Page, server: Server) -> None:
     open_page(page, server, "explore?run=planted", "Explore")
-    before = float(metric(page, "Predicted loss"))
+    before = predicted(page)
     page.get_by_role("button", name="key (with lock)").click()
     expect(page.get_by_text("9 of 10 tasks are in: predicted worse than with all tasks.")).to_be_visible()
-    after = float(metric(page, "Predicted loss"))
+    after = predicted(page)
     assert after > before + 0.1  # the key opens the lock: without it the loss is higher
     page.wait_for_url("**off=5**")
     page.reload()
     expect(page.get_by_text("9 of 10 tasks are in")).to_be_visible()
-    assert float(metric(page, "Predicted loss")) == after
+    assert predicted(page) == after
 
 
 def test_the_linear_surrogate_shows_zero_interactions_and_says_why(page: Page, server: Server) -> None:
@@ -91,14 +95,49 @@ def test_the_linear_surrogate_shows_zero_interactions_and_says_why(page: Page, s
 
 
 def test_moving_a_slider_by_keyboard_changes_the_scores_and_the_link(page: Page, server: Server) -> None:
-    open_page(page, server, "fit?run=planted", "Fit")
-    before = metric(page, "Relative error, kernel")
+    open_page(page, server, "fit?run=planted&kernel=rbf", "Fit")
+    before = metric(page, "Relative error, RBF")
     handle = slider(page, "ridge").locator("input[type=range]")
     for _ in range(4):
         handle.press("ArrowRight")
     page.wait_for_url("**ridge=2**")
     settled(page)
-    assert metric(page, "Relative error, kernel") != before
+    assert metric(page, "Relative error, RBF") != before
+
+
+def test_a_click_on_the_leave_one_out_surface_takes_its_gamma_and_lambda(page: Page, server: Server) -> None:
+    open_page(page, server, "fit?run=planted", "Fit")
+    page.get_by_role("tab", name="Which γ and λ?").click()
+    chart = page.get_by_test_id("stPlotlyChart").first
+    chart.locator(".heatmaplayer image").first.wait_for()
+    chart.scroll_into_view_if_needed()
+    settled(page)
+    plot = chart.locator(".nsewdrag").first.bounding_box()
+    assert plot
+    page.mouse.click(plot["x"] + 0.62 * plot["width"], plot["y"] + 0.72 * plot["height"])
+    page.wait_for_url("**kernel=rbf**gamma=**")
+    clicked = page.url
+    page.get_by_role("button", name="Use the best").click()
+    page.wait_for_url(lambda url: url != clicked and "kernel=rbf" in url)
+    expect(page.get_by_role("button", name="Use the best")).to_be_disabled()
+
+
+def test_the_gamma_sweep_plays_in_the_browser_alone(page: Page, server: Server) -> None:
+    open_page(page, server, "fit?run=planted", "Fit")
+    page.get_by_role("tab", name="What γ does").click()
+    note = page.locator(".js-plotly-plot .textpoint text").first
+    note.wait_for()
+    settled(page)
+    # with the server unreachable only the browser can move it
+    page.context.set_offline(True)
+    before = note.text_content()
+    rail = page.locator(".slider-rail-touch-rect").first
+    rail.scroll_into_view_if_needed()
+    box = rail.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 0.95 * box["width"], box["y"] + box["height"] / 2)
+    expect(note).not_to_have_text(before or "")
+    page.context.set_offline(False)
 
 
 def test_an_uploaded_table_is_fitted_and_explored(page: Page, server: Server, tmp_path: Path) -> None:
