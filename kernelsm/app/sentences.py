@@ -35,6 +35,8 @@ def strongest_pair(interactions: Interactions) -> tuple[int, int]:
 def choice_sentence(auto: AutoSurrogate) -> str:
     """Say what the default surrogate chose."""
     own = auto.effects_
+    if own.components_ == 0:
+        return "**Auto** found nothing that it predicts better than the mean does, leaving each subset out once."
     q = own.noise_variance_.size
     shared = (
         f"{own.components_} components that the {q} targets share" if own.sharing_ == "components" and q > 1
