@@ -3,7 +3,8 @@
 Twenty random splits, 80 prompts to fit and 120 to predict; all choices are made on the 80. "all" is the LDS over all
 queries, "filtered" the authors' protocol, over the queries whose held-out outcomes vary by at least 0.1. Beside the
 default surrogate: the authors' setting (RBF, γ = 1/K, λ = 0.1, no intercept), and ridge and RBF regression tuned by
-leave-one-out. The splits share prompts: the interval of the gain is a plain one over splits.
+leave-one-out, and the default without what targets share, and on the outcome's own scale alone. The splits share
+prompts: the interval of the gain is a plain one over splits, narrower than new prompts would give.
 
     .venv/bin/python benchmarks/coin_flip.py ../shared/data/coin_flip
 """
@@ -20,13 +21,23 @@ import numpy as np
 from machine import publish
 from scipy.stats import t
 
-from kernelsm import KernelSurrogate, KernelSurrogateCV, LinearSurrogateCV, Outcomes, default_surrogate, lds
+from kernelsm import (
+    AutoSurrogate,
+    KernelSurrogate,
+    KernelSurrogateCV,
+    LinearSurrogateCV,
+    Outcomes,
+    default_surrogate,
+    lds,
+)
 from kernelsm.runtime.threads import limit_blas_threads
 from kernelsm.surrogates.base import Surrogate
 
 SPLITS, FITTED, VARIES = 20, 0.4, 0.1
 SURROGATES: dict[str, Surrogate] = {
     "default": default_surrogate(),
+    "without_sharing": AutoSurrogate(sharing="targets"),
+    "own_scale_only": AutoSurrogate(scales=("identity",)),
     "authors": KernelSurrogate(ridge=0.1, fit_intercept=False),
     "tuned_linear": LinearSurrogateCV(),
     "tuned_rbf": KernelSurrogateCV(),

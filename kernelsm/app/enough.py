@@ -17,7 +17,7 @@ from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 
 # above this many subsets the fits take seconds: they wait for a click
 AT_ONCE = 1_500
-_MOSTLY_LEFT, _NEARLY = 0.5, 1.25
+_MOSTLY_LEFT, _NEARLY, _LITTLE = 0.5, 1.25, 0.1
 _ASKED = "kernelsm_subsets_asked"
 
 
@@ -30,7 +30,7 @@ def enough(run: Run) -> None:
     if m > AT_ONCE and not asked_for(run, "curve", "Draw the learning curve", cost, 3.0 * (m / 3000) ** 3 + 1.0):
         return
     try:
-        curve = _curve(run.key, view.target, view.kernel, view.gamma, view.ridge)
+        curve = _curve(run.key, view.target, *view.surrogate)
     except InputError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
@@ -52,10 +52,15 @@ def enough(run: Run) -> None:
 
 def sentence(curve: LearningCurve) -> str:
     """Say whether there are enough subsets, and what more of them are expected to bring."""
-    now = float(curve.expected(curve.m))
+    now, twice = (float(curve.expected(count)) for count in (curve.m, 2 * curve.m))
     left = f"{curve.m:,} subsets leave about {percent(now)} of the variance unexplained on held-out subsets"
-    doubled = f"twice as many are expected to lower that by {percent(curve.gain_of_doubling)}"
-    if curve.is_enough and now > _MOSTLY_LEFT:
+    doubled = f"with twice as many about {percent(twice)} are expected"
+    if now >= 1:
+        return (
+            f"**{curve.m:,} subsets tell nothing yet.** On held-out subsets this surrogate does no better than the "
+            "mean: there is only noise, or it takes many more."
+        )
+    if now > _MOSTLY_LEFT and (curve.is_enough or curve.gain_of_doubling < _LITTLE):
         return f"**More subsets would hardly help.** {left}: noise, or effects that this surrogate cannot learn."
     if curve.is_enough:
         return f"**{curve.m:,} subsets are enough for this surrogate.** {left}; {doubled}."

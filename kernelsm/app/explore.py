@@ -10,7 +10,7 @@ import streamlit as st
 
 from kernelsm.app import controls, frame, session, words
 from kernelsm.app.fits import Readout, fitted, read_off
-from kernelsm.app.runs import Run, shown_readout
+from kernelsm.app.runs import Run, shown_readout, target_outcomes
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
 from kernelsm.app.words import plain
 from kernelsm.charts.attribution import attribution_bars
@@ -19,6 +19,7 @@ from kernelsm.charts.order import task_order
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
+from kernelsm.surrogates.words import amount
 from kernelsm.tasks.planted import PlantedGame, planted_game
 
 _RANKED = 15
@@ -62,7 +63,7 @@ def explore(run: Run) -> Exploration:
     """Fit (or find) the surrogate that the view names and read it off."""
     view = session.view()
     kind = shown_readout(run, view.readout)
-    fit = run.key, view.target, view.kernel, view.gamma, view.ridge
+    fit = run.key, view.target, *view.surrogate
     readout = read_off(*fit, kind)
     order = task_order(
         "strength" if view.order == "strength" else "clustered" if view.order == "clustered" else "given",
@@ -102,7 +103,7 @@ def bars(e: Exploration) -> None:
     )  # fmt: skip
     frame.show(chart, "explore_bars")
     st.caption(
-        "Whiskers are 90 % intervals; pale bars cannot be told from no effect."
+        "Whiskers are 90% intervals; pale bars cannot be told from no effect."
         + (" Diamonds: the true effects." if truth is not None else "")
     )
 
@@ -115,7 +116,9 @@ def heatmap(e: Exploration) -> None:
         return
     if session.view().kernel == "linear":
         st.info(words.WHY_LINEAR_IS_ZERO, icon=":material/lightbulb:")
-    elif not e.interactions.values.any():
+    elif not target_outcomes(e.run, session.view().target).values.std() > 0:
+        st.info("These outcomes do not vary: there is nothing to attribute.", icon=":material/lightbulb:")
+    elif not e.interactions.values.any() and session.view().kernel == "auto":
         st.info(words.WHY_AUTO_IS_ZERO, icon=":material/lightbulb:")
     else:
         st.markdown(pair_sentence(e.interactions, *strongest_pair(e.interactions)))
@@ -128,6 +131,12 @@ def heatmap(e: Exploration) -> None:
         chart.figure, key=_HEATMAP_KEY, alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
         on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
     )  # fmt: skip
+    size = e.run.fixed_size
+    if e.kind == "inclusion" and size and not 2 <= size <= len(e.names) - 2:
+        st.caption(
+            f"Subsets of {size} of {len(e.names)} tasks never tell the four combinations of a pair apart: shown is "
+            "what the surrogate makes of random subsets of all sizes (p = ½)."
+        )
     st.caption(_told_sentence(e))
 
 
@@ -174,7 +183,7 @@ def _drawn_focus(e: Exploration) -> tuple[int, int]:
     view = session.view()
     dark = frame.is_dark()
     selected = ((st.session_state.get(_HEATMAP_KEY) or {}).get("selection") or {}).get("points")
-    figure = (e.run.key, view.target, view.kernel, view.gamma, view.ridge, view.order, view.readout, view.truth, dark)
+    figure = (e.run.key, view.target, *view.surrogate, view.order, view.readout, view.truth, dark)
     pair = focus_pair(e)
     drawn = st.session_state.get(_DRAWN)
     if drawn and selected and drawn["figure"] == figure and pair == st.session_state.get(_CLICKED):
@@ -220,7 +229,7 @@ def ranked_pairs(e: Exploration) -> None:
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
             "value": st.column_config.NumberColumn(e.run.unit, format="%+.4f"),
-            "std": st.column_config.NumberColumn("±", format="%.4f", help="Half of the 90 % interval"),
+            "std": st.column_config.NumberColumn("±", format="%.4f", help="Half of the 90% interval"),
             "clear": st.column_config.CheckboxColumn("clear", help="Can be told from zero, all pairs in mind"),
         },
         alt=f"The {len(top)} strongest pairs of tasks with their interaction",
@@ -248,7 +257,7 @@ def _prediction(key: str) -> None:
     helps = (now > full) == e.run.outcomes.higher_is_better
     verdict = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
     st.metric(
-        f"Predicted {plain(e.run.unit)}", f"{now:.4f} ± {e.quantile * std.ravel()[1]:.2g}",
+        f"Predicted {plain(e.run.unit)}", amount(now, e.quantile * float(std.ravel()[1]), digits=".4f"),
         f"{now - full:+.4f} against all tasks",
         delta_color="off" if now == full else "blue" if helps else "orange",
         delta_arrow="off" if now == full else "auto",
@@ -272,7 +281,7 @@ class Prediction:
 
     @property
     def quantile(self) -> float:
-        """Standard deviations that a 90 % interval reaches to either side."""
+        """Standard deviations that a 90% interval reaches to either side."""
         return interval_quantile(self.surrogate.degrees_of_freedom_)
 
 
@@ -281,7 +290,7 @@ def _for_prediction(key: str) -> Prediction:
     view = session.view()
     return Prediction(
         frame.current_run(),
-        fitted(key, view.target, view.kernel, view.gamma, view.ridge),
+        fitted(key, view.target, *view.surrogate),
         fitted(key, view.target, "tuned_linear", None, 0.0),
     )
 

@@ -86,11 +86,11 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
     rank, error = result.gains["lds"], result.gains["relative_error"]
     with st.container(horizontal=True, gap="large"):
         st.metric(
-            f"LDS, {name}", f"{rank.first:.3f}", f"{rank.gain:+.3f} against linear",
+            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"), _against(f"{rank.gain:+.3f}"),
             delta_color=_colour(rank.gain, 1), width="content",
         )  # fmt: skip
         st.metric(
-            f"Relative error, {name}", f"{error.first:.1%}", f"{100 * error.gain:+.1f} points against linear",
+            f"Relative error, {name}", _or_dash(f"{error.first:.1%}"), _against(f"{100 * error.gain:+.1f} points"),
             delta_color=_colour(error.gain, -1), width="content",
         )  # fmt: skip
     st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
@@ -108,12 +108,20 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
     st.caption(
         "LDS: mean over targets of the rank correlation between predicted and true outcomes. Relative error: mean "
         "absolute error over mean absolute outcome. The linear surrogate's λ is tuned by leave-one-out. Intervals "
-        "are 90 %, over held-out subsets."
+        "are 90%, over held-out subsets."
     )
 
 
 def _colour(gain: float, better: int) -> Literal["off", "blue", "orange"]:
     return "off" if not math.isfinite(gain) or gain == 0 else "blue" if gain * better > 0 else "orange"
+
+
+def _or_dash(number: str) -> str:
+    return "–" if "nan" in number or "inf" in number else number
+
+
+def _against(gain: str) -> str | None:
+    return None if "nan" in gain or "inf" in gain else f"{gain} against linear"
 
 
 def _verdict(name: str, rank: PairedGain, error: PairedGain) -> str:
@@ -131,7 +139,7 @@ def _verdict(name: str, rank: PairedGain, error: PairedGain) -> str:
             f"{100 * high:.1f})"
         )
     if not parts:
-        return f"On these subsets {name} **cannot be told** from the tuned linear surrogate."
+        return f"On these subsets {name} **cannot be told apart** from the tuned linear surrogate."
     return f"Against the tuned linear surrogate, {name} {' and '.join(parts)}."
 
 
@@ -139,16 +147,21 @@ def _interaction_verdict(rank: PairedGain, error: PairedGain) -> str:
     """Is there an interaction at all? Tuned RBF against tuned linear: nothing else differs."""
     if not math.isfinite(error.low):
         return ""
-    if error.high < 0 or rank.low > 0:
+    errors = f"relative error {error.first:.1%} against {error.second:.1%}"
+    ranks = f"LDS {rank.first:.3f} against {rank.second:.3f}"
+    smaller, better = error.high < 0, rank.low > 0
+    if smaller and not rank.high < 0:
+        return f"**There are interactions**: an RBF surrogate tuned alike predicts better than linear ({errors})."
+    if better and not error.low > 0 and error.gain < 0:
+        return f"**There are interactions**: an RBF surrogate tuned alike ranks better than linear ({ranks})."
+    if smaller:
         return (
-            "**There are interactions**: an RBF surrogate tuned alike has a relative error of "
-            f"{error.first:.1%} against {error.second:.1%}."
+            f"**There are interactions**: an RBF surrogate tuned alike comes closer than linear ({errors}), but "
+            f"ranks less well ({ranks})."
         )
-    if error.low > 0 or rank.high < 0:
-        return "**No sign of interactions**: an RBF surrogate tuned alike predicts worse than the linear one."
     return (
-        "**No sign of interactions**: an RBF surrogate tuned alike cannot be told from the linear one "
-        f"(relative error {error.first:.1%} against {error.second:.1%})."
+        "**No sign of interactions** on the held-out subsets: an RBF surrogate tuned alike is no better than the "
+        f"linear one ({errors})."
     )
 
 
@@ -182,10 +195,10 @@ def surface(run: Run, on_truth: bool) -> None:
         f"Leaving each subset out once: least error at γ = {gamma:.3g}, λ = {ridge:.2g}, **{least:.3g}** of what "
         f"predicting the mean costs; linear at its best {float(linear.relative.min()):.3g}. Click a cell to take it."
     )
-    current = None if view.kernel == "linear" else (view.gamma or 1.0 / run.outcomes.K)
+    gamma_now = None if view.kernel == "linear" else (view.gamma or 1.0 / run.outcomes.K)
     chart = loo_heatmap(
-        found.gammas, found.ridges, found.relative, linear.relative[0], current=(current, view.ridge),
-        dark=frame.is_dark(),
+        found.gammas, found.ridges, found.relative, linear.relative[0],
+        current=None if view.kernel == "auto" else (gamma_now, view.ridge), dark=frame.is_dark(),
     )  # fmt: skip
     st.plotly_chart(
         chart.figure, key=_SURFACE_KEY, alt=chart.alt, config={"displayModeBar": False}, selection_mode="points",
@@ -210,10 +223,14 @@ def _take_click(found: LooSurface, kernel: str) -> None:
 def calibration(result: HeldOut) -> None:
     """Draw whether the intervals of predictions hold what they promise."""
     covered = result.covered(_LEVELS)
+    if np.isnan(covered).any():
+        st.info("No interval is known here: there are too few subsets, or the outcomes do not vary.")
+        return
     at_ninety = float(result.covered(np.array([0.9]))[0])
     st.markdown(
-        f"90 % intervals of {KERNEL_NAMES[_looked_at()]} hold **{at_ninety:.0%}** of the held-out outcomes of all "
-        "targets. Below the line they are too narrow, above it too wide."
+        f"90% intervals of {KERNEL_NAMES[_looked_at()]} hold **{at_ninety:.0%}** of the outcomes of "
+        f"{result.observed.m} held-out subsets, all targets taken together. Below the band they are too narrow, "
+        "above it too wide."
     )
     frame.show(calibration_plot(_LEVELS, covered, result.observed.m), "fit_calibration", toolbar=False)
 

@@ -12,8 +12,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from kernelsm.app.runs import MEAN_TARGET, Run, of_target, open_run, target_outcomes
-from kernelsm.app.sentences import choice_sentence
+from kernelsm.app.runs import Run, of_target, open_run, target_outcomes
+from kernelsm.app.sentences import choice_sentence, own_scale_sentence
 from kernelsm.app.view import GAMMAS, RIDGES
 from kernelsm.charts.style import Chart
 from kernelsm.charts.sweep import gamma_sweep
@@ -26,6 +26,7 @@ from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
+from kernelsm.surrogates.shared import SharedSurrogate
 from kernelsm.surrogates.tuning import LooSurface
 
 SPLIT_FRACTION = 0.8
@@ -66,11 +67,16 @@ class HeldOut:
     choice: str
 
     def covered(self, levels: Array) -> Array:
-        """Share of the held-out outcomes inside intervals of these levels, over all targets; shape (L,)."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            away = np.abs(self.observed.values - self.predicted) / self.std
+        """Share of the held-out outcomes inside intervals of these levels, over all targets; shape (L,).
+
+        NaN where no interval is known.
+        """
+        known = np.isfinite(self.std) & (self.std > 0)
+        if not known.any():
+            return np.full(len(levels), np.nan)
+        away = np.abs(self.observed.values - self.predicted)[known] / self.std[known]
         reach = np.array([interval_quantile(self.degrees_of_freedom, level) for level in levels])
-        return np.asarray((np.nan_to_num(away)[None] <= reach[:, None, None]).mean(axis=(1, 2)))
+        return np.asarray((away[None] <= reach[:, None]).mean(axis=1))
 
     @cached_property
     def gains(self) -> dict[str, PairedGain]:
@@ -109,11 +115,11 @@ def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
     return KernelSurrogate(kernel="poly" if kernel == "poly" else "rbf", gamma=gamma, ridge=ridge, coef0=1.0)
 
 
-# a fit keeps a factor of m² numbers and more: with thousands of subsets hundreds of megabytes
+# a fit keeps a factor of m² numbers, or several: with thousands of subsets hundreds of megabytes
 @st.cache_resource(max_entries=3, show_spinner="Choosing kernels, ridges and shared components ...")
-def auto_fitted(key: str) -> AutoSurrogate:
-    """Return the default surrogate of all targets of a run."""
-    surrogate = AutoSurrogate(tuning_rows=TUNING_ROWS)
+def _shared(key: str) -> SharedSurrogate:
+    """What the default surrogate is on the outcome's own scale, for all targets of a run."""
+    surrogate = SharedSurrogate(tuning_rows=TUNING_ROWS)
     surrogate.fit_outcomes(open_run(key).outcomes)
     return surrogate
 
@@ -121,16 +127,16 @@ def auto_fitted(key: str) -> AutoSurrogate:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def fitted(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
     """Return a surrogate of one target fitted to all subsets of a run."""
-    outcomes = open_run(key).outcomes
+    if kernel == "auto" and target:
+        return _shared(key).of_target(target)
     if kernel == "auto":
-        # one fit for all targets, which share what they share
-        names = outcomes.target_names
-        weights = np.eye(len(names))[:, [names.index(target)]] if target else np.full((len(names), 1), 1 / len(names))
-        return auto_fitted(key).on_own_scale(weights, [target or (MEAN_TARGET if outcomes.q > 1 else names[0])])
+        # fitted to the mean itself: noise that the targets have in common would be missed by adding theirs up
+        return SharedSurrogate(tuning_rows=TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
     return new_surrogate(kernel, gamma, ridge).fit_outcomes(target_outcomes(open_run(key), target))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+# a readout holds its surrogate, for the intervals of pairs that are asked for later
+@st.cache_resource(max_entries=8, show_spinner=False)
 def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str) -> Readout:
     """Read a fitted surrogate off."""
     surrogate = fitted(key, target, kernel, gamma, ridge)
@@ -158,7 +164,7 @@ def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcom
     return run.outcomes.split(SPLIT_FRACTION, seed=0)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_truth: bool) -> HeldOut:
     """Fit a surrogate and predict subsets it has not seen."""
     train, test = fitted_and_held_out(open_run(key), against_truth)
@@ -166,10 +172,14 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
     predicted, std = (table.reshape(test.m, -1) for table in surrogate.predict(test.masks, return_std=True))
     ranks = getattr(surrogate, "ranks_only_", np.zeros(test.q, dtype=bool))
     noise = 0.0 if against_truth and open_run(key).truth_is_exact else surrogate.noise_variance_
+    choice = ""
+    if isinstance(surrogate, AutoSurrogate):
+        own = surrogate.on_own_scale().predict(test.masks).reshape(test.m, -1)
+        choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own)}"
     return HeldOut(
         test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
         tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
-        surrogate.degrees_of_freedom_, choice_sentence(surrogate) if isinstance(surrogate, AutoSurrogate) else "",
+        surrogate.degrees_of_freedom_, choice,
     )  # fmt: skip
 
 

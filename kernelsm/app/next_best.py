@@ -63,7 +63,7 @@ def next_best(run: Run) -> None:
         if not asked_for(run, "next", "Propose subsets", cost, 6.0 * (m / 3000) ** 3 + 1.0):
             return
     readout = shown_readout(run, view.readout)
-    found = proposal(run.key, view.target, view.kernel, view.gamma, view.ridge, readout, view.more)
+    found = proposal(run.key, view.target, *view.surrogate, readout, view.more)
     if found is None:
         st.info("All subsets were measured: there is none left to propose.", icon=":material/info:")
         return

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from kernelsm.app.words import SCALE_NAMES, plain
+from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.results import Attribution, Interactions
 
 
@@ -30,6 +32,17 @@ def strongest_pair(interactions: Interactions) -> tuple[int, int]:
     """Pair of the largest magnitude for the first target; (0, 1) where all are zero."""
     first, second = interactions.strongest(1)
     return int(first[0]), int(second[0])
+
+
+def own_scale_sentence(observed: Array, predicted: Array) -> str:
+    """Say how well the surrogate on the outcome's own scale predicts, which Explore reads off."""
+    rank, error = lds(observed, predicted), relative_error(observed, predicted)
+    if not (np.isfinite(rank) and np.isfinite(error)):
+        return ""
+    return (
+        "Effects are differences of the outcome, so Explore reads them off the fit on the outcome's own scale: "
+        f"LDS {rank:.3f}, relative error {error:.1%}."
+    )
 
 
 def choice_sentence(auto: AutoSurrogate) -> str:

@@ -50,7 +50,7 @@ def result(run: Run) -> None:
     st.caption(SIGN_SCORE if better else SIGN_LOSS)
     st.caption(
         f"Readout: {words.READOUT_NAMES[kind].lower()}, {words.KERNEL_NAMES[kernel]} surrogate of "
-        f"{plain(attribution.target_names[0])}. Whiskers are 90 % intervals; what cannot be told from zero is pale."
+        f"{plain(attribution.target_names[0])}. Whiskers are 90% intervals; what cannot be told from zero is pale."
     )
 
 

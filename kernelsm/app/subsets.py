@@ -20,7 +20,7 @@ def sampled(run: Run) -> None:
     left, right = frame.panels()
     with left:
         st.subheader("Outcomes")
-        surrogate = fitted(run.key, view.target, view.kernel, view.gamma, view.ridge)
+        surrogate = fitted(run.key, view.target, *view.surrogate)
         full = float(surrogate.predict(np.ones((1, outcomes.K))).ravel()[0])
         values = outcomes.values[:, 0]
         st.markdown(

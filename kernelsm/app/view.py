@@ -79,6 +79,13 @@ class ViewState:
     projection: str = "exact"
     dim: int = 512
 
+    @property
+    def surrogate(self) -> tuple[str, float | None, float]:
+        """Kernel, γ and λ, without those that the kernel does not use: what fits are cached by."""
+        if self.kernel == "auto":
+            return "auto", None, 0.0
+        return self.kernel, None if self.kernel == "linear" else self.gamma, self.ridge
+
     def to_params(self) -> dict[str, str]:
         """Return what differs from the default, as URL parameters."""
         changed = {field.name for field in fields(self) if getattr(self, field.name) != field.default}

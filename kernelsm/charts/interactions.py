@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.charts.clicks import clicked_indices
 from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, safe, symmetric_limit
 
 CLICKABLE_UP_TO = 50
@@ -137,14 +138,10 @@ def _click_layer(
 
 def clicked_pair(selection: Mapping[str, Any], K: int) -> tuple[int, int] | None:
     """Return the pair of tasks that a Plotly selection event names, or None for an empty or foreign one."""
-    points = selection.get("points")
-    if not isinstance(points, Sequence) or not points:
+    found = clicked_indices(selection)
+    if found is None:
         return None
-    data = points[0].get("customdata")
-    values = list(data.values()) if isinstance(data, Mapping) else list(data or [])
-    if len(values) < 2:
-        return None
-    j, k = int(values[0]), int(values[1])
+    j, k = found
     return (min(j, k), max(j, k)) if j != k and 0 <= j < K and 0 <= k < K else None
 
 

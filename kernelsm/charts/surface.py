@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.charts.clicks import clicked_indices
 from kernelsm.charts.style import ORANGE, Chart, figure
 
 _LINEAR_AT = -1.6
@@ -24,7 +25,7 @@ def loo_heatmap(
     errors: Array,
     linear: Array,
     *,
-    current: tuple[float | None, float],
+    current: tuple[float | None, float] | None = None,
     dark: bool = False,
 ) -> Chart:
     """Draw the leave-one-out error of every γ and λ, the linear surrogate's in a column of its own.
@@ -37,7 +38,7 @@ def loo_heatmap(
         Relative to predicting the mean: 1 is no better than it.
     linear : ndarray, shape (R,)
         The same of the linear surrogate, with its own λ.
-    current : (float or None, float)
+    current : (float or None, float), optional
         γ and λ in use, drawn as a ring; γ None is the linear surrogate.
     dark : bool
         Whether the page is dark.
@@ -54,7 +55,9 @@ def loo_heatmap(
     grid = np.log10(np.maximum(errors.T, 1e-12))
     alone = np.log10(np.maximum(linear[:, None], 1e-12))
     ring = {"symbol": "circle-open", "size": 17, "color": ORANGE, "line": {"width": 3.5}}
-    at_gamma = _LINEAR_AT if current[0] is None else _place(gammas, current[0])
+    here: list[float] = []
+    if current is not None:
+        here = [_LINEAR_AT if current[0] is None else _place(gammas, current[0]), _place(ridges, current[1])]
     data: list[dict[str, Any]] = [
         {
             **shared, "x": columns, "z": grid.astype(np.float32),
@@ -69,7 +72,7 @@ def loo_heatmap(
             "textfont": {"size": 17, "color": ORANGE},
         },
         {
-            "type": "scatter", "mode": "markers", "x": [at_gamma], "y": [_place(ridges, current[1])],
+            "type": "scatter", "mode": "markers", "x": here[:1], "y": here[1:],
             "marker": ring, "hoverinfo": "skip",
         },
         _click_layer(gammas, ridges, errors, linear),
@@ -115,14 +118,10 @@ def _click_layer(gammas: Array, ridges: Array, errors: Array, linear: Array) -> 
 
 def clicked_point(selection: Mapping[str, Any], gammas: Array, ridges: Array) -> tuple[float | None, float] | None:
     """Return the γ (None for linear) and λ that a Plotly selection names, or None for an empty or foreign one."""
-    points = selection.get("points")
-    if not isinstance(points, Sequence) or not points:
+    found = clicked_indices(selection)
+    if found is None:
         return None
-    data = points[0].get("customdata")
-    values = list(data.values()) if isinstance(data, Mapping) else list(data or [])
-    if len(values) < 2:
-        return None
-    i, j = int(values[0]), int(values[1])
+    i, j = found
     if not (-1 <= i < len(gammas) and 0 <= j < len(ridges)):
         return None
     return None if i < 0 else float(gammas[i]), float(ridges[j])

@@ -102,6 +102,8 @@ def learning_curve(
             g = clone(surrogate).fit(outcomes.masks[train[:size]], values[train[:size]])
             missed = ((g.predict(outcomes.masks[test]) - values[test]) ** 2).mean(axis=0)
             errors[i, repeat] = (missed / values.var(axis=0)).mean()
+    if not np.isfinite(errors).all():
+        raise InputError("outcomes", "errors that are not finite", "numbers of a usual size", "Change the unit.")
     mean = errors.mean(axis=1)
     # relative residuals below: the small errors of many subsets say more about the floor than the large ones of few
     return LearningCurve(sizes, errors, m, *_law(sizes, mean))

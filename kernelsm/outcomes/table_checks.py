@@ -19,6 +19,7 @@ MAX_TASKS = 500
 MAX_TARGETS = 1_000
 MAX_ROWS = 1_000_000
 MAX_NAME_LENGTH = 120
+_LARGEST = 1e100  # squares and their sums must stay within double precision
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _FORMAT_HELP = "Name 0/1 columns 'task:NAME' and outcome columns 'target:NAME'."
 
@@ -50,6 +51,12 @@ def check_arrays(masks: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.bool_]
         i, j = wrong[0]
         fix = f"{len(wrong)} such values: drop them."
         raise InputError(f"values, row {i}, target {j}", f"{outcome[i, j]}", "a finite number", fix)
+    largest, spread = float(np.abs(outcome).max()), np.ptp(outcome, axis=0)
+    if largest > _LARGEST or ((spread > 0) & (spread < 1 / _LARGEST)).any():
+        found = f"values as large as {largest:.3g}" if largest > _LARGEST else f"differences below {1 / _LARGEST:.0e}"
+        raise InputError(
+            "values", found, f"numbers between {1 / _LARGEST:.0e} and {_LARGEST:.0e}", "Change the unit."
+        )
     # one memory order, so that equal tables have equal content hashes
     return np.array(raw, dtype=np.bool_, order="C"), np.array(outcome, order="C", copy=True)
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
-from kernelsm.surrogates.laws import Array
+from kernelsm.surrogates.laws import Array, Indices
 from kernelsm.surrogates.linear import LinearSurrogate
-from kernelsm.surrogates.results import Indices
 from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spectrum_of
 
 # γ in units of one over the mean squared distance of two subsets; λ in units of the kernel's mean variance

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_checks import check_names
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.laws import Array, Law, law_of
-from kernelsm.surrogates.results import Attribution, Indices, Interactions
+from kernelsm.surrogates.laws import Array, Indices, Law, law_of
+from kernelsm.surrogates.results import Attribution, Interactions
 
 AttributionKind = Literal["leave_one_out", "inclusion", "banzhaf", "shapley"]
 InteractionKind = Literal["second_difference", "inclusion", "banzhaf", "shapley"]

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from kernelsm.surrogates.laws import Anchor, Array, FixedSize, Law, ProductLaw, SizeLaw
+from kernelsm.surrogates.laws import Anchor, Array, FixedSize, Indices, Law, ProductLaw, SizeLaw
 
 _LARGEST_GAMMA = 700.0  # exp(-700) is 1e-304: beyond, the kernel is the identity to double precision
-Indices = NDArray[np.intp]
 
 
 class SubsetKernel(ABC):

@@ -19,6 +19,7 @@ from scipy.stats import binom, hypergeom
 from kernelsm.runtime.errors import InputError
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 ATTRIBUTIONS = ("leave_one_out", "inclusion", "banzhaf", "shapley")
 INTERACTIONS = ("second_difference", "inclusion", "banzhaf", "shapley")
 
@@ -169,7 +170,7 @@ def law_of(
 
 
 def _whole(size: object) -> int:
-    if not isinstance(size, int | float | np.number) or int(size) != size:
+    if not isinstance(size, int | float | np.number) or not np.isfinite(size) or int(size) != size:
         raise InputError("size", repr(size), "a whole number of tasks", "Give an integer.")
     return int(size)
 

@@ -72,7 +72,7 @@ def next_subsets(
     law, _ = law_of(kind, 1, K, at=at, p=p, size=size)
     known = surrogate.masks_
     pool = candidate_masks(known, seed=seed) if candidates is None else _checked(candidates, K)
-    if not 1 <= count <= len(pool):
+    if int(count) != count or not 1 <= count <= len(pool):
         raise InputError("count", f"{count}", f"1 to the {len(pool)} candidates", "Ask for fewer subsets.")
     function, posterior = surrogate._function, surrogate._posterior
     effects, cross = function.effects(law, known), function.gram(known, pool)
@@ -98,7 +98,12 @@ def next_subsets(
 
 
 def _checked(candidates: ArrayLike, K: int) -> Array:
-    pool = np.asarray(candidates, dtype=np.float64)
+    try:
+        pool = np.asarray(candidates, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            "candidates", "text or uneven rows", f"rows of {K} values of 0 or 1", "One row each."
+        ) from None
     if pool.ndim != 2 or pool.shape[1] != K or not np.isin(pool, (0.0, 1.0)).all():
         found = f"shape {pool.shape}" if pool.shape[1:] != (K,) else "values that are not 0 or 1"
         raise InputError("candidates", found, f"rows of {K} values of 0 or 1", "One row per subset.")

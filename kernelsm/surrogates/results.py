@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, t
 
 from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.laws import Array, Indices
 from kernelsm.surrogates.result_files import read_result, write_result
 from kernelsm.surrogates.words import (
     LEVEL,
@@ -23,8 +24,6 @@ from kernelsm.surrogates.words import (
     interaction_word,
 )
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
 _PAIRS_AT_ONCE = 4096
 
 

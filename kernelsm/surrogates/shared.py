@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.bank import KernelBank
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
-from kernelsm.surrogates.laws import Array, Law
-from kernelsm.surrogates.results import Indices
+from kernelsm.surrogates.laws import Array, Indices, Law
 from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
 
 Sharing = Literal["auto", "components", "targets"]
@@ -97,7 +95,6 @@ class SharedSurrogate(Surrogate):
             columns, loadings = scaled, np.diag(weight)
         choice = bank.choose(columns[rows], most)
         self.left_out_ = self._mean + choice.left_out @ loadings
-        self._left_out_variances = choice.variance
         self.left_out_variance_ = choice.variance @ loadings**2
         self.components_ = int(choice.useful.sum())
         noise = np.empty(columns.shape[1])
@@ -108,7 +105,6 @@ class SharedSurrogate(Surrogate):
             part._fit(X, columns[:, chosen])
             noise[chosen] = part.noise_variance_
             self.parts_.append(Part(part, loadings[chosen]))
-        self._noise, self._loadings = noise, loadings
         self.noise_variance_ = noise @ loadings**2
 
     def _better(self, bank: KernelBank, X: Array, values: Array) -> str:
@@ -140,32 +136,29 @@ class SharedSurrogate(Surrogate):
         self.sharing_, self.components_ = "targets", q
         self._mean = np.zeros(q)
         self.parts_ = [Part(plain, np.eye(q))]
-        self._noise, self._loadings = plain.noise_variance_, np.eye(q)
         self.noise_variance_ = plain.noise_variance_
         self.left_out_ = np.tile(values.mean(axis=0), (len(X[self.tuning_rows_]), 1))
-        self._left_out_variances = self.left_out_variance_ = np.zeros(q)
+        self.left_out_variance_ = np.zeros(q)
 
-    def combined(self, weights: ArrayLike, target_names: Sequence[str]) -> SharedSurrogate:
-        """Return the surrogate of weighted sums of the targets, of their mean for example, without fitting again.
+    def of_target(self, target: str) -> SharedSurrogate:
+        """Return the surrogate of one target, without fitting again.
 
-        Parameters
-        ----------
-        weights : array-like, shape (q, q')
-            One column per new target.
-        target_names : sequence of str
-            Their names, q' of them.
+        Raises
+        ------
+        KeyError
+            No target has that name.
         """
-        W = np.asarray(weights, dtype=np.float64)
-        sums = copy(self)
-        sums.target_names_ = tuple(target_names)
-        sums._single_target = False
-        sums._mean = self._mean @ W
-        sums.parts_ = [Part(part.surrogate, part.loadings @ W) for part in self.parts_]
-        sums._loadings = self._loadings @ W
-        sums.noise_variance_ = self._noise @ sums._loadings**2
-        sums.left_out_ = self.left_out_ @ W
-        sums.left_out_variance_ = self._left_out_variances @ sums._loadings**2
-        return sums
+        if target not in self.target_names_:
+            raise KeyError(f"no target {target!r}; the targets are {', '.join(self.target_names_)}")
+        j = [self.target_names_.index(target)]
+        one = copy(self)
+        one.target_names_ = (target,)
+        one._mean = self._mean[j]
+        one.parts_ = [Part(part.surrogate, part.loadings[:, j]) for part in self.parts_]
+        one.noise_variance_ = self.noise_variance_[j]
+        one.left_out_ = self.left_out_[:, j]
+        one.left_out_variance_ = self.left_out_variance_[j]
+        return one
 
     def _predict(self, X: Array) -> Array:
         total = np.tile(self._mean, (len(X), 1))

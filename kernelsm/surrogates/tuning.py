@@ -62,10 +62,6 @@ class LooSurface:
         """γ and λ of the least relative error; 1/K and 0.1, or what is nearest, where all are the same."""
         return self._at(self.relative)
 
-    def best_of_target(self, j: int) -> tuple[float, float]:
-        """γ and λ of the least error for one target."""
-        return self._at(self.errors[:, :, j])
-
     def _at(self, errors: Array) -> tuple[float, float]:
         if not np.ptp(errors) > 1e-9 * np.abs(errors).max():
             nearest = (
@@ -237,7 +233,15 @@ def check_grid(place: str, values: Sequence[float]) -> Array:
 
 
 def tuning_rows(m: int, most: int | None) -> slice | np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Rows that choose parameters: all, or `most` of them drawn at random (seed 0)."""
+    """Rows that choose parameters: all, or `most` of them drawn at random (seed 0).
+
+    Raises
+    ------
+    InputError
+        `most` is below 3.
+    """
+    if most is not None and most < FEWEST_ROWS:
+        raise InputError("tuning_rows", f"{most}", f"None or at least {FEWEST_ROWS}", "500 is plenty.")
     if most is None or m <= most:
         return slice(None)
     return np.sort(np.random.default_rng(0).choice(m, most, replace=False))

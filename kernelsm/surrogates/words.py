@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 LEVEL = 0.9  # of the intervals in sentences, tables and charts
 
 
@@ -19,11 +21,11 @@ def interaction_word(value: float, higher_is_better: bool = False) -> str:
     return "synergy" if (value > 0) == higher_is_better else "redundancy or conflict"
 
 
-def amount(value: float, margin: float | None) -> str:
-    """Return a magnitude with the half-width of its interval, where that is known: "0.12 ± 0.03"."""
-    if margin is None or not margin >= 0:
-        return f"{abs(value):.3g}"
-    return f"{abs(value):.3g} ± {margin:.2g}"
+def amount(value: float, margin: float | None, digits: str = ".3g") -> str:
+    """Return a number with the half-width of its interval, where that is known and has an end: "0.12 ± 0.03"."""
+    if margin is None or not math.isfinite(margin):
+        return format(value, digits)
+    return f"{value:{digits}} ± {margin:.2g}"
 
 
 def is_unclear(value: float, margin: float | None) -> bool:
@@ -39,7 +41,7 @@ def attribution_sentence(
     if word == "no effect" and not margin:
         return f"Including {name} leaves the {unit} as it is."
     verb = "raises" if value > 0 else "lowers" if value < 0 else "changes"
-    claim = f"Including {name} {verb} the {unit} by {amount(value, margin)}"
+    claim = f"Including {name} {verb} the {unit} by {amount(abs(value), margin)}"
     return f"{claim}: {'it cannot be told from no effect' if is_unclear(value, margin) else f'it {word}'}."
 
 
@@ -51,6 +53,6 @@ def interaction_sentence(
     if word == "none" and not margin:
         return f"{first} and {second} do together exactly the sum of what each does alone."
     side = "lower" if value < 0 else "higher"
-    size = f"{amount(value, margin)} {side} than the sum of their separate effects"
+    size = f"{amount(abs(value), margin)} {side} than the sum of their separate effects"
     end = "it cannot be told from zero" if is_unclear(value, margin) else word
     return f"With {first} and {second} together the {unit} is {size}: {end}."

@@ -11,7 +11,7 @@ from app_harness import open_app, texts
 
 from kernelsm import Outcomes, default_surrogate, load_example
 from kernelsm.app.fit import _TABS, TAB_KEY
-from kernelsm.app.fits import interaction_gains, surfaces
+from kernelsm.app.fits import interaction_gains, read_off, surfaces
 from kernelsm.app.runs import open_run
 from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.outcomes.examples import load_truth
@@ -174,7 +174,7 @@ def test_the_calibration_tab_states_a_percentage_near_nine_in_ten(run: str, agai
     app = turned_to(INTERVALS, run=run)
     app.radio(key="kernelsm_fit_against").set_value(against).run()
     assert not app.exception
-    (said,) = re.findall(r"90 % intervals of Auto hold \*\*(\d+)%\*\* of the held-out outcomes", texts(app))
+    (said,) = re.findall(r"90% intervals of Auto hold \*\*(\d+)%\*\* of the outcomes of", texts(app))
     assert 80 <= int(said) <= 99
     (chart,) = app.get("plotly_chart")
     (drawn,) = re.findall(r"90% intervals hold ([\d.]+)% of held-out outcomes", chart.proto.alt)
@@ -208,7 +208,7 @@ def test_explore_marks_the_three_planted_pairs_and_veils_the_others() -> None:
     app = open_app("explore", run="planted")
     words = texts(app)
     assert "3 of 45 pairs can be told from zero" in words
-    assert "Whiskers are 90 % intervals; pale bars cannot be told from no effect." in words
+    assert "Whiskers are 90% intervals; pale bars cannot be told from no effect." in words
     (ranked,) = (frame.value for frame in app.dataframe)
     assert ranked["clear"].tolist() == [True] * 3 + [False] * 12
     true = planted_game().interactions()
@@ -345,17 +345,21 @@ def test_the_truth_is_drawn_beside_leave_one_out_only() -> None:
     assert "The truth" not in [header.value for header in app.subheader]
 
 
-def test_auto_of_the_mean_over_targets_is_the_mean_of_its_targets() -> None:
-    g = default_surrogate().fit_outcomes(load_example("digits"))
-    attribution = g.attribution().values.mean(axis=1)
-    k = int(np.abs(attribution).argmax())
-    words = texts(open_app("explore", run="digits"))
-    assert f"**{g.task_names_[k]}** lowers the loss by {abs(attribution[k]):.3g} ±" in words
+def test_intervals_of_the_mean_hold_noise_that_all_targets_share() -> None:
+    rng = np.random.default_rng(3)
+    masks = rng.random((100, 6)) < 0.5
+    common = rng.normal(0, 0.3, (100, 1))
+    outcomes = Outcomes(masks, 2 + masks @ rng.normal(0, 0.3, (6, 10)) + common)
+    key = save_run(outcomes)
+    mean = read_off(key, "", "auto", None, 0.0, "leave_one_out").attribution
+    # least squares of the mean: a standard error of about 2 x 0.3 / sqrt(100)
+    assert mean.target_names == ("mean over targets",)
+    assert (mean.std > 0.04).all()
 
 
 def test_the_verdict_on_interactions_does_not_hang_on_the_kernel_chosen() -> None:
     rank, error = interaction_gains("planted", True)
-    said = f"relative error of {error.first:.1%} against {error.second:.1%}"
+    said = f"relative error {error.first:.1%} against {error.second:.1%}"
     assert rank.low > 0 > error.high
     for kernel in ("auto", "poly", "linear"):
         assert said in texts(open_app("fit", run="planted", kernel=kernel))

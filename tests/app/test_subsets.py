@@ -46,7 +46,7 @@ def test_the_page_recommends_a_number_of_subsets(run: str) -> None:
     assert "Are there enough subsets?" in words
     m = load_example(run).m
     assert re.search(rf"{m} subsets leave about [\d.]+% of the variance unexplained", words)
-    assert re.search(r"twice as many are expected to lower that by [\d.]+%", words)
+    assert re.search(r"with twice as many about [\d.]+% are expected", words)
     assert "would be enough" in words
     assert len(app.get("plotly_chart")) == 3
     assert not app.error
@@ -66,12 +66,13 @@ def test_the_verdict_follows_the_curve() -> None:
     assert sentence(curve()).startswith(
         "**400 subsets are enough for this surrogate.** 400 subsets leave about 2.0% of the variance"
     )
-    assert "lower that by 25%" in sentence(curve())
+    assert "with twice as many about 1.5% are expected" in sentence(curve())
     assert sentence(curve(slope=8.0)).startswith("**More subsets would help.**")
     assert sentence(curve(slope=8.0)).endswith("About 800 would be enough.")
     assert "nearly enough" in sentence(curve(slope=4.5))
     assert "4,000 may still be too few" in sentence(curve(floor=0.0, slope=400.0))
     assert sentence(curve(floor=0.8, slope=1.0)).startswith("**More subsets would hardly help.**")
+    assert sentence(curve(floor=1.1, slope=1.0)).startswith("**400 subsets tell nothing yet.**")
     assert [percent(share) for share in (0.0, 0.0123, 0.0994, 0.0996, 0.5)] == ["0.0%", "1.2%", "9.9%", "10%", "50%"]
 
 

@@ -202,23 +202,26 @@ def training(shared, part):
     return masks, (scaled @ axes.T)[:, chosen] * signs
 
 
-def test_a_weighted_sum_of_targets_is_the_sum_of_their_values(shared):
-    weights = np.array([[0.25, 1.0], [0.25, 0.0], [0.25, -2.0], [0.25, 0.5]])
-    sums = shared.combined(weights, ["mean", "contrast"])
+def test_the_surrogate_of_one_target_is_that_column_of_all(shared):
     masks = draw(9, 6, seed=4)
-    assert sums.target_names_ == ("mean", "contrast")
-    np.testing.assert_allclose(sums.predict(masks), shared.predict(masks) @ weights, atol=1e-10)
+    name = shared.target_names_[2]
+    one = shared.of_target(name)
+    assert one.target_names_ == (name,)
+    mean, std = one.predict(masks, return_std=True)
+    every = shared.predict(masks, return_std=True)
+    np.testing.assert_allclose(mean[:, 0], every[0][:, 2], atol=1e-10)
+    np.testing.assert_allclose(std[:, 0], every[1][:, 2], rtol=1e-9)
     for kind in ("leave_one_out", "shapley", "inclusion"):
-        both = sums.attribution(kind), shared.attribution(kind)
-        np.testing.assert_allclose(both[0].values, both[1].values @ weights, atol=1e-10)
-        assert both[0].target_names == ("mean", "contrast")
-    np.testing.assert_allclose(sums.interactions().values, shared.interactions().values @ weights, atol=1e-10)
-    np.testing.assert_allclose(sums.left_out_, shared.left_out_ @ weights, atol=1e-10)
-    # the sum of one target is that target, the original is untouched
-    one = shared.combined(np.eye(4)[:, [2]], ["third"])
-    np.testing.assert_allclose(one.attribution().std[:, 0], shared.attribution().std[:, 2], rtol=1e-9)
+        both = one.attribution(kind), shared.attribution(kind).target(name)
+        np.testing.assert_allclose(both[0].values, both[1].values, atol=1e-10)
+        np.testing.assert_allclose(both[0].std, both[1].std, rtol=1e-9)
+    np.testing.assert_allclose(one.interactions().values[..., 0], shared.interactions().values[..., 2], atol=1e-10)
     np.testing.assert_allclose(one.noise_variance_, shared.noise_variance_[[2]], rtol=1e-9)
+    np.testing.assert_allclose(one.left_out_[:, 0], shared.left_out_[:, 2])
+    # the original is untouched
     assert shared.predict(masks).shape == (9, 4)
+    with pytest.raises(KeyError, match="the targets are"):
+        shared.of_target("nothing")
 
 
 def dense_posterior(part, masks, at):
@@ -240,16 +243,13 @@ def dense_posterior(part, masks, at):
     return np.outer(shape + left**2 / (ones @ inverse @ ones), scale)
 
 
-def test_the_spread_of_a_sum_is_that_of_a_dense_posterior_over_the_parts(shared):
+def test_the_spread_is_that_of_a_dense_posterior_over_the_parts(shared):
     masks = draw(7, 6, seed=5)
-    weights = np.array([[0.25], [0.5], [-1.0], [2.0]])
-    covariance = np.zeros((7, 4, 4))
+    expected = np.zeros((7, 4))
     for part in shared.parts_:
-        variance = dense_posterior(part, training(shared, part), masks)
-        covariance += np.einsum("ac,cs,ct->ast", variance, part.loadings, part.loadings)
-    expected = np.sqrt(np.einsum("s,ast,t->a", weights[:, 0], covariance, weights[:, 0]))
-    std = shared.combined(weights, ["sum"]).predict(masks, return_std=True)[1]
-    np.testing.assert_allclose(std[:, 0], expected, rtol=1e-4)  # an explicit inverse is less exact
+        expected += dense_posterior(part, training(shared, part), masks) @ part.loadings**2
+    std = shared.predict(masks, return_std=True)[1]
+    np.testing.assert_allclose(std, np.sqrt(expected), rtol=1e-4)  # an explicit inverse is less exact
 
 
 def test_readouts_are_on_the_outcomes_own_scale():
@@ -270,8 +270,6 @@ def test_readouts_are_on_the_outcomes_own_scale():
     assert own.attribution().target_names == tuple("abcd")
     assert own.attribution().higher_is_better
     np.testing.assert_array_equal(own.predict(masks), alone.predict(masks))
-    mean = g.on_own_scale(np.full((4, 1), 0.25), ["mean"])
-    np.testing.assert_allclose(mean.attribution().values, g.attribution().values.mean(axis=1, keepdims=True))
 
 
 def test_the_own_scale_stands_alone_after_a_fit_on_a_data_frame():

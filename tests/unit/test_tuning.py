@@ -110,16 +110,6 @@ def test_targets_count_alike_whatever_their_unit(table):
     assert (scaled.gamma_, scaled.ridge_) == (plain.gamma_, plain.ridge_)
 
 
-def test_each_target_has_a_best_of_its_own(table):
-    X, values = table
-    surface = KernelSurrogateCV().fit(X, values).surface_
-    for j in range(3):
-        alone = KernelSurrogateCV().fit(X, values[:, j])
-        assert surface.best_of_target(j) == (alone.gamma_, alone.ridge_)
-    # the straight line and the noise want different numbers: one pair for all is a compromise
-    assert surface.best_of_target(0) != surface.best_of_target(1)
-
-
 @pytest.mark.parametrize("cv", [KernelSurrogateCV, LinearSurrogateCV])
 def test_constant_targets_have_no_say(table, cv):
     X, values = table
