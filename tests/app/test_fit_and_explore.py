@@ -55,7 +55,7 @@ def test_fit_says_who_predicts_better_and_whether_there_are_interactions(kernel:
     words = texts(app)
     assert f"Against the tuned linear surrogate, {named} ranks subsets **better**" in words
     assert "has a relative error **smaller** by" in words
-    assert "**There are interactions**: an RBF surrogate tuned alike has a relative error of" in words
+    assert "**There are interactions**: an RBF surrogate tuned alike predicts better than linear" in words
     shown = metrics(app)
     assert set(shown) == {f"LDS, {named}", f"Relative error, {named}"}
     assert re.fullmatch(r"\+0\.\d{3} against linear", shown[f"LDS, {named}"][1])
@@ -77,7 +77,7 @@ def test_no_sign_of_interactions_is_said_of_an_additive_table() -> None:
     app = open_app("fit", run=noise_table(additive=True))
     words = texts(app)
     assert "**No sign of interactions**" in words
-    assert "Auto **cannot be told** from the tuned linear surrogate" in words
+    assert "Auto **cannot be told apart** from the tuned linear surrogate" in words
     assert "**Auto** took linear kernels for one target" in words
 
 

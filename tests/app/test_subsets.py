@@ -70,7 +70,7 @@ def test_the_verdict_follows_the_curve() -> None:
     assert sentence(curve(slope=8.0)).startswith("**More subsets would help.**")
     assert sentence(curve(slope=8.0)).endswith("About 800 would be enough.")
     assert "nearly enough" in sentence(curve(slope=4.5))
-    assert "4,000 may still be too few" in sentence(curve(floor=0.0, slope=400.0))
+    assert "4,000 may still be too few" in sentence(curve(floor=0.0, slope=200.0))
     assert sentence(curve(floor=0.8, slope=1.0)).startswith("**More subsets would hardly help.**")
     assert sentence(curve(floor=1.1, slope=1.0)).startswith("**400 subsets tell nothing yet.**")
     assert [percent(share) for share in (0.0, 0.0123, 0.0994, 0.0996, 0.5)] == ["0.0%", "1.2%", "9.9%", "10%", "50%"]
