@@ -65,7 +65,11 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         """
         inputs: Array
         given: Array
-        inputs, given = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        try:
+            inputs, given = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        except ValueError:
+            _name_rows(X, y)
+            raise
         self._single_target = given.ndim == 1
         values = given.reshape(len(given), -1).astype(np.float64)
         self.task_names_ = check_names("task_names", task_names, inputs.shape[1], "task")
@@ -252,3 +256,20 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
     @abstractmethod
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         """Variances of the interactions of some pairs, shape (P, q)."""
+
+
+def _name_rows(X: ArrayLike, y: ArrayLike) -> None:
+    """Raise an InputError that names the first row which is not finite, where that is what is wrong."""
+    for place, given in (("X", X), ("y", y)):
+        try:
+            table = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            continue
+        if table.ndim == 0:  # None becomes a NaN
+            continue
+        wrong = np.flatnonzero(~np.isfinite(table.reshape(len(table), -1)).all(axis=1))
+        if len(wrong):
+            more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
+            raise InputError(
+                f"{place}, row {wrong[0]}", f"NaN or inf{more}", "finite numbers", "Drop or mend it."
+            ) from None
