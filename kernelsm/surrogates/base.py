@@ -262,8 +262,8 @@ def _name_rows(X: ArrayLike, y: ArrayLike) -> None:
     """Raise an InputError that names the first row which is not finite, where that is what is wrong."""
     for place, given in (("X", X), ("y", y)):
         try:
-            table = np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError):
+            table = np.asarray(given).astype(np.float64, casting="same_kind")
+        except (TypeError, ValueError):  # something else is wrong with it
             continue
         if table.ndim == 0:  # None becomes a NaN
             continue
