@@ -13,7 +13,7 @@ from kernelsm.charts.learning import learning_curve_chart
 from kernelsm.evaluation.learning_curve import LearningCurve, learning_curve
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
+from kernelsm.surrogates.kernel import KernelSurrogateCV
 
 # above this many subsets the fits take seconds: they wait for a click
 AT_ONCE = 1_500
@@ -101,8 +101,7 @@ def _curve(key: str, target: str, kernel: str, gamma: float | None, ridge: float
     """Learning curve of one target. Shared by all sessions: never change it."""
     surrogate: Surrogate
     if kernel == "auto":
-        gamma, ridge = tuned_parameters(key, target)
-        surrogate = KernelSurrogate(gamma=gamma, ridge=ridge)
+        surrogate = new_surrogate("rbf", *tuned_parameters(key, target))
     else:
         surrogate = new_surrogate(kernel, gamma, ridge)
     return learning_curve(target_outcomes(open_run(key), target), surrogate)

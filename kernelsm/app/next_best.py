@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernelsm.app import frame, session
 from kernelsm.app.enough import AT_ONCE, asked_for, percent, tuned_parameters
+from kernelsm.app.fits import new_surrogate
 from kernelsm.app.job_panel import job_panel
 from kernelsm.app.runs import Run, open_run, shown_readout, target_outcomes
 from kernelsm.app.words import KERNEL_NAMES
@@ -19,7 +20,7 @@ from kernelsm.charts.learning import variance_left_chart
 from kernelsm.outcomes.pipeline import RunSettings, estimate_cost
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.outcomes.table_checks import TASK_PREFIX
-from kernelsm.surrogates.base import AttributionKind
+from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
@@ -143,12 +144,12 @@ def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
     return settings if same else None
 
 
-def _surrogate(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> KernelSurrogate:
+def _surrogate(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
     if kernel == "auto":
-        gamma, ridge = tuned_parameters(key, target)
-    if kernel == "linear":
+        return new_surrogate("rbf", *tuned_parameters(key, target))
+    if kernel == "linear":  # as a Gaussian process, which `next_subsets` asks for
         return KernelSurrogate(kernel="linear", ridge=ridge)
-    return KernelSurrogate(kernel="poly" if kernel == "poly" else "rbf", gamma=gamma, ridge=ridge, coef0=1.0)
+    return new_surrogate(kernel, gamma, ridge)
 
 
 def _promise(found: Proposal, readout: str) -> str:

@@ -19,6 +19,11 @@ from kernelsm.surrogates.tuning import tuning_rows
 # how sharply better scales are preferred: weight = (1 - leave-one-out rank correlation)^-4
 _SHARPNESS = 4
 _BEST, _WORST = 0.9999, -0.5
+# what a fit learns of its table beside the numbers
+_OF_THE_FIT = (
+    "task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_", "n_features_in_",
+    "feature_names_in_", "_single_target",
+)  # fmt: skip
 _RANKS, _SHARE = 0.2, 0.25
 
 
@@ -91,7 +96,7 @@ class AutoSurrogate(Surrogate):
         self._weigh(values, values[rows])
 
     def _weigh(self, values: Array, observed: Array) -> None:
-        """Weigh the scales by leave-one-out predictions of the tuning rows; find the way back to their own."""
+        """Weigh the scales by leave-one-out predictions of the tuning rows; find the way back to the outcome's."""
         self._centre = {name: part.left_out_.mean(axis=0) for name, part in self._scaled.items()}
         spread = {name: SCALES[name](values).std(axis=0) for name in self._scaled}
         self._spread = {name: np.where(s > 0, s, 1.0) for name, s in spread.items()}
@@ -134,10 +139,8 @@ class AutoSurrogate(Surrogate):
         """Return the surrogate on the outcome's own scale, whose readouts these are, as one that stands alone."""
         check_is_fitted(self)
         own = copy(self.effects_)
-        for name in ("task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_"):
-            setattr(own, name, getattr(self, name))
-        for name in ("n_features_in_", "feature_names_in_", "_single_target"):
-            if hasattr(self, name):
+        for name in _OF_THE_FIT:
+            if hasattr(self, name):  # features have names only where they came in a data frame
                 setattr(own, name, getattr(self, name))
         return own
 

@@ -85,7 +85,7 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
             "meta": info["meta"],
             "degrees_of_freedom": math.inf if free is None else free,
         }
-    except (InputError, FileNotFoundError):
+    except (InputError, FileNotFoundError, PermissionError):  # not the content's fault
         raise
     except _DAMAGE as error:
         raise InputError(path.name, "something else", expected, "Save the result again.") from error

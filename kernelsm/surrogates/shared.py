@@ -107,21 +107,23 @@ class SharedSurrogate(Surrogate):
             self.parts_.append(Part(part, loadings[chosen]))
         self.noise_variance_ = noise @ loadings**2
 
-    def _better(self, bank: KernelBank, X: Array, values: Array) -> str:
+    def _better(self, bank: KernelBank, X: Array, values: Array) -> Sharing:
         """Return how targets share, by the error on thirds left out in turn.
 
         Leave-one-out would favour components: their axes have seen the row that is left out.
         """
         if values.shape[1] == 1:
             return "targets"
-        if self.sharing != "auto" or len(X) < _FEWEST_TO_COMPARE:
-            return "targets" if self.sharing == "auto" else self.sharing
+        if self.sharing != "auto":
+            return self.sharing
+        if len(X) < _FEWEST_TO_COMPARE:
+            return "targets"
         spread = values.std(axis=0)
         varies = np.ptp(values, axis=0) > 0
-        errors = {"components": 0.0, "targets": 0.0}
+        errors: dict[Sharing, float] = {"components": 0.0, "targets": 0.0}
         for fitted, left_out, part in bank.folds:
-            for sharing in ("components", "targets"):
-                trial = SharedSurrogate(sharing="components" if sharing == "components" else "targets")
+            for sharing in errors:
+                trial = SharedSurrogate(sharing=sharing)
                 trial.tuning_rows_ = slice(None)
                 trial._fit_with(part, X[fitted], values[fitted])
                 missed = (trial._predict(X[left_out]) - values[left_out])[:, varies] / spread[varies]

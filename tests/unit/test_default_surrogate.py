@@ -1,16 +1,12 @@
 """The default surrogate: what it shares and on which scales, what is read off it, and that it says how sure it is."""
 
-import json
 import pickle
 import warnings
 from itertools import combinations, permutations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -20,15 +16,13 @@ from kernelsm import (
     InputError,
     KernelSurrogate,
     LinearSurrogate,
-    Outcomes,
     SharedSurrogate,
     default_surrogate,
     lds,
 )
 from kernelsm.surrogates.results import interval_quantile
-from kernelsm.surrogates.scales import SCALES, WayBack
+from kernelsm.surrogates.scales import SCALES
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "coin_flip"
 BOTH = [SharedSurrogate(), AutoSurrogate()]
 
 
@@ -324,39 +318,6 @@ def test_only_the_scales_asked_for_are_tried_and_others_refused():
         SharedSurrogate(sharing="all").fit(masks, F)
 
 
-columns = st.integers(4, 25).flatmap(
-    lambda m: st.tuples(
-        *(st.lists(st.floats(low, 50.0), min_size=m, max_size=m) for low in (-50.0, 0.01)), st.just(m)
-    )
-)
-
-
-@settings(max_examples=60)
-@given(columns, st.sampled_from([*((name,) for name in SCALES), tuple(SCALES)]))
-def test_the_way_back_rises(drawn, scales):
-    scores, observed = (np.array(column)[:, None] for column in drawn[:2])
-    back = WayBack(scales, scores, observed)
-    grid = np.sort(np.concatenate([scores[:, 0], np.linspace(-80, 80, 60)]))[:, None]
-    values = back(grid)
-    assert np.isfinite(values).all()
-    assert (np.diff(values[:, 0]) >= -1e-9 * np.abs(values).max()).all()
-    assert (back.spread(grid, np.ones_like(grid)) >= 0).all()
-
-
-@pytest.mark.parametrize("scale", list(SCALES))
-def test_the_way_back_inverts_what_is_exactly_monotone(scale):
-    observed = np.random.default_rng(0).lognormal(size=(40, 2))
-    scores = 3.0 * SCALES[scale](observed) - 7.0
-    for scales in ((scale,), tuple(SCALES)):
-        np.testing.assert_allclose(WayBack(scales, scores, observed)(scores), observed, rtol=1e-6)
-
-
-def test_scores_that_fall_with_the_outcomes_go_back_to_their_mean():
-    observed = np.linspace(1.0, 2.0, 20)[:, None]
-    back = WayBack(("identity",), -observed, observed)
-    np.testing.assert_allclose(back(-observed), 1.5)
-
-
 @pytest.mark.parametrize("scales", [*((name,) for name in SCALES), tuple(SCALES)])
 def test_the_order_of_predictions_is_kept_on_the_way_back(scales):
     masks, F = mixed_targets()
@@ -442,81 +403,6 @@ def test_few_rows_choose_and_all_rows_are_fitted():
         assert g.predict(fresh, return_std=True)[1].mean() < alone.predict(fresh, return_std=True)[1].mean()
 
 
-# --- what it is given -----------------------------------------------------------------------------------------------
-
-
-def degenerate():
-    rng = np.random.default_rng(1)
-    masks = draw(30, 4)
-    cases = {
-        f"m={m}{word}": (draw(m, 4), transform(rng.normal(size=(m, 3))))
-        for m in (2, 3, 4)
-        for word, transform in (("", lambda x: x), (", above zero", np.exp))
-    }
-    for scale in (1e-100, 1e-12, 1e12, 1e100):
-        cases[f"{scale} above zero"] = masks, scale * (3 + masks @ np.ones(4) + 0.1 * rng.normal(size=30))
-        cases[f"{scale} of both signs"] = masks, scale * rng.normal(size=(30, 2))
-    return cases | {
-        "one constant among others": (masks, np.column_stack([rng.random(30) + 1, np.full(30, 0.1), rng.random(30)])),
-        "all constant": (masks, np.full((30, 2), 0.1)),
-        "all zero": (masks, np.zeros(30)),
-        "duplicates": (np.repeat(draw(5, 4), 6, axis=0), rng.normal(size=(30, 2))),
-        "duplicates without noise": (np.repeat(draw(5, 4), 6, axis=0), np.repeat(rng.random((5, 2)), 6, axis=0)),
-        "all masks full": (np.ones((30, 4)), rng.normal(size=(30, 2))),
-        "all masks empty": (np.zeros((30, 4)), rng.random((30, 2))),
-        "one task": (draw(30, 1), rng.random((30, 2))),
-        "one task, two rows": (np.array([[0], [1]]), np.array([1.0, 2.0])),
-        "one task, no noise": (draw(30, 1), draw(30, 1) + 1.0),
-        "two distinct values": (masks, (rng.random((30, 2)) < 0.5) + 1.0),
-        "a single row differs": (masks, np.eye(30)[:, :1]),
-        "more tasks than rows": (draw(10, 50), rng.normal(size=(10, 20))),
-        "over 50 powers of ten": (masks, np.exp(masks @ np.array([30.0, 40.0, -50.0, 20.0]))),
-    }
-
-
-@pytest.mark.parametrize("case", list(degenerate()))
-@pytest.mark.parametrize("sharing", ["auto", "components"])
-@pytest.mark.parametrize("kind", [SharedSurrogate, AutoSurrogate])
-def test_degenerate_tables_give_finite_results_without_warnings(kind, sharing, case):
-    masks, F = degenerate()[case]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        g = kind(sharing=sharing).fit(masks, F)
-        mean, std = g.predict(masks, return_std=True)
-        results = [mean, std, g.noise_variance_]
-        for attribution in ("leave_one_out", "inclusion", "shapley"):
-            results += [g.attribution(attribution).values, g.attribution(attribution).std]
-        results += [g.interactions().values, g.interactions("shapley").std]
-    assert all(np.isfinite(result).all() for result in results)
-    assert mean.shape == std.shape == F.shape
-    constant = np.ptp(F, axis=0) == 0
-    np.testing.assert_allclose(mean[..., constant], F[..., constant], rtol=1e-12)
-    # a prediction does not leave the range of what was seen by more than its width
-    width = np.ptp(F, axis=0) + 1e-9 * np.abs(F).max(axis=0)
-    assert (mean <= F.max(axis=0) + width).all()
-    assert (mean >= F.min(axis=0) - width).all()
-
-
-@pytest.mark.parametrize("kind", [SharedSurrogate, AutoSurrogate])
-def test_a_single_subset_predicts_its_own_outcome_and_knows_no_spread(kind):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        g = kind().fit([[1, 0, 1]], [[2.0, -3.0]])
-        mean, std = g.predict([[1, 1, 1], [0, 0, 0]], return_std=True)
-    np.testing.assert_allclose(mean, [[2.0, -3.0]] * 2)
-    assert np.isnan(std).all()
-    assert not g.attribution().values.any()
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-@pytest.mark.parametrize("surrogate", BOTH, ids=str)
-def test_outcomes_that_are_no_numbers_are_refused(surrogate, wrong):
-    masks, F = mixed_targets()
-    F[3, 1] = wrong
-    with pytest.raises(ValueError, match=r"NaN|infinity"):
-        surrogate.fit(masks, F)
-
-
 # --- how sure it is -------------------------------------------------------------------------------------------------
 
 
@@ -588,23 +474,3 @@ def test_outcomes_that_nothing_predicts_leave_effects_uncertain_not_zero(kind):
     assert (g.predict(masks, return_std=True)[1] > 0.01).all()
     assert (g.attribution().std > 0).all()
     assert "leaves the loss as it is" not in g.attribution().sentence(0)
-
-
-def test_the_published_outcomes_are_ranked_well_by_default():
-    if not FOLDER.is_dir():
-        pytest.skip("the published coin-flip outcomes are not beside this checkout (../shared/data/coin_flip)")
-    losses = np.array(json.loads((FOLDER / "coin_flip_subset_scores_loss.json").read_text()))
-    prompts = json.loads((FOLDER / "coin_flip_train_ids_list.json").read_text())
-    masks = np.zeros((len(prompts), 50), dtype=bool)
-    for row, demonstrations in zip(masks, prompts, strict=True):
-        row[demonstrations] = True
-    scores = []
-    for seed in range(3):
-        train, test = Outcomes(masks, losses).split(0.4, seed=seed)
-        authors = KernelSurrogate(ridge=0.1, fit_intercept=False)
-        scores.append(
-            [lds(test.values, g.fit_outcomes(train).predict(test.masks)) for g in (default_surrogate(), authors)]
-        )
-    default, authors = np.mean(scores, axis=0)
-    assert default > 0.60
-    assert default > authors + 0.05
