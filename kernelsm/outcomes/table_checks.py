@@ -51,14 +51,20 @@ def check_arrays(masks: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.bool_]
         i, j = wrong[0]
         fix = f"{len(wrong)} such values: drop them."
         raise InputError(f"values, row {i}, target {j}", f"{outcome[i, j]}", "a finite number", fix)
-    largest, spread = float(np.abs(outcome).max()), np.ptp(outcome, axis=0)
-    if largest > _LARGEST or ((spread > 0) & (spread < 1 / _LARGEST)).any():
-        found = f"values as large as {largest:.3g}" if largest > _LARGEST else f"differences below {1 / _LARGEST:.0e}"
-        raise InputError(
-            "values", found, f"numbers between {1 / _LARGEST:.0e} and {_LARGEST:.0e}", "Change the unit."
-        )
+    for j in range(outcome.shape[1]):
+        _check_size(outcome[:, j], ("values, row", f", target {j}"))
     # one memory order, so that equal tables have equal content hashes
     return np.array(raw, dtype=np.bool_, order="C"), np.array(outcome, order="C", copy=True)
+
+
+def _check_size(column: NDArray[np.float64], place: tuple[str, str], *, first: int = 0) -> None:
+    """Refuse outcomes whose squares would leave double precision; the row, counted from `first`, parts `place`."""
+    row = int(np.abs(column).argmax())
+    largest, spread = abs(float(column[row])), float(np.ptp(column))
+    if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
+        found = f"{column[row]:.3g}" if largest > _LARGEST else f"a column whose values differ by {spread:.3g}"
+        expected = f"sizes and differences between {1 / _LARGEST:.0e} and {_LARGEST:.0e}"
+        raise InputError(f"{place[0]} {row + first}{place[1]}", found, expected, "Give the outcome in another unit.")
 
 
 def check_names(place: str, names: Sequence[str] | None, count: int, word: str) -> tuple[str, ...]:
@@ -119,6 +125,7 @@ def check_frame(
                 f"{source}, row {row + 1}, column '{column}'", _shown(frame[column].iloc[row]), "a finite number",
                 f"Fill the value in or drop the row.{more}",
             )  # fmt: skip
+        _check_size(numbers[column], (f"{source}, row", f", column '{column}'"), first=1)
     masks = np.column_stack([numbers[c] for c in tasks]).astype(np.bool_)
     values = np.column_stack([numbers[c] for c in targets])
     return masks, values, [_bare(c, TASK_PREFIX) for c in tasks], [_bare(c, TARGET_PREFIX) for c in targets]

@@ -287,3 +287,13 @@ def test_text_for_a_number_is_refused_as_bad_input(arguments):
     g = KernelSurrogate().fit(np.eye(4), np.arange(4.0))
     with pytest.raises(InputError):
         g.attribution(**arguments)
+
+
+@pytest.mark.parametrize(("scale", "found"), [(1e200, "e\\+200"), (1e-200, "differ by")])
+def test_outcomes_beyond_double_precision_are_refused_where_they_stand(scale, found):
+    F = np.column_stack([np.arange(8.0), scale * np.arange(8.0)])
+    with pytest.raises(InputError, match=f"values, row 7, target 1: found .*{found}"):
+        Outcomes(random_masks(8, 3), F)
+    frame = Outcomes(random_masks(8, 3), np.arange(8.0)).to_frame().assign(**{"target:{b}": F[:, 1]})
+    with pytest.raises(InputError, match=r"mine\.csv, row 8, column 'target:\{b\}'"):
+        Outcomes.from_frame(frame, source="mine.csv")
