@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
 
 EXACT_UP_TO = 4096
+Outputs = Literal["logits", "margin"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +27,38 @@ class GradientFeatures:
     ----------
     logits : ndarray of float32, shape (n, C)
         f_W0(x).
-    features : ndarray of float32, shape (n, C, k)
-        Projected gradients of each logit with respect to the parameters, at W0.
+    features : ndarray of float32, shape (n, C, k) or (n, 1, k)
+        Projected gradients with respect to the parameters, at W0: of each logit, or (`outputs` "margin") of the
+        margin alone.
     labels : ndarray of int64, shape (n,)
         Classes.
     meta : dict
-        Projection, number of parameters d and content hash of the weights.
+        Projection, outputs, number of parameters d and content hash of the weights.
     """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Outputs:
+        """What was linearised: every logit, or the margin."""
+        found: Outputs = self.meta.get("outputs", "logits")
+        return found
+
+    @property
+    def margins(self) -> NDArray[np.float32]:
+        """Log-odds of the true class at W0, log p_y - log(1 - p_y), shape (n,); the loss is log(1 + exp(-margin))."""
+        logits = torch.from_numpy(np.ascontiguousarray(self.logits))
+        return margin(logits, torch.from_numpy(self.labels)).numpy()
+
+
+def margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Log-odds of the true class, log p_y - log(1 - p_y), from logits (n, C) and classes (n,); shape (n,)."""
+    true = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], float("-inf"))
+    return true - others.logsumexp(dim=1)
 
 
 def gradient_features(
