@@ -1,4 +1,4 @@
-"""GradientFeatures: logits and projected per-sample gradients of every logit at W0, computed once."""
+"""GradientFeatures: logits and projected per-sample gradients of a model at W0, computed once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,28 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kernelsm.gradients.projections import Exact, Gaussian, Projection
+from kernelsm.gradients.per_sample import (
+    Engine,
+    Outputs,
+    choose_engine,
+    evaluating,
+    logits_of,
+    margin,
+    trainable,
+)
+from kernelsm.gradients.projections import Projection, choose_projection
+from kernelsm.gradients.sketches import Sketch
+from kernelsm.models.identity import model_hash
+from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
 
-EXACT_UP_TO = 4096
-Outputs = Literal["logits", "margin"]
+OUTPUTS_BUDGET = 2**28
+"""Bytes that the features of all logits may take; beyond, those of the margin alone are computed."""
+
+_CHUNK_BUDGET = 2**27
+_LARGEST_CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +44,11 @@ class GradientFeatures:
         f_W0(x).
     features : ndarray of float32, shape (n, C, k) or (n, 1, k)
         Projected gradients with respect to the parameters, at W0: of each logit, or (`outputs` "margin") of the
-        margin alone.
+        margin alone. A memory map where they come from a store.
     labels : ndarray of int64, shape (n,)
         Classes.
     meta : dict
-        Projection, outputs, number of parameters d and content hash of the weights.
+        Projection, outputs, number of parameters d, content hash of the weights and the engine used.
     """
 
     logits: NDArray[np.float32]
@@ -50,114 +65,168 @@ class GradientFeatures:
     @property
     def margins(self) -> NDArray[np.float32]:
         """Log-odds of the true class at W0, log p_y - log(1 - p_y), shape (n,); the loss is log(1 + exp(-margin))."""
-        logits = torch.from_numpy(np.ascontiguousarray(self.logits))
+        logits = torch.from_numpy(np.array(self.logits))
         return margin(logits, torch.from_numpy(self.labels)).numpy()
-
-
-def margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-odds of the true class, log p_y - log(1 - p_y), from logits (n, C) and classes (n,); shape (n,)."""
-    true = logits.gather(1, labels[:, None]).squeeze(1)
-    others = logits.scatter(1, labels[:, None], float("-inf"))
-    return true - others.logsumexp(dim=1)
 
 
 def gradient_features(
     model: nn.Module,
-    inputs: NDArray[np.float32],
+    inputs: NDArray[Any],
     labels: NDArray[np.int64],
     projection: Projection | str = "auto",
     dim: int = 512,
     batch_size: int | None = None,
     store: Store | None = None,
     report: Report = silent,
+    *,
+    outputs: Outputs | Literal["auto"] = "auto",
 ) -> GradientFeatures:
     """Compute logits and projected per-sample gradients of `model` at its weights W0 (paper Algorithm 1, line 2).
+
+    The model runs in eval mode, on the device and in the precision of its parameters; parameters that do not require
+    a gradient are left out. Gradients come from hooks on the layers' functions where every use of a parameter has a
+    rule, else from `torch.func`, else sample by sample; `meta["engine"]` says which.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Maps a batch of inputs to logits (n, C); put it in eval mode first.
+        Maps a batch of inputs (n, ...) to logits (n, C); samples must not influence each other.
     inputs, labels : ndarray
-        Samples, shape (n, ...), and their classes (n,).
-    projection : {"auto", "exact", "gaussian"} or Projection
-        "auto" is exact up to 4,096 parameters and Gaussian beyond.
+        Samples, shape (n, ...), floating or whole numbers, and their classes (n,).
+    projection : {"auto", "exact", "kronecker", "gaussian", "rademacher", "sparse"} or Projection
+        "auto" is exact up to 4,096 parameters and Kronecker beyond.
     dim : int
-        Dimension of the Gaussian projection.
+        k, dimension of a random projection.
     batch_size : int, optional
-        Samples per chunk; chosen so that a chunk's raw gradients take at most 64 MiB.
+        Samples per chunk; chosen so that a chunk takes about 128 MiB.
     store : Store, optional
-        Keeps each chunk by content, which makes the work resumable.
+        Keeps each chunk on disk, which makes the work resumable and memory independent of n.
     report : Report
         Told after each chunk.
+    outputs : {"auto", "logits", "margin"}
+        What to linearise. "auto" is all logits where their features take at most 256 MiB (n·C·k·4 bytes), else the
+        margin, the log-odds of the true class. Features that belong together need the same: give it for the second.
+
+    Returns
+    -------
+    GradientFeatures
 
     Raises
     ------
     InputError
-        Unknown projection, lengths differ, a label out of range, or gradients that are not finite.
+        Unknown projection, lengths differ, a label out of range, a forward pass that fails or does not return
+        logits, gradients that are not finite, or no room on the disk.
     """
+    _check(inputs, labels)
+    weights = trainable(model)
+    if not weights:
+        raise InputError("model", "no parameter that requires a gradient", "one or more", "Unfreeze a layer.")
+    d = sum(p.numel() for p in weights.values())
+    chosen = choose_projection(projection, d, dim)
+    with evaluating(model):
+        few = _batch(model, inputs[:2])
+        with torch.no_grad():
+            classes = logits_of(model, few).shape[1]
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(
+                "labels", f"{labels.min()}..{labels.max()}", f"0..{classes - 1}", "Number classes from 0."
+            )
+        sketch = chosen.bind({name: p.shape for name, p in weights.items()})
+        wanted = _wanted(outputs, len(inputs) * classes * sketch.dim * 4)
+        engine, slow = choose_engine(model, few, torch.from_numpy(labels[:2]).to(few.device), wanted)
+        columns = classes if wanted == "logits" else 1
+        meta = {
+            "projection": chosen.name, "map": repr(chosen), "outputs": wanted, "parameters": d,
+            "weights": model_hash(model), "engine": engine.name, **({"engine_because": slow} if slow else {}),
+        }  # fmt: skip
+        size = batch_size or _chunk_size(
+            engine, chosen, max(p.numel() for p in weights.values()), columns, sketch.dim
+        )
+        layout = Layout(len(inputs), size, {"logits": (classes,), "features": (columns, sketch.dim)}, meta)
+        kept = _open(store, layout, inputs, labels)
+        logits, features = _compute(model, engine, sketch, layout, inputs, labels, kept, store, report)
+    return GradientFeatures(logits, features, labels, meta)
+
+
+def _check(inputs: NDArray[Any], labels: NDArray[np.int64]) -> None:
     if len(inputs) != len(labels):
         raise InputError("labels", f"{len(labels)}", f"{len(inputs)}, one per input", "Give one label per input.")
-    parameters = {name: p.detach() for name, p in model.named_parameters()}
-    d = sum(p.numel() for p in parameters.values())
-    map_ = choose_projection(projection, d, dim)
-    weights = content_hash({name: p.numpy() for name, p in model.state_dict().items()}, repr(model))
-    with torch.no_grad():
-        classes = model(torch.from_numpy(inputs[:1])).shape[-1]
-    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError("labels", f"{labels.min()}..{labels.max()}", f"0..{classes - 1}", "Number classes from 0.")
-    size = batch_size or max(1, 2**26 // (4 * d * classes))
-    bounds = list(range(0, len(inputs), size))
-    logits, features = [], []
-    for done, start in enumerate(bounds, start=1):
-        batch = inputs[start : start + size]
-        if store is None:
-            found, reused = _chunk(content_hash(batch), weights, map_, model, batch), False
-        else:
-            before = store.reused
-            found = store.call(_chunk, content_hash(batch), weights, map_, heavy={"model": model, "batch": batch})
-            reused = store.reused > before
-        logits.append(found[0])
-        features.append(found[1])
-        report(done, len(bounds), "gradients", reused=reused)
-    meta = {"projection": map_.name, "map": repr(map_), "parameters": d, "weights": weights}
-    return GradientFeatures(np.concatenate(logits), np.concatenate(features), labels, meta)
+    if not len(inputs):
+        raise InputError("inputs", "no sample", "one or more", "Give samples.")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError("labels", f"type {labels.dtype}", "whole numbers", "Number the classes from 0.")
 
 
-def choose_projection(projection: Projection | str, parameters: int, dim: int) -> Projection:
-    """Return the projection that a name stands for.
-
-    Raises
-    ------
-    InputError
-        The name is not known.
-    """
-    if not isinstance(projection, str):
-        return projection
-    if projection == "auto":
-        projection = "exact" if parameters <= EXACT_UP_TO else "gaussian"
-    if projection == "exact":
-        return Exact()
-    if projection == "gaussian":
-        return Gaussian(dim)
-    raise InputError("projection", repr(projection), "'auto', 'exact' or 'gaussian'", "Choose one of these.")
+def _wanted(outputs: Outputs | Literal["auto"], size: int) -> Outputs:
+    if outputs == "auto":
+        return "logits" if size <= OUTPUTS_BUDGET else "margin"
+    if outputs not in ("logits", "margin"):
+        raise InputError("outputs", repr(outputs), "'auto', 'logits' or 'margin'", "Choose one of these.")
+    return outputs
 
 
-def _chunk(
-    batch_hash: str, weights_hash: str, projection: Projection, model: nn.Module, batch: NDArray[np.float32]
+def _chunk_size(engine: Engine, projection: Projection, largest: int, columns: int, k: int) -> int:
+    """Samples per chunk: factors and features of all outputs, and one written-down gradient where it is needed."""
+    written = 0 if projection.from_factors else 2 * largest
+    per_sample = 4 * (engine.numbers_per_sample * (columns + 2) + columns * (2 * k + written))
+    return max(1, min(_LARGEST_CHUNK, _CHUNK_BUDGET // per_sample))
+
+
+def _batch(model: nn.Module, inputs: NDArray[Any]) -> torch.Tensor:
+    """Inputs on the model's device, floating ones in its precision."""
+    parameter = next(model.parameters())
+    batch = torch.from_numpy(np.ascontiguousarray(inputs))
+    return batch.to(parameter.device, parameter.dtype if batch.is_floating_point() else None)
+
+
+def _open(store: Store | None, layout: Layout, inputs: NDArray[Any], labels: NDArray[np.int64]) -> ArrayFile | None:
+    if store is None:
+        return None
+    own = labels if layout.arguments["outputs"] == "margin" else None  # logits do not depend on the labels
+    key = content_hash(inputs, own, layout.header())
+    return store.arrays("gradient_features", key, layout)
+
+
+def _compute(
+    model: nn.Module,
+    engine: Engine,
+    sketch: Sketch,
+    layout: Layout,
+    inputs: NDArray[Any],
+    labels: NDArray[np.int64],
+    kept: ArrayFile | None,
+    store: Store | None,
+    report: Report,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (n, C) and projected gradients (n, C, k) of one batch; the hashes are the store's key."""
-    parameters = {name: p.detach() for name, p in model.named_parameters()}
-    buffers = dict(model.named_buffers())
+    """Logits and features of all samples, chunk by chunk, from the array file where there is one."""
+    whole = [np.empty((layout.rows, *shape), np.float32) for shape in layout.fields.values()] if kept is None else []
+    for number in range(layout.chunks):
+        start, stop = layout.span(number)
+        reused = kept is not None and number in kept.finished
+        if not reused:
+            batch = _batch(model, inputs[start:stop])
+            y = torch.from_numpy(np.ascontiguousarray(labels[start:stop], dtype=np.int64)).to(batch.device)
+            found = engine.project(batch, y, layout.arguments["outputs"], sketch)
+            logits, features = (part.float().cpu().numpy() for part in found)
+            _check_finite(logits, features, start)
+            if kept is not None:
+                kept.write(number, logits=logits, features=features)
+            else:
+                whole[0][start:stop], whole[1][start:stop] = logits, features
+        if store is not None:
+            store.count(reused=reused)
+        report(number + 1, layout.chunks, "gradients", reused=reused)
+    if kept is None:
+        return whole[0], whole[1]
+    fields = kept.read()
+    return fields["logits"], fields["features"]
 
-    def logits_of(weights: dict[str, torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        out = torch.func.functional_call(model, (weights, buffers), (x.unsqueeze(0),)).squeeze(0)
-        return out, out
 
-    x = torch.from_numpy(batch)
-    jacobian = torch.func.jacrev(logits_of, has_aux=True)
-    gradients, logits = torch.func.vmap(jacobian, in_dims=(None, 0))(parameters, x)
-    flat = torch.cat([g.flatten(start_dim=2) for g in gradients.values()], dim=2)
-    projected = projection.apply(flat)
-    if not bool(torch.isfinite(projected).all()):
-        raise InputError("gradients", "values that are not finite", "finite numbers", "Check weights and inputs.")
-    return logits.detach().numpy(), projected.detach().numpy()
+def _check_finite(logits: NDArray[np.float32], features: NDArray[np.float32], start: int) -> None:
+    wrong = ~np.isfinite(features).all(axis=(1, 2)) | ~np.isfinite(logits).all(axis=1)
+    if wrong.any():
+        place = f"gradients of sample {start + int(np.flatnonzero(wrong)[0])}"
+        fix = (
+            "Look at this sample and at the weights: both must be finite, and so must what the network makes of them."
+        )
+        raise InputError(place, "values that are not finite", "finite numbers", fix)

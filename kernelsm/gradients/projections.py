@@ -1,28 +1,58 @@
-"""Linear maps R^d -> R^k for gradients: the identity (exact) and a seeded Gaussian."""
+"""Linear maps R^d -> R^k for gradients: which there are. Seeded; none stores a d x k matrix.
+
+What a map does to the gradients of a model's parameters stands in `sketches`.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import torch
 
-_BLOCK = 4096
+from kernelsm.gradients.contributions import Full
+from kernelsm.gradients.sketches import (
+    DenseSketch,
+    ExactSketch,
+    KroneckerSketch,
+    Sketch,
+    SparseSketch,
+    gaussian_rows,
+    rademacher_rows,
+)
+from kernelsm.runtime.errors import InputError
+
+EXACT_UP_TO = 4096
 
 
-class Projection(Protocol):
-    """A linear map of gradients; two objects with equal fields are the same map."""
+class Projection(ABC):
+    """A linear map of gradients that keeps inner products in expectation; equal fields are the equal map."""
+
+    from_factors: ClassVar[bool] = False
+    """Whether the factors of a layer's gradient are enough, so that the gradient is never written down."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What the map is, for titles and metadata."""
 
-    def apply(self, gradients: torch.Tensor) -> torch.Tensor:
-        """Map the last axis, (..., d) -> (..., k)."""
+    @abstractmethod
+    def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
+        """Return the map for the parameters of one model, given their shapes by name."""
+
+    def apply(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Map plain vectors, (..., d) -> (..., k), as the gradients of one parameter of d numbers."""
+        sketch = self.bind({"": vectors.shape[-1:]})
+        flat = vectors.reshape(1, -1, vectors.shape[-1])
+        into = flat.new_zeros((1, flat.shape[1], sketch.dim))
+        sketch.add(into, "", Full(flat))
+        return into.reshape(*vectors.shape[:-1], sketch.dim)
 
 
 @dataclass(frozen=True)
-class Exact:
+class Exact(Projection):
     """All d coordinates, unchanged: GradEx then solves the linearised problem itself."""
 
     @property
@@ -30,16 +60,14 @@ class Exact:
         """What the map is."""
         return "exact basis"
 
-    def apply(self, gradients: torch.Tensor) -> torch.Tensor:
-        """Return the gradients as they are."""
-        return gradients
+    def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
+        """Return the identity on the parameters, one after the other."""
+        return ExactSketch(shapes)
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """Independent N(0, 1/dim) entries: keeps inner products in expectation (Johnson-Lindenstrauss).
-
-    The matrix is never stored: blocks of its rows are drawn again from `seed` at each call.
+class _Random(Projection):
+    """What random maps have in common.
 
     Parameters
     ----------
@@ -47,22 +75,140 @@ class Gaussian:
         k, the dimension after projection.
     seed : int
         Equal seeds give the equal map, whatever the batch.
+
+    Raises
+    ------
+    InputError
+        dim < 1.
     """
 
     dim: int = 512
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dim < 1:
+            raise InputError("dim", f"{self.dim}", "1 or more", "512 is the default.")
+
+
+@dataclass(frozen=True)
+class Gaussian(_Random):
+    """Independent N(0, 1/dim) entries (Johnson and Lindenstrauss), drawn block by block each time they are needed.
+
+    Var <Px, Py> = (|x|² |y|² + <x, y>²) / dim. Costs d·dim multiplications per gradient.
+    """
 
     @property
     def name(self) -> str:
         """What the map is."""
         return f"Gaussian, {self.dim} dimensions"
 
-    def apply(self, gradients: torch.Tensor) -> torch.Tensor:
-        """Project the last axis to `dim` dimensions."""
-        d = gradients.shape[-1]
-        projected = gradients.new_zeros((*gradients.shape[:-1], self.dim))
-        generator = torch.Generator().manual_seed(self.seed)
-        for start in range(0, d, _BLOCK):
-            rows = torch.randn((min(_BLOCK, d - start), self.dim), generator=generator, dtype=torch.float32)
-            projected += gradients[..., start : start + _BLOCK] @ (rows / self.dim**0.5).to(gradients)
-        return projected
+    def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
+        """Return the map for these parameters."""
+        return DenseSketch(shapes, self.dim, self.seed, gaussian_rows)
+
+
+@dataclass(frozen=True)
+class Rademacher(_Random):
+    """Independent entries ±1/√dim (Achlioptas 2003): varies a little less than Gaussian, and random bits are cheap."""
+
+    @property
+    def name(self) -> str:
+        """What the map is."""
+        return f"Rademacher, {self.dim} dimensions"
+
+    def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
+        """Return the map for these parameters."""
+        return DenseSketch(shapes, self.dim, self.seed, rademacher_rows)
+
+
+@dataclass(frozen=True)
+class Kronecker(_Random):
+    """Two-sided Gaussian on each weight matrix G: coordinates u_iᵀ G v_j, summed over all layers.
+
+    Per-sample gradients of a layer are Σ_t g_t a_tᵀ, so only the vectors g_t and a_t are projected and no gradient is
+    ever written down. The dim coordinates of a layer are dim/block² independent grids of block x block pairs: larger
+    blocks cost less and vary more. For one gradient of rank one, Var |Px|² = ((1 + 2/block)² - 1) block² |x|⁴ / dim,
+    against 2 |x|⁴ / dim for dense Gaussian; sums over layers and positions come closer to it. Vectors (biases, norms)
+    go through a count sketch. All layers add up in the same coordinates, so none gets too few.
+
+    Parameters
+    ----------
+    block : int, optional
+        Side of a grid, block² a divisor of dim; 4, 2 or 1 if not given, the largest that fits.
+    """
+
+    from_factors: ClassVar[bool] = True
+    block: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.block == 0:
+            object.__setattr__(self, "block", next(side for side in (4, 2, 1) if self.dim % side**2 == 0))
+        if self.block < 0 or self.dim % self.block**2:
+            fix = "Choose a block whose square divides dim."
+            raise InputError("block", f"{self.block}", f"a side whose square divides {self.dim}", fix)
+
+    @property
+    def name(self) -> str:
+        """What the map is."""
+        return f"Kronecker, {self.dim} dimensions"
+
+    def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
+        """Return the map for these parameters."""
+        return KroneckerSketch(shapes, self.dim, self.seed, self.block)
+
+
+@dataclass(frozen=True)
+class Sparse(_Random):
+    """Sparse Johnson-Lindenstrauss transform (Kane and Nelson 2014): each coordinate goes to `nonzeros` of the dim
+    coordinates with a random sign; with one it is the count sketch.
+
+    Parameters
+    ----------
+    nonzeros : int
+        Targets of each coordinate, at most dim.
+    """  # noqa: D205
+
+    nonzeros: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.nonzeros <= self.dim:
+            raise InputError("nonzeros", f"{self.nonzeros}", f"1 to {self.dim}", "One is the count sketch.")
+
+    @property
+    def name(self) -> str:
+        """What the map is."""
+        return f"sparse, {self.dim} dimensions"
+
+    def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
+        """Return the map for these parameters."""
+        return SparseSketch(shapes, self.dim, self.seed, self.nonzeros)
+
+
+RANDOM: dict[str, type[_Random]] = {
+    "kronecker": Kronecker,
+    "gaussian": Gaussian,
+    "rademacher": Rademacher,
+    "sparse": Sparse,
+}
+PROJECTIONS = ("auto", "exact", *RANDOM)
+
+
+def choose_projection(projection: Projection | str, parameters: int, dim: int) -> Projection:
+    """Return the projection that a name stands for; "auto" is exact up to 4,096 parameters and Kronecker beyond.
+
+    Raises
+    ------
+    InputError
+        The name is not known.
+    """
+    if not isinstance(projection, str):
+        return projection
+    if projection == "auto":
+        projection = "exact" if parameters <= EXACT_UP_TO else "kronecker"
+    if projection == "exact":
+        return Exact()
+    if projection in RANDOM:
+        return RANDOM[projection](dim)
+    raise InputError("projection", repr(projection), " or ".join(map(repr, PROJECTIONS)), "Choose one of these.")

@@ -1,14 +1,16 @@
-"""The joblib store under `cache/`: finished chunks, found again by the content of what made them.
+"""What is kept under `cache/`: finished chunks of work, found again by the content of what made them.
 
 A chunk is a call of a function decorated with `store.memory.cache`. joblib writes each result to a temporary
 file and renames it, so a killed process leaves a whole chunk or none. Results are compressed with zlib, whose
 checksum makes a damaged file fail on reading: the entry is named in the log, dropped and computed again.
+Arrays that may not fit in memory stand beside it in files of their own (see `array_file`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 
 import joblib
 from joblib import Memory
+
+from kernelsm.runtime.array_file import ArrayFile, Layout
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class Store:
         self.root = (root or cache_root()) / "store"
         self.root.mkdir(parents=True, exist_ok=True)
         self.memory = Memory(self.root, verbose=0, compress=1)
+        self.arrays_root = self.root.parent / "arrays"
         self.computed = 0
         self.reused = 0
 
@@ -77,29 +82,58 @@ class Store:
                 logger.warning("damaged cache entry of %s dropped and computed again: %s", function.__name__, error)
                 kept.clear()
             else:
-                self.reused += 1
+                self.count(reused=True)
                 return value
-        self.computed += 1
+        self.count(reused=False)
         return cached(*args, **heavy)
 
+    def count(self, *, reused: bool) -> None:
+        """Count a chunk of an array file as those of `call` are counted."""
+        if reused:
+            self.reused += 1
+        else:
+            self.computed += 1
+
+    def arrays(self, kind: str, key: str, layout: Layout) -> ArrayFile:
+        """Open the array file of a content, named by a hash; finished chunks are found.
+
+        Raises
+        ------
+        InputError
+            There is no room on the disk.
+        """
+        return ArrayFile(self.arrays_root / kind / key, layout)
+
     def entries(self) -> list[Entry]:
-        """Every finished chunk, largest first."""
+        """Every finished chunk and array file, largest first."""
+        return sorted((entry for _, entry in self._used()), key=lambda entry: -entry.size)
+
+    def clear(self) -> None:
+        """Delete every finished chunk and array file."""
+        self.memory.clear(warn=False)
+        shutil.rmtree(self.arrays_root, ignore_errors=True)
+
+    def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
+        """Drop the least recently used until `budget` bytes are left."""
+        used = sorted(self._used(), key=lambda item: item[0])
+        excess = sum(entry.size for _, entry in used) - budget
+        for _, entry in used:
+            if excess <= 0:
+                break
+            shutil.rmtree(entry.path, ignore_errors=True)
+            excess -= entry.size
+
+    def _used(self) -> list[tuple[float, Entry]]:
+        """Every entry with the time of its last use."""
         found = []
         for item in self.memory.store_backend.get_items():
             path = Path(item.path)
-            found.append(
-                Entry(
-                    function=path.parent.relative_to(self.memory.store_backend.location).as_posix(),
-                    size=item.size,
-                    path=path,
-                )
-            )
-        return sorted(found, key=lambda entry: -entry.size)
-
-    def clear(self) -> None:
-        """Delete every finished chunk."""
-        self.memory.clear(warn=False)
-
-    def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
-        """Drop the least recently used chunks until `budget` bytes are left."""
-        self.memory.reduce_size(bytes_limit=budget)
+            function = path.parent.relative_to(self.memory.store_backend.location).as_posix()
+            found.append((item.last_access.timestamp(), Entry(function, item.size, path)))
+        for folder in self.arrays_root.glob("*/*"):
+            try:
+                size = sum(file.stat().st_size for file in folder.iterdir())
+                found.append((folder.stat().st_mtime, Entry(folder.parent.name, size, folder)))
+            except (FileNotFoundError, NotADirectoryError):  # another process drops it now
+                continue
+        return found

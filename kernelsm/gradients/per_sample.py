@@ -1,0 +1,262 @@
+"""Projected per-sample gradients of a model, by the fastest way that is right for it.
+
+`Hooks` takes one forward pass and one backward pass per output for a whole batch and never writes a gradient down
+where the projection needs only its factors; `Vmap` differentiates sample by sample in one batched program; `Loop`
+runs sample by sample. A way is taken only if it agrees with `Loop` on the first samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+import torch
+from torch import nn
+
+from kernelsm.gradients.contributions import Contribution, Full
+from kernelsm.gradients.places import Unsupported, wide
+from kernelsm.gradients.projections import Kronecker
+from kernelsm.gradients.recorder import Recorder, trace
+from kernelsm.gradients.sketches import Sketch
+from kernelsm.runtime.errors import InputError
+
+Outputs = Literal["logits", "margin"]
+_AT_ONCE = 2**28  # bytes of gradients that vmap may write down at a time
+
+
+class Engine(Protocol):
+    """A way to projected per-sample gradients of one model."""
+
+    name: str
+    numbers_per_sample: int
+    """Numbers that one sample and one output need while they are worked on, roughly."""
+
+    def project(
+        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (n, C) and projected gradients (n, Q, k) of a batch; Q is C, or 1 for the margin."""
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that gradients are taken by: those that require one, shared ones once."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def logits_of(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """Logits (n, C) of a batch.
+
+    Raises
+    ------
+    InputError
+        The model's forward pass raises, or what it returns are not logits.
+    """
+    try:
+        out = model(batch)
+    except (Unsupported, InputError):
+        raise
+    except Exception as error:
+        raise InputError(
+            "model", f"{type(error).__name__} in its forward pass: {error}",
+            f"logits (n, C) for inputs of shape {tuple(batch.shape)} and type {batch.dtype}",
+            "Run the model on these inputs by itself until it returns logits.",
+        ) from error  # fmt: skip
+    return checked_logits(out, len(batch))
+
+
+def checked_logits(out: object, count: int) -> torch.Tensor:
+    """Return the logits that a model returned, as a tensor or as the field `logits`.
+
+    Raises
+    ------
+    InputError
+        They are not a floating tensor of shape (count, C).
+    """
+    found = getattr(out, "logits", out)
+    if not (isinstance(found, torch.Tensor) and found.is_floating_point()):
+        raise InputError("model", f"output of type {type(out).__name__}", "logits", "Return a tensor of logits.")
+    if found.dim() != 2 or len(found) != count:
+        fix = "Return one row of logits for each sample."
+        raise InputError("model", f"output of shape {tuple(found.shape)}", f"({count}, C)", fix)
+    return found
+
+
+def margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Log-odds of the true class, log p_y - log(1 - p_y), from logits (n, C) and classes (n,); shape (n,)."""
+    true = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], float("-inf"))
+    return true - others.logsumexp(dim=1)
+
+
+def _wanted(logits: torch.Tensor, labels: torch.Tensor, outputs: Outputs) -> torch.Tensor:
+    return logits if outputs == "logits" else margin(wide(logits), labels)[:, None]
+
+
+class Hooks:
+    """Gradients from the inputs of layers and the gradients of their outputs (see `recorder`)."""
+
+    name = "hooks"
+
+    def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
+        self.model = model
+        self.names = {id(p): name for name, p in trainable(model).items()}
+        self.axes, self.numbers_per_sample = trace(lambda batch: logits_of(model, batch), self.names, sample)
+
+    def project(
+        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One forward pass, one backward pass per output."""
+        with torch.enable_grad(), Recorder(self.names, len(batch), self.axes) as recorder:
+            logits = logits_of(self.model, batch)
+        with torch.enable_grad():
+            sums = _wanted(logits, labels, outputs).sum(dim=0).unbind()
+        edges = recorder.edges()
+        by_output = [
+            torch.autograd.grad(one, edges, retain_graph=number + 1 < len(sums), allow_unused=True)
+            for number, one in enumerate(sums)
+        ]
+        gradients = [_stacked(found) for found in zip(*by_output, strict=True)]
+        return _sketched(logits, len(sums), sketch, recorder.contributions(gradients))
+
+
+def _stacked(gradients: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
+    """Gradients of all outputs, (Q, *shape); an output that does not depend on the tensor has zeros."""
+    some = next((g for g in gradients if g is not None), None)
+    if some is None:
+        return None
+    return (
+        some[None]
+        if len(gradients) == 1
+        else torch.stack([some.new_zeros(()).expand_as(some) if g is None else g for g in gradients])
+    )
+
+
+def _sketched(
+    logits: torch.Tensor, outputs: int, sketch: Sketch, parts: Iterator[tuple[str, Contribution]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.no_grad():
+        into = wide(logits).new_zeros((outputs, len(logits), sketch.dim))
+        for parameter, contribution in parts:
+            sketch.add(into, parameter, contribution)
+        return logits.detach(), into.transpose(0, 1)
+
+
+class Vmap:
+    """Gradients by torch.func, for models whose layers have no rule."""
+
+    name = "vmap"
+
+    def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
+        self.model = model
+        self.numbers_per_sample = sum(p.numel() for p in trainable(model).values())
+
+    def project(
+        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Differentiate sample by sample, as many at once as fit."""
+        parameters = {name: p.detach() for name, p in trainable(self.model).items()}
+        fixed = {name: p.detach() for name, p in self.model.named_parameters() if name not in parameters}
+        fixed |= dict(self.model.named_buffers())
+
+        def one(
+            weights: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            out = torch.func.functional_call(self.model, (weights, fixed), (x.unsqueeze(0),))
+            logits = checked_logits(out, 1)
+            return _wanted(logits, y.unsqueeze(0), outputs).squeeze(0), logits.squeeze(0)
+
+        every = torch.func.vmap(torch.func.jacrev(one, has_aux=True), in_dims=(None, 0, 0))
+        wanted = 1 if outputs == "margin" else logits_of(self.model, batch[:1]).shape[1]
+        written = 4 * wanted * sum(p.numel() for p in parameters.values())
+        found = []
+        for x, y in zip(*(t.split(max(1, _AT_ONCE // written)) for t in (batch, labels)), strict=True):
+            gradients, logits = every(parameters, x, y)
+            parts = ((name, Full(wide(g).transpose(0, 1))) for name, g in gradients.items())
+            found.append(_sketched(logits, wanted, sketch, parts))
+        logits, features = (torch.cat(column) for column in zip(*found, strict=True))
+        return logits, features
+
+
+class Loop:
+    """Gradients sample by sample with plain backward passes: slow, and right for any model."""
+
+    name = "loop"
+
+    def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
+        self.model = model
+        self.numbers_per_sample = sum(p.numel() for p in trainable(model).values())
+
+    def project(
+        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One forward pass and Q backward passes for each sample."""
+        parameters = trainable(self.model)
+        found = []
+        for x, y in zip(batch.split(1), labels.split(1), strict=True):
+            with torch.enable_grad():
+                logits = logits_of(self.model, x)
+                wanted = _wanted(logits, y, outputs).squeeze(0).unbind()
+            rows = [
+                torch.autograd.grad(one, list(parameters.values()), retain_graph=True, materialize_grads=True)
+                for one in wanted
+            ]
+            parts = (
+                (name, Full(wide(torch.stack(columns)).unsqueeze(1)))
+                for name, columns in zip(parameters, zip(*rows, strict=True), strict=True)
+            )
+            found.append(_sketched(logits, len(wanted), sketch, parts))
+        logits, features = (torch.cat(column) for column in zip(*found, strict=True))
+        return logits, features
+
+
+def choose_engine(
+    model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs
+) -> tuple[Engine, str]:
+    """Return the fastest way that agrees with plain backward passes on a few samples, and why faster ones do not do.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In eval mode.
+    batch, labels : Tensor
+        Two samples or so, on the model's device.
+    outputs : {"logits", "margin"}
+
+    Raises
+    ------
+    InputError
+        The model's forward pass raises, or what it returns are not logits.
+    """
+    sketch = Kronecker(64, seed=1).bind({name: p.shape for name, p in trainable(model).items()})
+    loop = Loop(model, batch[:1])
+    expected = loop.project(batch, labels, outputs, sketch)[1]
+    half = next(iter(trainable(model).values())).dtype in (torch.bfloat16, torch.float16)
+    tolerance = (0.1 if half else 1e-3) * float(expected.abs().max())
+    reasons = []
+    for kind in (Hooks, Vmap):
+        try:
+            engine = kind(model, batch[:1])
+            found = engine.project(batch, labels, outputs, sketch)[1]
+        except Unsupported as reason:
+            reasons.append(f"{kind.name}: no rule for {reason}")
+        except Exception as error:  # torch.func refuses in many ways, and a slower way is left
+            reasons.append(
+                f"{kind.name}: {type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+            )
+        else:
+            if torch.allclose(found, expected, rtol=0.0, atol=tolerance, equal_nan=True):
+                return engine, "; ".join(reasons)
+            reasons.append(f"{kind.name}: not the gradients of plain backward passes")
+    return loop, "; ".join(reasons)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout and batch statistics off for a while."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -1,0 +1,65 @@
+"""Where the samples of a batch are in a layer's tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+class Unsupported(Exception):  # noqa: N818 - not a fault: another way to the gradients is taken
+    """A use of a parameter that the layer rules do not cover; the message says which."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Axis `dim` holds the samples, each taking `each` places; None: the tensor is one for all samples."""
+
+    dim: int | None
+    each: int = 1
+
+    @classmethod
+    def between(cls, of_two: torch.Size, of_three: torch.Size) -> Axis:
+        """Read off the shapes of one tensor with two and with three samples.
+
+        Raises
+        ------
+        Unsupported
+            More than one axis grows, or one grows unevenly.
+        """
+        grown = [i for i, (two, three) in enumerate(zip(of_two, of_three, strict=False)) if two != three]
+        if not grown and len(of_two) == len(of_three):
+            return cls(None)
+        if len(grown) != 1 or len(of_two) != len(of_three) or of_two[grown[0]] * 3 != of_three[grown[0]] * 2:
+            raise Unsupported("a tensor that mixes samples")
+        return cls(grown[0], of_two[grown[0]] // 2)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where n samples are in the input and the output of one call."""
+
+    samples: int
+    taken: Axis
+    given: Axis
+
+    def input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Bring the samples of an input to the front, (n or 1, each, ...)."""
+        return _to_front(tensor, self.taken, self.samples, 0)
+
+    def output(self, gradients: torch.Tensor) -> torch.Tensor:
+        """Bring the samples of gradients (Q, *output shape) behind Q, (Q, n, each, ...)."""
+        return _to_front(gradients, self.given, self.samples, 1)
+
+
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """At least single precision: products of half-precision factors are summed in it."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
+def _to_front(tensor: torch.Tensor, axis: Axis, samples: int, lead: int) -> torch.Tensor:
+    tensor = wide(tensor)
+    if axis.dim is None:
+        return tensor.unsqueeze(lead).unsqueeze(lead)
+    front = tensor.movedim(axis.dim + lead, lead)
+    return front.reshape(*front.shape[:lead], samples, axis.each, *front.shape[lead + 1 :])
