@@ -17,7 +17,8 @@ from kernelsm.outcomes.examples import (
     load_truth,
     rebuild_example,
 )
-from kernelsm.outcomes.pipeline import ESTIMATORS, RunSettings, compute
+from kernelsm.outcomes.pipeline import compute
+from kernelsm.outcomes.run_settings import ESTIMATORS, RunSettings
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import TerminalReport

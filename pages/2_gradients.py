@@ -1,4 +1,4 @@
-from kernelsm.app import cache_panel, frame, gradients, navigation
+from kernelsm.app import cache_panel, frame, gradients, navigation, trust
 
 navigation.require_entry()
 run = frame.current_run()
@@ -14,5 +14,7 @@ else:
     settings = gradients.job_settings(run)
     gradients.cost_note(settings)
     gradients.recompute(settings)
-    gradients.trust(run)
+    trust.trust(run)
+    trust.projections(run)
+    trust.check_again(settings)
     cache_panel.cache_panel()

@@ -11,6 +11,7 @@ from kernelsm.app import session, words
 from kernelsm.app.runs import MEAN_TARGET, Run, shown_readout
 from kernelsm.app.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, READOUTS, RIDGES
 from kernelsm.charts.order import ORDERS
+from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
 
 _UNSET = object()
 
@@ -130,23 +131,24 @@ def task_pills(names: Sequence[str]) -> None:
     )  # fmt: skip
 
 
-def estimator_controls() -> None:
-    """Choose how outcomes are computed."""
+def estimator_controls(parameters: int) -> None:
+    """Choose how outcomes are computed, for a network of so many parameters."""
     view = session.view()
     gradex = view.estimator == "gradex"
+    offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
+    shown = view.projection if view.projection in offered else "auto"
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
             help=words.ESTIMATOR_HELP, **_bind("estimator", view.estimator),
         )  # fmt: skip
-        st.segmented_control(
-            "Gradients", PROJECTIONS, format_func=str.capitalize, required=True, disabled=not gradex,
-            help="Exact keeps one coordinate per parameter; Gaussian projects to fewer, faster.",
-            **_bind("projection", view.projection),
+        st.selectbox(
+            "Gradients", offered, width=180, disabled=not gradex, help=words.PROJECTION_HELP,
+            format_func=words.PROJECTION_NAMES.__getitem__, **_bind("projection", shown),
         )  # fmt: skip
         st.select_slider(
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
-            disabled=not gradex or view.projection != "gaussian", **_bind("dim", view.dim),
+            disabled=not gradex or projection_name(shown, parameters) == "exact", **_bind("dim", view.dim),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The parts of the Gradients page: recompute the outcomes, and whether to trust them."""
+"""The parts of the Gradients page: recompute the outcomes from the model's gradients."""
 
 from __future__ import annotations
 
@@ -7,42 +7,44 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from kernelsm.app import controls, frame, navigation, session
+from kernelsm.app import controls, navigation, session, words
 from kernelsm.app.job_panel import job_panel, registry
 from kernelsm.app.runs import Run, open_run
 from kernelsm.app.subsets import draw_settings
-from kernelsm.charts.fit import predicted_vs_observed
-from kernelsm.evaluation.truth import score_estimates
-from kernelsm.outcomes.examples import load_estimates_of_truth, load_example
-from kernelsm.outcomes.pipeline import RunSettings, estimate_cost
+from kernelsm.gradients.choices import projection_name
+from kernelsm.outcomes.examples import EXAMPLES, load_example
+from kernelsm.outcomes.recipes import RECIPES
+from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
 from kernelsm.outcomes.runs import has_run
 
 
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
+    origin = run.outcomes.meta.get("example")
     what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
-    if run.outcomes.meta.get("example") == "digits":
-        what = "this run is a result computed from the digits example"
+    if origin in RECIPES:
+        what = f"this run is a result computed from the example {EXAMPLES[origin].title}"
     st.info(f"There are no gradients here: {what}.", icon=":material/info:")
+    example = origin if origin in RECIPES else "digits"
     left, right = st.columns(2)
     left.button(
-        "Open the digits example, which has a model", icon=":material/visibility:", on_click=session.look_at,
-        args=("digits",),
+        f"Open {EXAMPLES[example].title}, which has a model", icon=":material/visibility:",
+        on_click=session.look_at, args=(example,),
     )  # fmt: skip
     right.page_link(navigation.EXPLORE, label="Explore this run", icon=":material/hub:")
 
 
 def job_settings(run: Run) -> RunSettings:
     """Draw the settings of the computation and return them."""
-    controls.estimator_controls()
+    recipe = RECIPES[run.key]
+    controls.estimator_controls(recipe.parameters)
     view = session.view()
-    gradex = view.estimator == "gradex"
-    gaussian = gradex and view.projection == "gaussian"
     # what the estimator does not use stays at its default, so that equal work is one job
-    settings = replace(
-        draw_settings(run), estimator=view.estimator, projection=view.projection if gradex else "exact",
-        dim=view.dim if gaussian else 512,
-    )  # fmt: skip
+    settings = replace(draw_settings(run), estimator=view.estimator)
+    if view.estimator == "gradex":
+        offered = view.projection != "exact" or projection_name("auto", recipe.parameters) == "exact"
+        settings = replace(settings, projection=view.projection if offered else "auto")
+        settings = settings if settings.projection == "exact" else replace(settings, dim=view.dim)
     st.markdown(f"**{settings.subsets:,} subsets**, {_sampler(settings)}. Change them on Subsets.")
     return settings
 
@@ -56,7 +58,7 @@ def recompute(settings: RunSettings) -> None:
     """Draw the job of these settings and, when it is done, how its result compares with the finished example."""
     how = settings.estimator
     if how == "gradex":
-        how += " exact" if settings.projection == "exact" else f" Gaussian {settings.dim}"
+        how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
     title = f"{settings.example}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
     spec = settings.job()
     job_panel(spec, estimate_cost(settings).seconds, title)
@@ -69,37 +71,23 @@ def recompute(settings: RunSettings) -> None:
             st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
 
 
-def trust(run: Run) -> None:
-    """Draw GradEx against retraining on the example's held-out subsets."""
-    st.subheader("Can the first-order estimate be trusted here?")
-    estimates = load_estimates_of_truth(run.key)
-    assert estimates is not None
-    assert run.truth is not None
-    scores = score_estimates(run.truth, estimates)
-    st.markdown(
-        f"On {run.truth.m} subsets the network was really fine-tuned with the same pull towards W0, and GradEx asked "
-        "for the same outcomes:"
-    )
-    left, right = frame.panels()
-    left.metric("Spearman, overall loss", f"{scores['spearman']:.4f}")
-    left.metric("LDS, mean over targets", f"{scores['lds']:.4f}")
-    left.metric("Relative error, overall loss", f"{scores['relative_error']:.2%}")
-    worst = max(scores["relative_error_per_target"], key=scores["relative_error_per_target"].__getitem__)
-    left.caption(f"Largest relative error of a target: {scores['relative_error_per_target'][worst]:.1%} ({worst}).")
-    with right:
-        chart = predicted_vs_observed(
-            run.truth.values.mean(axis=1), {"GradEx against retraining": estimates.values.mean(axis=1)}, unit=run.unit
-        )
-        frame.show(chart, "gradients_trust")
-
-
 def cost_note(settings: RunSettings) -> None:
     """Say what the computation needs before it is started."""
-    cost = estimate_cost(settings)
+    cost, recipe = estimate_cost(settings), RECIPES[settings.example]
     if settings.estimator == "retraining":
-        st.caption(f"{settings.subsets:,} trainings to convergence of a network of {cost.coordinates:,} parameters.")
-    else:
         st.caption(
-            f"Gradients of every logit in {cost.coordinates:,} coordinates, then all subsets in blocks: "
-            f"{cost.chunks} chunks, about {cost.memory / 2**20:.0f} MiB of memory."
+            f"{settings.subsets:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
+            f"W0 with a pull of λ = {settings.ridge:g} towards it."
         )
+        return
+    suite = recipe.suite()
+    what = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
+    why = "" if cost.outputs == "logits" else (
+        f": those of all {suite.classes} logits would take more than the 256 MiB set aside for them"
+    )  # fmt: skip
+    st.caption(
+        f"Gradients {what}{why}; {len(suite.inputs):,} training and {len(suite.test_inputs):,} test samples, "
+        f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {cost.coordinates:,} "
+        f"coordinates. Then all subsets together, λ = {settings.ridge:g}. About {cost.memory / 2**20:.0f} MiB of "
+        "memory."
+    )

@@ -17,7 +17,9 @@ def registry() -> JobRegistry:
     return JobRegistry()
 
 
-def job_panel(spec: JobSpec, estimate: float, result_title: str, *, start: str = "Recompute") -> None:
+def job_panel(
+    spec: JobSpec, estimate: float, result_title: str, *, start: str = "Recompute", key: str = "job"
+) -> None:
     """Draw the buttons and the progress of one job.
 
     Parameters
@@ -30,13 +32,15 @@ def job_panel(spec: JobSpec, estimate: float, result_title: str, *, start: str =
         Title of its table in the run picker.
     start : str
         What the start button says where there is nothing to resume.
+    key : str
+        Prefix of the buttons' keys; other than "job" for a second panel on a page.
     """
     status = registry().status(spec.key)
     running = status is not None and status.active
-    st.fragment(_panel, run_every=_REFRESH if running else None)(spec, estimate, result_title, start, running)
+    st.fragment(_panel, run_every=_REFRESH if running else None)(spec, estimate, result_title, start, key, running)
 
 
-def _panel(spec: JobSpec, estimate: float, result_title: str, start: str, was_running: bool) -> None:
+def _panel(spec: JobSpec, estimate: float, result_title: str, start: str, key: str, was_running: bool) -> None:
     status = registry().status(spec.key)
     running = status is not None and status.active
     if running != was_running:
@@ -44,16 +48,16 @@ def _panel(spec: JobSpec, estimate: float, result_title: str, start: str, was_ru
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             _start_label(status, start), icon=":material/play_arrow:", type="primary", disabled=running,
-            on_click=_start, args=(spec,), key="job_start",
+            on_click=_start, args=(spec,), key=f"{key}_start",
         )  # fmt: skip
         st.button(
             "Cancel", icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
-            key="job_cancel",
+            key=f"{key}_cancel",
         )  # fmt: skip
         st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
     if status is not None:
         _progress(status)
-        if status.state == "done" and status.result:
+        if status.state == "done" and status.result and "run" in status.result:
             run = status.result["run"]
             st.button(
                 "Show this result on all pages",

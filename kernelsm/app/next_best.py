@@ -17,7 +17,7 @@ from kernelsm.app.job_panel import job_panel
 from kernelsm.app.runs import Run, open_run, shown_readout, target_outcomes
 from kernelsm.app.words import KERNEL_NAMES
 from kernelsm.charts.learning import variance_left_chart
-from kernelsm.outcomes.pipeline import RunSettings, estimate_cost
+from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.outcomes.table_checks import TASK_PREFIX
 from kernelsm.surrogates.base import AttributionKind, Surrogate

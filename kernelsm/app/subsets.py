@@ -10,7 +10,7 @@ from kernelsm.app.fits import fitted
 from kernelsm.app.next_best import next_best
 from kernelsm.app.runs import Run, target_outcomes
 from kernelsm.charts.subsets import outcome_histogram, pair_coverage
-from kernelsm.outcomes.pipeline import RunSettings
+from kernelsm.outcomes.run_settings import RunSettings
 
 
 def sampled(run: Run) -> None:

@@ -14,7 +14,7 @@ from kernelsm.charts.order import ORDERS
 MOST_SUBSETS = 5_000
 KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
-PROJECTIONS = ("exact", "gaussian")
+PROJECTIONS = ("auto", "exact", "kronecker", "gaussian", "rademacher", "sparse")
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next")
 FEWEST_MORE, MOST_MORE = 5, 200
@@ -76,7 +76,7 @@ class ViewState:
     sampler: str = "random"
     more: int = 50
     estimator: str = "gradex"
-    projection: str = "exact"
+    projection: str = "auto"
     dim: int = 512
 
     @property

@@ -38,6 +38,16 @@ ESTIMATOR_HELP = (
     "GradEx solves one small convex problem per subset in the model linearised at W0. "
     "Retraining trains the network on each subset."
 )
+PROJECTION_NAMES = {
+    "auto": "Auto", "exact": "Exact basis", "kronecker": "Kronecker", "gaussian": "Gaussian",
+    "rademacher": "Rademacher", "sparse": "Sparse",
+}  # fmt: skip
+PROJECTION_HELP = (
+    "Gradients have one coordinate per parameter. The **exact basis** keeps them all, which small networks allow. "
+    "The others are random maps to fewer coordinates: **Kronecker** projects the two factors of each layer's "
+    "gradient and is by far the fastest, dense **Gaussian** and **Rademacher** vary least, **sparse** is the count "
+    "sketch. **Auto** is exact up to 4,096 parameters and Kronecker beyond."
+)
 SAMPLER_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size", "next": "Next best"}
 SAMPLER_HELP = (
     "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks. "

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kernelsm.gradients.choices import Outputs, outputs_name
 from kernelsm.gradients.per_sample import (
     Engine,
-    Outputs,
     choose_engine,
     evaluating,
     logits_of,
@@ -26,9 +26,6 @@ from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
-
-OUTPUTS_BUDGET = 2**28
-"""Bytes that the features of all logits may take; beyond, those of the margin alone are computed."""
 
 _CHUNK_BUDGET = 2**27
 _LARGEST_CHUNK = 512
@@ -132,7 +129,7 @@ def gradient_features(
                 "labels", f"{labels.min()}..{labels.max()}", f"0..{classes - 1}", "Number classes from 0."
             )
         sketch = chosen.bind({name: p.shape for name, p in weights.items()})
-        wanted = _wanted(outputs, len(inputs) * classes * sketch.dim * 4)
+        wanted = outputs_name(outputs, len(inputs) * classes * sketch.dim)
         engine, slow = choose_engine(model, few, torch.from_numpy(labels[:2]).to(few.device), wanted)
         columns = classes if wanted == "logits" else 1
         meta = {
@@ -155,14 +152,6 @@ def _check(inputs: NDArray[Any], labels: NDArray[np.int64]) -> None:
         raise InputError("inputs", "no sample", "one or more", "Give samples.")
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError("labels", f"type {labels.dtype}", "whole numbers", "Number the classes from 0.")
-
-
-def _wanted(outputs: Outputs | Literal["auto"], size: int) -> Outputs:
-    if outputs == "auto":
-        return "logits" if size <= OUTPUTS_BUDGET else "margin"
-    if outputs not in ("logits", "margin"):
-        raise InputError("outputs", repr(outputs), "'auto', 'logits' or 'margin'", "Choose one of these.")
-    return outputs
 
 
 def _chunk_size(engine: Engine, projection: Projection, largest: int, columns: int, k: int) -> int:

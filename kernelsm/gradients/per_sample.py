@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
 
+from kernelsm.gradients.choices import Outputs
 from kernelsm.gradients.contributions import Contribution, Full
 from kernelsm.gradients.places import Unsupported, wide
 from kernelsm.gradients.projections import Kronecker
@@ -21,7 +22,6 @@ from kernelsm.gradients.recorder import Recorder, trace
 from kernelsm.gradients.sketches import Sketch
 from kernelsm.runtime.errors import InputError
 
-Outputs = Literal["logits", "margin"]
 _AT_ONCE = 2**28  # bytes of gradients that vmap may write down at a time
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import torch
 
+from kernelsm.gradients.choices import projection_name
 from kernelsm.gradients.contributions import Full
 from kernelsm.gradients.sketches import (
     DenseSketch,
@@ -23,8 +24,6 @@ from kernelsm.gradients.sketches import (
     rademacher_rows,
 )
 from kernelsm.runtime.errors import InputError
-
-EXACT_UP_TO = 4096
 
 
 class Projection(ABC):
@@ -109,7 +108,7 @@ class Gaussian(_Random):
 
 @dataclass(frozen=True)
 class Rademacher(_Random):
-    """Independent entries ±1/√dim (Achlioptas 2003): varies a little less than Gaussian, and random bits are cheap."""
+    """Independent entries ±1/√dim (Achlioptas 2003): a little less variance than Gaussian, and cheap to draw."""
 
     @property
     def name(self) -> str:
@@ -192,11 +191,10 @@ RANDOM: dict[str, type[_Random]] = {
     "rademacher": Rademacher,
     "sparse": Sparse,
 }
-PROJECTIONS = ("auto", "exact", *RANDOM)
 
 
 def choose_projection(projection: Projection | str, parameters: int, dim: int) -> Projection:
-    """Return the projection that a name stands for; "auto" is exact up to 4,096 parameters and Kronecker beyond.
+    """Return the projection that a name stands for, with `dim` dimensions where it is a random one.
 
     Raises
     ------
@@ -205,10 +203,5 @@ def choose_projection(projection: Projection | str, parameters: int, dim: int) -
     """
     if not isinstance(projection, str):
         return projection
-    if projection == "auto":
-        projection = "exact" if parameters <= EXACT_UP_TO else "kronecker"
-    if projection == "exact":
-        return Exact()
-    if projection in RANDOM:
-        return RANDOM[projection](dim)
-    raise InputError("projection", repr(projection), " or ".join(map(repr, PROJECTIONS)), "Choose one of these.")
+    name = projection_name(projection, parameters)
+    return Exact() if name == "exact" else RANDOM[name](dim)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernelsm.outcomes.pipeline import RunSettings, compute, play
+from kernelsm.outcomes.pipeline import compute, play
+from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report

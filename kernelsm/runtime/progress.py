@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -26,28 +27,32 @@ def silent(done: int, total: int, message: str = "", *, reused: bool = False) ->
 
 
 class Stages:
-    """Joins the reports of several stages into one, each stage's chunks weighted by what they cost.
+    """Joins the reports of several stages into one bar, each stage as long as it is expected to take.
 
     Parameters
     ----------
     report : Report
-        Told the joined progress.
-    stages : list of (int, int)
-        Number of chunks of each stage and the cost of one in common units.
+        Told the joined progress, in thousandths of a second of expected work.
+    stages : mapping of str to float
+        Name of each stage, in order, and the seconds it is expected to take.
     """
 
-    def __init__(self, report: Report, stages: list[tuple[int, int]]) -> None:
-        self.report, self.stages = report, stages
-        self.total = sum(count * cost for count, cost in stages)
+    def __init__(self, report: Report, stages: Mapping[str, float]) -> None:
+        self.report = report
+        self.costs = {name: max(1, round(1000 * seconds)) for name, seconds in stages.items()}
+        self.total = sum(self.costs.values())
 
-    def stage(self, index: int) -> Report:
-        """Return the report that stage `index` is to call; -1 is the last."""
-        index %= len(self.stages)
-        before = sum(count * cost for count, cost in self.stages[:index])
-        cost = self.stages[index][1]
+    def stage(self, name: str) -> Report:
+        """Return the report that a stage is to call."""
+        before, cost = 0, self.costs[name]
+        for other, length in self.costs.items():
+            if other == name:
+                break
+            before += length
 
         def report(done: int, total: int, message: str = "", *, reused: bool = False) -> None:
-            self.report(before + done * cost, self.total, f"{message}: {done} of {total}", reused=reused)
+            now = before + cost * done // max(total, 1)
+            self.report(now, self.total, f"{message}: {done} of {total}", reused=reused)
 
         return report
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from kernelsm.outcomes.pipeline import RunSettings
+from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.runtime.jobs import JobRegistry, read_status
 
 SETTINGS = RunSettings("digits", "retraining", subsets=5)
 SERVER = """
 import time
-from kernelsm.outcomes.pipeline import RunSettings
+from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.runtime.jobs import JobRegistry
 JobRegistry().start(RunSettings("digits", "retraining", subsets=5).job())
 time.sleep(120)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelsm.outcomes.pipeline import RunSettings
+from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.outcomes.runs import load_run
 from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus, read_status, write_status
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, Outcomes, load_example
-from kernelsm.outcomes.pipeline import RunSettings, compute, play, run
+from kernelsm.outcomes.pipeline import compute, play, run
+from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.outcomes.runs import load_run, save_run
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store

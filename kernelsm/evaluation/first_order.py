@@ -1,0 +1,136 @@
+"""Can the first-order estimate be trusted on this model? The network is really fine-tuned on a few subsets (paper
+Table 2)."""  # noqa: D205, D209
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.evaluation.metrics import lds, relative_error, spearman_per_target
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.tasks.suite import TaskSuite
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class LogitError:
+    """How far the linearised logits are from those of a network that was really fine-tuned, on test samples.
+
+    Parameters
+    ----------
+    of_logits : float
+        Mean over samples of |ε_W(x)| / |f_W(x)|, ε_W(x) = f_W(x) - f_W0(x) - <∇f_W0(x), W - W0> (paper eq. 9 and
+        Table 2); norms over classes.
+    of_change : float
+        |ε_W| / |f_W - f_W0| over all samples together: what share of the change the first order misses. Stricter: a
+        network that hardly moves has a small `of_logits` whatever its curvature.
+    """
+
+    of_logits: float
+    of_change: float
+
+
+def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> LogitError:
+    """Compare a fine-tuned network with the first-order expansion around W0, exactly (a forward-mode derivative).
+
+    Parameters
+    ----------
+    base : torch.nn.Module
+        At W0.
+    tuned : torch.nn.Module
+        The same network at W.
+    inputs : ndarray, shape (n, ...)
+    """
+    import torch  # not above: pages read finished checks without it
+
+    model = copy.deepcopy(base).double().eval()
+    start = {name: p.detach() for name, p in model.named_parameters()}
+    step = {name: p.detach().double() - start[name] for name, p in tuned.named_parameters()}
+    buffers = dict(model.named_buffers())
+    x = torch.from_numpy(np.asarray(inputs))
+    x = x.double() if x.is_floating_point() else x
+
+    def logits(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+        out: torch.Tensor = torch.func.functional_call(model, (weights, buffers), (x,))
+        return out
+
+    with torch.no_grad():
+        before, along = torch.func.jvp(logits, (start,), (step,))[:2]
+        after = logits({name: start[name] + step[name] for name in start})
+    missed = after - before - along
+    per_sample = missed.norm(dim=1) / after.norm(dim=1).clamp(min=1e-30)
+    return LogitError(float(per_sample.mean()), float(missed.norm() / (after - before).norm().clamp(min=1e-30)))
+
+
+@dataclass(frozen=True)
+class FirstOrderCheck:
+    """What a few retrained subsets say about the first-order estimate.
+
+    Parameters
+    ----------
+    subsets : int
+        How many were retrained.
+    logits : list of LogitError
+        One for each subset whose logits were compared.
+    spearman, relative_error : float
+        Of the outcomes, mean over targets.
+    lds : float
+        Mean over targets of the rank correlation over subsets.
+    """
+
+    subsets: int
+    logits: list[LogitError]
+    spearman: float
+    relative_error: float
+    lds: float
+
+    @property
+    def of_logits(self) -> float:
+        """Mean over subsets of the relative error of the logits (paper Table 2)."""
+        return float(np.mean([error.of_logits for error in self.logits]))
+
+    @property
+    def of_change(self) -> float:
+        """Mean over subsets of the share of the logits' change that the first order misses."""
+        return float(np.mean([error.of_change for error in self.logits]))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> FirstOrderCheck:
+        """Read what `to_json` wrote."""
+        return cls(**{**found, "logits": [LogitError(**error) for error in found["logits"]]})
+
+
+def first_order_check(
+    suite: TaskSuite, base: nn.Module, tuned: list[nn.Module], truth: Outcomes, estimates: Outcomes
+) -> FirstOrderCheck:
+    """Compare outcomes of retraining with estimates of the same subsets, and logits of some of the networks.
+
+    Parameters
+    ----------
+    suite : TaskSuite
+    base : torch.nn.Module
+        At W0.
+    tuned : list of torch.nn.Module
+        Networks fine-tuned on some of the subsets.
+    truth, estimates : Outcomes
+        Of the same masks.
+    """
+    overall, guess = truth.mean_target().values, estimates.mean_target().values
+    return FirstOrderCheck(
+        subsets=truth.m,
+        logits=[logit_error(base, network, suite.test_inputs) for network in tuned],
+        spearman=float(spearman_per_target(overall, guess)[0]),
+        relative_error=relative_error(overall, guess),
+        lds=lds(truth.values, estimates.values),
+    )

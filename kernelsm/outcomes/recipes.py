@@ -1,0 +1,101 @@
+"""What stands behind each built-in example that has a model: its samples, its network, and how W0 is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
+
+from kernelsm.tasks.digits import digits_suite
+from kernelsm.tasks.modular import Operation, modular_suite
+from kernelsm.tasks.suite import TaskSuite
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured cost on two cores, for estimates and progress bars.
+
+    Parameters
+    ----------
+    base : float
+        Seconds to train W0.
+    gradients : dict
+        Projection -> milliseconds a sample, with the outputs that "auto" chooses.
+    gradex : dict
+        Projection -> milliseconds a subset; "exact", or "projected" for 512 dimensions.
+    retraining : float
+        Seconds a subset.
+    """
+
+    base: float
+    gradients: dict[str, float]
+    gradex: dict[str, float]
+    retraining: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An example's samples and network.
+
+    Parameters
+    ----------
+    suite : callable
+        Returns the `TaskSuite`.
+    architecture : str
+        A name that `models.build_model` knows.
+    config : dict
+        Its arguments; JSON types only.
+    training : dict
+        Arguments of `train_base`.
+    parameters : int
+        d.
+    ridge : float
+        λ of the pull towards W0.
+    rates : Rates
+    """
+
+    suite: Callable[[], TaskSuite]
+    architecture: str
+    config: dict[str, Any]
+    parameters: int
+    ridge: float
+    rates: Rates
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@cache
+def _modular(operation: Operation) -> TaskSuite:
+    return modular_suite(operation, train_fraction=0.4)
+
+
+def _modular_recipe(operation: Operation) -> Recipe:
+    return Recipe(
+        suite=partial(_modular, operation),
+        architecture="transformer",
+        config={"vocabulary": 99, "classes": 97, "length": 4},
+        parameters=422_497,
+        ridge=0.03,
+        rates=Rates(
+            base=60.0, gradients={"kronecker": 0.2, "gaussian": 6.0, "rademacher": 6.0, "sparse": 1.5},
+            gradex={"projected": 5.0}, retraining=8.0,
+        ),
+        training={"epochs": 200, "learning_rate": 1e-3},
+    )  # fmt: skip
+
+
+RECIPES: dict[str, Recipe] = {
+    "digits": Recipe(
+        suite=digits_suite,
+        architecture="mlp",
+        config={"sizes": [64, 32, 10]},
+        parameters=2_410,
+        ridge=0.03,
+        rates=Rates(
+            base=1.0, gradients={"exact": 1.0, "kronecker": 1.0, "gaussian": 1.0, "rademacher": 1.0, "sparse": 1.0},
+            gradex={"exact": 10.0, "projected": 5.0}, retraining=0.5,
+        ),
+    ),
+    "modular-addition": _modular_recipe("addition"),
+    "modular-quadratic": _modular_recipe("quadratic"),
+}  # fmt: skip

@@ -1,0 +1,227 @@
+"""Which outcomes of a built-in example are to be computed, how, and what that costs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.gradients.choices import PROJECTIONS, Outputs, outputs_name, projection_name
+from kernelsm.outcomes.recipes import RECIPES, Recipe
+from kernelsm.outcomes.runs import is_run
+from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.tasks.planted import planted_game
+
+EstimatorName = Literal["gradex", "retraining", "game"]
+ESTIMATORS: dict[str, tuple[EstimatorName, ...]] = {
+    "planted": ("game",), **dict.fromkeys(RECIPES, ("gradex", "retraining")),
+}  # fmt: skip
+MAX_SUBSETS = 20_000
+_START_SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Which outcomes to compute, and how.
+
+    Parameters
+    ----------
+    example : {"digits", "modular-addition", "modular-quadratic", "planted"}
+    estimator : {"gradex", "retraining", "game"}
+        "game" plays the planted game; the other two need a model.
+    subsets : int
+        m, 3 to 20,000.
+    p : float
+        Inclusion probability of the Bernoulli sampler.
+    size : int, optional
+        Tasks per subset; replaces the Bernoulli sampler by the fixed-size one.
+    seed : int
+        Seed of the sampler (and of the planted noise).
+    ridge : float, optional
+        λ of the pull towards W0; the example's own if not given.
+    projection : {"auto", "exact", "kronecker", "gaussian", "rademacher", "sparse"}
+        Of the gradients; see `gradient_features`.
+    dim : int
+        Dimension of a random projection.
+    outputs : {"auto", "logits", "margin"}
+        What is linearised; see `gradient_features`.
+    chosen : sequence of str
+        Subsets to compute instead of random ones, each K characters of 0 and 1; then `subsets` is their number, and
+        `p` and `size` mean nothing.
+    onto : str
+        Key of the table that the job appends the outcomes to: the name of an example, or 40 hex digits; "" for none.
+
+    Raises
+    ------
+    InputError
+        A setting out of its range, or an estimator that the example does not have.
+    """
+
+    example: str
+    estimator: str = "gradex"
+    subsets: int = 400
+    p: float = 0.5
+    size: int | None = None
+    seed: int = 0
+    ridge: float | None = None
+    projection: str = "auto"
+    dim: int = 512
+    outputs: str = "auto"
+    chosen: tuple[str, ...] = ()
+    onto: str = ""
+
+    def __post_init__(self) -> None:
+        if self.example not in ESTIMATORS:
+            raise InputError(
+                "example", repr(self.example), " or ".join(map(repr, ESTIMATORS)), "Choose one of these."
+            )
+        if self.estimator not in ESTIMATORS[self.example]:
+            expected = " or ".join(map(repr, ESTIMATORS[self.example]))
+            raise InputError(f"estimator of {self.example}", repr(self.estimator), expected, "Choose one of these.")
+        object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.example)))
+        if self.chosen:
+            object.__setattr__(self, "subsets", len(self.chosen))
+        fewest = 1 if self.chosen else 3
+        recipe = RECIPES.get(self.example)
+        ridge = self.ridge if self.ridge is not None else recipe.ridge if recipe else 1.0
+        object.__setattr__(self, "ridge", ridge)
+        if self.projection == "auto" and recipe:  # resolved here, so that equal work is one job
+            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+        known = ("auto", *PROJECTIONS)
+        checks = (
+            ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
+            ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
+            ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.example), "1 to K"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+            ("ridge", ridge, ridge > 0 and math.isfinite(ridge), "a number above 0"),
+            ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
+            ("projection", self.projection, self.projection in known, " or ".join(map(repr, known))),
+            ("outputs", self.outputs, self.outputs in ("auto", "logits", "margin"), "'auto', 'logits' or 'margin'"),
+            ("onto", self.onto, self.onto in ("", *ESTIMATORS) or is_run(self.onto), "an example or 40 hex digits"),
+        )
+        for place, found, fine, expected in checks:
+            if not fine:
+                raise InputError(place, repr(found), expected, "Change this setting.")
+
+    @classmethod
+    def like(cls, meta: Mapping[str, Any], **changes: Any) -> RunSettings | None:
+        """Return settings that compute further outcomes in the way of a table with this metadata.
+
+        None where the metadata does not name a built-in example and how its outcomes were computed.
+        """
+        written = str(meta.get("projection", ""))
+        random = re.fullmatch(r"(\w{1,20}), (\d{1,4}) dimensions", written)
+        known = {name: meta[name] for name in ("ridge", "outputs") if name in meta}
+        known |= {"projection": random[1].lower(), "dim": int(random[2])} if random else {}
+        known |= {"projection": "exact"} if written == "exact basis" else {}
+        try:
+            return cls(meta["example"], meta["estimator"], **{**known, **changes})
+        except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
+            return None
+
+    def masks(self) -> NDArray[np.bool_]:
+        """The subsets these settings name, shape (m, K)."""
+        K = task_count(self.example)
+        if self.chosen:
+            return np.array([[character == "1" for character in subset] for subset in self.chosen])
+        if self.size is not None:
+            return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed)
+        return bernoulli_masks(K, self.subsets, p=self.p, seed=self.seed)
+
+    def sampler(self) -> dict[str, Any]:
+        """The sampler, for the metadata of the outcomes."""
+        kind: dict[str, Any]
+        if self.chosen:
+            kind = {"sampler": "next best"}
+        else:
+            bernoulli = self.size is None
+            kind = {"sampler": "bernoulli", "p": self.p} if bernoulli else {"sampler": "fixed", "size": self.size}
+        return {**kind, "seed": self.seed}
+
+    def job(self) -> JobSpec:
+        """The job that computes these outcomes."""
+        return JobSpec("kernelsm.outcomes.pipeline:run", asdict(self))
+
+
+def _checked_subsets(chosen: Any, K: int) -> tuple[str, ...]:
+    """Subsets as a tuple; JSON brings a list."""
+    expected = f"a list of subsets, each {K} characters of 0 and 1"
+    fix = "Write 1 for a task that is in and 0 for one that is not, in the order of the tasks."
+    if not isinstance(chosen, list | tuple):
+        raise InputError("chosen", repr(chosen)[:80], expected, fix)
+    for row, subset in enumerate(chosen, start=1):
+        if not (isinstance(subset, str) and re.fullmatch("[01]*", subset) and len(subset) == K):
+            raise InputError(f"chosen, subset {row}", repr(subset)[:80], expected, fix)
+    return tuple(chosen)
+
+
+def task_count(example: str) -> int:
+    """K of an example."""
+    return RECIPES[example].suite().K if example in RECIPES else planted_game().K
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a computation needs on two cores with nothing cached.
+
+    Parameters
+    ----------
+    seconds : float
+        From measured rates.
+    stages : dict
+        Stage -> its seconds, in order.
+    memory : int
+        Bytes of the features, as loaded and as prepared for the solver.
+    coordinates : int
+        Gradient coordinates of each output.
+    outputs : str
+        What is linearised: "logits" or "margin"; "" where nothing is.
+    """
+
+    seconds: float
+    stages: dict[str, float]
+    memory: int
+    coordinates: int
+    outputs: str
+
+
+def outputs_of(settings: RunSettings, recipe: Recipe) -> Outputs:
+    """What is linearised: training and test features together must fit the budget for logits."""
+    suite = recipe.suite()
+    numbers = (len(suite.inputs) + len(suite.test_inputs)) * suite.classes * coordinates(settings, recipe)
+    return outputs_name(settings.outputs, numbers)
+
+
+def coordinates(settings: RunSettings, recipe: Recipe) -> int:
+    """Gradient coordinates of each output, k."""
+    return recipe.parameters if settings.projection == "exact" else settings.dim
+
+
+def estimate_cost(settings: RunSettings) -> Cost:
+    """Estimate what `settings` will need, without starting anything or importing torch."""
+    if settings.example not in RECIPES:
+        return Cost(seconds=0.1, stages={"game": 0.1}, memory=0, coordinates=0, outputs="")
+    recipe = RECIPES[settings.example]
+    rates, suite = recipe.rates, recipe.suite()
+    samples = len(suite.inputs) + len(suite.test_inputs)
+    stages = {"base": rates.base}
+    memory, outputs, k = 0, "", coordinates(settings, recipe)
+    if settings.estimator == "retraining":
+        stages["retraining"] = rates.retraining * settings.subsets
+    else:
+        outputs = outputs_of(settings, recipe)
+        columns = suite.classes if outputs == "logits" else 1
+        stages["train"], stages["test"] = (
+            rates.gradients[settings.projection] * len(part) / 1000 for part in (suite.inputs, suite.test_inputs)
+        )
+        solve = rates.gradex["exact" if settings.projection == "exact" else "projected"]
+        stages["gradex"] = solve * settings.subsets / 1000
+        memory = 2 * 4 * samples * columns * k
+    return Cost(_START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
