@@ -83,7 +83,7 @@ def cost_note(settings: RunSettings) -> None:
     suite = recipe.suite()
     what = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
     why = "" if cost.outputs == "logits" else (
-        f": those of all {suite.classes} logits would take more than the 256 MiB set aside for them"
+        f": those of all {suite.classes} logits would take more than the 1.5 GiB set aside for them"
     )  # fmt: skip
     st.caption(
         f"Gradients {what}{why}; {len(suite.inputs):,} training and {len(suite.test_inputs):,} test samples, "

@@ -16,7 +16,7 @@ import numpy as np
 from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
 from kernelsm.evaluation.metrics import lds, spearman_per_target
 from kernelsm.outcomes.examples import FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth, load_truth
-from kernelsm.outcomes.pipeline import base_model, gradex
+from kernelsm.outcomes.pipeline import base_model, gradex, retraining
 from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
 from kernelsm.outcomes.table import Outcomes
@@ -101,20 +101,17 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
 
 def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     """Check GradEx with these settings on `settings.subsets` retrained subsets."""
-    from kernelsm.outcomes.retraining import Retraining
-
     recipe = RECIPES[settings.example]
     suite = recipe.suite()
     stages = Stages(report, check_cost(settings))
     masks = settings.masks()
     model = base_model(settings.example, store, stages.stage("base"))
-    assert settings.ridge is not None
-    retraining = Retraining(suite, model, ridge=settings.ridge)
-    truth = retraining.outcomes(masks, store=store, report=stages.stage("retraining"))
+    trainer = retraining(settings, recipe, model)
+    truth = trainer.outcomes(masks, store=store, report=stages.stage("retraining"))
     networks = []
     told = stages.stage("networks")
     for mask in masks[:_NETWORKS]:
-        networks.append(retraining.fine_tune(mask))
+        networks.append(trainer.fine_tune(mask))
         told(len(networks), _NETWORKS, "networks")
     estimates = gradex(settings, recipe, model, stages, store).outcomes(
         masks, store=store, report=stages.stage("gradex")
@@ -151,14 +148,9 @@ def projection_checks(example: str, dim: int, store: Store, report: Report) -> l
 
 def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store: Store) -> Ceiling:
     """Retrain the subsets of `settings` from another base model, and compare with a truth that begins with them."""
-    from kernelsm.outcomes.retraining import Retraining
-
     recipe = RECIPES[settings.example]
     model = base_model(settings.example, store, seed=1)
-    assert settings.ridge is not None
-    other = Retraining(recipe.suite(), model, ridge=settings.ridge).outcomes(
-        settings.masks(), store=store, report=report
-    )
+    other = retraining(settings, recipe, model).outcomes(settings.masks(), store=store, report=report)
     same = truth.take(range(other.m))
     overall = spearman_per_target(same.mean_target().values, other.mean_target().values)
     return Ceiling(other.m, lds(same.values, other.values), float(overall[0]))
@@ -166,16 +158,13 @@ def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store:
 
 def rebuild_checks(name: str, report: Report, store: Store, *, ceiling_subsets: int, folder: Path = FINISHED) -> Path:
     """Compute the finished checks of an example anew and write them; its outcomes and truth must be finished."""
-    from kernelsm.outcomes.retraining import Retraining
-
     example = get_example(name)
     recipe = RECIPES[name]
     truth, estimates = load_truth(name), load_estimates_of_truth(name)
     assert estimates is not None
-    assert example.settings.ridge is not None
     model = base_model(name, store)
-    retraining = Retraining(recipe.suite(), model, ridge=example.settings.ridge)
-    networks = [retraining.fine_tune(mask) for mask in truth.masks[:_NETWORKS]]
+    trainer = retraining(example.settings, recipe, model)
+    networks = [trainer.fine_tune(mask) for mask in truth.masks[:_NETWORKS]]
     first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
     projections = projection_checks(name, example.settings.dim, store, report)
     held_out = replace(example.settings, subsets=ceiling_subsets, seed=TRUTH_SEED, estimator="retraining")

@@ -10,7 +10,7 @@ Outputs = Literal["logits", "margin"]
 PROJECTIONS = ("exact", "kronecker", "gaussian", "rademacher", "sparse")
 EXACT_UP_TO = 4096
 """Parameters up to which every coordinate is kept."""
-OUTPUTS_BUDGET = 2**28
+OUTPUTS_BUDGET = 3 * 2**29
 """Bytes that the features of all logits may take; beyond, those of the margin alone are computed."""
 
 
@@ -30,7 +30,7 @@ def projection_name(asked: str, parameters: int) -> str:
 
 
 def outputs_name(asked: str, numbers: int) -> Outputs:
-    """Resolve "auto": all logits where n·C·k single-precision numbers take at most 256 MiB, else the margin.
+    """Resolve "auto": all logits where n·C·k single-precision numbers take at most 1.5 GiB, else the margin.
 
     Raises
     ------

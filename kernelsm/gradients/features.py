@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import operator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,12 +15,14 @@ from torch import nn
 from kernelsm.gradients.choices import Outputs, outputs_name
 from kernelsm.gradients.per_sample import (
     Engine,
+    Loop,
     choose_engine,
     evaluating,
     logits_of,
     margin,
     trainable,
 )
+from kernelsm.gradients.places import Unsupported
 from kernelsm.gradients.projections import Projection, choose_projection
 from kernelsm.gradients.sketches import Sketch
 from kernelsm.models.identity import model_hash
@@ -26,6 +30,8 @@ from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
+
+logger = logging.getLogger(__name__)
 
 _CHUNK_BUDGET = 2**27
 _LARGEST_CHUNK = 512
@@ -62,8 +68,8 @@ class GradientFeatures:
     @property
     def margins(self) -> NDArray[np.float32]:
         """Log-odds of the true class at W0, log p_y - log(1 - p_y), shape (n,); the loss is log(1 + exp(-margin))."""
-        logits = torch.from_numpy(np.array(self.logits))
-        return margin(logits, torch.from_numpy(self.labels)).numpy()
+        logits, labels = torch.from_numpy(np.array(self.logits)), torch.from_numpy(self.labels.astype(np.int64))
+        return margin(logits, labels).numpy()
 
 
 def gradient_features(
@@ -101,7 +107,7 @@ def gradient_features(
     report : Report
         Told after each chunk.
     outputs : {"auto", "logits", "margin"}
-        What to linearise. "auto" is all logits where their features take at most 256 MiB (n·C·k·4 bytes), else the
+        What to linearise. "auto" is all logits where their features take at most 1.5 GiB (n·C·k·4 bytes), else the
         margin, the log-odds of the true class. Features that belong together need the same: give it for the second.
 
     Returns
@@ -114,44 +120,85 @@ def gradient_features(
         Unknown projection, lengths differ, a label out of range, a forward pass that fails or does not return
         logits, gradients that are not finite, or no room on the disk.
     """
-    _check(inputs, labels)
+    inputs, labels = _checked(inputs, labels)
+    if batch_size is not None:
+        batch_size = _at_least_one("batch_size", batch_size)
     weights = trainable(model)
     if not weights:
         raise InputError("model", "no parameter that requires a gradient", "one or more", "Unfreeze a layer.")
     d = sum(p.numel() for p in weights.values())
     chosen = choose_projection(projection, d, dim)
     with evaluating(model):
-        few = _batch(model, inputs[:2])
+        few, their_labels = _few(model, inputs, labels)
         with torch.no_grad():
             classes = logits_of(model, few).shape[1]
+        if classes < 2:
+            fix = "A model of two classes with one logit z returns [0, z] for each sample."
+            raise InputError("model", "one logit for each sample", "two or more, one per class", fix)
         if labels.min() < 0 or labels.max() >= classes:
             raise InputError(
                 "labels", f"{labels.min()}..{labels.max()}", f"0..{classes - 1}", "Number classes from 0."
             )
         sketch = chosen.bind({name: p.shape for name, p in weights.items()})
         wanted = outputs_name(outputs, len(inputs) * classes * sketch.dim)
-        engine, slow = choose_engine(model, few, torch.from_numpy(labels[:2]).to(few.device), wanted)
+        engine, slow = choose_engine(model, few, their_labels, wanted)
         columns = classes if wanted == "logits" else 1
-        meta = {
+        made = {
             "projection": chosen.name, "map": repr(chosen), "outputs": wanted, "parameters": d,
-            "weights": model_hash(model), "engine": engine.name, **({"engine_because": slow} if slow else {}),
+            "weights": model_hash(model), "engine": engine.name,
         }  # fmt: skip
         size = batch_size or _chunk_size(
             engine, chosen, max(p.numel() for p in weights.values()), columns, sketch.dim
         )
-        layout = Layout(len(inputs), size, {"logits": (classes,), "features": (columns, sketch.dim)}, meta)
+        layout = Layout(len(inputs), size, {"logits": (classes,), "features": (columns, sketch.dim)}, made)
         kept = _open(store, layout, inputs, labels)
         logits, features = _compute(model, engine, sketch, layout, inputs, labels, kept, store, report)
-    return GradientFeatures(logits, features, labels, meta)
+    return GradientFeatures(logits, features, labels, {**made, "engine_because": slow} if slow else made)
 
 
-def _check(inputs: NDArray[Any], labels: NDArray[np.int64]) -> None:
+def _checked(inputs: Any, labels: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Arrays that torch can hold, one label for each input."""
+    inputs, labels = np.asanyarray(inputs), np.asarray(labels)
+    if inputs.dtype.kind not in "fiub" or inputs.dtype.itemsize > 8:
+        raise InputError(
+            "inputs", f"type {inputs.dtype}", "floating or whole numbers", "Convert them, e.g. to float32."
+        )
+    if not inputs.dtype.isnative:
+        inputs = inputs.astype(inputs.dtype.newbyteorder("="))
+    if labels.ndim != 1:
+        fix = "Give the class of each sample as a number; argmax(axis=1) turns one-hot rows into classes."
+        raise InputError("labels", f"shape {labels.shape}", f"({len(inputs)},)", fix)
     if len(inputs) != len(labels):
         raise InputError("labels", f"{len(labels)}", f"{len(inputs)}, one per input", "Give one label per input.")
     if not len(inputs):
         raise InputError("inputs", "no sample", "one or more", "Give samples.")
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError("labels", f"type {labels.dtype}", "whole numbers", "Number the classes from 0.")
+    return inputs, labels.astype(np.int64)
+
+
+def _at_least_one(place: str, value: Any) -> int:
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise InputError(place, repr(value)[:80], "a whole number of 1 or more", "Change this argument.")
+    return whole
+
+
+def _few(model: nn.Module, inputs: NDArray[Any], labels: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples from all over the data, to check an engine on; numbers also with noise: those few may be alike."""
+    rows = np.unique(np.linspace(0, len(inputs) - 1, 4).astype(int))
+    few = _batch(model, inputs[rows])
+    y = torch.from_numpy(labels[rows]).to(few.device)
+    if few.is_floating_point():
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(few.shape, generator=generator).to(few)
+        spread = few.std() if few.numel() > 1 else few.new_ones(())
+        few = torch.cat([few, few + noise * torch.where(spread > 0, spread, 1.0).nan_to_num(1.0)])
+        y = torch.cat([y, y])
+    return few, y
 
 
 def _chunk_size(engine: Engine, projection: Projection, largest: int, columns: int, k: int) -> int:
@@ -195,7 +242,7 @@ def _compute(
         if not reused:
             batch = _batch(model, inputs[start:stop])
             y = torch.from_numpy(np.ascontiguousarray(labels[start:stop], dtype=np.int64)).to(batch.device)
-            found = engine.project(batch, y, layout.arguments["outputs"], sketch)
+            found = _project(model, engine, number, batch, y, layout.arguments["outputs"], sketch)
             logits, features = (part.float().cpu().numpy() for part in found)
             _check_finite(logits, features, start)
             if kept is not None:
@@ -209,6 +256,31 @@ def _compute(
         return whole[0], whole[1]
     fields = kept.read()
     return fields["logits"], fields["features"]
+
+
+def _project(
+    model: nn.Module,
+    engine: Engine,
+    number: int,
+    batch: torch.Tensor,
+    labels: torch.Tensor,
+    outputs: Outputs,
+    sketch: Sketch,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Project a chunk; sample by sample where it does not behave as the samples the engine was checked on."""
+    try:
+        found = engine.project(batch, labels, outputs, sketch)
+        one = number % len(batch)
+        with torch.no_grad():
+            alone = logits_of(model, batch[one : one + 1])
+        tolerance = 0.05 if alone.dtype in (torch.bfloat16, torch.float16) else 1e-3
+        if torch.allclose(found[0][one], alone[0], rtol=tolerance, atol=tolerance, equal_nan=True):
+            return found
+        reason = "a sample has other logits alone than among others"
+    except Unsupported as unsupported:
+        reason = f"no rule for {unsupported}"
+    logger.warning("chunk %d: gradients are taken sample by sample, %s", number, reason)
+    return Loop(model, batch[:1]).project(batch, labels, outputs, sketch)
 
 
 def _check_finite(logits: NDArray[np.float32], features: NDArray[np.float32], start: int) -> None:

@@ -40,7 +40,7 @@ class Engine(Protocol):
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """Parameters that gradients are taken by: those that require one, shared ones once."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
 
 
 def logits_of(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
@@ -57,11 +57,16 @@ def logits_of(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         raise
     except Exception as error:
         raise InputError(
-            "model", f"{type(error).__name__} in its forward pass: {error}",
+            "model", f"{type(error).__name__} in its forward pass: {_one_line(error)}",
             f"logits (n, C) for inputs of shape {tuple(batch.shape)} and type {batch.dtype}",
             "Run the model on these inputs by itself until it returns logits.",
         ) from error  # fmt: skip
     return checked_logits(out, len(batch))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:299] + "…"
 
 
 def checked_logits(out: object, count: int) -> torch.Tensor:
@@ -196,17 +201,26 @@ class Loop:
             with torch.enable_grad():
                 logits = logits_of(self.model, x)
                 wanted = _wanted(logits, y, outputs).squeeze(0).unbind()
-            rows = [
-                torch.autograd.grad(one, list(parameters.values()), retain_graph=True, materialize_grads=True)
-                for one in wanted
-            ]
+            rows = [_gradients(one, parameters) for one in wanted]
             parts = (
-                (name, Full(wide(torch.stack(columns)).unsqueeze(1)))
+                (name, Full(torch.stack(columns).unsqueeze(1)))
                 for name, columns in zip(parameters, zip(*rows, strict=True), strict=True)
             )
             found.append(_sketched(logits, len(wanted), sketch, parts))
         logits, features = (torch.cat(column) for column in zip(*found, strict=True))
         return logits, features
+
+
+def _gradients(output: torch.Tensor, parameters: dict[str, nn.Parameter]) -> list[torch.Tensor]:
+    """Gradients of one number by all parameters, dense and at least in single precision."""
+    try:
+        found = torch.autograd.grad(output, list(parameters.values()), retain_graph=True, materialize_grads=True)
+    except RuntimeError as error:
+        raise InputError(
+            "model", f"a backward pass that fails: {_one_line(error)}", "logits that can be differentiated",
+            "Look for detach(), no_grad() or changes in place between the parameters and the logits.",
+        ) from error  # fmt: skip
+    return [wide(g.to_dense() if g.is_sparse else g) for g in found]
 
 
 def choose_engine(
@@ -219,7 +233,7 @@ def choose_engine(
     model : torch.nn.Module
         In eval mode.
     batch, labels : Tensor
-        Two samples or so, on the model's device.
+        A few samples, as different as can be had, on the model's device.
     outputs : {"logits", "margin"}
 
     Raises
@@ -240,9 +254,7 @@ def choose_engine(
         except Unsupported as reason:
             reasons.append(f"{kind.name}: no rule for {reason}")
         except Exception as error:  # torch.func refuses in many ways, and a slower way is left
-            reasons.append(
-                f"{kind.name}: {type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
-            )
+            reasons.append(f"{kind.name}: {type(error).__name__}: {_one_line(error)}")
         else:
             if torch.allclose(found, expected, rtol=0.0, atol=tolerance, equal_nan=True):
                 return engine, "; ".join(reasons)

@@ -5,10 +5,11 @@ What a map does to the gradients of a model's parameters stands in `sketches`.
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -85,6 +86,8 @@ class _Random(Projection):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():  # NumPy's whole numbers print otherwise, and are other seeds then
+            object.__setattr__(self, name, _whole(name, value))
         if self.dim < 1:
             raise InputError("dim", f"{self.dim}", "1 or more", "512 is the default.")
 
@@ -133,7 +136,7 @@ class Kronecker(_Random):
     Parameters
     ----------
     block : int, optional
-        Side of a grid, block² a divisor of dim; 4, 2 or 1 if not given, the largest that fits.
+        Side of a grid, block² a divisor of dim; 2 if not given, or 1 where dim is no multiple of 4.
     """
 
     from_factors: ClassVar[bool] = True
@@ -142,7 +145,7 @@ class Kronecker(_Random):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.block == 0:
-            object.__setattr__(self, "block", next(side for side in (4, 2, 1) if self.dim % side**2 == 0))
+            object.__setattr__(self, "block", next(side for side in (2, 1) if self.dim % side**2 == 0))
         if self.block < 0 or self.dim % self.block**2:
             fix = "Choose a block whose square divides dim."
             raise InputError("block", f"{self.block}", f"a side whose square divides {self.dim}", fix)
@@ -183,6 +186,13 @@ class Sparse(_Random):
     def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
         """Return the map for these parameters."""
         return SparseSketch(shapes, self.dim, self.seed, self.nonzeros)
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(name, repr(value)[:80], "a whole number", "Change this argument.") from None
 
 
 RANDOM: dict[str, type[_Random]] = {

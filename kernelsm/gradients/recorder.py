@@ -22,6 +22,9 @@ from kernelsm.gradients.layer_rules import RULES, Use
 from kernelsm.gradients.places import Axis, Place, Unsupported
 
 Axes = list[tuple[Axis, Axis]]
+_VALUES = {
+    torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.__bool__, torch.Tensor.__float__, torch.Tensor.__int__,
+}  # fmt: skip
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """Run a torch function; note it where it uses a parameter."""
         kwargs = kwargs or {}
+        if func in _VALUES and args[0].is_floating_point():
+            raise Unsupported("control flow by values")  # a batch would take one way for all its samples
         used = self._used((*args, *kwargs.values()))
         if not used:
             return func(*args, **kwargs)

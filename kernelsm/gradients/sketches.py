@@ -45,7 +45,7 @@ class ExactSketch:
 
     def add(self, into: torch.Tensor, parameter: str, contribution: Contribution) -> None:
         """Add the gradient in the parameter's own slot."""
-        into[..., self.slots[parameter]] += contribution.gradient().flatten(2)
+        into[..., self.slots[parameter]] += _flat(contribution.gradient())
 
 
 Draw = Callable[[int, int, int], torch.Tensor]
@@ -78,7 +78,7 @@ class DenseSketch:
                     part = contribution.of_rows(start, stop).flatten(2)
                     self._add_block(into, parameter, number, part)
             return
-        gradient = contribution.gradient().flatten(2)
+        gradient = _flat(contribution.gradient())
         for number, (start, stop) in enumerate(_row_blocks(rows, width)):
             self._add_block(into, parameter, number, gradient[..., start * width : stop * width])
 
@@ -101,7 +101,7 @@ class SparseSketch:
 
     def add(self, into: torch.Tensor, parameter: str, contribution: Contribution) -> None:
         """Add the sparse product."""
-        gradient = contribution.gradient().flatten(2)
+        gradient = _flat(contribution.gradient())
         flat = gradient.reshape(-1, gradient.shape[-1])
         into += (self.matrices[parameter].to(flat) @ flat.T.contiguous()).T.reshape(into.shape)
 
@@ -164,6 +164,11 @@ class KroneckerSketch:
             self._add_products(into, left[None, None], _times(matrix, right))
         else:
             self._add_products(into, _times(matrix.transpose(2, 3), left), right[None, None])
+
+
+def _flat(gradient: torch.Tensor) -> torch.Tensor:
+    """(Q, n, *shape) -> (Q, n, numbers), also where the parameter is a single number."""
+    return gradient.reshape(*gradient.shape[:2], -1)
 
 
 def _times(factor: torch.Tensor, side: torch.Tensor) -> torch.Tensor:

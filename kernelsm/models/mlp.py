@@ -1,42 +1,42 @@
-"""A multilayer perceptron and the base model W0 trained on all tasks."""
+"""A multilayer perceptron; without hidden layers it is logistic regression."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-import torch
 from torch import nn
 
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.models.arguments import check_counts
+from kernelsm.models.seeding import seeded
+from kernelsm.models.training import train_base
+from kernelsm.runtime.errors import InputError
+
+__all__ = ["logistic", "mlp", "train_base"]
 
 
 def mlp(sizes: Sequence[int], *, seed: int = 0) -> nn.Sequential:
-    """Return Linear layers of the given sizes with ReLU between them, e.g. (64, 32, 10), freshly initialised."""
-    generator_state = torch.get_rng_state()
-    torch.manual_seed(seed)
+    """Return Linear layers of the given sizes with ReLU between them, e.g. (64, 32, 10), freshly initialised.
+
+    Raises
+    ------
+    InputError
+        Fewer than two sizes, or one below 1.
+    """
+    if not isinstance(sizes, list | tuple) or len(sizes) < 2:
+        raise InputError(
+            "sizes", repr(sizes)[:80], "two sizes or more", "Name inputs and classes, e.g. [64, 32, 10]."
+        )
+    check_counts(**{f"sizes, number {position}": size for position, size in enumerate(sizes, start=1)})
     layers: list[nn.Module] = []
-    for i, (wide, narrow) in enumerate(pairwise(sizes)):
-        layers += [nn.ReLU()] if i else []
-        layers.append(nn.Linear(wide, narrow))
-    torch.set_rng_state(generator_state)
+    with seeded(seed):
+        for i, (wide, narrow) in enumerate(pairwise(sizes)):
+            layers += [nn.ReLU()] if i else []
+            layers.append(nn.Linear(wide, narrow))
     return nn.Sequential(*layers)
 
 
-def train_base(model: nn.Module, suite: TaskSuite, *, epochs: int = 100, learning_rate: float = 1e-2) -> nn.Module:
-    """Train `model` in place on all tasks of the suite (paper eq. 1 with s all ones) and return it.
-
-    Full-batch Adam without randomness: the same initial weights give the same W0.
-    """
-    inputs = torch.from_numpy(suite.inputs)
-    labels = torch.from_numpy(suite.labels)
-    weights = torch.from_numpy(suite.sample_weights(np.ones((1, suite.K), dtype=np.bool_))[0])
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    model.train()
-    for _ in range(epochs):
-        optimizer.zero_grad()
-        loss = (weights * nn.functional.cross_entropy(model(inputs), labels, reduction="none")).sum()
-        loss.backward()
-        optimizer.step()
-    return model.eval()
+def logistic(inputs: int, classes: int, *, seed: int = 0) -> nn.Sequential:
+    """Return multinomial logistic regression of `inputs` numbers, freshly initialised."""
+    check_counts(inputs=inputs, classes=classes)
+    return mlp((inputs, classes), seed=seed)

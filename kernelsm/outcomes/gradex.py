@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,21 +10,27 @@ import torch
 from numpy.typing import NDArray
 
 from kernelsm.gradients.features import GradientFeatures
-from kernelsm.outcomes.estimation import outcomes_by_block
-from kernelsm.outcomes.gradex_solver import SoftmaxProblem
+from kernelsm.outcomes.estimation import check_block, check_ridge, outcomes_by_block, task_weight_key
+from kernelsm.outcomes.gradex_solver import LinearisedProblem
+from kernelsm.outcomes.measures import measured
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
 
+MEMORY_BUDGET = 512 * 2**20
+# beyond this the products gain nothing, and a cancelled job would lose more
+_LARGEST_BLOCK = 256
+
 
 class GradEx:
     """Estimates F(s) in the model linearised at W0.
 
     For each subset, minimise over Z the mean cross-entropy of f_W0(x) + <∇f_W0(x), Z> on the included tasks plus
-    ridge/2 ‖Z‖², then read the mean loss (nats) of each target in the same linear model. The matching ground truth
-    is `Retraining` with the same ridge.
+    ridge/2 ‖Z‖², then read the measures of each target in the same linear model. Features of the margin alone are
+    linearised as such: the loss is log(1 + exp(-margin)). The matching ground truth is `Retraining` with the same
+    ridge and task weights.
 
     Parameters
     ----------
@@ -33,15 +39,21 @@ class GradEx:
         Of the suite's training and test samples, through one projection.
     ridge : float
         λ > 0, the strength of the pull towards W0.
+    task_weights : sequence of float, length K, optional
+        Positive; included tasks weigh proportionally to them. Equal by default.
     tolerance : float
         Largest gradient norm at which a solution is accepted.
-    block : int
-        Masks solved together; also the chunk that a resumed job repeats.
+    block : int, optional
+        Masks solved together; also the chunk that a resumed job repeats. None chooses as many as `budget` bytes hold,
+        at most 256; the choice depends on n, C, k and the budget alone, so that a later job finds the same chunks.
+    budget : int
+        Bytes that the masks of one block may take besides the features, when `block` is None.
 
     Raises
     ------
     InputError
-        ridge ≤ 0, or features that do not belong to the suite.
+        ridge or tolerance ≤ 0, weights that are not positive, features that are not finite or do not belong to the
+        suite.
     """
 
     def __init__(
@@ -51,82 +63,147 @@ class GradEx:
         test: GradientFeatures,
         *,
         ridge: float = 0.03,
-        tolerance: float = 1e-5,
-        block: int = 32,
+        task_weights: Sequence[float] | None = None,
+        tolerance: float = 5e-5,
+        block: int | None = None,
+        budget: int = MEMORY_BUDGET,
     ) -> None:
-        if not (ridge > 0 and math.isfinite(ridge)):
-            raise InputError("ridge", f"{ridge}", "a finite number above 0", "0.03 is the examples' value.")
-        for place, features, count in (("train", train, len(suite.inputs)), ("test", test, len(suite.test_inputs))):
-            if len(features.logits) != count:
-                found = f"features of {len(features.logits)} samples"
-                raise InputError(place, found, f"{count}, as in the suite", "Compute features of this suite.")
+        check_ridge(ridge)
+        check_block(block)
+        if not 0 < tolerance < np.inf:
+            raise InputError("tolerance", f"{tolerance}", "a finite number above 0", "5e-5 suits single precision.")
+        _check_features("train", train, suite.labels)
+        _check_features("test", test, suite.test_labels)
         if train.meta != test.meta:
             raise InputError("test", f"{test.meta}", f"{train.meta}", "Use one model and one projection for both.")
         self.suite, self.train, self.test = suite, train, test
-        self.ridge, self.tolerance, self.block = ridge, tolerance, block
+        self.ridge, self.tolerance = ridge, tolerance
+        self.task_weights = task_weight_key(suite, task_weights)
+        self.block = block or masks_at_once(train.features.shape, budget)
 
-    def outcomes(self, masks: NDArray[np.bool_], *, store: Store | None = None, report: Report = silent) -> Outcomes:
+    def outcomes(
+        self,
+        masks: NDArray[np.bool_],
+        *,
+        measure: str = "loss",
+        store: Store | None = None,
+        report: Report = silent,
+    ) -> Outcomes:
         """Estimate the outcome of each mask.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+        measure : {"loss", "accuracy", "margin"}
+            Mean over a target's samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). With
+            features of the margin alone, right means that the true class has p above 1/2. One solve gives all three,
+            and the store keeps all three.
+        store, report
+            Where finished blocks are kept, and what is told after each.
 
         Returns
         -------
         Outcomes
-            Mean test loss per target, in nats, shape (m, q). The empty subset leaves the model at W0.
+            Shape (m, q); higher is better for accuracy and margin. The empty subset leaves the model at W0.
+
+        Raises
+        ------
+        InputError
+            Masks of another number of tasks, an unknown measure, or a solve that does not converge.
         """
         features_hash = content_hash(*(vars(features) for features in (self.train, self.test)))
         return outcomes_by_block(
             self.suite,
             masks,
             _solve_block,
-            key=(self.suite.content_hash, features_hash, self.ridge, self.tolerance),
+            key=(self.suite.content_hash, features_hash, self.ridge, self.task_weights, self.tolerance),
             heavy={"gradex": self},
             block=self.block,
+            measure=measure,
             store=store,
             report=report,
             message="GradEx",
             meta={
                 "estimator": "gradex", "ridge": self.ridge, "tolerance": self.tolerance,
+                **({"task_weights": list(self.task_weights)} if self.task_weights else {}),
                 "suite": self.suite.content_hash, **self.train.meta,
             },
         )  # fmt: skip
 
     @cached_property
-    def problem(self) -> SoftmaxProblem:
+    def problem(self) -> LinearisedProblem:
         """The shared part of all solves; built when the first block is not in the store."""
-        everything = self.suite.sample_weights(np.ones((1, self.suite.K), dtype=np.bool_))[0]
-        return SoftmaxProblem(
-            torch.from_numpy(self.train.logits),
-            torch.from_numpy(self.train.features),
-            torch.from_numpy(self.train.labels),
-            torch.from_numpy(everything),
-            self.ridge,
-        )
+        offsets, features, classes = _against_last_class(self.train)
+        return LinearisedProblem(offsets, features, classes, torch.from_numpy(self.suite.task_of), self.ridge)
 
-    def target_losses(self, z: torch.Tensor) -> NDArray[np.float64]:
-        """Mean cross-entropy of each target in the linear model at Z (k, m), shape (m, q)."""
-        n, classes, k = self.test.features.shape
-        features = torch.from_numpy(self.test.features).reshape(n * classes, k).to(z)
-        logits = torch.from_numpy(self.test.logits).to(z).unsqueeze(-1) + (features @ z).reshape(n, classes, -1)
-        labels = torch.from_numpy(self.test.labels)[:, None].expand(-1, logits.shape[-1])
-        return group_means(torch.nn.functional.cross_entropy(logits, labels, reduction="none"), self.suite)
+    @cached_property
+    def _test_rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Test offsets (R, n, 1), features (R * n, k) and classes (n,)."""
+        offsets, features, classes = _against_last_class(self.test)
+        return offsets.T[..., None], features.transpose(0, 1).flatten(0, 1).contiguous(), classes
+
+    def shares(self, masks: NDArray[np.bool_]) -> torch.Tensor:
+        """Share of each task in the training loss of each mask, shape (m, K); rows sum to 1, or to 0 if empty."""
+        weights = self.suite.sample_weights(masks, self.task_weights)
+        first = np.unique(self.suite.task_of, return_index=True)[1]
+        sizes = np.bincount(self.suite.task_of, minlength=self.suite.K)
+        return torch.from_numpy(weights[:, first] * sizes)
+
+    def measures(self, z: torch.Tensor) -> NDArray[np.float64]:
+        """All measures of each target in the linear model at Z (m, k), shape (m, 3, q)."""
+        offsets, features, classes = self._test_rows
+        logits = offsets + (features @ z.T).reshape(*offsets.shape[:2], len(z))
+        return measured(logits, classes, self.suite)
 
 
-def group_means(losses: torch.Tensor, suite: TaskSuite) -> NDArray[np.float64]:
-    """Average losses of the test samples (n, m) within each target, shape (m, q)."""
-    target = torch.from_numpy(suite.target_of)
-    sums = losses.new_zeros((len(suite.target_names), losses.shape[1])).index_add_(0, target, losses)
-    counts = torch.bincount(target, minlength=len(suite.target_names))
-    return (sums / counts[:, None]).T.double().numpy()
+def masks_at_once(shape: tuple[int, ...], budget: int) -> int:
+    """Masks whose solve takes about `budget` bytes, for features of shape (n, R, k); 1 to 256."""
+    n, rows, k = shape
+    per_mask = 4 * (10 * n * rows + 6 * k + 2 * 64**2)
+    return max(1, min(_LARGEST_BLOCK, budget // per_mask))
+
+
+def _against_last_class(features: GradientFeatures) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Offsets (n, R), features (n, R, k) and classes (n,) with the last class as the reference."""
+    gradients = torch.tensor(features.features)
+    if features.outputs == "margin":
+        # two classes: the true one is class 0, all others together are the reference
+        return torch.tensor(features.margins)[:, None], gradients, torch.zeros(len(gradients), dtype=torch.int64)
+    logits = torch.tensor(features.logits)
+    return logits[:, :-1] - logits[:, -1:], gradients[:, :-1] - gradients[:, -1:], torch.tensor(features.labels)
+
+
+def _check_features(place: str, features: GradientFeatures, labels: NDArray[np.int64]) -> None:
+    fix = "Compute features of this suite."
+    count = len(labels)
+    if len(features.logits) != count:
+        raise InputError(place, f"features of {len(features.logits)} samples", f"{count}, as in the suite", fix)
+    if not np.array_equal(features.labels, labels):
+        raise InputError(f"{place}, labels", "other labels", "those of the suite", fix)
+    rows = 1 if features.outputs == "margin" else features.logits.shape[1]
+    if features.features.ndim != 3 or features.features.shape[:2] != (count, rows):
+        raise InputError(f"{place}, features", f"shape {features.features.shape}", f"({count}, {rows}, k)", fix)
+    for name, values in (("logits", features.logits), ("features", features.features)):
+        if not np.isfinite(values).all():
+            fix = "Check the model's weights and inputs."
+            raise InputError(f"{place}, {name}", "values that are not finite", "finite numbers", fix)
 
 
 def _solve_block(
-    masks: NDArray[np.bool_], suite_hash: str, features_hash: str, ridge: float, tolerance: float, gradex: GradEx
+    masks: NDArray[np.bool_],
+    suite_hash: str,
+    features_hash: str,
+    ridge: float,
+    task_weights: tuple[float, ...] | None,
+    tolerance: float,
+    gradex: GradEx,
 ) -> NDArray[np.float64]:
-    """Outcomes of one block of masks, shape (masks, q); all but `gradex` is the store's key."""
-    weights = torch.from_numpy(gradex.suite.sample_weights(masks))
-    solution = gradex.problem.solve(weights, tolerance=tolerance)
+    """All measures of one block of masks, shape (masks, 3, q); all but `gradex` is the store's key."""
+    solution = gradex.problem.solve(gradex.shares(masks), tolerance=tolerance)
     worst = float(solution.gradient_norm.max())
-    if not worst <= 100 * tolerance:
+    if not worst <= 10 * tolerance:
         fix = "Raise the ridge, or check the features for extreme values."
-        raise InputError("GradEx", f"gradient norm {worst:.1e} after {solution.steps} steps", f"{tolerance:.0e}", fix)
-    return gradex.target_losses(solution.z)
+        raise InputError(
+            "GradEx", f"gradient norm {worst:.1e} after {solution.passes} passes", f"{tolerance:.0e}", fix
+        )
+    return gradex.measures(solution.z)

@@ -1,164 +1,262 @@
-"""Many softmax regressions on shared features, solved together: the convex core of GradEx.
+"""The convex core of GradEx: many softmax regressions on shared features, solved together.
 
-For each mask, with sample weights w, minimise over Z in R^k
+For each mask, with shares α_t of the tasks (0 where a task is out), minimise over Z in R^k
 
-    Σ_i w_i CE(f_i + G_i Z, y_i) + λ/2 ‖Z‖²
+    Σ_t α_t · mean over the samples i of task t of CE(f_i + G_i Z, y_i)  +  λ/2 ‖Z‖²
 
-All masks share G, so every step is two matrix products for all of them at once. Steps are L-BFGS with the shared
-preconditioner (H + λI)⁻¹, H the Gauss-Newton matrix at Z = 0 with all tasks in. The objective along a step is a
-one-dimensional convex function of logits that are already known, so the exact line search costs no product.
-Masks whose gradient is small enough leave the batch.
+Logits are written against one reference class whose logit is 0, so C classes need R = C - 1 rows per sample and a
+margin (two classes) one. All masks share G: every product is one of matrices, and a task's rows meet only the masks
+that include it.
+
+Most of Z lies in the few hundred directions in which the loss curves most. There each mask takes Newton steps by
+conjugate gradients, cheap because the features are narrow. What is left over, the tail, hardly curves the loss: one
+step -gradient/λ nearly solves it. Leading and tail steps alternate until the gradient norm in all k coordinates is at
+most the tolerance, so the answer owes nothing to the choice of directions.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 
-_HISTORY = 10
-_LINE_STEPS = 6
+from kernelsm.outcomes.gradex_curvature import Curvature, Preconditioner, leading_directions
+from kernelsm.outcomes.gradex_rows import Members, TaskRows, gradient, logit_changes, task_rows
+
+_NEWTON_STEPS = 100
+_CG_STEPS = 10
+_MOST = 0.8
+_SHRINKS = 8
+_WORTH_A_THREAD = 16
+# Newton steps at which the preconditioner follows the probabilities
+_REFRESHED = (0, 2, 4)
+# the share of |slope at 0| up to which a step may overshoot
+_OVERSHOOT = 0.25
+# gradient norm in the leading directions before the tail is looked at: the tail's gradient is larger than this
+_FIRST_PASS = 1e-3
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Minimisers Z (k, m), gradient norms (m,) and the number of steps taken."""
+    """Minimisers Z (m, k), gradient norms (m,) and the number of passes over all k coordinates."""
 
     z: torch.Tensor
     gradient_norm: torch.Tensor
-    steps: int
+    passes: int
 
 
-class SoftmaxProblem:
-    """The features that all masks share, and the preconditioner.
+class LinearisedProblem:
+    """The features that all masks share, their leading directions and curvature.
 
     Parameters
     ----------
-    logits : Tensor, shape (n, C)
-        Offsets f.
-    features : Tensor, shape (n, C, k)
-        G; its floating type is that of the whole solve.
-    labels : Tensor of int64, shape (n,)
-    mean_weights : Tensor, shape (n,)
-        Sample weights with all tasks in; they set the preconditioner.
+    offsets : Tensor, shape (n, R)
+        Logits f of all classes but the last, less the logit of the last (the reference).
+    features : Tensor, shape (n, R, k)
+        Their gradients G; the floating type is that of the whole solve.
+    classes : Tensor of int64, shape (n,)
+        0..R, where R is the reference class.
+    task_of : Tensor of int64, shape (n,)
+        Task of each sample, 0..K-1; every task has a sample.
     ridge : float
         λ > 0.
     """
 
     def __init__(
         self,
-        logits: torch.Tensor,
+        offsets: torch.Tensor,
         features: torch.Tensor,
-        labels: torch.Tensor,
-        mean_weights: torch.Tensor,
+        classes: torch.Tensor,
+        task_of: torch.Tensor,
         ridge: float,
     ) -> None:
-        n, classes, k = features.shape
         self.ridge = ridge
-        self.offsets = logits.to(features).unsqueeze(-1)
-        # adding one number to all logits of a sample changes no loss: centred features condition better
-        self.features = (features - features.mean(dim=1, keepdim=True)).reshape(n * classes, k)
-        self.shape = (n, classes)
-        self.one_hot = torch.nn.functional.one_hot(labels, classes).to(features).unsqueeze(-1)
-        probability = torch.softmax(self.offsets.squeeze(-1), dim=1)
-        curved = self.features.reshape(n, classes, k)
-        mean = torch.einsum("nc,nck->nk", probability, curved)
-        scaled = (probability * mean_weights.to(features)[:, None]).sqrt()
-        spread = (curved - mean[:, None]) * scaled[..., None]
-        flat = spread.reshape(n * classes, k)
-        hessian = flat.T @ flat
-        hessian.diagonal().add_(ridge)
-        self.preconditioner = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
+        self.tasks = task_rows(offsets, features, classes, task_of)
+        self.leading, projected = leading_directions(self.tasks)
+        rotation = self._choose_reference()
+        self.basis = rotation if projected is None else projected @ rotation
+        self.has_tail = self.basis.shape[0] > self.basis.shape[1]
 
-    def logits(self, z: torch.Tensor) -> torch.Tensor:
-        """<G, Z> for each sample and class, shape (n, C, m)."""
-        return (self.features @ z).reshape(*self.shape, -1)
+    def _choose_reference(self) -> torch.Tensor:
+        """Solve the full set in the leading directions: all masks start there, and curvature is measured there.
 
-    def solve(self, weights: torch.Tensor, *, tolerance: float = 1e-5, max_steps: int = 500) -> Solution:
-        """Minimise for every row of `weights` (m, n), until each gradient norm is at most `tolerance`."""
-        m, k = len(weights), self.features.shape[1]
-        result = self.features.new_zeros((k, m))
-        norms = self.features.new_full((m,), float("inf"))
-        active = torch.arange(m)
-        weight = weights.to(self.features).T.unsqueeze(1).contiguous()  # (n, 1, m)
-        z = self.features.new_zeros((k, m))
-        shift = torch.zeros_like(self.offsets).expand(-1, -1, m).contiguous()
-        history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        gradient = self._gradient(shift, z, weight)
-        steps = 0
-        while True:
-            norm = gradient.norm(dim=0)
-            finished = norm <= tolerance
-            if steps == max_steps:
-                finished = torch.ones_like(finished)
-            if bool(finished.any()):
-                result[:, active[finished]] = z[:, finished]
-                norms[active[finished]] = norm[finished]
-                keep = ~finished
-                active, z, gradient = active[keep], z[:, keep], gradient[:, keep]
-                shift, weight = shift[..., keep], weight[..., keep]
-                history = [(s[:, keep], y[:, keep], r[keep]) for s, y, r in history]
-                if not len(active):
-                    return Solution(result, norms, steps)
-            direction = self._direction(gradient, history)
-            change = self.logits(direction)
-            length = self._line_search(shift, change, z, direction, weight)
-            step = direction * length
-            z = z + step
-            shift = shift + change * length
-            new = self._gradient(shift, z, weight)
-            difference = new - gradient
-            curvature = (step * difference).sum(dim=0)
-            usable = curvature > 1e-12 * step.norm(dim=0) * difference.norm(dim=0)
-            inverse = torch.where(usable, 1.0 / curvature.clamp(min=1e-30), torch.zeros_like(curvature))
-            history = [*history[-_HISTORY + 1 :], (step, difference, inverse)]
-            gradient = new
-            steps += 1
+        Turns the leading features so that their most curved direction comes first; returns the rotation (r, r).
+        """
+        rank = self.leading[0].features.shape[1]
+        shares = self.leading[0].features.new_full((1, len(self.leading)), 1 / len(self.leading))
+        state = _State.at(self.leading, shares, shares.new_zeros((1, rank)))
+        self.curvature = Curvature(self.leading, state.probabilities)
+        self._solve_leading(state, shares.new_full((1,), 1e-2))
+        rotation = Curvature.rotation(self.leading, state.probabilities)
+        for task in self.leading:
+            task.features = task.features @ rotation
+        self.start = state.z @ rotation
+        self.curvature = Curvature(self.leading, state.probabilities)
+        return rotation
 
-    def _gradient(self, shift: torch.Tensor, z: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        residual = (torch.softmax(self.offsets + shift, dim=1) - self.one_hot) * weight
-        return self.features.T @ residual.reshape(len(self.features), -1) + self.ridge * z
+    def solve(self, shares: torch.Tensor, *, tolerance: float = 5e-5, max_passes: int = 50) -> Solution:
+        """Minimise for every row of `shares` (m, K), until each gradient norm is at most `tolerance`.
 
-    def _direction(
-        self, gradient: torch.Tensor, history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+        A row of zeros (the empty subset) gives Z = 0. What has not converged after `max_passes` is told by its norm.
+        """
+        shares = shares.to(self.start)
+        threads = min(torch.get_num_threads(), max(1, len(shares) // _WORTH_A_THREAD))
+        if threads == 1:
+            return self._solve_part(shares, tolerance, max_passes)
+        # one thread per part of the masks: threads that share each small product would wait for one another
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                parts = list(
+                    pool.map(lambda part: self._solve_part(part, tolerance, max_passes), shares.chunk(threads))
+                )
+        finally:
+            torch.set_num_threads(before)
+        return Solution(
+            torch.cat([part.z for part in parts]),
+            torch.cat([part.gradient_norm for part in parts]),
+            max(part.passes for part in parts),
+        )
+
+    def _solve_part(self, shares: torch.Tensor, tolerance: float, max_passes: int) -> Solution:
+        m, k = len(shares), self.basis.shape[0]
+        z = shares.new_zeros((m, k))
+        norms = shares.new_zeros(m)
+        active = torch.nonzero(shares.sum(dim=1) > 0).squeeze(1)
+        state = _State.at(self.leading, shares[active], self.start.expand(len(active), -1).clone())
+        tail = shares.new_zeros((len(active) if self.has_tail else 0, k))
+        goal = shares.new_full((len(active),), max(_FIRST_PASS, tolerance) if self.has_tail else tolerance)
+        passes = 0
+        while len(active):
+            slope = self._solve_leading(state, goal)
+            passes += 1
+            if not self.has_tail:
+                z[active], norms[active] = state.z @ self.basis.T, slope.norm(dim=1)
+                break
+            current = state.z @ self.basis.T + tail
+            full = gradient(self.tasks, state.members, state.probabilities, self.ridge, current)
+            norm = full.norm(dim=1)
+            finished = (norm <= tolerance) | (passes >= max_passes)
+            z[active[finished]], norms[active[finished]] = current[finished], norm[finished]
+            left = ~finished
+            active, full, tail, state = active[left], full[left], tail[left], state.take(left)
+            step = (full - (full @ self.basis) @ self.basis.T).div_(-self.ridge)
+            tail = tail + step
+            state.move(logit_changes(self.tasks, state.members, step))
+            goal = shares.new_full((len(active),), tolerance / 2)
+        return Solution(z, norms, passes)
+
+    def _solve_leading(self, state: _State, goal: torch.Tensor) -> torch.Tensor:
+        """Newton steps in the leading directions, in place, to gradient norms `goal`; returns the gradients."""
+        slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+        for newton in range(_NEWTON_STEPS):
+            norm = slope.norm(dim=1)
+            live = norm > goal
+            if not bool(live.any()):
+                break
+            if newton in _REFRESHED:
+                adapted = self.curvature.adapted_shares(state.shares, state.members, state.probabilities)
+                preconditioner = Preconditioner(self.curvature, adapted, self.ridge)
+            everyone = bool(live.all())
+            part = state if everyone else state.take(live)
+            direction = self._newton_direction(
+                part, slope[live], preconditioner if everyone else preconditioner.take(live), goal[live]
+            )
+            self._step(part, slope[live], direction)
+            slope[live] = gradient(self.leading, part.members, part.probabilities, self.ridge, part.z)
+            if not everyone:
+                state.put(live, part)
+        return slope
+
+    def _newton_direction(
+        self, state: _State, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
     ) -> torch.Tensor:
-        """Two-loop recursion (Nocedal 1980), all masks at once."""
-        q = gradient.clone()
-        used = []
-        for s, y, r in reversed(history):
-            alpha = r * (s * q).sum(dim=0)
-            q -= alpha * y
-            used.append(alpha)
-        d = self.preconditioner @ q
-        for (s, y, r), alpha in zip(history, reversed(used), strict=True):
-            d += s * (alpha - r * (y * d).sum(dim=0))
-        return -d
+        """Solve (Hessian) d = -slope roughly, by preconditioned conjugate gradients for all masks at once."""
+        hessian = self.curvature.of_masks(state.members, state.probabilities)
+        norm = slope.norm(dim=1)
+        enough = torch.maximum(norm * norm.sqrt().clamp(max=0.1), 0.3 * goal)
+        direction, residual = torch.zeros_like(slope), -slope
+        scaled = preconditioner(residual)
+        search, product = scaled, (residual * scaled).sum(dim=1)
+        for _ in range(_CG_STEPS):
+            curved = hessian(search) + self.ridge * search
+            length = product / (search * curved).sum(dim=1).clamp(min=1e-37)
+            length = torch.where(residual.norm(dim=1) > enough, length, torch.zeros_like(length))
+            direction = torch.addcmul(direction, search, length[:, None])
+            residual = torch.addcmul(residual, curved, length[:, None], value=-1)
+            # the few masks that are harder go on in the next Newton step, without the others
+            if float((residual.norm(dim=1) <= enough).double().mean()) >= _MOST:
+                break
+            scaled = preconditioner(residual)
+            before, product = product, (residual * scaled).sum(dim=1)
+            search = torch.addcmul(scaled, search, (product / before.clamp(min=1e-37))[:, None])
+        return direction
 
-    def _line_search(
+    def _step(self, state: _State, slope: torch.Tensor, direction: torch.Tensor) -> None:
+        """Move by the direction, shortened for the masks whose slope along it turns up too steeply."""
+        change = logit_changes(self.leading, state.members, direction)
+        at_zero = (slope * direction).sum(dim=1).abs()
+        along, square = (state.z * direction).sum(dim=1), direction.square().sum(dim=1)
+        length = torch.ones_like(at_zero)
+        state.move(change)
+        for _ in range(_SHRINKS):
+            found = self.ridge * (along + length * square)
+            for task, rows, scale, p, c in zip(
+                self.leading, state.members.rows, state.members.scale, state.probabilities, change, strict=True
+            ):
+                found.index_add_(0, rows, ((p - task.one_hot) * c).sum(dim=(0, 1)) * scale)
+            steep = found > _OVERSHOOT * at_zero
+            if not bool(steep.any()):
+                break
+            shorter = torch.where(steep, length * at_zero / (at_zero + found), length)
+            difference = shorter - length
+            state.move([c * difference[rows] for c, rows in zip(change, state.members.rows, strict=True)])
+            length = shorter
+        state.z = torch.addcmul(state.z, direction, length[:, None])
+
+
+class _State:
+    """Masks in progress: leading coordinates (m, r); per task, shift of the logits and probabilities (R, n, m_t)."""
+
+    def __init__(
         self,
-        shift: torch.Tensor,
-        change: torch.Tensor,
+        tasks: list[TaskRows],
+        shares: torch.Tensor,
         z: torch.Tensor,
-        direction: torch.Tensor,
-        weight: torch.Tensor,
-    ) -> torch.Tensor:
-        """Minimise the objective along `direction` for each mask by bracketed Newton steps on its slope."""
-        zd, dd = (z * direction).sum(dim=0), (direction * direction).sum(dim=0)
-        truth = (self.one_hot * change).sum(dim=1, keepdim=True)
-        length = torch.ones_like(zd)
-        low, high = torch.zeros_like(zd), torch.full_like(zd, float("inf"))
-        for _ in range(_LINE_STEPS):
-            probability = torch.softmax(self.offsets + shift + change * length, dim=1)
-            mean = (probability * change).sum(dim=1, keepdim=True)
-            slope = ((mean - truth) * weight).sum(dim=(0, 1)) + self.ridge * (zd + length * dd)
-            square = (probability * change.square()).sum(dim=1, keepdim=True) - mean.square()
-            curvature = (square * weight).sum(dim=(0, 1)) + self.ridge * dd
-            low = torch.where(slope < 0, length, low)
-            high = torch.where(slope < 0, high, length)
-            newton = length - slope / curvature.clamp(min=1e-30)
-            middle = torch.where(high.isinf(), 2 * length, (low + high) / 2)
-            moved = torch.where((newton > low) & (newton < high), newton, middle)
-            if bool(((moved - length).abs() <= 1e-3 * length).all()):
-                return moved
-            length = moved
-        return length
+        members: Members,
+        shift: list[torch.Tensor],
+        probabilities: list[torch.Tensor],
+    ) -> None:
+        self.tasks, self.shares, self.z, self.members = tasks, shares, z, members
+        self.shift, self.probabilities = shift, probabilities
+
+    @classmethod
+    def at(cls, tasks: list[TaskRows], shares: torch.Tensor, z: torch.Tensor) -> _State:
+        members = Members(shares, [task.size for task in tasks])
+        shift = logit_changes(tasks, members, z)
+        return cls(tasks, shares, z, members, shift, _probabilities(tasks, shift))
+
+    def move(self, change: list[torch.Tensor]) -> None:
+        self.shift = [old + new for old, new in zip(self.shift, change, strict=True)]
+        self.probabilities = _probabilities(self.tasks, self.shift)
+
+    def take(self, kept: torch.Tensor) -> _State:
+        columns = [kept[rows] for rows in self.members.rows]
+        return _State(
+            self.tasks, self.shares[kept], self.z[kept], Members(self.shares[kept], self.members.sizes),
+            [x[..., c] for x, c in zip(self.shift, columns, strict=True)],
+            [x[..., c] for x, c in zip(self.probabilities, columns, strict=True)],
+        )  # fmt: skip
+
+    def put(self, kept: torch.Tensor, part: _State) -> None:
+        self.z[kept] = part.z
+        for t, rows in enumerate(self.members.rows):
+            columns = kept[rows]
+            self.shift[t][..., columns] = part.shift[t]
+            self.probabilities[t][..., columns] = part.probabilities[t]
+
+
+def _probabilities(tasks: list[TaskRows], shift: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [task.probabilities(x) for task, x in zip(tasks, shift, strict=True)]

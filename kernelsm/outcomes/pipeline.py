@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kernelsm.gradients.features import GradientFeatures
     from kernelsm.outcomes.estimation import Estimator
+    from kernelsm.outcomes.retraining import Retraining
     from kernelsm.tasks.suite import TaskSuite
 
 # what outcomes of one table have in common
@@ -161,19 +162,23 @@ def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, s
     from kernelsm.runtime.threads import use_torch_threads
 
     recipe = RECIPES[settings.example]
-    suite = recipe.suite()
     stages = Stages(report, estimate_cost(settings).stages)
     model = base_model(settings.example, store, stages.stage("base"))
     estimator: Estimator
     if settings.estimator == "retraining":
-        from kernelsm.outcomes.retraining import Retraining
-
-        assert settings.ridge is not None
-        estimator, last = Retraining(suite, model, ridge=settings.ridge), "retraining"
+        estimator, last = retraining(settings, recipe, model), "retraining"
     else:
         use_torch_threads()
         estimator, last = gradex(settings, recipe, model, stages, store), "gradex"
     return estimator.outcomes(masks, store=store, report=stages.stage(last))
+
+
+def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module) -> Retraining:
+    """Return the ground truth of these settings."""
+    from kernelsm.outcomes.retraining import Retraining
+
+    assert settings.ridge is not None
+    return Retraining(recipe.suite(), model, ridge=settings.ridge, **recipe.retraining)
 
 
 def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module, stages: Stages, store: Store) -> Estimator:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.gradients.choices import PROJECTIONS, Outputs, outputs_name, projection_name
+from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, Outputs, outputs_name, projection_name
 from kernelsm.outcomes.recipes import RECIPES, Recipe
 from kernelsm.outcomes.runs import is_run
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
@@ -94,7 +94,8 @@ class RunSettings:
         object.__setattr__(self, "ridge", ridge)
         if self.projection == "auto" and recipe:  # resolved here, so that equal work is one job
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
-        known = ("auto", *PROJECTIONS)
+        small = recipe is None or recipe.parameters <= EXACT_UP_TO
+        known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
         checks = (
             ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
             ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),

@@ -17,10 +17,11 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ from kernelsm.runtime.errors import InputError
 logger = logging.getLogger(__name__)
 
 _FORMAT = 1
+_NUMBER = re.compile(r"[0-9]{1,12}")
 _SPARE = 2**20  # bytes left free, for the words that say how a job ended
 
 
@@ -100,12 +102,12 @@ class ArrayFile:
             folder.mkdir(parents=True, exist_ok=True)
             if self._header() != layout.header():
                 self._start()
-        self._find_finished()
+            self._find_finished()
         os.utime(folder)  # the least recently used go first when the cache grows too large
         missing = self.missing_bytes()
         free = shutil.disk_usage(folder).free
         if missing and missing + _SPARE > free:
-            raise _full(folder, f"{free / 2**20:.0f} MiB free", missing + _SPARE)
+            raise _full(folder, f"{math.floor(free / 2**18) / 4:g} MiB free", missing + _SPARE)
 
     def missing_bytes(self) -> int:
         """Bytes that the unfinished chunks will take beyond what the files take already."""
@@ -144,7 +146,8 @@ class ArrayFile:
         }
 
     def drop_unfinished(self) -> None:
-        """Cut off what a failed write has left behind the last finished chunk."""
+        """Cut off what a failed write has left behind the last finished chunk, this process's or another's."""
+        self._find_finished()
         rows = max((self.layout.span(number)[1] for number in self.finished), default=0)
         for name, size in self.layout.row_bytes.items():
             if self._path(name).stat().st_size > rows * size:
@@ -158,7 +161,7 @@ class ArrayFile:
             header = json.loads((self.folder / "header.json").read_text())
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             logger.warning("the header of %s is damaged; its arrays are computed again", self.folder.name)
             return None
         return header if all(self._path(name).exists() for name in self.layout.fields) else None
@@ -173,7 +176,8 @@ class ArrayFile:
 
     def _append(self, number: int, sums: list[int]) -> None:
         with (self.folder / "finished.txt").open("a") as file:
-            file.write(" ".join(map(str, [number, *sums])) + "\n")
+            # the line before may have lost its end
+            file.write("\n" + " ".join(map(str, [number, *sums])) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -182,7 +186,7 @@ class ArrayFile:
         for line in self._lines():
             parts = line.split()
             # the line that was being written when the process was killed may be cut
-            if len(parts) != 1 + len(self.layout.fields) or not all(part.isdecimal() for part in parts):
+            if len(parts) != 1 + len(self.layout.fields) or not all(_NUMBER.fullmatch(part) for part in parts):
                 damaged = True
                 continue
             number, *sums = map(int, parts)
@@ -201,7 +205,7 @@ class ArrayFile:
             text = (self.folder / "finished.txt").read_text(errors="replace")
         except FileNotFoundError:
             return []
-        return text.splitlines()
+        return [line for line in text.splitlines() if line.strip()]
 
     def _sums(self, number: int) -> list[int]:
         """Checksums of a chunk's rows as they are on disk."""
@@ -220,15 +224,19 @@ def _room_needed(folder: Path, layout: Layout, file: ArrayFile | None = None) ->
     """Turn a full disk into an error that says what to do."""
     try:
         yield
+    except FileNotFoundError:
+        fix = "Somebody deleted the chunks: start again."
+        raise InputError("cache", "an array file that is gone", "the one being written", fix) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         if file is not None:
-            file.drop_unfinished()
+            with suppress(OSError):
+                file.drop_unfinished()
         missing = file.missing_bytes() if file is not None else layout.rows * sum(layout.row_bytes.values())
         raise _full(folder, "no space left", missing + _SPARE) from None
 
 
 def _full(folder: Path, found: str, needed: int) -> InputError:
     fix = "Free that much, or choose fewer dimensions, and start again: finished chunks are kept."
-    return InputError(f"disk of the cache ({folder.parent})", found, f"{needed / 2**20:.0f} MiB", fix)
+    return InputError(f"disk of the cache ({folder.parent})", found, f"{math.ceil(needed / 2**18) / 4:g} MiB", fix)

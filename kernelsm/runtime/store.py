@@ -117,7 +117,7 @@ class Store:
         """Drop the least recently used until `budget` bytes are left."""
         used = sorted(self._used(), key=lambda item: item[0])
         excess = sum(entry.size for _, entry in used) - budget
-        for _, entry in used:
+        for _, entry in used[:-1]:  # what was used last is needed next, however large
             if excess <= 0:
                 break
             shutil.rmtree(entry.path, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,8 +20,8 @@ class TaskSuite:
 
     Parameters
     ----------
-    inputs : ndarray of float32, shape (n, ...)
-        Training inputs.
+    inputs : ndarray of float32 or int64, shape (n, ...)
+        Training inputs; whole numbers are tokens.
     labels : ndarray of int64, shape (n,)
         Class of each training sample, 0..classes-1.
     task_of : ndarray of int64, shape (n,)
@@ -40,10 +41,10 @@ class TaskSuite:
         Lengths differ, an index or label is out of range, or a task or target has no sample.
     """
 
-    inputs: NDArray[np.float32]
+    inputs: NDArray[np.float32] | NDArray[np.int64]
     labels: NDArray[np.int64]
     task_of: NDArray[np.int64]
-    test_inputs: NDArray[np.float32]
+    test_inputs: NDArray[np.float32] | NDArray[np.int64]
     test_labels: NDArray[np.int64]
     target_of: NDArray[np.int64]
     task_names: tuple[str, ...]
@@ -70,17 +71,40 @@ class TaskSuite:
             self.task_names, self.target_names, self.classes,
         )  # fmt: skip
 
-    def sample_weights(self, masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def sample_weights(
+        self, masks: NDArray[np.bool_], task_weights: Sequence[float] | None = None
+    ) -> NDArray[np.float32]:
         """Weight of each training sample in the training loss of each subset (paper eq. 1).
 
-        Included tasks weigh the same and so do the samples within one: the weights of a subset sum to 1, those of
-        the empty subset to 0.
+        Included tasks weigh proportionally to `task_weights` (equally where it is None) and the samples within one
+        weigh the same: the weights of a subset sum to 1, those of the empty subset to 0.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+        task_weights : sequence of float, length K, optional
+            Positive and finite; only their ratios count.
 
         Returns
         -------
         ndarray of float32, shape (m, n)
+
+        Raises
+        ------
+        InputError
+            Not one positive, finite weight per task.
         """
-        per_task = masks / np.maximum(masks.sum(axis=1, keepdims=True), 1)
+        weights = np.ones(self.K) if task_weights is None else np.asarray(task_weights, dtype=np.float64)
+        if weights.shape != (self.K,):
+            raise InputError("task_weights", f"shape {weights.shape}", f"({self.K},)", "Give one weight per task.")
+        wrong = np.flatnonzero(~((weights > 0) & np.isfinite(weights)))
+        if len(wrong):
+            place = f"task_weights, {self.task_names[wrong[0]]!r}"
+            fix = "Leave a task out by its mask, not by its weight."
+            raise InputError(place, f"{weights[wrong[0]]}", "a finite number above 0", fix)
+        included = masks * (weights / weights.max())
+        total = included.sum(axis=1, keepdims=True)
+        per_task = included / np.where(total > 0, total, 1.0)
         per_sample = per_task / np.bincount(self.task_of, minlength=self.K)
         return np.asarray(per_sample[:, self.task_of], dtype=np.float32)
 

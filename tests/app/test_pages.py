@@ -109,11 +109,10 @@ def test_subsets_page_says_when_pairs_are_never_together() -> None:
 
 
 def test_the_cache_panel_shows_sizes_and_empties_the_store() -> None:
-    from kernelsm.outcomes.pipeline import _train_weights
+    from kernelsm.outcomes.pipeline import base_model
     from kernelsm.runtime.store import Store
-    from kernelsm.tasks.digits import digits_suite
 
-    Store().call(_train_weights, digits_suite().content_hash, (64, 4, 10), heavy={"suite": digits_suite()})
+    base_model("digits", Store())
     app = open_app("gradients")
     app.session_state["kernelsm_cache_panel"] = True
     app.run()

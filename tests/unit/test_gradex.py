@@ -81,6 +81,92 @@ def test_gradex_predicts_retraining(blobs, blobs_model, features):
     assert np.abs(estimates.values - truth.values).mean() < 0.1 * truth.values.mean()
 
 
+@pytest.fixture(scope="module")
+def margin_features(blobs, blobs_model, features):
+    """The margin's gradient: the chain rule on those of the logits, d m / d f = e_y - softmax over the others."""
+
+    def of(full):
+        others = full.logits.astype(float).copy()
+        rows = np.arange(len(full.labels))
+        others[rows, full.labels] = -np.inf
+        slope = -softmax(others, axis=1)
+        slope[rows, full.labels] = 1.0
+        gradient = np.einsum("nc,nck->nk", slope, full.features)[:, None].astype(np.float32)
+        return replace(full, features=gradient, meta={**full.meta, "outputs": "margin"})
+
+    return tuple(of(full) for full in features)
+
+
+def test_margin_features_are_a_logistic_regression(blobs, margin_features):
+    train, test = margin_features
+    mask = np.array([1, 0, 1, 1, 0], dtype=bool)
+    weights = [2.0, 1.0, 1.0, 4.0, 1.0]
+    w = blobs.sample_weights(mask[None], weights)[0].astype(float)
+    G, m0 = train.features[:, 0].astype(float), train.margins.astype(float)
+
+    def objective(z):
+        margin = m0 + G @ z
+        value = w @ np.logaddexp(0, -margin) + RIDGE / 2 * z @ z
+        return value, -(w / (1 + np.exp(margin))) @ G + RIDGE * z
+
+    z = minimize(
+        objective, np.zeros(G.shape[1]), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10}
+    ).x
+    margins = test.margins + test.features[:, 0].astype(float) @ z
+    gradex = GradEx(blobs, train, test, ridge=RIDGE, tolerance=1e-6, task_weights=weights)
+    for measure, values in (("loss", np.logaddexp(0, -margins)), ("accuracy", margins > 0), ("margin", margins)):
+        expected = [values[blobs.target_of == j].mean() for j in range(3)]
+        np.testing.assert_allclose(gradex.outcomes(mask[None], measure=measure).values[0], expected, atol=2e-5)
+
+
+def test_one_solve_gives_all_measures(blobs, features):
+    store = Store()
+    gradex = GradEx(blobs, *features, ridge=RIDGE, block=3)
+    tables = {name: gradex.outcomes(MASKS, measure=name, store=store) for name in ("loss", "accuracy", "margin")}
+    assert (store.computed, store.reused) == (2, 4)
+    assert [table.higher_is_better for table in tables.values()] == [False, True, True]
+    assert tables["accuracy"].values.min() >= 0
+    assert tables["accuracy"].values.max() <= 1
+    assert tables["margin"].meta["measure"] == "margin"
+    with pytest.raises(InputError, match="measure"):
+        gradex.outcomes(MASKS, measure="f1")
+
+
+def test_a_heavy_task_pulls_the_outcome_to_that_of_itself_alone(blobs, features):
+    pair = np.array([[1, 0, 0, 0, 1]], dtype=bool)
+    alone = GradEx(blobs, *features, ridge=RIDGE).outcomes(np.array([[1, 0, 0, 0, 0]], dtype=bool)).values
+    distances = [
+        np.abs(
+            GradEx(blobs, *features, ridge=RIDGE, task_weights=[w, 1, 1, 1, 1]).outcomes(pair).values - alone
+        ).max()
+        for w in (1, 10, 1e4)
+    ]
+    assert distances[0] > 2 * distances[1] > 4 * distances[2]
+    assert distances[2] < 1e-2
+
+
+@pytest.mark.parametrize("weights", [[1, 1, 1, 1, 0], [1, 1, -1, 1, 1], [1, 1], [1, 1, 1, 1, np.nan]])
+def test_task_weights_that_are_not_positive_are_refused(blobs, features, weights):
+    with pytest.raises(InputError, match="task_weights"):
+        GradEx(blobs, *features, task_weights=weights)
+
+
+def test_the_block_follows_shape_and_budget_alone(blobs, features):
+    assert GradEx(blobs, *features).block == 256
+    small = GradEx(blobs, *features, budget=4 * 2**20).block
+    assert 1 <= small < 256
+    assert GradEx(blobs, *features, budget=1).block == 1
+    assert GradEx(blobs, *features, budget=1, block=7).block == 7
+
+
+@pytest.mark.parametrize("name", ["logits", "features"])
+def test_features_that_are_not_finite_are_refused(blobs, features, name):
+    values = getattr(features[0], name).copy()
+    values[3] = np.nan
+    with pytest.raises(InputError, match=f"train, {name}"):
+        GradEx(blobs, replace(features[0], **{name: values}), features[1])
+
+
 def test_blocks_change_nothing_and_each_is_reported(blobs, features):
     masks = bernoulli_masks(5, 11, seed=1)
     reports = []

@@ -6,7 +6,8 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from kernelsm.outcomes.gradex_solver import SoftmaxProblem
+from kernelsm.outcomes import gradex_curvature
+from kernelsm.outcomes.gradex_solver import LinearisedProblem
 
 N, C, DIM, TASKS = 40, 3, 9, 5
 
@@ -40,11 +41,16 @@ class Reference:
         return minimize(self.objective, np.zeros(DIM), (w,), "L-BFGS-B", self.gradient, options=options).x
 
     def problem(self, dtype=torch.float64):
-        everything = self.weights(np.ones((1, TASKS)))[0]
-        return SoftmaxProblem(
-            torch.tensor(self.offsets, dtype=dtype), torch.tensor(self.features, dtype=dtype),
-            torch.tensor(self.labels), torch.tensor(everything), self.ridge,
+        features = torch.tensor(self.features, dtype=dtype)
+        offsets = torch.tensor(self.offsets, dtype=dtype)
+        return LinearisedProblem(
+            offsets[:, :-1] - offsets[:, -1:], features[:, :-1] - features[:, -1:],
+            torch.tensor(self.labels), torch.tensor(self.task_of), self.ridge,
         )  # fmt: skip
+
+
+def shares(masks):
+    return torch.tensor(masks / np.maximum(masks.sum(axis=1, keepdims=True), 1))
 
 
 MASKS = np.array(
@@ -57,8 +63,8 @@ EMPTY = 1
 def test_it_finds_what_scipy_finds(ridge, scale):
     reference = Reference(ridge, scale=scale)
     weights = reference.weights(MASKS)
-    solution = reference.problem().solve(torch.tensor(weights), tolerance=1e-9)
-    for z, w in zip(solution.z.T.numpy(), weights, strict=True):
+    solution = reference.problem().solve(shares(MASKS), tolerance=1e-9)
+    for z, w in zip(solution.z.numpy(), weights, strict=True):
         best = reference.minimise(w)
         assert reference.objective(z, w) == pytest.approx(reference.objective(best, w), abs=1e-6)
         np.testing.assert_allclose(z, best, atol=1e-6 * max(1.0, np.abs(best).max()))
@@ -66,17 +72,17 @@ def test_it_finds_what_scipy_finds(ridge, scale):
 
 def test_the_empty_subset_stays_at_w0():
     reference = Reference(0.03)
-    solution = reference.problem().solve(torch.tensor(reference.weights(MASKS)))
-    assert not solution.z[:, EMPTY].any()
-    assert solution.z.abs().sum(dim=0).count_nonzero() == len(MASKS) - 1
+    solution = reference.problem().solve(shares(MASKS))
+    assert not solution.z[EMPTY].any()
+    assert solution.z.abs().sum(dim=1).count_nonzero() == len(MASKS) - 1
 
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-10])
 def test_every_gradient_is_as_small_as_it_is_said_to_be(tolerance):
     reference = Reference(0.01)
     weights = reference.weights(MASKS)
-    solution = reference.problem().solve(torch.tensor(weights), tolerance=tolerance)
-    for z, w, told in zip(solution.z.T.numpy(), weights, solution.gradient_norm.numpy(), strict=True):
+    solution = reference.problem().solve(shares(MASKS), tolerance=tolerance)
+    for z, w, told in zip(solution.z.numpy(), weights, solution.gradient_norm.numpy(), strict=True):
         real = np.linalg.norm(reference.gradient(z, w))
         assert real <= tolerance * (1 + 1e-6)
         assert real == pytest.approx(told, abs=1e-6 * tolerance + 1e-14)
@@ -85,37 +91,86 @@ def test_every_gradient_is_as_small_as_it_is_said_to_be(tolerance):
 def test_single_precision_reaches_the_default_tolerance():
     reference = Reference(0.03)
     weights = reference.weights(MASKS)
-    solution = reference.problem(torch.float32).solve(torch.tensor(weights))
+    solution = reference.problem(torch.float32).solve(shares(MASKS), tolerance=1e-5)
     gradients = [
-        np.linalg.norm(reference.gradient(z, w)) for z, w in zip(solution.z.T.double().numpy(), weights, strict=True)
+        np.linalg.norm(reference.gradient(z, w)) for z, w in zip(solution.z.double().numpy(), weights, strict=True)
     ]
     # the norm in single precision and the real one differ by its rounding
     assert max(gradients) < 2e-5
 
 
 def test_masks_are_solved_independently_of_their_company():
-    reference = Reference(0.03)
-    weights = torch.tensor(reference.weights(MASKS))
-    problem = reference.problem()
-    together = problem.solve(weights, tolerance=1e-10).z
-    alone = torch.cat([problem.solve(w[None], tolerance=1e-10).z for w in weights], dim=1)
+    problem = Reference(0.03).problem()
+    given = shares(MASKS)
+    together = problem.solve(given, tolerance=1e-10).z
+    alone = torch.cat([problem.solve(row[None], tolerance=1e-10).z for row in given])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-7)
-    backwards = problem.solve(weights.flip(0), tolerance=1e-10).z.flip(1)
+    backwards = problem.solve(given.flip(0), tolerance=1e-10).z.flip(0)
     torch.testing.assert_close(together, backwards, rtol=0, atol=1e-7)
 
 
-def test_too_few_steps_are_told_by_the_gradient_norm():
-    reference = Reference(1e-3, scale=10.0)
-    solution = reference.problem().solve(torch.tensor(reference.weights(MASKS)), tolerance=1e-12, max_steps=2)
-    assert solution.steps == 2
-    assert float(solution.gradient_norm.max()) > 1e-6
-    assert torch.isfinite(solution.z).all()
+def test_parts_on_several_threads_change_nothing():
+    problem = Reference(0.03).problem()
+    given = shares(np.random.default_rng(0).random((40, TASKS)) < 0.5)
+    alone = problem.solve(given, tolerance=1e-10).z
+    torch.set_num_threads(2)
+    together = problem.solve(given, tolerance=1e-10).z
+    assert torch.get_num_threads() == 2
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-7)
+
+
+@pytest.fixture
+def few_leading(monkeypatch):
+    """Split even the small problem: 4 leading directions, 2 of them dense, and a tail."""
+    monkeypatch.setattr(gradex_curvature, "_WORTH_SPLITTING", 5)
+    monkeypatch.setattr(gradex_curvature, "LEADING", 4)
+    monkeypatch.setattr(gradex_curvature, "_DENSE", 2)
+
+
+@pytest.mark.usefixtures("few_leading")
+@pytest.mark.parametrize("ridge", [10.0, 3.0])
+def test_leading_directions_and_tail_together_find_the_minimum_of_all(ridge):
+    reference = Reference(ridge)
+    problem = reference.problem()
+    assert problem.has_tail
+    solution = problem.solve(shares(MASKS), tolerance=1e-9)
+    assert solution.passes > 1
+    for z, w in zip(solution.z.numpy(), reference.weights(MASKS), strict=True):
+        np.testing.assert_allclose(z, reference.minimise(w), atol=1e-7)
+
+
+@pytest.mark.usefixtures("few_leading")
+def test_too_few_passes_are_told_by_the_gradient_norm():
+    reference = Reference(3.0)
+    weights = reference.weights(MASKS)
+    solution = reference.problem().solve(shares(MASKS), tolerance=1e-12, max_passes=1)
+    assert solution.passes == 1
+    real = [np.linalg.norm(reference.gradient(z, w)) for z, w in zip(solution.z.numpy(), weights, strict=True)]
+    np.testing.assert_allclose(solution.gradient_norm.numpy(), real, atol=1e-12)
+    assert max(real) > 1e-6
+
+
+def test_one_row_per_sample_is_logistic_regression():
+    reference = Reference(0.05)
+    rows = torch.tensor(reference.features[:, :1])
+    margins = torch.tensor(reference.offsets[:, 0])
+    problem = LinearisedProblem(
+        margins[:, None], rows, torch.zeros(N, dtype=torch.int64), torch.tensor(reference.task_of), 0.05
+    )
+    found = problem.solve(shares(MASKS), tolerance=1e-9).z.numpy()
+    for z, w in zip(found, reference.weights(MASKS), strict=True):
+
+        def objective(z, w=w):
+            return w @ np.logaddexp(0, -(margins.numpy() + rows[:, 0].numpy() @ z)) + 0.025 * z @ z
+
+        best = minimize(objective, np.zeros(DIM), method="BFGS", options={"gtol": 1e-9})
+        assert objective(z) <= best.fun + 1e-12
 
 
 def test_a_number_added_to_all_logits_of_a_sample_changes_nothing():
     reference = Reference(0.03)
-    before = reference.problem().solve(torch.tensor(reference.weights(MASKS)), tolerance=1e-10).z
+    before = reference.problem().solve(shares(MASKS), tolerance=1e-10).z
     reference.offsets += np.arange(N)[:, None]
     reference.features += np.random.default_rng(1).normal(size=(N, 1, DIM))
-    after = reference.problem().solve(torch.tensor(reference.weights(MASKS)), tolerance=1e-10).z
+    after = reference.problem().solve(shares(MASKS), tolerance=1e-10).z
     torch.testing.assert_close(before, after, rtol=0, atol=1e-6)

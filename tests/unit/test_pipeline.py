@@ -56,6 +56,7 @@ def test_every_setting_is_part_of_the_jobs_identity():
     changes = [
         {"estimator": "retraining"}, {"subsets": 401}, {"p": 0.4}, {"seed": 1}, {"ridge": 0.1},
         {"projection": "gaussian"}, {"dim": 256}, {"size": 4}, {"chosen": ["01" * 10]}, {"onto": "digits"},
+        {"outputs": "margin"},
     ]  # fmt: skip
     keys = {replace(base, **change).job().key for change in changes}
     assert len(keys | {base.job().key}) == len(changes) + 1
@@ -75,7 +76,9 @@ def test_every_setting_is_part_of_the_jobs_identity():
         ({"example": "digits", "ridge": 0.0}, "ridge"),
         ({"example": "digits", "ridge": float("inf")}, "ridge"),
         ({"example": "digits", "dim": 1}, "dim"),
-        ({"example": "digits", "projection": "sparse"}, "projection"),
+        ({"example": "digits", "projection": "dense"}, "projection"),
+        ({"example": "modular-addition", "projection": "exact"}, "projection"),
+        ({"example": "digits", "outputs": "labels"}, "outputs"),
         ({"example": "planted", "estimator": "game", "chosen": "1111111111"}, "chosen"),
         ({"example": "planted", "estimator": "game", "chosen": ["1111111111", "111"]}, "chosen, subset 2"),
         ({"example": "planted", "estimator": "game", "chosen": ["111111111x"]}, "chosen, subset 1"),

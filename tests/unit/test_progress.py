@@ -27,8 +27,8 @@ def test_stages_are_joined_by_their_cost():
     def report(done, total, message="", *, reused=False):
         heard.append((done, total, message, reused))
 
-    stages = Stages(report, [(4, 1), (2, 10)])
-    gradients, solves = stages.stage(0), stages.stage(1)
+    stages = Stages(report, {"gradients": 0.004, "solves": 0.020})
+    gradients, solves = stages.stage("gradients"), stages.stage("solves")
     gradients(1, 4, "gradients")
     gradients(4, 4, "gradients", reused=True)
     solves(1, 2, "GradEx")

@@ -16,7 +16,7 @@ MASKS = np.array([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]], dtype=bool
 def test_equal_seeds_are_bit_equal_and_others_are_not(blobs):
     def outcomes(seed):
         model = train_base(mlp((4, 6, 3), seed=seed), blobs, epochs=20)
-        return Retraining(blobs, model, ridge=0.1).outcomes(MASKS).values
+        return Retraining(blobs, model, ridge=0.1, max_steps=100).outcomes(MASKS).values
 
     assert np.array_equal(outcomes(0), outcomes(0))
     assert not np.allclose(outcomes(0), outcomes(1), rtol=1e-3)
@@ -102,19 +102,19 @@ def test_dropout_brings_no_randomness(blobs):
     model = torch.nn.Sequential(
         torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Dropout(0.5), torch.nn.Linear(6, 3)
     ).eval()
-    first, second = (Retraining(blobs, model, ridge=0.1).outcomes(MASKS).values for _ in range(2))
+    first, second = (Retraining(blobs, model, ridge=0.1, max_steps=100).outcomes(MASKS).values for _ in range(2))
     assert np.array_equal(first, second)
 
 
-def test_chunks_are_kept_one_subset_each(blobs, blobs_model):
+def test_sequential_chunks_are_kept_one_subset_each(blobs, blobs_model):
     counts = []
     for rows in (2, 3, 3):
         store = Store()
-        Retraining(blobs, blobs_model, ridge=0.1).outcomes(MASKS[:rows], store=store)
+        Retraining(blobs, blobs_model, ridge=0.1, method="sequential").outcomes(MASKS[:rows], store=store)
         counts.append((store.computed, store.reused))
     assert counts == [(2, 0), (1, 2), (0, 3)]
     store = Store()
-    Retraining(blobs, blobs_model, ridge=0.2).outcomes(MASKS, store=store)
+    Retraining(blobs, blobs_model, ridge=0.2, method="sequential").outcomes(MASKS, store=store)
     assert store.reused == 0
 
 
@@ -133,3 +133,73 @@ def test_training_the_base_model_needs_no_luck(blobs):
     with torch.no_grad():
         accuracy = (first(torch.from_numpy(blobs.inputs)).argmax(1).numpy() == blobs.labels)[blobs.task_of < 4].mean()
     assert accuracy > 0.6
+
+
+def test_batched_agrees_with_sequential(blobs, smooth_model):
+    masks = np.unique(np.random.default_rng(0).random((20, 5)) < 0.5, axis=0)
+    weights = [1.0, 2.0, 0.5, 3.0, 1.0]
+    tables = [
+        Retraining(blobs, smooth_model, ridge=0.05, task_weights=weights, method=method).outcomes(masks)
+        for method in ("batched", "sequential")
+    ]
+    assert [table.meta["method"] for table in tables] == ["batched", "sequential"]
+    np.testing.assert_allclose(tables[0].values, tables[1].values, atol=1e-3)
+
+
+def test_a_batch_reaches_the_minimum_whoever_else_is_in_it(blobs, smooth_model):
+    retraining = Retraining(blobs, smooth_model, ridge=0.05)
+    stacked, together = retraining.tune_many(MASKS)
+    names = list(stacked.shapes)
+    for mask, weights in zip(MASKS, together, strict=True):
+        tuned = retraining.fine_tune(mask)
+        best = objective(blobs, tuned, smooth_model, mask, 0.05).item()
+        pieces = weights.split([shape.numel() for shape in stacked.shapes.values()])
+        state = {name: p.reshape(stacked.shapes[name]) for name, p in zip(names, pieces, strict=True)}
+        tuned.load_state_dict(state)
+        assert objective(blobs, tuned, smooth_model, mask, 0.05).item() == pytest.approx(best, rel=1e-6)
+
+
+def test_the_method_follows_the_work(blobs, blobs_model, monkeypatch):
+    from kernelsm.outcomes import retraining
+
+    assert Retraining(blobs, blobs_model).method == "batched"
+    monkeypatch.setattr(retraining, "BATCHED_UP_TO", 100)
+    assert Retraining(blobs, blobs_model).method == "sequential"
+    monkeypatch.undo()
+    monkeypatch.setattr(retraining, "MEMORY_BUDGET", 1000)
+    assert Retraining(blobs, blobs_model).method == "sequential"
+
+
+@pytest.mark.parametrize("method", ["batched", "sequential"])
+def test_from_scratch_is_weight_decay_from_weights_drawn_by_seed(blobs, smooth_model, method):
+    def table(seed):
+        made = Retraining(blobs, smooth_model, ridge=0.02, start="scratch", seed=seed, method=method)
+        return made.outcomes(np.vstack([MASKS, np.zeros((1, 5), dtype=bool)]))
+
+    first, again, other = table(0), table(0), table(1)
+    assert np.array_equal(first.values, again.values)
+    assert not np.array_equal(first.values, other.values)
+    # no sample, nothing but decay: all classes are as likely
+    np.testing.assert_allclose(first.values[-1], np.log(3), atol=1e-4)
+    assert first.meta["seed"] == 0
+    assert first.meta["start"] == "scratch"
+
+
+def test_one_training_gives_all_measures(blobs, blobs_model):
+    store = Store()
+    retraining = Retraining(blobs, blobs_model, ridge=0.1)
+    loss, accuracy, margin = (
+        retraining.outcomes(MASKS, measure=name, store=store) for name in ("loss", "accuracy", "margin")
+    )
+    assert (store.computed, store.reused) == (1, 2)
+    assert (loss.higher_is_better, accuracy.higher_is_better, margin.higher_is_better) == (False, True, True)
+    assert np.isin(accuracy.values * 7, range(8)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [({"start": "fresh"}, "start"), ({"method": "fast"}, "method"), ({"seed": -1}, "seed"), ({"block": 0}, "block")],
+)
+def test_unknown_settings_are_refused(blobs, blobs_model, change, place):
+    with pytest.raises(InputError, match=place):
+        Retraining(blobs, blobs_model, **change)

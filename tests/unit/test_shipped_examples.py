@@ -17,7 +17,7 @@ def digits(tmp_path_factory):
     from kernelsm.tasks.digits import digits_suite
 
     suite = digits_suite()
-    return suite, base_model(suite, Store(tmp_path_factory.mktemp("base")))
+    return suite, base_model("digits", Store(tmp_path_factory.mktemp("base")))
 
 
 def spread_rows(m):

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from kernelsm.runtime.array_file import Layout
 from kernelsm.runtime.store import Store, cache_root, content_hash
 
 calls = []
@@ -167,6 +168,100 @@ def test_clear_leaves_nothing():
     assert store.entries() == []
     store.call(drawn, 10, 0)
     assert (store.computed, store.reused) == (2, 0)
+
+
+def arrays(store, kind="features", key="a" * 40, rows=100):
+    """Write an array file of `rows` kibibytes."""
+    file = store.arrays(kind, key, Layout(rows, 50, {"a": (256,)}))
+    for number in range(file.layout.chunks):
+        if number not in file.finished:
+            start, stop = file.layout.span(number)
+            file.write(number, a=np.ones((stop - start, 256), np.float32))
+    return file
+
+
+def test_array_files_are_entries_like_any_other():
+    store = Store()
+    store.call(drawn, 500, 0)
+    file = arrays(store)
+    (large, small) = store.entries()
+    assert (large.function, large.path) == ("features", file.folder)
+    assert large.size == sum(part.stat().st_size for part in file.folder.iterdir()) > 100 * 1024
+    assert small.function.endswith("drawn")
+    # what stands beside them is no entry
+    (store.arrays_root / "stray.txt").write_text("")
+    (store.arrays_root / "features" / "stray.txt").write_text("")
+    assert len(store.entries()) == 2
+
+
+def test_array_files_are_found_again_by_kind_and_key():
+    arrays(Store())
+    layout = Layout(100, 50, {"a": (256,)})
+    assert set(Store().arrays("features", "a" * 40, layout).finished) == {0, 1}
+    assert not Store().arrays("features", "b" * 40, layout).finished
+    assert not Store().arrays("others", "a" * 40, layout).finished
+
+
+def test_clear_deletes_array_files_and_maps_in_use_stay_readable():
+    store = Store()
+    found = arrays(store).read()["a"]
+    store.clear()
+    assert store.entries() == []
+    assert not store.arrays_root.exists()
+    assert float(found.sum()) == 100 * 256
+    assert set(arrays(store).finished) == {0, 1}
+
+
+def test_shrink_drops_array_files_and_chunks_by_their_last_use():
+    store = Store()
+    now = time.time()
+    for age, key in ((300, "a" * 40), (100, "b" * 40)):
+        file = arrays(store, key=key)
+        os.utime(file.folder, (now - age, now - age))
+    store.call(drawn, 5_000, 0)
+    (chunk,) = output_files(store)
+    os.utime(chunk, (now - 200, now - 200))
+    sizes = {entry.path.name: entry.size for entry in store.entries()}
+    total = sum(sizes.values())
+    store.shrink(budget=total)
+    assert len(store.entries()) == 3
+    store.shrink(budget=total - 1)
+    assert {entry.path.name for entry in store.entries()} == {"b" * 40, chunk.parent.name}
+    store.shrink(budget=sizes["b" * 40])
+    assert [entry.path.name for entry in store.entries()] == ["b" * 40]
+    store.shrink(budget=0)
+    assert store.entries() == []
+
+
+def test_opening_an_array_file_keeps_it_from_being_dropped_first():
+    store = Store()
+    now = time.time()
+    for age, key in ((300, "a" * 40), (100, "b" * 40)):
+        file = arrays(store, key=key)
+        os.utime(file.folder, (now - age, now - age))
+    arrays(Store(), key="a" * 40)
+    store.shrink(budget=store.entries()[0].size)
+    assert [entry.path.name for entry in store.entries()] == ["a" * 40]
+
+
+@pytest.mark.xfail(strict=True, reason="bug 13")
+@pytest.mark.parametrize(
+    "drop", [lambda store: store.clear(), lambda store: store.shrink(0)], ids=["clear", "shrink"]
+)
+def test_arrays_that_are_dropped_while_they_are_written_are_written_again(drop):
+    store = Store()
+    file = store.arrays("features", "a" * 40, Layout(4, 2, {"a": ()}))
+    file.write(0, a=np.ones(2, np.float32))
+    drop(Store())
+    file.write(1, a=np.ones(2, np.float32))
+    assert arrays(Store(), rows=100).finished
+
+
+def test_chunks_of_array_files_are_counted():
+    store = Store()
+    for reused in (True, True, False):
+        store.count(reused=reused)
+    assert (store.computed, store.reused) == (1, 2)
 
 
 def test_the_cache_lies_where_the_environment_says(cache_folder):

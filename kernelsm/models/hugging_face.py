@@ -1,0 +1,136 @@
+"""A Hugging Face sequence classification model as a plain network: tokens in, logits out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kernelsm.models.arguments import check_counts
+from kernelsm.models.seeding import seeded
+from kernelsm.runtime.errors import InputError
+
+EXPECTED = "a sequence classification model with safetensors"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+CONVERT = (
+    "Only safetensors are read: pickled weights can run any code. Convert them where you trust them: "
+    "AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
+)
+
+
+class HuggingFaceClassifier(nn.Module):
+    """Maps tokens (n, T) of int64 to logits (n, C); attention leaves out the padding.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        A sequence classification model with eager attention.
+    pad_id : int, optional
+        Token that fills up short sequences; the network's own if not given. Where neither names one, every token
+        counts.
+    """
+
+    network: Any  # a transformers.PreTrainedModel, which is not imported here
+
+    def __init__(self, network: nn.Module, *, pad_id: int | None = None) -> None:
+        super().__init__()
+        config: Any = network.config
+        known = getattr(config, "pad_token_id", None)
+        # no token has number -1: then nothing is padding
+        self.pad_id: int = next((number for number in (pad_id, known) if number is not None), -1)
+        config.pad_token_id = self.pad_id  # decoders read their logits at the last token that is not this
+        config.use_cache = False
+        self.bidirectional = not any(getattr(module, "is_causal", False) for module in network.modules())
+        self.network = network
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Map tokens (n, T) to logits (n, C)."""
+        attended = tokens != self.pad_id
+        if self.bidirectional:
+            # a finished mask of shape (n, 1, 1, T): transformers makes its own in a way that vmap cannot follow
+            lowest = torch.finfo(self.network.dtype).min
+            mask = (~attended).to(self.network.dtype)[:, None, None, :] * lowest
+        else:
+            mask = attended.long()
+        return self.network(input_ids=tokens, attention_mask=mask).logits  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """What the shapes of the weights do not tell."""
+        return f"pad_id={self.pad_id}"
+
+
+def hugging_face(
+    folder: str, *, classes: int | None = None, pad_id: int | None = None, seed: int = 0
+) -> HuggingFaceClassifier:
+    """Load a sequence classification model, in single precision and eval mode.
+
+    Only safetensors are read, and no code that comes with a model is run. A checkpoint without a classification head
+    gets a fresh one.
+
+    Parameters
+    ----------
+    folder : str
+        A folder as `save_pretrained` writes it, or a name on the Hugging Face hub.
+    classes : int, optional
+        C; the checkpoint's own if not given.
+    pad_id : int, optional
+        See `HuggingFaceClassifier`.
+    seed : int
+        Of a fresh head.
+
+    Raises
+    ------
+    InputError
+        No such model, pickled weights, a head for another number of classes, or weights of another kind of network.
+    """
+    check_counts(**({} if classes is None else {"classes": classes}))
+    _check_folder(folder)
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if classes is not None and classes != config.num_labels:
+            config.num_labels = classes
+        with seeded(seed):
+            network, loaded = AutoModelForSequenceClassification.from_pretrained(
+                folder, config=config, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
+                dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True,
+            )  # fmt: skip
+    except (OSError, ValueError) as error:
+        found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
+        raise InputError(f"model {folder!r}", found, EXPECTED, CONVERT) from error
+    _check_loaded(folder, network, loaded, config.num_labels)
+    return HuggingFaceClassifier(network, pad_id=pad_id).eval()
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse a folder without safetensors before transformers, which is slow to import, sees it."""
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        # "name" and "owner/name" may be on the hub
+        if path.is_absolute() or path.exists() or folder.startswith((".", "~")) or folder.count("/") > 1:
+            raise InputError(f"model {folder!r}", "no such folder", EXPECTED, "Check the path.")
+        return
+    if not (path / "config.json").is_file():
+        raise InputError(f"model {folder!r}", "no config.json", EXPECTED, "Save the model with save_pretrained.")
+    if not any(path.glob("*.safetensors")):
+        pickled = sorted(file.name for pattern in PICKLES for file in path.glob(pattern))
+        found = f"only pickled weights, {pickled[0]}" if pickled else "no weights"
+        raise InputError(f"model {folder!r}", found, EXPECTED, CONVERT)
+
+
+def _check_loaded(folder: str, network: Any, loaded: dict[str, Any], classes: int) -> None:
+    """Refuse a checkpoint that does not fill the network; only its head may be fresh."""
+    for name, have, want in sorted(loaded["mismatched_keys"]):
+        raise InputError(
+            f"model {folder!r}, {name}", f"shape {tuple(have)}", f"{tuple(want)}, for {classes} classes",
+            "Ask for the number of classes that the model was trained for.",
+        )  # fmt: skip
+    body = [name for name in loaded["missing_keys"] if name.startswith(f"{network.base_model_prefix}.")]
+    missing = sorted(name for name in body if ".pooler." not in name)  # some checkpoints come without a pooler
+    if missing:
+        raise InputError(
+            f"model {folder!r}", f"no weights for {missing[0]}", EXPECTED, "Use weights that belong to config.json."
+        )

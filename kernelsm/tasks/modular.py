@@ -1,0 +1,107 @@
+"""Modular arithmetic (paper section 4.1): the table of an operation mod p, cut into cells that are the tasks."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.tasks.suite import TaskSuite
+
+Operation = Literal["addition", "quadratic"]
+TOKENS = 4
+FORMULAS = {"addition": "a + b", "quadratic": "a² + ab + b²"}
+
+
+def modular_suite(
+    operation: Operation = "addition",
+    p: int = 97,
+    *,
+    cell: int = 20,
+    test_fraction: float = 0.1,
+    train_fraction: float = 1.0,
+    seed: int = 0,
+) -> TaskSuite:
+    """Return the p x p table of an operation as tasks: the cells of a grid over both operands.
+
+    A sample is the sequence of tokens a, operator, b, "=" and its class is the result. Tokens 0..p-1 are the numbers,
+    p is the operator, p + 1 is "=". Cell G_ij holds the samples with i = ⌊a / cell⌋ and j = ⌊b / cell⌋; with the
+    paper's p = 97 and cell = 20 there are K = 25. The targets are the same cells of the test samples, so that an
+    attribution says what training on one cell does to another.
+
+    Parameters
+    ----------
+    operation : {"addition", "quadratic"}
+        a + b mod p, or a² + ab + b² mod p. Both are symmetric in a and b: mirrored cells share their facts.
+    p : int
+        Modulus, 2 or more.
+    cell : int
+        Width of a cell, 1 to p.
+    test_fraction : float
+        Share of the table kept for testing, drawn at random, above 0 and below 1 (paper: 0.1).
+    train_fraction : float
+        Share of the rest that is trained on, above 0 and up to 1 (paper: 1). A smaller share is part of a larger one.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    TaskSuite
+        Inputs of int64, shape (n, 4).
+
+    Raises
+    ------
+    InputError
+        An argument out of its range, or a cell that is left without a training or test sample.
+    """
+    _check(operation, p, cell, test_fraction, train_fraction, seed)
+    a, b = (axis.ravel() for axis in np.meshgrid(np.arange(p), np.arange(p), indexing="ij"))
+    order = np.random.default_rng(seed).permutation(p * p)
+    tested = max(1, round(test_fraction * p * p))
+    test = np.sort(order[:tested])
+    train = np.sort(order[tested : tested + round(train_fraction * (p * p - tested))])
+    tokens = np.stack([a, np.full_like(a, p), b, np.full_like(a, p + 1)], axis=1)
+    results = _results(operation, a, b) % p
+    per_axis = -(-p // cell)
+    cells = a // cell * per_axis + b // cell
+    names = _names(p, cell)
+    return TaskSuite(
+        inputs=tokens[train],
+        labels=results[train],
+        task_of=cells[train],
+        test_inputs=tokens[test],
+        test_labels=results[test],
+        target_of=cells[test],
+        task_names=names,
+        target_names=names,
+        classes=p,
+        meta={
+            "source": f"{FORMULAS[operation]} mod {p}", "cell": cell, "test_fraction": test_fraction,
+            "train_fraction": train_fraction, "seed": seed,
+        },
+    )  # fmt: skip
+
+
+def _results(operation: Operation, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+    return a + b if operation == "addition" else a * a + a * b + b * b
+
+
+def _names(p: int, cell: int) -> tuple[str, ...]:
+    ranges = [(start, min(start + cell, p) - 1) for start in range(0, p, cell)]
+    return tuple(f"a {a}-{to_a}, b {b}-{to_b}" for a, to_a in ranges for b, to_b in ranges)
+
+
+def _check(operation: str, p: int, cell: int, test_fraction: float, train_fraction: float, seed: int) -> None:
+    checks = (
+        ("operation", operation, operation in get_args(Operation), "'addition' or 'quadratic'"),
+        ("p", p, p >= 2, "2 or more"),
+        ("cell", cell, 1 <= cell <= p, "1 to p"),
+        ("test_fraction", test_fraction, 0 < test_fraction < 1, "a share above 0 and below 1"),
+        ("train_fraction", train_fraction, 0 < train_fraction <= 1, "a share above 0 and up to 1"),
+        ("seed", seed, seed >= 0, "0 or more"),
+    )
+    for place, found, fine, expected in checks:
+        if not fine:
+            raise InputError(place, repr(found), expected, "Change this setting.")
