@@ -77,6 +77,8 @@ class LinearisedProblem:
         rotation = self._choose_reference()
         self.basis = rotation if projected is None else projected @ rotation
         self.has_tail = self.basis.shape[0] > self.basis.shape[1]
+        if self.has_tail:
+            self._choose_tails()
 
     def _choose_reference(self) -> torch.Tensor:
         """Solve the full set in the leading directions: all masks start there, and curvature is measured there.
@@ -94,6 +96,14 @@ class LinearisedProblem:
         self.start = state.z @ rotation
         self.curvature = Curvature(self.leading, state.probabilities)
         return rotation
+
+    def _choose_tails(self) -> None:
+        """What each task, at the reference, asks of the tail: masks start at the sum over their tasks."""
+        each = torch.eye(len(self.tasks)).to(self.start)
+        state = _State.at(self.leading, each, self.start.expand(len(each), -1))
+        full = gradient(self.tasks, state.members, state.probabilities, 0.0, each.new_zeros((len(each), len(self.basis))))
+        self.tails = (full - (full @ self.basis) @ self.basis.T).div_(-self.ridge)
+        self.tail_changes = [task.features @ self.tails.T for task in self.tasks]
 
     def solve(self, shares: torch.Tensor, *, tolerance: float = 5e-5, max_passes: int = 50) -> Solution:
         """Minimise for every row of `shares` (m, K), until each gradient norm is at most `tolerance`.
@@ -126,7 +136,15 @@ class LinearisedProblem:
         norms = shares.new_zeros(m)
         active = torch.nonzero(shares.sum(dim=1) > 0).squeeze(1)
         state = _State.at(self.leading, shares[active], self.start.expand(len(active), -1).clone())
-        tail = shares.new_zeros((len(active) if self.has_tail else 0, k))
+        tail = shares.new_zeros((0, k))
+        if self.has_tail:
+            tail = shares[active] @ self.tails
+            state.move(
+                [
+                    (change @ shares[active][rows].T).reshape(*task.shape, -1)
+                    for task, change, rows in zip(self.tasks, self.tail_changes, state.members.rows, strict=True)
+                ]
+            )
         goal = shares.new_full((len(active),), max(_FIRST_PASS, tolerance) if self.has_tail else tolerance)
         passes = 0
         while len(active):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,10 +22,6 @@ from kernelsm.runtime.array_file import ArrayFile, Layout
 ROWS, CHUNK = 10, 3
 FIELDS = {"wide": (2, 3), "single": ()}
 LAYOUT = Layout(ROWS, CHUNK, FIELDS, {"map": "one", "sizes": (1, 2)})
-
-
-def bug(number):
-    return pytest.mark.xfail(strict=True, reason=f"bug {number}")
 
 
 def right(rows=ROWS, fields=FIELDS):
@@ -191,7 +188,6 @@ def test_missing_or_garbled_files_are_mended(folder, name, content):
     assert finish(ArrayFile(folder, LAYOUT)) == []
 
 
-@bug(14)
 @pytest.mark.parametrize(
     ("name", "content"), [("finished.txt", b"1" * 5000 + b" 2 3\n"), ("header.json", b"[" * 100_000)]
 )
@@ -211,7 +207,6 @@ def test_a_line_that_was_cut_costs_its_chunk(folder):
         assert finish(ArrayFile(folder, LAYOUT)) == []
 
 
-@bug(15)
 def test_a_line_that_lost_its_end_alone_costs_no_more_than_its_chunk(tmp_path):
     file = ArrayFile(tmp_path / "key", LAYOUT)
     for number in (0, 1):
@@ -341,7 +336,7 @@ def test_arrays_that_do_not_fit_are_refused_before_any_work(small_disk):
         ArrayFile(small_disk / "kind" / "key", Layout(1000, 100, {"a": (1024,)}))
     words = str(caught.value)
     assert "disk of the cache" in words
-    assert "3 MiB free" in words
+    assert re.search(r"found [\d.]+ MiB free", words)
     assert "expected 5 MiB" in words
     assert "finished chunks are kept" in words
 
@@ -382,7 +377,6 @@ def test_a_disk_without_a_byte_left_is_refused_in_words(small_disk):
     assert_whole(file)
 
 
-@bug(16)
 def test_damage_found_on_a_full_disk_is_refused_in_words(small_disk):
     file = ArrayFile(small_disk / "key", BIG)
     write(file, 0)

@@ -165,7 +165,6 @@ def test_equal_maps_have_equal_names_and_other_maps_say_so():
     assert len({repr(p) for p in (Gaussian(8), Gaussian(8, 1), Rademacher(8), Sparse(8), Sparse(8, 0, 2))}) == 5
 
 
-@pytest.mark.xfail(strict=True, reason="bug 11")
 @every_random_map
 def test_equal_fields_are_the_equal_map_whatever_kind_of_whole_number_they_are(kind):
     assert kind(8, seed=np.int64(3)) == kind(8, seed=3)

@@ -165,7 +165,6 @@ def test_exact_slots_lie_one_after_the_other():
 
 
 @every_map
-@pytest.mark.xfail(strict=True, reason="bug 4")
 def test_a_single_number_has_a_map_too(kind):
     value = drawn(2, 3)
     found = mapped(kind(16), (), Full(value), 2, 3)
