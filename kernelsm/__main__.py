@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.outcomes.examples import (
     EXAMPLES,
     FINISHED,
@@ -55,9 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--p", type=float, default=0.5, help="inclusion probability (default 0.5)")
     run.add_argument("--size", type=int, help="tasks per subset, instead of --p")
     run.add_argument("--seed", type=int, default=0, help="seed of the sampler (default 0)")
-    run.add_argument("--ridge", type=float, default=0.03, help="pull towards W0 (default 0.03)")
-    run.add_argument("--projection", choices=("exact", "gaussian"), default="exact")
-    run.add_argument("--dim", type=int, default=512, help="dimension of the Gaussian projection (default 512)")
+    run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
+    run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
+    run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
+    run.add_argument("--outputs", choices=("auto", "logits", "margin"), default="auto", help="what is linearised")
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
@@ -77,6 +79,7 @@ def _run(options: argparse.Namespace) -> None:
     settings = RunSettings(
         options.example, options.estimator or ESTIMATORS[options.example][0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
+        outputs=options.outputs,
     )  # fmt: skip
     store = Store()
     report = TerminalReport()
@@ -120,7 +123,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _example(options: argparse.Namespace) -> None:
     if options.rebuild:
-        for path in rebuild_example(options.name, TerminalReport(), Store()):
+        written = rebuild_example(options.name, TerminalReport(), Store())
+        if get_example(options.name).has_model:
+            from kernelsm.evaluation.checks import rebuild_checks
+
+            written.append(rebuild_checks(options.name, TerminalReport(), Store()))
+        for path in written:
             print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)")
     for path in sorted(FINISHED.glob(f"{options.name}*.parquet")):
         print(f"{path.name}: {Outcomes.load(path)!r}")

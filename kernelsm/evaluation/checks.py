@@ -24,6 +24,7 @@ from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
 
 CHECK_SUBSETS = 8
+CEILING_SUBSETS = 30
 _NETWORKS = 3
 _SHOWN_PAIRS = 300
 
@@ -156,7 +157,7 @@ def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store:
     return Ceiling(other.m, lds(same.values, other.values), float(overall[0]))
 
 
-def rebuild_checks(name: str, report: Report, store: Store, *, ceiling_subsets: int, folder: Path = FINISHED) -> Path:
+def rebuild_checks(name: str, report: Report, store: Store, folder: Path = FINISHED) -> Path:
     """Compute the finished checks of an example anew and write them; its outcomes and truth must be finished."""
     example = get_example(name)
     recipe = RECIPES[name]
@@ -167,6 +168,6 @@ def rebuild_checks(name: str, report: Report, store: Store, *, ceiling_subsets: 
     networks = [trainer.fine_tune(mask) for mask in truth.masks[:_NETWORKS]]
     first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
     projections = projection_checks(name, example.settings.dim, store, report)
-    held_out = replace(example.settings, subsets=ceiling_subsets, seed=TRUTH_SEED, estimator="retraining")
+    held_out = replace(example.settings, subsets=CEILING_SUBSETS, seed=TRUTH_SEED, estimator="retraining")
     ceiling = noise_ceiling(held_out, truth, report, store)
     return Checks(first_order, projections, ceiling).save(folder / f"{name}.checks.json")

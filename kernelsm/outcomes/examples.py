@@ -56,6 +56,28 @@ EXAMPLES: dict[str, Example] = {
             truth_is="100 further subsets on which the network was really retrained",
         ),
         Example(
+            name="modular-addition",
+            title="Modular addition",
+            summary=(
+                "25 tasks, the cells of the table of a + b mod 97 by ranges of both operands. A small transformer "
+                "has learnt part of it. Which cells of the table help which others?"
+            ),
+            settings=RunSettings("modular-addition", "gradex", subsets=400),
+            has_model=True,
+            truth_is="100 further subsets on which the network was really fine-tuned",
+        ),
+        Example(
+            name="modular-quadratic",
+            title="Modular quadratic",
+            summary=(
+                "The same 25 cells for a² + ab + b² mod 97, which the transformer knows by heart more than it "
+                "understands: cells share little with others."
+            ),
+            settings=RunSettings("modular-quadratic", "gradex", subsets=400),
+            has_model=True,
+            truth_is="100 further subsets on which the network was really fine-tuned",
+        ),
+        Example(
             name="planted",
             title="Planted game",
             summary=(

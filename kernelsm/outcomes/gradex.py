@@ -64,14 +64,14 @@ class GradEx:
         *,
         ridge: float = 0.03,
         task_weights: Sequence[float] | None = None,
-        tolerance: float = 5e-5,
+        tolerance: float = 9e-5,
         block: int | None = None,
         budget: int = MEMORY_BUDGET,
     ) -> None:
         check_ridge(ridge)
         check_block(block)
         if not 0 < tolerance < np.inf:
-            raise InputError("tolerance", f"{tolerance}", "a finite number above 0", "5e-5 suits single precision.")
+            raise InputError("tolerance", f"{tolerance}", "a finite number above 0", "9e-5 suits single precision.")
         _check_features("train", train, suite.labels)
         _check_features("test", test, suite.test_labels)
         if train.meta != test.meta:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from kernelsm.outcomes.gradex_rows import Members, TaskRows
@@ -13,8 +11,6 @@ LEADING = 384
 _DENSE = 64
 # features up to this many directions are all leading: leaving some out would save too little
 _WORTH_SPLITTING = 640
-# probabilities below this add nothing to a Newton direction worth the work; gradients keep them all
-_NEGLIGIBLE = 0.001
 
 
 def leading_directions(tasks: list[TaskRows]) -> tuple[list[TaskRows], torch.Tensor | None]:
@@ -57,8 +53,7 @@ class Curvature:
         dense = min(_DENSE, tasks[0].features.shape[1])
         self.dense = torch.stack([_gauss_newton(task, p, dense) for task, p in zip(tasks, reference, strict=True)])
         self.diagonal = torch.stack([_diagonal(task, p) for task, p in zip(tasks, reference, strict=True)])
-        self._row_squares = [task.features.square().sum(dim=1).reshape(*task.shape, 1) for task in tasks]
-        self._size_at_reference = [self._size(t, p).clamp(min=1e-30) for t, p in enumerate(reference)]
+        self._size_at_reference = [_size(task, p).clamp(min=1e-30) for task, p in zip(tasks, reference, strict=True)]
 
     @staticmethod
     def rotation(tasks: list[TaskRows], reference: list[torch.Tensor]) -> torch.Tensor:
@@ -71,46 +66,16 @@ class Curvature:
         vectors: torch.Tensor = torch.linalg.eigh(mean).eigenvectors
         return vectors.flip(1)
 
-    def _size(self, t: int, p: torch.Tensor) -> torch.Tensor:
-        return (p * (1 - p) * self._row_squares[t]).sum(dim=(0, 1))
-
-    def adapted_shares(
-        self, shares: torch.Tensor, members: Members, probabilities: list[torch.Tensor]
-    ) -> torch.Tensor:
+    def adapted_shares(self, shares: torch.Tensor, members: Members, sizes: list[torch.Tensor]) -> torch.Tensor:
         """Shares (m, K) times how much more each task curves for a mask than at the reference.
 
-        A task that other tasks contradict curves much more than one that the model has learnt for sure.
+        A task that other tasks contradict curves much more than one that the model has learnt for sure. `sizes` holds
+        the trace of each task's curvature for the masks that include it.
         """
         adapted = shares.clone()
-        for t, (rows, p) in enumerate(zip(members.rows, probabilities, strict=True)):
-            adapted[rows, t] *= self._size(t, p) / self._size_at_reference[t]
+        for t, (rows, size) in enumerate(zip(members.rows, sizes, strict=True)):
+            adapted[rows, t] *= size / self._size_at_reference[t]
         return adapted
-
-    def of_masks(self, members: Members, probabilities: list[torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return v (m, r) -> Hessian of the loss times v, for all masks, at their probabilities.
-
-        Rows whose probability is negligible for every mask are left out.
-        """
-        kept = []
-        for task, scale, p in zip(self.tasks, members.scale, probabilities, strict=True):
-            flat = p.flatten(0, 1)
-            rows = (
-                torch.nonzero(flat.amax(dim=1) > _NEGLIGIBLE).squeeze(1)
-                if flat.shape[1]
-                else flat.new_zeros(0).long()
-            )
-            kept.append((task.features[rows], rows % task.size, flat[rows], task.size, scale))
-
-        def times(v: torch.Tensor) -> torch.Tensor:
-            total = torch.zeros_like(v)
-            for members_of, (features, sample, p, size, scale) in zip(members.rows, kept, strict=True):
-                u = features @ v[members_of].T
-                mean = u.new_zeros((size, u.shape[1])).index_add_(0, sample, p * u)
-                u.sub_(mean[sample]).mul_(p).mul_(scale)
-                total.index_add_(0, members_of, u.T @ features)
-            return total
-
-        return times
 
 
 class Preconditioner:
@@ -139,6 +104,11 @@ class Preconditioner:
         """Apply to each row of v (m, r)."""
         d = self.inverse.shape[1]
         return torch.cat([torch.bmm(self.inverse, v[:, :d, None]).squeeze(2), v[:, d:] * self.rest], dim=1)
+
+
+def _size(task: TaskRows, p: torch.Tensor) -> torch.Tensor:
+    squares = task.features.square().sum(dim=1).reshape(*task.shape, 1)
+    return (p * (1 - p) * squares).sum(dim=(0, 1))
 
 
 def _centred(task: TaskRows, p: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:

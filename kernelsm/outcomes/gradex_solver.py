@@ -22,15 +22,17 @@ from dataclasses import dataclass
 import torch
 
 from kernelsm.outcomes.gradex_curvature import Curvature, Preconditioner, leading_directions
+from kernelsm.outcomes.gradex_kept import KeptRows
 from kernelsm.outcomes.gradex_rows import Members, TaskRows, gradient, logit_changes, task_rows
 
 _NEWTON_STEPS = 100
 _CG_STEPS = 10
+_LOOSE = 0.1
 _MOST = 0.8
 _SHRINKS = 8
 _WORTH_A_THREAD = 16
 # Newton steps at which the preconditioner follows the probabilities
-_REFRESHED = (0, 2, 4)
+_REFRESHED = (2, 4)
 # the share of |slope at 0| up to which a step may overshoot
 _OVERSHOOT = 0.25
 # gradient norm in the leading directions before the tail is looked at: the tail's gradient is larger than this
@@ -89,7 +91,8 @@ class LinearisedProblem:
         shares = self.leading[0].features.new_full((1, len(self.leading)), 1 / len(self.leading))
         state = _State.at(self.leading, shares, shares.new_zeros((1, rank)))
         self.curvature = Curvature(self.leading, state.probabilities)
-        self._solve_leading(state, shares.new_full((1,), 1e-2))
+        slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+        self._solve_leading(state, slope, shares.new_full((1,), 1e-2))
         rotation = Curvature.rotation(self.leading, state.probabilities)
         for task in self.leading:
             task.features = task.features @ rotation
@@ -101,11 +104,13 @@ class LinearisedProblem:
         """What each task, at the reference, asks of the tail: masks start at the sum over their tasks."""
         each = torch.eye(len(self.tasks)).to(self.start)
         state = _State.at(self.leading, each, self.start.expand(len(each), -1))
-        full = gradient(self.tasks, state.members, state.probabilities, 0.0, each.new_zeros((len(each), len(self.basis))))
+        full = gradient(
+            self.tasks, state.members, state.probabilities, 0.0, each.new_zeros((len(each), len(self.basis)))
+        )
         self.tails = (full - (full @ self.basis) @ self.basis.T).div_(-self.ridge)
         self.tail_changes = [task.features @ self.tails.T for task in self.tasks]
 
-    def solve(self, shares: torch.Tensor, *, tolerance: float = 5e-5, max_passes: int = 50) -> Solution:
+    def solve(self, shares: torch.Tensor, *, tolerance: float = 9e-5, max_passes: int = 50) -> Solution:
         """Minimise for every row of `shares` (m, K), until each gradient norm is at most `tolerance`.
 
         A row of zeros (the empty subset) gives Z = 0. What has not converged after `max_passes` is told by its norm.
@@ -146,93 +151,106 @@ class LinearisedProblem:
                 ]
             )
         goal = shares.new_full((len(active),), max(_FIRST_PASS, tolerance) if self.has_tail else tolerance)
+        slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
         passes = 0
         while len(active):
-            slope = self._solve_leading(state, goal)
+            self._solve_leading(state, slope, goal)
             passes += 1
             if not self.has_tail:
-                z[active], norms[active] = state.z @ self.basis.T, slope.norm(dim=1)
-                break
-            current = state.z @ self.basis.T + tail
-            full = gradient(self.tasks, state.members, state.probabilities, self.ridge, current)
+                slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+                current, full = state.z @ self.basis.T, slope
+            else:
+                current = state.z @ self.basis.T + tail
+                full = gradient(self.tasks, state.members, state.probabilities, self.ridge, current)
             norm = full.norm(dim=1)
             finished = (norm <= tolerance) | (passes >= max_passes)
             z[active[finished]], norms[active[finished]] = current[finished], norm[finished]
             left = ~finished
-            active, full, tail, state = active[left], full[left], tail[left], state.take(left)
-            step = (full - (full @ self.basis) @ self.basis.T).div_(-self.ridge)
-            tail = tail + step
-            state.move(logit_changes(self.tasks, state.members, step))
+            active, full, tail, state = (
+                active[left],
+                full[left],
+                tail[left] if self.has_tail else tail,
+                state.take(left),
+            )
+            slope = full
+            if self.has_tail:
+                slope = full @ self.basis
+                step = (full - slope @ self.basis.T).div_(-self.ridge)
+                tail = tail + step
+                state.move(logit_changes(self.tasks, state.members, step))
+                slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
             goal = shares.new_full((len(active),), tolerance / 2)
         return Solution(z, norms, passes)
 
-    def _solve_leading(self, state: _State, goal: torch.Tensor) -> torch.Tensor:
-        """Newton steps in the leading directions, in place, to gradient norms `goal`; returns the gradients."""
-        slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+    def _solve_leading(self, state: _State, slope: torch.Tensor, goal: torch.Tensor) -> None:
+        """Newton steps in the leading directions, in place, from gradients `slope` to gradient norms `goal`."""
+        begun = state.z
+        kept = KeptRows(
+            self.leading, state.shares, state.members, state.shift, state.probabilities, state.z, slope, self.ridge
+        )
+        places = torch.arange(len(slope))
+        z = state.z.clone()
+        preconditioner: Preconditioner | None = None
         for newton in range(_NEWTON_STEPS):
-            norm = slope.norm(dim=1)
-            live = norm > goal
-            if not bool(live.any()):
-                break
-            if newton in _REFRESHED:
-                adapted = self.curvature.adapted_shares(state.shares, state.members, state.probabilities)
+            live = slope.norm(dim=1) > goal
+            if not bool(live.all()):
+                z[places[~live]] = kept.z[~live]
+                if not bool(live.any()):
+                    break
+                kept, slope, goal, places = kept.take(live), slope[live], goal[live], places[live]
+                preconditioner = preconditioner.take(live) if preconditioner else None
+            if preconditioner is None or newton in _REFRESHED:
+                adapted = self.curvature.adapted_shares(kept.shares, kept.members, kept.sizes())
                 preconditioner = Preconditioner(self.curvature, adapted, self.ridge)
-            everyone = bool(live.all())
-            part = state if everyone else state.take(live)
-            direction = self._newton_direction(
-                part, slope[live], preconditioner if everyone else preconditioner.take(live), goal[live]
-            )
-            self._step(part, slope[live], direction)
-            slope[live] = gradient(self.leading, part.members, part.probabilities, self.ridge, part.z)
-            if not everyone:
-                state.put(live, part)
-        return slope
+            self._step(kept, slope, _newton_direction(kept, slope, preconditioner, goal))
+            slope = kept.gradient()
+        else:
+            z[places] = kept.z
+        state.move(logit_changes(self.leading, state.members, z - begun))
+        state.z = z
 
-    def _newton_direction(
-        self, state: _State, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
-    ) -> torch.Tensor:
-        """Solve (Hessian) d = -slope roughly, by preconditioned conjugate gradients for all masks at once."""
-        hessian = self.curvature.of_masks(state.members, state.probabilities)
-        norm = slope.norm(dim=1)
-        enough = torch.maximum(norm * norm.sqrt().clamp(max=0.1), 0.3 * goal)
-        direction, residual = torch.zeros_like(slope), -slope
-        scaled = preconditioner(residual)
-        search, product = scaled, (residual * scaled).sum(dim=1)
-        for _ in range(_CG_STEPS):
-            curved = hessian(search) + self.ridge * search
-            length = product / (search * curved).sum(dim=1).clamp(min=1e-37)
-            length = torch.where(residual.norm(dim=1) > enough, length, torch.zeros_like(length))
-            direction = torch.addcmul(direction, search, length[:, None])
-            residual = torch.addcmul(residual, curved, length[:, None], value=-1)
-            # the few masks that are harder go on in the next Newton step, without the others
-            if float((residual.norm(dim=1) <= enough).double().mean()) >= _MOST:
-                break
-            scaled = preconditioner(residual)
-            before, product = product, (residual * scaled).sum(dim=1)
-            search = torch.addcmul(scaled, search, (product / before.clamp(min=1e-37))[:, None])
-        return direction
-
-    def _step(self, state: _State, slope: torch.Tensor, direction: torch.Tensor) -> None:
+    def _step(self, kept: KeptRows, slope: torch.Tensor, direction: torch.Tensor) -> None:
         """Move by the direction, shortened for the masks whose slope along it turns up too steeply."""
-        change = logit_changes(self.leading, state.members, direction)
+        change = kept.changes(direction)
         at_zero = (slope * direction).sum(dim=1).abs()
-        along, square = (state.z * direction).sum(dim=1), direction.square().sum(dim=1)
+        fixed = ((kept.frozen + self.ridge * kept.z) * direction).sum(dim=1)
+        square = self.ridge * direction.square().sum(dim=1)
         length = torch.ones_like(at_zero)
-        state.move(change)
+        kept.move(change)
         for _ in range(_SHRINKS):
-            found = self.ridge * (along + length * square)
-            for task, rows, scale, p, c in zip(
-                self.leading, state.members.rows, state.members.scale, state.probabilities, change, strict=True
-            ):
-                found.index_add_(0, rows, ((p - task.one_hot) * c).sum(dim=(0, 1)) * scale)
+            found = kept.slopes(change) + fixed + length * square
             steep = found > _OVERSHOOT * at_zero
             if not bool(steep.any()):
                 break
             shorter = torch.where(steep, length * at_zero / (at_zero + found), length)
             difference = shorter - length
-            state.move([c * difference[rows] for c, rows in zip(change, state.members.rows, strict=True)])
+            kept.move([c * difference[rows] for c, rows in zip(change, kept.members.rows, strict=True)])
             length = shorter
-        state.z = torch.addcmul(state.z, direction, length[:, None])
+        kept.z = torch.addcmul(kept.z, direction, length[:, None])
+
+
+def _newton_direction(
+    kept: KeptRows, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
+) -> torch.Tensor:
+    """Solve (Hessian) d = -slope roughly, by preconditioned conjugate gradients for all masks at once."""
+    norm = slope.norm(dim=1)
+    enough = torch.maximum(norm * norm.sqrt().clamp(max=_LOOSE), 0.3 * goal)
+    direction, residual = torch.zeros_like(slope), -slope
+    scaled = preconditioner(residual)
+    search, product = scaled, (residual * scaled).sum(dim=1)
+    for _ in range(_CG_STEPS):
+        curved = kept.hessian_times(search)
+        length = product / (search * curved).sum(dim=1).clamp(min=1e-37)
+        length = torch.where(residual.norm(dim=1) > enough, length, torch.zeros_like(length))
+        direction = torch.addcmul(direction, search, length[:, None])
+        residual = torch.addcmul(residual, curved, length[:, None], value=-1)
+        # the few masks that are harder go on in the next Newton step, without the others
+        if float((residual.norm(dim=1) <= enough).double().mean()) >= _MOST:
+            break
+        scaled = preconditioner(residual)
+        before, product = product, (residual * scaled).sum(dim=1)
+        search = torch.addcmul(scaled, search, (product / before.clamp(min=1e-37))[:, None])
+    return direction
 
 
 class _State:
@@ -267,13 +285,6 @@ class _State:
             [x[..., c] for x, c in zip(self.shift, columns, strict=True)],
             [x[..., c] for x, c in zip(self.probabilities, columns, strict=True)],
         )  # fmt: skip
-
-    def put(self, kept: torch.Tensor, part: _State) -> None:
-        self.z[kept] = part.z
-        for t, rows in enumerate(self.members.rows):
-            columns = kept[rows]
-            self.shift[t][..., columns] = part.shift[t]
-            self.probabilities[t][..., columns] = part.probabilities[t]
 
 
 def _probabilities(tasks: list[TaskRows], shift: list[torch.Tensor]) -> list[torch.Tensor]:
