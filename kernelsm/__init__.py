@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kernelsm.evaluation.metrics import lds, relative_error
     from kernelsm.gradients.features import GradientFeatures, gradient_features
+    from kernelsm.models.registry import build_model
     from kernelsm.outcomes.examples import load_example, load_truth
     from kernelsm.outcomes.gradex import GradEx
     from kernelsm.outcomes.retraining import Retraining
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import InputError
+    from kernelsm.runtime.store import Store
     from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
     from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
@@ -37,9 +39,11 @@ _HOME = {
     "LinearSurrogateCV": "kernelsm.surrogates.linear",
     "Outcomes": "kernelsm.outcomes.table",
     "Retraining": "kernelsm.outcomes.retraining",
+    "Store": "kernelsm.runtime.store",
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
+    "build_model": "kernelsm.models.registry",
     "default_surrogate": "kernelsm.surrogates.auto",
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
@@ -52,8 +56,8 @@ _HOME = {
 __all__ = [
     "Attribution", "AutoSurrogate", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate",
     "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes", "Retraining", "SharedSurrogate",
-    "TaskSuite", "bernoulli_masks", "default_surrogate", "fixed_size_masks", "gradient_features", "lds",
-    "load_example", "load_truth", "relative_error",
+    "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate", "fixed_size_masks",
+    "gradient_features", "lds", "load_example", "load_truth", "relative_error",
 ]  # fmt: skip
 
 

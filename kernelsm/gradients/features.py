@@ -33,7 +33,7 @@ from kernelsm.runtime.store import Store, content_hash
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_BUDGET = 2**27
+_CHUNK_BUDGET = 2**29
 _LARGEST_CHUNK = 512
 
 
@@ -101,7 +101,7 @@ def gradient_features(
     dim : int
         k, dimension of a random projection.
     batch_size : int, optional
-        Samples per chunk; chosen so that a chunk takes about 128 MiB.
+        Samples per chunk; chosen so that a chunk takes about 512 MiB, at most 512.
     store : Store, optional
         Keeps each chunk on disk, which makes the work resumable and memory independent of n.
     report : Report

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsm.app.view import GAMMAS, RIDGES, ViewState
-from kernelsm.app.words import plain
+from kernelsm.app.view import GAMMAS, PROJECTIONS, RIDGES, ViewState
+from kernelsm.app.words import PROJECTION_NAMES, plain
 from kernelsm.charts.interactions import clicked_pair
+from kernelsm.gradients import choices
 
 views = st.builds(
     ViewState,
-    run=st.sampled_from(["digits", "planted", "0123456789abcdef0123456789abcdef01234567"]),
+    run=st.sampled_from(["digits", "modular-addition", "planted", "0123456789abcdef0123456789abcdef01234567"]),
     target=st.text(min_size=0, max_size=20),
     kernel=st.sampled_from(["rbf", "poly", "linear"]),
     gamma=st.none() | st.sampled_from(GAMMAS),
@@ -21,6 +22,8 @@ views = st.builds(
     subsets=st.integers(3, 5_000),
     size=st.none() | st.integers(1, 500),
     estimator=st.sampled_from(["gradex", "retraining"]),
+    projection=st.sampled_from(PROJECTIONS),
+    dim=st.integers(2, 4096),
 )
 
 
@@ -44,10 +47,19 @@ def test_any_parameters_give_a_view_and_name_what_was_ignored(params: dict[str, 
     assert understood <= set(vars(view))
 
 
+def test_views_and_settings_know_the_same_projections() -> None:
+    assert ("auto", *choices.PROJECTIONS) == PROJECTIONS
+    assert set(PROJECTIONS) == set(PROJECTION_NAMES)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"), ("subsets", "1e9")],
-)
+    [
+        ("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"),
+        ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"), ("dim", "512.0"),
+        ("estimator", "game"),
+    ],
+)  # fmt: skip
 def test_values_out_of_range_are_ignored(name: str, text: str) -> None:
     view, ignored = ViewState.from_params({name: text})
     assert view == ViewState()

@@ -1,4 +1,4 @@
-"""The recompute button, end to end: progress, cancel, reload, resume, kill -9, cache hit."""
+"""The buttons that start jobs, end to end: progress, cancel, reload, resume, kill -9, cache hit; and the check."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
     assert percent(page) >= before_reload
 
     started = time.monotonic()
-    button(page, "Cancel").click()
+    page.locator(".st-key-job_cancel").get_by_role("button").click()  # the check below has one too
     expect(page.get_by_test_id("stAlert").filter(has_text="Cancelled at")).to_be_visible(timeout=2_500)
     assert time.monotonic() - started < 2.5  # the two seconds of the bar, and the click
     assert status(server)["state"] == "cancelled"
@@ -85,6 +85,25 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
     expect(
         page.get_by_text(re.compile("digits: retraining, 16 subsets, p = 0.5, seed 0 · 16 subsets · 20 tasks"))
     ).to_be_visible()
+
+
+def test_a_check_shows_progress_and_ends_in_its_numbers(page: Page, cold_server: Server) -> None:
+    server = cold_server
+    open_page(page, server, "gradients?projection=gaussian&dim=64", "Gradients")
+    shown = page.get_by_test_id("stMetricValue")
+    expect(shown).to_have_count(4)  # of the finished example
+    button(page, "Check").click()
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"\d+% · retraining: \d of 8 · .* left"))
+    expect(button(page, "Check")).to_be_disabled()
+    halfway = percent(page)
+    expect(page.get_by_test_id("stAlert").filter(has_text="Finished in")).to_be_visible(timeout=60_000)
+    assert 0 < halfway < 100
+    expect(shown).to_have_count(8)
+    first_order = status(server)["result"]["checks"]["first_order"]
+    assert first_order["subsets"] == 8
+    expect(shown.nth(4)).to_have_text(f"{first_order['spearman']:.4f}")
+    expect(shown.nth(6)).to_have_text(f"{first_order['lds']:.4f}")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def _alive(pid: int) -> bool:

@@ -72,8 +72,12 @@ def test_run_writes_a_table_that_loads(kernelsm, tmp_path, ending):
         (("run", "--example", "planted", "--subsets", "1", "--out", "x.csv"), ("subsets", "3 to 20,000")),
         (("run", "--example", "planted", "--estimator", "gradex", "--out", "x.csv"), ("estimator", "'game'")),
         (("run", "--example", "planted", "--p", "nan", "--out", "x.csv"), ("p", "probability")),
+        (("run", "--example", "digits", "--ridge", "0", "--out", "x.csv"), ("ridge", "0.0", "above 0")),
+        (("run", "--example", "digits", "--dim", "1", "--out", "x.csv"), ("dim", "2 to 4,096")),
+        (("run", "--example", "modular-addition", "--projection", "exact", "--out", "x.csv"),
+         ("projection", "'exact'", "'kronecker'")),
     ],
-)
+)  # fmt: skip
 def test_input_that_cannot_be_used_ends_in_one_clear_line(capsys, tmp_path, arguments, words):
     status = main([*arguments[:-1], str(tmp_path / arguments[-1])])
     shown = capsys.readouterr()
@@ -85,11 +89,32 @@ def test_input_that_cannot_be_used_ends_in_one_clear_line(capsys, tmp_path, argu
     assert not (tmp_path / arguments[-1]).exists()
 
 
+def test_a_run_takes_the_examples_own_ridge_and_the_projection_that_is_asked_for(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("kernelsm.runtime.threads.available_cores", lambda: 1)
+    own, other = tmp_path / "own.parquet", tmp_path / "other.parquet"
+    asked = ["run", "--example", "digits", "--subsets", "3", "--projection", "kronecker", "--dim", "64"]
+    assert main([*asked, "--out", str(own)]) == 0
+    outcomes = Outcomes.load(own)
+    assert (outcomes.meta["ridge"], outcomes.meta["projection"]) == (0.03, "Kronecker, 64 dimensions")
+    capsys.readouterr()
+    assert main([*asked, "--ridge", "0.03", "--out", str(other)]) == 0
+    assert "0 chunks computed" in capsys.readouterr().out
+    assert (Outcomes.load(other).values == outcomes.values).all()
+
+
 def test_a_file_that_cannot_be_written_ends_in_one_clear_line(kernelsm, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     done = kernelsm("run", "--example", "planted", "--subsets", 5, "--out", tmp_path / "file" / "x.csv")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+
+
+def test_another_projection_or_output_is_a_usage_error(kernelsm, tmp_path):
+    for wrong in (("--projection", "dense"), ("--outputs", "labels")):
+        done = kernelsm("run", "--example", "digits", *wrong, "--out", tmp_path / "x.csv")
+        assert done.returncode == 2
+        assert "invalid choice" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_example_lists_the_finished_tables(kernelsm):

@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, Outcomes, load_example
-from kernelsm.outcomes.pipeline import compute, play, run
+from kernelsm.outcomes.examples import EXAMPLES
+from kernelsm.outcomes.pipeline import base_model, compute, play, run
 from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.outcomes.runs import load_run, save_run
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _one_core(monkeypatch):
+    """The problems here are small: threads on shared cores make them ten times slower."""
+    monkeypatch.setattr("kernelsm.runtime.threads.available_cores", lambda: 1)
 
 
 def test_the_whole_way_is_resumable_and_its_bar_never_runs_backwards():
@@ -28,11 +35,32 @@ def test_the_whole_way_is_resumable_and_its_bar_never_runs_backwards():
     assert done == sorted(set(done))
     assert heard[-1][0] == heard[-1][1]
     second = compute(settings, silent, second_store)
-    assert first_store.computed == second_store.reused == len(heard)
-    assert second_store.computed == 0
+    # W0 is one chunk, and told of after each of its 100 epochs
+    assert first_store.computed == second_store.reused == len(heard) - 99
+    assert second_store.computed == first_store.reused == 0
     assert first.content_hash == second.content_hash
     assert np.isfinite(first.values).all()
     assert first.meta["projection"] == "Gaussian, 16 dimensions"
+
+
+def test_w0_is_trained_once_for_each_seed_and_told_of_epoch_by_epoch():
+    heard = []
+
+    def report(done, total, message="", *, reused=False):
+        heard.append((done, total, message, reused))
+
+    store = Store()
+    first = base_model("digits", store, report)
+    assert heard == [(epoch, 100, "base model", False) for epoch in range(1, 101)]
+    heard.clear()
+    again = base_model("digits", store, report)
+    assert heard == [(1, 1, "base model", True)]
+    assert (store.computed, store.reused) == (1, 1)
+    other = base_model("digits", store, seed=1)
+    assert store.computed == 2
+    for name, weights in first.state_dict().items():
+        assert np.array_equal(weights, again.state_dict()[name])
+        assert not np.array_equal(weights, other.state_dict()[name])
 
 
 def test_subsets_are_drawn_as_the_settings_say():
@@ -60,7 +88,16 @@ def test_every_setting_is_part_of_the_jobs_identity():
     ]  # fmt: skip
     keys = {replace(base, **change).job().key for change in changes}
     assert len(keys | {base.job().key}) == len(changes) + 1
-    assert RunSettings("digits").job().key == base.job().key
+
+
+def test_equal_work_is_one_job_however_it_was_asked_for():
+    exact = RunSettings("digits", ridge=0.03, projection="exact").job()
+    assert RunSettings("digits").job().key == RunSettings("digits", projection="auto").job().key == exact.key
+    large = RunSettings("modular-addition", ridge=10.0, projection="kronecker", dim=512).job()
+    assert RunSettings("modular-addition").job().key == large.key
+    assert exact.arguments["projection"] == "exact"
+    assert large.arguments["projection"] == "kronecker"
+    assert RunSettings("planted", "game").ridge == 1.0  # the game has none
 
 
 @pytest.mark.parametrize(
@@ -136,11 +173,11 @@ def test_a_longer_table_is_continued_by_its_own_metadata():
 
 
 def test_settings_like_a_table_are_those_it_was_computed_with():
-    for name in ("digits", "planted"):
+    for name in EXAMPLES:
         outcomes = load_example(name)
         like = RunSettings.like(outcomes.meta, subsets=outcomes.m, p=outcomes.meta["p"], seed=outcomes.meta["seed"])
         assert np.array_equal(like.masks(), outcomes.masks)
-        assert (like.example, like.estimator) == (name, outcomes.meta["estimator"])
+        assert like == EXAMPLES[name].settings
     meta = {"example": "digits", "estimator": "gradex", "ridge": 0.2, "projection": "Gaussian, 16 dimensions"}
     assert RunSettings.like(meta) == RunSettings("digits", ridge=0.2, projection="gaussian", dim=16)
 

@@ -10,11 +10,19 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_library_example_runs_and_names_what_the_digits_hide(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", README, flags=re.S)
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "digit 1B (labelled 7)" in printed
     assert "synergy" in printed
+
+
+def test_the_example_with_a_model_runs_and_linearising_changes_little():
+    _, code = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    estimates, truth = names["outcomes"].take([0, 1]).mean_target(), names["truth"].mean_target()
+    assert abs(estimates.values / truth.values - 1).max() < 0.2
 
 
 def test_every_path_the_readme_names_is_there():
