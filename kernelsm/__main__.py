@@ -33,10 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     limit_blas_threads()
     try:
         {"run": _run, "evaluate": _evaluate, "example": _example}[options.command](options)
-    except InputError as error:
-        print(f"kernelsm: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
+    except (InputError, OSError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -89,5 +89,5 @@ def cost_note(settings: RunSettings) -> None:
         f"Gradients {what}{why}; {len(suite.inputs):,} training and {len(suite.test_inputs):,} test samples, "
         f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {cost.coordinates:,} "
         f"coordinates. Then all subsets together, λ = {settings.ridge:g}. About {cost.memory / 2**20:.0f} MiB of "
-        "memory."
+        "memory: the features as loaded, and as prepared for the solver."
     )

@@ -18,7 +18,13 @@ def registry() -> JobRegistry:
 
 
 def job_panel(
-    spec: JobSpec, estimate: float, result_title: str, *, start: str = "Recompute", key: str = "job"
+    spec: JobSpec,
+    estimate: float,
+    result_title: str,
+    *,
+    start: str = "Recompute",
+    cancel: str = "Cancel",
+    key: str = "job",
 ) -> None:
     """Draw the buttons and the progress of one job.
 
@@ -32,15 +38,21 @@ def job_panel(
         Title of its table in the run picker.
     start : str
         What the start button says where there is nothing to resume.
+    cancel : str
+        What the button that stops it says.
     key : str
         Prefix of the buttons' keys; other than "job" for a second panel on a page.
     """
     status = registry().status(spec.key)
     running = status is not None and status.active
-    st.fragment(_panel, run_every=_REFRESH if running else None)(spec, estimate, result_title, start, key, running)
+    st.fragment(_panel, run_every=_REFRESH if running else None)(
+        spec, estimate, result_title, start, cancel, key, running
+    )
 
 
-def _panel(spec: JobSpec, estimate: float, result_title: str, start: str, key: str, was_running: bool) -> None:
+def _panel(
+    spec: JobSpec, estimate: float, result_title: str, start: str, cancel: str, key: str, was_running: bool
+) -> None:
     status = registry().status(spec.key)
     running = status is not None and status.active
     if running != was_running:
@@ -51,7 +63,7 @@ def _panel(spec: JobSpec, estimate: float, result_title: str, start: str, key: s
             on_click=_start, args=(spec,), key=f"{key}_start",
         )  # fmt: skip
         st.button(
-            "Cancel", icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
+            cancel, icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
             key=f"{key}_cancel",
         )  # fmt: skip
         st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")

@@ -9,12 +9,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kernelsm.charts.order import ORDERS
+from kernelsm.gradients import choices
 
 # a kernel matrix of this side takes 200 MB and some seconds, for all who use the server
 MOST_SUBSETS = 5_000
 KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
-PROJECTIONS = ("auto", "exact", "kronecker", "gaussian", "rademacher", "sparse")
+PROJECTIONS = ("auto", *choices.PROJECTIONS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next")
 FEWEST_MORE, MOST_MORE = 5, 200

@@ -20,13 +20,15 @@ from kernelsm.outcomes.pipeline import base_model, gradex, retraining
 from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
+from kernelsm.runtime.threads import use_torch_threads
 
 CHECK_SUBSETS = 8
 CEILING_SUBSETS = 30
 _NETWORKS = 3
-_SHOWN_PAIRS = 300
+_SHOWN_PAIRS, _MAPS = 300, 5
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,17 @@ class ProjectionCheck:
 
     Parameters
     ----------
-    name : str
+    kind : str
+        Its name among the choices of projections.
     dim : int
         k.
     size : float
-        Root mean square error of <Pg, Ph>, in units of |g| |h|.
+        Root mean square error of <Pg, Ph>, in units of |g| |h|, over all pairs and several random maps.
     errors : list of float
         Errors of some pairs, in the same unit.
     """
 
-    name: str
+    kind: str
     dim: int
     size: float
     errors: list[float]
@@ -58,7 +61,7 @@ class Ceiling:
     ----------
     subsets : int
     lds, spearman : float
-        Mean over targets of the rank correlation, and that of the mean over targets.
+        Mean over targets of the rank correlation over subsets; rank correlation of the outcome averaged over targets.
     """
 
     subsets: int
@@ -68,10 +71,20 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class Checks:
-    """What is known of an example's first-order estimates beyond its truth."""
+    """What is known of an example's first-order estimates beyond its truth.
+
+    Parameters
+    ----------
+    first_order : FirstOrderCheck
+    projections : list of ProjectionCheck
+    expected_distortion : float
+        The `size` of a dense Gaussian in theory, √(mean (1 + cos²) / k).
+    ceiling : Ceiling, optional
+    """
 
     first_order: FirstOrderCheck
     projections: list[ProjectionCheck]
+    expected_distortion: float
     ceiling: Ceiling | None
 
     def save(self, path: Path) -> Path:
@@ -85,6 +98,7 @@ class Checks:
         return cls(
             FirstOrderCheck.from_json(found["first_order"]),
             [ProjectionCheck(**one) for one in found["projections"]],
+            found["expected_distortion"],
             Ceiling(**found["ceiling"]) if found["ceiling"] else None,
         )
 
@@ -114,11 +128,12 @@ def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     for mask in masks[:_NETWORKS]:
         networks.append(trainer.fine_tune(mask))
         told(len(networks), _NETWORKS, "networks")
+    use_torch_threads()
     estimates = gradex(settings, recipe, model, stages, store).outcomes(
         masks, store=store, report=stages.stage("gradex")
     )
-    projections = projection_checks(settings.example, settings.dim, store, stages.stage("projections"))
-    return Checks(first_order_check(suite, model, networks, truth, estimates), projections, None)
+    projections, expected = projection_checks(settings.example, settings.dim, store, stages.stage("projections"))
+    return Checks(first_order_check(suite, model, networks, truth, estimates), projections, expected, None)
 
 
 def check_cost(settings: RunSettings) -> dict[str, float]:
@@ -128,23 +143,28 @@ def check_cost(settings: RunSettings) -> dict[str, float]:
     return {
         "base": estimated["base"], "retraining": rates.retraining * settings.subsets,
         "networks": rates.retraining * _NETWORKS, "train": estimated["train"], "test": estimated["test"],
-        "gradex": estimated["gradex"], "projections": 64 * sum(rates.gradients.values()) / 1000,
+        "gradex": estimated["gradex"], "projections": _MAPS * 64 * sum(rates.gradients.values()) / 1000,
     }  # fmt: skip
 
 
-def projection_checks(example: str, dim: int, store: Store, report: Report) -> list[ProjectionCheck]:
-    """Distortion of every random projection on gradients of an example's training samples."""
+def projection_checks(example: str, dim: int, store: Store, report: Report) -> tuple[list[ProjectionCheck], float]:
+    """Distortion of every random projection on gradients of an example's training samples, and the theory's size.
+
+    Each kind is drawn several times: the errors of one map's pairs go together.
+    """
     from kernelsm.gradients.distortion import distortion
     from kernelsm.gradients.projections import RANDOM
 
     suite = RECIPES[example].suite()
-    projections = [kind(dim) for kind in RANDOM.values()]
-    found = distortion(base_model(example, store), suite.inputs, suite.labels, projections, report=report)
-    rows = np.linspace(0, len(found[0].errors) - 1, min(_SHOWN_PAIRS, len(found[0].errors))).astype(int)
-    return [
-        ProjectionCheck(one.name, one.dim, one.size, [round(float(error), 5) for error in one.errors[rows]])
-        for one in found
-    ]
+    maps = [kind(dim, seed) for kind in RANDOM.values() for seed in range(_MAPS)]
+    found = distortion(base_model(example, store), suite.inputs, suite.labels, maps, report=report)
+    checks = []
+    for number, name in enumerate(RANDOM):
+        errors = np.concatenate([one.errors for one in found[number * _MAPS : (number + 1) * _MAPS]])
+        rows = np.linspace(0, len(errors) - 1, min(_SHOWN_PAIRS, len(errors))).astype(int)
+        size = float(np.sqrt(np.mean(np.square(errors))))
+        checks.append(ProjectionCheck(name, dim, size, [round(float(error), 5) for error in errors[rows]]))
+    return checks, float(np.sqrt(np.mean(1 + np.square(found[0].exact)) / dim))
 
 
 def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store: Store) -> Ceiling:
@@ -152,7 +172,9 @@ def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store:
     recipe = RECIPES[settings.example]
     model = base_model(settings.example, store, seed=1)
     other = retraining(settings, recipe, model).outcomes(settings.masks(), store=store, report=report)
-    same = truth.take(range(other.m))
+    same = truth.take(range(min(other.m, truth.m)))
+    if not np.array_equal(same.masks, other.masks):
+        raise InputError("truth", "other subsets", "those of the settings, first", "Use the truth of these settings.")
     overall = spearman_per_target(same.mean_target().values, other.mean_target().values)
     return Ceiling(other.m, lds(same.values, other.values), float(overall[0]))
 
@@ -167,7 +189,7 @@ def rebuild_checks(name: str, report: Report, store: Store, folder: Path = FINIS
     trainer = retraining(example.settings, recipe, model)
     networks = [trainer.fine_tune(mask) for mask in truth.masks[:_NETWORKS]]
     first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
-    projections = projection_checks(name, example.settings.dim, store, report)
+    projections, expected = projection_checks(name, example.settings.dim, store, report)
     held_out = replace(example.settings, subsets=CEILING_SUBSETS, seed=TRUTH_SEED, estimator="retraining")
     ceiling = noise_ceiling(held_out, truth, report, store)
-    return Checks(first_order, projections, ceiling).save(folder / f"{name}.checks.json")
+    return Checks(first_order, projections, expected, ceiling).save(folder / f"{name}.checks.json")

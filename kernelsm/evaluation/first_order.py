@@ -49,6 +49,7 @@ def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> Logi
     inputs : ndarray, shape (n, ...)
     """
     import torch  # not above: pages read finished checks without it
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     model = copy.deepcopy(base).double().eval()
     start = {name: p.detach() for name, p in model.named_parameters()}
@@ -61,7 +62,8 @@ def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> Logi
         out: torch.Tensor = torch.func.functional_call(model, (weights, buffers), (x,))
         return out
 
-    with torch.no_grad():
+    # torch's fused attention has no forward-mode derivative
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         before, along = torch.func.jvp(logits, (start,), (step,))[:2]
         after = logits({name: start[name] + step[name] for name in start})
     missed = after - before - along
@@ -80,7 +82,7 @@ class FirstOrderCheck:
     logits : list of LogitError
         One for each subset whose logits were compared.
     spearman, relative_error : float
-        Of the outcomes, mean over targets.
+        Of the outcome averaged over targets.
     lds : float
         Mean over targets of the rank correlation over subsets.
     """

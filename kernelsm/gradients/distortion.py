@@ -34,7 +34,8 @@ class Distortion:
     exact : ndarray, shape (pairs,)
         Cosines <g_i, g_j> / (|g_i| |g_j|) of pairs of samples, i < j.
     errors : ndarray, shape (pairs,)
-        (<P g_i, P g_j> - <g_i, g_j>) / (|g_i| |g_j|), the error in the same unit; 1/√k in size for a dense Gaussian.
+        (<P g_i, P g_j> - <g_i, g_j>) / (|g_i| |g_j|), the error in the same unit; of standard deviation
+        √((1 + cos²) / k) for a dense Gaussian.
     norm_errors : ndarray, shape (n,)
         |P g_i|² / |g_i|² - 1.
     """
@@ -78,9 +79,11 @@ def distortion(
     InputError
         The exact gradients of even four samples would take more than 256 MiB.
     """
+    if len(inputs) < _FEWEST:
+        raise InputError("inputs", f"{len(inputs)} samples", f"{_FEWEST} or more", "Pairs are needed to compare.")
     d = sum(p.numel() for p in trainable(model).values())
     count = min(samples, len(inputs), _BUDGET // (4 * d))
-    if count < min(_FEWEST, len(inputs)):
+    if count < _FEWEST:
         raise InputError(
             "model", f"{d:,} parameters", f"at most {_BUDGET // (4 * _FEWEST):,}",
             "The distortion is measured against exact gradients, which must fit in memory: skip it for this model.",

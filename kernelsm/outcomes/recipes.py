@@ -21,9 +21,9 @@ class Rates:
     base : float
         Seconds to train W0.
     gradients : dict
-        Projection -> milliseconds a sample, with the outputs that "auto" chooses.
+        Projection -> milliseconds a sample and output, at 512 dimensions.
     gradex : dict
-        Projection -> milliseconds a subset; "exact", or "projected" for 512 dimensions.
+        "exact", or "projected" to 512 dimensions -> milliseconds a subset, with all logits.
     retraining : float
         Seconds a subset.
     """
@@ -85,8 +85,8 @@ def _modular_recipe(operation: Operation, share: float, target_loss: float) -> R
         parameters=422_497,
         ridge=10.0,
         rates=Rates(
-            base=45.0, gradients={"kronecker": 15.0, "gaussian": 400.0, "rademacher": 400.0, "sparse": 100.0},
-            gradex={"projected": 500.0}, retraining=7.0,
+            base=45.0, gradients={"kronecker": 0.15, "gaussian": 6.0, "rademacher": 6.0, "sparse": 1.5},
+            gradex={"projected": 700.0}, retraining=8.0,
         ),
         training={
             "epochs": 150, "learning_rate": 1e-3, "weight_decay": 1.0, "batch_size": 512, "target_loss": target_loss,
@@ -103,8 +103,9 @@ RECIPES: dict[str, Recipe] = {
         parameters=2_410,
         ridge=0.03,
         rates=Rates(
-            base=1.0, gradients={"exact": 1.0, "kronecker": 1.0, "gaussian": 1.0, "rademacher": 1.0, "sparse": 1.0},
-            gradex={"exact": 10.0, "projected": 5.0}, retraining=0.5,
+            base=1.0,
+            gradients={"exact": 0.03, "kronecker": 0.02, "gaussian": 0.1, "rademacher": 0.1, "sparse": 0.07},
+            gradex={"exact": 7.0, "projected": 5.0}, retraining=0.5,
         ),
     ),
     "modular-addition": _modular_recipe("addition", 0.5, 1.0),

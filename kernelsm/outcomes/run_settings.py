@@ -24,7 +24,7 @@ ESTIMATORS: dict[str, tuple[EstimatorName, ...]] = {
     "planted": ("game",), **dict.fromkeys(RECIPES, ("gradex", "retraining")),
 }  # fmt: skip
 MAX_SUBSETS = 20_000
-_START_SECONDS = 6.0
+START_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,14 @@ class RunSettings:
         object.__setattr__(self, "ridge", ridge)
         if self.projection == "auto" and recipe:  # resolved here, so that equal work is one job
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+        # what means nothing is left at its default, for the same reason
+        if self.estimator != "gradex" and recipe:
+            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+            object.__setattr__(self, "outputs", "auto")
+        if self.estimator != "gradex" or self.projection == "exact":
+            object.__setattr__(self, "dim", 512)
+        if self.chosen or self.size is not None:
+            object.__setattr__(self, "p", 0.5)
         small = recipe is None or recipe.parameters <= EXACT_UP_TO
         known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
         checks = (
@@ -219,10 +227,13 @@ def estimate_cost(settings: RunSettings) -> Cost:
     else:
         outputs = outputs_of(settings, recipe)
         columns = suite.classes if outputs == "logits" else 1
-        stages["train"], stages["test"] = (
-            rates.gradients[settings.projection] * len(part) / 1000 for part in (suite.inputs, suite.test_inputs)
-        )
-        solve = rates.gradex["exact" if settings.projection == "exact" else "projected"]
+        exact = settings.projection == "exact"
+        each = rates.gradients[settings.projection] * columns / 1000
+        # dense maps cost d·k, and a solve grows with the coordinates too
+        wide = 1.0 if exact else k / 512
+        each *= wide if settings.projection in ("gaussian", "rademacher") else 1.0
+        stages["train"], stages["test"] = (each * len(part) for part in (suite.inputs, suite.test_inputs))
+        solve = rates.gradex["exact" if exact else "projected"] * wide * columns / suite.classes
         stages["gradex"] = solve * settings.subsets / 1000
         memory = 2 * 4 * samples * columns * k
-    return Cost(_START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
+    return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -17,10 +16,6 @@ def test_every_page_draws_every_example(page: str, run: str) -> None:
     app = open_app(page, run=run)
     assert any(caption.value.startswith(EXAMPLES[run].title) for caption in app.caption)
     assert not app.error
-
-
-def figures(app) -> list[dict]:
-    return [json.loads(chart.proto.figure.spec or chart.proto.spec) for chart in app.get("plotly_chart")]
 
 
 def test_explore_of_the_planted_game_names_all_three_planted_pairs() -> None:

@@ -56,8 +56,8 @@ def test_views_and_settings_know_the_same_projections() -> None:
     ("name", "text"),
     [
         ("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"),
-        ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"), ("dim", "512.0"),
-        ("estimator", "game"),
+        ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"),
+        ("dim", "512.0"), ("estimator", "game"),
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_ignored(name: str, text: str) -> None:

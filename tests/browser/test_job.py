@@ -38,7 +38,9 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
     server = cold_server
     open_page(page, server, LINK, "Gradients")
     button(page, "Recompute").click()
-    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"\d+% · retraining: \d+ of 16 · .* left"))
+    expect(page.get_by_test_id("stProgress")).to_contain_text(
+        re.compile(r"\d+% · retraining: \d+ of 16 · .* left"), timeout=60_000
+    )
     before_reload = percent(page)
 
     page.reload()  # a new session sees the same job, still at work
@@ -93,7 +95,9 @@ def test_a_check_shows_progress_and_ends_in_its_numbers(page: Page, cold_server:
     shown = page.get_by_test_id("stMetricValue")
     expect(shown).to_have_count(4)  # of the finished example
     button(page, "Check").click()
-    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"\d+% · retraining: \d of 8 · .* left"))
+    expect(page.get_by_test_id("stProgress")).to_contain_text(
+        re.compile(r"\d+% · retraining: \d of 8 · .* left"), timeout=60_000
+    )
     expect(button(page, "Check")).to_be_disabled()
     halfway = percent(page)
     expect(page.get_by_test_id("stAlert").filter(has_text="Finished in")).to_be_visible(timeout=60_000)

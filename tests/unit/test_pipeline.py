@@ -177,7 +177,7 @@ def test_settings_like_a_table_are_those_it_was_computed_with():
         outcomes = load_example(name)
         like = RunSettings.like(outcomes.meta, subsets=outcomes.m, p=outcomes.meta["p"], seed=outcomes.meta["seed"])
         assert np.array_equal(like.masks(), outcomes.masks)
-        assert like == EXAMPLES[name].settings
+        assert replace(like, outputs="auto") == EXAMPLES[name].settings  # a table says what "auto" came to
     meta = {"example": "digits", "estimator": "gradex", "ridge": 0.2, "projection": "Gaussian, 16 dimensions"}
     assert RunSettings.like(meta) == RunSettings("digits", ridge=0.2, projection="gaussian", dim=16)
 
