@@ -155,17 +155,17 @@ def test_a_finished_check_shows_its_numbers_and_its_advice(started: list[JobSpec
     shipped = load_checks("digits")
 
     def finish(first_order: FirstOrderCheck) -> AppTest:
-        checks = Checks(first_order, shipped.projections, None)
+        checks = Checks(first_order, shipped.projections, shipped.expected_distortion, None)
         folder = registry().folder(spec.key)
         folder.mkdir(exist_ok=True)
         result = {"checks": asdict(checks)}
         write_status(folder, JobStatus(state="done", done=1, total=1, computed=3, result=result))
         return app.run()
 
-    fine = finish(FirstOrderCheck(8, [LogitError(0.012, 0.34)], 0.9876, 0.0123, 0.95))
+    fine = finish(FirstOrderCheck(8, [LogitError(0.012, 0.14)], 0.9876, 0.0123, 0.95))
     assert not fine.exception
-    assert [metric.value for metric in fine.metric][4:] == ["0.9876", "1.23%", "0.9500", "1.20%"]
-    assert "misses 34%" in fine.metric[-1].help
+    assert [metric.value for metric in fine.metric][4:] == ["0.99", "1.23%", "0.95", "1.20%"]
+    assert "misses 14%" in fine.metric[-1].help
     assert not fine.warning
     assert not any("Show this result" in button.label for button in fine.button)  # a check is no table
 

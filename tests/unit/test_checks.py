@@ -73,7 +73,7 @@ def test_the_job_returns_json_that_reads_as_checks_of_three_networks_and_every_p
     assert all(0 < error.of_logits < error.of_change < 1 for error in first_order.logits)
     assert -1 <= first_order.lds <= 1
     assert 0 < first_order.relative_error < 1
-    assert [one.name.split(",")[0].lower() for one in found.projections] == list(RANDOM)
+    assert [one.kind for one in found.projections] == list(RANDOM)
     assert {one.dim for one in found.projections} == {16}
     for one in found.projections:
         # the pairs that are shown are of the size of all
@@ -104,7 +104,8 @@ def test_a_check_costs_its_retraining_and_the_stages_of_gradex():
 def test_checks_survive_their_file(tmp_path, ceiling):
     checks = Checks(
         FirstOrderCheck(8, [LogitError(0.01, 0.2)], 0.99, 0.02, 0.98),
-        [module.ProjectionCheck("Gaussian, 16 dimensions", 16, 0.25, [0.1, -0.2])],
+        [module.ProjectionCheck("gaussian", 16, 0.25, [0.1, -0.2])],
+        0.26,
         ceiling,
     )
     path = checks.save(tmp_path / "x.checks.json")
@@ -125,7 +126,10 @@ def test_shipped_checks_tell_of_this_examples_network(name):
     assert 0.5 < found.first_order.lds <= 1
     assert {one.dim for one in found.projections} == {RunSettings(name).dim}
     assert found.ceiling.subsets == module.CEILING_SUBSETS
-    assert -1 < found.ceiling.lds < found.first_order.lds
+    assert 0.5 < found.ceiling.lds < 1
+    # theory and a dense Gaussian agree
+    gaussian = next(one for one in found.projections if one.kind == "gaussian")
+    assert gaussian.size == pytest.approx(found.expected_distortion, rel=0.2)
 
 
 def test_the_ceiling_is_the_agreement_of_two_seeds_and_one_for_equal_seeds(store):
