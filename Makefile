@@ -35,6 +35,9 @@ test: lint
 bench: .venv/.test-ready
 	$(PY) -m pip install -q -r requirements-bench.txt
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py
+	$(PY) benchmarks/gradients.py
+	$(PY) benchmarks/gradex.py
+	$(PY) benchmarks/streaming.py
 	$(PY) benchmarks/readouts.py
 	$(PY) benchmarks/tuning.py
 	$(PY) benchmarks/interval_coverage.py

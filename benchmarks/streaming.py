@@ -90,7 +90,7 @@ def _work(cache: Path) -> None:
     model = mlp(SIZES).eval()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    def report(done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+    def report(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
         print(json.dumps({"done": done / total, "chunks": total}), flush=True)
 
     store = Store(cache)

@@ -21,7 +21,7 @@ from kernelsm.tasks.suite import TaskSuite
 
 MEMORY_BUDGET = 512 * 2**20
 # beyond this the products gain nothing, and a cancelled job would lose more
-_LARGEST_BLOCK = 256
+_LARGEST_BLOCK = 1024
 
 
 class GradEx:
@@ -45,7 +45,7 @@ class GradEx:
         Largest gradient norm at which a solution is accepted.
     block : int, optional
         Masks solved together; also the chunk that a resumed job repeats. None chooses as many as `budget` bytes hold,
-        at most 256; the choice depends on n, C, k and the budget alone, so that a later job finds the same chunks.
+        at most 1,024; the choice depends on n, C, k and the budget alone, so that a later job finds the same chunks.
     budget : int
         Bytes that the masks of one block may take besides the features, when `block` is None.
 
@@ -111,7 +111,8 @@ class GradEx:
         InputError
             Masks of another number of tasks, an unknown measure, or a solve that does not converge.
         """
-        features_hash = content_hash(*(vars(features) for features in (self.train, self.test)))
+        # hashing takes a second for large features, and names chunks that nobody keeps where there is no store
+        features_hash = content_hash(*(vars(features) for features in (self.train, self.test))) if store else ""
         return outcomes_by_block(
             self.suite,
             masks,
@@ -157,7 +158,7 @@ class GradEx:
 
 
 def masks_at_once(shape: tuple[int, ...], budget: int) -> int:
-    """Masks whose solve takes about `budget` bytes, for features of shape (n, R, k); 1 to 256."""
+    """Masks whose solve takes about `budget` bytes, for features of shape (n, R, k); 1 to 1,024."""
     n, rows, k = shape
     per_mask = 4 * (10 * n * rows + 6 * k + 2 * 64**2)
     return max(1, min(_LARGEST_BLOCK, budget // per_mask))

@@ -130,12 +130,15 @@ def base_model(example: str, store: Store, report: Report = silent, *, seed: int
     recipe = RECIPES[example]
     suite = recipe.suite()
     before = store.reused
+
+    def epochs(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+        report(done, total + 1, message, reused=None)  # all of W0 is one chunk
+
     weights = store.call(
         _train_weights, suite.content_hash, recipe.architecture, recipe.config, recipe.training, seed,
-        heavy={"suite": suite, "report": report},
+        heavy={"suite": suite, "report": epochs},
     )  # fmt: skip
-    if store.reused > before:
-        report(1, 1, "base model", reused=True)
+    report(1, 1, "base model", reused=store.reused > before)
     model = build_model(recipe.architecture, **recipe.config, seed=seed)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval()

@@ -94,14 +94,6 @@ class RunSettings:
         object.__setattr__(self, "ridge", ridge)
         if self.projection == "auto" and recipe:  # resolved here, so that equal work is one job
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
-        # what means nothing is left at its default, for the same reason
-        if self.estimator != "gradex" and recipe:
-            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
-            object.__setattr__(self, "outputs", "auto")
-        if self.estimator != "gradex" or self.projection == "exact":
-            object.__setattr__(self, "dim", 512)
-        if self.chosen or self.size is not None:
-            object.__setattr__(self, "p", 0.5)
         small = recipe is None or recipe.parameters <= EXACT_UP_TO
         known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
         checks = (
@@ -118,6 +110,14 @@ class RunSettings:
         for place, found, fine, expected in checks:
             if not fine:
                 raise InputError(place, repr(found), expected, "Change this setting.")
+        # what means nothing is left at its default, for the same reason
+        if self.estimator != "gradex" and recipe:
+            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+            object.__setattr__(self, "outputs", "auto")
+        if self.estimator != "gradex" or self.projection == "exact":
+            object.__setattr__(self, "dim", 512)
+        if self.chosen or self.size is not None:
+            object.__setattr__(self, "p", 0.5)
 
     @classmethod
     def like(cls, meta: Mapping[str, Any], **changes: Any) -> RunSettings | None:

@@ -69,7 +69,7 @@ class StatusReport:
         self.pace = Pace()
         self.status = JobStatus(state="running", message="starting", pid=os.getpid())
 
-    def __call__(self, done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
         """Take in one more finished chunk."""
         self.pace.note(done, reused=reused)
         self.write(done=done, total=total, message=message, eta=self.pace.eta(total))

@@ -18,11 +18,14 @@ class Cancelled(BaseException):
 class Report(Protocol):
     """Called by long work after each chunk; raises `Cancelled` where the work is to stop."""
 
-    def __call__(self, done: int, total: int, message: str = "", *, reused: bool = False) -> None:
-        """Say that `done` of `total` units of work are finished; `reused` if the newest came from the store."""
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+        """Say that `done` of `total` units of work are finished.
+
+        `reused` tells whether the newest chunk came from the store; None: this is progress within a chunk.
+        """
 
 
-def silent(done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+def silent(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
     """Report to nobody."""
 
 
@@ -50,7 +53,7 @@ class Stages:
                 break
             before += length
 
-        def report(done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+        def report(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
             now = before + cost * done // max(total, 1)
             self.report(now, self.total, f"{message}: {done} of {total}", reused=reused)
 
@@ -67,13 +70,13 @@ class Pace:
         self._seconds = 0.0
         self._last = self.started
 
-    def note(self, done: int, *, reused: bool) -> None:
-        """Take in one finished chunk, after which `done` units are finished."""
+    def note(self, done: int, *, reused: bool | None) -> None:
+        """Take in one finished chunk, or progress within one (None), after which `done` units are finished."""
         now = time.monotonic()
         if reused:
             self.reused += 1
         else:
-            self.computed += 1
+            self.computed += reused is not None
             self._computed_units += done - self._units
             self._seconds += now - self._last
         self._units, self._last = done, now
@@ -95,7 +98,7 @@ class TerminalReport:
     def __init__(self) -> None:
         self.pace = Pace()
 
-    def __call__(self, done: int, total: int, message: str = "", *, reused: bool = False) -> None:
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
         """Print how far the work is."""
         self.pace.note(done, reused=reused)
         eta = self.pace.eta(total)

@@ -97,7 +97,6 @@ def test_a_check_costs_its_retraining_and_the_stages_of_gradex():
     rate = RECIPES["digits"].rates.retraining
     assert cost["retraining"] == 3 * rate
     assert check_cost(replace(SETTINGS, subsets=6))["retraining"] == 6 * rate
-    assert check_cost(replace(SETTINGS, estimator="retraining")) == cost
 
 
 @pytest.mark.parametrize("ceiling", [None, Ceiling(30, 0.7, 0.8)])

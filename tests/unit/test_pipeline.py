@@ -36,7 +36,7 @@ def test_the_whole_way_is_resumable_and_its_bar_never_runs_backwards():
     assert heard[-1][0] == heard[-1][1]
     second = compute(settings, silent, second_store)
     # W0 is one chunk, and told of after each of its 100 epochs
-    assert first_store.computed == second_store.reused == len(heard) - 99
+    assert first_store.computed == second_store.reused == len(heard) - 100
     assert second_store.computed == first_store.reused == 0
     assert first.content_hash == second.content_hash
     assert np.isfinite(first.values).all()
@@ -51,7 +51,8 @@ def test_w0_is_trained_once_for_each_seed_and_told_of_epoch_by_epoch():
 
     store = Store()
     first = base_model("digits", store, report)
-    assert heard == [(epoch, 100, "base model", False) for epoch in range(1, 101)]
+    assert heard[:-1] == [(epoch, 101, "base model", None) for epoch in range(1, 101)]
+    assert heard[-1] == (1, 1, "base model", False)
     heard.clear()
     again = base_model("digits", store, report)
     assert heard == [(1, 1, "base model", True)]
@@ -83,7 +84,8 @@ def test_every_setting_is_part_of_the_jobs_identity():
     base = RunSettings("digits")
     changes = [
         {"estimator": "retraining"}, {"subsets": 401}, {"p": 0.4}, {"seed": 1}, {"ridge": 0.1},
-        {"projection": "gaussian"}, {"dim": 256}, {"size": 4}, {"chosen": ["01" * 10]}, {"onto": "digits"},
+        {"projection": "gaussian"}, {"projection": "gaussian", "dim": 256}, {"size": 4}, {"chosen": ["01" * 10]},
+        {"onto": "digits"},
         {"outputs": "margin"},
     ]  # fmt: skip
     keys = {replace(base, **change).job().key for change in changes}

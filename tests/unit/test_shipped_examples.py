@@ -86,9 +86,9 @@ def test_estimates_and_truth_are_of_the_same_subsets():
 def test_the_shipped_files_are_small_and_none_is_left_over():
     files = list(FINISHED.iterdir())
     assert sum(file.stat().st_size for file in files) < 500_000
-    expected = {f"{name}{kind}.parquet" for name in EXAMPLES for kind in ("", ".truth")} | {
-        "digits.estimates.parquet"
-    }
+    expected = {f"{name}{kind}.parquet" for name in EXAMPLES for kind in ("", ".truth")}
+    for name, example in EXAMPLES.items():
+        expected |= {f"{name}.estimates.parquet", f"{name}.checks.json"} if example.has_model else set()
     assert {file.name for file in files} == expected
 
 
@@ -124,7 +124,7 @@ def test_mislabelled_digits_hurt_their_own_target():
 
 def test_an_unknown_example_is_refused():
     for load in (load_example, load_truth, load_estimates_of_truth):
-        with pytest.raises(InputError, match="'digits' or 'planted'"):
+        with pytest.raises(InputError, match="'digits' or 'modular-addition'"):
             load("../planted")
 
 
