@@ -125,7 +125,7 @@ def check_again(settings: RunSettings) -> None:
     )
     spec = JobSpec("kernelsm.evaluation.checks:run", asdict(few))
     seconds = START_SECONDS + sum(check_cost(few).values())
-    job_panel(spec, seconds, "", start="Check", cancel="Cancel the check", key="check")
+    job_panel(spec, seconds, "", start="Run the check", cancel="Cancel the check", key="check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         found = Checks.from_json(status.result["checks"]).first_order

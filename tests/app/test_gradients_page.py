@@ -151,7 +151,7 @@ def test_unknown_values_in_a_link_are_ignored_and_named(started: list[JobSpec]) 
 def test_a_finished_check_shows_its_numbers_and_its_advice(started: list[JobSpec]) -> None:
     app = open_app("gradients", run="digits")
     spec = started[1]
-    assert any(button.label == "Check" and not button.disabled for button in app.button)
+    assert any(button.label == "Run the check" and not button.disabled for button in app.button)
     assert len(app.metric) == 4
     shipped = load_checks("digits")
 

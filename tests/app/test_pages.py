@@ -96,7 +96,7 @@ def test_a_run_without_a_model_is_sent_to_one_that_has() -> None:
     assert "There are no gradients here" in texts(app)
     next(button for button in app.button if "digits" in button.label).click().run()
     assert not app.exception
-    assert {"Recompute", "Check"} <= {button.label for button in app.button}
+    assert {"Recompute", "Run the check"} <= {button.label for button in app.button}
 
 
 def test_subsets_page_says_when_pairs_are_never_together() -> None:

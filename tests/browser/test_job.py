@@ -94,19 +94,19 @@ def test_a_check_shows_progress_and_ends_in_its_numbers(page: Page, cold_server:
     open_page(page, server, "gradients?projection=gaussian&dim=64", "Gradients")
     shown = page.get_by_test_id("stMetricValue")
     expect(shown).to_have_count(4)  # of the finished example
-    button(page, "Check").click()
+    button(page, "Run the check").click()
     expect(page.get_by_test_id("stProgress")).to_contain_text(
         re.compile(r"\d+% · retraining: \d of 8 · .* left"), timeout=60_000
     )
-    expect(button(page, "Check")).to_be_disabled()
+    expect(button(page, "Run the check")).to_be_disabled()
     halfway = percent(page)
     expect(page.get_by_test_id("stAlert").filter(has_text="Finished in")).to_be_visible(timeout=60_000)
     assert 0 < halfway < 100
     expect(shown).to_have_count(8)
     first_order = status(server)["result"]["checks"]["first_order"]
     assert first_order["subsets"] == 8
-    expect(shown.nth(4)).to_have_text(f"{first_order['spearman']:.4f}")
-    expect(shown.nth(6)).to_have_text(f"{first_order['lds']:.4f}")
+    expect(shown.nth(4)).to_have_text(f"{first_order['spearman']:.2f}")
+    expect(shown.nth(6)).to_have_text(f"{first_order['lds']:.2f}")
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
