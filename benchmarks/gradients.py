@@ -3,7 +3,7 @@
 All sides get the same samples and take the gradient of the margin to 512 coordinates; each turn times them one after
 the other. TRAK (traker) computes gradients with torch.func.vmap and projects them with its CPU projector. For every
 projection: throughput, distortion of inner products, and what GradEx makes of its features, against subsets of
-modular addition on which the network was really retrained (mean over three random maps of each kind). Slow sides get
+modular addition on which the network was really retrained (mean over two random maps of each kind). Slow sides get
 fewer samples; times are per sample.
 
     .venv/bin/python benchmarks/gradients.py
@@ -35,8 +35,8 @@ from kernelsm.runtime.threads import use_torch_threads
 EXAMPLE = "modular-addition"
 DIM = 512
 SAMPLES = {"plain": 8192, "kronecker": 8192, "others": 1024, "trak": 512}
-TURNS = 3
-SEEDS = 3
+TURNS = 2
+SEEDS = 2
 BATCH = 512
 
 
