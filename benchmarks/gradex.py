@@ -27,7 +27,8 @@ from scipy.special import log_softmax, softmax
 from threadpoolctl import threadpool_limits
 
 from kernelsm import GradEx, GradientFeatures, Retraining, bernoulli_masks, gradient_features, lds
-from kernelsm.models.mlp import mlp, train_base
+from kernelsm.models.mlp import mlp
+from kernelsm.models.training import train_base
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.tasks.digits import digits_suite
 from kernelsm.tasks.suite import TaskSuite

@@ -129,6 +129,8 @@ def _example(options: argparse.Namespace) -> None:
             print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)")
     for path in sorted(FINISHED.glob(f"{options.name}*.parquet")):
         print(f"{path.name}: {Outcomes.load(path)!r}")
+    for path in sorted(FINISHED.glob(f"{options.name}.checks.json")):
+        print(f"{path.name}: checks of the first-order estimate")
 
 
 if __name__ == "__main__":

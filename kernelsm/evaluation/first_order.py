@@ -1,5 +1,4 @@
-"""Can the first-order estimate be trusted on this model? The network is really fine-tuned on a few subsets (paper
-Table 2)."""  # noqa: D205, D209
+"""Can the first-order estimate be trusted? The network is really fine-tuned on a few subsets (paper Table 2)."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.evaluation.metrics import lds, relative_error, spearman_per_target
+from kernelsm.evaluation.truth import score_estimates
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.tasks.suite import TaskSuite
 
@@ -128,11 +127,9 @@ def first_order_check(
     truth, estimates : Outcomes
         Of the same masks.
     """
-    overall, guess = truth.mean_target().values, estimates.mean_target().values
+    scores = score_estimates(truth, estimates)
     return FirstOrderCheck(
         subsets=truth.m,
         logits=[logit_error(base, network, suite.test_inputs) for network in tuned],
-        spearman=float(spearman_per_target(overall, guess)[0]),
-        relative_error=relative_error(overall, guess),
-        lds=lds(truth.values, estimates.values),
+        **{name: scores[name] for name in ("spearman", "relative_error", "lds")},
     )

@@ -1,8 +1,8 @@
-"""For each function that layers call: the per-sample gradients of its parameters, from what went in and the gradient
-of what came out.
+"""For each function that layers call: the per-sample gradients of its parameters.
 
-A rule takes the function's own arguments and returns a `Use`. Functions without a rule are `Unsupported`.
-"""  # noqa: D205
+They follow from what went in and from the gradient of what came out. A rule takes the function's own arguments and
+returns a `Use`. Functions without a rule are `Unsupported`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Use:
     contributions: Callable[[torch.Tensor, Place], Found]
 
 
-def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Use:  # noqa: A002
+def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Use:
     def contributions(gradients: torch.Tensor, place: Place) -> Found:
         out = place.output(gradients).flatten(2, -2)
         yield weight, Outer(out, place.input(input).flatten(1, -2)[None])
@@ -49,7 +49,7 @@ def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     return Use(input, (weight, bias), contributions)
 
 
-def _matmul(input: torch.Tensor, other: torch.Tensor) -> Use:  # noqa: A002
+def _matmul(input: torch.Tensor, other: torch.Tensor) -> Use:
     if other.dim() != 2:
         raise Unsupported("a product with a parameter that is not a matrix")
 
@@ -72,7 +72,7 @@ def _addmm(bias: torch.Tensor, mat1: torch.Tensor, mat2: torch.Tensor, *, beta: 
 
 
 def _embedding(
-    input: torch.Tensor, weight: torch.Tensor, padding_idx: int | None = None, max_norm: float | None = None,  # noqa: A002
+    input: torch.Tensor, weight: torch.Tensor, padding_idx: int | None = None, max_norm: float | None = None,
     norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Use:  # fmt: skip
     if max_norm is not None or scale_grad_by_freq:
@@ -90,7 +90,7 @@ def _embedding(
 
 def _convolution(axes: int) -> Callable[..., Use]:
     def rule(
-        input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, stride: Any = 1,  # noqa: A002
+        input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, stride: Any = 1,
         padding: Any = 0, dilation: Any = 1, groups: int = 1,
     ) -> Use:  # fmt: skip
         if input.dim() != axes + 2:
@@ -159,7 +159,7 @@ def _norm(
 
 
 def _layer_norm(
-    input: torch.Tensor, normalized_shape: Any, weight: torch.Tensor | None = None,  # noqa: A002
+    input: torch.Tensor, normalized_shape: Any, weight: torch.Tensor | None = None,
     bias: torch.Tensor | None = None, eps: float = 1e-5,
 ) -> Use:  # fmt: skip
     standard = functional.layer_norm(input.detach(), normalized_shape, None, None, eps)
@@ -167,14 +167,14 @@ def _layer_norm(
 
 
 def _rms_norm(
-    input: torch.Tensor, normalized_shape: Any, weight: torch.Tensor | None = None, eps: float | None = None  # noqa: A002
+    input: torch.Tensor, normalized_shape: Any, weight: torch.Tensor | None = None, eps: float | None = None
 ) -> Use:  # fmt: skip
     standard = functional.rms_norm(input.detach(), list(normalized_shape), None, eps)
     return _norm(standard, weight, None, input, len(normalized_shape))
 
 
 def _batch_norm(
-    input: torch.Tensor, running_mean: torch.Tensor | None, running_var: torch.Tensor | None,  # noqa: A002
+    input: torch.Tensor, running_mean: torch.Tensor | None, running_var: torch.Tensor | None,
     weight: torch.Tensor | None = None, bias: torch.Tensor | None = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,
 ) -> Use:  # fmt: skip
@@ -185,7 +185,7 @@ def _batch_norm(
 
 
 def _group_norm(
-    input: torch.Tensor, num_groups: int, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None,  # noqa: A002
+    input: torch.Tensor, num_groups: int, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None,
     eps: float = 1e-5,
 ) -> Use:  # fmt: skip
     return _channels(functional.group_norm(input.detach(), num_groups, None, None, eps), weight, bias, input)
@@ -205,7 +205,7 @@ def _channels(
     return Use(source, last.parameters, contributions)
 
 
-def _multiply(input: torch.Tensor, other: Any) -> Use:  # noqa: A002
+def _multiply(input: torch.Tensor, other: Any) -> Use:
     parameter, factor = (input, other) if isinstance(input, nn.Parameter) else (other, input)
 
     def contributions(gradients: torch.Tensor, place: Place) -> Found:
@@ -214,13 +214,13 @@ def _multiply(input: torch.Tensor, other: Any) -> Use:  # noqa: A002
     return Use(None, (parameter,), contributions)
 
 
-def _add(input: torch.Tensor, other: Any, *, alpha: float = 1) -> Use:  # noqa: A002
+def _add(input: torch.Tensor, other: Any, *, alpha: float = 1) -> Use:
     if alpha != 1:
         raise Unsupported("a scaled sum")
     return _spread(input if isinstance(input, nn.Parameter) else other)
 
 
-def _spread(input: torch.Tensor, *sizes: Any, **named: Any) -> Use:  # noqa: A002
+def _spread(input: torch.Tensor, *sizes: Any, **named: Any) -> Use:
     """The parameter itself, repeated along axes that it does not have."""
 
     def contributions(gradients: torch.Tensor, place: Place) -> Found:

@@ -2,7 +2,8 @@
 
 `Hooks` takes one forward pass and one backward pass per output for a whole batch and never writes a gradient down
 where the projection needs only its factors; `Vmap` differentiates sample by sample in one batched program; `Loop`
-runs sample by sample. A way is taken only if it agrees with `Loop` on the first samples.
+runs sample by sample. A way is taken only if it agrees with `Loop` on a
+few samples from all over the data.
 """
 
 from __future__ import annotations
@@ -129,11 +130,9 @@ def _stacked(gradients: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
     some = next((g for g in gradients if g is not None), None)
     if some is None:
         return None
-    return (
-        some[None]
-        if len(gradients) == 1
-        else torch.stack([some.new_zeros(()).expand_as(some) if g is None else g for g in gradients])
-    )
+    if len(gradients) == 1:
+        return some[None]
+    return torch.stack([some.new_zeros(()).expand_as(some) if g is None else g for g in gradients])
 
 
 def _sketched(
@@ -146,14 +145,18 @@ def _sketched(
         return logits.detach(), into.transpose(0, 1)
 
 
-class Vmap:
-    """Gradients by torch.func, for models whose layers have no rule."""
-
-    name = "vmap"
+class _Whole:
+    """Ways that write every gradient down before it is projected."""
 
     def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
         self.model = model
         self.numbers_per_sample = sum(p.numel() for p in trainable(model).values())
+
+
+class Vmap(_Whole):
+    """Gradients by torch.func, for models whose layers have no rule."""
+
+    name = "vmap"
 
     def project(
         self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
@@ -182,14 +185,10 @@ class Vmap:
         return logits, features
 
 
-class Loop:
+class Loop(_Whole):
     """Gradients sample by sample with plain backward passes: slow, and right for any model."""
 
     name = "loop"
-
-    def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
-        self.model = model
-        self.numbers_per_sample = sum(p.numel() for p in trainable(model).values())
 
     def project(
         self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch

@@ -162,14 +162,15 @@ class Kronecker(_Random):
 
 @dataclass(frozen=True)
 class Sparse(_Random):
-    """Sparse Johnson-Lindenstrauss transform (Kane and Nelson 2014): each coordinate goes to `nonzeros` of the dim
-    coordinates with a random sign; with one it is the count sketch.
+    """Sparse Johnson-Lindenstrauss transform (Kane and Nelson 2014).
+
+    Each coordinate goes to `nonzeros` of the dim coordinates with a random sign; with one it is the count sketch.
 
     Parameters
     ----------
     nonzeros : int
         Targets of each coordinate, at most dim.
-    """  # noqa: D205
+    """
 
     nonzeros: int = 1
 

@@ -1,11 +1,12 @@
-"""Records, during one forward pass, how each parameter was used: enough for all per-sample gradients after one
-backward pass per output, without vmap.
+"""Records, during one forward pass, how each parameter was used.
+
+That is enough for all per-sample gradients after one backward pass per output, without vmap.
 
 A parameter's gradient in a layer is a product of what went into the layer and the gradient of what came out. The
 recorder hooks the functions that layers call (linear, convolution, embedding, norms, ...) rather than the layer
 classes, so a model's own modules, shared weights and functional code are seen too. Anything else that touches a
 parameter raises `Unsupported`, and another way is taken.
-"""  # noqa: D205
+"""
 
 from __future__ import annotations
 

@@ -9,10 +9,7 @@ from torch import nn
 
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.seeding import seeded
-from kernelsm.models.training import train_base
 from kernelsm.runtime.errors import InputError
-
-__all__ = ["logistic", "mlp", "train_base"]
 
 
 def mlp(sizes: Sequence[int], *, seed: int = 0) -> nn.Sequential:

@@ -10,12 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from kernelsm.gradients.features import GradientFeatures
-from kernelsm.outcomes.estimation import check_block, check_ridge, outcomes_by_block, task_weight_key
+from kernelsm.outcomes.estimation import BlockWork, Estimator, check_block, check_ridge, task_weight_key
 from kernelsm.outcomes.gradex_solver import LinearisedProblem
 from kernelsm.outcomes.measures import measured
-from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
 
@@ -24,12 +22,13 @@ MEMORY_BUDGET = 512 * 2**20
 _LARGEST_BLOCK = 1024
 
 
-class GradEx:
+class GradEx(Estimator):
     """Estimates F(s) in the model linearised at W0.
 
     For each subset, minimise over Z the mean cross-entropy of f_W0(x) + <∇f_W0(x), Z> on the included tasks plus
     ridge/2 ‖Z‖², then read the measures of each target in the same linear model. Features of the margin alone are
-    linearised as such: the loss is log(1 + exp(-margin)). The matching ground truth is `Retraining` with the same
+    linearised as such: the loss is log(1 + exp(-margin)), and right means that the true class has p above 1/2. The
+    empty subset leaves the model at W0. The matching ground truth is `Retraining` with the same
     ridge and task weights.
 
     Parameters
@@ -81,48 +80,13 @@ class GradEx:
         self.task_weights = task_weight_key(suite, task_weights)
         self.block = block or masks_at_once(train.features.shape, budget)
 
-    def outcomes(
-        self,
-        masks: NDArray[np.bool_],
-        *,
-        measure: str = "loss",
-        store: Store | None = None,
-        report: Report = silent,
-    ) -> Outcomes:
-        """Estimate the outcome of each mask.
-
-        Parameters
-        ----------
-        masks : ndarray of bool, shape (m, K)
-        measure : {"loss", "accuracy", "margin"}
-            Mean over a target's samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). With
-            features of the margin alone, right means that the true class has p above 1/2. One solve gives all three,
-            and the store keeps all three.
-        store, report
-            Where finished blocks are kept, and what is told after each.
-
-        Returns
-        -------
-        Outcomes
-            Shape (m, q); higher is better for accuracy and margin. The empty subset leaves the model at W0.
-
-        Raises
-        ------
-        InputError
-            Masks of another number of tasks, an unknown measure, or a solve that does not converge.
-        """
+    def _work(self, store: Store | None) -> BlockWork:
         # hashing takes a second for large features, and names chunks that nobody keeps where there is no store
         features_hash = content_hash(*(vars(features) for features in (self.train, self.test))) if store else ""
-        return outcomes_by_block(
-            self.suite,
-            masks,
+        return BlockWork(
             _solve_block,
             key=(self.suite.content_hash, features_hash, self.ridge, self.task_weights, self.tolerance),
             heavy={"gradex": self},
-            block=self.block,
-            measure=measure,
-            store=store,
-            report=report,
             message="GradEx",
             meta={
                 "estimator": "gradex", "ridge": self.ridge, "tolerance": self.tolerance,

@@ -13,11 +13,9 @@ from torch import nn
 
 from kernelsm.models.identity import model_hash
 from kernelsm.outcomes.batched_retraining import StackedModel, bytes_per_subset, tune_together
-from kernelsm.outcomes.estimation import check_block, check_ridge, outcomes_by_block, task_weight_key
+from kernelsm.outcomes.estimation import BlockWork, Estimator, check_block, check_ridge, task_weight_key
 from kernelsm.outcomes.measures import measured
-from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store
 from kernelsm.tasks.suite import TaskSuite
 
@@ -31,7 +29,7 @@ BATCHED_UP_TO = 300_000
 _LARGEST_BLOCK = 32
 
 
-class Retraining:
+class Retraining(Estimator):
     """Trains the whole network on each subset, to convergence.
 
     With `start` "base", minimise over W the mean cross-entropy of f_W on the included tasks (paper eq. 1) plus
@@ -39,6 +37,7 @@ class Retraining:
     "scratch", minimise the mean cross-entropy plus ridge/2 ‖W‖² (weight decay) from fresh initial weights drawn by
     `seed`; then the LDS of one seed's outcomes against another's (`kernelsm.lds`) is the noise ceiling, which no
     estimate of one of them can be expected to exceed by much. Both by full-batch L-BFGS in eval mode (no dropout).
+    The empty subset leaves the model at W0, or, from scratch, at weights 0.
 
     At the kinks of a ReLU network the search may end where the gradient does not vanish; what is left to gain there
     was at most 0.1 % of the objective on small networks. Batched and sequential searches may end at different kinks.
@@ -116,50 +115,15 @@ class Retraining:
         self.method = ("batched" if small else "sequential") if method == "auto" else method
         self.block = block or (max(1, min(_LARGEST_BLOCK, fits)) if self.method == "batched" else 1)
 
-    def outcomes(
-        self,
-        masks: NDArray[np.bool_],
-        *,
-        measure: str = "loss",
-        store: Store | None = None,
-        report: Report = silent,
-    ) -> Outcomes:
-        """Retrain on each mask.
-
-        Parameters
-        ----------
-        masks : ndarray of bool, shape (m, K)
-        measure : {"loss", "accuracy", "margin"}
-            Mean over a target's samples of the loss in nats, of the true class being the most probable, or of
-            log p_y - log(1 - p_y). The store keeps all three.
-        store, report
-            Where finished blocks are kept, and what is told after each.
-
-        Returns
-        -------
-        Outcomes
-            Shape (m, q); higher is better for accuracy and margin. The empty subset leaves the model at W0, or, from
-            scratch, at weights 0.
-
-        Raises
-        ------
-        InputError
-            Masks of another number of tasks, or an unknown measure.
-        """
+    def _work(self, store: Store | None) -> BlockWork:
         weights = model_hash(self.model)
-        return outcomes_by_block(
-            self.suite,
-            masks,
+        return BlockWork(
             _retrain_block,
             key=(
                 self.suite.content_hash, weights, self.ridge, self.task_weights, self.start, self.seed, self.method,
                 self.max_steps, self.precision, self.relative_tolerance,
             ),
             heavy={"retraining": self},
-            block=self.block,
-            measure=measure,
-            store=store,
-            report=report,
             message="retraining",
             meta={
                 "estimator": "retraining", "ridge": self.ridge, "max_steps": self.max_steps, "method": self.method,

@@ -75,8 +75,10 @@ class PlantedGame:
 
 
 def planted_game() -> PlantedGame:
-    """Return the game of the teaching example: ten tasks, two plain helpers, one that hurts, one that does nothing,
-    one synergy, one redundancy and one pure XOR pair."""  # noqa: D205, D209
+    """Return the game of the teaching example.
+
+    Ten tasks: two plain helpers, one that hurts, one that does nothing, one synergy, one redundancy, one XOR.
+    """
     names = (
         "arithmetic (helps)", "algebra (helps a little)", "spam (hurts)", "poetry (does nothing)",
         "lock (with key)", "key (with lock)", "copy one", "copy two", "XOR left", "XOR right",

@@ -1,5 +1,9 @@
 """What the unit tests share: a cache of their own, fixed threads, and a small training problem."""
 
+import os
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -70,6 +74,21 @@ def blobs():
 @pytest.fixture(scope="session")
 def blobs_model(blobs):
     """A small network trained on all five tasks; tests must not change it."""
-    from kernelsm.models.mlp import mlp, train_base
+    from kernelsm.models.mlp import mlp
+    from kernelsm.models.training import train_base
 
     return train_base(mlp((4, 6, 3)), blobs, epochs=40)
+
+
+@pytest.fixture
+def small_disk(request, tmp_path):
+    """A disk of `request.param` MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if shutil.which("mount") is None or os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let root mount a disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

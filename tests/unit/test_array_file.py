@@ -308,20 +308,6 @@ def test_a_killed_process_loses_at_most_the_chunk_at_hand(tmp_path):
 BIG = Layout(400, 50, {"a": (1024,)})  # 1.6 MB
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 3 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if shutil.which("mount") is None or os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let root mount a disk")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 def fill(path, leave=0):
     """Fill a disk but for `leave` bytes."""
     number = os.open(path, os.O_CREAT | os.O_WRONLY)
@@ -331,6 +317,7 @@ def fill(path, leave=0):
     os.close(number)
 
 
+@pytest.mark.parametrize("small_disk", [3], indirect=True)
 def test_arrays_that_do_not_fit_are_refused_before_any_work(small_disk):
     with pytest.raises(InputError) as caught:
         ArrayFile(small_disk / "kind" / "key", Layout(1000, 100, {"a": (1024,)}))
@@ -341,6 +328,7 @@ def test_arrays_that_do_not_fit_are_refused_before_any_work(small_disk):
     assert "finished chunks are kept" in words
 
 
+@pytest.mark.parametrize("small_disk", [3], indirect=True)
 def test_what_is_finished_is_not_asked_for_again(small_disk):
     finish(ArrayFile(small_disk / "key", BIG))
     fill(small_disk / "other")
@@ -349,6 +337,7 @@ def test_what_is_finished_is_not_asked_for_again(small_disk):
     assert_whole(file)
 
 
+@pytest.mark.parametrize("small_disk", [3], indirect=True)
 def test_a_disk_that_fills_up_in_the_middle_keeps_what_is_finished(small_disk):
     file = ArrayFile(small_disk / "key", BIG)
     write(file, 0)
@@ -367,6 +356,7 @@ def test_a_disk_that_fills_up_in_the_middle_keeps_what_is_finished(small_disk):
     assert_whole(again)
 
 
+@pytest.mark.parametrize("small_disk", [3], indirect=True)
 def test_a_disk_without_a_byte_left_is_refused_in_words(small_disk):
     fill(small_disk / "other")
     with pytest.raises(InputError, match="disk of the cache"):
@@ -377,6 +367,7 @@ def test_a_disk_without_a_byte_left_is_refused_in_words(small_disk):
     assert_whole(file)
 
 
+@pytest.mark.parametrize("small_disk", [3], indirect=True)
 def test_damage_found_on_a_full_disk_is_refused_in_words(small_disk):
     file = ArrayFile(small_disk / "key", BIG)
     write(file, 0)

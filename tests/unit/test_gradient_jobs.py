@@ -1,9 +1,7 @@
 """How a job of gradients ends: what its status says where the disk is full, the model fails or it is stopped."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -62,20 +60,7 @@ def run(root, large=False, kill=0):
     return done.returncode, read_status(folder), done.stderr
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 2 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if shutil.which("mount") is None or os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let root mount a disk")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
+@pytest.mark.parametrize("small_disk", [2], indirect=True)
 def test_a_job_on_a_disk_that_is_too_small_says_how_much_it_takes(small_disk):
     code, status, printed = run(small_disk)
     assert (code, status.state) == (1, "failed")
