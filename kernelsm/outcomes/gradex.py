@@ -17,7 +17,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
 
-MEMORY_BUDGET = 512 * 2**20
+MEMORY_BUDGET = 768 * 2**20
 # beyond this the products gain nothing, and a cancelled job would lose more
 _LARGEST_BLOCK = 1024
 
