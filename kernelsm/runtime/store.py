@@ -113,6 +113,16 @@ class Store:
         self.memory.clear(warn=False)
         shutil.rmtree(self.arrays_root, ignore_errors=True)
 
+    def forget(self, *contents: str) -> int:
+        """Delete every chunk whose key names one of these content hashes, and return the bytes freed."""
+        freed = 0
+        for entry in self.entries():
+            keys = "".join(file.read_text(errors="ignore") for file in entry.path.glob("*.json"))
+            if any(content in keys for content in contents):
+                shutil.rmtree(entry.path, ignore_errors=True)
+                freed += entry.size
+        return freed
+
     def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
         """Drop the least recently used until `budget` bytes are left."""
         used = sorted(self._used(), key=lambda item: item[0])
