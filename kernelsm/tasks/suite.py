@@ -66,10 +66,10 @@ class TaskSuite:
     @cached_property
     def content_hash(self) -> str:
         """Forty hex digits of everything but `meta`."""
-        return content_hash(
-            self.inputs, self.labels, self.task_of, self.test_inputs, self.test_labels, self.target_of,
-            self.task_names, self.target_names, self.classes,
-        )  # fmt: skip
+        arrays = (self.inputs, self.labels, self.task_of, self.test_inputs, self.test_labels, self.target_of)
+        # joblib tells apart arrays by their strides, and one tuple given twice from two equal ones
+        names = ((*self.task_names,), (*self.target_names,))
+        return content_hash(*(np.ascontiguousarray(array) for array in arrays), *names, self.classes)
 
     def sample_weights(
         self, masks: NDArray[np.bool_], task_weights: Sequence[float] | None = None

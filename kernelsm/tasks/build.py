@@ -1,0 +1,179 @@
+"""A TaskSuite from the columns of a file, as a mapping says what they mean."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+
+import numpy as np
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.tasks.grouping import (
+    Groups,
+    Matrix,
+    Rows,
+    draw_split,
+    numbered,
+    place,
+    split_by_column,
+    strata_of,
+    target_groups,
+    task_groups,
+    value_groups,
+)
+from kernelsm.tasks.inputs import Embed, Source, read_inputs, tabular
+from kernelsm.tasks.limits import Limits
+from kernelsm.tasks.limits import limits as read_limits
+from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
+from kernelsm.tasks.samples import Samples
+from kernelsm.tasks.suite import TaskSuite
+
+
+def build_suite(
+    samples: Samples, mapping: SampleMapping, *, embed: Embed | None = None, limits: Limits | None = None
+) -> TaskSuite:
+    """Make training samples grouped into tasks, and test samples grouped into targets, of the columns of a file.
+
+    - "tabular": numbers and arrays are standardised by mean and standard deviation of the training samples, text of
+      up to 50 values becomes one 0/1 feature per value; constant features are dropped. float32, shape (n, d).
+    - "image": float32, shape (n, channels, height, width); bytes are divided by 255, other numbers are standardised
+      per channel unless they lie in [0, 1] already.
+    - "text": what `embed` makes of the texts, shape (n, e): float32, or int64 where it makes whole numbers, which are
+      tokens.
+    - "tokens": int64, shape (n, T).
+
+    Classes are the distinct labels, numbers by number and text by text. A task is a group of training samples: a
+    group that only test samples belong to is no task.
+
+    Parameters
+    ----------
+    samples : Samples
+    mapping : SampleMapping
+    embed : callable, optional
+        From n texts to numbers (n, e); needed for text.
+    limits : Limits, optional
+        Those of the environment if not given.
+
+    Returns
+    -------
+    TaskSuite
+        Its `meta` tells classes, features, what was dropped, scaled and left out.
+
+    Raises
+    ------
+    InputError
+        Names the row and column of the first thing that cannot be used.
+    """
+    bounds = read_limits() if limits is None else limits
+    _check_mapping(samples, mapping, bounds)
+    if mapping.split:
+        split = split_by_column(samples, mapping.split)
+        rows = np.concatenate([split.train, split.test])
+        labels = _labels(samples, mapping.label, rows, bounds)
+    else:
+        everyone = np.arange(samples.rows)
+        found = _labels(samples, mapping.label, everyone, bounds)
+        strata = strata_of(samples, mapping.tasks, everyone, found)
+        split = draw_split(strata, found.of, mapping.test_fraction, mapping.seed, samples.name)
+        rows = np.concatenate([split.train, split.test])
+        labels = Groups(found.of[rows], found.count, found.name)
+    trained = len(split.train)
+    _check_known(samples, mapping.label, rows, labels, trained)
+    source = Source(samples, rows, trained, bounds)
+    read = cache(lambda: read_inputs(source, mapping, embed))
+
+    def features() -> tuple[Matrix, Matrix]:
+        if mapping.tasks.columns:
+            values, _ = tabular(source, mapping.tasks.columns)
+        else:
+            values, _ = read()
+            if values.dtype == np.int64:
+                fix = "Choose columns of numbers to cluster by, or another rule."
+                raise InputError("tasks", "clusters of tokens", "clusters of numbers", fix)
+        flat = values.reshape(len(values), -1).astype(np.float32, copy=False)
+        return flat[:trained], flat[trained:]
+
+    tasks, where = task_groups(samples, mapping, split, labels, features, bounds)
+    task_of, task_names = numbered(Groups(tasks.of[:trained], tasks.count, tasks.name), where, "task", bounds.tasks)
+    if len(task_names) == 1:
+        fix = "Choose another column, or let labels, clusters or slices be the tasks."
+        raise InputError(where, f"one task only, {task_names[0]!r}", "two or more", fix)
+    targets = target_groups(samples, mapping, split, labels, tasks)
+    grouped_by = mapping.label if mapping.target == TARGET_LABEL else mapping.target
+    target_place = where if mapping.target == TARGET_TASK else place(samples, grouped_by)
+    target_of, target_names = numbered(targets, target_place, "target", bounds.targets)
+    inputs, told = read()
+    return TaskSuite(
+        inputs=inputs[:trained],
+        labels=labels.of[:trained],
+        task_of=task_of,
+        test_inputs=inputs[trained:],
+        test_labels=labels.of[trained:],
+        target_of=target_of,
+        task_names=task_names,
+        target_names=target_names,
+        classes=labels.count,
+        meta={
+            "source": samples.name,
+            "mapping": mapping.to_dict(),
+            "classes": [labels.name(group) for group in range(labels.count)],
+            "training": trained,
+            "test": len(split.test),
+            "left_out": split.left_out,
+            **told,
+        },
+    )
+
+
+def _check_mapping(samples: Samples, mapping: SampleMapping, bounds: Limits) -> None:
+    if not samples.rows:
+        raise InputError(samples.name, "no row", "at least two samples", "Add samples.")
+    if samples.rows > bounds.rows:
+        raise InputError(samples.name, f"{samples.rows:,} rows", f"at most {bounds.rows:,}", "Send fewer rows.")
+    if not mapping.label:
+        fix = "Choose the column that holds the class of each sample."
+        raise InputError(f"{samples.name}, label", "no column", "the column of the labels", fix)
+    if not mapping.inputs:
+        fix = "Choose the columns that a model is to see."
+        raise InputError(f"{samples.name}, inputs", "no column", "one or more", fix)
+    for use, column in mapping.columns():
+        if column not in samples.columns:
+            close = get_close_matches(column, samples.names, n=3) or list(samples.names[:8])
+            listed = " or ".join(map(repr, close)) + (" ..." if len(close) == 8 < len(samples.names) else "")
+            raise InputError(
+                f"{samples.name}, {use}", f"no column {column!r}", listed, "Choose a column of the file."
+            )
+
+
+def _labels(samples: Samples, column: str, rows: Rows, bounds: Limits) -> Groups:
+    if samples.kind(column) in ("number", "array"):
+        values = samples.values(column)
+        values = (values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values)[rows]
+        if values.ndim == 1 and values.dtype.kind == "f":
+            wrong = np.flatnonzero(~np.isnan(values) & (np.isinf(values) | (values != np.rint(values))))
+            if len(wrong):
+                at, expected = place(samples, column, int(rows[wrong[0]])), "a class: text or a whole number"
+                fix = "Choose the column of the classes, or put the numbers into classes such as low and high."
+                raise InputError(at, f"{values[wrong[0]]:.6g}", expected, fix)
+    labels = value_groups(samples, column, rows, "label")
+    if labels.count < 2:
+        fix = "Choose the column of the classes, or add samples of another class."
+        raise InputError(place(samples, column), f"one class only, {labels.name(0)!r}", "two or more", fix)
+    if labels.count > max(2, len(rows) // 2):
+        found = f"{labels.count:,} different labels on {len(rows):,} samples"
+        fix = "Choose the column of the classes, or put the numbers into classes such as low and high."
+        raise InputError(place(samples, column), found, "classes that many samples share", fix)
+    if labels.count > bounds.classes:
+        fix = "Merge rare classes, or choose the column of the classes."
+        raise InputError(place(samples, column), f"{labels.count:,} classes", f"at most {bounds.classes:,}", fix)
+    return labels
+
+
+def _check_known(samples: Samples, column: str, rows: Rows, labels: Groups, trained: int) -> None:
+    seen = np.bincount(labels.of[:trained], minlength=labels.count) > 0
+    unknown = np.flatnonzero(~seen[labels.of[trained:]])
+    if len(unknown):
+        first = trained + int(unknown[0])
+        found = f"label {labels.name(int(labels.of[first]))!r} on a test sample"
+        fix = f"Add training samples of this class or drop the {len(unknown):,} such test samples."
+        raise InputError(place(samples, column, int(rows[first])), found, "a class that training samples have", fix)

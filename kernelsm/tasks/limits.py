@@ -1,0 +1,64 @@
+"""How much a user may send: sizes and counts that every reader checks before it takes memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+from kernelsm.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper bounds of what is read; each is set by the environment variable KERNELSM_MAX_ and its name in capitals.
+
+    Parameters
+    ----------
+    megabytes : int
+        Size of one file, MiB.
+    unpacked_megabytes : int
+        Size of what an archive or compressed arrays unpack to, and of a table in memory, MiB.
+    files : int
+        Files in an archive.
+    rows : int
+        Samples.
+    columns : int
+        Columns of a table, arrays of an archive.
+    tasks : int
+        Number of tasks K.
+    targets : int
+        Number of targets q.
+    classes : int
+        Number of classes C.
+    """
+
+    megabytes: int = 1024
+    unpacked_megabytes: int = 4096
+    files: int = 2000
+    rows: int = 2_000_000
+    columns: int = 10_000
+    tasks: int = 500
+    targets: int = 1_000
+    classes: int = 1_000
+
+
+def limits() -> Limits:
+    """Limits as the environment sets them now.
+
+    Raises
+    ------
+    InputError
+        A variable holds something else than a whole number of 1 or more.
+    """
+    chosen = {}
+    for field in fields(Limits):
+        variable = f"KERNELSM_MAX_{field.name.upper()}"
+        text = os.environ.get(variable, "").strip()
+        if not text:
+            continue
+        # int() would also take '1_000', '+5' and digits of other scripts, and balk at thousands of them
+        if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) > 0):
+            fix = f"Set it to a number such as {field.default} or unset it."
+            raise InputError(f"environment variable {variable}", repr(text[:40]), "a whole number of 1 or more", fix)
+        chosen[field.name] = int(text)
+    return Limits(**chosen)

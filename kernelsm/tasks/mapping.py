@@ -1,0 +1,350 @@
+"""SampleMapping: which columns of a file are labels, inputs, tasks, split and targets, with a first guess of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.tasks.samples import Samples
+
+InputKind = Literal["tabular", "text", "image", "tokens"]
+RuleKind = Literal["column", "label", "clusters", "slices"]
+
+TARGET_ALL = ""
+TARGET_TASK = "(task)"
+TARGET_LABEL = "(label)"
+
+TRAINING_WORDS = frozenset({"train", "training", "fit"})
+TEST_WORDS = frozenset(
+    {"test", "testing", "eval", "evaluation", "heldout", "held-out", "held_out", "holdout", "hold-out", "hold_out"}
+)
+VALIDATION_WORDS = frozenset({"val", "valid", "validation", "dev", "development"})
+
+MAX_CATEGORIES = 50  # a text column with more distinct values is no input of a table
+
+_SEEDS = 2**32  # seeds of scikit-learn are below
+_GUESS_ROWS = 5_000
+_FEW = 20
+_LABEL_NAMES = (
+    "label", "labels", "class", "y", "target_label", "sentiment", "category", "class_label", "gold", "species",
+)  # fmt: skip
+_LABEL_WORDS = {"label", "labels", "class", "gold"}
+_TASK_WORDS = {"task", "tasks", "source", "group", "domain", "origin", "dataset", "cluster"}
+_TARGET_NAMES = ("target", "target_group", "test_group", "eval_group", "targets")
+_ID_WORDS = {"id", "ids", "idx", "index", "row", "rownum", "uuid", "guid", "unnamed"}
+_TOKEN_NAMES = {"tokens", "token_ids", "input_ids", "ids"}
+_TEXT_NAMES = {
+    "text", "sentence", "sentence1", "sentence2", "content", "review", "prompt", "question", "context", "body",
+    "document", "message", "tweet", "title", "premise", "hypothesis", "comment", "article",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TaskRule:
+    """How the training samples are cut into tasks.
+
+    Parameters
+    ----------
+    kind : {"column", "label", "clusters", "slices"}
+        By the values of columns, by label, by k-means clusters, or into random slices of the same size.
+    columns : tuple of str
+        "column": the columns, whose values are crossed where there are several. "clusters": the columns whose numbers
+        are clustered, the inputs if none are given. Otherwise empty.
+    count : int
+        Number of clusters or slices, 2 or more.
+    seed : int
+        Of clusters and slices.
+
+    Raises
+    ------
+    InputError
+        A value out of its range, or columns that do not suit the kind.
+    """
+
+    kind: RuleKind
+    columns: tuple[str, ...] = ()
+    count: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_choice("tasks, kind", self.kind, get_args(RuleKind))
+        _check_columns("tasks, columns", self.columns)
+        _check_whole("tasks, count", self.count, 2)
+        _check_whole("tasks, seed", self.seed, 0, _SEEDS - 1)
+        if self.kind == "column" and not self.columns:
+            raise InputError("tasks, columns", "no column", "one or more", "Choose the columns that name the task.")
+        if self.kind in ("label", "slices") and self.columns:
+            fix = "Leave the columns out or choose another kind."
+            raise InputError("tasks, columns", _shown(list(self.columns)), f"none for {self.kind!r}", fix)
+
+
+@dataclass(frozen=True)
+class SampleMapping:
+    """What the columns of a file of samples mean.
+
+    Parameters
+    ----------
+    label : str
+        Column of the labels; "" while it is not chosen.
+    inputs : tuple of str
+        Columns of the inputs.
+    kind : {"tabular", "text", "image", "tokens"}
+        What the inputs are.
+    tasks : TaskRule
+        How training samples are grouped into tasks.
+    split : str
+        Column that says training or test; "" draws the test samples at random.
+    test_fraction : float
+        Share drawn for testing where there is no split column, above 0 and below 1.
+    target : str
+        Column that groups the test samples into targets; `TARGET_ALL`, `TARGET_TASK` and `TARGET_LABEL` make one
+        target of all, or group them by task or by label.
+    seed : int
+        Of the draw of the test samples.
+
+    Raises
+    ------
+    InputError
+        A value of the wrong type or out of its range, or a label among the inputs.
+    """
+
+    label: str
+    inputs: tuple[str, ...]
+    kind: InputKind
+    tasks: TaskRule
+    split: str = ""
+    test_fraction: float = 0.25
+    target: str = TARGET_ALL
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for place in ("label", "split", "target"):
+            if not isinstance(getattr(self, place), str):
+                raise InputError(place, _shown(getattr(self, place)), "the name of a column", "Choose a column.")
+        _check_columns("inputs", self.inputs)
+        _check_choice("kind", self.kind, get_args(InputKind))
+        if not isinstance(self.tasks, TaskRule):
+            raise InputError("tasks", _shown(self.tasks), "a TaskRule", "Say how the samples are grouped into tasks.")
+        _check_whole("seed", self.seed, 0, _SEEDS - 1)
+        share = self.test_fraction
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+            expected = "a share above 0 and below 1"
+            raise InputError("test_fraction", _shown(share), expected, "Write for example 0.25.")
+        for place, column in (("label", self.label), ("split", self.split)):
+            if column and column in self.inputs:
+                fix = "Take it out of the inputs: a model that sees it has nothing to learn."
+                raise InputError("inputs", f"the {place} column {_shown(column)}", "other columns only", fix)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types that `from_dict` makes the same mapping of."""
+        told = asdict(self)
+        told["inputs"] = list(self.inputs)
+        told["tasks"]["columns"] = list(self.tasks.columns)
+        return told
+
+    @classmethod
+    def from_dict(cls, told: object) -> SampleMapping:
+        """Read what `to_dict` wrote, or what a user wrote by hand.
+
+        Raises
+        ------
+        InputError
+            Names the first field that is unknown, missing or not what it should be.
+        """
+        values = _fields_of(cls, "mapping", told)
+        rule = _fields_of(TaskRule, "tasks", values["tasks"])
+        if "columns" in rule:
+            rule["columns"] = _listed("tasks, columns", rule["columns"])
+        values["inputs"] = _listed("inputs", values["inputs"])
+        return cls(**{**values, "tasks": TaskRule(**rule)})
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        """Field and name of every column that is chosen."""
+        yield "label", self.label
+        yield from (("inputs", column) for column in self.inputs)
+        yield from (("tasks", column) for column in self.tasks.columns)
+        if self.split:
+            yield "split", self.split
+        if self.target not in (TARGET_ALL, TARGET_TASK, TARGET_LABEL):
+            yield "target", self.target
+
+
+def guess_mapping(samples: Samples) -> SampleMapping:
+    """Guess from names and values what the columns mean; what cannot be guessed stays empty.
+
+    A guess is made from the first rows and some drawn at random, so that a file of millions is guessed in a moment.
+    """
+    return _Guess(samples).mapping()
+
+
+class _Guess:
+    """Columns of a file in the order in which their meaning is settled; a settled one is free no more."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.complete = {name for name in samples.names if samples.missing(name) == 0}
+        self.rows = samples.rows
+        if samples.rows > _GUESS_ROWS:
+            drawn = np.random.default_rng(0).choice(samples.rows, _GUESS_ROWS, replace=False)
+            samples = samples.take(np.sort(drawn))
+        self.samples = samples
+        self.kinds = {name: samples.kind(name) for name in samples.names}
+        self.plain = [name for name, kind in self.kinds.items() if kind in ("whole", "boolean", "text", "number")]
+        self.distinct = {name: samples.distinct(name) for name in self.plain}
+        self.free = [name for name in samples.names if self.kinds[name] != "empty" and not self._numbers_rows(name)]
+
+    def mapping(self) -> SampleMapping:
+        split = self._settle(next((name for name in self.free if self._says_split(name)), ""))
+        label = self._settle(self._label())
+        target = self._settle(self._named(_TARGET_NAMES))
+        named = [name for name in self.free if self._says_task(name)]
+        # a column called so comes before one that only sounds like it, and that may be what is measured by
+        task = self._settle(next((name for name in named if name.strip().casefold() == "task"), (named or [""])[0]))
+        coarser = [name for name in named if name != task and len(self.distinct[name]) < len(self.distinct[task])]
+        kind, inputs = self._inputs(label)
+        if task:
+            rule = TaskRule("column", (task,))
+        elif len(self.distinct.get(label, ())) >= 5:
+            rule = TaskRule("label")
+        else:
+            count = min(10, max(2, self.rows // 20))
+            rule = TaskRule("slices" if kind == "tokens" or not inputs else "clusters", (), count)
+        if not target and task and task in self.complete:
+            target = coarser[0] if coarser and coarser[0] in self.complete else TARGET_TASK
+        return SampleMapping(label, inputs, kind, rule, split, target=target)
+
+    def _settle(self, name: str) -> str:
+        if name:
+            self.free.remove(name)
+        return name
+
+    def _numbers_rows(self, name: str) -> bool:
+        """Whether a column only tells the rows apart."""
+        named = not name.strip() or bool(_words(name) & _ID_WORDS)
+        return named and name in self.distinct and len(self.distinct[name]) >= min(self.samples.rows, 1_001)
+
+    def _few(self, name: str, most: int = 1_000) -> bool:
+        """Whether the values of a column can be groups."""
+        found = len(self.distinct.get(name, ()))
+        return 2 <= found <= min(most, max(2, self.samples.rows // 2))
+
+    def _says_split(self, name: str) -> bool:
+        if self.kinds[name] != "text":
+            return False
+        words = {str(value).strip().casefold() for value in self.distinct[name]}
+        held = TEST_WORDS | VALIDATION_WORDS
+        return words <= TRAINING_WORDS | held and bool(words & TRAINING_WORDS) and bool(words & held)
+
+    def _says_task(self, name: str) -> bool:
+        return bool(_words(name) & _TASK_WORDS) and self.kinds[name] != "number" and self._few(name, 500)
+
+    def _named(self, names: tuple[str, ...]) -> str:
+        """First free column with one of these names whose values can be groups."""
+        found = (c for name in names for c in self.free if c.strip().casefold() == name)
+        return next((column for column in found if self._few(column)), "")
+
+    def _label(self) -> str:
+        if named := self._named(_LABEL_NAMES):
+            return named
+        # with other values it is still the column that the user will have meant
+        meant = [c for c in self.free if c.strip().casefold() in _LABEL_NAMES]
+        meant = meant or [c for c in self.free if _words(c) & _LABEL_WORDS and self._few(c)]
+        if named := meant[0] if meant else self._named(("target",)):
+            return named
+        kinds = ("whole", "boolean", "text")
+        few = [c for c in self.free if self.kinds[c] in kinds and self._few(c, _FEW) and not self._says_task(c)]
+        return few[-1] if few else ""
+
+    def _inputs(self, label: str) -> tuple[InputKind, tuple[str, ...]]:
+        # "label_text" beside "label" would give the answer away
+        free = [c for c in self.free if not (label and _words(c) & _LABEL_WORDS)]
+        arrays = [c for c in free if self.kinds[c] == "array"]
+        for column in arrays:
+            if self._is_image(column):
+                return "image", (column,)
+        for column in arrays:
+            array = self.samples.values(column)
+            if column.strip().casefold() in _TOKEN_NAMES and array.ndim == 2 and array.dtype.kind in "iu":
+                return "tokens", (column,)
+        lengths = {c: self._length(c) for c in free if self.kinds[c] == "text"}
+        texts = {c: length for c, length in lengths.items() if length > 0}
+        if texts:
+            named = tuple(c for c in texts if c.strip().casefold() in _TEXT_NAMES)
+            return "text", named or (max(texts, key=lambda c: texts[c]),)
+        fitting = [c for c in free if self.kinds[c] != "text" or len(self.distinct[c]) <= MAX_CATEGORIES]
+        return "tabular", tuple([c for c in fitting if c in self.complete] or fitting)
+
+    def _is_image(self, column: str) -> bool:
+        shape = self.samples.values(column).shape
+        if len(shape) == 3:
+            return bool(min(shape[1:]) > 1)
+        return len(shape) == 4 and (shape[1] in (1, 3, 4) or shape[3] in (1, 3, 4))
+
+    def _length(self, column: str) -> float:
+        """Mean number of characters of a column of sentences; 0 for one of names and words."""
+        texts = [str(value) for value in self.distinct[column]]
+        if not texts:
+            return 0.0
+        characters = sum(map(len, texts)) / len(texts)
+        spaces = sum(text.count(" ") for text in texts) / len(texts)
+        varied = len(texts) > min(MAX_CATEGORIES, self.samples.rows // 2)
+        return characters if varied and (characters > 40 or spaces >= 2) else 0.0
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^0-9a-z]+", name.strip().casefold()))
+
+
+def _fields_of(kind: type[SampleMapping] | type[TaskRule], place: str, told: object) -> dict[str, Any]:
+    """Return the fields of a dataclass that a dict tells, checked by name."""
+    known = {field.name: field for field in fields(kind)}
+    if not isinstance(told, dict):
+        expected = f"a dict with {', '.join(known)}"
+        raise InputError(place, _shown(told), expected, "Write it as SampleMapping.to_dict does.")
+    for name in told:
+        if name not in known:
+            found = f"the unknown field {_shown(name)}"
+            raise InputError(place, found, ", ".join(known), "Rename the field or leave it out.")
+    needed = ("label", "inputs", "kind", "tasks") if kind is SampleMapping else ("kind",)
+    for name in needed:
+        if name not in told:
+            raise InputError(place, f"no field {name!r}", ", ".join(needed), "Add the field.")
+    return cast(dict[str, Any], dict(told))
+
+
+def _listed(place: str, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise InputError(place, _shown(value), "a list of column names", "Write for example ['age', 'income'].")
+    return tuple(value)
+
+
+def _check_columns(place: str, columns: object) -> None:
+    if not isinstance(columns, tuple) or not all(isinstance(column, str) for column in columns):
+        raise InputError(place, _shown(columns), "names of columns", "Write for example ['age', 'income'].")
+    for column in columns:
+        if not column:
+            raise InputError(place, "an empty name", "names of columns", "Leave it out.")
+        if columns.count(column) > 1:
+            raise InputError(place, f"{_shown(column)} a second time", "each column once", "Leave it out once.")
+
+
+def _check_choice(place: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(place, _shown(value), " or ".join(map(repr, choices)), "Choose one of these.")
+
+
+def _check_whole(place: str, value: object, least: int, most: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        expected = f"a whole number, {least} or more" + (f" and at most {most:,}" if most < math.inf else "")
+        raise InputError(place, _shown(value), expected, "Change this setting.")
+
+
+def _shown(value: object) -> str:
+    """How a found value is told: short, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

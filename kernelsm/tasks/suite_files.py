@@ -1,0 +1,144 @@
+"""A TaskSuite in one .npz file: arrays and JSON, never pickles."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.npz import Wanted, read_arrays
+from kernelsm.tasks.limits import Limits, limits
+from kernelsm.tasks.suite import TaskSuite
+
+_FORMAT = 1
+_EXPECTED = "a file that save_suite wrote"
+_FIX = "Build and save the suite again."
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
+_INPUTS = ("inputs", "test_inputs")
+_GROUPS = ("labels", "task_of", "test_labels", "target_of")
+_ARRAYS = (*_INPUTS, *_GROUPS)
+_LAYOUT = {
+    "info": Wanted((1,), "u"),
+    **{key: Wanted(tuple(range(1, 9)), "biuf") for key in _INPUTS},
+    **{key: Wanted((0, 1, 2), "biuf") for key in _GROUPS},
+}
+
+
+def save_suite(suite: TaskSuite, path: Path) -> None:
+    """Write a suite; the file is complete or not there, and `load_suite` gives a suite of the same content hash.
+
+    Raises
+    ------
+    InputError
+        The name does not end in .npz, or `meta` is not made of JSON types.
+    """
+    if path.suffix != ".npz":
+        raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
+    info = {
+        "format": _FORMAT,
+        "task_names": suite.task_names,
+        "target_names": suite.target_names,
+        "classes": int(suite.classes),
+        "meta": suite.meta,
+    }
+    try:
+        told = json.dumps(info)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError("meta", str(error)[:120], "JSON types", "Leave other values out.") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    arrays: dict[str, Any] = {name: getattr(suite, name) for name in _ARRAYS}
+    try:
+        with part.open("wb") as file:
+            np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_suite(path: Path, name: str | None = None) -> TaskSuite:
+    """Read what `save_suite` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        What messages call the file; its own name if not given.
+
+    Raises
+    ------
+    InputError
+        Not such a file, a larger one than the limits allow, or a suite that contradicts itself.
+    FileNotFoundError
+        No such file.
+    """
+    name = name or path.name
+    bounds = limits()
+    found = read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes)
+    try:
+        info = json.loads(found["info"].tobytes())
+    except (ValueError, RecursionError):
+        raise InputError(f"{name}, info", "something else", _EXPECTED, _FIX) from None
+    arrays = {key: found[key] for key in _ARRAYS}
+    _check_info(info, name, bounds)
+    _check_arrays(arrays, name)
+    try:
+        return TaskSuite(
+            **arrays,
+            task_names=tuple(info["task_names"]),
+            target_names=tuple(info["target_names"]),
+            classes=info["classes"],
+            meta=info["meta"],
+        )
+    except InputError as error:
+        raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
+
+
+def _check_info(info: object, name: str, bounds: Limits) -> None:
+    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+        raise InputError(f"{name}, info", "another kind or format", f"format {_FORMAT} of save_suite", _FIX)
+    for key, most in (("task_names", bounds.tasks), ("target_names", bounds.targets)):
+        names = info.get(key)
+        if not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names):
+            raise InputError(f"{name}, {key}", repr(names)[:80], "a list of names", _FIX)
+        if len(set(names)) < len(names):
+            raise InputError(f"{name}, {key}", "a name a second time", "unique names", _FIX)
+        # tables of outcomes refuse such names
+        odd = [one for one in names if any(unicodedata.category(letter) in _UNWRITABLE for letter in one)]
+        if odd:
+            found = f"a line break or control character in {ascii(odd[0])[:80]}"
+            raise InputError(f"{name}, {key}", found, "letters on one line", _FIX)
+        if len(names) > most:
+            raise InputError(f"{name}, {key}", f"{len(names):,} names", f"at most {most:,}", "Merge some of them.")
+    classes = info.get("classes")
+    if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= bounds.classes:
+        expected = f"a whole number, 1 to {bounds.classes:,}"
+        raise InputError(f"{name}, classes", repr(classes)[:80], expected, _FIX)
+    if not isinstance(info.get("meta"), dict):
+        raise InputError(f"{name}, meta", repr(info.get("meta"))[:80], "a dict", _FIX)
+
+
+def _check_arrays(arrays: dict[str, NDArray[Any]], name: str) -> None:
+    """Refuse arrays that TaskSuite, which takes types and the two inputs' shapes as given, would not."""
+    for key in _GROUPS:
+        if arrays[key].dtype != np.int64:
+            raise InputError(f"{name}, {key}", f"{arrays[key].dtype} numbers", "int64", _FIX)
+    inputs, test = (arrays[key] for key in _INPUTS)
+    for key, array in zip(_INPUTS, (inputs, test), strict=True):
+        if array.dtype not in (np.float32, np.int64):
+            raise InputError(f"{name}, {key}", f"{array.dtype} numbers", "float32, or int64 for tokens", _FIX)
+        # a suite that came with gradient features holds no inputs: (samples, 0)
+        if array.ndim < 2 or not len(array):
+            raise InputError(f"{name}, {key}", f"shape {array.shape}", "(samples, ...) with some samples", _FIX)
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            raise InputError(f"{name}, {key}", "NaN or infinite numbers", "finite numbers", _FIX)
+    if inputs.dtype != test.dtype or inputs.shape[1:] != test.shape[1:]:
+        found = f"{test.dtype} of shape {test.shape}"
+        raise InputError(f"{name}, test_inputs", found, f"{inputs.dtype} of shape (., {inputs.shape[1:]})", _FIX)
