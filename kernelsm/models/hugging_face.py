@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from kernelsm.models.arguments import check_counts
+from kernelsm.models.model_folders import EXPECTED, check_folder, quiet_transformers
+from kernelsm.models.parameter_counts import MAX_PARAMETERS
 from kernelsm.models.seeding import seeded
 from kernelsm.runtime.errors import InputError
 
-EXPECTED = "a sequence classification model with safetensors"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-CONVERT = (
-    "Only safetensors are read: pickled weights can run any code. Convert them where you trust them: "
-    "AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
+_SAVE = (
+    "Save it where it works: AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
 )
 
 
@@ -30,12 +29,15 @@ class HuggingFaceClassifier(nn.Module):
     pad_id : int, optional
         Token that fills up short sequences; the network's own if not given. Where neither names one, every token
         counts.
+    fresh : tuple of str
+        Parameters that the checkpoint did not hold, and that are random.
     """
 
     network: Any  # a transformers.PreTrainedModel, which is not imported here
 
-    def __init__(self, network: nn.Module, *, pad_id: int | None = None) -> None:
+    def __init__(self, network: nn.Module, *, pad_id: int | None = None, fresh: tuple[str, ...] = ()) -> None:
         super().__init__()
+        self.fresh = fresh
         config: Any = network.config
         known = getattr(config, "pad_token_id", None)
         # no token has number -1: then nothing is padding
@@ -89,48 +91,69 @@ def hugging_face(
     _check_folder(folder)
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
+    quiet_transformers()
+    here = Path(folder).is_dir()  # then nothing is asked of the hub
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=here)
         if classes is not None and classes != config.num_labels:
             config.num_labels = classes
+        with torch.device("meta"):  # sizes, but no memory
+            sketch = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+                config, attn_implementation="eager"
+            )
+    except Exception as error:  # files that anyone may have written fail in every way
+        raise _unreadable(folder, error) from error
+    parameters = sum(p.numel() for p in sketch.parameters())
+    if parameters > MAX_PARAMETERS:
+        found, most = f"{parameters:,} parameters", f"at most {MAX_PARAMETERS:,}"
+        raise InputError(_place(folder), found, most, "Choose a smaller model.")
+    try:
         with seeded(seed):
             network, loaded = AutoModelForSequenceClassification.from_pretrained(
                 folder, config=config, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
-                dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True,
+                dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True, local_files_only=here,
             )  # fmt: skip
-    except (OSError, ValueError) as error:
-        found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
-        raise InputError(f"model {folder!r}", found, EXPECTED, CONVERT) from error
+    except Exception as error:
+        raise _unreadable(folder, error) from error
     _check_loaded(folder, network, loaded, config.num_labels)
-    return HuggingFaceClassifier(network, pad_id=pad_id).eval()
+    return HuggingFaceClassifier(network, pad_id=pad_id, fresh=tuple(sorted(loaded["missing_keys"]))).eval()
 
 
 def _check_folder(folder: str) -> None:
     """Refuse a folder without safetensors before transformers, which is slow to import, sees it."""
     path = Path(folder).expanduser()
-    if not path.is_dir():
-        # "name" and "owner/name" may be on the hub
-        if path.is_absolute() or path.exists() or folder.startswith((".", "~")) or folder.count("/") > 1:
-            raise InputError(f"model {folder!r}", "no such folder", EXPECTED, "Check the path.")
-        return
-    if not (path / "config.json").is_file():
-        raise InputError(f"model {folder!r}", "no config.json", EXPECTED, "Save the model with save_pretrained.")
-    if not any(path.glob("*.safetensors")):
-        pickled = sorted(file.name for pattern in PICKLES for file in path.glob(pattern))
-        found = f"only pickled weights, {pickled[0]}" if pickled else "no weights"
-        raise InputError(f"model {folder!r}", found, EXPECTED, CONVERT)
+    if path.is_dir():
+        check_folder(path, _place(folder))
+    # "name" and "owner/name" may be on the hub
+    elif path.is_absolute() or path.exists() or folder.startswith((".", "~")) or folder.count("/") > 1:
+        raise InputError(f"model {folder!r}", "no such folder", EXPECTED, "Check the path.")
+
+
+def _place(folder: str) -> str:
+    """The model's name: where on this computer it lies is nobody's business."""
+    name = Path(folder).resolve().name if Path(folder).is_dir() else folder
+    return f"model {name!r}"
+
+
+def _unreadable(folder: str, error: Exception) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    told = reason.replace(folder, Path(folder).name)[:160]
+    if "custom code" in reason or "trust_remote_code" in reason:
+        fix = "Compute its gradient features where it works, by `python -m kernelsm features`, and bring those."
+        return InputError(_place(folder), "a model of code of its own, which is never run", EXPECTED, fix)
+    return InputError(_place(folder), f"nothing that can be loaded ({told})", EXPECTED, _SAVE)
 
 
 def _check_loaded(folder: str, network: Any, loaded: dict[str, Any], classes: int) -> None:
     """Refuse a checkpoint that does not fill the network; only its head may be fresh."""
     for name, have, want in sorted(loaded["mismatched_keys"]):
         raise InputError(
-            f"model {folder!r}, {name}", f"shape {tuple(have)}", f"{tuple(want)}, for {classes} classes",
-            "Ask for the number of classes that the model was trained for.",
+            f"{_place(folder)}, {name}", f"shape {tuple(have)}", f"{tuple(want)}, for {classes} classes",
+            "Bring samples of as many classes as the model was trained for, or a model without this head.",
         )  # fmt: skip
     body = [name for name in loaded["missing_keys"] if name.startswith(f"{network.base_model_prefix}.")]
     missing = sorted(name for name in body if ".pooler." not in name)  # some checkpoints come without a pooler
     if missing:
         raise InputError(
-            f"model {folder!r}", f"no weights for {missing[0]}", EXPECTED, "Use weights that belong to config.json."
+            _place(folder), f"no weights for {missing[0]}", EXPECTED, "Use weights that belong to config.json."
         )

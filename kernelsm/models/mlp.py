@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import nn
 
-from kernelsm.models.arguments import check_counts
+from kernelsm.models.arguments import check_counts, check_sizes, check_switch
 from kernelsm.models.seeding import seeded
-from kernelsm.runtime.errors import InputError
 
 
-def mlp(sizes: Sequence[int], *, seed: int = 0) -> nn.Sequential:
+def mlp(sizes: Sequence[int], *, flatten: bool = False, seed: int = 0) -> nn.Sequential:
     """Return Linear layers of the given sizes with ReLU between them, e.g. (64, 32, 10), freshly initialised.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Inputs, hidden units, classes.
+    flatten : bool
+        Read samples of any shape, images (channels, h, w) say, as their numbers in a row.
+    seed : int
+        Of the initial weights.
 
     Raises
     ------
     InputError
         Fewer than two sizes, or one below 1.
     """
-    if not isinstance(sizes, list | tuple) or len(sizes) < 2:
-        raise InputError(
-            "sizes", repr(sizes)[:80], "two sizes or more", "Name inputs and classes, e.g. [64, 32, 10]."
-        )
-    check_counts(**{f"sizes, number {position}": size for position, size in enumerate(sizes, start=1)})
+    check_sizes(sizes)
+    check_switch(flatten=flatten)
     layers: list[nn.Module] = []
     with seeded(seed):
         for i, (wide, narrow) in enumerate(pairwise(sizes)):
             layers += [nn.ReLU()] if i else []
             layers.append(nn.Linear(wide, narrow))
-    return nn.Sequential(*layers)
+    if not flatten:
+        return nn.Sequential(*layers)
+    # a layer in front, and yet weights of the same names: they are read from files
+    return nn.Sequential(OrderedDict([("flatten", nn.Flatten()), *((str(i), part) for i, part in enumerate(layers))]))
 
 
-def logistic(inputs: int, classes: int, *, seed: int = 0) -> nn.Sequential:
-    """Return multinomial logistic regression of `inputs` numbers, freshly initialised."""
+def logistic(inputs: int, classes: int, *, flatten: bool = False, seed: int = 0) -> nn.Sequential:
+    """Return multinomial logistic regression of `inputs` numbers, freshly initialised; `flatten` as for `mlp`."""
     check_counts(inputs=inputs, classes=classes)
-    return mlp((inputs, classes), seed=seed)
+    return mlp((inputs, classes), flatten=flatten, seed=seed)

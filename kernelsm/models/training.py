@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,9 +11,32 @@ from torch import nn
 
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.seeding import seeded
+from kernelsm.models.validation import Validation, held_out
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.tasks.suite import TaskSuite
+
+
+@dataclass(frozen=True)
+class EpochLosses:
+    """A row of the training curve.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1.
+    train_loss : float
+        Mean loss of the samples trained on, in nats, as seen while training; each task weighs the same.
+    validation_loss : float, optional
+        Mean loss of the samples held out after the epoch, in nats; each task weighs the same. None where none are.
+    validation_accuracy : float, optional
+        Fraction of the samples held out whose label has the largest logit.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
 
 
 def train_base(
@@ -24,6 +48,9 @@ def train_base(
     weight_decay: float = 0.0,
     batch_size: int | None = None,
     target_loss: float | None = None,
+    validation: float = 0.0,
+    patience: int | None = None,
+    curve: list[EpochLosses] | None = None,
     seed: int = 0,
     report: Report = silent,
 ) -> nn.Module:
@@ -46,25 +73,43 @@ def train_base(
         Samples per step, drawn anew in each epoch; all of them if not given.
     target_loss : float, optional
         Stop after the first epoch whose mean training loss, in nats, as seen while training, is no more than this.
+    validation : float
+        Fraction of the training samples, 0 to 0.5, that is held out of the training loss: the same fraction of each
+        task, as nearly as whole samples allow. Every task keeps at least one.
+    patience : int, optional
+        Stop when the validation loss has not improved for this many epochs, and go back to the weights with the
+        lowest, also where another rule ends training.
+    curve : list of EpochLosses, optional
+        Each epoch is appended to it before it is reported.
     seed : int
-        Of the batches and of dropout.
+        Of the samples held out, of the batches and of dropout.
     report : Report
         Told after each epoch; an early end is reported as the last.
 
     Raises
     ------
     InputError
-        An argument out of its range, or a training loss that is not finite.
+        An argument out of its range, or a loss that is not finite.
     """
-    check_counts(epochs=epochs, **({} if batch_size is None else {"batch_size": batch_size}))
+    check_counts(
+        epochs=epochs,
+        **({} if batch_size is None else {"batch_size": batch_size}),
+        **({} if patience is None else {"patience": patience}),
+    )
     for place, value, fine, expected in (
         ("learning_rate", learning_rate, learning_rate > 0, "a finite number above 0"),
         ("weight_decay", weight_decay, weight_decay >= 0, "a finite number, 0 or more"),
     ):
         if not (fine and math.isfinite(value)):
             raise InputError(place, repr(value), expected, "Change this setting.")
-    inputs, labels = torch.from_numpy(suite.inputs), torch.from_numpy(suite.labels)
-    weights = torch.from_numpy(suite.sample_weights(np.ones((1, suite.K), dtype=np.bool_))[0])
+    if patience is not None and not validation:
+        raise InputError("patience", repr(patience), "samples held out for it", "Set validation above 0.")
+    unseen = Validation(suite, held_out(suite, validation, seed=seed), batch_size=batch_size) if validation else None
+    kept = unseen.rest if unseen else suite
+    best, best_epoch = math.inf, 0
+    best_weights: dict[str, torch.Tensor] = {}
+    inputs, labels = torch.from_numpy(kept.inputs), torch.from_numpy(kept.labels)
+    weights = torch.from_numpy(kept.sample_weights(np.ones((1, kept.K), dtype=np.bool_))[0])
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     whole = torch.arange(len(labels))
     order = torch.Generator().manual_seed(seed)
@@ -81,15 +126,25 @@ def train_base(
                 # a batch stands for all samples: its loss is scaled to theirs
                 (loss * (len(whole) / len(rows))).backward()
                 optimizer.step()
-            if not math.isfinite(seen):
-                raise InputError(
-                    f"training, epoch {epoch}", f"a loss of {seen}", "a finite number",
-                    "Lower the learning rate, or look for inputs that are not finite.",
-                )  # fmt: skip
+            checked: tuple[float, ...] = unseen.losses(model) if unseen else ()
+            for value in (seen, *checked):
+                if not math.isfinite(value):
+                    raise InputError(
+                        f"training, epoch {epoch}", f"a loss of {value}", "a finite number",
+                        "Lower the learning rate, or look for inputs that are not finite.",
+                    )  # fmt: skip
+            if curve is not None:
+                curve.append(EpochLosses(epoch, seen, *checked))
+            if patience is not None and checked[0] < best:
+                best, best_epoch = checked[0], epoch
+                best_weights = {name: value.clone() for name, value in model.state_dict().items()}
             reached = target_loss is not None and seen <= target_loss
-            report(epochs if reached else epoch, epochs, "base model")
-            if reached:
+            ended = reached or (patience is not None and epoch - best_epoch >= patience)
+            report(epochs if ended else epoch, epochs, "base model")
+            if ended:
                 break
+    if patience is not None:
+        model.load_state_dict(best_weights)
     return model.eval()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kernelsm.models.arguments import check_counts
+from kernelsm.models.arguments import check_counts, check_heads
 from kernelsm.models.seeding import seeded
-from kernelsm.runtime.errors import InputError
 
 
 class Attention(nn.Module):
@@ -108,8 +107,7 @@ class Transformer(nn.Module):
             vocabulary=vocabulary, classes=classes, length=length, width=width, heads=heads, layers=layers,
             expansion=expansion,
         )  # fmt: skip
-        if width % heads:
-            raise InputError("heads", f"{heads}", f"a divisor of the width {width}", "Change one of the two.")
+        check_heads(width, heads)
         super().__init__()
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(length, width)

@@ -1,0 +1,57 @@
+"""A Hugging Face model by its path or name, copied into a folder: weights, configuration, tokenizer."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from kernelsm.models.model_folders import model_folder
+from kernelsm.runtime.errors import InputError
+
+# neither code nor pickles
+_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:json|safetensors|txt|model)")
+
+
+def copy_files(source: Path, place: Path) -> None:
+    """Copy what is read of a model's folder into another: weights, configuration and tokenizer, nothing else."""
+    place.mkdir(exist_ok=True)
+    for file in sorted(source.iterdir()):
+        if file.is_file() and _FILE.fullmatch(file.name):
+            shutil.copyfile(file, place / file.name)
+
+
+def copy_model(name: str, place: Path, *, text: bool = False) -> Path:
+    """Copy a model and return its folder, checked as an uploaded one is.
+
+    Parameters
+    ----------
+    name : str
+        A folder of this computer, or a name on the Hugging Face hub.
+    place : Path
+        Where the copy goes.
+    text : bool
+        Whether the model must come with a tokenizer.
+
+    Raises
+    ------
+    InputError
+        Nothing of that name, or no whole model.
+    """
+    source = Path(name).expanduser()
+    if name.strip() and source.is_dir():
+        copy_files(source, place)
+        return model_folder(place, name, text=text)
+    if source.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or not name.strip():
+        raise InputError("model", f"no folder {name!r}"[:160], "a folder or a name on the hub", "Check the path.")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        snapshot_download(name, allow_patterns=list(_WANTED), local_dir=place)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
+        fix = "Check the name and the connection."
+        raise InputError(f"model {name!r}"[:160], found, "a model on the Hugging Face hub", fix) from error
+    return model_folder(place, name, text=text)

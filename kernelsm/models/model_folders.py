@@ -1,0 +1,243 @@
+"""Folders of Hugging Face models, unpacked from an archive, and the texts that their tokenizers read.
+
+Weights are safetensors only, and Python files that come with a model are never run. Needs no torch to import.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.models.arguments import check_counts
+from kernelsm.runtime.errors import InputError
+
+EXPECTED = "a sequence classification model with safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
+CONVERT = (
+    "Only safetensors are read: pickled weights can run any code. Convert them where you trust them: "
+    "AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
+)
+MAX_LAYERS = 1000
+_MAX_LABELS = 100_000
+_CHUNK = 10_000  # texts read at once
+
+
+def local_models_allowed() -> bool:
+    """Whether paths on this computer and names on the hub may be given: only where KERNELSM_ALLOW_PATHS is 1."""
+    return os.environ.get("KERNELSM_ALLOW_PATHS") == "1"
+
+
+def model_folder(archive_folder: Path, name: str, *, text: bool = False) -> Path:
+    """Find the model in an unpacked archive, at its top or one folder down, and check that it is whole.
+
+    Parameters
+    ----------
+    archive_folder : Path
+        What the archive held.
+    name : str
+        Of the archive, for messages.
+    text : bool
+        Whether the model must come with a tokenizer.
+
+    Raises
+    ------
+    InputError
+        No model or several, pickled or missing weights, or a missing tokenizer.
+    """
+    below = sorted(file.parent for file in archive_folder.glob("*/config.json"))
+    # what macOS adds to archives is no model
+    visible = [folder for folder in below if not folder.name.startswith((".", "__MACOSX"))]
+    found = [archive_folder] if (archive_folder / "config.json").is_file() else visible
+    if not found and any(archive_folder.glob("*/data.pkl")):
+        raise InputError(name, "a PyTorch file, which is a pickle and can run code", EXPECTED, CONVERT)
+    if not found:
+        fix = "Zip the folder that save_pretrained wrote."
+        raise InputError(name, "no config.json at the top or one folder down", EXPECTED, fix)
+    if len(found) > 1:
+        names = ", ".join(repr(folder.name[:40]) for folder in found[:3])
+        raise InputError(name, f"{len(found)} models ({names})", "one model", "Zip one of the folders.")
+    check_folder(found[0], name)
+    if text and not (found[0] / "tokenizer.json").is_file():
+        fix = "Add it: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+        raise InputError(name, "no tokenizer.json", "the model's tokenizer, because it is to read text", fix)
+    return found[0]
+
+
+def ignored_code(folder: Path) -> tuple[str, ...]:
+    """Names of the Python files of a model's folder: they are never run, the network is transformers' own."""
+    return tuple(sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.py")))
+
+
+def check_folder(folder: Path, place: str) -> None:
+    """Refuse a folder without config.json or with weights that are not whole safetensors.
+
+    Raises
+    ------
+    InputError
+        Says what is missing, or what in its files is not to be followed.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(place, "no config.json", EXPECTED, "Save the model with save_pretrained.")
+    _check_config(_json(folder / "config.json", place), place)
+    index = folder / "model.safetensors.index.json"
+    if not (folder / "model.safetensors").is_file() and index.is_file():
+        _check_parts(folder, _json(index, place).get("weight_map"), place)
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLES)
+        if pickled:
+            raise InputError(place, f"only pickled weights, {pickled[0]}", EXPECTED, CONVERT)
+        fix = "Zip the whole folder that save_pretrained wrote, with model.safetensors."
+        raise InputError(place, "no weights", EXPECTED, fix)
+
+
+def _json(file: Path, place: str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{place}, {file.name}", "no JSON object", EXPECTED, "Save the model with save_pretrained.")
+    return content
+
+
+def _check_config(config: dict[str, Any], place: str) -> None:
+    """Refuse what would read other files than safetensors, or fill the memory before anything can be counted."""
+    if "transformers_weights" in config:
+        found = f"transformers_weights {config['transformers_weights']!r}"[:120]
+        raise InputError(f"{place}, config.json", found, "no such entry", "Call the weights model.safetensors.")
+    waiting = [config]
+    while waiting:
+        for key, value in waiting.pop().items():
+            most = _MAX_LABELS if key == "num_labels" else MAX_LAYERS if "layer" in key else None
+            if isinstance(value, dict):
+                waiting.append(value)
+            elif most is not None and isinstance(value, int) and value > most:
+                found, expected = str(value)[:40], f"at most {most:,}"
+                raise InputError(f"{place}, config.json, {key[:80]}", found, expected, "Choose a smaller model.")
+
+
+def _check_parts(folder: Path, parts: Any, place: str) -> None:
+    """Refuse an index of weights that names other files than safetensors in this folder."""
+    files = (
+        set(parts.values()) if isinstance(parts, dict) and all(isinstance(f, str) for f in parts.values()) else {""}
+    )
+    there = {file.name for file in folder.iterdir()}
+    for file in sorted(files):
+        # a name from a file is compared with the names that are there, never used as a path
+        if not file.endswith(".safetensors") or file not in there:
+            found = f"{file[:80]!r} in model.safetensors.index.json, which is not there"
+            raise InputError(place, found, "safetensors files beside it", "Add the missing part of the weights.")
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Texts as numbers.
+
+    Parameters
+    ----------
+    ids : ndarray of int64, shape (n, T)
+        Tokens of each text, filled up at the end with `pad_id`.
+    pad_id : int
+        The token that means nothing.
+    """
+
+    ids: NDArray[np.int64]
+    pad_id: int
+
+
+def tokenize(folder: Path, texts: Sequence[str], max_length: int = 128) -> Tokens:
+    """Read texts with the tokenizer of a model's folder, padded to the longest.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds tokenizer.json.
+    texts : sequence of str
+    max_length : int
+        Most tokens of a text, those that mark its start and end among them; fewer where the tokenizer says so. What
+        is longer is cut.
+
+    Raises
+    ------
+    InputError
+        No tokenizer that can be read, a text without tokens or that is no text, or no token to pad with.
+    """
+    check_counts(max_length=max_length)
+    tokenizer = _tokenizer(folder)
+    most, marks = min(max_length, tokenizer.model_max_length), tokenizer.num_special_tokens_to_add()
+    if most <= marks:
+        expected = f"more than {marks}, the marks of the start and end"
+        raise InputError("max_length", f"{most}", expected, "Raise max_length.")
+    rows: list[NDArray[np.int64]] = []
+    for start in range(0, len(texts), _CHUNK):
+        rows += _encode(tokenizer, texts[start : start + _CHUNK], start, most)
+    pad_id = _pad_id(tokenizer, rows)
+    ids = np.full((len(rows), max(map(len, rows), default=0)), pad_id, dtype=np.int64)
+    for row, tokens in zip(ids, rows, strict=True):
+        row[: len(tokens)] = tokens
+    empty = np.flatnonzero((ids == pad_id).all(axis=1))
+    if len(empty):
+        raise InputError(f"text {empty[0] + 1:,}", "no token", "a text of one token or more", "Leave it out.")
+    return Tokens(ids, pad_id)
+
+
+def quiet_transformers() -> None:
+    """Keep its reports, which name folders of this computer, out of logs: what is wrong is told as an error."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    quiet_transformers()
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> InputError:
+    """For a tokenizer that fails: files that anyone may have written do so in every way."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    fix = "Save the tokenizer again: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)."
+    return InputError("tokenizer.json", f"nothing that reads text ({reason})", "a tokenizer", fix)
+
+
+def _encode(tokenizer: Any, texts: Sequence[str], start: int, max_length: int) -> list[NDArray[np.int64]]:
+    for number, text in enumerate(texts, start=start + 1):
+        if not isinstance(text, str):
+            raise InputError(f"text {number:,}", repr(text)[:80], "text", "Leave it out.")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            fix = "Save the file as UTF-8 again."
+            raise InputError(f"text {number:,}", "half a character (a lone surrogate)", "text", fix) from None
+    try:
+        found = tokenizer(
+            list(texts), truncation=True, max_length=max_length, return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]  # fmt: skip
+    except Exception as error:
+        raise _unreadable(error) from error
+    return [np.asarray(row, dtype=np.int64) for row in found]
+
+
+def _pad_id(tokenizer: Any, rows: Sequence[NDArray[np.int64]]) -> int:
+    """The tokenizer's padding token; where it has none, its end token, as long as that stands in no text."""
+    if tokenizer.pad_token_id is not None:
+        return int(tokenizer.pad_token_id)
+    end = tokenizer.eos_token_id
+    if end is None or any((row == end).any() for row in rows):
+        fix = "Name one in tokenizer_config.json, as pad_token."
+        raise InputError("tokenizer", "no padding token", "a token that means nothing", fix)
+    return int(end)

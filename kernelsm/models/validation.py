@@ -1,0 +1,90 @@
+"""Training samples that are held out of the training loss, to see when training has gone far enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.tasks.suite import TaskSuite
+
+
+def held_out(suite: TaskSuite, fraction: float, *, seed: int = 0) -> NDArray[np.bool_]:
+    """Draw the same fraction of each task's samples, as nearly as whole samples allow.
+
+    Every task keeps at least one sample.
+
+    Parameters
+    ----------
+    suite : TaskSuite
+    fraction : float
+        Of the n training samples, 0 to 0.5.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        True for the samples held out.
+
+    Raises
+    ------
+    InputError
+        The fraction is out of its range, or so small that it holds out no sample.
+    """
+    if not 0 <= fraction <= 0.5:
+        raise InputError("validation", repr(fraction), "a number from 0 to 0.5", "Change this setting.")
+    sizes = np.bincount(suite.task_of)
+    shuffled = np.random.default_rng(seed).permutation(len(suite.task_of))
+    by_task = shuffled[np.argsort(suite.task_of[shuffled], kind="stable")]
+    by_task = by_task[sizes[suite.task_of[by_task]] > 1]
+    # every 1/fraction-th of the samples in order of tasks: never two in a row
+    steps = np.floor(np.arange(len(by_task) + 1) * fraction)
+    drawn = by_task[np.diff(steps) > 0]
+    if fraction and not len(drawn):
+        found = f"{fraction:g} of {len(by_task):,} samples in tasks of two or more"
+        raise InputError("validation", found, "a fraction that holds out a sample", "Raise it, or set it to 0.")
+    held = np.zeros(len(suite.task_of), dtype=np.bool_)
+    held[drawn] = True
+    return held
+
+
+class Validation:
+    """The samples held out, and the suite without them.
+
+    Parameters
+    ----------
+    suite : TaskSuite
+    held : ndarray of bool, shape (n,)
+        See `held_out`.
+    batch_size : int, optional
+        Samples that pass through the network at once; all of them if not given.
+    """
+
+    def __init__(self, suite: TaskSuite, held: NDArray[np.bool_], *, batch_size: int | None = None) -> None:
+        self.rest = replace(
+            suite, inputs=suite.inputs[~held], labels=suite.labels[~held], task_of=suite.task_of[~held]
+        )
+        self.batch_size = batch_size or int(held.sum())
+        self._inputs = torch.from_numpy(suite.inputs[held])
+        self._labels = torch.from_numpy(suite.labels[held])
+        task_of = suite.task_of[held]
+        weights = 1.0 / np.bincount(task_of)[task_of]
+        self._weights = torch.from_numpy(weights / weights.sum())
+
+    def losses(self, model: nn.Module) -> tuple[float, float]:
+        """Return the mean loss of the samples held out, in nats, each task weighing the same, and the fraction right.
+
+        The network is left in training mode.
+        """
+        model.eval()
+        with torch.no_grad():
+            logits = torch.cat([model(batch) for batch in self._inputs.split(self.batch_size)])
+            losses = nn.functional.cross_entropy(logits, self._labels, reduction="none")
+        model.train()
+        right = (logits.argmax(dim=1) == self._labels).double().mean()
+        return float(self._weights @ losses.double()), float(right)

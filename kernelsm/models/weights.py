@@ -1,0 +1,175 @@
+"""Weights of a network from a safetensors file: nothing else is read, because pickles can run code."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from kernelsm.models.model_folders import PICKLES
+from kernelsm.runtime.errors import InputError
+
+_EXPECTED = "weights in a .safetensors file"
+_CONVERT = (
+    "Pickled weights can run any code. Convert them where you trust them: safetensors.torch.save_file("
+    "torch.load(FILE, weights_only=True), 'weights.safetensors')."
+)
+_AGAIN = "Was the transfer cut short? Save or send it again."
+_HEADER = 8  # bytes that say how long the header is
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def read_weights(path: Path, name: str) -> dict[str, torch.Tensor]:
+    """Read all tensors of a safetensors file into memory.
+
+    Parameters
+    ----------
+    path : Path
+        The file on this computer.
+    name : str
+        The name that its owner gave it; the ending is checked and messages repeat it.
+
+    Returns
+    -------
+    dict of str to Tensor
+        In the precision of the file.
+
+    Raises
+    ------
+    InputError
+        Pickles, files of another kind or cut short, numbers of a kind that no network has, NaN or infinite weights.
+    """
+    ending = PurePath(name).suffix.lower()
+    if ending in PICKLES:
+        raise InputError(name, f"a pickle ({ending})", _EXPECTED, _CONVERT)
+    if ending != ".safetensors":
+        fix = "Save the state_dict with safetensors.torch.save_file."
+        raise InputError(name, f"the ending {ending or '(none)'!r}", _EXPECTED, fix)
+    _check_content(path, name)
+    tensors = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118 - not a dict
+                # a copy: the tensor of the file would fail once the file is gone
+                tensors[key] = _checked(file.get_tensor(key), f"{name}, {key[:120]!r}").clone()
+    except SafetensorError as error:
+        raise InputError(name, f"no whole safetensors file ({str(error)[:120]})", _EXPECTED, _AGAIN) from None
+    if not tensors:
+        raise InputError(name, "no tensor", _EXPECTED, "Save the state_dict of the network.")
+    return tensors
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    """Put tensors into a network, by the names of its state_dict and in the network's precision.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place, and only where all tensors fit.
+    tensors : mapping of str to Tensor
+        See `read_weights`.
+    name : str
+        Of their file, for messages.
+
+    Raises
+    ------
+    InputError
+        Missing, unknown or wrongly shaped tensors: the first of each and how many there are. Whole numbers for
+        weights, or numbers too large for the network's precision.
+    """
+    wanted = model.state_dict()
+    _check_names(wanted, tensors, name)
+    converted = {}
+    for key, want in wanted.items():
+        have = tensors[key]
+        if have.is_floating_point() != want.is_floating_point():
+            raise InputError(f"{name}, {key!r}", str(have.dtype), str(want.dtype), "Save the numbers in this type.")
+        converted[key] = _checked(have.to(want.dtype), f"{name}, {key!r}, in {want.dtype}")
+    model.load_state_dict(converted)
+
+
+def _check_content(path: Path, name: str) -> None:
+    """Look at the first bytes and the length: what they show is said more plainly than the library can."""
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(name, "an empty file (0 bytes)", _EXPECTED, _AGAIN)
+    with path.open("rb") as file:
+        start = file.read(_HEADER + 1)
+        # torch.save writes a zip archive or, in old versions, a bare pickle
+        if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
+            raise InputError(name, "a pickle or zip archive with another ending", _EXPECTED, _CONVERT)
+        if len(start) <= _HEADER or start[_HEADER:] != b"{":
+            raise InputError(name, "bytes that no safetensors file begins with", _EXPECTED, "Check which file it is.")
+        length: int = struct.unpack("<Q", start[:_HEADER])[0]
+        if _HEADER + length > size:
+            found = f"{size:,} bytes, of which the header alone should be {length:,}"
+            raise InputError(name, found, "a whole file", _AGAIN)
+        file.seek(_HEADER)
+        whole = _HEADER + length + _end(file.read(length))
+    if whole > size:
+        raise InputError(name, f"{size:,} bytes", f"{whole:,}, as its header says", _AGAIN)
+
+
+def _end(header: bytes) -> int:
+    """Bytes of tensors that a header announces; 0 where it cannot be read, which the library says better."""
+    try:
+        entries = json.loads(header)
+        return max(
+            (int(entry["data_offsets"][1]) for key, entry in entries.items() if key != "__metadata__"), default=0
+        )
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return 0
+
+
+def _checked(tensor: torch.Tensor, place: str) -> torch.Tensor:
+    """Return the tensor if its numbers are of a known type and finite."""
+    if tensor.dtype in _WHOLE:
+        return tensor
+    if tensor.dtype not in _FLOATS:
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _FLOATS)
+        raise InputError(
+            place, str(tensor.dtype).removeprefix("torch."), known, "Convert the weights to one of these."
+        )
+    wrong = (~torch.isfinite(tensor)).flatten()
+    if count := int(wrong.sum()):
+        first = int(wrong.int().argmax())
+        value = tensor.flatten()[first].item()
+        found = f"{value} at position {first:,}" + (f" and {count - 1:,} more like it" if count > 1 else "")
+        raise InputError(
+            place, found, "finite numbers", "The training that made them went wrong: take earlier weights."
+        )
+    return tensor
+
+
+def _check_names(wanted: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    """Refuse tensors that do not fill the network, with the first of each way in which they do not."""
+    missing = [key for key in wanted if key not in tensors]
+    unknown = [key for key in tensors if key not in wanted]
+    shaped = [key for key in wanted if key in tensors and tensors[key].shape != wanted[key].shape]
+    found, expected = [], []
+    if missing:
+        found.append(f"no {missing[0]!r} ({len(missing):,} missing)")
+        expected.append(f"{missing[0]!r} of shape {tuple(wanted[missing[0]].shape)}")
+    if unknown:
+        found.append(f"{unknown[0][:120]!r}, which the network does not have ({len(unknown):,} such)")
+    if shaped:
+        found.append(f"{shaped[0]!r} of shape {tuple(tensors[shaped[0]].shape)} ({len(shaped):,} of a wrong shape)")
+        expected.append(f"{shaped[0]!r} of shape {tuple(wanted[shaped[0]].shape)}")
+    if found:
+        expected.append(f"{len(wanted):,} tensors in all")
+        raise InputError(name, "; ".join(found), "; ".join(expected), _fix(wanted, missing, unknown))
+
+
+def _fix(wanted: Mapping[str, torch.Tensor], missing: list[str], unknown: list[str]) -> str:
+    """What to do: a prefix is the usual reason for names that are all wrong."""
+    if missing and unknown and unknown[0].endswith(missing[0]):
+        prefix = unknown[0].removesuffix(missing[0])
+        if {key.removeprefix(prefix) for key in unknown} >= set(missing):
+            return f"Take {prefix[:80]!r} off the names: save the state_dict of the network inside."
+    return "Save the state_dict of the network that the configuration describes, or change the configuration."
