@@ -43,5 +43,23 @@ def load_run(name: str, root: Path | None = None) -> Outcomes:
     return Outcomes.load(path)
 
 
+def run_bytes(name: str, root: Path | None = None) -> int:
+    """Bytes that a kept table takes on the disk; 0 where there is none of that name."""
+    if not is_run(name):
+        return 0
+    try:
+        return _path(name, root).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def delete_run(name: str, root: Path | None = None) -> int:
+    """Delete a kept table and return the bytes freed; 0 where there was none of that name."""
+    freed = run_bytes(name, root)
+    if is_run(name):
+        _path(name, root).unlink(missing_ok=True)
+    return freed
+
+
 def _path(name: str, root: Path | None) -> Path:
     return (root or cache_root()) / "runs" / f"{name}.parquet"

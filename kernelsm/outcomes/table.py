@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.outcomes.table_checks import TARGET_PREFIX, TASK_PREFIX, check_arrays, check_frame, check_names
-from kernelsm.outcomes.table_files import METADATA_KEY, read_frame
+from kernelsm.outcomes.table_files import METADATA_KEY, read_files
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
 
@@ -186,7 +186,7 @@ class Outcomes:
 
     @classmethod
     def load(cls, path: str | Path, *, higher_is_better: bool = False) -> Outcomes:
-        """Read what `save` wrote, or any CSV or Parquet table in the documented format.
+        """Read what `save` wrote, or any CSV, Parquet, NPZ or JSON table in the documented format.
 
         `higher_is_better` is used where the file does not say.
 
@@ -202,19 +202,35 @@ class Outcomes:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str, *, higher_is_better: bool = False) -> Outcomes:
-        """Read the content of a CSV or Parquet file, as `load` does; `name` chooses the format and is in messages.
+        """Read the content of a CSV, Parquet, NPZ or JSON file, as `load` does.
+
+        `name` chooses the format and is in messages.
 
         Raises
         ------
         InputError
             Names the file, row and column of the first thing that is wrong.
         """
-        frame, info = read_frame(data, name)
+        return cls.from_files([(data, name)], higher_is_better=higher_is_better)
+
+    @classmethod
+    def from_files(cls, files: Sequence[tuple[bytes, str]], *, higher_is_better: bool = False) -> Outcomes:
+        """Read one table from the contents and names of its files.
+
+        That is one file, as `from_bytes` reads it, or two JSON files in any order, as published with the paper: a
+        list of the tasks in each subset, counted from 0, and a list of the outcomes of each subset.
+
+        Raises
+        ------
+        InputError
+            Names the file, row and column of the first thing that is wrong.
+        """
+        frame, info, source = read_files(files)
         return cls.from_frame(
             frame,
             higher_is_better=info.get("higher_is_better", higher_is_better),
-            meta=info.get("meta") or {"source": name},
-            source=name,
+            meta=info.get("meta") or {"source": source},
+            source=source,
         )
 
     def _with(self, **changes: Any) -> Outcomes:

@@ -1,10 +1,11 @@
-"""Outcome tables from the bytes of a CSV or Parquet file."""
+"""Outcome tables from the bytes of files: CSV and Parquet here, NPZ and JSON in `table_arrays`."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -12,12 +13,41 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
 from kernelsm.outcomes.table_checks import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
 
 METADATA_KEY = b"kernelsm"
 MAX_BYTES = 200 * 2**20
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
+
+
+def read_files(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Read one table from the contents and names of the files that hold it: one file, or two lists in JSON.
+
+    Returns
+    -------
+    frame, info
+        As `read_frame` returns them.
+    name : str
+        Of the file that rows and columns of the frame are said to be in.
+
+    Raises
+    ------
+    InputError
+        Names the file, row and column of the first thing that is wrong.
+    """
+    if len(files) == 1:
+        data, name = files[0]
+        return *read_frame(data, name), name
+    names = [name for _, name in files]
+    if len(files) != 2 or any(PurePath(name).suffix.lower() != ".json" for name in names):
+        found = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") or "no file"
+        expected = "one table, or two JSON lists: the tasks of each subset and its outcomes"
+        raise InputError("files", found, expected, "Choose the files of one table.")
+    for data, name in files:
+        _check_size(data, name)
+    return read_lists(files)
 
 
 def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -42,12 +72,7 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     InputError
         Names the file, row and column of the first thing that is wrong.
     """
-    if not data:
-        raise InputError(name, "an empty file (0 bytes)", "a CSV or Parquet table", "Save the table again and retry.")
-    if len(data) > MAX_BYTES:
-        raise InputError(
-            name, f"{len(data) / 2**20:.0f} MiB", f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows."
-        )
+    _check_size(data, name)
     info: dict[str, Any] = {}
     ending = PurePath(name).suffix.lower()
     if ending in _PICKLES:
@@ -57,13 +82,25 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         frame = _read_csv(data, name)
     elif ending == ".parquet":
         frame, info = _read_parquet(data, name)
+    elif ending == ".npz":
+        frame, info = read_npz(data, name, 4 * MAX_BYTES // 2**20)
+    elif ending == ".json":
+        frame, info = read_json(data, name)
     else:
-        raise InputError(
-            name, f"the ending {ending or '(none)'!r}", ".csv or .parquet", "Export it in one of the two."
-        )
+        expected = ".csv or .parquet for a table, .npz or .json for arrays"
+        raise InputError(name, f"the ending {ending or '(none)'!r}", expected, "Export it in one of these.")
     if not isinstance(info.get("higher_is_better", False), bool) or not isinstance(info.get("meta"), dict | None):
         raise InputError(f"{name}, metadata", repr(info)[:80], "what Outcomes.save writes", "Save the file again.")
     return frame, info
+
+
+def _check_size(data: bytes, name: str) -> None:
+    if not data:
+        raise InputError(name, "an empty file (0 bytes)", "a table", "Save the table again and retry.")
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            name, f"{len(data) / 2**20:.0f} MiB", f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows."
+        )
 
 
 def _read_csv(data: bytes, name: str) -> pd.DataFrame:
@@ -149,14 +186,14 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]
         table = file.read()
         frame = pd.DataFrame({i: table.column(i).to_pandas() for i in range(table.num_columns)})
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = f"a damaged file ({(str(error).splitlines() or [type(error).__name__])[0][:120]})"
         raise InputError(
             name, reason, "a whole Parquet file", "Was the transfer cut short? Write it again."
         ) from None
     metadata = table.schema.metadata or {}
     try:
         info = json.loads(metadata.get(METADATA_KEY, b"{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(
             f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."
         ) from None

@@ -109,8 +109,8 @@ def test_too_many_tasks_are_refused_by_their_first_superfluous_column():
 
 
 def test_an_empty_file_is_refused():
-    assert "0 bytes" in refusal(b"", "t.csv").found
-    assert "0 bytes" in refusal(b"", "t.parquet").found
+    for name in ("t.csv", "t.parquet", "t.npz", "t.json"):
+        assert "0 bytes" in refusal(b"", name).found
 
 
 def test_a_binary_file_called_csv_is_refused():
@@ -132,6 +132,12 @@ def test_a_csv_called_parquet_is_refused():
     assert "whole Parquet file" in refusal(GOOD, "t.parquet").expected
 
 
+@pytest.mark.parametrize(("name", "expected"), [("t.npz", "whole .npz file"), ("t.json", "JSON")])
+@pytest.mark.parametrize("data", [GOOD, parquet({"task:a": [1, 0], "target:x": [1.0, 2.0]})], ids=["csv", "parquet"])
+def test_a_table_of_another_kind_called_npz_or_json_is_refused(data, name, expected):
+    assert expected in refusal(data, name).expected
+
+
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
 def test_a_truncated_parquet_file_is_refused(kept):
     whole = parquet({"task:a": [1, 0] * 50, "target:x": np.arange(100.0)})
@@ -149,7 +155,9 @@ def test_pickles_are_refused_unread(ending):
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", "t.csv.gz", ".csv"])
 def test_an_unknown_ending_is_refused(name):
-    assert ".csv or .parquet" in refusal(GOOD, name).expected
+    expected = refusal(GOOD, name).expected
+    assert ".csv or .parquet" in expected
+    assert ".npz or .json" in expected
 
 
 def test_a_capital_ending_is_read():

@@ -1,0 +1,1 @@
+"""What leaves the app as a file: sessions to be taken up again."""

@@ -1,0 +1,256 @@
+"""Gradient features from another machine: one NPZ file with all that GradEx needs, and no model or sample in it.
+
+`load_features` reads these arrays, which `numpy.savez` writes; numbers may be of any precision:
+
+==============  ==========================  ===================================================================
+train_logits    (n, C)                      f_W0(x) of the training samples, C >= 2 classes
+train_features  (n, C, k) or (n, 1, k)      projected gradient of each logit, or of the margin alone, which is
+                                            log p_y - log(1 - p_y) of the true class y
+train_labels    (n,) of whole numbers       class, 0..C-1
+train_task      (n,) of whole numbers       task, an index into task_names
+test_logits     (t, C)                      the same of the test samples, through the same projection
+test_features   (t, C, k) or (t, 1, k)
+test_labels     (t,) of whole numbers
+test_target     (t,) of whole numbers       target, an index into target_names
+task_names      (K,) of text                unique names
+target_names    (q,) of text
+meta            text, may be missing        a JSON object that says what made the features
+==============  ==========================  ===================================================================
+
+Names are arrays of text, `numpy.array(names, dtype=str)`: arrays of Python objects are pickles, which are not read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.models.model_folders import PICKLES
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.npz import Wanted, read_arrays
+from kernelsm.tasks.limits import limits
+from kernelsm.tasks.signatures import NPZ, ZIP, looks_like
+from kernelsm.tasks.suite import TaskSuite
+
+if TYPE_CHECKING:
+    from kernelsm.gradients.features import GradientFeatures
+
+_LONGEST_NAME = 120
+_PIECE = 2**22
+
+_SIDE = {
+    "logits": Wanted((2,), "fiu", np.float32),
+    "features": Wanted((3,), "fiu", np.float32),
+    "labels": Wanted((1,), "iu", np.int64),
+}
+_LAYOUT = {
+    **{f"train_{part}": wanted for part, wanted in _SIDE.items()},
+    "train_task": Wanted((1,), "iu", np.int64),
+    **{f"test_{part}": wanted for part, wanted in _SIDE.items()},
+    "test_target": Wanted((1,), "iu", np.int64),
+    "task_names": Wanted((1,), "U"),
+    "target_names": Wanted((1,), "U"),
+    "meta": Wanted((0,), "U", optional=True),
+}
+# the arrays that hold the parts of a suite
+_HOME = {"labels": "train_labels", "task_of": "train_task", "test_labels": "test_labels", "target_of": "test_target"}
+
+
+def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: GradientFeatures) -> Path:
+    """Write the features of a suite's training and test samples; the file is complete or not there.
+
+    Raises
+    ------
+    InputError
+        Features that do not belong to the suite or to each other, or are not finite; an ending other than .npz.
+    """
+    if path.suffix != ".npz":
+        raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
+    if train.meta != test.meta:
+        fix = "Use one model and one projection for both."
+        raise InputError("test features", f"{test.meta}", f"{train.meta}, as of the training samples", fix)
+    for place, features, labels in (("train", train, suite.labels), ("test", test, suite.test_labels)):
+        if not np.array_equal(features.labels, labels):
+            raise InputError(
+                f"{place}_labels", "other labels", "those of the suite", "Compute features of this suite."
+            )
+    try:
+        meta = json.dumps(train.meta, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError("meta", str(error)[:80], "JSON types", "Leave it out of the features' meta.") from None
+    arrays: dict[str, NDArray[Any]] = {
+        "train_logits": np.asarray(train.logits), "train_features": np.asarray(train.features),
+        "train_labels": suite.labels, "train_task": suite.task_of,
+        "test_logits": np.asarray(test.logits), "test_features": np.asarray(test.features),
+        "test_labels": suite.test_labels, "test_target": suite.target_of,
+        "task_names": np.array(suite.task_names, dtype=str), "target_names": np.array(suite.target_names, dtype=str),
+        "meta": np.array(meta),
+    }  # fmt: skip
+    _assembled(arrays, path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def load_features(path: Path, name: str | None = None) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:
+    """Read a file of the layout above, written by `save_features` or by another tool.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        Name of the file, for messages.
+
+    Returns
+    -------
+    suite : TaskSuite
+        With inputs of shape (n, 0): no samples are in the file.
+    train, test : GradientFeatures
+        In single precision.
+
+    Raises
+    ------
+    InputError
+        Names the array that is missing or wrong.
+    FileNotFoundError
+        No such file.
+    """
+    name = name or path.name
+    bounds = limits()
+    if path.stat().st_size > bounds.megabytes * 2**20:
+        fix = "Project to fewer dimensions, or take the margin alone."
+        found = f"{math.ceil(path.stat().st_size / 2**20):,} MiB"
+        raise InputError(name, found, f"at most {bounds.megabytes:,} MiB", fix)
+    _check_content(path, name)
+    return _assembled(read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes), name)
+
+
+def _check_content(path: Path, name: str) -> None:
+    """Say plainly what is no NPZ archive at all."""
+    ending, seems = PurePath(name).suffix.lower(), looks_like(path)
+    if ending in PICKLES or "pickle" in seems:
+        found = f"a pickle ({ending})" if ending in PICKLES else seems
+        fix = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
+        raise InputError(name, found, "one .npz file, because pickles can run code", fix)
+    if ending not in ("", ".npz"):
+        fix = "Save the arrays by numpy.savez or kernelsm.save_features."
+        raise InputError(name, f"the ending {ending!r}", "one .npz file", fix)
+    if not path.stat().st_size:
+        raise InputError(name, "an empty file (0 bytes)", "a whole .npz file", "Save or send it again.")
+    if seems not in ("", ZIP, NPZ):
+        found = f"what seems to be {seems}"
+        raise InputError(name, found, "a NumPy archive (.npz), as the ending says", "Check which file it is.")
+
+
+def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:
+    """Suite and features from the arrays of the layout, checked against each other."""
+    from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
+
+    classes = _check_shapes(arrays, name)
+    meta = _meta(str(arrays["meta"]) if "meta" in arrays else "{}", f"{name}, meta")
+    outputs = "margin" if arrays["train_features"].shape[1] == 1 else "logits"
+    if meta.setdefault("outputs", outputs) != outputs:
+        found = f"outputs {meta['outputs']!r}"[:80]
+        raise InputError(f"{name}, meta", found, f"{outputs!r}, as the features' shape", "Correct or remove it.")
+    for key in ("train_logits", "train_features", "test_logits", "test_features"):
+        _check_finite(arrays[key], f"{name}, {key}")
+    bounds = limits()
+    try:
+        suite = TaskSuite(
+            inputs=np.empty((len(arrays["train_logits"]), 0), dtype=np.float32),
+            labels=arrays["train_labels"],
+            task_of=arrays["train_task"],
+            test_inputs=np.empty((len(arrays["test_logits"]), 0), dtype=np.float32),
+            test_labels=arrays["test_labels"],
+            target_of=arrays["test_target"],
+            task_names=_names(arrays["task_names"], f"{name}, task_names", bounds.tasks),
+            target_names=_names(arrays["target_names"], f"{name}, target_names", bounds.targets),
+            classes=classes,
+            meta={"source": name},
+        )
+    except InputError as error:
+        part, comma, row = error.place.partition(",")
+        place = f"{name}, {_HOME[part]}{comma}{row}" if part in _HOME else error.place
+        raise InputError(place, error.found, error.expected, error.fix) from None
+    train, test = (
+        GradientFeatures(arrays[f"{side}_logits"], arrays[f"{side}_features"], labels, meta)
+        for side, labels in (("train", suite.labels), ("test", suite.test_labels))
+    )
+    return suite, train, test
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]], name: str) -> int:
+    """Return the number of classes; the arrays of a side must have one entry per sample."""
+    bounds = limits()
+    classes: int = arrays["train_logits"].shape[1]
+    rows, k = arrays["train_features"].shape[1:]
+    if not 2 <= classes <= bounds.classes:
+        place, fix = f"{name}, train_logits", "A model of two classes with one logit z has the logits [0, z]."
+        raise InputError(place, f"{classes:,} classes", f"2 to {bounds.classes:,}", fix)
+    if rows not in (1, classes) or not k:
+        expected = f"(n, {classes}, k), or (n, 1, k) for the margin alone, with k >= 1"
+        raise InputError(f"{name}, train_features", f"shape (n, {rows}, {k})", expected, "Compute them again.")
+    for side, group in (("train", "train_task"), ("test", "test_target")):
+        count = len(arrays[f"{side}_logits"])
+        if not 1 <= count <= bounds.rows:
+            fix = "Send a sample of the rows." if count else "Save the features of some samples on both sides."
+            raise InputError(f"{name}, {side}_logits", f"{count:,} samples", f"1 to {bounds.rows:,}", fix)
+        shapes = {
+            f"{side}_logits": (count, classes), f"{side}_features": (count, rows, k),
+            f"{side}_labels": (count,), group: (count,),
+        }  # fmt: skip
+        for key, shape in shapes.items():
+            if arrays[key].shape != shape:
+                fix = f"As many samples as {side}_logits, and as many numbers as the training samples have."
+                raise InputError(f"{name}, {key}", f"shape {arrays[key].shape}", f"{shape}", fix)
+    return classes
+
+
+def _check_finite(values: NDArray[Any], place: str) -> None:
+    step = max(1, _PIECE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), step):
+        piece = values[start : start + step]
+        wrong = np.flatnonzero(~np.isfinite(piece).reshape(len(piece), -1).all(axis=1))
+        if len(wrong):
+            fix = "Look at this sample and at the weights; numbers must fit into single precision."
+            raise InputError(f"{place}, row {start + wrong[0]}", "a value that is not finite", "finite numbers", fix)
+
+
+def _names(array: NDArray[Any], place: str, most: int) -> tuple[str, ...]:
+    names = tuple(str(name).strip() for name in array)
+    if not 1 <= len(names) <= most:
+        raise InputError(place, f"{len(names):,} names", f"1 to {most:,}", "Merge groups.")
+    for position, name in enumerate(names):
+        odd = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
+        if odd or not 1 <= len(name) <= _LONGEST_NAME:
+            expected = f"one line of 1 to {_LONGEST_NAME} characters"
+            raise InputError(f"{place}, position {position}", repr(name)[:60], expected, "Name every group.")
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(place, f"the name {twice!r} a second time", "unique names", "Rename one of the two.")
+    return names
+
+
+def _meta(text: str, place: str) -> dict[str, Any]:
+    try:
+        meta = json.loads(text)
+    except (ValueError, RecursionError):
+        meta = None
+    if not isinstance(meta, dict):
+        raise InputError(place, repr(text)[:60], "a JSON object", "Leave it out, or write json.dumps({...}).")
+    return meta
