@@ -17,11 +17,11 @@ from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
 from kernelsm.evaluation.metrics import lds, spearman_per_target
 from kernelsm.outcomes.examples import FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth, load_truth
 from kernelsm.outcomes.pipeline import base_model, gradex, retraining
-from kernelsm.outcomes.recipes import RECIPES
+from kernelsm.outcomes.projects import find_recipe
 from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.progress import Report, Stages
+from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
 
@@ -116,11 +116,11 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
 
 def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     """Check GradEx with these settings on `settings.subsets` retrained subsets."""
-    recipe = RECIPES[settings.example]
-    suite = recipe.suite()
+    recipe = find_recipe(settings.source)
     stages = Stages(report, check_cost(settings))
+    suite = recipe.suite(stages.stage("inputs") if recipe.rates.inputs else silent)
     masks = settings.masks()
-    model = base_model(settings.example, store, stages.stage("base"))
+    model = base_model(settings.source, store, stages.stage("base"))
     trainer = retraining(settings, recipe, model)
     truth = trainer.outcomes(masks, store=store, report=stages.stage("retraining"))
     networks = []
@@ -132,22 +132,23 @@ def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     estimates = gradex(settings, recipe, model, stages, store).outcomes(
         masks, store=store, report=stages.stage("gradex")
     )
-    projections, expected = projection_checks(settings.example, settings.dim, store, stages.stage("projections"))
+    projections, expected = projection_checks(settings.source, settings.dim, store, stages.stage("projections"))
     return Checks(first_order_check(suite, model, networks, truth, estimates), projections, expected, None)
 
 
 def check_cost(settings: RunSettings) -> dict[str, float]:
     """Seconds that each stage of `check` is expected to take."""
     estimated = estimate_cost(replace(settings, estimator="gradex")).stages
-    rates = RECIPES[settings.example].rates
-    return {
+    rates = find_recipe(settings.source).rates
+    inputs = {"inputs": rates.inputs} if rates.inputs else {}
+    return inputs | {
         "base": estimated["base"], "retraining": rates.retraining * settings.subsets,
         "networks": rates.retraining * _NETWORKS, "train": estimated["train"], "test": estimated["test"],
         "gradex": estimated["gradex"], "projections": _MAPS * 64 * sum(rates.gradients.values()) / 1000,
     }  # fmt: skip
 
 
-def projection_checks(example: str, dim: int, store: Store, report: Report) -> tuple[list[ProjectionCheck], float]:
+def projection_checks(source: str, dim: int, store: Store, report: Report) -> tuple[list[ProjectionCheck], float]:
     """Distortion of every random projection on gradients of an example's training samples, and the theory's size.
 
     Each kind is drawn several times: the errors of one map's pairs go together.
@@ -155,9 +156,9 @@ def projection_checks(example: str, dim: int, store: Store, report: Report) -> t
     from kernelsm.gradients.distortion import distortion
     from kernelsm.gradients.projections import RANDOM
 
-    suite = RECIPES[example].suite()
+    suite = find_recipe(source).suite()
     maps = [kind(dim, seed) for kind in RANDOM.values() for seed in range(_MAPS)]
-    found = distortion(base_model(example, store), suite.inputs, suite.labels, maps, report=report)
+    found = distortion(base_model(source, store), suite.inputs, suite.labels, maps, report=report)
     checks = []
     for number, name in enumerate(RANDOM):
         errors = np.concatenate([one.errors for one in found[number * _MAPS : (number + 1) * _MAPS]])
@@ -169,8 +170,8 @@ def projection_checks(example: str, dim: int, store: Store, report: Report) -> t
 
 def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store: Store) -> Ceiling:
     """Retrain the subsets of `settings` from another base model, and compare with a truth that begins with them."""
-    recipe = RECIPES[settings.example]
-    model = base_model(settings.example, store, seed=1)
+    recipe = find_recipe(settings.source)
+    model = base_model(settings.source, store, seed=1)
     other = retraining(settings, recipe, model).outcomes(settings.masks(), store=store, report=report)
     same = truth.take(range(min(other.m, truth.m)))
     if not np.array_equal(same.masks, other.masks):
@@ -182,7 +183,7 @@ def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store:
 def rebuild_checks(name: str, report: Report, store: Store, folder: Path = FINISHED) -> Path:
     """Compute the finished checks of an example anew and write them; its outcomes and truth must be finished."""
     example = get_example(name)
-    recipe = RECIPES[name]
+    recipe = find_recipe(name)
     truth, estimates = load_truth(name), load_estimates_of_truth(name)
     assert estimates is not None
     model = base_model(name, store)

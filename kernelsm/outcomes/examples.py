@@ -56,6 +56,19 @@ EXAMPLES: dict[str, Example] = {
             truth_is="100 further subsets on which the network was really retrained",
         ),
         Example(
+            name="sentiment",
+            title="Sentiment of sentences",
+            summary=(
+                "16 tasks: real sentences from product reviews, movie reviews, editorials and tweets, by how people "
+                "rated them. A sentence encoder with a small network on top tells good from bad. Do tweets help on "
+                "reviews?"
+            ),
+            # at p = 0.5 a few subsets of nearly one class dominate: each task has one class only
+            settings=RunSettings("sentiment", "gradex", subsets=400, p=0.7),
+            has_model=True,
+            truth_is="100 further subsets on which the network was really fine-tuned",
+        ),
+        Example(
             name="modular-addition",
             title="Modular addition",
             summary=(

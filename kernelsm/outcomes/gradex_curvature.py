@@ -96,7 +96,11 @@ class Preconditioner:
     def __init__(self, curvature: Curvature, shares: torch.Tensor, ridge: float) -> None:
         dense = (shares @ curvature.dense.flatten(1)).reshape(len(shares), *curvature.dense.shape[1:])
         dense.diagonal(dim1=1, dim2=2).add_(ridge)
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(dense))
+        factor, failed = torch.linalg.cholesky_ex(dense)
+        if bool(failed.any()):  # what a task of hardly any curvature is scaled to may be rounding alone
+            diagonal = dense.diagonal(dim1=1, dim2=2).clamp(min=ridge).sqrt().diag_embed()
+            factor = torch.where(failed[:, None, None] > 0, diagonal, factor)
+        self.inverse = torch.cholesky_inverse(factor)
         self.rest = 1 / (shares @ curvature.diagonal[:, dense.shape[1] :] + ridge)
 
     def take(self, kept: torch.Tensor) -> Preconditioner:

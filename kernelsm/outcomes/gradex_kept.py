@@ -13,9 +13,11 @@ import torch
 
 from kernelsm.outcomes.gradex_rows import Members, TaskRows
 
-# rows whose p (1 - p) is below the first for every mask are frozen; below the second they are left out of the Hessian
+# rows whose p (1 - p) is below the first for every mask are frozen, below the second left out of the Hessian.
+# Neither holds where p is further than the third from what it should be.
 _NEGLIGIBLE = 1e-4
 _FLAT = 1e-3
+_WRONG = 0.5
 
 
 @dataclass
@@ -104,6 +106,14 @@ class KeptRows:
         """Change of the logits along directions (m, r), per task (rows, m_t)."""
         return [task.features @ direction[rows].T for task, rows in zip(self.tasks, self.members.rows, strict=True)]
 
+    def farthest(self, change: list[torch.Tensor]) -> torch.Tensor:
+        """Largest change of a logit of each mask, (m,)."""
+        found = self.z.new_zeros(len(self.z))
+        for rows, by in zip(self.members.rows, change, strict=True):
+            if by.numel():
+                found[rows] = torch.maximum(found[rows], by.abs().amax(dim=0))
+        return found
+
     def move(self, change: list[torch.Tensor]) -> None:
         """Add changes to the logits; probabilities follow."""
         for task, by in zip(self.tasks, change, strict=True):
@@ -136,7 +146,10 @@ class KeptRows:
 def _kept(task: TaskRows, shift: torch.Tensor, p: torch.Tensor) -> _Rows:
     classes, samples = task.shape
     flat = p.flatten(0, 1)
-    largest = (flat * (1 - flat)).amax(dim=1) if flat.shape[1] else flat.new_zeros(len(flat))
+    # a sample that the network is surely wrong about does not curve the loss, but will as soon as it is put right
+    wrong = (flat - task.one_hot.flatten(0, 1)).abs()
+    matters = torch.where(wrong > _WRONG, wrong, flat * (1 - flat))
+    largest = matters.amax(dim=1) if flat.shape[1] else flat.new_zeros(len(flat))
     curved = torch.nonzero(largest > _FLAT).squeeze(1)
     rows = torch.cat([curved, torch.nonzero((largest > _NEGLIGIBLE) & (largest <= _FLAT)).squeeze(1)])
     logits = (task.offsets + shift).flatten(0, 1)

@@ -35,6 +35,8 @@ _WORTH_A_THREAD = 16
 _REFRESHED = (2, 4)
 # the share of |slope at 0| up to which a step may overshoot
 _OVERSHOOT = 0.25
+# the farthest that a step may move a logit, and how often that starts again with the rows that matter there
+_FARTHEST, _RESTARTS = 20.0, 20
 # gradient norm in the leading directions before the tail is looked at: the tail's gradient is larger than this
 _FIRST_PASS = 1e-3
 
@@ -92,7 +94,10 @@ class LinearisedProblem:
         state = _State.at(self.leading, shares, shares.new_zeros((1, rank)))
         self.curvature = Curvature(self.leading, state.probabilities)
         slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
-        self._solve_leading(state, slope, shares.new_full((1,), 1e-2))
+        for _ in range(_RESTARTS):
+            if not self._solve_leading(state, slope, shares.new_full((1,), 1e-2)):
+                break
+            slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
         rotation = Curvature.rotation(self.leading, state.probabilities)
         for task in self.leading:
             task.features = task.features @ rotation
@@ -182,8 +187,11 @@ class LinearisedProblem:
             goal = shares.new_full((len(active),), tolerance / 2)
         return Solution(z, norms, passes)
 
-    def _solve_leading(self, state: _State, slope: torch.Tensor, goal: torch.Tensor) -> None:
-        """Newton steps in the leading directions, in place, from gradients `slope` to gradient norms `goal`."""
+    def _solve_leading(self, state: _State, slope: torch.Tensor, goal: torch.Tensor) -> bool:
+        """Newton steps in the leading directions, in place, from gradients `slope` to gradient norms `goal`.
+
+        Returns True where they ended early because a mask went so far that other rows may matter now.
+        """
         begun = state.z
         kept = KeptRows(
             self.leading, state.shares, state.members, state.shift, state.probabilities, state.z, slope, self.ridge
@@ -191,6 +199,7 @@ class LinearisedProblem:
         places = torch.arange(len(slope))
         z = state.z.clone()
         preconditioner: Preconditioner | None = None
+        far = False
         for newton in range(_NEWTON_STEPS):
             live = slope.norm(dim=1) > goal
             if not bool(live.all()):
@@ -202,21 +211,29 @@ class LinearisedProblem:
             if preconditioner is None or newton in _REFRESHED:
                 adapted = self.curvature.adapted_shares(kept.shares, kept.members, kept.sizes())
                 preconditioner = Preconditioner(self.curvature, adapted, self.ridge)
-            self._step(kept, slope, _newton_direction(kept, slope, preconditioner, goal))
+            far = self._step(kept, slope, _newton_direction(kept, slope, preconditioner, goal))
+            if far:
+                z[places] = kept.z
+                break
             slope = kept.gradient()
         else:
             z[places] = kept.z
         state.move(logit_changes(self.leading, state.members, z - begun))
         state.z = z
+        return far
 
-    def _step(self, kept: KeptRows, slope: torch.Tensor, direction: torch.Tensor) -> None:
-        """Move by the direction, shortened for the masks whose slope along it turns up too steeply."""
+    def _step(self, kept: KeptRows, slope: torch.Tensor, direction: torch.Tensor) -> bool:
+        """Move by the direction, shortened for the masks whose slope along it turns up too steeply.
+
+        Returns whether it was too long for some mask whatever the slope.
+        """
         change = kept.changes(direction)
         at_zero = (slope * direction).sum(dim=1).abs()
         fixed = ((kept.frozen + self.ridge * kept.z) * direction).sum(dim=1)
         square = self.ridge * direction.square().sum(dim=1)
-        length = torch.ones_like(at_zero)
-        kept.move(change)
+        length = _FARTHEST / kept.farthest(change).clamp(min=_FARTHEST)
+        far = bool((length < 1).any())
+        kept.move([c * length[rows] for c, rows in zip(change, kept.members.rows, strict=True)] if far else change)
         for _ in range(_SHRINKS):
             found = kept.slopes(change) + fixed + length * square
             steep = found > _OVERSHOOT * at_zero
@@ -227,6 +244,7 @@ class LinearisedProblem:
             kept.move([c * difference[rows] for c, rows in zip(change, kept.members.rows, strict=True)])
             length = shorter
         kept.z = torch.addcmul(kept.z, direction, length[:, None])
+        return far
 
 
 def _newton_direction(

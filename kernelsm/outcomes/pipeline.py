@@ -1,14 +1,16 @@
-"""From a built-in example to its outcomes, in one resumable piece of work: base model, gradients, estimates."""
+"""From samples and a network to outcomes, in one resumable piece of work: base model, gradients, estimates."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.projects import find_recipe
 from kernelsm.outcomes.recipes import RECIPES, Recipe
-from kernelsm.outcomes.run_settings import ESTIMATORS, RunSettings, estimate_cost, outputs_of
+from kernelsm.outcomes.run_settings import GAME, RunSettings, estimate_cost, outputs_of
 from kernelsm.outcomes.runs import load_run, save_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kernelsm.gradients.features import GradientFeatures
+    from kernelsm.models.training import EpochLosses
     from kernelsm.outcomes.estimation import Estimator
     from kernelsm.outcomes.retraining import Retraining
     from kernelsm.tasks.suite import TaskSuite
@@ -75,7 +78,7 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
 
 
 def _table(key: str, store: Store) -> Outcomes:
-    if key in ESTIMATORS:
+    if key in (GAME, *RECIPES):
         from kernelsm.outcomes.examples import load_example  # which needs this module
 
         return load_example(key)
@@ -95,7 +98,7 @@ def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
         outcomes = _estimate(settings, masks, report, store)
     return Outcomes(
         outcomes.masks, outcomes.values, task_names=outcomes.task_names, target_names=outcomes.target_names,
-        meta={**outcomes.meta, **settings.sampler(), "example": settings.example, "unit": "nats"},
+        meta={**outcomes.meta, **settings.sampler(), "computed_from": settings.source, "unit": "nats"},
     )  # fmt: skip
 
 
@@ -107,70 +110,104 @@ def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes
     return Outcomes(masks, values, task_names=game.task_names, target_names=("loss",), meta=meta)
 
 
-def base_model(example: str, store: Store, report: Report = silent, *, seed: int = 0) -> nn.Module:
-    """Return an example's network at W0, trained on all tasks; its weights come from the store.
+def base_model(source: str, store: Store, report: Report = silent, *, seed: int = 0) -> nn.Module:
+    """Return the network of a source at W0; where it is trained, its weights come from the store.
 
     Parameters
     ----------
-    example : str
-        The name of a recipe.
+    source : str
+        The name of an example with a model, or the key of a project.
     store : Store
     report : Report
         Told after each epoch of training.
     seed : int
-        Of the initial weights and of the order of batches; the example's own results have 0.
+        Of the initial weights and of the order of batches; results of examples have 0.
+    """
+    recipe = find_recipe(source)
+    return trained(recipe, recipe.suite(), store, report, seed=seed)[0]
+
+
+def trained(
+    recipe: Recipe, suite: TaskSuite, store: Store, report: Report = silent, *, seed: int = 0
+) -> tuple[nn.Module, list[EpochLosses]]:
+    """Return a recipe's network at W0, trained on all tasks or as it was brought, and its training curve.
+
+    Raises
+    ------
+    InputError
+        The network does not fit the samples, or its training fails.
     """
     import torch
 
-    from kernelsm.models.registry import build_model
+    from kernelsm.models.fit_check import check_model
     from kernelsm.runtime.threads import use_torch_threads
 
     # networks this small train as fast on one thread, and ten times faster where cores are shared
     use_torch_threads(1)
-    recipe = RECIPES[example]
-    suite = recipe.suite()
+    model = _initial(recipe, seed)
+    check_model(model, suite)
+    if recipe.training is None:
+        report(1, 1, "base model", reused=None)
+        return model.eval(), []
     before = store.reused
 
     def epochs(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
         report(done, total + 1, message, reused=None)  # all of W0 is one chunk
 
-    weights = store.call(
-        _train_weights, suite.content_hash, recipe.architecture, recipe.config, recipe.training, seed,
-        heavy={"suite": suite, "report": epochs},
+    from kernelsm.models.identity import model_hash
+    from kernelsm.models.training import EpochLosses
+
+    weights, curve = store.call(
+        _train, suite.content_hash, model_hash(model), recipe.training, seed,
+        heavy={"model": model, "suite": suite, "report": epochs},
     )  # fmt: skip
     report(1, 1, "base model", reused=store.reused > before)
-    model = build_model(recipe.architecture, **recipe.config, seed=seed)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    return model.eval()
+    return model.eval(), [EpochLosses(**row) for row in curve]
 
 
-def _train_weights(
+def _initial(recipe: Recipe, seed: int) -> nn.Module:
+    """The network that training starts from, or that was brought."""
+    from kernelsm.models.registry import build_model
+
+    model = build_model(recipe.architecture, **recipe.config, seed=seed)
+    if recipe.weights:
+        from kernelsm.models.weights import load_weights, read_weights
+
+        load_weights(model, read_weights(recipe.weights, recipe.weights.name), recipe.weights.name)
+    return model
+
+
+def _train(
     suite_hash: str,
-    architecture: str,
-    config: dict[str, Any],
+    weights_hash: str,
     training: dict[str, Any],
     seed: int,
+    model: nn.Module,
     suite: TaskSuite,
     report: Report,
-) -> dict[str, NDArray[np.float32]]:
-    """Weights W0 by parameter name; all but `suite` and `report` is the store's key."""
-    from kernelsm.models.registry import build_model
+) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
+    """Weights W0 by parameter name, and the training curve; hashes, arguments and seed are the store's key."""
     from kernelsm.models.training import train_base
 
-    model = train_base(build_model(architecture, **config, seed=seed), suite, **training, seed=seed, report=report)
-    return {name: value.numpy() for name, value in model.state_dict().items()}
+    curve: list[EpochLosses] = []
+    model = train_base(model, suite, **training, seed=seed, curve=curve, report=report)
+    return {name: value.numpy() for name, value in model.state_dict().items()}, [asdict(row) for row in curve]
 
 
 def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store) -> Outcomes:
     from kernelsm.runtime.threads import use_torch_threads
 
-    recipe = RECIPES[settings.example]
+    recipe = find_recipe(settings.source)
     stages = Stages(report, estimate_cost(settings).stages)
-    model = base_model(settings.example, store, stages.stage("base"))
+    if recipe.rates.inputs:
+        recipe.suite(stages.stage("inputs"))
     estimator: Estimator
     if settings.estimator == "retraining":
-        estimator, last = retraining(settings, recipe, model), "retraining"
+        trainer = retraining(settings, recipe, base_model(settings.source, store, stages.stage("base")))
+        estimator, last = trainer, "retraining"
     else:
+        model = None if recipe.features else base_model(settings.source, store, stages.stage("base"))
         use_torch_threads()
         estimator, last = gradex(settings, recipe, model, stages, store), "gradex"
     return estimator.outcomes(masks, store=store, report=stages.stage(last))
@@ -184,11 +221,17 @@ def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module) -> Retra
     return Retraining(recipe.suite(), model, ridge=settings.ridge, **recipe.retraining)
 
 
-def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module, stages: Stages, store: Store) -> Estimator:
-    """Return the estimator of these settings, its features computed or found in the store."""
+def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stages: Stages, store: Store) -> Estimator:
+    """Return the estimator of these settings; features come from the model, the store, or a file that was brought."""
     from kernelsm.gradients.features import gradient_features
     from kernelsm.outcomes.gradex import GradEx
 
+    assert settings.ridge is not None
+    if recipe.features:
+        from kernelsm.gradients.features_file import load_features
+
+        return GradEx(*load_features(recipe.features), ridge=settings.ridge)
+    assert model is not None
     suite = recipe.suite()
     outputs = outputs_of(settings, recipe)
 
@@ -200,5 +243,4 @@ def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module, stages: Stag
 
     train = features(suite.inputs, suite.labels, "train")
     test = features(suite.test_inputs, suite.test_labels, "test")
-    assert settings.ridge is not None
     return GradEx(suite, train, test, ridge=settings.ridge)

@@ -1,4 +1,4 @@
-"""Which outcomes of a built-in example are to be computed, how, and what that costs."""
+"""Which outcomes are to be computed, how, and what that costs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, Outputs, outputs_name, projection_name
+from kernelsm.outcomes.projects import find_recipe, is_project
 from kernelsm.outcomes.recipes import RECIPES, Recipe
 from kernelsm.outcomes.runs import is_run
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
@@ -20,9 +21,7 @@ from kernelsm.runtime.jobs import JobSpec
 from kernelsm.tasks.planted import planted_game
 
 EstimatorName = Literal["gradex", "retraining", "game"]
-ESTIMATORS: dict[str, tuple[EstimatorName, ...]] = {
-    "planted": ("game",), **dict.fromkeys(RECIPES, ("gradex", "retraining")),
-}  # fmt: skip
+GAME = "planted"
 MAX_SUBSETS = 20_000
 START_SECONDS = 6.0
 
@@ -33,7 +32,8 @@ class RunSettings:
 
     Parameters
     ----------
-    example : {"digits", "modular-addition", "modular-quadratic", "planted"}
+    source : str
+        What the tasks are those of: the name of a built-in example, or the key of a project.
     estimator : {"gradex", "retraining", "game"}
         "game" plays the planted game; the other two need a model.
     subsets : int
@@ -61,10 +61,10 @@ class RunSettings:
     Raises
     ------
     InputError
-        A setting out of its range, or an estimator that the example does not have.
+        A setting out of its range, a project that is not here, or an estimator that the source does not have.
     """
 
-    example: str
+    source: str
     estimator: str = "gradex"
     subsets: int = 400
     p: float = 0.5
@@ -78,43 +78,44 @@ class RunSettings:
     onto: str = ""
 
     def __post_init__(self) -> None:
-        if self.example not in ESTIMATORS:
-            raise InputError(
-                "example", repr(self.example), " or ".join(map(repr, ESTIMATORS)), "Choose one of these."
-            )
-        if self.estimator not in ESTIMATORS[self.example]:
-            expected = " or ".join(map(repr, ESTIMATORS[self.example]))
-            raise InputError(f"estimator of {self.example}", repr(self.estimator), expected, "Choose one of these.")
-        object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.example)))
+        known_estimators = estimators(self.source)
+        if self.estimator not in known_estimators:
+            expected = " or ".join(map(repr, known_estimators))
+            raise InputError(f"estimator of {self.source}", repr(self.estimator), expected, "Choose one of these.")
+        object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.source)))
         if self.chosen:
             object.__setattr__(self, "subsets", len(self.chosen))
         fewest = 1 if self.chosen else 3
-        recipe = RECIPES.get(self.example)
+        recipe = recipe_of(self.source)
         ridge = self.ridge if self.ridge is not None else recipe.ridge if recipe else 1.0
         object.__setattr__(self, "ridge", ridge)
-        if self.projection == "auto" and recipe:  # resolved here, so that equal work is one job
+        # resolved here, so that equal work is one job
+        if self.projection == "auto" and recipe and not recipe.features:
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
         small = recipe is None or recipe.parameters <= EXACT_UP_TO
         known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
         checks = (
             ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
             ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
-            ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.example), "1 to K"),
+            ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.source), "1 to K"),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
             ("ridge", ridge, ridge > 0 and math.isfinite(ridge), "a number above 0"),
             ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
             ("projection", self.projection, self.projection in known, " or ".join(map(repr, known))),
             ("outputs", self.outputs, self.outputs in ("auto", "logits", "margin"), "'auto', 'logits' or 'margin'"),
-            ("onto", self.onto, self.onto in ("", *ESTIMATORS) or is_run(self.onto), "an example or 40 hex digits"),
+            ("onto", self.onto, self.onto in ("", GAME, *RECIPES) or is_run(self.onto), "a name or 40 hex digits"),
         )
         for place, found, fine, expected in checks:
             if not fine:
                 raise InputError(place, repr(found), expected, "Change this setting.")
         # what means nothing is left at its default, for the same reason
-        if self.estimator != "gradex" and recipe:
+        if recipe and recipe.features:
+            object.__setattr__(self, "projection", "auto")
+            object.__setattr__(self, "outputs", "auto")
+        elif self.estimator != "gradex" and recipe:
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
             object.__setattr__(self, "outputs", "auto")
-        if self.estimator != "gradex" or self.projection == "exact":
+        if self.estimator != "gradex" or self.projection == "exact" or (recipe and recipe.features):
             object.__setattr__(self, "dim", 512)
         if self.chosen or self.size is not None:
             object.__setattr__(self, "p", 0.5)
@@ -123,7 +124,7 @@ class RunSettings:
     def like(cls, meta: Mapping[str, Any], **changes: Any) -> RunSettings | None:
         """Return settings that compute further outcomes in the way of a table with this metadata.
 
-        None where the metadata does not name a built-in example and how its outcomes were computed.
+        None where the metadata does not name a source that is here and how its outcomes were computed.
         """
         written = str(meta.get("projection", ""))
         random = re.fullmatch(r"(\w{1,20}), (\d{1,4}) dimensions", written)
@@ -131,13 +132,13 @@ class RunSettings:
         known |= {"projection": random[1].lower(), "dim": int(random[2])} if random else {}
         known |= {"projection": "exact"} if written == "exact basis" else {}
         try:
-            return cls(meta["example"], meta["estimator"], **{**known, **changes})
+            return cls(meta["computed_from"], meta["estimator"], **{**known, **changes})
         except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
             return None
 
     def masks(self) -> NDArray[np.bool_]:
         """The subsets these settings name, shape (m, K)."""
-        K = task_count(self.example)
+        K = task_count(self.source)
         if self.chosen:
             return np.array([[character == "1" for character in subset] for subset in self.chosen])
         if self.size is not None:
@@ -171,9 +172,34 @@ def _checked_subsets(chosen: Any, K: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def task_count(example: str) -> int:
-    """K of an example."""
-    return RECIPES[example].suite().K if example in RECIPES else planted_game().K
+def recipe_of(source: str) -> Recipe | None:
+    """Return the recipe of a source; None for the planted game.
+
+    Raises
+    ------
+    InputError
+        There is no such source here.
+    """
+    if source == GAME:
+        return None
+    if source in RECIPES or is_project(source):
+        return find_recipe(source)
+    expected = " or ".join(map(repr, (*RECIPES, GAME))) + ", or the 40 hex digits of a project"
+    raise InputError("source", repr(source)[:80], expected, "Choose one of these.")
+
+
+def estimators(source: str) -> tuple[EstimatorName, ...]:
+    """Return the ways to get outcomes of a source, the usual one first."""
+    recipe = recipe_of(source)
+    if recipe is None:
+        return ("game",)
+    return ("gradex",) if recipe.features else ("gradex", "retraining")
+
+
+def task_count(source: str) -> int:
+    """K of a source."""
+    recipe = recipe_of(source)
+    return recipe.size.tasks if recipe else planted_game().K
 
 
 @dataclass(frozen=True)
@@ -203,37 +229,40 @@ class Cost:
 
 def outputs_of(settings: RunSettings, recipe: Recipe) -> Outputs:
     """What is linearised: training and test features together must fit the budget for logits."""
-    suite = recipe.suite()
-    numbers = (len(suite.inputs) + len(suite.test_inputs)) * suite.classes * coordinates(settings, recipe)
-    return outputs_name(settings.outputs, numbers)
+    if recipe.features:
+        found: Outputs = recipe.config["outputs"]
+        return found
+    samples = recipe.size.samples + recipe.size.test_samples
+    return outputs_name(settings.outputs, samples * recipe.size.classes * coordinates(settings, recipe))
 
 
 def coordinates(settings: RunSettings, recipe: Recipe) -> int:
     """Gradient coordinates of each output, k."""
-    return recipe.parameters if settings.projection == "exact" else settings.dim
+    return recipe.parameters if settings.projection == "exact" or recipe.features else settings.dim
 
 
 def estimate_cost(settings: RunSettings) -> Cost:
     """Estimate what `settings` will need, without starting anything or importing torch."""
-    if settings.example not in RECIPES:
+    recipe = recipe_of(settings.source)
+    if recipe is None:
         return Cost(seconds=0.1, stages={"game": 0.1}, memory=0, coordinates=0, outputs="")
-    recipe = RECIPES[settings.example]
-    rates, suite = recipe.rates, recipe.suite()
-    samples = len(suite.inputs) + len(suite.test_inputs)
-    stages = {"base": rates.base}
+    rates, size = recipe.rates, recipe.size
+    stages = {"inputs": rates.inputs} if rates.inputs else {}
+    stages |= {} if recipe.features else {"base": rates.base}
     memory, outputs, k = 0, "", coordinates(settings, recipe)
     if settings.estimator == "retraining":
         stages["retraining"] = rates.retraining * settings.subsets
     else:
         outputs = outputs_of(settings, recipe)
-        columns = suite.classes if outputs == "logits" else 1
-        exact = settings.projection == "exact"
-        each = rates.gradients[settings.projection] * columns / 1000
+        columns = size.classes if outputs == "logits" else 1
+        whole = settings.projection == "exact" or recipe.features is not None
         # dense maps cost d·k, and a solve grows with the coordinates too
-        wide = 1.0 if exact else k / 512
-        each *= wide if settings.projection in ("gaussian", "rademacher") else 1.0
-        stages["train"], stages["test"] = (each * len(part) for part in (suite.inputs, suite.test_inputs))
-        solve = rates.gradex["exact" if exact else "projected"] * wide * columns / suite.classes
+        wide = 1.0 if whole else k / 512
+        if not recipe.features:
+            each = rates.gradients[settings.projection] * columns / 1000
+            each *= wide if settings.projection in ("gaussian", "rademacher") else 1.0
+            stages["train"], stages["test"] = each * size.samples, each * size.test_samples
+        solve = rates.gradex["exact" if whole else "projected"] * wide * columns / size.classes
         stages["gradex"] = solve * settings.subsets / 1000
-        memory = 2 * 4 * samples * columns * k
+        memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
     return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)

@@ -82,7 +82,7 @@ def test_a_finished_job_leaves_a_run_that_can_be_loaded(registry):
     outcomes = load_run(status.result["run"])
     settings = RunSettings("planted", "game", subsets=20)
     assert (outcomes.masks == settings.masks()).all()
-    assert outcomes.meta["example"] == "planted"
+    assert outcomes.meta["computed_from"] == "planted"
     assert not alive(status.pid)
     # what it says is on disk: another server sees the same
     assert JobRegistry().status(key) == status
@@ -156,8 +156,8 @@ def test_a_job_started_right_after_its_cancellation_runs(registry):
 @pytest.mark.parametrize(
     ("work", "arguments", "words"),
     [
-        ("kernelsm.outcomes.pipeline:run", {"example": "planted", "estimator": "game", "subsets": 1}, "3 to 20,000"),
-        ("kernelsm.outcomes.pipeline:run", {"example": "planted", "colour": "blue"}, "colour"),
+        ("kernelsm.outcomes.pipeline:run", {"source": "planted", "estimator": "game", "subsets": 1}, "3 to 20,000"),
+        ("kernelsm.outcomes.pipeline:run", {"source": "planted", "colour": "blue"}, "colour"),
         ("kernelsm.outcomes.nowhere:run", {}, "nowhere"),
         ("os:system", {"command": "true"}, "function of kernelsm"),
     ],

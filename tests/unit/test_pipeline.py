@@ -105,27 +105,27 @@ def test_equal_work_is_one_job_however_it_was_asked_for():
 @pytest.mark.parametrize(
     ("settings", "place"),
     [
-        ({"example": "letters"}, "example"),
-        ({"example": "planted", "estimator": "gradex"}, "estimator of planted"),
-        ({"example": "digits", "subsets": 2}, "subsets"),
-        ({"example": "digits", "subsets": 20_001}, "subsets"),
-        ({"example": "digits", "p": 0.0}, "p"),
-        ({"example": "digits", "p": float("nan")}, "p"),
-        ({"example": "digits", "seed": -1}, "seed"),
-        ({"example": "digits", "ridge": 0.0}, "ridge"),
-        ({"example": "digits", "ridge": float("inf")}, "ridge"),
-        ({"example": "digits", "dim": 1}, "dim"),
-        ({"example": "digits", "projection": "dense"}, "projection"),
-        ({"example": "modular-addition", "projection": "exact"}, "projection"),
-        ({"example": "digits", "outputs": "labels"}, "outputs"),
-        ({"example": "planted", "estimator": "game", "chosen": "1111111111"}, "chosen"),
-        ({"example": "planted", "estimator": "game", "chosen": ["1111111111", "111"]}, "chosen, subset 2"),
-        ({"example": "planted", "estimator": "game", "chosen": ["111111111x"]}, "chosen, subset 1"),
-        ({"example": "planted", "estimator": "game", "chosen": ["111111111\n"]}, "chosen, subset 1"),
-        ({"example": "planted", "estimator": "game", "chosen": [[1] * 10]}, "chosen, subset 1"),
-        ({"example": "planted", "estimator": "game", "chosen": ["1" * 10] * 20_001}, "subsets"),
-        ({"example": "digits", "onto": "../../etc/passwd"}, "onto"),
-        ({"example": "digits", "onto": "letters"}, "onto"),
+        ({"source": "letters"}, "source"),
+        ({"source": "planted", "estimator": "gradex"}, "estimator of planted"),
+        ({"source": "digits", "subsets": 2}, "subsets"),
+        ({"source": "digits", "subsets": 20_001}, "subsets"),
+        ({"source": "digits", "p": 0.0}, "p"),
+        ({"source": "digits", "p": float("nan")}, "p"),
+        ({"source": "digits", "seed": -1}, "seed"),
+        ({"source": "digits", "ridge": 0.0}, "ridge"),
+        ({"source": "digits", "ridge": float("inf")}, "ridge"),
+        ({"source": "digits", "dim": 1}, "dim"),
+        ({"source": "digits", "projection": "dense"}, "projection"),
+        ({"source": "modular-addition", "projection": "exact"}, "projection"),
+        ({"source": "digits", "outputs": "labels"}, "outputs"),
+        ({"source": "planted", "estimator": "game", "chosen": "1111111111"}, "chosen"),
+        ({"source": "planted", "estimator": "game", "chosen": ["1111111111", "111"]}, "chosen, subset 2"),
+        ({"source": "planted", "estimator": "game", "chosen": ["111111111x"]}, "chosen, subset 1"),
+        ({"source": "planted", "estimator": "game", "chosen": ["111111111\n"]}, "chosen, subset 1"),
+        ({"source": "planted", "estimator": "game", "chosen": [[1] * 10]}, "chosen, subset 1"),
+        ({"source": "planted", "estimator": "game", "chosen": ["1" * 10] * 20_001}, "subsets"),
+        ({"source": "digits", "onto": "../../etc/passwd"}, "onto"),
+        ({"source": "digits", "onto": "letters"}, "onto"),
     ],
 )
 def test_impossible_settings_are_refused(settings, place):
@@ -157,9 +157,10 @@ def test_the_longer_table_is_the_old_one_and_the_game_on_the_chosen_subsets():
     assert np.array_equal(longer.values[:-3], before.values)
     assert np.array_equal(longer.masks[-3:], PLANTED.masks())
     assert np.array_equal(longer.values[-3:], play(300, PLANTED.masks()).values)
-    told = {key: longer.meta[key] for key in ("sampler", "onto", "added", "seed", "example", "unit")}
+    told = {key: longer.meta[key] for key in ("sampler", "onto", "added", "seed", "computed_from", "unit")}
     assert told == {
-        "sampler": "next best", "onto": "planted", "added": 3, "seed": 300, "example": "planted", "unit": "nats",
+        "sampler": "next best", "onto": "planted", "added": 3, "seed": 300, "computed_from": "planted",
+        "unit": "nats",
     }  # fmt: skip
 
 
@@ -180,16 +181,17 @@ def test_settings_like_a_table_are_those_it_was_computed_with():
         like = RunSettings.like(outcomes.meta, subsets=outcomes.m, p=outcomes.meta["p"], seed=outcomes.meta["seed"])
         assert np.array_equal(like.masks(), outcomes.masks)
         assert replace(like, outputs="auto") == EXAMPLES[name].settings  # a table says what "auto" came to
-    meta = {"example": "digits", "estimator": "gradex", "ridge": 0.2, "projection": "Gaussian, 16 dimensions"}
+    meta = {"computed_from": "digits", "estimator": "gradex", "ridge": 0.2, "projection": "Gaussian, 16 dimensions"}
     assert RunSettings.like(meta) == RunSettings("digits", ridge=0.2, projection="gaussian", dim=16)
 
 
 @pytest.mark.parametrize(
     "meta",
     [
-        {}, {"source": "mine.csv"}, {"example": "digits"}, {"example": "digits", "estimator": "game without noise"},
-        {"example": [], "estimator": "gradex"}, {"example": "digits", "estimator": "gradex", "ridge": "high"},
-        {"example": "digits", "estimator": "gradex", "projection": "Gaussian, 0 dimensions"},
+        {}, {"source": "mine.csv"}, {"computed_from": "digits"},
+        {"computed_from": "digits", "estimator": "game without noise"}, {"computed_from": [], "estimator": "gradex"},
+        {"computed_from": "digits", "estimator": "gradex", "ridge": "high"},
+        {"computed_from": "digits", "estimator": "gradex", "projection": "Gaussian, 0 dimensions"},
     ],
 )  # fmt: skip
 def test_metadata_that_names_no_example_gives_no_settings(meta):

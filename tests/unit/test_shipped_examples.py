@@ -71,7 +71,8 @@ def test_the_truth_is_held_out(name):
     # its subsets come from another seed; on the planted game's 1,024 subsets a few coincide by chance
     fitted = {mask.tobytes() for mask in load_example(name).masks}
     common = sum(mask.tobytes() in fitted for mask in load_truth(name).masks)
-    expected = 100 * len(fitted) / 2 ** load_truth(name).K
+    p = get_example(name).settings.p
+    expected = 100 * len(fitted) * (p**2 + (1 - p) ** 2) ** load_truth(name).K
     assert common <= expected + 4 * np.sqrt(expected) + 1
     assert get_example(name).settings.seed != TRUTH_SEED
 
@@ -124,7 +125,7 @@ def test_mislabelled_digits_hurt_their_own_target():
 
 def test_an_unknown_example_is_refused():
     for load in (load_example, load_truth, load_estimates_of_truth):
-        with pytest.raises(InputError, match="'digits' or 'modular-addition'"):
+        with pytest.raises(InputError, match="'digits' or 'sentiment' or 'modular-addition'"):
             load("../planted")
 
 
