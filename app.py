@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kernelsm.app import frame, navigation, session
+from kernelsm.app import controls, frame, navigation, session
 from kernelsm.runtime.threads import limit_blas_threads
 
 navigation.page_settings()
@@ -18,5 +18,6 @@ _once_per_server()
 session.begin()
 session.publish()
 page = navigation.entry()
+controls.turn_to(page.url_path)
 frame.sidebar()
 page.run()

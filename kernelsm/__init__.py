@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kernelsm.evaluation.metrics import lds, relative_error
     from kernelsm.gradients.features import GradientFeatures, gradient_features
+    from kernelsm.gradients.features_file import load_features, save_features
     from kernelsm.models.registry import build_model
     from kernelsm.outcomes.examples import load_example, load_truth
     from kernelsm.outcomes.gradex import GradEx
@@ -49,15 +50,17 @@ _HOME = {
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
     "load_example": "kernelsm.outcomes.examples",
+    "load_features": "kernelsm.gradients.features_file",
     "load_truth": "kernelsm.outcomes.examples",
     "relative_error": "kernelsm.evaluation.metrics",
+    "save_features": "kernelsm.gradients.features_file",
 }
 
 __all__ = [
     "Attribution", "AutoSurrogate", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate",
     "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes", "Retraining", "SharedSurrogate",
     "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate", "fixed_size_masks",
-    "gradient_features", "lds", "load_example", "load_truth", "relative_error",
+    "gradient_features", "lds", "load_example", "load_features", "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The same pipeline without a browser: `python -m kernelsm run | evaluate | example`."""
+"""The same pipeline without a browser: `python -m kernelsm run | features | evaluate | example`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kernelsm.outcomes.examples import (
     rebuild_example,
 )
 from kernelsm.outcomes.pipeline import compute
-from kernelsm.outcomes.run_settings import ESTIMATORS, RunSettings
+from kernelsm.outcomes.run_settings import RunSettings, estimators
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import TerminalReport
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     limit_blas_threads()
     try:
-        {"run": _run, "evaluate": _evaluate, "example": _example}[options.command](options)
+        {"run": _run, "features": _features, "evaluate": _evaluate, "example": _example}[options.command](options)
     except (InputError, OSError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
@@ -56,8 +56,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
     run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
-    run.add_argument("--outputs", choices=("auto", "logits", "margin"), default="auto", help="what is linearised")
+    run.add_argument("--outputs", choices=("auto", "logits", "margin"), default="auto", help="of the network")
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
+
+    features = commands.add_parser("features", help="gradient features of a network of your own code, in one file")
+    features.add_argument("code", help="FILE.py:FUNCTION, which returns (model, suite); the file is run")
+    features.add_argument("out", type=Path, help="file to write, .npz: bring it on Data & model")
+    features.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
+    features.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
+    features.add_argument(
+        "--outputs", choices=("auto", "logits", "margin"), default="auto", help="what is linearised"
+    )
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
@@ -74,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError("--out", repr(options.out.name), "a name ending in .parquet or .csv", "Rename it.")
     options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
     settings = RunSettings(
-        options.example, options.estimator or ESTIMATORS[options.example][0], subsets=options.subsets, p=options.p,
+        options.example, options.estimator or estimators(options.example)[0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
         outputs=options.outputs,
     )  # fmt: skip
@@ -85,6 +94,32 @@ def _run(options: argparse.Namespace) -> None:
     print(f"{outcomes!r} -> {options.out}")
     print(
         f"{report.pace.computed} chunks computed, {report.pace.reused} from the cache, {report.pace.elapsed():.1f} s"
+    )
+
+
+def _features(options: argparse.Namespace) -> None:
+    # imported here: the other commands may not need torch
+    from kernelsm.gradients.features import gradient_features
+    from kernelsm.gradients.features_file import save_features
+    from kernelsm.gradients.own_code import model_and_suite
+
+    if options.out.suffix != ".npz":
+        raise InputError("out", repr(options.out.name), "a name ending in .npz", "Rename it.")
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
+    model, suite = model_and_suite(options.code)
+    store, report = Store(), TerminalReport()
+    train = gradient_features(
+        model, suite.inputs, suite.labels, options.projection, options.dim, store=store, report=report,
+        outputs=options.outputs,
+    )  # fmt: skip
+    test = gradient_features(
+        model, suite.test_inputs, suite.test_labels, options.projection, options.dim, store=store, report=report,
+        outputs=train.outputs,
+    )  # fmt: skip
+    save_features(options.out, suite, train, test)
+    size = options.out.stat().st_size / 2**20
+    print(
+        f"{suite.K} tasks, {len(suite.inputs)} + {len(suite.test_inputs)} samples -> {options.out} ({size:.1f} MiB)"
     )
 
 

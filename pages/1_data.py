@@ -1,11 +1,11 @@
-from kernelsm.app import data, frame, navigation
+from kernelsm.app import bring, data, frame, navigation
 
 navigation.require_entry()
-run = frame.current_run()
+run = frame.current_run(needs_outcomes=False)
 frame.head(
     "Data & model",
-    "Open a finished example, or bring a table of subsets and outcomes measured elsewhere: it needs no model.",
+    "Open a finished example, or bring your own: samples and a network, or outcomes that were measured elsewhere.",
     run,
 )
 data.gallery()
-data.upload()
+bring.bring()

@@ -9,11 +9,20 @@ import streamlit as st
 
 from kernelsm.app import session, words
 from kernelsm.app.runs import MEAN_TARGET, Run, shown_readout
-from kernelsm.app.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, READOUTS, RIDGES
+from kernelsm.app.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
 
 _UNSET = object()
+_PAGE = "kernelsm_page"
+
+
+def turn_to(page: str) -> None:
+    """Call before a page is drawn: the browser draws widgets of another page anew and must be told their values."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        for key in [key for key in st.session_state if str(key).startswith(_key(""))]:
+            del st.session_state[key]
 
 
 def _key(field: str) -> str:
@@ -131,8 +140,8 @@ def task_pills(names: Sequence[str]) -> None:
     )  # fmt: skip
 
 
-def estimator_controls(parameters: int) -> None:
-    """Choose how outcomes are computed, for a network of so many parameters."""
+def estimator_controls(parameters: int, ridge: float) -> None:
+    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of λ = `ridge`."""
     view = session.view()
     gradex = view.estimator == "gradex"
     offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
@@ -150,16 +159,28 @@ def estimator_controls(parameters: int) -> None:
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
             disabled=not gradex or projection_name(shown, parameters) == "exact", **_bind("dim", view.dim),
         )  # fmt: skip
+        pull_slider(ridge)
 
 
-def sampler_picker(K: int) -> None:
+def pull_slider(ridge: float) -> None:
+    """Choose λ of the pull towards W0 on a logarithmic scale that contains the usual one."""
+    current = session.view().pull or ridge
+    st.select_slider(
+        "Pull λ towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
+        format_func=lambda value: f"{value:.4g}" + (" (usual)" if value == ridge else ""),
+        **_bind("pull", current, lambda value: None if value == ridge else value),
+    )  # fmt: skip
+
+
+def sampler_picker(K: int, *, proposals: bool = True) -> None:
     """Choose how the next subsets are drawn: at random, or as those that would narrow the readout most."""
     view = session.view()
-    shown = "next" if view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
+    shown = "next" if proposals and view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
     if st.session_state.get(_key("sampler")) != shown:
         st.session_state[_key("sampler")] = shown
+    names = tuple(words.SAMPLER_NAMES)
     st.segmented_control(
-        "Sampler", tuple(words.SAMPLER_NAMES), format_func=words.SAMPLER_NAMES.__getitem__, required=True,
+        "Sampler", names if proposals else names[:-1], format_func=words.SAMPLER_NAMES.__getitem__, required=True,
         help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 
-_UPLOAD, _BETTER = "kernelsm_upload", "kernelsm_upload_better"
+_UPLOAD, _BETTER, _TAKEN = "kernelsm_upload", "kernelsm_upload_better", "kernelsm_upload_taken"
 _PREVIEW_ROWS, _PREVIEW_COLUMNS = 8, 60
 
 FORMAT = """\
@@ -23,7 +23,9 @@ One row per subset. Column names say what a column is:
 - `task:NAME` holds 1 where the task was in the subset and 0 where it was not;
 - `target:NAME` holds the outcome measured with that subset, a number.
 
-CSV with commas and a header, in UTF-8, or Parquet. At most 5,000 subsets, 500 tasks, 1,000 targets, 200 MiB.
+CSV with commas and a header, in UTF-8, or Parquet. NPZ and JSON hold `masks` (m, K), `values` (m, q) and, if you
+like, `task_names` and `target_names`. The two JSON lists that the paper's authors publish (tasks in each subset,
+outcomes of each subset) are read together. At most 5,000 subsets, 500 tasks, 1,000 targets, 200 MiB.
 """
 
 
@@ -47,7 +49,6 @@ def gallery() -> None:
 
 def upload() -> None:
     """Draw the upload of a table: format, template, file, preview, and where to go with it."""
-    st.subheader("Your own outcomes")
     left, right = frame.panels()
     with right:
         st.markdown(FORMAT)
@@ -60,21 +61,27 @@ def upload() -> None:
             "Higher is better", key=_BETTER, persist_state="session",
             help="On for a score such as accuracy, off for a loss. A Parquet file saved by kernelsm knows it itself.",
         )  # fmt: skip
-        file = st.file_uploader("Outcomes table (CSV or Parquet)", key=_UPLOAD, max_upload_size=200)
-        if file is None:
+        files = st.file_uploader(
+            "Outcomes table (CSV, Parquet, NPZ or JSON)", key=_UPLOAD, max_upload_size=200, accept_multiple_files=True
+        )
+        if not files:
             return
+        name = " and ".join(file.name for file in files)
         try:
-            outcomes = Outcomes.from_bytes(file.getvalue(), file.name, higher_is_better=better)
+            contents = [(file.getvalue(), file.name) for file in files]
+            outcomes = Outcomes.from_files(contents, higher_is_better=better)
             if outcomes.m > MOST_SUBSETS:
                 fix = "Upload a random sample of the rows."
-                raise InputError(file.name, f"{outcomes.m:,} subsets", f"at most {MOST_SUBSETS:,}", fix)
+                raise InputError(name, f"{outcomes.m:,} subsets", f"at most {MOST_SUBSETS:,}", fix)
         except InputError as error:
-            _refusal(error)
+            refusal(error)
             return
-        _accepted(outcomes, file.name)
+        if _taken(outcomes, name, tuple(file.file_id for file in files)):
+            _accepted(outcomes, name)
 
 
-def _refusal(error: InputError) -> None:
+def refusal(error: InputError) -> None:
+    """Say what is wrong with what was brought, and what to do."""
     st.error(
         f"**{plain(error.place)}**\n\n"
         f"Found {plain(error.found)}; expected {plain(error.expected)}.\n\n{plain(error.fix)}",
@@ -83,9 +90,21 @@ def _refusal(error: InputError) -> None:
     st.caption("Nothing else changed: the run shown before is still there.")
 
 
+def _taken(outcomes: Outcomes, name: str, files: tuple[str, ...]) -> bool:
+    """Keep a table when its files are new; drawn again, it may have another name by now, or be deleted."""
+    run = outcomes.content_hash
+    known: set[tuple[str, ...]] = st.session_state.setdefault(_TAKEN, set())
+    if (*files, run) not in known:
+        known.add((*files, run))
+        session.remember_table(save_run(outcomes), name)
+    if run not in session.tables():
+        st.info("It was deleted since: upload it again to see it.", icon=":material/info:")
+        return False
+    return True
+
+
 def _accepted(outcomes: Outcomes, name: str) -> None:
-    run = save_run(outcomes)
-    session.remember_table(run, name)
+    run = outcomes.content_hash
     kind = "scores (higher is better)" if outcomes.higher_is_better else "losses (lower is better)"
     st.success(
         f"Read {plain(name)}: {outcomes.m:,} subsets of {outcomes.K} tasks, {outcomes.q} "

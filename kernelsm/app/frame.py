@@ -13,6 +13,7 @@ from kernelsm.app.runs import Run, open_run
 from kernelsm.app.words import plain
 from kernelsm.charts.style import Chart
 from kernelsm.outcomes.examples import EXAMPLES
+from kernelsm.outcomes.projects import load_project
 
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 _PICKER = "kernelsm_run_picker"
@@ -36,14 +37,30 @@ def sidebar() -> None:
                 st.caption("The table itself is on this server only: others need a copy of the file.")
 
 
-def current_run() -> Run:
-    """Return the run that all pages show."""
+def current_run(*, needs_outcomes: bool = True) -> Run:
+    """Return the run that all pages show; a page that needs outcomes says so where the project has none yet."""
+    project = session.view().project
+    if project and needs_outcomes:
+        st.info(
+            f"{plain(session.title_of(project))} has no outcomes yet: this page still shows another run.",
+            icon=":material/info:",
+        )
+        st.page_link(navigation.GRADIENTS, label="Compute them on Gradients", icon=":material/trending_down:")
     return open_run(session.view().run)
 
 
-def head(title: str, sentence: str, run: Run) -> None:
-    """Draw the title of a page, what it is for, and which run it shows."""
+def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False) -> None:
+    """Draw the title of a page, what it is for, and which run it shows, or the project where the run stands aside."""
     st.title(title)
+    project = session.view().project
+    if project and run_is_aside:
+        size = load_project(project).recipe.size
+        st.markdown(sentence)
+        st.caption(
+            f"{plain(session.title_of(project))} · {size.tasks} tasks · {size.targets} "
+            f"target{'s' if size.targets > 1 else ''} · no outcomes yet"
+        )
+        return
     name = run.example.title if run.example else session.tables().get(run.key, "table")
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"

@@ -7,41 +7,52 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from kernelsm.app import controls, navigation, session, words
+from kernelsm.app import controls, frame, navigation, session, words
 from kernelsm.app.job_panel import job_panel, registry
 from kernelsm.app.runs import Run, open_run
 from kernelsm.app.subsets import draw_settings
+from kernelsm.app.words import size_of
 from kernelsm.gradients.choices import projection_name
 from kernelsm.outcomes.examples import EXAMPLES, load_example
-from kernelsm.outcomes.recipes import RECIPES
-from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
+from kernelsm.outcomes.projects import find_recipe
+from kernelsm.outcomes.run_settings import RunSettings, estimate_cost, estimators
 from kernelsm.outcomes.runs import has_run
+
+_WITH_MODEL = "digits"
+
+
+def source() -> str:
+    """What the page computes outcomes of: the project worked on, or the run's source; "" for nothing."""
+    view = session.view()
+    return view.project or open_run(view.run).source
 
 
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
-    origin = run.outcomes.meta.get("example")
     what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
-    if origin in RECIPES:
-        what = f"this run is a result computed from the example {EXAMPLES[origin].title}"
     st.info(f"There are no gradients here: {what}.", icon=":material/info:")
-    example = origin if origin in RECIPES else "digits"
-    left, right = st.columns(2)
+    left, middle, right = frame.panels(3, 220)
     left.button(
-        f"Open {EXAMPLES[example].title}, which has a model", icon=":material/visibility:",
-        on_click=session.look_at, args=(example,),
+        f"Open {EXAMPLES[_WITH_MODEL].title}, which has a model", icon=":material/visibility:",
+        on_click=session.look_at, args=(_WITH_MODEL,),
     )  # fmt: skip
+    middle.page_link(navigation.DATA, label="Bring data and a model", icon=":material/upload:")
     right.page_link(navigation.EXPLORE, label="Explore this run", icon=":material/hub:")
 
 
-def job_settings(run: Run) -> RunSettings:
+def job_settings(source: str) -> RunSettings:
     """Draw the settings of the computation and return them."""
-    recipe = RECIPES[run.key]
-    controls.estimator_controls(recipe.parameters)
+    recipe, ways = find_recipe(source), estimators(source)
+    if recipe.features:
+        st.markdown("Gradient features were computed elsewhere: only the convex problems are left to solve.")
+        controls.pull_slider(recipe.ridge)
+    else:
+        controls.estimator_controls(recipe.parameters, recipe.ridge)
     view = session.view()
     # what the estimator does not use stays at its default, so that equal work is one job
-    settings = replace(draw_settings(run), estimator=view.estimator)
-    if view.estimator == "gradex":
+    chosen = view.estimator if view.estimator in ways else ways[0]
+    settings = replace(draw_settings(source), estimator=chosen, ridge=view.pull or recipe.ridge)
+    if chosen == "gradex" and not recipe.features:
         offered = view.projection != "exact" or projection_name("auto", recipe.parameters) == "exact"
         settings = replace(settings, projection=view.projection if offered else "auto")
         settings = settings if settings.projection == "exact" else replace(settings, dim=view.dim)
@@ -57,37 +68,44 @@ def _sampler(settings: RunSettings) -> str:
 def recompute(settings: RunSettings) -> None:
     """Draw the job of these settings and, when it is done, how its result compares with the finished example."""
     how = settings.estimator
-    if how == "gradex":
+    if how == "gradex" and not find_recipe(settings.source).features:
         how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
-    title = f"{settings.example}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
+    title = f"{session.title_of(settings.source)}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
     spec = settings.job()
-    job_panel(spec, estimate_cost(settings).seconds, title)
+    mine = settings.source not in EXAMPLES
+    job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if mine else "Recompute")
     status = registry().status(spec.key)
-    if status and status.state == "done" and status.result and has_run(status.result["run"]):
-        mine, shipped = open_run(status.result["run"]).outcomes, load_example(settings.example)
-        if mine.masks.shape == shipped.masks.shape and bool((mine.masks == shipped.masks).all()):
-            difference = float(np.abs(mine.values - shipped.values).max())
+    done = status and status.state == "done" and status.result and has_run(status.result["run"])
+    if done and status and status.result and not mine:
+        found, shipped = open_run(status.result["run"]).outcomes, load_example(settings.source)
+        if found.masks.shape == shipped.masks.shape and bool((found.masks == shipped.masks).all()):
+            difference = float(np.abs(found.values - shipped.values).max())
             size = "none" if difference == 0 else f"{difference:.2g} nats"
             st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
 
 
 def cost_note(settings: RunSettings) -> None:
-    """Say what the computation needs before it is started."""
-    cost, recipe = estimate_cost(settings), RECIPES[settings.example]
+    """Say what the computation needs before it is started, and what lowers it."""
+    cost, recipe = estimate_cost(settings), find_recipe(settings.source)
     if settings.estimator == "retraining":
         st.caption(
             f"{settings.subsets:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
-            f"W0 with a pull of λ = {settings.ridge:g} towards it."
+            f"W0 with a pull of λ = {settings.ridge:g} towards it. Fewer subsets take less."
         )
         return
-    suite = recipe.suite()
+    size = recipe.size
     what = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
-    why = "" if cost.outputs == "logits" else (
-        f": those of all {suite.classes} logits would take more than the 1.5 GiB set aside for them"
+    why = "" if cost.outputs == "logits" or recipe.features else (
+        f": those of all {size.classes} logits would take more than the 1.5 GiB set aside for them"
+    )  # fmt: skip
+    network = f"{cost.coordinates:,} coordinates as they were brought" if recipe.features else (
+        f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {cost.coordinates:,} "
+        "coordinates"
     )  # fmt: skip
     st.caption(
-        f"Gradients {what}{why}; {len(suite.inputs):,} training and {len(suite.test_inputs):,} test samples, "
-        f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {cost.coordinates:,} "
-        f"coordinates. Then all subsets together, λ = {settings.ridge:g}. About {cost.memory / 2**20:.0f} MiB of "
-        "memory: the features as loaded, and as prepared for the solver."
+        f"Gradients {what}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. Then "
+        f"all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
+        "loaded, and as prepared for the solver."
+        + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
+        + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
     )

@@ -110,10 +110,12 @@ def _progress(status: JobStatus) -> None:
     elif status.state == "done":
         took = duration(status.elapsed)
         if status.computed == 0:
-            st.success(f"Cache hit: all {status.reused} chunks were there, nothing was recomputed ({took}).")
+            there = "the one chunk was" if status.reused == 1 else f"all {status.reused} chunks were"
+            st.success(f"Cache hit: {there} there, nothing was recomputed ({took}).")
         else:
             reused = f", {status.reused} from the cache" if status.reused else ""
-            st.success(f"Finished in {took}: {status.computed} chunks computed{reused}.")
+            chunks = f"{status.computed} chunk{'s' if status.computed > 1 else ''}"
+            st.success(f"Finished in {took}: {chunks} computed{reused}.")
     elif status.state == "failed":
         st.error(f"The job failed: {plain(status.error)} What was finished is kept; start again to resume.")
     else:

@@ -17,6 +17,7 @@ from kernelsm.app.job_panel import job_panel
 from kernelsm.app.runs import Run, open_run, shown_readout, target_outcomes
 from kernelsm.app.words import KERNEL_NAMES
 from kernelsm.charts.learning import variance_left_chart
+from kernelsm.outcomes.projects import is_project
 from kernelsm.outcomes.run_settings import RunSettings, estimate_cost
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.outcomes.table_checks import TASK_PREFIX
@@ -139,7 +140,9 @@ def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
     settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key)
     if settings is None:
         return None
-    example = open_run(settings.example).outcomes
+    if is_project(settings.source):  # its key and its tasks are those of the content
+        return settings
+    example = open_run(settings.source).outcomes
     same = (example.task_names, example.target_names) == (run.outcomes.task_names, run.outcomes.target_names)
     return settings if same else None
 

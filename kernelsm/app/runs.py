@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.outcomes.examples import EXAMPLES, Example, load_example, load_truth
+from kernelsm.outcomes.projects import is_project, load_project
+from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.runs import load_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -56,6 +58,12 @@ class Run:
         return int(sizes[0]) if len(sizes) == 1 and 0 < sizes[0] < self.outcomes.K else None
 
     @property
+    def source(self) -> str:
+        """The example with a model, or the project, that its outcomes were computed from; "" for any other."""
+        found = self.key if self.example else self.outcomes.meta.get("computed_from", "")
+        return found if isinstance(found, str) and (found in RECIPES or is_project(found)) else ""
+
+    @property
     def truth_is_exact(self) -> bool:
         """Whether the truth is free of noise, as a formula's is."""
         return self.truth is not None and self.truth.meta.get("estimator") == "game without noise"
@@ -64,6 +72,11 @@ class Run:
     def word(self) -> str:
         """What is measured, in one word."""
         return "score" if self.outcomes.higher_is_better else "loss"
+
+
+def source_title(source: str) -> str:
+    """What an example or a project is called."""
+    return EXAMPLES[source].title if source in EXAMPLES else load_project(source).title
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

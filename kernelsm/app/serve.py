@@ -9,7 +9,7 @@ import sys
 
 from streamlit.web.cli import main
 
-from kernelsm.app import cache_panel, data, explore, fit, gradients, start, subsets  # noqa: F401 - for their imports
+from kernelsm.app import bring, cache_panel, data, explore, fit, gradients, start, subsets  # noqa: F401 - for their imports
 
 if __name__ == "__main__":
     sys.argv = ["streamlit", "run", *sys.argv[1:]]

@@ -7,18 +7,28 @@ from typing import Any
 
 import streamlit as st
 
-from kernelsm.app.runs import RunMissing, open_run
+from kernelsm.app import holders
+from kernelsm.app.runs import RunMissing, open_run, source_title
 from kernelsm.app.view import ViewState
 from kernelsm.app.words import plain
-from kernelsm.outcomes.runs import is_run
+from kernelsm.outcomes.projects import load_project, one_line
+from kernelsm.outcomes.runs import has_run, is_run
+from kernelsm.runtime.errors import InputError
 
 _VIEW = "kernelsm_view"
 _TABLES = "kernelsm_tables"
+_PROJECTS = "kernelsm_projects"
+_LONGEST_TITLE = 200
 
 
 def begin() -> None:
-    """Read the link at the session's first run; what it cannot mean is dropped with a word to the user."""
+    """Read the link at the session's first run; what it cannot mean is dropped with a word to the user.
+
+    At later runs, drop what was deleted since.
+    """
     if _VIEW in st.session_state:
+        holders.hold((*projects(), *tables()))
+        _drop_what_is_gone()
         return
     view, ignored = ViewState.from_params(st.query_params.to_dict())
     try:
@@ -28,11 +38,38 @@ def begin() -> None:
         st.toast(plain(str(missing)), icon=":material/link_off:")
         view = view.on_run(ViewState().run)
         outcomes = open_run(view.run).outcomes
+    if view.project and not _opens(view.project):
+        ignored.append(f"project={view.project}")
+        view = replace(view, project="")
     if ignored:
         st.toast(f"Parts of the link were not understood and left out: {plain(', '.join(ignored))}")
     st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
+    source = open_run(view.run).source
     if is_run(view.run) and view.run not in tables():
-        remember_table(view.run, "table from the link")
+        of = f"{load_project(source).title}: " if _opens(source) else ""
+        remember_table(view.run, f"{of}table from the link")
+    for project in {view.project, source}:
+        if _opens(project):
+            remember_project(project)
+
+
+def _drop_what_is_gone() -> None:
+    """Another session may have deleted what this one shows: one that holds the same content, and was connected."""
+    shown = view()
+    here = {shown.run: has_run(shown.run) or not is_run(shown.run), shown.project: _opens(shown.project)}
+    for key in [key for key, found in here.items() if key and not found]:
+        title = {**projects(), **tables()}.get(key, "What was shown")
+        st.toast(f"{plain(title)} is not on this server any more.", icon=":material/link_off:")
+        forget(key)
+
+
+def _opens(project: str) -> bool:
+    """Whether a project is here and can be read."""
+    try:
+        load_project(project)
+    except InputError:
+        return False
+    return True
 
 
 def view() -> ViewState:
@@ -66,5 +103,54 @@ def tables() -> dict[str, str]:
 
 def remember_table(run: str, title: str) -> None:
     """Add a table to this session's run picker."""
+    title = one_line(title)[:_LONGEST_TITLE]
     taken = {other for key, other in tables().items() if key != run}
     st.session_state[_TABLES] = {**tables(), run: f"{title} ({run[:6]})" if title in taken else title}
+    holders.hold([run])
+
+
+def projects() -> dict[str, str]:
+    """Data and models that this session brought: key -> title. No other session sees the list."""
+    known: dict[str, str] = st.session_state.setdefault(_PROJECTS, {})
+    return known
+
+
+def remember_project(key: str, title: str = "") -> None:
+    """Add data and a model to this session's list.
+
+    Without a title it keeps the one that it has here: another session may call the same content otherwise.
+    """
+    st.session_state[_PROJECTS] = {**projects(), key: title or projects().get(key) or load_project(key).title}
+    holders.hold([key])
+
+
+def title_of(source: str) -> str:
+    """What this session calls an example or a project."""
+    return projects().get(source) or source_title(source)
+
+
+def work_on(project: str, title: str = "") -> None:
+    """Turn to data and a model that have no outcomes yet."""
+    remember_project(project, title)
+    update(project=project, pull=None, projection="auto", estimator="gradex", size=None)
+
+
+def restore(view: ViewState) -> None:
+    """Take over the view of a session file, as far as its run and project are here."""
+    try:
+        outcomes = open_run(view.run).outcomes
+    except RunMissing:
+        view = view.on_run(ViewState().run)
+        outcomes = open_run(view.run).outcomes
+    view = view if not view.project or _opens(view.project) else replace(view, project="")
+    st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
+
+
+def forget(key: str) -> None:
+    """Drop a table, or data and a model, from this session's lists."""
+    st.session_state[_TABLES] = {other: title for other, title in tables().items() if other != key}
+    st.session_state[_PROJECTS] = {other: title for other, title in projects().items() if other != key}
+    if view().run == key:
+        look_at(ViewState().run)
+    if view().project == key:
+        update(project="")

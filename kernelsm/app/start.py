@@ -68,9 +68,9 @@ def doors() -> None:
         st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")
         st.button("Open the planted game", icon=":material/school:", on_click=_open_planted)
     with own.container(border=True, height="stretch"):
-        st.markdown("**Use your own outcomes**")
-        st.markdown("A CSV or Parquet table of subsets and their outcomes is enough; no model is needed.")
-        st.page_link(navigation.DATA, label="Upload a table", icon=":material/upload:")
+        st.markdown("**Bring your own**")
+        st.markdown("Samples and a network, or just a table of subsets and their outcomes.")
+        st.page_link(navigation.DATA, label="Data & model", icon=":material/upload:")
 
 
 def _open_planted() -> None:

@@ -10,7 +10,7 @@ from kernelsm.app.fits import fitted
 from kernelsm.app.next_best import next_best
 from kernelsm.app.runs import Run, target_outcomes
 from kernelsm.charts.subsets import outcome_histogram, pair_coverage
-from kernelsm.outcomes.run_settings import RunSettings
+from kernelsm.outcomes.run_settings import RunSettings, estimators, recipe_of, task_count
 
 
 def sampled(run: Run) -> None:
@@ -36,10 +36,11 @@ def sampled(run: Run) -> None:
 
 def next_draw(run: Run) -> None:
     """Draw the sampler's controls and what they would cover."""
-    st.subheader("Draw other subsets" if run.example else "Which subsets to measure next?")
-    best = run.example is None or session.view().sampler == "next"
+    source = run.source or (run.key if run.example else "")
+    st.subheader("Draw other subsets" if source else "Which subsets to measure next?")
+    best = not source or session.view().sampler == "next"
     with st.container(horizontal=True, gap="medium"):
-        if run.example:
+        if source:
             controls.sampler_picker(run.outcomes.K)
         if best:
             controls.more_slider()
@@ -47,25 +48,39 @@ def next_draw(run: Run) -> None:
     if best:
         next_best(run)
         return
-    controls.sampler_controls(run.outcomes.K)
-    masks = draw_settings(run).masks()
+    draw(source)
+
+
+def first_draw(project: str) -> None:
+    """Draw the sampler's controls for data and a model that have no outcomes yet."""
+    st.subheader("Which subsets to draw?")
+    view = session.view()
+    if view.sampler == "next":
+        st.caption("Next best needs outcomes to start from: the first subsets are drawn at random.")
+    controls.sampler_picker(task_count(project), proposals=False)
+    draw(project)
+
+
+def draw(source: str) -> None:
+    """Draw the controls of the random samplers and what the subsets would cover."""
+    controls.sampler_controls(task_count(source))
+    masks = draw_settings(source).masks()
     sizes = masks.sum(axis=1)
     st.markdown(f"{_coverage_sentence(masks)} Subsets hold {sizes.min()} to {sizes.max()} tasks.")
-    if run.example and run.example.has_model:
+    if recipe_of(source):
         st.page_link(
             navigation.GRADIENTS, label="Compute their outcomes on Gradients", icon=":material/trending_down:"
         )
 
 
-def draw_settings(run: Run) -> RunSettings:
-    """Sampler settings of the view for an example."""
+def draw_settings(source: str) -> RunSettings:
+    """Sampler settings of the view for an example or a project."""
     view = session.view()
-    assert run.example is not None
-    size = None if view.size is None else min(view.size, run.outcomes.K)
+    size = None if view.size is None else min(view.size, task_count(source))
     # with a fixed size p means nothing: left at its default, equal work is one job
     return RunSettings(
-        run.example.name, run.example.settings.estimator, subsets=view.subsets, p=view.p if size is None else 0.5,
-        size=size, seed=view.seed,
+        source, estimators(source)[0], subsets=view.subsets, p=view.p if size is None else 0.5, size=size,
+        seed=view.seed,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from kernelsm.evaluation.first_order import FirstOrderCheck
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.gradients.choices import EXACT_UP_TO
 from kernelsm.outcomes.examples import load_estimates_of_truth
-from kernelsm.outcomes.recipes import RECIPES
+from kernelsm.outcomes.projects import find_recipe
 from kernelsm.outcomes.run_settings import START_SECONDS, RunSettings
 from kernelsm.runtime.jobs import JobSpec
 
@@ -60,7 +60,7 @@ def trust(run: Run) -> None:
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None
-    _advice(checks.first_order, run.example.settings, RECIPES[run.key].parameters)
+    _advice(checks.first_order, run.example.settings, find_recipe(run.key).parameters)
 
 
 def _metrics(spearman: float, lds: float, error: float, check: FirstOrderCheck, digits: int = 4) -> None:
@@ -107,8 +107,8 @@ def projections(run: Run) -> None:
     dim = checks.projections[0].dim
     st.markdown(
         f"Outcomes depend on gradients through inner products. Errors of {dim} random coordinates for pairs of this "
-        f"network's own gradients ({RECIPES[run.key].parameters:,} coordinates), over several random maps of each "
-        "kind; dotted, the standard deviation that theory gives a dense Gaussian map for these gradients:"
+        f"network's own gradients ({find_recipe(run.key).parameters:,} coordinates), over several random maps of "
+        "each kind; dotted, the standard deviation that theory gives a dense Gaussian map for these gradients:"
     )
     errors = {PROJECTION_NAMES[one.kind]: one.errors for one in checks.projections}
     sizes = {PROJECTION_NAMES[one.kind]: one.size for one in checks.projections}
@@ -117,6 +117,8 @@ def projections(run: Run) -> None:
 
 def check_again(settings: RunSettings) -> None:
     """Offer to retrain a few fresh subsets and compare, with the settings chosen above."""
+    if find_recipe(settings.source).features:
+        return  # there is no network to retrain
     st.subheader("Check these settings")
     few = replace(settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED)
     st.markdown(
@@ -131,4 +133,4 @@ def check_again(settings: RunSettings) -> None:
         found = Checks.from_json(status.result["checks"]).first_order
         _metrics(found.spearman, found.lds, found.relative_error, found, digits=2)
         st.caption(f"{found.subsets} subsets are few: rank correlations are rough.")
-        _advice(found, settings, RECIPES[settings.example].parameters)
+        _advice(found, settings, find_recipe(settings.source).parameters)

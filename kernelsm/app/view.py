@@ -20,6 +20,7 @@ READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next")
 FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
+PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
 RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
 _RUN = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
 
@@ -58,6 +59,10 @@ class ViewState:
         How many of these.
     estimator, projection, dim : the next computation
         See `RunSettings`.
+    pull : float, optional
+        λ of the pull towards W0 there; None is the source's own.
+    project : str
+        Key of data and model that have no outcomes yet and are worked on; "" for those of the run.
     """
 
     run: str = "digits"
@@ -79,6 +84,8 @@ class ViewState:
     estimator: str = "gradex"
     projection: str = "auto"
     dim: int = 512
+    pull: float | None = None
+    project: str = ""
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -121,7 +128,7 @@ class ViewState:
 
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
-        return replace(self, run=run, target="", gamma=None, focus=None, off=(), truth=False)
+        return replace(self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="")
 
 
 def _written(value: Any) -> str:
@@ -182,4 +189,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "estimator": _one_of(tuple(MODEL_ESTIMATORS)),
     "projection": _one_of(tuple(PROJECTIONS)),
     "dim": _whole(2, 4096),
+    "pull": _number(1e-6, 1e4),
+    "project": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
 }

@@ -21,6 +21,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def size_of(count: float) -> str:
+    """Return a number of bytes as people say them."""
+    if count < 2**20:
+        return f"{count / 2**10:,.0f} KiB"
+    return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:,.1f} GiB"
+
+
 READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion", "shapley": "Shapley"}
 READOUT_HELP = (
     "**Leave one out**: g(all tasks) minus g(all but this one); for pairs the second difference there. "
@@ -47,6 +54,10 @@ PROJECTION_HELP = (
     "The others are random maps to fewer coordinates: **Kronecker** projects the two factors of each layer's "
     "gradient and is by far the fastest, dense **Gaussian** and **Rademacher** vary least, **sparse** is the count "
     "sketch. **Auto** is exact up to 4,096 parameters and Kronecker beyond."
+)
+PULL_HELP = (
+    "Fine-tuning on a subset minimises its loss plus λ/2 times the squared distance from W0. A stronger pull keeps "
+    "the network near its first order, so that GradEx is right, and makes outcomes differ less."
 )
 SAMPLER_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size", "next": "Next best"}
 SAMPLER_HELP = (

@@ -138,6 +138,31 @@ def test_a_basis_too_large_for_the_network_falls_back_to_auto(started: list[JobS
     assert started[0].key == RunSettings("modular-addition").job().key
 
 
+@pytest.mark.parametrize("run", ["digits", "modular-addition"])
+def test_the_pull_starts_with_the_usual_one_and_is_part_of_the_job_the_check_and_the_link(
+    run: str, started: list[JobSpec]
+) -> None:
+    usual = RECIPES[run].ridge
+    app = open_app("gradients", run=run)
+    slider = app.select_slider(key="view_pull")
+    assert slider.value == usual
+    assert f"{usual:g} (usual)" in slider.options
+    before = [spec.key for spec in started]
+    assert [spec.arguments["ridge"] for spec in started] == [usual, usual]
+    slider.set_value(0.3).run()
+    assert not app.exception
+    assert [spec.arguments["ridge"] for spec in started] == [0.3, 0.3]
+    assert app.query_params["pull"] == "0.3"
+    assert "λ = 0.3" in texts(app)
+    app.segmented_control(key="view_estimator").set_value("retraining").run()
+    assert started[0].arguments["ridge"] == 0.3
+    assert "with a pull of λ = 0.3 towards it" in texts(app)
+    app.segmented_control(key="view_estimator").set_value("gradex").run()
+    app.select_slider(key="view_pull").set_value(usual).run()
+    assert "pull" not in app.query_params
+    assert [spec.key for spec in started] == before
+
+
 def test_unknown_values_in_a_link_are_ignored_and_named(started: list[JobSpec]) -> None:
     app = open_app(run="digits", projection="dense", dim="1", estimator="magic")
     (toast,) = app.toast

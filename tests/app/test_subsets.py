@@ -142,7 +142,7 @@ def test_a_table_that_holds_every_subset_has_none_left_to_compute() -> None:
     digits = load_example("digits")
     named = {"task_names": digits.task_names, "target_names": digits.target_names, "meta": digits.meta}
     alone = Outcomes(np.eye(20, dtype=bool), digits.values[:20], **named)
-    app = open_app("subsets", run=save_run(alone))
+    app = open_app("subsets", run=save_run(alone), sampler="next")
     assert any("there is none left to propose" in info.value for info in app.info)
 
 

@@ -20,6 +20,7 @@ GOOD = "task:a,task:b,target:loss\n" + "".join(
 
 def upload(data: bytes, name: str):
     app = open_app("data", run="planted")
+    app.segmented_control(key="kernelsm_bring").set_value("A table of outcomes").run()
     app.file_uploader(key="kernelsm_upload").upload(name, data).run()
     assert not app.exception
     return app

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsm.app.view import GAMMAS, PROJECTIONS, RIDGES, ViewState
+from kernelsm.app.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, ViewState
 from kernelsm.app.words import PROJECTION_NAMES, plain
 from kernelsm.charts.interactions import clicked_pair
 from kernelsm.gradients import choices
 
 views = st.builds(
     ViewState,
-    run=st.sampled_from(["digits", "modular-addition", "planted", "0123456789abcdef0123456789abcdef01234567"]),
+    run=st.sampled_from(["digits", "modular-addition", "sentiment", "0123456789abcdef0123456789abcdef01234567"]),
     target=st.text(min_size=0, max_size=20),
     kernel=st.sampled_from(["rbf", "poly", "linear"]),
     gamma=st.none() | st.sampled_from(GAMMAS),
@@ -24,6 +24,8 @@ views = st.builds(
     estimator=st.sampled_from(["gradex", "retraining"]),
     projection=st.sampled_from(PROJECTIONS),
     dim=st.integers(2, 4096),
+    pull=st.none() | st.sampled_from(PULLS),
+    project=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
 )
 
 
@@ -57,7 +59,8 @@ def test_views_and_settings_know_the_same_projections() -> None:
     [
         ("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"),
         ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"),
-        ("dim", "512.0"), ("estimator", "game"),
+        ("dim", "512.0"), ("estimator", "game"), ("pull", "0"), ("pull", "nan"), ("pull", "1e5"),
+        ("project", "digits"), ("project", "0" * 39), ("project", "0" * 39 + "G"), ("project", "../" * 13 + "x"),
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_ignored(name: str, text: str) -> None:
@@ -69,6 +72,11 @@ def test_values_out_of_range_are_ignored(name: str, text: str) -> None:
 def test_what_a_run_does_not_have_is_dropped() -> None:
     view = ViewState(target="gone", focus=(2, 9), off=(1, 8)).within(("loss",), 5)
     assert view == ViewState(off=(1,))
+
+
+def test_another_run_takes_neither_the_project_nor_its_pull_along() -> None:
+    view = ViewState(pull=0.3, project="0" * 40, subsets=77).on_run("planted")
+    assert view == ViewState(run="planted", subsets=77)
 
 
 @pytest.mark.parametrize(
