@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.outcomes.examples import EXAMPLES, Example, load_example, load_truth
-from kernelsm.outcomes.projects import is_project, load_project
+from kernelsm.outcomes.projects import load_project
 from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.runs import load_run
 from kernelsm.outcomes.table import Outcomes
@@ -61,7 +61,7 @@ class Run:
     def source(self) -> str:
         """The example with a model, or the project, that its outcomes were computed from; "" for any other."""
         found = self.key if self.example else self.outcomes.meta.get("computed_from", "")
-        return found if isinstance(found, str) and (found in RECIPES or is_project(found)) else ""
+        return found if isinstance(found, str) and (found in RECIPES or opens(found)) else ""
 
     @property
     def truth_is_exact(self) -> bool:
@@ -72,6 +72,15 @@ class Run:
     def word(self) -> str:
         """What is measured, in one word."""
         return "score" if self.outcomes.higher_is_better else "loss"
+
+
+def opens(project: str) -> bool:
+    """Whether a project of that key is here and can be read."""
+    try:
+        load_project(project)
+    except InputError:
+        return False
+    return True
 
 
 def source_title(source: str) -> str:

@@ -8,12 +8,11 @@ from typing import Any
 import streamlit as st
 
 from kernelsm.app import holders
-from kernelsm.app.runs import RunMissing, open_run, source_title
+from kernelsm.app.runs import RunMissing, open_run, opens, source_title
 from kernelsm.app.view import ViewState
 from kernelsm.app.words import plain
 from kernelsm.outcomes.projects import load_project, one_line
 from kernelsm.outcomes.runs import has_run, is_run
-from kernelsm.runtime.errors import InputError
 
 _VIEW = "kernelsm_view"
 _TABLES = "kernelsm_tables"
@@ -38,7 +37,7 @@ def begin() -> None:
         st.toast(plain(str(missing)), icon=":material/link_off:")
         view = view.on_run(ViewState().run)
         outcomes = open_run(view.run).outcomes
-    if view.project and not _opens(view.project):
+    if view.project and not opens(view.project):
         ignored.append(f"project={view.project}")
         view = replace(view, project="")
     if ignored:
@@ -46,30 +45,21 @@ def begin() -> None:
     st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
     source = open_run(view.run).source
     if is_run(view.run) and view.run not in tables():
-        of = f"{load_project(source).title}: " if _opens(source) else ""
+        of = f"{load_project(source).title}: " if opens(source) else ""
         remember_table(view.run, f"{of}table from the link")
     for project in {view.project, source}:
-        if _opens(project):
+        if opens(project):
             remember_project(project)
 
 
 def _drop_what_is_gone() -> None:
     """Another session may have deleted what this one shows: one that holds the same content, and was connected."""
     shown = view()
-    here = {shown.run: has_run(shown.run) or not is_run(shown.run), shown.project: _opens(shown.project)}
+    here = {shown.run: has_run(shown.run) or not is_run(shown.run), shown.project: opens(shown.project)}
     for key in [key for key, found in here.items() if key and not found]:
         title = {**projects(), **tables()}.get(key, "What was shown")
         st.toast(f"{plain(title)} is not on this server any more.", icon=":material/link_off:")
         forget(key)
-
-
-def _opens(project: str) -> bool:
-    """Whether a project is here and can be read."""
-    try:
-        load_project(project)
-    except InputError:
-        return False
-    return True
 
 
 def view() -> ViewState:
@@ -142,7 +132,7 @@ def restore(view: ViewState) -> None:
     except RunMissing:
         view = view.on_run(ViewState().run)
         outcomes = open_run(view.run).outcomes
-    view = view if not view.project or _opens(view.project) else replace(view, project="")
+    view = view if not view.project or opens(view.project) else replace(view, project="")
     st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
 
 

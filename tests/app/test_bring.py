@@ -23,6 +23,7 @@ from kernelsm.outcomes.projects import load_project
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.tasks.templates import templates
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 WIDGETS = {
     "label": "selectbox", "kind": "segmented_control", "inputs": "multiselect", "rule": "segmented_control",
     "tasks": "multiselect", "count": "number_input", "split": "selectbox", "fraction": "slider",
@@ -173,7 +174,6 @@ def test_every_template_is_guessed_as_it_is_meant_and_a_new_file_starts_with_a_n
         assert expected[name].items() <= meaning(app, data).items()
         assert app.text_input(key=f"bring_title_{key_of(data)}").value == name.split(".")[0]
         # what is changed for this file is not kept for the next
-        change(app, data, "kind", "tabular")
         change(app, data, "rule", "slices")
 
 

@@ -110,14 +110,21 @@ def test_a_link_opens_the_project_and_an_unknown_one_is_named_and_left_out(worke
         assert any(caption.value.startswith("Handwritten digits") for caption in app.caption)
 
 
-def test_a_project_whose_files_are_damaged_or_gone_leaves_the_pages_as_they_were(worked_on: AppTest) -> None:
+def test_a_project_whose_files_are_damaged_leaves_the_pages_as_they_were(worked_on: AppTest, own_cache: Path) -> None:
     key = project(worked_on)
-    sheet = Path(load_project(key).recipe.suite.args[0]) / "project.json"
-    text = sheet.read_text()
-    sheet.write_text(text[:50])
+    other = bring("numbers.csv", small_files.csv())
+    compute(prepare(other))
+    sheet = own_cache / "projects" / key / "project.json"
+    sheet.write_text(sheet.read_text()[:50])
     for app in (open_app("gradients", project=key, run="planted"), turn(worked_on, "subsets")):
         assert project(app) == ""
         assert any(caption.value.startswith("Planted game") for caption in app.caption)
+    for app in (other, open_app("gradients", run=run(other))):
+        assert "There are no gradients here: this run is a table of outcomes." in texts(turn(app, "gradients"))
+        turn(app, "explore")
+    # and what cannot be read can still be deleted
+    delete(turn(other, "data"), key)
+    assert listed(other) == [f"{picker(other)[0]} · outcomes"]
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------

@@ -446,8 +446,8 @@ def suite_with(**changes):
         with np.load(io.BytesIO(members[name])) as file:
             arrays = dict(file)
         info = json.loads(arrays["info"].tobytes())
-        info |= {key: changes.pop(key) for key in list(changes) if key in info}
-        arrays |= changes
+        info |= {key: value for key, value in changes.items() if key in info}
+        arrays |= {key: value for key, value in changes.items() if key in arrays}
         arrays["info"] = np.frombuffer(json.dumps(info).encode(), dtype=np.uint8)
         return {**members, name: npz(**arrays)}
 
@@ -1013,9 +1013,9 @@ def test_odd_names_of_files_and_projects_are_kept_and_stay_out_of_paths(name, ho
     assert not list(home.parent.glob("*.csv"))
 
 
-def test_odd_names_go_the_whole_way_and_through_a_session_file(home, tmp_path):
-    data = as_csv()
-    key = prepared("🧪 <b>.csv", data, {"tasks": TaskRule("column", ("task",)), "target": "group", **BOTH})
+def test_odd_names_go_the_whole_way_and_through_a_session_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERNELSM_CACHE", str(tmp_path / "here"))
+    key = prepared("🧪 <b>.csv", as_csv(), {"tasks": TaskRule("column", ("task",)), "target": "group", **BOTH})
     suite = load_suite(cache_root() / "projects" / key / "suite.npz")
     assert suite.task_names == suite.target_names == tuple(NAMES)
     assert suite.meta["source"] == load_project(key).about["file"] == "🧪 <b>.csv"
