@@ -88,11 +88,11 @@ def build_sentences(archive: Path, *, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     seen: set[str] = set()
     drawn = []
-    for source, rated in _rated_sentences(archive).items():
+    for source, rated in rated_sentences(archive).items():
         groups: dict[str, list[tuple[str, float]]] = {band: [] for band in BANDS}
         for text, rating in rated:
             bare = "".join(filter(str.isalnum, text.casefold()))
-            if abs(rating) >= MILD and _is_usable(text) and bare not in seen:
+            if abs(rating) >= MILD and is_usable(text) and bare not in seen:
                 seen.add(bare)
                 groups[band_of(rating)].append((text, rating))
         for band, group in groups.items():
@@ -112,12 +112,13 @@ def band_of(rating: float) -> str:
     return f"{'strongly' if abs(rating) >= STRONG else 'mildly'} {'positive' if rating > 0 else 'negative'}"
 
 
-def _is_usable(text: str) -> bool:
+def is_usable(text: str) -> bool:
+    """Whether a text is a sentence to be shown: three words or more, not too long, none of them crude."""
     words = [word for word in text.split() if not word.startswith(_NO_WORDS) and any(map(str.isalpha, word))]
     return len(words) >= 3 and len(text) <= LONGEST and not _CRUDE.search(text)
 
 
-def _rated_sentences(archive: Path) -> dict[str, list[tuple[str, float]]]:
+def rated_sentences(archive: Path) -> dict[str, list[tuple[str, float]]]:
     """All sentences and mean ratings of each source, in the order of the files; nothing is unpacked to disk."""
     found = {}
     try:

@@ -1,0 +1,1 @@
+"""Choosing with a surrogate: which demonstrations go into a prompt, and what such a choice is compared with."""
