@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def open_app(page: str = "", **params: str) -> AppTest:
     """Run app.py with URL parameters and turn to a page (its file name without number and ending)."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    # else the harness looks for components in every installed package, which takes longer than most tests
+    app._bidi_component_manager = BidiComponentManager()
     for name, value in params.items():
         app.query_params[name] = value
     app.run()

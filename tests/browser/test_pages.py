@@ -140,13 +140,19 @@ def test_the_gamma_sweep_plays_in_the_browser_alone(page: Page, server: Server) 
     page.context.set_offline(False)
 
 
+def upload_outcomes(page: Page, file: Path) -> None:
+    page.get_by_role("radio", name="A table of outcomes", exact=True).click()
+    expect(page.get_by_text("Outcomes table (CSV, Parquet, NPZ or JSON)")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(file)
+
+
 def test_an_uploaded_table_is_fitted_and_explored(page: Page, server: Server, tmp_path: Path) -> None:
     rows = ["task:left,task:right,target:loss"]
     rows += [f"{a},{b},{1.0 - 0.5 * (a and b):.2f}" for a in (0, 1) for b in (0, 1) for _ in range(5)]
     file = tmp_path / "and.csv"
     file.write_text("\n".join(rows))
     open_page(page, server, "data", "Data & model")
-    page.locator("input[type=file]").set_input_files(file)
+    upload_outcomes(page, file)
     expect(page.get_by_text("20 subsets of 2 tasks, 1 target")).to_be_visible()
     page.get_by_role("button", name="Fit it").click()
     expect(page.get_by_role("heading", name="Fit", exact=True, level=1)).to_be_visible()
@@ -161,7 +167,7 @@ def test_a_wrong_file_is_refused_in_words_and_the_page_goes_on(page: Page, serve
     file = tmp_path / "wrong.csv"
     file.write_text("task:a,task:b,target:loss\n0,1,0.5\n1,maybe,0.4\n")
     open_page(page, server, "data", "Data & model")
-    page.locator("input[type=file]").set_input_files(file)
+    upload_outcomes(page, file)
     alert = page.get_by_test_id("stAlert")
     expect(alert).to_contain_text("wrong.csv, row 2, column 'task:b'")
     expect(alert).to_contain_text("Found 'maybe'; expected 0 or 1.")
