@@ -46,7 +46,8 @@ def mine() -> None:
                 disabled=not title.strip() or title == titles[key],
             )  # fmt: skip
             with st.popover("Delete", icon=":material/delete:", key="saved_delete"):
-                st.markdown(f"Delete **{plain(titles[key])}** with all that was computed for it?")
+                more = " with its gradients and all other work in between? Its tables of outcomes stay."
+                st.markdown(f"Delete **{plain(titles[key])}**{more if key in session.projects() else '?'}")
                 st.button("Delete it", type="primary", key="saved_delete_really", on_click=_delete, args=(key,))
     with right:
         st.markdown(
