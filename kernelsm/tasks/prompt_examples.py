@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REVIEWS = Path(__file__).parent / "data" / "movie_reviews.csv"
-SIZES = {"candidates": 50, "queries": 120, "fresh": 240}
+SIZES = {"candidates": 50, "queries": 100, "fresh": 200}
 CLEAR = 2.0
 """Least absolute mean rating of a review that is taken; ratings are -4 to 4."""
 LONGEST = 150
@@ -41,7 +41,7 @@ def coin_flip(*, k: int = 4, seed: int = 0) -> PromptTask:
     """Make the coin-flip task: whether a coin is still heads up after two people flip it or do not.
 
     The four ways it can go are as frequent as the sizes allow, so "yes" and "no" are equally many in each group. No
-    two of the 50 candidates, 120 queries and 240 fresh queries name the same two people in the same order.
+    two of the 50 candidates, 100 queries and 200 fresh queries name the same two people in the same order.
 
     Parameters
     ----------
