@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -140,6 +140,26 @@ class PromptTask:
         template = (self.template.instruction, self.template.demonstration, self.template.query)
         # one string: joblib may tell apart equal containers whose parts are shared in one and copied in the other
         return content_hash(json.dumps([groups, self.labels, template, self.k]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the task as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> PromptTask:
+        """Return the task of `to_dict`.
+
+        Raises
+        ------
+        InputError, TypeError, KeyError
+            It is not one.
+        """
+        shown, asked, fresh = (
+            tuple(Labelled(str(one["text"]), str(one["label"])) for one in found[group])
+            for group in ("candidates", "queries", "fresh")
+        )
+        template = PromptTemplate(**found["template"])
+        return cls(shown, asked, fresh, tuple(found["labels"]), template, found["k"], found["name"], found["meta"])
 
 
 def check_label_words(labels: Sequence[str], place: str) -> None:
