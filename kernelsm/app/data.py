@@ -9,7 +9,8 @@ from kernelsm.app import frame, navigation, session
 from kernelsm.app.runs import open_run
 from kernelsm.app.view import MOST_SUBSETS
 from kernelsm.app.words import plain
-from kernelsm.outcomes.examples import EXAMPLES, load_example
+from kernelsm.outcomes.examples import EXAMPLES, Example, load_example
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptExample
 from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -32,7 +33,8 @@ outcomes of each subset) are read together. At most 5,000 subsets, 500 tasks, 1,
 def gallery() -> None:
     """Draw one card per built-in example."""
     st.subheader("Built-in examples")
-    for column, example in zip(frame.panels(len(EXAMPLES), 320), EXAMPLES.values(), strict=True):
+    examples: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
+    for column, example in zip(frame.panels(len(examples), 320), examples, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{example.title}**")
             st.markdown(example.summary)

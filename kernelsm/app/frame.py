@@ -12,8 +12,9 @@ from kernelsm.app import navigation, session
 from kernelsm.app.runs import Run, open_run
 from kernelsm.app.words import plain
 from kernelsm.charts.style import Chart
-from kernelsm.outcomes.examples import EXAMPLES
+from kernelsm.outcomes.examples import EXAMPLES, Example
 from kernelsm.outcomes.projects import load_project
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptExample
 
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 _PICKER = "kernelsm_run_picker"
@@ -22,7 +23,8 @@ _PICKER = "kernelsm_run_picker"
 def sidebar() -> None:
     """Draw the run picker and the link."""
     st.logo(_LOGO, size="large", icon_image=navigation.ICON)
-    titles = {name: example.title for name, example in EXAMPLES.items()} | session.tables()
+    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
+    titles = {example.name: example.title for example in built_in} | session.tables()
     st.session_state[_PICKER] = session.view().run
     with st.sidebar:
         st.selectbox(
@@ -61,7 +63,7 @@ def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False) -> 
             f"target{'s' if size.targets > 1 else ''} · no outcomes yet"
         )
         return
-    name = run.example.title if run.example else session.tables().get(run.key, "table")
+    name = run.title or session.tables().get(run.key, "table")
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"
     st.markdown(sentence)

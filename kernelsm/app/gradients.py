@@ -30,6 +30,7 @@ def source() -> str:
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
     what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
+    what = "its outcomes were asked of a language model" if run.prompts else what
     st.info(f"There are no gradients here: {what}.", icon=":material/info:")
     left, middle, right = frame.panels(3, 220)
     left.button(

@@ -197,7 +197,7 @@ def _measure(run: Run, found: Proposal) -> None:
             "`target:NAME`, put the rows below those of your table, and upload the longer table on Data & model."
         )
         return
-    name = run.example.title if run.example else session.tables().get(run.key, "table")
+    name = run.title or session.tables().get(run.key, "table")
     count = len(found.masks)
     job_panel(
         settings.job(), estimate_cost(settings).seconds, f"{name} + {count} subsets", start=f"Measure these {count}"

@@ -11,6 +11,7 @@ import streamlit as st
 
 from kernelsm.outcomes.examples import EXAMPLES, Example, load_example, load_truth
 from kernelsm.outcomes.projects import load_project
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, find_prompts
 from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.runs import load_run
 from kernelsm.outcomes.table import Outcomes
@@ -33,7 +34,7 @@ class Run:
         Example name or content hash.
     outcomes : Outcomes
     example : Example, optional
-        The built-in example, if it is one.
+        The built-in example of samples and a network, if it is one.
     truth : Outcomes, optional
         Held-out truth, if there is one.
     """
@@ -42,6 +43,12 @@ class Run:
     outcomes: Outcomes
     example: Example | None
     truth: Outcomes | None
+
+    @property
+    def title(self) -> str:
+        """What a built-in example is called; "" for any other."""
+        built_in = self.example or PROMPT_EXAMPLES.get(self.key)
+        return built_in.title if built_in else ""
 
     @property
     def unit(self) -> str:
@@ -62,6 +69,17 @@ class Run:
         """The example with a model, or the project, that its outcomes were computed from; "" for any other."""
         found = self.key if self.example else self.outcomes.meta.get("computed_from", "")
         return found if isinstance(found, str) and (found in RECIPES or opens(found)) else ""
+
+    @property
+    def prompts(self) -> str:
+        """The texts whose prompts its outcomes are those of, an example's name or a key; "" for any other."""
+        found = self.outcomes.meta.get("prompts", "")
+        try:
+            task = find_prompts(found).task if isinstance(found, str) else None
+        except InputError:
+            return ""
+        # metadata of an uploaded file may name anything
+        return found if task and task.content_hash == self.outcomes.meta.get("task") else ""
 
     @property
     def truth_is_exact(self) -> bool:
@@ -99,6 +117,8 @@ def open_run(key: str) -> Run:
     """
     if key in EXAMPLES:
         return Run(key, load_example(key), EXAMPLES[key], load_truth(key))
+    if key in PROMPT_EXAMPLES:
+        return Run(key, load_example(key), None, None)
     try:
         return Run(key, load_run(key), None, None)
     except KeyError:

@@ -63,6 +63,10 @@ class ViewState:
         λ of the pull towards W0 there; None is the source's own.
     project : str
         Key of data and model that have no outcomes yet and are worked on; "" for those of the run.
+    prompts : str
+        Key of texts for prompts that have no outcomes yet and are worked on; "" for those of the run.
+    picked : tuple of int
+        Demonstrations picked for a prompt, in its order.
     """
 
     run: str = "digits"
@@ -86,6 +90,8 @@ class ViewState:
     dim: int = 512
     pull: float | None = None
     project: str = ""
+    prompts: str = ""
+    picked: tuple[int, ...] = ()
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -124,11 +130,15 @@ class ViewState:
             target=self.target if self.target in target_names else "",
             focus=self.focus if fits else None,
             off=tuple(k for k in self.off if k < K),
+            picked=self.picked if self.prompts else tuple(k for k in self.picked if k < K),
         )
 
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
-        return replace(self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="")
+        return replace(
+            self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
+            picked=(),
+        )  # fmt: skip
 
 
 def _written(value: Any) -> str:
@@ -164,6 +174,13 @@ def _indices(text: str) -> tuple[int, ...] | None:
     )
 
 
+def _ordered(text: str) -> tuple[int, ...] | None:
+    if not re.fullmatch(r"\d{1,4}(-\d{1,4}){0,99}", text):
+        return None
+    found = tuple(int(part) for part in text.split("-"))
+    return found if len(set(found)) == len(found) else None
+
+
 def _pair(text: str) -> tuple[int, int] | None:
     found = _indices(text)
     return (found[0], found[1]) if found and len(found) == 2 else None
@@ -191,4 +208,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "dim": _whole(2, 4096),
     "pull": _number(1e-6, 1e4),
     "project": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
+    "prompts": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
+    "picked": _ordered,
 }

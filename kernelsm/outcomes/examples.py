@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsm.outcomes.pipeline import compute, play
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -119,7 +120,9 @@ def get_example(name: str) -> Example:
 
 
 def load_example(name: str) -> Outcomes:
-    """Return the finished outcomes of a built-in example, shipped with the package."""
+    """Return the finished outcomes of a built-in example or prompt task, shipped with the package."""
+    if name in PROMPT_EXAMPLES:
+        return Outcomes.load(FINISHED / f"{name}.parquet")
     return Outcomes.load(FINISHED / f"{get_example(name).name}.parquet")
 
 

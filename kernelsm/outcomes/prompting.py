@@ -108,7 +108,7 @@ class Prompting:
             raise InputError("masks", f"shape {masks.shape}", f"(m, {K})", "One column per candidate of the task.")
         if masks.dtype != np.bool_:
             raise InputError("masks", f"type {masks.dtype}", "bool", "Write masks.astype(bool).")
-        self._check_lengths(masks)
+        self.check_lengths(masks)
         key = (self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh)
         values, spread = [], []
         for done, mask in enumerate(masks, start=1):
@@ -132,7 +132,7 @@ class Prompting:
             },
         )  # fmt: skip
 
-    def _check_lengths(self, masks: NDArray[np.bool_]) -> None:
+    def check_lengths(self, masks: NDArray[np.bool_]) -> None:
         """Refuse too long prompts before the first one is scored, not hours after it."""
         sizes = np.array([len(row) for row in self.model.encode([one.text for one in self.task.candidates])])
         largest = masks[(masks @ sizes + masks.sum(axis=1)).argmax()]

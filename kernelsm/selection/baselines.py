@@ -84,9 +84,22 @@ def nearest_to_queries(
         found = f"{asked.shape[1]} numbers per query"
         fix = "Embed both with the same model."
         raise InputError("queries", found, f"{shown.shape[1]}, as for the candidates", fix)
-    rule = Balance.of(len(shown), size, labels, balance)
     likeness = np.round(shown @ asked.mean(axis=0), 9)  # what differs by rounding only is as near
-    return tuple(np.flatnonzero(rule.first(np.argsort(-likeness, kind="stable"))).tolist())
+    return most_alike(likeness, size, labels=labels, balance=balance)
+
+
+def most_alike(
+    likeness: ArrayLike, size: int, *, labels: Sequence[str] | None = None, balance: bool = False
+) -> tuple[int, ...]:
+    """Choose the demonstrations of the largest likeness, shape (K,); of equal ones the first.
+
+    Raises
+    ------
+    InputError
+        Size or labels as of `choose`.
+    """
+    order = np.argsort(-np.asarray(likeness, dtype=np.float64), kind="stable")
+    return tuple(np.flatnonzero(Balance.of(len(order), size, labels, balance).first(order)).tolist())
 
 
 def top_by_linear(

@@ -1,0 +1,98 @@
+"""Demonstrations: one query, and the candidates that help and hurt it most (as in the paper's table 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+
+from kernelsm.app import session
+from kernelsm.app.fits import fitted
+from kernelsm.app.picking import Picking
+from kernelsm.app.words import plain
+from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.surrogates.results import Attribution
+from kernelsm.tasks.prompts import Labelled
+
+_SHOWN, _WORDS = 5, 5
+
+
+def one_query(p: Picking) -> None:
+    """Draw the most helpful and most harmful candidates of one query, with what they share with it."""
+    task, names = p.task, p.run.outcomes.target_names
+    if len(names) != len(task.queries):
+        st.info("This table has no outcomes of single queries.", icon=":material/info:")
+        return
+    j = st.selectbox(
+        "Query", range(len(names)), key="demo_one_query", persist_state="session",
+        format_func=lambda j: f"{task.queries[j].label}: {task.queries[j].text[:120]}",
+    )  # fmt: skip
+    query = task.queries[j]
+    losses = p.run.outcomes.values[:, j]
+    st.markdown(f"> {plain(query.text)}\n\nThe right label is **{plain(query.label)}**.")
+    st.caption(
+        f"After the measured prompts its {p.run.word} was {losses.mean():.3f} in the mean, {losses.min():.3f} to "
+        f"{losses.max():.3f}."
+    )
+    effect = _of_query(p.run.key, names[j], *session.view().surrogate, p.size)
+    values, margin = effect.values[:, 0], effect.margin()[:, 0]
+    order = np.argsort(values if not p.run.outcomes.higher_is_better else -values, kind="stable")
+    alike = _likeness(p.run.prompts)[:, j]
+    for title, rows in (("Most helpful", order[:_SHOWN]), ("Most harmful", order[::-1][:_SHOWN])):
+        st.markdown(f"##### {title}")
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "effect": values[rows], "±": margin[rows],
+                    "label": [task.candidates[k].label for k in rows],
+                    "text": [task.candidates[k].text for k in rows],
+                    "same label": [task.candidates[k].label == query.label for k in rows],
+                    "likeness": alike[rows],
+                    "shared words": [", ".join(shared_words(task.candidates[k], query)) for k in rows],
+                }
+            ),
+            hide_index=True, alt=f"{title} demonstrations for the query",
+            column_config={
+                "effect": st.column_config.NumberColumn(format="%+.3f", help=f"{p.run.unit}; 90% interval beside it"),
+                "±": st.column_config.NumberColumn(format="%.3f"),
+                "likeness": st.column_config.NumberColumn(
+                    format="%.2f", help="Cosine of both texts' words, rare words counting more"
+                ),
+            },
+        )  # fmt: skip
+    clear = int((np.abs(values) > margin).sum())
+    helpful = order[:_SHOWN]
+    same = sum(task.candidates[k].label == query.label for k in helpful)
+    st.caption(
+        f"{clear} of {task.K} effects on this query can be told from zero, one at a time. {same} of the "
+        f"{len(helpful)} most helpful have its label."
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_query(key: str, target: str, kernel: str, gamma: float | None, ridge: float, size: int) -> Attribution:
+    return fitted(key, target, kernel, gamma, ridge).attribution("inclusion", size=size)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _likeness(source: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Cosine of the words of each candidate and query, shape (K, q)."""
+    task = find_prompts(source).task
+    texts = [one.text for one in (*task.candidates, *task.queries)]
+    try:
+        rows = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
+    except ValueError:  # no word that the vectoriser knows in any text
+        return np.zeros((task.K, len(task.queries)))
+    return np.asarray((rows[: task.K] @ rows[task.K :].T).todense())
+
+
+def shared_words(first: Labelled, second: Labelled) -> list[str]:
+    """Return some words that two texts share, without those that all texts have; the longest first."""
+    words = [
+        {word.strip(".,;:!?\"'()[]").casefold() for word in one.text.split()} - ENGLISH_STOP_WORDS
+        for one in (first, second)
+    ]  # fmt: skip
+    return sorted({word for word in words[0] & words[1] if len(word) > 1}, key=lambda word: (-len(word), word))[
+        :_WORDS
+    ]

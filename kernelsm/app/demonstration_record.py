@@ -1,0 +1,105 @@
+"""Demonstrations: how good choices were on fresh queries, as measured for the built-in prompt tasks."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from kernelsm.evaluation.prompt_selection import PAIRWISE, RANDOM, ChoiceRecord, SelectionRecord, load_selection
+
+
+def record(source: str) -> None:
+    """Draw the table of every way to choose, and how well surrogates rank unseen prompts."""
+    found = load_selection(source)
+    if found is None:
+        st.info(
+            "This was measured for the built-in prompt tasks only. For your own texts, **Check** asks the model "
+            "about your prompt, the suggestions and random prompts.",
+            icon=":material/info:",
+        )
+        return
+    st.markdown(_sentence(found))
+    choices = sorted(found.choices, key=lambda choice: choice.loss)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "choice": [choice.name for choice in choices],
+                "loss": [choice.loss for choice in choices],
+                "±": [choice.margin for choice in choices],
+                "worse by": [None if choice.name == PAIRWISE else choice.worse for choice in choices],
+                "± ": [None if choice.name == PAIRWISE else choice.worse_margin for choice in choices],
+            }
+        ),
+        hide_index=True, alt="Loss on fresh queries of every way to choose demonstrations",
+        column_config={
+            "loss": st.column_config.NumberColumn("loss, nats", format="%.3f", help="On fresh queries"),
+            "±": st.column_config.NumberColumn(format="%.3f", help="Half of the 90% interval over queries"),
+            "worse by": st.column_config.NumberColumn(
+                format="%+.3f", help="Its loss minus that of the pairwise-aware choice, query by query"
+            ),
+            "± ": st.column_config.NumberColumn("±", format="%.3f"),
+        },
+    )  # fmt: skip
+    st.caption(
+        f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
+        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders and the five choices; random: "
+        f"{found.random_prompts} prompts. Nothing was tuned on the fresh queries."
+    )
+    st.markdown("##### How well surrogates rank prompts they have not seen")
+    st.markdown(_fit_sentence(found))
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "surrogate": [fit.name for fit in found.fits],
+                "LDS": [fit.lds for fit in found.fits],
+                "LDS minus ridge, low": [None if fit.name == "ridge" else fit.low for fit in found.fits],
+                "high": [None if fit.name == "ridge" else fit.high for fit in found.fits],
+                "mean over queries": [fit.overall for fit in found.fits],
+            }
+        ),
+        hide_index=True, alt="LDS of surrogates on prompts that were held out",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.3f")
+            for name in ("LDS", "LDS minus ridge, low", "high", "mean over queries")
+        },
+    )  # fmt: skip
+    st.caption(
+        "Five-fold cross-validation over prompts. LDS: mean over queries of the rank correlation; the last column is "
+        "the rank correlation of the mean loss. Intervals are 90%."
+    )
+
+
+def _sentence(found: SelectionRecord) -> str:
+    by_name = {choice.name: choice for choice in found.choices}
+    best, random_one = by_name[PAIRWISE], by_name[RANDOM]
+    said = (
+        f"On fresh queries the pairwise-aware choice has a loss of **{best.loss:.3f} ± {best.margin:.3f}**, "
+        f"**{abs(found.gain):.0%} {'below' if found.gain > 0 else 'above'}** the mean random prompt "
+        f"({random_one.loss:.3f})."
+    )
+    others = [choice for choice in found.choices if choice.name not in (PAIRWISE, RANDOM)]
+    groups: dict[str, list[ChoiceRecord]] = {name: [] for name in (*_CLEAR.values(), "not to be told from")}
+    for choice in others:
+        clear = abs(choice.worse) > choice.worse_margin
+        groups["not to be told from" if not clear else _CLEAR[choice.worse > 0]].append(choice)
+    parts = [f"{words} {', '.join(choice.name for choice in some)}" for words, some in groups.items() if some]
+    return f"{said} It is {'; '.join(parts)}." if parts else said
+
+
+_CLEAR = {True: "clearly better than", False: "clearly worse than"}
+
+
+def _fit_sentence(found: SelectionRecord) -> str:
+    clear = [fit.name for fit in found.fits if fit.name != "ridge" and fit.low > 0]
+    behind = [fit.name for fit in found.fits if fit.name != "ridge" and fit.high < 0]
+    parts = []
+    if clear:
+        parts.append(f"{' and '.join(clear)} rank{'s' if len(clear) == 1 else ''} clearly better than a tuned ridge")
+    if behind:
+        parts.append(f"{' and '.join(behind)} clearly worse")
+    rest = [fit.name for fit in found.fits if fit.name not in (*clear, *behind, "ridge")]
+    if rest:
+        parts.append(f"{' and '.join(rest)} cannot be told from it" if parts else
+                     f"{' and '.join(rest)} cannot be told from a tuned ridge")  # fmt: skip
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,263 @@
+"""The parts of the Demonstrations page: candidates, slots, prediction, suggestions, and the prompt to take away."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pandas as pd
+import streamlit as st
+
+from kernelsm.app import frame, navigation, picking, session
+from kernelsm.app.picking import Picking, Suggestion
+from kernelsm.app.runs import Run
+from kernelsm.app.sentences import pair_sentence
+from kernelsm.app.words import plain
+from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
+from kernelsm.surrogates.words import amount, effect_word
+from kernelsm.tasks.prompts import PromptTask
+
+_SEARCH, _LABELS, _BALANCE, _ADD = "demo_search", "demo_labels", "demo_balance", "demo_add"
+_FILTER = "demo_filter_drawn"
+_LABELS_SHOWN = 8
+
+
+def blocked(run: Run) -> None:
+    """Say what is missing where a run is not one of prompts, and where to go."""
+    st.info(
+        f"{plain(run.title or 'This run')} is not about prompts: its tasks are not demonstrations.",
+        icon=":material/info:",
+    )
+    places = frame.panels(len(PROMPT_EXAMPLES) + 1, 220)
+    for place, example in zip(places, PROMPT_EXAMPLES.values(), strict=False):
+        place.button(
+            f"Open {example.title}", icon=":material/visibility:", key=f"demo_open_{example.name}",
+            on_click=session.look_at, args=(example.name,),
+        )  # fmt: skip
+    places[-1].page_link(navigation.DATA, label="Bring your own texts", icon=":material/upload:")
+
+
+def candidates(p: Picking) -> None:
+    """Draw the table of candidates; a box ticked puts one into the next slot."""
+    st.subheader("Candidates")
+    task, size = p.task, p.size
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        text = st.text_input("Search", key=_SEARCH, placeholder="words in the text", persist_state="session")
+        wanted: list[str] = []
+        if len(task.labels) <= _LABELS_SHOWN:
+            wanted = st.pills(
+                "Label", list(task.labels), key=_LABELS, selection_mode="multi", persist_state="session"
+            )  # fmt: skip
+    effect, margin = p.readout.attribution.values[:, 0], p.readout.attribution.margin()[:, 0]
+    better = -effect if p.run.outcomes.higher_is_better else effect
+    fits = [text.casefold() in one.text.casefold() and (not wanted or one.label in wanted) for one in task.candidates]
+    shown = [k for k in sorted(range(task.K), key=lambda k: better[k]) if fits[k]]
+    if not shown:
+        st.info("No candidate has these words and labels.", icon=":material/search_off:")
+        return
+    _redraw_for(p, text, tuple(wanted))
+    key = f"demo_table_{picking.table_version()}"
+    # what the editor is given must not change while it is on screen: its edits are told by row
+    base = st.session_state.setdefault(f"{key}_base", p.picked)
+    table = pd.DataFrame(
+        {
+            "in": [k in base for k in shown],
+            "effect": effect[shown], "margin": margin[shown],
+            "label": [task.candidates[k].label for k in shown],
+            "text": [task.candidates[k].text for k in shown],
+        }
+    )  # fmt: skip
+    st.data_editor(
+        table, key=key, hide_index=True, height=560, disabled=["effect", "margin", "label", "text"],
+        on_change=_tick, args=(key, shown, size),
+        column_config={
+            "in": st.column_config.CheckboxColumn("in", help="Tick to put it into the prompt", width=50),
+            "effect": st.column_config.NumberColumn(
+                "effect", format="%+.3f", width=70,
+                help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it",
+            ),
+            "margin": st.column_config.NumberColumn("±", format="%.3f", width=55, help="Half of the 90% interval"),
+            "label": st.column_config.TextColumn("label", width=75),
+            "text": st.column_config.TextColumn("text"),
+        },
+    )  # fmt: skip
+    helps = "Positive" if p.run.outcomes.higher_is_better else "Negative"
+    st.caption(f"{len(shown)} of {task.K} candidates, the most helpful first. {helps} effects help.")
+
+
+def _redraw_for(p: Picking, *filtered: object) -> None:
+    """Draw the table anew where other rows are shown."""
+    drawn = (p.run.key, session.view().surrogate, *filtered)
+    if st.session_state.get(_FILTER) != drawn:
+        st.session_state[_FILTER] = drawn
+        picking.redraw_table()
+
+
+def _tick(key: str, shown: list[int], size: int) -> None:
+    picked = session.view().picked
+    now = picking.toggled(picked, shown, st.session_state[key]["edited_rows"])
+    if len(now) > size:
+        st.toast(f"All {size} slots are full: take one out first.", icon=":material/block:")
+        picking.redraw_table()
+    elif now != picked:
+        picking.pick(now, redraw=False)
+
+
+def slots(p: Picking) -> None:
+    """Draw the slots, what the surrogate predicts of them, and how the picked ones go together."""
+    st.subheader("Your prompt")
+    _prediction(p)
+    for place in range(p.size):
+        with st.container(border=True):
+            if place < len(p.picked):
+                _slot(p, place)
+            else:
+                st.markdown(f":gray[{place + 1} · empty]")
+    _add(p)
+    with st.container(horizontal=True):
+        st.button("Undo", icon=":material/undo:", on_click=picking.undo, disabled=picking.picked_before() is None)
+        st.button("Clear", icon=":material/clear_all:", on_click=picking.pick, args=((),), disabled=not p.picked)
+    _pairs(p)
+
+
+def _prediction(p: Picking) -> None:
+    value, margin = p.expected(p.picked)
+    before = picking.picked_before()
+    change = None if before is None else value - p.expected(before)[0]
+    better = change is not None and (change > 0) == p.run.outcomes.higher_is_better
+    st.metric(
+        f"Predicted {p.run.unit}", amount(value, margin, digits=".3f"),
+        None if change is None else f"{change:+.3f} by the last change",
+        delta_color="off" if not change else "blue" if better else "orange",
+        delta_arrow="off" if not change else "auto",
+        help="Mean over the queries that the surrogate was fitted to, and over orders; 90% interval.",
+    )  # fmt: skip
+    empty = p.size - len(p.picked)
+    random_prompt = p.expected(())[0]
+    if empty == p.size:
+        st.caption(f"The mean of all prompts of {p.size}. Tick candidates, or take a suggestion.")
+    elif empty:
+        st.caption(
+            f"With the {empty} empty slot{'s' if empty > 1 else ''} filled at random. The mean of all prompts: "
+            f"{random_prompt:.3f}."
+        )
+    else:
+        st.caption(f"The mean of all prompts: {random_prompt:.3f}. The model has its say under Check.")
+
+
+def _slot(p: Picking, place: int) -> None:
+    k = p.picked[place]
+    one = p.task.candidates[k]
+    value, margin = p.readout.attribution.values[k, 0], p.readout.attribution.margin()[k, 0]
+    word = effect_word(value, p.run.outcomes.higher_is_better)
+    words, buttons = st.columns([6, 1.4], vertical_alignment="center", gap="small")
+    words.markdown(
+        f"**{place + 1}** · {plain(one.text[:200])}{'…' if len(one.text) > 200 else ''} → **{plain(one.label)}**  \n"
+        f":gray[by itself {word}: {amount(value, margin, digits='+.3f')}]"
+    )
+    buttons = buttons.container(horizontal=True, gap="small")
+    buttons.button(
+        "", icon=":material/arrow_upward:", key=f"demo_up_{k}", disabled=place == 0, type="tertiary",
+        help="Earlier in the prompt", on_click=picking.pick, args=(picking.moved_up(p.picked, place),),
+    )  # fmt: skip
+    buttons.button(
+        "", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", help="Take it out",
+        on_click=picking.pick, args=(tuple(other for other in p.picked if other != k),),
+    )  # fmt: skip
+
+
+def _add(p: Picking) -> None:
+    """The keyboard's way into a slot."""
+    left = [k for k in range(p.task.K) if k not in p.picked]
+    full = len(p.picked) >= p.size
+    st.session_state[_ADD] = None
+    st.selectbox(
+        "Add a demonstration", left, key=_ADD, disabled=full or not left,
+        placeholder="All slots are full" if full else "Type some words of it",
+        format_func=lambda k: f"{p.task.candidates[k].label}: {p.run.outcomes.task_names[k]}", on_change=_added,
+    )  # fmt: skip
+
+
+def _added() -> None:
+    k = st.session_state[_ADD]
+    picked = session.view().picked
+    if k is not None and k not in picked:
+        picking.pick((*picked, int(k)))
+
+
+def _pairs(p: Picking) -> None:
+    """Say which picked pairs help each other or clash."""
+    if len(p.picked) < 2:
+        return
+    told = [
+        (j, k) for j, k in (sorted(pair) for pair in combinations(p.picked, 2)) if p.readout.told[j, k]
+    ]  # fmt: skip
+    if not told:
+        total = sum(p.readout.interactions.values[j, k, 0] for j, k in combinations(p.picked, 2))
+        st.caption(
+            f"No picked pair can be told from the sum of both. All together their interactions add {total:+.3f}."
+        )
+    for j, k in told:
+        st.markdown(f"- {pair_sentence(p.readout.interactions, j, k)}")
+
+
+def suggested(p: Picking) -> None:
+    """Draw the suggestions, each with its prediction and one click away."""
+    st.subheader("Suggestions")
+    balance = False
+    if p.size >= 2:
+        balance = st.toggle(
+            "As many of each label", key=_BALANCE, persist_state="session",
+            help="Only prompts in which no label has more than one demonstration more than another.",
+        )  # fmt: skip
+    found = picking.suggestions(p.run.key, *session.view().surrogate, balance)
+    for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
+        value, margin = p.expected(suggestion.picked)
+        taken = set(suggestion.picked) == set(p.picked)
+        with place.container(border=True, height="stretch"):
+            st.markdown(f"**{suggestion.name}** · {amount(value, margin, digits='.3f')}")
+            st.caption(suggestion.about)
+            st.button(
+                "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,
+                args=(suggestion.picked,), help=_names(p, suggestion),
+            )  # fmt: skip
+    st.caption(
+        f"Predicted {p.run.unit}. The best of many predictions is picked, so the real ones tend to be worse: check "
+        "them."
+    )
+
+
+def _names(p: Picking, suggestion: Suggestion) -> str:
+    return "\n".join(f"- {p.name(k)}" for k in suggestion.picked)
+
+
+def take_away(p: Picking) -> None:
+    """Draw the prompt as it will be sent, in three forms, each with a button that copies it."""
+    task = p.task
+    left, right = frame.panels(2, 260)
+    form = left.segmented_control(
+        "Copy as", ["Text", "Chat JSON", "JSON lines"], key="demo_form", default="Text", required=True,
+        persist_state="session",
+    )  # fmt: skip
+    query = right.selectbox(
+        "Query", range(-1, len(task.queries)), key="demo_query",
+        format_func=lambda j: "A place for your own" if j < 0 else task.queries[j].text[:80],
+    )  # fmt: skip
+    text, name, kind = _form(task, p.picked, str(form), None if query is None or query < 0 else query)
+    st.code(text, language=None if form == "Text" else "json", wrap_lines=True)
+    st.download_button(f"Download {name}", text, name, kind, icon=":material/download:", on_click="ignore")
+    if form == "Chat JSON":
+        st.caption("A chat model reads this through a template of its own: its loss is not that of the plain text.")
+    elif form == "JSON lines":
+        st.caption("The demonstrations alone, in the order of the prompt.")
+    else:
+        st.caption("The label word follows after one space.")
+
+
+def _form(task: PromptTask, picked: tuple[int, ...], form: str, query: int | None) -> tuple[str, str, str]:
+    asked = None if query is None else task.queries[query]
+    if form == "Chat JSON":
+        return chat_json(task, picked, asked), "prompt.json", "application/json"
+    if form == "JSON lines":
+        return json_lines(task, picked), "demonstrations.jsonl", "application/jsonl"
+    return prompt_text(task, picked, asked), "prompt.txt", "text/plain"

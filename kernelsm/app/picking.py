@@ -1,0 +1,192 @@
+"""What the Demonstrations page works on: the fitted surrogate, its readouts, and the picked demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app import session
+from kernelsm.app.fits import Readout, fitted, read_off
+from kernelsm.app.runs import Run, open_run
+from kernelsm.app.words import plain
+from kernelsm.outcomes.prompt_sources import PromptSource, find_prompts
+from kernelsm.runtime.errors import InputError
+from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
+from kernelsm.selection.completion import expected_outcome
+from kernelsm.selection.search import choose
+from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.results import interval_quantile
+from kernelsm.tasks.prompts import PromptTask
+
+_HISTORY, _TABLE = "kernelsm_picked_before", "kernelsm_candidates_drawn"
+_LONGEST_HISTORY = 100
+
+
+@dataclass(frozen=True)
+class Picking:
+    """A run of prompts, its texts, and what the surrogate of the view says."""
+
+    run: Run
+    source: PromptSource
+    surrogate: Surrogate
+    readout: Readout
+
+    @property
+    def task(self) -> PromptTask:
+        """Texts, labels, template and k."""
+        return self.source.task
+
+    @property
+    def size(self) -> int:
+        """Demonstrations in a prompt: as many as in the measured ones."""
+        return self.run.fixed_size or self.task.k
+
+    @property
+    def picked(self) -> tuple[int, ...]:
+        """Candidates in the slots, in the prompt's order."""
+        return session.view().picked[: self.size]
+
+    @property
+    def quantile(self) -> float:
+        """Standard deviations that a 90% interval reaches to either side."""
+        return interval_quantile(self.surrogate.degrees_of_freedom_)
+
+    def expected(self, picked: tuple[int, ...]) -> tuple[float, float]:
+        """Predicted loss of a prompt, empty slots filled at random, and the half-width of its 90% interval."""
+        value, std = expected_outcome(self.surrogate, picked, self.size)
+        return value, self.quantile * std
+
+    def name(self, k: int) -> str:
+        """Short name of a candidate, safe for Markdown."""
+        return plain(self.run.outcomes.task_names[k])
+
+
+def picking(run: Run) -> Picking:
+    """Fit (or find) the surrogate that the view names, of the mean over queries, and read it off."""
+    surrogate = session.view().surrogate
+    return Picking(
+        run,
+        find_prompts(run.prompts),
+        fitted(run.key, "", *surrogate),
+        read_off(run.key, "", *surrogate, "inclusion"),
+    )
+
+
+def pick(picked: tuple[int, ...], *, redraw: bool = True) -> None:
+    """Put these into the slots, and remember what was there; call it in callbacks.
+
+    The table is drawn anew, which takes it back to its top, unless it shows the change already.
+    """
+    if picked == session.view().picked:
+        return
+    before: list[tuple[int, ...]] = st.session_state.setdefault(_HISTORY, [])
+    before.append(session.view().picked)
+    del before[:-_LONGEST_HISTORY]
+    session.update(picked=picked)
+    if redraw:
+        redraw_table()
+
+
+def undo() -> None:
+    """Put back what was in the slots before."""
+    before = st.session_state.get(_HISTORY, [])
+    if before:
+        session.update(picked=before.pop())
+        redraw_table()
+
+
+def picked_before() -> tuple[int, ...] | None:
+    """What was in the slots before the last change; None where nothing was changed."""
+    before = st.session_state.get(_HISTORY, [])
+    return before[-1] if before else None
+
+
+def redraw_table() -> None:
+    """Have the table of candidates drawn anew, with what is picked now."""
+    st.session_state[_TABLE] = st.session_state.get(_TABLE, 0) + 1
+
+
+def table_version() -> int:
+    """Number of the drawing of the table: its edits belong to one drawing."""
+    version: int = st.session_state.get(_TABLE, 0)
+    return version
+
+
+def toggled(picked: tuple[int, ...], shown: Sequence[int], edits: Mapping[int, Mapping[str, Any]]) -> tuple[int, ...]:
+    """Return what is picked after boxes were ticked or cleared in the table.
+
+    Parameters
+    ----------
+    picked : tuple of int
+        In the slots now.
+    shown : sequence of int
+        Candidate of each row.
+    edits : mapping of int to mapping
+        Row -> {"in": whether it is ticked}, as `st.data_editor` tells.
+    """
+    wanted = {shown[row]: bool(edit["in"]) for row, edit in edits.items() if "in" in edit}
+    kept = tuple(k for k in picked if wanted.get(k, True))
+    return (*kept, *(k for k, ticked in wanted.items() if ticked and k not in kept))
+
+
+def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
+    """Return the same with the demonstration at a place one place earlier."""
+    if place == 0:
+        return picked
+    return (*picked[: place - 1], picked[place], picked[place - 1], *picked[place + 1 :])
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A choice of demonstrations: who makes it, what it is, and whether it comes from the surrogate."""
+
+    name: str
+    about: str
+    picked: tuple[int, ...]
+
+
+@st.cache_resource(max_entries=32, show_spinner="Searching prompts ...")
+def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balance: bool) -> tuple[Suggestion, ...]:
+    """Return the choices of search and of what it is compared with, for a run's surrogate."""
+    run = open_run(key)
+    task = find_prompts(run.prompts).task
+    size = run.fixed_size or task.k
+    labels = [one.label for one in task.candidates]
+    surrogate = fitted(key, "", kernel, gamma, ridge)
+    outcomes = run.outcomes
+    rest: dict[str, Any] = {"labels": labels, "balance": balance}
+    makers: list[tuple[str, str, Any]] = [
+        ("Pairwise-aware", "swap search on the surrogate: sees which demonstrations work together",
+         lambda: choose(surrogate, size, "swap", **rest).demonstrations),
+        ("Greedy", "adds what the surrogate says helps most, one by one",
+         lambda: choose(surrogate, size, "greedy", **rest).demonstrations),
+        ("Top by attribution", "the paper's choice: the best single demonstrations",
+         lambda: choose(surrogate, size, "top", **rest).demonstrations),
+        ("Top by linear surrogate", "the best coefficients of a tuned linear fit",
+         lambda: top_by_linear(outcomes, size, **rest).demonstrations),
+        ("Best prompt seen", "the best of the measured prompts", lambda: best_seen(outcomes, size, **rest)),
+        ("Nearest to the queries", "the sentences most like the queries, by their embeddings",
+         lambda: _nearest(outcomes.meta.get("likeness"), size, labels, balance)),
+        ("A random prompt", "drawn by chance, to compare with",
+         lambda: tuple(np.flatnonzero(random_prompts(outcomes.K, size, 1, seed=7, **rest)[0]).tolist())),
+    ]  # fmt: skip
+    found = []
+    for name, about, make in makers:
+        try:
+            chosen = make()
+        except InputError:  # no balanced prompt was measured, or a label is too rare for balance
+            continue
+        if chosen:
+            found.append(Suggestion(name, about, chosen))
+    return tuple(found)
+
+
+def _nearest(likeness: Any, size: int, labels: list[str], balance: bool) -> tuple[int, ...]:
+    """Candidates most like the queries; none where the run does not say how alike they are."""
+    if not isinstance(likeness, list) or len(likeness) != len(labels):
+        return ()
+    return most_alike(likeness, size, labels=labels, balance=balance)

@@ -1,0 +1,60 @@
+"""Prompts checked with the real model: predicted beside measured loss, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure, name_axis, safe
+
+
+@dataclass(frozen=True)
+class CheckedPrompt:
+    """A prompt's predicted and measured loss, with half-widths of their 90% intervals; NaN where not known."""
+
+    name: str
+    predicted: float
+    margin: float
+    measured: float
+    measured_margin: float
+
+
+def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats") -> Chart:
+    """Draw measured (filled) and predicted (open) loss of each prompt with their intervals; lower is better.
+
+    Parameters
+    ----------
+    prompts : sequence of CheckedPrompt
+        From top to bottom.
+    unit : str
+        For the axis.
+    """
+    rows = np.arange(len(prompts), dtype=float)
+    data = []
+    for kind, shift, symbol in (("predicted", -0.14, "circle-open"), ("measured", 0.14, "circle")):
+        values = np.array([p.predicted if kind == "predicted" else p.measured for p in prompts])
+        margins = np.array([p.margin if kind == "predicted" else p.measured_margin for p in prompts])
+        colour = ORANGE if kind == "predicted" else BLUE
+        data.append(
+            {
+                "type": "scatter", "mode": "markers", "name": kind, "x": values, "y": rows + shift,
+                "marker": {"symbol": symbol, "size": 10, "color": colour},
+                "error_x": {
+                    "array": np.nan_to_num(margins), "color": NEUTRAL, "thickness": 1.5, "width": 3,
+                },
+                "hovertext": [
+                    f"{safe(p.name, 60)}, {kind}: {value:.3f}" + (f" ± {margin:.2g}" if np.isfinite(margin) else "")
+                    for p, value, margin in zip(prompts, values, margins, strict=True)
+                ],
+                "hovertemplate": "%{hovertext}<extra></extra>",
+            }
+        )  # fmt: skip
+    drawn = figure(
+        data, 90 + 44 * len(prompts), xaxis={"title": {"text": unit}, "zeroline": False},
+        yaxis=name_axis([safe(p.name) for p in prompts], np.arange(len(prompts)), autorange="reversed"),
+        showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+    )  # fmt: skip
+    said = "; ".join(f"{p.name}: predicted {p.predicted:.3f}, measured {p.measured:.3f}" for p in prompts)
+    return Chart(drawn, f"Predicted and measured loss of {len(prompts)} prompts, lower is better. {said}.")

@@ -1,0 +1,248 @@
+"""Asking a language model as a job: outcomes of many prompts, and the check of chosen ones on fresh queries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.outcomes.runs import save_run
+from kernelsm.outcomes.samplers import fixed_size_masks
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.progress import Report
+from kernelsm.runtime.store import Store
+from kernelsm.tasks.prompts import PromptTask
+
+if TYPE_CHECKING:
+    from kernelsm.models.language_model import LanguageModel
+    from kernelsm.outcomes.prompting import Prompting
+
+START_SECONDS = 15.0
+"""Until the default model is there."""
+SECONDS_A_QUERY = 0.056
+"""For the default model and the texts of the examples, on two cores."""
+MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """Which prompts to ask a language model with.
+
+    Parameters
+    ----------
+    source : str
+        Name of a built-in prompt task, or the key of one that was brought.
+    subsets : int
+        m, 3 to 5,000.
+    size : int, optional
+        Demonstrations in each; the task's own k if not given.
+    orders : int
+        Random orders of each subset, 1 to 24.
+    seed : int
+        Of the subsets and of the orders.
+
+    Raises
+    ------
+    InputError
+        A setting out of its range, or a source that is not here.
+    """
+
+    source: str
+    subsets: int = 200
+    size: int | None = None
+    orders: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        task = find_prompts(self.source).task
+        if self.size is None:  # resolved here, so that equal work is one job
+            object.__setattr__(self, "size", task.k)
+        size = self.size or 0
+        checks = (
+            ("subsets", self.subsets, 3 <= self.subsets <= MOST_SUBSETS, f"3 to {MOST_SUBSETS:,}"),
+            ("size", size, 1 <= size <= task.K, f"1 to {task.K}"),
+            ("orders", self.orders, 1 <= self.orders <= MOST_ORDERS, f"1 to {MOST_ORDERS}"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+        )
+        for place, found, fine, expected in checks:
+            if not fine:
+                raise InputError(place, repr(found), expected, "Change this setting.")
+
+    def masks(self) -> NDArray[np.bool_]:
+        """The subsets, shape (m, K)."""
+        assert self.size is not None
+        return fixed_size_masks(find_prompts(self.source).task.K, self.subsets, size=self.size, seed=self.seed)
+
+    def seconds(self) -> float:
+        """Expected seconds on two cores with nothing cached."""
+        task = find_prompts(self.source).task
+        orders = min(self.orders, math.factorial(min(self.size or task.k, 12)))
+        return START_SECONDS + self.subsets * orders * len(task.queries) * SECONDS_A_QUERY
+
+    def job(self) -> JobSpec:
+        """The job that computes these outcomes."""
+        return JobSpec("kernelsm.outcomes.prompt_jobs:run", asdict(self))
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """Which prompts to check on the fresh queries of a task.
+
+    Parameters
+    ----------
+    source : str
+        As of `PromptSettings`.
+    prompts : sequence of sequences of int
+        Candidates of each prompt, in the order in which they are shown.
+    orders : int
+        Orders of each prompt: its own, and further ones drawn at random.
+    seed : int
+        Of these.
+
+    Raises
+    ------
+    InputError
+        No prompt, an unknown or repeated candidate, a setting out of its range, or no fresh queries.
+    """
+
+    source: str
+    prompts: tuple[tuple[int, ...], ...]
+    orders: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        task = find_prompts(self.source).task
+        object.__setattr__(self, "prompts", tuple(tuple(int(i) for i in prompt) for prompt in self.prompts))
+        if not task.fresh:
+            raise InputError("fresh queries", "none", "at least 1", "Bring queries that are kept for checking.")
+        if not 1 <= len(self.prompts) <= MOST_PROMPTS:
+            raise InputError("prompts", f"{len(self.prompts)}", f"1 to {MOST_PROMPTS}", "Choose a prompt to check.")
+        for prompt in self.prompts:
+            if len(set(prompt)) != len(prompt) or not all(0 <= i < task.K for i in prompt):
+                raise InputError("prompts", repr(prompt)[:80], f"different ones of 0..{task.K - 1}", "Choose again.")
+        if not 1 <= self.orders <= MOST_ORDERS or self.seed < 0:
+            found = f"{self.orders} orders, seed {self.seed}"
+            raise InputError("orders", found, f"1 to {MOST_ORDERS} orders, seed 0 or more", "Change this setting.")
+
+    def orders_of(self, prompt: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return a prompt in its own order, then in further ones, all different."""
+        rng = np.random.default_rng([self.seed, *prompt])
+        found = {tuple(prompt): None}
+        while len(found) < min(self.orders, math.factorial(min(len(prompt), 12))):
+            found[tuple(int(i) for i in rng.permutation(prompt))] = None
+        return list(found)
+
+    def seconds(self) -> float:
+        """Expected seconds on two cores with nothing cached."""
+        count = sum(len(self.orders_of(prompt)) for prompt in self.prompts)
+        return START_SECONDS + count * len(find_prompts(self.source).task.fresh) * SECONDS_A_QUERY
+
+    def job(self) -> JobSpec:
+        """The job that checks these prompts."""
+        return JobSpec("kernelsm.outcomes.prompt_jobs:check", asdict(self))
+
+
+def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: ask the model about every query after each prompt, keep the table, and return {"run": content hash}."""
+    wanted = PromptSettings(**settings)
+    return {"run": save_run(compute(wanted, report, store), store.root.parent)}
+
+
+def compute(settings: PromptSettings, report: Report, store: Store) -> Outcomes:
+    """Compute the outcomes that `settings` name; finished subsets come from the store."""
+    from kernelsm.outcomes.prompting import Prompting
+
+    task, model = _opened(settings.source, report)
+    prompting = Prompting(task, model, orders=settings.orders, seed=settings.seed)
+    masks = settings.masks()
+    prompting.check_lengths(masks)
+    calls = (delayed(_asked)(prompting, mask, store) for mask in masks)
+    for done, reused in enumerate(_at_once(calls), start=1):
+        report(done, len(masks), "asking the language model", reused=reused)
+    found = prompting.outcomes(masks, store=store)
+    told = {"sampler": "fixed", "size": settings.size, "prompts": settings.source, "likeness": _likeness(task, store)}
+    return replace(found, meta={**found.meta, **told})
+
+
+def _likeness(task: PromptTask, store: Store) -> list[float]:
+    """Mean cosine of each candidate's sentence embedding with those of the queries."""
+    from kernelsm.outcomes.embedding import embedded
+
+    vectors = embedded([one.text for one in (*task.candidates, *task.queries)], store).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [round(float(one), 6) for one in vectors[: task.K] @ vectors[task.K :].mean(axis=0)]
+
+
+def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: ask the model about the fresh queries after some prompts.
+
+    Returns {"values": for each prompt and each of its orders the (loss, accuracy) of every fresh query}.
+    """
+    from kernelsm.outcomes.prompting import Prompting
+
+    wanted = CheckSettings(**settings)
+    task, model = _opened(wanted.source, report)
+    prompting = Prompting(task, model, fresh=True)
+    ordered = [wanted.orders_of(prompt) for prompt in wanted.prompts]
+    flat = [order for orders in ordered for order in orders]
+    calls = (delayed(_checked)(prompting, order, store) for order in flat)
+    values = []
+    for done, (found, reused) in enumerate(_at_once(calls), start=1):
+        values.append(found[:2].tolist())
+        report(done, len(flat), "asking about fresh queries", reused=reused)
+    ends = np.cumsum([len(orders) for orders in ordered]).tolist()
+    return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
+
+
+def _opened(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
+    from kernelsm.models.language_model import load_language_model
+    from kernelsm.runtime.threads import use_torch_threads
+
+    found = find_prompts(source)
+    report(0, 1, "loading the language model", reused=None)
+    # prompts are independent: one thread each is faster than all threads on one after the other
+    use_torch_threads(1)
+    return found.task, load_language_model(found.model or None)
+
+
+def _at_once(calls: Any) -> Any:
+    """Results in order, as many at a time as there are cores; the network is shared, so threads and not processes."""
+    from kernelsm.runtime.threads import available_cores
+
+    return Parallel(n_jobs=available_cores(), backend="threading", return_as="generator")(calls)
+
+
+def _asked(prompting: Prompting, mask: NDArray[np.bool_], store: Store) -> bool:
+    """Score one subset into the store; returns whether it was there."""
+    mine = Store(store.root.parent)  # its counts are those of this thread alone
+    prompting.outcomes(mask[None], store=mine)
+    return mine.computed == 0
+
+
+def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tuple[NDArray[np.float64], bool]:
+    mine = Store(store.root.parent)
+    found = mine.call(
+        _measure_order, order, prompting.task.content_hash, prompting.model.content_hash,
+        heavy={"prompting": prompting},
+    )  # fmt: skip
+    return found, mine.computed == 0
+
+
+def _measure_order(
+    order: tuple[int, ...], task_hash: str, model_hash: str, prompting: Prompting
+) -> NDArray[np.float64]:
+    """Loss, accuracy and margin of every fresh query after one prompt, shape (3, q); hashes are the store's key."""
+    from kernelsm.outcomes.prompt_scoring import measure_labels
+    from kernelsm.outcomes.prompting import score
+
+    task = prompting.task
+    true = np.array([task.labels.index(query.label) for query in prompting.queries])
+    return measure_labels(score(prompting.model, task, order, prompting.queries), true)

@@ -1,0 +1,48 @@
+import streamlit as st
+
+from kernelsm.app import (
+    demonstration_check,
+    demonstration_query,
+    demonstration_record,
+    demonstrations,
+    frame,
+    navigation,
+    picking,
+    session,
+)
+from kernelsm.outcomes.prompt_sources import find_prompts
+
+navigation.require_entry()
+texts = session.view().prompts
+run = frame.current_run(needs_outcomes=False)
+frame.head(
+    "Demonstrations",
+    "Which demonstrations go into the prompt? The surrogate predicts the loss of every choice and knows which ones "
+    "work together; the language model has the last word.",
+    run,
+)
+if texts:
+    demonstration_check.first_outcomes(texts, find_prompts(texts))
+elif not run.prompts:
+    demonstrations.blocked(run)
+else:
+    p = picking.picking(run)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        demonstrations.candidates(p)
+    with right:
+        demonstrations.slots(p)
+    demonstrations.suggested(p)
+    parts = {
+        "Prompt": lambda: demonstrations.take_away(p),
+        "Check": lambda: demonstration_check.check(p),
+        "One query": lambda: demonstration_query.one_query(p),
+        "How good are choices?": lambda: demonstration_record.record(run.prompts),
+        "Ask again": lambda: demonstration_check.ask(run.prompts, p.source, start="Ask the model"),
+    }
+    chosen = st.segmented_control(
+        "Part", list(parts), key="demo_part", default="Prompt", required=True, label_visibility="collapsed",
+        persist_state="session",
+    )  # fmt: skip
+    parts[str(chosen)]()
+    session.publish()
