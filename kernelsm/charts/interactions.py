@@ -13,6 +13,7 @@ from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, saf
 
 CLICKABLE_UP_TO = 50
 _TEXT_UP_TO = 12
+_WHOLE_NAMES_UP_TO = 25
 
 
 def interaction_heatmap(
@@ -83,12 +84,15 @@ def interaction_heatmap(
     if clickable and K <= CLICKABLE_UP_TO:
         heatmap |= {"hoverinfo": "skip", "hovertemplate": None}
         data.append(_click_layer(cells, labels, order, focus, dark))
-    hide = {} if K <= CLICKABLE_UP_TO else {"showticklabels": False}
+    hide: dict[str, Any] = {} if K <= CLICKABLE_UP_TO else {"showticklabels": False}
+    ticks = labels
+    if K > _WHOLE_NAMES_UP_TO:  # long names would overlap, and leave no room for the cells
+        ticks, hide = [safe(names[k], 11) for k in order], {"tickfont": {"size": 9}, **hide}
     chart = figure(
         data,
         600,
-        xaxis=name_axis(labels, places, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
-        yaxis=name_axis(labels, places, range=[K - 0.5, -0.5], zeroline=False, **hide),
+        xaxis=name_axis(ticks, places, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
+        yaxis=name_axis(ticks, places, range=[K - 0.5, -0.5], zeroline=False, **hide),
     )
     return Chart(chart, _alt(values, names, unit, told))
 

@@ -1,0 +1,56 @@
+"""Picking demonstrations: ticks in the table, order of the slots."""
+
+import pytest
+
+from kernelsm.app.demonstration_check import measured
+from kernelsm.app.demonstration_query import shared_words
+from kernelsm.app.picking import moved_up, toggled
+from kernelsm.app.view import ViewState
+from kernelsm.tasks.prompts import Labelled
+
+
+@pytest.mark.parametrize(
+    ("picked", "edits", "want"),
+    [
+        ((), {0: {"in": True}}, (7,)),
+        ((5,), {1: {"in": True}, 0: {"in": True}}, (5, 3, 7)),  # in the order of the ticks
+        ((5, 7), {0: {"in": False}}, (5,)),
+        ((5, 7), {0: {"in": True}}, (5, 7)),  # there already
+        ((5, 7), {}, (5, 7)),
+        ((9,), {0: {"text": "x"}}, (9,)),
+    ],
+)
+def test_ticks_come_last_and_cleared_ones_go(picked, edits, want):
+    assert toggled(picked, [7, 3, 5], edits) == want
+
+
+@pytest.mark.parametrize(("place", "want"), [(0, (4, 2, 9)), (1, (2, 4, 9)), (2, (4, 9, 2))])
+def test_one_place_earlier(place, want):
+    assert moved_up((4, 2, 9), place) == want
+
+
+def test_the_link_keeps_the_order_of_the_picked():
+    view = ViewState(run="movie-reviews", picked=(9, 2, 30))
+    assert view.to_params()["picked"] == "9-2-30"
+    assert ViewState.from_params(view.to_params()) == (view, [])
+    assert view.within(("a",), 20).picked == (9, 2)
+    assert view.on_run("digits").picked == ()
+
+
+@pytest.mark.parametrize("text", ["1-1", "a", "1--2", "", "1-", "99999"])
+def test_a_link_that_names_no_prompt_is_ignored(text):
+    assert ViewState.from_params({"picked": text})[0].picked == ()
+
+
+def test_orders_are_summed_up_by_query():
+    found = measured([[[0.0, 2.0], [1, 0]], [[2.0, 4.0], [1, 1]]])
+    assert found.mean == 2.0
+    assert found.accuracy == 0.75
+    assert found.of_orders.tolist() == [1.0, 3.0]
+    assert found.margin == pytest.approx(1.645 * 1.0)  # queries' means 1 and 3: standard deviation √2, error 1
+
+
+def test_shared_words_are_the_telling_ones():
+    first = Labelled("The film is a Mess, a glorious mess of a film!", "x")
+    assert shared_words(first, Labelled("What a mess: the film", "y")) == ["film", "mess"]
+    assert shared_words(first, Labelled("nothing here", "y")) == []
