@@ -1,0 +1,196 @@
+"""The Demonstrations page: slots, prediction, suggestions, the prompt to take away, checks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from app_harness import open_app, press, texts
+from streamlit.testing.v1 import AppTest
+
+from kernelsm import Outcomes, load_example
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
+from kernelsm.outcomes.runs import save_run
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.tasks.prompts import PromptTask
+
+RUN = "movie-reviews"
+TASK = find_prompts(RUN).task
+
+
+def demonstrations(**params: str) -> AppTest:
+    return open_app("demonstrations", **{"run": RUN, **params})
+
+
+def picked(app: AppTest) -> tuple[int, ...]:
+    found: tuple[int, ...] = app.session_state["kernelsm_view"].picked
+    return found
+
+
+def predicted(app: AppTest) -> float:
+    (metric,) = (metric for metric in app.metric if metric.label.startswith("Predicted"))
+    return float(metric.value.split(" ± ")[0])
+
+
+def button(app: AppTest, key: str) -> Any:
+    return app.button(key=key)
+
+
+def part(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="demo_part").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("run", PROMPT_EXAMPLES)
+def test_a_finished_example_shows_its_candidates_and_the_mean_prompt(run: str) -> None:
+    app = demonstrations(run=run)
+    values = load_example(run).values
+    assert f"{find_prompts(run).task.K} of 50 candidates" in texts(app)
+    assert abs(predicted(app) - values.mean()) < 3 * values.mean(axis=1).std() / np.sqrt(len(values))
+
+
+def test_a_pick_changes_the_prediction_and_is_undone() -> None:
+    app = demonstrations()
+    before = predicted(app)
+    app.selectbox(key="demo_add").set_value(7).run()
+    app.selectbox(key="demo_add").set_value(30).run()
+    assert picked(app) == (7, 30)
+    assert TASK.candidates[30].text.split()[0] in texts(app)
+    assert app.query_params["picked"] == "7-30"
+    press(app, "Undo")
+    assert picked(app) == (7,)
+    press(app, "Undo")
+    assert picked(app) == ()
+    assert predicted(app) == before
+    assert [one.disabled for one in app.button if one.label == "Undo"] == [True]
+
+
+def test_slots_are_ordered_and_emptied() -> None:
+    app = demonstrations(picked="4-9-22")
+    button(app, "demo_up_22").click().run()
+    assert picked(app) == (4, 22, 9)
+    button(app, "demo_out_4").click().run()
+    assert picked(app) == (22, 9)
+    press(app, "Clear")
+    assert picked(app) == ()
+
+
+def test_a_full_prompt_takes_no_more() -> None:
+    app = demonstrations(picked="4-9-22-31")
+    assert app.selectbox(key="demo_add").disabled
+    assert "All slots are full" in app.selectbox(key="demo_add").placeholder
+
+
+def test_a_suggestion_fills_the_slots_with_what_it_predicts() -> None:
+    app = demonstrations()
+    mean = predicted(app)
+    said = next(one.value for one in app.markdown if one.value.startswith("**Pairwise-aware**"))
+    button(app, "demo_take_0").click().run()
+    assert len(picked(app)) == 4
+    assert f"{predicted(app):.3f}" in said
+    assert predicted(app) < mean
+    assert button(app, "demo_take_0").disabled
+
+
+def test_balanced_suggestions_have_as_many_of_each_label() -> None:
+    app = demonstrations()
+    app.toggle(key="demo_balance").set_value(True).run()
+    for number in (0, 1, 2):
+        if button(app, f"demo_take_{number}").disabled:
+            continue
+        button(app, f"demo_take_{number}").click().run()
+        labels = [TASK.candidates[k].label for k in picked(app)]
+        assert labels.count("positive") == labels.count("negative") == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "holds"),
+    [
+        ("Text", lambda text: text.startswith(f"Review: {TASK.candidates[9].text}\nSentiment: ")),
+        ("Chat JSON", lambda text: json.loads(text)[1] == {"role": "assistant", "content": TASK.candidates[9].label}),
+        ("JSON lines", lambda text: [json.loads(line)["text"] for line in text.splitlines()]
+         == [TASK.candidates[k].text for k in (9, 4)]),
+    ],
+)  # fmt: skip
+def test_the_prompt_is_taken_away(form: str, holds: Any) -> None:
+    app = demonstrations(picked="9-4")
+    app.segmented_control(key="demo_form").set_value(form).run()
+    assert holds(app.main.code[0].value)
+
+
+def test_a_search_and_a_label_leave_what_fits_and_say_where_nothing_does() -> None:
+    app = demonstrations()
+    app.text_input(key="demo_search").set_value("FILM").run()
+    with_film = sum("film" in one.text.casefold() for one in TASK.candidates)
+    assert f"{with_film} of 50 candidates" in texts(app)
+    app.text_input(key="demo_search").set_value("no such words").run()
+    assert "No candidate has these words and labels." in texts(app)
+    assert not app.exception
+
+
+def test_one_query_shows_what_helps_and_what_it_shares() -> None:
+    app = part(demonstrations(), "One query")
+    assert "Most helpful" in texts(app)
+    assert f"The right label is **{TASK.queries[0].label}**" in texts(app)
+    helpful, harmful = (frame.value for frame in app.dataframe[-2:])
+    assert list(helpful["effect"]) == sorted(helpful["effect"])
+    assert helpful["effect"].max() <= harmful["effect"].min()
+    for _, row in helpful.iterrows():
+        assert all(word in TASK.queries[0].text.casefold() for word in filter(None, row["shared words"].split(", ")))
+
+
+def test_a_check_says_what_was_measured(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    measured = rng.normal(0.5, 0.05, (2, 1, len(TASK.fresh))).repeat(2, axis=1)
+    monkeypatch.setattr(
+        "kernelsm.outcomes.prompt_jobs.check", lambda report, store, **settings: {"values": [measured.tolist()]}
+    )
+    app = part(demonstrations(picked="4-9-22-31"), "Check")
+    app.number_input(key="demo_check_orders").set_value(2).run()
+    press(app, "Check with the model")
+    assert jobs[-1].arguments["prompts"] == ((4, 9, 22, 31),)
+    assert f"Measured **{measured[:, 0].mean():.3f} ±" in texts(app)
+
+
+def test_an_unfinished_prompt_is_not_checked() -> None:
+    app = part(demonstrations(picked="4-9"), "Check")
+    assert "Fill all 4 slots first." in texts(app)
+
+
+def test_a_run_without_prompts_leads_to_one_with_them() -> None:
+    app = demonstrations(run="digits")
+    assert "its tasks are not demonstrations" in texts(app)
+    press(app, f"Open {PROMPT_EXAMPLES[RUN].title}")
+    assert "50 of 50 candidates" in texts(app)
+
+
+def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
+    jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=2)
+    key = keep_prompts(PromptSource("Mine", task))
+
+    def answered(report: Any, store: Any, **settings: Any) -> dict[str, str]:
+        from kernelsm.outcomes.prompt_jobs import PromptSettings
+        from kernelsm.outcomes.prompting import short_names
+
+        masks = PromptSettings(**settings).masks()
+        values = masks @ np.linspace(0, 1, 8)[:, None] * np.ones((1, 5)) + 0.5
+        meta = {"prompts": key, "task": task.content_hash, "unit": "nats"}
+        names = {"task_names": short_names(task.candidates), "target_names": short_names(task.queries)}
+        return {"run": save_run(Outcomes(masks, values, **names, meta=meta))}
+
+    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.run", answered)
+    app = open_app("demonstrations", run="planted", prompts=key)
+    assert "8 candidates, 5 queries to choose by" in texts(app)
+    app.number_input(key="demo_subsets").set_value(40).run()
+    press(app, "Ask the model")
+    press(app, "Show this result on all pages")
+    assert "8 of 8 candidates" in texts(app)
+    button(app, "demo_take_0").click().run()
+    assert set(picked(app)) == {0, 1}  # the two lowest of the made-up losses
+    part(app, "Check")
+    assert "no fresh queries" in texts(app)
