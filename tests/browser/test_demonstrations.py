@@ -1,0 +1,94 @@
+"""Picking demonstrations in a real browser, checked by a real, if tiny, language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from app_server import Server
+from browser_page import open_page, settled
+from playwright.sync_api import Page, expect
+from test_language_model import save
+
+from kernelsm import Outcomes
+from kernelsm.models.language_model import load_language_model
+from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
+from kernelsm.outcomes.prompting import Prompting
+from kernelsm.outcomes.runs import save_run
+from kernelsm.outcomes.samplers import fixed_size_masks
+from kernelsm.tasks.prompts import Labelled, PromptTask
+
+LABELS = ("positive", "negative")
+TEXTS = ("a good film", "a bad book", "long and bad", "good and long", "a book", "a film and a book", "bad", "good")
+SHOWN = tuple(Labelled(text, LABELS[i % 2]) for i, text in enumerate(TEXTS))
+TASK = PromptTask(SHOWN, SHOWN[:4], SHOWN[3:], LABELS, k=3)
+ROW, HEAD = 35, 35  # pixels of a row of a table, and of its head
+
+
+@pytest.fixture(scope="module")
+def run(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished run of prompts on the server, with a tiny network of random weights."""
+    folder: Path = save(tmp_path_factory.mktemp("model") / "tiny")
+    key = keep_prompts(PromptSource("Small prompts", TASK, str(folder)), server.cache)
+    masks = fixed_size_masks(len(TEXTS), 40, size=TASK.k, seed=0)
+    found = Prompting(TASK, load_language_model(str(folder))).outcomes(masks)
+    named = {"task_names": found.task_names, "target_names": found.target_names}
+    return save_run(Outcomes(masks, found.values, **named, meta={**found.meta, "prompts": key}), server.cache)
+
+
+def predicted(page: Page) -> str:
+    return page.get_by_test_id("stMetric").filter(has_text="Predicted").get_by_test_id("stMetricValue").inner_text()
+
+
+def filled(page: Page, count: int) -> None:
+    expect(page.get_by_role("button", name="Take it out")).to_have_count(count)
+    settled(page)
+
+
+def test_a_prompt_is_picked_checked_copied_and_found_again(page: Page, server: Server, run: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    open_page(page, server, f"demonstrations?run={run}", "Demonstrations")
+    empty = predicted(page)
+    # by click: the box of the second row
+    box = page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 25, box["y"] + HEAD + 1.5 * ROW)
+    filled(page, 1)
+    first = predicted(page)
+    assert first != empty
+    # by keyboard
+    page.get_by_role("combobox", name="Add a demonstration").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    filled(page, 2)
+    picked = page.url
+    assert "picked=" in picked
+    # a suggestion, taken and undone
+    page.get_by_role("button", name="Take", exact=True).first.click()
+    filled(page, 3)
+    page.get_by_role("button", name="Undo").click()
+    filled(page, 2)
+    page.wait_for_url(picked)
+    page.get_by_role("button", name="Undo").click()
+    filled(page, 1)
+    assert predicted(page) == first
+    page.get_by_role("button", name="Take", exact=True).first.click()
+    filled(page, 3)
+    # the copied text is what the model reads
+    code = page.get_by_test_id("stCode").last
+    code.hover()
+    code.get_by_role("button").first.click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.endswith("Text: {text}\nLabel:")
+    assert sum(f"Text: {text}\nLabel: " in copied for text in TEXTS) == TASK.k
+    # the model has its say
+    page.get_by_role("radio", name="Check", exact=True).or_(
+        page.get_by_role("button", name="Check", exact=True)
+    ).click()
+    page.get_by_role("button", name="Check with the model").click()
+    expect(page.get_by_text("on fresh queries, right on")).to_be_visible(timeout=90_000)
+    settled(page)
+    last = predicted(page)
+    page.reload()
+    filled(page, 3)
+    assert predicted(page) == last
