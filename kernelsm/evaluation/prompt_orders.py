@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 class OrderGain:
     """Seeing (s, order) minus seeing s alone, on single orders of subsets that were held out with all of theirs.
 
+    Where labels were given, what sees s alone still knows how many of each label are in.
+
     Parameters
     ----------
     subsets, orders : int
@@ -30,8 +32,8 @@ class OrderGain:
         The same of the mean over targets.
     relative_error : PairedGain
         Below 0 the order helps.
-    weights : tuple of float
-        Say of the order that each fold chose; 0 left it out.
+    weights : tuple of pairs of float
+        Say of who stands where, and of which label stands where, that each fold chose; 0 left them out.
     """
 
     subsets: int
@@ -39,16 +41,17 @@ class OrderGain:
     lds: PairedGain
     spearman: PairedGain
     relative_error: PairedGain
-    weights: tuple[float, ...]
+    weights: tuple[tuple[float, float], ...]
 
 
 def order_gain(
     orders: Sequence[Sequence[int]] | NDArray[np.integer],
     values: ArrayLike,
     K: int,
+    labels: ArrayLike | None = None,
     *,
     kernel: Literal["rbf", "linear"] = "rbf",
-    weights: Sequence[float] = WEIGHTS,
+    weights: Sequence[tuple[float, float]] = WEIGHTS,
     folds: int = 5,
     seed: int = 0,
     level: float = 0.9,
@@ -65,8 +68,10 @@ def order_gain(
         Their outcomes.
     K : int
         Number of candidates.
+    labels : array-like of int, shape (K,), optional
+        Class of each candidate; see `position_features`.
     kernel, weights
-        Of `PositionSurrogate`; what sees s alone has the same kernel and only the weight 0.
+        Of `PositionSurrogate`; what sees s alone has the same.
     folds, seed : int
         Parts of the subsets that are held out in turn, at random, and the seed of the parts.
     level : float
@@ -97,10 +102,12 @@ def order_gain(
     part = np.random.default_rng(seed).permutation(m) % folds
     for fold in range(folds):
         inside, outside = rows[part != fold].ravel(), rows[part == fold].ravel()
-        both = PositionSurrogate(kernel=kernel, weights=weights).fit(slots[inside], F[inside], K)
-        alone = PositionSurrogate(kernel=kernel, weights=(0.0,)).fit(slots[inside], F[inside], K)
+        both = PositionSurrogate(kernel=kernel, weights=weights).fit(slots[inside], F[inside], K, labels)
+        alone = PositionSurrogate(kernel=kernel, weights=weights, ordered=False).fit(
+            slots[inside], F[inside], K, labels
+        )
         seen[outside], unseen[outside] = both.predict(slots[outside]), alone.predict(slots[outside])
-        chosen.append(both.weight_)
+        chosen.append(both.weights_)
 
     # one row per subset, the orders side by side: the jackknife then leaves out whole subsets
     def by_subset(table: Array) -> Array:
