@@ -111,7 +111,7 @@ def order_gain(
 
     # one row per subset, the orders side by side: the jackknife then leaves out whole subsets
     def by_subset(table: Array) -> Array:
-        return table[rows].reshape(m, -1)
+        return np.asarray(table[rows].reshape(m, -1))
 
     tables = [by_subset(table) for table in (F, seen, unseen)]
     means = [by_subset(table.mean(axis=1, keepdims=True)) for table in (F, seen, unseen)]

@@ -86,7 +86,7 @@ class FirstOrder:
         rows = [row[len(marks) :] for row in texts]
         tails = read_prompts(self.model, [template.tail(query) for query in self.prompting.queries], task.labels)
         longest = max(map(len, rows))
-        fill = filling(rows)
+        fill = filling(self.model, rows)
         blocks = np.array([[fill] * (longest - len(row)) + row for row in rows])
         return Slots(tuple(head), blocks, replace(tails, prompts=tuple(p[len(marks) :] for p in tails.prompts)))
 
@@ -154,7 +154,8 @@ class FirstOrder:
         for position, anchor in enumerate(self.anchors):
 
             def told(done: int, *, reused: bool = False, before: int = position * q) -> None:
-                report(before + done, len(self.anchors) * q, "finding gradients at anchor prompts", reused=reused)
+                kind = reused if done == q else None  # None: within an anchor
+                report(before + done, len(self.anchors) * q, "finding gradients at anchor prompts", reused=kind)
 
             if store is None:
                 kept = _linearise(anchor, *key, first_order=self, told=told)
