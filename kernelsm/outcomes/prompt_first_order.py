@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import perm
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.outcomes.measures import check_measure
-from kernelsm.outcomes.prompt_gradients import Linearisation, Order, Slots, filling, gradients, query_batches
+from kernelsm.outcomes.prompt_gradients import (
+    Linearisation,
+    Order,
+    Slots,
+    filling,
+    gradients,
+    normalised,
+    query_batches,
+)
 from kernelsm.outcomes.prompt_scoring import measure_labels, passes, read_prompts
 from kernelsm.outcomes.prompting import Prompting
 from kernelsm.outcomes.table import Outcomes
@@ -22,6 +31,8 @@ from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store
 from kernelsm.tasks.prompts import PromptTask
 
+Combine = Literal["nearest", "mean"]
+
 
 class FirstOrder:
     """Estimates subsets of demonstrations from a few anchor prompts, each under the orders that `Prompting` takes.
@@ -29,8 +40,9 @@ class FirstOrder:
     At an anchor, k random candidates in random order, each query passes through the network once, forward and back.
     The gradient of its label scores in the embeddings of the slots is multiplied with those of every candidate at
     once, which leaves one number for each query, label, slot and candidate: any further prompt is a sum of k of them.
-    A prompt is estimated from its nearest anchor: that with most candidates in the same slots, then with most in
-    common, then the first.
+    A prompt is estimated from its nearest anchor (that with most candidates in the same slots, then with most in
+    common, then the first), or from the mean of all: each anchor is off by an amount of its own, which prompts that
+    have different nearest anchors do not share.
 
     Two things are not exact: the first order itself, which is crude for small models, and the slots, whose tokens are
     read piece by piece and filled up to the longest candidate. See `kernelsm.evaluation.prompt_first_order`.
@@ -42,14 +54,16 @@ class FirstOrder:
     model : LanguageModel
     anchors : int
         How many; fewer where there are not so many prompts. The first ones do not depend on their number.
+    combine : {"nearest", "mean"}
+        Which anchors estimate a prompt; "mean" is that of the label scores.
     orders, seed, fresh
         As of `Prompting`; the seed also draws the anchors.
 
     Raises
     ------
     InputError
-        Anchors below 1, what `Prompting` refuses, label words that the model cannot tell apart, or slots that are
-        together longer than the model can read.
+        Anchors below 1, an unknown way to combine them, what `Prompting` refuses, label words that the model cannot
+        tell apart, or slots that are together longer than the model can read.
     """
 
     def __init__(
@@ -58,13 +72,16 @@ class FirstOrder:
         model: LanguageModel,
         *,
         anchors: int = 4,
+        combine: Combine = "nearest",
         orders: int = 2,
         seed: int = 0,
         fresh: bool = False,
     ) -> None:
         check_counts(anchors=anchors)
+        if combine not in ("nearest", "mean"):
+            raise InputError("combine", repr(combine)[:80], "'nearest' or 'mean'", "Choose one of these.")
         self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)
-        self.task, self.model = task, model
+        self.task, self.model, self.combine = task, model, combine
         rng = np.random.default_rng(seed)
         drawn: dict[Order, None] = {}
         while len(drawn) < min(anchors, perm(task.K, task.k)):
@@ -130,15 +147,14 @@ class FirstOrder:
         true = np.array([self.task.labels.index(query.label) for query in self.prompting.queries])
         entries = [
             np.stack(
-                [
-                    measure_labels(nearest(order, linearised).log_probabilities(order), true)
-                    for order in self.prompting.orders_of(mask)
-                ]
+                [measure_labels(self._estimated(order, linearised), true) for order in self.prompting.orders_of(mask)]
             )
             for mask in masks
         ]
         anchors = [list(anchor) for anchor in self.anchors]
-        return self.prompting.table(masks, entries, measure, estimator="first order", anchors=anchors)
+        return self.prompting.table(
+            masks, entries, measure, estimator="first order", anchors=anchors, combine=self.combine
+        )
 
     def linearise(self, *, store: Store | None = None, report: Report = silent) -> list[Linearisation]:
         """Linearise the model at every anchor; finished anchors are found in the store.
@@ -166,6 +182,12 @@ class FirstOrder:
                     told(q, reused=True)
             found.append(Linearisation(anchor, *kept))
         return found
+
+    def _estimated(self, order: Order, linearised: Sequence[Linearisation]) -> NDArray[np.float64]:
+        """Estimated log-probabilities of the labels, shape (q, labels)."""
+        if self.combine == "nearest":
+            return nearest(order, linearised).log_probabilities(order)
+        return normalised(np.mean([one.scores(order) for one in linearised], axis=0))
 
     def _check_length(self) -> None:
         slots, model = self.slots, self.model

@@ -61,21 +61,31 @@ class Linearisation:
     base: NDArray[np.float64]
     table: NDArray[np.float64]
 
-    def log_probabilities(self, order: Sequence[int]) -> NDArray[np.float64]:
-        """Estimate the log-probabilities of the labels with these candidates in the slots, shape (q, labels)."""
+    def scores(self, order: Sequence[int]) -> NDArray[np.float64]:
+        """Estimate what `base` is with these candidates in the slots, shape (q, labels - 1)."""
         slots = np.arange(len(self.anchor))
         change = self.table[:, :, slots, list(order)] - self.table[:, :, slots, list(self.anchor)]
-        found = np.pad(self.base + change.sum(axis=2), ((0, 0), (1, 0)))
-        highest = found.max(axis=1, keepdims=True)
-        normaliser = highest + np.log(np.exp(found - highest).sum(axis=1, keepdims=True))
-        return np.asarray(found - normaliser)
+        return np.asarray(self.base + change.sum(axis=2))
+
+    def log_probabilities(self, order: Sequence[int]) -> NDArray[np.float64]:
+        """Estimate the log-probabilities of the labels with these candidates in the slots, shape (q, labels)."""
+        return normalised(self.scores(order))
+
+
+def normalised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log-probabilities, shape (q, labels), from the scores of all labels but the first minus that one's."""
+    found = np.pad(scores, ((0, 0), (1, 0)))
+    highest = found.max(axis=1, keepdims=True)
+    normaliser = highest + np.log(np.exp(found - highest).sum(axis=1, keepdims=True))
+    return np.asarray(found - normaliser)
 
 
 def filling(model: LanguageModel, blocks: Sequence[Sequence[int]]) -> int:
     """Return the token that fills up slots: the end of a text; without one, what most demonstrations end with.
 
-    Measured on SmolLM2-135M-Instruct and four anchors of the movie reviews: mean rank correlation per query with
-    exact losses 0.32, against 0.16 for the empty line after each demonstration; filled up at the back it was lower.
+    Measured on SmolLM2-135M-Instruct with 8 queries and 20 prompts, mean rank correlation per query with exact losses
+    over single anchors: movie reviews 0.32, against 0.16 for the empty line after each demonstration; coin flips 0.26
+    against 0.30. Filled up at the back or after the text it was lower.
     """
     if isinstance(mark := model.tokenizer.eos_token_id, int):
         return mark

@@ -176,6 +176,23 @@ def test_estimates_are_means_over_the_orders_of_prompting(model):
     assert found.task_names == exact.outcomes(PAIRS[:1]).task_names
 
 
+def test_the_mean_of_the_anchors_is_that_of_the_scores(model):
+    first_order = FirstOrder(MANY, model, anchors=3, combine="mean")
+    masks = np.array([np.isin(range(5), (0, 2, 4))])
+    linearised = first_order.linearise()
+    true = np.array([WORDS.index(query.label) for query in MANY.queries])
+    want = []
+    for order in first_order.prompting.orders_of(masks[0]):
+        scores = np.mean([one.scores(order) for one in linearised], axis=0)
+        odds = np.exp(np.column_stack([np.zeros(len(scores)), scores]))
+        want.append(-np.log(odds[range(4), true] / odds.sum(axis=1)))
+    found = first_order.outcomes(masks)
+    np.testing.assert_allclose(found.values[0], np.mean(want, axis=0), rtol=1e-4)
+    assert found.meta["combine"] == "mean"
+    one = [FirstOrder(MANY, model, anchors=1, combine=way).outcomes(masks).values for way in ("mean", "nearest")]
+    np.testing.assert_allclose(*one, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("order", "want"),
     [
@@ -257,7 +274,8 @@ def test_other_masks_are_refused(model, masks):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"anchors": 0}, {"anchors": True}, {"anchors": 1.5}, {"orders": 0}, {"seed": -1}, {"seed": None}]
+    "settings",
+    [{"anchors": 0}, {"anchors": True}, {"anchors": 1.5}, {"orders": 0}, {"seed": -1}, {"combine": "best"}],
 )
 def test_other_settings_are_refused(model, settings):
     with pytest.raises(InputError):
