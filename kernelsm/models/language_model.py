@@ -147,6 +147,25 @@ class LanguageModel:
             ).logits  # fmt: skip
             return found if self._chooses else found[:, wanted]
 
+    def logits_of(self, embeddings: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
+        """Read embeddings instead of tokens and return the logits after some positions; keeps what a gradient needs.
+
+        Parameters
+        ----------
+        embeddings : Tensor of float32, shape (rows, length, width)
+            As `network.get_input_embeddings()` makes them; rows that are padded at the end need no mask.
+        positions : sequence of int
+            Increasing.
+
+        Returns
+        -------
+        Tensor of float32, shape (rows, positions, vocabulary)
+        """
+        wanted = torch.tensor(positions, device=self.device)
+        only = {"logits_to_keep": wanted} if self._chooses else {}
+        found: torch.Tensor = self.network(inputs_embeds=embeddings, use_cache=False, **only).logits
+        return found if self._chooses else found[:, wanted]
+
     def _tokens(self, texts: str | list[str], **settings: Any) -> Any:
         try:
             return self.tokenizer(texts, return_attention_mask=False, verbose=False, **settings)["input_ids"]

@@ -98,8 +98,7 @@ def label_log_probabilities(model: LanguageModel, tokens: PromptTokens) -> NDArr
     # each prompt keeps a token of its own, after which the first logits are read
     shared = shared[: min(map(len, tokens.prompts)) - 1]
     read = model.read(shared)
-    rows = [_Row(j, prompt[len(shared) :], said, tokens.endings[j]) for j, prompt in enumerate(tokens.prompts)
-            for said in _longest(tokens.endings[j])]  # fmt: skip
+    rows = passes(tokens, len(shared))
     rows.sort(key=lambda row: len(row.prompt) + len(row.said))
     longest = len(shared) + len(rows[-1].prompt) + len(rows[-1].said)
     size = max(1, min(BATCH, BATCH_TOKENS // longest))
@@ -147,7 +146,7 @@ def measure_labels(log_probabilities: NDArray[np.float64], true: NDArray[np.int6
 
 
 @dataclass(frozen=True)
-class _Row:
+class Pass:
     """One pass of the network: the rest of a prompt and the label tokens said after it."""
 
     query: int
@@ -162,6 +161,22 @@ class _Row:
     def labels(self) -> list[int]:
         """Labels whose tokens all follow what was said here."""
         return [i for i, ending in enumerate(self.endings) if self.said[: len(ending) - 1] == ending[:-1]]
+
+
+def passes(tokens: PromptTokens, read: int = 0) -> list[Pass]:
+    """Return what must pass through the network to score every label of every prompt.
+
+    Parameters
+    ----------
+    tokens : PromptTokens
+    read : int
+        Tokens at the start of each prompt that were read before.
+    """
+    return [
+        Pass(query, prompt[read:], said, endings)
+        for query, (prompt, endings) in enumerate(zip(tokens.prompts, tokens.endings, strict=True))
+        for said in _longest(endings)
+    ]
 
 
 def _common_start(rows: Sequence[list[int]] | Sequence[Tokens]) -> Tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,36 +102,95 @@ class Prompting:
             Masks of another number of candidates, an unknown measure, label words that the model cannot tell apart,
             or a prompt that is longer than it can read.
         """
+        return self.table(masks, self._entries(masks, measure, store, report), measure)
+
+    def by_order(
+        self,
+        masks: NDArray[np.bool_],
+        *,
+        measure: str = "loss",
+        store: Store | None = None,
+        report: Report = silent,
+    ) -> tuple[list[tuple[int, ...]], NDArray[np.float64]]:
+        """Find the outcome of each order of each mask: what `outcomes` takes the mean of, from the same store.
+
+        Returns
+        -------
+        orders : list of tuples of int
+            The candidates of each prompt as they stand in it, subset by subset.
+        values : ndarray, shape (orders, q)
+
+        Raises
+        ------
+        InputError
+            As `outcomes`.
+        """
+        entries = self._entries(masks, measure, store, report)
+        orders = [order for mask in masks for order in self.orders_of(mask)]
+        return orders, np.concatenate([found[:, check_measure(measure)] for found in entries])
+
+    def table(
+        self, masks: NDArray[np.bool_], entries: Sequence[NDArray[np.float64]], measure: str = "loss", **meta: Any
+    ) -> Outcomes:
+        """Take the mean over the orders of each subset, however they were scored.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+        entries : sequence of ndarray, shape (orders, 3, q)
+            All measures of each subset under its `orders_of`.
+        measure : {"loss", "accuracy", "margin"}
+        **meta
+            What else the table is to tell of itself; JSON types only.
+        """
         place = check_measure(measure)
-        masks = np.asarray(masks)
-        K = self.task.K
-        if masks.ndim != 2 or masks.shape[1] != K or not len(masks):
-            raise InputError("masks", f"shape {masks.shape}", f"(m, {K})", "One column per candidate of the task.")
-        if masks.dtype != np.bool_:
-            raise InputError("masks", f"type {masks.dtype}", "bool", "Write masks.astype(bool).")
-        self.check_lengths(masks)
+        means = [found[:, place].mean(axis=1) for found in entries]
+        return Outcomes(
+            masks, np.stack([found[:, place].mean(axis=0) for found in entries]),
+            task_names=short_names(self.task.candidates), target_names=short_names(self.queries),
+            higher_is_better=measure != "loss",
+            meta={
+                "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
+                "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
+                "weights": self.model.content_hash,
+                "order_spread": [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means],
+                "measure": measure, "unit": UNITS[measure], **meta,
+            },
+        )  # fmt: skip
+
+    def check_masks(self, masks: NDArray[np.bool_]) -> None:
+        """Refuse masks that are not of this task.
+
+        Raises
+        ------
+        InputError
+            Another number of columns, no row, or another type than bool.
+        """
+        K, shape, kind = self.task.K, np.shape(masks), np.asarray(masks).dtype
+        if len(shape) != 2 or shape[1] != K or not shape[0]:
+            raise InputError("masks", f"shape {shape}", f"(m, {K})", "One column per candidate of the task.")
+        if kind != np.bool_:
+            raise InputError("masks", f"type {kind}", "bool", "Write masks.astype(bool).")
+
+    def _entries(
+        self, masks: NDArray[np.bool_], measure: str, store: Store | None, report: Report
+    ) -> list[NDArray[np.float64]]:
+        """All measures of each subset under its orders, shape (orders, 3, q) each."""
+        check_measure(measure)
+        self.check_masks(masks)
+        self.check_lengths(np.asarray(masks))
         key = (self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh)
-        values, spread = [], []
-        for done, mask in enumerate(masks, start=1):
+        entries = []
+        for done, mask in enumerate(np.asarray(masks), start=1):
             if store is None:
                 found, reused = _score_orders(mask, *key, prompting=self), False
             else:
                 before = store.reused
                 found = store.call(_score_orders, mask, *key, heavy={"prompting": self})
                 reused = store.reused > before
-            values.append(found[:, place].mean(axis=0))
-            means = found[:, place].mean(axis=1)
-            spread.append(float(means.std(ddof=1)) if len(means) > 1 else 0.0)
+            entries.append(found)
             report(done, len(masks), "asking the language model", reused=reused)
-        return Outcomes(
-            masks, np.stack(values), task_names=short_names(self.task.candidates),
-            target_names=short_names(self.queries), higher_is_better=measure != "loss",
-            meta={
-                "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
-                "queries": "fresh" if self.fresh else "fit", "task": key[0], "weights": key[1],
-                "order_spread": spread, "measure": measure, "unit": UNITS[measure],
-            },
-        )  # fmt: skip
+        return entries
 
     def check_lengths(self, masks: NDArray[np.bool_]) -> None:
         """Refuse too long prompts before the first one is scored, not hours after it."""

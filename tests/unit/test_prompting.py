@@ -48,6 +48,27 @@ def test_an_outcome_is_the_mean_over_orders(model, measure):
     assert found.higher_is_better == (measure != "loss")
 
 
+@pytest.mark.parametrize("measure", ["loss", "accuracy", "margin"])
+def test_single_orders_are_those_that_the_mean_is_of(model, measure):
+    store = Store()
+    prompting = Prompting(TASK, model, orders=3, seed=4)
+    found = prompting.outcomes(MASKS, measure=measure, store=store)
+    computed = store.computed
+    orders, values = prompting.by_order(MASKS, measure=measure, store=store)
+    assert store.computed == computed == len(MASKS)
+    assert orders == [order for mask in MASKS for order in prompting.orders_of(mask)]
+    true = np.array([LABELS.index(query.label) for query in QUERIES])
+    place = ["loss", "accuracy", "margin"].index(measure)
+    for order, value in zip(orders, values, strict=True):
+        want = measure_labels(score(model, TASK, order, QUERIES), true)[place]
+        np.testing.assert_allclose(value, want, atol=1e-6)
+    for row, mask in enumerate(MASKS):
+        own = [value for order, value in zip(orders, values, strict=True) if {*order} == {*np.flatnonzero(mask)}]
+        np.testing.assert_allclose(found.values[row], np.mean(own, axis=0), atol=1e-12)
+    with pytest.raises(InputError, match="masks"):
+        prompting.by_order(MASKS[:, :3])
+
+
 def test_the_table_names_candidates_and_queries(outcomes):
     assert outcomes.task_names == tuple(WORDS)
     assert outcomes.target_names == ("a book", "bad film", "good", "a book (2)")

@@ -1,0 +1,76 @@
+"""Can first-order scoring of prompts be trusted on this model? Exact outcomes of a few subsets say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from kernelsm.evaluation.metrics import relative_error
+from kernelsm.evaluation.truth import score_estimates
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.errors import InputError
+
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class PromptFirstOrderCheck:
+    """What exact outcomes say about first-order estimates of the same subsets.
+
+    Parameters
+    ----------
+    subsets, anchors : int
+        How many were compared, and how many anchors the estimates had.
+    spearman, relative_error : float
+        Of the outcome averaged over queries.
+    lds : float
+        Mean over queries of the rank correlation over subsets.
+    error_of_mean : float
+        Relative error of saying the mean exact outcome for every subset: an estimate that is not below it says
+        nothing about the size of outcomes, though it may still rank them.
+    """
+
+    subsets: int
+    anchors: int
+    spearman: float
+    lds: float
+    relative_error: float
+    error_of_mean: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def prompt_first_order_check(truth: Outcomes, estimates: Outcomes) -> PromptFirstOrderCheck:
+    """Compare exact outcomes of `Prompting` with estimates of `FirstOrder` for the same subsets and orders.
+
+    Parameters
+    ----------
+    truth, estimates : Outcomes
+        Of the same masks, queries and measure.
+
+    Raises
+    ------
+    InputError
+        Fewer than 3 subsets, or tables that do not belong together.
+    """
+    if truth.m < FEWEST:
+        raise InputError("truth", f"{truth.m} subsets", f"at least {FEWEST}", "Score more subsets exactly.")
+    if not np.array_equal(truth.masks, estimates.masks):
+        raise InputError("estimates", "other subsets", "those of the truth", "Estimate the same masks.")
+    for what in ("task", "weights", "orders", "seed", "queries", "measure"):
+        known, found = truth.meta.get(what), estimates.meta.get(what)
+        if known != found:
+            fix = "Score both with the same task, model and settings."
+            raise InputError(f"estimates, {what}", repr(found)[:80], repr(known)[:80], fix)
+    scores = score_estimates(truth, estimates)
+    overall = truth.mean_target().values
+    return PromptFirstOrderCheck(
+        subsets=truth.m,
+        anchors=len(estimates.meta.get("anchors", ())),
+        error_of_mean=relative_error(overall, np.full_like(overall, overall.mean())),
+        **{name: scores[name] for name in ("spearman", "lds", "relative_error")},
+    )
