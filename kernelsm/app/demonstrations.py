@@ -18,7 +18,7 @@ from kernelsm.surrogates.words import amount, effect_word
 from kernelsm.tasks.prompts import PromptTask
 
 _SEARCH, _LABELS, _BALANCE, _ADD = "demo_search", "demo_labels", "demo_balance", "demo_add"
-_FILTER = "demo_filter_drawn"
+_TABLE = "demo_table"
 _LABELS_SHOWN = 8
 
 
@@ -55,52 +55,38 @@ def candidates(p: Picking) -> None:
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
-    _redraw_for(p, text, tuple(wanted))
-    key = f"demo_table_{picking.table_version()}"
-    # what the editor is given must not change while it is on screen: its edits are told by row
-    base = st.session_state.setdefault(f"{key}_base", p.picked)
-    table = pd.DataFrame(
-        {
-            "in": [k in base for k in shown],
-            "effect": effect[shown], "margin": margin[shown],
-            "label": [task.candidates[k].label for k in shown],
-            "text": [task.candidates[k].text for k in shown],
-        }
-    )  # fmt: skip
-    st.data_editor(
-        table, key=key, hide_index=True, height=560, disabled=["effect", "margin", "label", "text"],
-        on_change=_tick, args=(key, shown, size),
+    rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
+    st.session_state[_TABLE] = {"selection": rows}
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "text": [task.candidates[k].text for k in shown], "label": [task.candidates[k].label for k in shown],
+                "effect": effect[shown], "margin": margin[shown],
+            }
+        ),
+        key=_TABLE, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(shown, size),
+        alt="Candidates with their label and effect",
         column_config={
-            "in": st.column_config.CheckboxColumn("in", help="Tick to put it into the prompt", width=50),
+            "text": st.column_config.TextColumn("text"),
+            "label": st.column_config.TextColumn("label", width=75),
             "effect": st.column_config.NumberColumn(
                 "effect", format="%+.3f", width=70,
                 help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it",
             ),
             "margin": st.column_config.NumberColumn("±", format="%.3f", width=55, help="Half of the 90% interval"),
-            "label": st.column_config.TextColumn("label", width=75),
-            "text": st.column_config.TextColumn("text"),
         },
     )  # fmt: skip
     helps = "Positive" if p.run.outcomes.higher_is_better else "Negative"
     st.caption(f"{len(shown)} of {task.K} candidates, the most helpful first. {helps} effects help.")
 
 
-def _redraw_for(p: Picking, *filtered: object) -> None:
-    """Draw the table anew where other rows are shown."""
-    drawn = (p.run.key, session.view().surrogate, *filtered)
-    if st.session_state.get(_FILTER) != drawn:
-        st.session_state[_FILTER] = drawn
-        picking.redraw_table()
-
-
-def _tick(key: str, shown: list[int], size: int) -> None:
+def _tick(shown: list[int], size: int) -> None:
     picked = session.view().picked
-    now = picking.toggled(picked, shown, st.session_state[key]["edited_rows"])
+    now = picking.ticked(picked, shown, st.session_state[_TABLE].selection.rows)
     if len(now) > size:
         st.toast(f"All {size} slots are full: take one out first.", icon=":material/block:")
-        picking.redraw_table()
-    elif now != picked:
-        picking.pick(now, redraw=False)
+    else:
+        picking.pick(now)
 
 
 def slots(p: Picking) -> None:

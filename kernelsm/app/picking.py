@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.tasks.prompts import PromptTask
 
-_HISTORY, _TABLE = "kernelsm_picked_before", "kernelsm_candidates_drawn"
+_HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
 
 
@@ -76,19 +76,14 @@ def picking(run: Run) -> Picking:
     )
 
 
-def pick(picked: tuple[int, ...], *, redraw: bool = True) -> None:
-    """Put these into the slots, and remember what was there; call it in callbacks.
-
-    The table is drawn anew, which takes it back to its top, unless it shows the change already.
-    """
+def pick(picked: tuple[int, ...]) -> None:
+    """Put these into the slots, and remember what was there; call it in callbacks."""
     if picked == session.view().picked:
         return
     before: list[tuple[int, ...]] = st.session_state.setdefault(_HISTORY, [])
     before.append(session.view().picked)
     del before[:-_LONGEST_HISTORY]
     session.update(picked=picked)
-    if redraw:
-        redraw_table()
 
 
 def undo() -> None:
@@ -96,7 +91,6 @@ def undo() -> None:
     before = st.session_state.get(_HISTORY, [])
     if before:
         session.update(picked=before.pop())
-        redraw_table()
 
 
 def picked_before() -> tuple[int, ...] | None:
@@ -105,32 +99,21 @@ def picked_before() -> tuple[int, ...] | None:
     return before[-1] if before else None
 
 
-def redraw_table() -> None:
-    """Have the table of candidates drawn anew, with what is picked now."""
-    st.session_state[_TABLE] = st.session_state.get(_TABLE, 0) + 1
-
-
-def table_version() -> int:
-    """Number of the drawing of the table: its edits belong to one drawing."""
-    version: int = st.session_state.get(_TABLE, 0)
-    return version
-
-
-def toggled(picked: tuple[int, ...], shown: Sequence[int], edits: Mapping[int, Mapping[str, Any]]) -> tuple[int, ...]:
-    """Return what is picked after boxes were ticked or cleared in the table.
+def ticked(picked: tuple[int, ...], shown: Sequence[int], rows: Sequence[int]) -> tuple[int, ...]:
+    """Return what is picked where these rows of the table are ticked: new ones come last.
 
     Parameters
     ----------
     picked : tuple of int
-        In the slots now.
+        In the slots so far; those that the table does not show stay.
     shown : sequence of int
         Candidate of each row.
-    edits : mapping of int to mapping
-        Row -> {"in": whether it is ticked}, as `st.data_editor` tells.
+    rows : sequence of int
+        The ticked ones.
     """
-    wanted = {shown[row]: bool(edit["in"]) for row, edit in edits.items() if "in" in edit}
-    kept = tuple(k for k in picked if wanted.get(k, True))
-    return (*kept, *(k for k, ticked in wanted.items() if ticked and k not in kept))
+    wanted = [shown[row] for row in rows if row < len(shown)]
+    kept = tuple(k for k in picked if k in wanted or k not in shown)
+    return (*kept, *(k for k in wanted if k not in kept))
 
 
 def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:

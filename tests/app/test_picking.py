@@ -4,24 +4,24 @@ import pytest
 
 from kernelsm.app.demonstration_check import measured
 from kernelsm.app.demonstration_query import shared_words
-from kernelsm.app.picking import moved_up, toggled
+from kernelsm.app.picking import moved_up, ticked
 from kernelsm.app.view import ViewState
 from kernelsm.tasks.prompts import Labelled
 
 
 @pytest.mark.parametrize(
-    ("picked", "edits", "want"),
+    ("picked", "rows", "want"),
     [
-        ((), {0: {"in": True}}, (7,)),
-        ((5,), {1: {"in": True}, 0: {"in": True}}, (5, 3, 7)),  # in the order of the ticks
-        ((5, 7), {0: {"in": False}}, (5,)),
-        ((5, 7), {0: {"in": True}}, (5, 7)),  # there already
-        ((5, 7), {}, (5, 7)),
-        ((9,), {0: {"text": "x"}}, (9,)),
+        ((), [0], (7,)),
+        ((5,), [0, 1, 2], (5, 7, 3)),  # new ones come last
+        ((5, 7), [2], (5,)),
+        ((5, 7), [0, 2], (5, 7)),
+        ((5, 9), [], (9,)),  # 9 is not shown
+        ((9,), [1, 12], (9, 3)),
     ],
 )
-def test_ticks_come_last_and_cleared_ones_go(picked, edits, want):
-    assert toggled(picked, [7, 3, 5], edits) == want
+def test_ticks_come_last_and_cleared_ones_go(picked, rows, want):
+    assert ticked(picked, [7, 3, 5], rows) == want
 
 
 @pytest.mark.parametrize(("place", "want"), [(0, (4, 2, 9)), (1, (2, 4, 9)), (2, (4, 9, 2))])
