@@ -12,11 +12,13 @@ from kernelsm.app.runs import RunMissing, open_run, opens, source_title
 from kernelsm.app.view import ViewState
 from kernelsm.app.words import plain
 from kernelsm.outcomes.projects import load_project, one_line
+from kernelsm.outcomes.prompt_sources import find_prompts, has_prompts
 from kernelsm.outcomes.runs import has_run, is_run
 
 _VIEW = "kernelsm_view"
 _TABLES = "kernelsm_tables"
 _PROJECTS = "kernelsm_projects"
+_PROMPTS = "kernelsm_prompts"
 _LONGEST_TITLE = 200
 
 
@@ -26,7 +28,7 @@ def begin() -> None:
     At later runs, drop what was deleted since.
     """
     if _VIEW in st.session_state:
-        holders.hold((*projects(), *tables()))
+        holders.hold((*projects(), *tables(), *prompts()))
         _drop_what_is_gone()
         return
     view, ignored = ViewState.from_params(st.query_params.to_dict())
@@ -40,6 +42,9 @@ def begin() -> None:
     if view.project and not opens(view.project):
         ignored.append(f"project={view.project}")
         view = replace(view, project="")
+    if view.prompts and not has_prompts(view.prompts):
+        ignored.append(f"prompts={view.prompts}")
+        view = replace(view, prompts="")
     if ignored:
         st.toast(f"Parts of the link were not understood and left out: {plain(', '.join(ignored))}")
     st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
@@ -50,14 +55,17 @@ def begin() -> None:
     for project in {view.project, source}:
         if opens(project):
             remember_project(project)
+    if view.prompts:
+        remember_prompts(view.prompts)
 
 
 def _drop_what_is_gone() -> None:
     """Another session may have deleted what this one shows: one that holds the same content, and was connected."""
     shown = view()
     here = {shown.run: has_run(shown.run) or not is_run(shown.run), shown.project: opens(shown.project)}
+    here[shown.prompts] = has_prompts(shown.prompts)
     for key in [key for key, found in here.items() if key and not found]:
-        title = {**projects(), **tables()}.get(key, "What was shown")
+        title = {**projects(), **tables(), **prompts()}.get(key, "What was shown")
         st.toast(f"{plain(title)} is not on this server any more.", icon=":material/link_off:")
         forget(key)
 
@@ -114,6 +122,24 @@ def remember_project(key: str, title: str = "") -> None:
     holders.hold([key])
 
 
+def prompts() -> dict[str, str]:
+    """Demonstrations and queries that this session brought: key -> title. No other session sees the list."""
+    known: dict[str, str] = st.session_state.setdefault(_PROMPTS, {})
+    return known
+
+
+def remember_prompts(key: str, title: str = "") -> None:
+    """Add demonstrations and queries to this session's list; without a title they keep the one that they have here."""
+    st.session_state[_PROMPTS] = {**prompts(), key: title or prompts().get(key) or find_prompts(key).title}
+    holders.hold([key])
+
+
+def work_on_prompts(key: str, title: str = "") -> None:
+    """Turn to demonstrations and queries that were brought."""
+    remember_prompts(key, title)
+    update(prompts=key)
+
+
 def title_of(source: str) -> str:
     """What this session calls an example or a project."""
     return projects().get(source) or source_title(source)
@@ -133,14 +159,18 @@ def restore(view: ViewState) -> None:
         view = view.on_run(ViewState().run)
         outcomes = open_run(view.run).outcomes
     view = view if not view.project or opens(view.project) else replace(view, project="")
+    view = view if has_prompts(view.prompts) else replace(view, prompts="")
     st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
 
 
 def forget(key: str) -> None:
-    """Drop a table, or data and a model, from this session's lists."""
+    """Drop a table, data and a model, or prompts from this session's lists."""
     st.session_state[_TABLES] = {other: title for other, title in tables().items() if other != key}
     st.session_state[_PROJECTS] = {other: title for other, title in projects().items() if other != key}
+    st.session_state[_PROMPTS] = {other: title for other, title in prompts().items() if other != key}
     if view().run == key:
         look_at(ViewState().run)
     if view().project == key:
         update(project="")
+    if view().prompts == key:
+        update(prompts="")

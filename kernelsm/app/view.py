@@ -63,6 +63,8 @@ class ViewState:
         λ of the pull towards W0 there; None is the source's own.
     project : str
         Key of data and model that have no outcomes yet and are worked on; "" for those of the run.
+    prompts : str
+        Key of demonstrations and queries that were brought; "" for none.
     """
 
     run: str = "digits"
@@ -86,6 +88,7 @@ class ViewState:
     dim: int = 512
     pull: float | None = None
     project: str = ""
+    prompts: str = ""
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -191,4 +194,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "dim": _whole(2, 4096),
     "pull": _number(1e-6, 1e4),
     "project": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
+    "prompts": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
 }
