@@ -129,7 +129,7 @@ def prompts() -> dict[str, str]:
 
 
 def remember_prompts(key: str, title: str = "") -> None:
-    """Add demonstrations and queries to this session's list; without a title they keep the one that they have here."""
+    """Add demonstrations and queries to this session's list; without a title they keep the one they have here."""
     st.session_state[_PROMPTS] = {**prompts(), key: title or prompts().get(key) or find_prompts(key).title}
     holders.hold([key])
 
