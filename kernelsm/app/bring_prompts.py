@@ -29,7 +29,8 @@ from kernelsm.tasks.prompts import LONGEST_TEXT, Labelled, PromptTask, PromptTem
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
 SUBSETS, ORDERS = 200, 2  # what the cost is said for
 _ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
-_MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # characters of a preview, and of its end where it is cut
+_WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
+_MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # most of a preview, and of its end where it is cut
 _NO_QUERY = Labelled("(your first query)", "")
 
 
@@ -168,7 +169,7 @@ def _preview(task: PromptTask, k: int, found: _Read | None) -> None:
         prompt = prompt[: _MOST_SHOWN - _END_SHOWN] + cut + prompt[-_END_SHOWN:]
     shown = "The first candidates and the first query" if found else "Movie reviews, until your candidates are there"
     st.caption(f"{shown}:")
-    st.code(prompt, language=None, wrap_lines=True, height=430)
+    st.code(prompt, language=None, wrap_lines=True, height="content" if len(prompt) <= _WHOLE_SHOWN else 480)
     labels = [plain(label) for label in task.labels]
     st.caption(f"Then the model says how probable it finds {', '.join(labels[:-1])} and {labels[-1]}.")
 
