@@ -311,7 +311,8 @@ def _take(folder: Path, root: Path, session: RestoredSession) -> None:
             ("runs", [f"{run}.parquet" for run in session.runs]), ("projects", session.projects),
             ("prompts", [f"{key}.json" for key in session.prompts]),
         ):  # fmt: skip
-            (root / kind).mkdir(exist_ok=True)
+            if names:
+                (root / kind).mkdir(exist_ok=True)
             for name in names:
                 here = (root / kind / name).exists()
                 if here and kind == "projects":
