@@ -113,10 +113,14 @@ def _found(told: PromptFiles, queries: bool) -> None:
     task = told.task
     counts = Counter(one.label for one in task.candidates)
     labels = ", ".join(f"{plain(label)} ({counts[label]})" for label in task.labels)
-    asked = f", {len(task.queries):,} queries, {len(task.fresh):,} fresh queries" if queries else ""
+    asked = f", {_queries(len(task.queries))}, {_queries(len(task.fresh), 'fresh ')}" if queries else ""
     st.success(f"{task.K} candidates{asked}. Label words: {labels}.", icon=":material/check:")
     for note in told.notes if queries else ():
         st.warning(plain(note), icon=":material/info:")
+
+
+def _queries(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}quer{'y' if count == 1 else 'ies'}"
 
 
 def _prompt(found: _Read | None) -> PromptTask | None:
@@ -226,7 +230,7 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
     total = SUBSETS * orders * checked["seconds"]
     each = f"each in {orders} orders, " if orders > 1 else ""
     st.markdown(
-        f"One subset of demonstrations in one order, asked all {checked['queries']:,} queries, takes about "
+        f"One subset of demonstrations in one order, asked {_queries(checked['queries'])}, takes about "
         f"{_short(checked['seconds'])}. {SUBSETS} subsets, {each}take about **{_short(total)}**."
     )
     st.button(

@@ -115,6 +115,7 @@ def test_texts_are_brought_seen_checked_and_worked_on(jobs: list[JobSpec], model
     assert preview(app).endswith("Text: (your first query)\nLabel:")
     drop(app, "queries", csv(ASKED))
     assert "1 of the queries, drawn at random, are kept for checking" in texts(app).replace("\\", "")
+    assert "5 candidates, 1 query, 1 fresh query. Label words: " in texts(app)
     drop(app, "fresh", csv(FRESH))
     assert "5 candidates, 2 queries, 3 fresh queries. Label words: yes (2), no (3)." in texts(app)
     write(app, instruction="Good?", demonstration="{text} = {label}\n", query="{text} =")
@@ -126,7 +127,7 @@ def test_texts_are_brought_seen_checked_and_worked_on(jobs: list[JobSpec], model
     assert [spec.work for spec in jobs] == ["kernelsm.outcomes.prompt_check:run"]
     assert "tiny reads these prompts: the longest has" in texts(app)
     assert "of at most 500 tokens" in texts(app)
-    assert "asked all 2 queries, takes about" in texts(app)
+    assert "asked 2 queries, takes about" in texts(app)
     assert "200 subsets, each in 2 orders, take about" in texts(app)
     key = go_on(app)
     found = find_prompts(key)
