@@ -231,7 +231,8 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
     each = f"each in {orders} orders, " if orders > 1 else ""
     st.markdown(
         f"One subset of demonstrations in one order, asked {_queries(checked['queries'])}, takes about "
-        f"{_short(checked['seconds'])}. {SUBSETS} subsets, {each}take about **{_short(total)}**."
+        f"{_short(checked['seconds'])} on this computer, as busy as it was then. {SUBSETS} subsets, {each}take about "
+        f"**{_short(total)}**."
     )
     st.button(
         "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source,)
