@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from kernelsm.app import data, frame, navigation, saved, session
+from kernelsm.app import bring_prompts, data, frame, navigation, saved, session
 from kernelsm.app.bring_mapping import mapping_controls
 from kernelsm.app.bring_model import model_controls
 from kernelsm.app.job_panel import job_panel, registry
@@ -45,7 +45,7 @@ def bring() -> None:
         return
     ways: dict[str, Callable[[], None]] = {
         "Data and a model": samples, "A table of outcomes": data.upload, "Gradient features": features,
-        "A saved session": saved.restore,
+        "Demonstrations for a prompt": bring_prompts.prompts, "A saved session": saved.restore,
     }  # fmt: skip
     st.session_state.setdefault(_WHAT, next(iter(ways)))
     chosen = st.segmented_control(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
-from kernelsm.app import data, frame, holders, session
+from kernelsm.app import data, frame, holders, navigation, session
 from kernelsm.app.runs import open_run
 from kernelsm.app.view import ViewState
 from kernelsm.app.words import plain, size_of
@@ -16,6 +18,13 @@ from kernelsm.outcomes.projects import (
     project_bytes,
     project_key,
     rename_project,
+)
+from kernelsm.outcomes.prompt_sources import (
+    delete_prompts,
+    find_prompts,
+    has_prompts,
+    keep_prompts,
+    prompts_bytes,
 )
 from kernelsm.outcomes.runs import delete_run, has_run, run_bytes
 from kernelsm.runtime.errors import InputError
@@ -29,11 +38,14 @@ def mine() -> None:
     """Draw what this session brought and computed, and what can be done with it."""
     if note := st.session_state.pop(_NOTE, ""):
         st.success(note, icon=":material/check:")
-    kinds = {**dict.fromkeys(session.projects(), "data and model"), **dict.fromkeys(session.tables(), "outcomes")}
+    kinds = {
+        **dict.fromkeys(session.projects(), "data and model"), **dict.fromkeys(session.prompts(), "demonstrations"),
+        **dict.fromkeys(session.tables(), "outcomes"),
+    }  # fmt: skip
     if not kinds:
         return
     st.subheader("What you brought and computed")
-    titles = {**session.projects(), **session.tables()}
+    titles = _titles()
     named = {key: f"{titles[key]} · {kind} · {_size(key)}" for key, kind in kinds.items()}
     left, right = frame.panels()
     with left:
@@ -46,8 +58,9 @@ def mine() -> None:
                 disabled=not title.strip() or title == titles[key],
             )  # fmt: skip
             with st.popover("Delete", icon=":material/delete:", key="saved_delete"):
-                more = " with its gradients and all other work in between? Its tables of outcomes stay."
-                st.markdown(f"Delete **{plain(titles[key])}**{more if key in session.projects() else '?'}")
+                more = " with its gradients and all other work in between" if key in session.projects() else ""
+                stays = "" if key in session.tables() else " Its tables of outcomes stay."
+                st.markdown(f"Delete **{plain(titles[key])}**{more}?{stays}")
                 st.button("Delete it", type="primary", key="saved_delete_really", on_click=_delete, args=(key,))
     with right:
         st.markdown(
@@ -57,7 +70,7 @@ def mine() -> None:
         if st.button("Write a session file", icon=":material/save:", key="saved_write"):
             try:
                 content = write_session(
-                    session.view().to_params(), session.tables(), cache_root(), session.projects()
+                    session.view().to_params(), session.tables(), cache_root(), session.projects(), session.prompts()
                 )
             except InputError as error:
                 data.refusal(error)
@@ -83,22 +96,35 @@ def restore() -> None:
             session.remember_table(run, found.titles.get(run, "table"))
         for project in found.projects:
             session.remember_project(project)
+        for key in found.prompts:
+            session.remember_prompts(key)
         session.restore(ViewState.from_params(found.view)[0])
         runs, projects = len(found.runs), len(found.projects)
         st.session_state[_NOTE] = (
             f"Restored the view, {runs} table{'s' * (runs != 1)} of outcomes and {projects} project"
             f"{'s' * (projects != 1)} of data and a model."
         )
+        if found.prompts:
+            st.session_state[_NOTE] += f" Demonstrations for a prompt: {len(found.prompts)}."
         st.rerun()
 
 
+def _titles() -> dict[str, str]:
+    return {**session.projects(), **session.prompts(), **session.tables()}
+
+
 def _size(key: str) -> str:
-    return size_of(project_bytes(key) if key in session.projects() else run_bytes(key))
+    if key in session.projects():
+        return size_of(project_bytes(key))
+    return size_of(prompts_bytes(key) if key in session.prompts() else run_bytes(key))
 
 
 def _open(key: str) -> None:
     if key in session.projects():
         session.work_on(key)
+    elif key in session.prompts():
+        session.work_on_prompts(key)
+        navigation.go(navigation.DEMONSTRATIONS)
     else:
         session.look_at(key)
 
@@ -108,13 +134,17 @@ def _rename(key: str, title: str) -> None:
         if is_project(key):
             rename_project(key, title.strip())
         session.remember_project(key, title.strip())
+    elif key in session.prompts():
+        if has_prompts(key):
+            keep_prompts(replace(find_prompts(key), title=title.strip()))
+        session.remember_prompts(key, title.strip())
     else:
         session.remember_table(key, title.strip())
 
 
 def _delete(key: str) -> None:
     """Forget one; its files go too where no other session holds the same content."""
-    title = {**session.projects(), **session.tables()}.get(key)
+    title = _titles().get(key)
     if title is None:  # pressed twice
         return
     freed = 0
@@ -122,6 +152,8 @@ def _delete(key: str) -> None:
         if is_project(key):
             contents = _contents(key)
             freed = delete_project(key) + Store().forget(*contents)
+        elif prompts_bytes(key):
+            freed = delete_prompts(key)
         elif has_run(key):
             freed = delete_run(key)
             open_run.clear(key)

@@ -165,7 +165,7 @@ def restore(view: ViewState) -> None:
 
 
 def forget(key: str) -> None:
-    """Drop a table, or data and a model, from this session's lists."""
+    """Drop a table, data and a model, or prompts from this session's lists."""
     st.session_state[_TABLES] = {other: title for other, title in tables().items() if other != key}
     st.session_state[_PROJECTS] = {other: title for other, title in projects().items() if other != key}
     st.session_state[_PROMPTS] = {other: title for other, title in prompts().items() if other != key}

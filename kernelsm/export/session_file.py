@@ -5,7 +5,8 @@ The archive holds
 - `session.json`: {"version": 1, "view": {parameter: text}, "titles": {table: title}, "pinned": [run, ...]};
 - `runs/HASH.parquet` for each table of outcomes, named by its content hash;
 - `projects/HASH/...` for each project, a folder of JSON, NPZ, safetensors and CSV files; in its folder `model` a
-  tokenizer may also have files ending in .txt and .model.
+  tokenizer may also have files ending in .txt and .model;
+- `prompts/HASH.json` for demonstrations and queries that were brought.
 
 Nothing in it is a pickle, and nothing of a file is taken before all of it has been checked.
 """
@@ -21,16 +22,17 @@ import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kernelsm.outcomes.prompt_sources import PromptSource, find_prompts, keep_prompts
 from kernelsm.outcomes.runs import is_run, load_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_files import MAX_BYTES
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.archives import unpack
-from kernelsm.tasks.limits import limits
+from kernelsm.tasks.limits import Limits, limits
 
 _VERSION = 1
 _DESCRIPTION = "session.json"
@@ -41,6 +43,7 @@ _PROJECT_FILE = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:json|npz|safetensors|csv)"
 )
 _TOKENIZER_FILE = re.compile(r"projects/([0-9a-f]{40})/model/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:txt|model)")
+_PROMPTS_FILE = re.compile(r"prompts/([0-9a-f]{40})\.json")
 _RUN_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
 _MOST_DESCRIBED = 2**20
 _LONGEST_TITLE, _LONGEST_PARAMETER, _MOST_ENTRIES = 300, 4_000, 1_000
@@ -61,6 +64,8 @@ class RestoredSession:
         Content hashes of the tables and projects that are here now.
     pinned : tuple of str
         Runs to compare with: names of examples or content hashes of tables.
+    prompts : tuple of str
+        Keys of the prompts that are here now.
     """
 
     view: dict[str, str]
@@ -68,6 +73,7 @@ class RestoredSession:
     runs: tuple[str, ...]
     projects: tuple[str, ...]
     pinned: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
 
 
 def write_session(
@@ -75,6 +81,7 @@ def write_session(
     titles: dict[str, str],
     root: Path,
     projects: Iterable[str] = (),
+    prompts: Iterable[str] = (),
     *,
     pinned: Sequence[str] = (),
 ) -> bytes:
@@ -87,16 +94,18 @@ def write_session(
     titles : dict
         Content hash of a table -> its title; these tables go along, and those that `view` and `pinned` name.
     root : Path
-        Folder of the cache, with `runs` and `projects` in it.
+        Folder of the cache, with `runs`, `projects` and `prompts` in it.
     projects : iterable of str
         Content hashes of the projects that go along.
+    prompts : iterable of str
+        Keys of the prompts that go along (`keep_prompts`).
     pinned : sequence of str
         Runs to compare with.
 
     Raises
     ------
     InputError
-        A table or project is not here or damaged, a file in a project is none of the known kinds, a title or
+        A table, project or prompt is not here or damaged, a file in a project is none of the known kinds, a title or
         parameter is too long, or there is more than a session may hold (`Limits`).
     """
     allowed = limits()
@@ -107,6 +116,9 @@ def write_session(
     entries = {f"runs/{run}.parquet": _run_file(run, root) for run in named}
     for project in chosen:
         entries |= _project_files(project, root)
+    for key in sorted(set(prompts)):
+        _prompts(key, root, allowed)
+        entries[f"prompts/{key}.json"] = root / "prompts" / f"{key}.json"
     _check_size("session", sum(path.stat().st_size for path in entries.values()), allowed.unpacked_megabytes)
     if len(entries) >= allowed.files:
         fix = "Save the session with fewer projects and tables."
@@ -125,7 +137,7 @@ def write_session(
 def read_session(
     source: Path | bytes, name: str, root: Path, *, check_project: Callable[[Path], str]
 ) -> RestoredSession:
-    """Check a session file and take its tables and projects over into the cache.
+    """Check a session file and take its tables, projects and prompts over into the cache.
 
     A project that is here already is left as it is.
 
@@ -168,8 +180,8 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
     """Read an unpacked session; its tables are written anew, so that only what was understood is taken."""
     description = _described(folder / _DESCRIPTION, f"{name}, {_DESCRIPTION}")
     files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    runs, projects = _named(folder, files, name)
-    session = _session(description, runs, projects, f"{name}, {_DESCRIPTION}")
+    runs, projects, prompts = _named(folder, files, name)
+    session = replace(_session(description, runs, projects, f"{name}, {_DESCRIPTION}"), prompts=prompts)
     for run in runs:
         path, place = folder / "runs" / f"{run}.parquet", f"{name}, runs/{run}.parquet"
         _check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
@@ -183,7 +195,26 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
             place = f"{name}, projects/{project}, {error.place.removeprefix(f'{project}/')}"
             raise InputError(place, error.found, error.expected, error.fix) from None
         _check_hash(f"{name}, projects/{project}", found, project)
+    for key in prompts:
+        path, place = folder / "prompts" / f"{key}.json", f"{name}, prompts/{key}.json"
+        _check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        try:
+            keep_prompts(_prompts(key, folder, limits()), folder)
+        except InputError as error:
+            raise InputError(place, error.found, error.expected, error.fix) from None
     return session
+
+
+def _prompts(key: str, root: Path, allowed: Limits) -> PromptSource:
+    """Prompts that are whole, and no more than would have been read from files."""
+    if not is_run(key):  # else it may be the name of an example, which has no file
+        raise InputError("prompts", repr(key)[:80], "40 hex digits", "Leave it out.")
+    found = find_prompts(key, root)
+    most = max(len(found.task.queries), len(found.task.fresh))
+    for what, count, bound in (("candidates", found.task.K, allowed.tasks), ("queries", most, allowed.targets)):
+        if count > bound:
+            raise InputError(f"prompts {key[:8]}", f"{count:,} {what}", f"at most {bound:,}", "Bring fewer of them.")
+    return found
 
 
 def _described(path: Path, place: str) -> dict[str, Any]:
@@ -205,18 +236,23 @@ def _described(path: Path, place: str) -> dict[str, Any]:
     return dict(content)
 
 
-def _named(folder: Path, files: list[Path], name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Content hashes of tables and projects by the names of the files, of which all must be known."""
-    runs, projects = [], []
+def _named(folder: Path, files: list[Path], name: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Content hashes of tables, projects and prompts by the names of the files, of which all must be known."""
+    runs, projects, prompts = [], [], []
     for path in files:
         entry = path.relative_to(folder).as_posix()
         run, project = _RUN_FILE.fullmatch(entry), _PROJECT_FILE.fullmatch(entry) or _TOKENIZER_FILE.fullmatch(entry)
-        if path.is_symlink() or not (run or project or entry == _DESCRIPTION):
-            expected = f"{_DESCRIPTION}, runs/HASH.parquet, or .json, .npz, .safetensors and .csv in projects/HASH"
+        prompt = _PROMPTS_FILE.fullmatch(entry)
+        if path.is_symlink() or not (run or project or prompt or entry == _DESCRIPTION):
+            expected = (
+                f"{_DESCRIPTION}, runs/HASH.parquet, prompts/HASH.json, or .json, .npz, .safetensors and .csv in "
+                "projects/HASH"
+            )
             raise InputError(f"{name}, {entry[:200]!r}", "an entry that no session has", expected, "Remove it.")
         runs += [run[1]] if run else []
         projects += [project[1]] if project and project[1] not in projects else []
-    return tuple(runs), tuple(projects)
+        prompts += [prompt[1]] if prompt else []
+    return tuple(runs), tuple(projects), tuple(prompts)
 
 
 def _session(
@@ -268,11 +304,15 @@ def _check_size(place: str, size: int, megabytes: int) -> None:
 
 
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:
-    """Move tables and projects into the cache; whatever fails, those already moved are taken back."""
+    """Move tables, projects and prompts into the cache; whatever fails, those already moved are taken back."""
     taken: list[Path] = []
     try:
-        for kind, names in (("runs", [f"{run}.parquet" for run in session.runs]), ("projects", session.projects)):
-            (root / kind).mkdir(exist_ok=True)
+        for kind, names in (
+            ("runs", [f"{run}.parquet" for run in session.runs]), ("projects", session.projects),
+            ("prompts", [f"{key}.json" for key in session.prompts]),
+        ):  # fmt: skip
+            if names:
+                (root / kind).mkdir(exist_ok=True)
             for name in names:
                 here = (root / kind / name).exists()
                 if here and kind == "projects":

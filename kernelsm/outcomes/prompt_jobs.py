@@ -203,14 +203,14 @@ def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
 
 
 def _opened(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
-    from kernelsm.models.language_model import load_language_model
+    from kernelsm.outcomes.prompt_check import source_model
     from kernelsm.runtime.threads import use_torch_threads
 
     found = find_prompts(source)
     report(0, 1, "loading the language model", reused=None)
     # prompts are independent: one thread each is faster than all threads on one after the other
     use_torch_threads(1)
-    return found.task, load_language_model(found.model or None)
+    return found.task, source_model(found)
 
 
 def _at_once(calls: Any) -> Any:

@@ -96,8 +96,12 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     try:
         sheet = json.loads(path.read_text())
         found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"])
-        whole = isinstance(found.title, str) and isinstance(found.model, str) and prompts_key(found) == source
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        texts = (found.title, found.model, found.task.name, *found.task.labels)
+        whole = (
+            all(isinstance(text, str) for text in texts) and type(found.task.k) is int
+            and isinstance(found.task.meta, dict) and prompts_key(found) == source
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise InputError(place, "a damaged file", "the texts that were brought", fix)

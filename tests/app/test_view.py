@@ -26,6 +26,7 @@ views = st.builds(
     dim=st.integers(2, 4096),
     pull=st.none() | st.sampled_from(PULLS),
     project=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
+    prompts=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
 )
 
 

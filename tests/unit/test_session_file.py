@@ -13,7 +13,9 @@ import pytest
 
 from kernelsm import InputError, Outcomes
 from kernelsm.export.session_file import read_session, write_session
+from kernelsm.outcomes.prompt_sources import PromptSource, delete_prompts, find_prompts, has_prompts, keep_prompts
 from kernelsm.outcomes.runs import delete_run, load_run, save_run
+from kernelsm.tasks.prompts import Labelled, PromptTask
 
 VIEW = {"target": "größe, 日本語", "kernel": "rbf", "gamma": "0.1", "off": "1-2"}
 
@@ -443,3 +445,88 @@ def test_a_session_that_could_not_be_read_again_is_not_written(there, tables, pr
     (there / "projects" / project / "weights.safetensors").write_bytes(bytes(2**21))
     with pytest.raises(InputError, match="MiB"):
         write_session(VIEW, tables, there, [project])
+
+
+TEXTS = (Labelled("größe, 日本語", "yes"), Labelled("{a}\n", "no"))
+PROMPTS = PromptSource("Meine Texte", PromptTask(TEXTS, TEXTS, (), ("yes", "no"), k=2), "someone/model")
+
+
+def entries(key, content=None, **more):
+    """A session file of nothing but prompts, with their entry changed."""
+    sink = io.BytesIO()
+    description = {"version": 1, "view": {}, "titles": {}, "pinned": []}
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("session.json", json.dumps(description))
+        for name, text in {f"prompts/{key}.json": content, **more}.items():
+            if text is not None:
+                archive.writestr(name, text)
+    return sink.getvalue()
+
+
+def test_prompts_are_restored_with_their_title(there, here, tables):
+    key = keep_prompts(PROMPTS, there)
+    data = write_session(VIEW, tables, there, prompts=[key, key])
+    assert data == write_session(VIEW, tables, there, prompts=[key])
+    found = restore(data, here)
+    assert (found.prompts, found.projects) == ((key,), ())
+    assert set(found.runs) == set(tables)
+    assert find_prompts(key, here).title == "Meine Texte"
+    assert find_prompts(key, here).task.to_dict() == PROMPTS.task.to_dict()
+    # and again, over what is here
+    (here / "prompts" / f"{key}.json").write_text("damaged")
+    restore(data, here)
+    assert has_prompts(key, here)
+
+
+@pytest.mark.parametrize("key", ["movie-reviews", "0" * 40, "../runs/x", ""])
+def test_prompts_that_are_not_kept_are_not_saved(there, key):
+    with pytest.raises(InputError) as caught:
+        write_session(VIEW, {}, there, prompts=[key])
+    assert caught.value.place == "prompts"
+
+
+def test_prompts_that_were_deleted_or_damaged_are_not_saved(there):
+    key = keep_prompts(PROMPTS, there)
+    file = there / "prompts" / f"{key}.json"
+    file.write_text(file.read_text().replace("yes", "yea"))
+    with pytest.raises(InputError, match="damaged"):
+        write_session(VIEW, {}, there, prompts=[key])
+    delete_prompts(key, there)
+    with pytest.raises(InputError):
+        write_session(VIEW, {}, there, prompts=[key])
+
+
+def test_changed_prompts_are_refused(there, here):
+    key = keep_prompts(PROMPTS, there)
+    fine = (there / "prompts" / f"{key}.json").read_text()
+    assert restore(entries(key, fine), here).prompts == (key,)
+    delete_prompts(key, here)
+    for data in (
+        entries(key, fine.replace("yes", "yea")),
+        entries(key, ""),
+        entries(key, "[]"),
+        entries("0" * 40, fine),
+        entries("movie-reviews", fine),
+        entries(f"../{key}", fine),
+        entries(f"x/{key}", fine),
+        entries(key, None, **{f"prompts/{key}.pkl": "x"}),
+        entries(key, fine, **{f"prompts/{key}/x.json": "x"}),
+    ):
+        refused(data, here)
+        assert not has_prompts(key, here)
+
+
+@pytest.mark.parametrize(("limit", "told"), [("TASKS", "2 candidates"), ("TARGETS", "2 queries")])
+def test_more_texts_than_a_file_may_hold_are_refused(there, here, monkeypatch, limit, told):
+    key = keep_prompts(PROMPTS, there)
+    data = write_session(VIEW, {}, there, prompts=[key])
+    monkeypatch.setenv(f"KERNELSM_MAX_{limit}", "1")
+    assert told in refused(data, here).found
+
+
+def test_a_title_of_prompts_is_made_one_line(there, here):
+    key = keep_prompts(PROMPTS, there)
+    sheet = json.loads((there / "prompts" / f"{key}.json").read_text())
+    restore(entries(key, json.dumps({**sheet, "title": "a\nb", "more": 1})), here)
+    assert find_prompts(key, here).title == "a b"
+    assert "more" not in (here / "prompts" / f"{key}.json").read_text()

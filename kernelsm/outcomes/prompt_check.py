@@ -1,0 +1,146 @@
+"""The job that tries prompts with their language model: label words, the longest prompt, and what scoring costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from kernelsm.models.language_model import LanguageModel, load_language_model
+from kernelsm.models.model_folders import local_models_allowed, quiet_transformers
+from kernelsm.outcomes.brought_prompts import BroughtPrompts
+from kernelsm.outcomes.prompt_scoring import Tokens, read_prompts
+from kernelsm.outcomes.prompt_sources import PromptSource, prompts_key
+from kernelsm.outcomes.prompting import score
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, Stages, silent
+from kernelsm.runtime.store import Store
+from kernelsm.runtime.threads import use_torch_threads
+from kernelsm.tasks.prompts import Labelled, PromptTask
+
+TIMED = 16
+"""Most queries that are timed."""
+_LONG = 3.0  # seconds beyond which nothing is timed twice
+# importing torch counts as loading
+_STAGES = {"model": 10.0, "prompts": 2.0, "timing": 4.0}
+
+
+def run(report: Report, store: Store, *, what: str) -> dict[str, Any]:
+    """Job: read what was brought (`BroughtPrompts.job`) and check it, see `check_prompts`."""
+    wanted = BroughtPrompts.from_json(what)
+    task = wanted.read(store.root.parent).task
+    return check_prompts(PromptSource(task.name, task, wanted.model), report)
+
+
+def source_model(source: PromptSource) -> LanguageModel:
+    """Load the language model of a source.
+
+    A source may come from another computer, in a session file: folders and names are followed only where this one
+    allows them.
+
+    Raises
+    ------
+    InputError
+        Another than the default model where `local_models_allowed` says no, or none that can be used.
+    """
+    if source.model and not local_models_allowed():
+        fix = "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use folders and names on the hub."
+        raise InputError(f"model {source.model!r}"[:160], "a folder or hub name", "the default model", fix)
+    return load_language_model(source.model or None)
+
+
+def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, Any]:
+    """Try prompts with their language model.
+
+    Parameters
+    ----------
+    source : PromptSource
+    report : Report, optional
+
+    Returns
+    -------
+    dict
+        JSON types: `prompts` (key of the source), `model` (its name), `labels` (label word -> its number of tokens),
+        `shared` (pairs of label words that begin with the same token), `longest` (tokens of the longest prompt with
+        its label, of those of k candidates), `max_length` (most that the model reads), `queries` (their number) and
+        `seconds` (to score all of them with one subset in one order).
+
+    Raises
+    ------
+    InputError
+        The model cannot be used, label words that it cannot tell apart, or a prompt that is longer than it can read;
+        the longest text in it is named.
+    """
+    use_torch_threads()
+    quiet_transformers()
+    stages, task = Stages(report, _STAGES), source.task
+    stages.stage("model")(0, 1, "loading the language model", reused=None)
+    model = source_model(source)
+    stages.stage("model")(1, 1, "loading the language model", reused=None)
+    longest = _longest_prompt(model, task)
+    own = _label_tokens(model, task)
+    stages.stage("prompts")(1, 1, "reading the longest prompt", reused=None)
+    seconds = _seconds(model, task)
+    stages.stage("timing")(1, 1, "timing a few queries")
+    return {
+        "prompts": prompts_key(source), "model": model.name,
+        "labels": {label: len(tokens) for label, tokens in own.items()},
+        "shared": [[one, other] for one, other in combinations(own, 2) if own[one][0] == own[other][0]],
+        "longest": longest, "max_length": model.max_length, "queries": len(task.queries), "seconds": seconds,
+    }  # fmt: skip
+
+
+def _longest_prompt(model: LanguageModel, task: PromptTask) -> int:
+    """Tokens of the longest prompt, which is really asked: what does not fit into memory fails here, not later."""
+    (bare,) = model.encode([task.template.head([])])
+    if len(bare) >= model.max_length:
+        expected = f"fewer than {model.max_length:,}, which is what {model.name!r} reads"
+        raise InputError("template, instruction", f"{len(bare):,} tokens", expected, "Shorten it.")
+    sizes = [len(row) for row in model.encode([task.template.head([one]) for one in task.candidates])]
+    largest = np.argsort(sizes)[::-1][: task.k].tolist()
+    head = task.template.head([task.candidates[i] for i in largest])
+    asked = (*task.queries, *task.fresh)
+    lengths = read_prompts(model, [head + task.template.tail(query) for query in asked], task.labels).lengths()
+    score(model, task, largest, [asked[int(lengths.argmax())]])
+    return int(lengths.max())
+
+
+def _label_tokens(model: LanguageModel, task: PromptTask) -> dict[str, Tokens]:
+    """The tokens of each label word after a prompt; none has none, else it would be the start of another one."""
+    prompt = task.template.prompt(task.candidates[: task.k], task.queries[0])
+    before, *rows = model.encode([prompt, *(f"{prompt} {label}" for label in task.labels)])
+    found = {}
+    for label, row in zip(task.labels, rows, strict=True):
+        apart = (i for i, (one, other) in enumerate(zip(before, row, strict=False)) if one != other)
+        found[label] = tuple(row[next(apart, min(len(before), len(row) - 1)) :])
+    return found
+
+
+def _seconds(model: LanguageModel, task: PromptTask) -> float:
+    """Seconds to score all queries with one subset: what is read once, and as much again for each query."""
+    shown = _typical(task.candidates, task.k)
+    asked = [task.queries[i] for i in _typical(task.queries, TIMED)]
+
+    def timed(queries: Sequence[Labelled]) -> float:
+        begun = time.perf_counter()
+        score(model, task, shown, queries)
+        return time.perf_counter() - begun
+
+    def best(queries: Sequence[Labelled]) -> float:
+        # the first time takes longer, and so does one that other programs disturb; for long ones that matters little
+        first = timed(queries)
+        return first if first > _LONG else min(first, timed(queries))
+
+    alone, together = best(asked[:1]), best(asked)
+    each = max(together - alone, 0.0) / max(len(asked) - 1, 1)
+    return alone + each * (len(task.queries) - 1)
+
+
+def _typical(texts: Sequence[Labelled], most: int) -> list[int]:
+    """Some texts, evenly from the shortest to the longest."""
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i].text))
+    count = min(most, len(texts))
+    return [by_length[int((place + 0.5) * len(texts) / count)] for place in range(count)]
