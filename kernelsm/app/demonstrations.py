@@ -60,8 +60,8 @@ def candidates(p: Picking) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "text": [task.candidates[k].text for k in shown], "label": [task.candidates[k].label for k in shown],
                 "effect": effect[shown], "margin": margin[shown],
+                "label": [task.candidates[k].label for k in shown], "text": [task.candidates[k].text for k in shown],
             }
         ),
         key=_TABLE, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(shown, size),
@@ -136,20 +136,20 @@ def _slot(p: Picking, place: int) -> None:
     one = p.task.candidates[k]
     value, margin = p.readout.attribution.values[k, 0], p.readout.attribution.margin()[k, 0]
     word = effect_word(value, p.run.outcomes.higher_is_better)
-    words, buttons = st.columns([6, 1.4], vertical_alignment="center", gap="small")
-    words.markdown(
+    st.markdown(
         f"**{place + 1}** · {plain(one.text[:200])}{'…' if len(one.text) > 200 else ''} → **{plain(one.label)}**  \n"
         f":gray[by itself {word}: {amount(value, margin, digits='+.3f')}]"
     )
-    buttons = buttons.container(horizontal=True, gap="small")
-    buttons.button(
-        "", icon=":material/arrow_upward:", key=f"demo_up_{k}", disabled=place == 0, type="tertiary",
-        help="Earlier in the prompt", on_click=picking.pick, args=(picking.moved_up(p.picked, place),),
-    )  # fmt: skip
-    buttons.button(
-        "", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", help="Take it out",
-        on_click=picking.pick, args=(tuple(other for other in p.picked if other != k),),
-    )  # fmt: skip
+    with st.container(horizontal=True, gap="medium"):
+        st.button(
+            "Take out", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", on_click=picking.pick,
+            args=(tuple(other for other in p.picked if other != k),),
+        )  # fmt: skip
+        if place:
+            st.button(
+                "Earlier", icon=":material/arrow_upward:", key=f"demo_up_{k}", type="tertiary",
+                on_click=picking.pick, args=(picking.moved_up(p.picked, place),),
+            )  # fmt: skip
 
 
 def _add(p: Picking) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ ROW, HEAD = 35, 35  # pixels of a row of a table, and of its head
 
 
 @pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose owner allows models in folders."""
+    server = Server(tmp_path_factory.mktemp("cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERNELSM_ALLOW_PATHS", "1")
+        server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
 def run(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished run of prompts on the server, with a tiny network of random weights."""
     folder: Path = save(tmp_path_factory.mktemp("model") / "tiny")
@@ -41,7 +53,7 @@ def predicted(page: Page) -> str:
 
 
 def filled(page: Page, count: int) -> None:
-    expect(page.get_by_role("button", name="Take it out")).to_have_count(count)
+    expect(page.get_by_role("button", name="Take out")).to_have_count(count)
     settled(page)
 
 
