@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.evaluation.prompt_selection import PAIRWISE, RANDOM, ChoiceRecord, SelectionRecord, load_selection
+from kernelsm.evaluation.prompt_selection import ORDERED, RANDOM, ChoiceRecord, SelectionRecord, load_selection
 
 
 def record(source: str) -> None:
@@ -26,8 +26,8 @@ def record(source: str) -> None:
                 "choice": [choice.name for choice in choices],
                 "loss": [choice.loss for choice in choices],
                 "±": [choice.margin for choice in choices],
-                "worse by": [None if choice.name == PAIRWISE else choice.worse for choice in choices],
-                "± ": [None if choice.name == PAIRWISE else choice.worse_margin for choice in choices],
+                "worse by": [None if choice.name == ORDERED else choice.worse for choice in choices],
+                "± ": [None if choice.name == ORDERED else choice.worse_margin for choice in choices],
             }
         ),
         hide_index=True, alt="Loss on fresh queries of every way to choose demonstrations",
@@ -35,14 +35,15 @@ def record(source: str) -> None:
             "loss": st.column_config.NumberColumn("loss, nats", format="%.3f", help="On fresh queries"),
             "±": st.column_config.NumberColumn(format="%.3f", help="Half of the 90% interval over queries"),
             "worse by": st.column_config.NumberColumn(
-                format="%+.3f", help="Its loss minus that of the pairwise-aware choice, query by query"
+                format="%+.3f", help="Its loss minus that of the order-aware choice, query by query"
             ),
             "± ": st.column_config.NumberColumn("±", format="%.3f"),
         },
     )  # fmt: skip
     st.caption(
         f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
-        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders and the five choices; random: "
+        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders (order-aware: "
+        f"its own) and the five choices; random: "
         f"{found.random_prompts} prompts. Nothing was tuned on the fresh queries."
     )
     st.markdown("##### How well surrogates rank prompts they have not seen")
@@ -71,13 +72,13 @@ def record(source: str) -> None:
 
 def _sentence(found: SelectionRecord) -> str:
     by_name = {choice.name: choice for choice in found.choices}
-    best, random_one = by_name[PAIRWISE], by_name[RANDOM]
+    best, random_one = by_name[ORDERED], by_name[RANDOM]
     said = (
-        f"On fresh queries the pairwise-aware choice has a loss of **{best.loss:.3f} ± {best.margin:.3f}**, "
+        f"On fresh queries the order-aware choice has a loss of **{best.loss:.3f} ± {best.margin:.3f}**, "
         f"**{abs(found.gain):.0%} {'below' if found.gain > 0 else 'above'}** the mean random prompt "
         f"({random_one.loss:.3f})."
     )
-    others = [choice for choice in found.choices if choice.name not in (PAIRWISE, RANDOM)]
+    others = [choice for choice in found.choices if choice.name not in (ORDERED, RANDOM)]
     groups: dict[str, list[ChoiceRecord]] = {name: [] for name in (*_CLEAR.values(), "not to be told from")}
     for choice in others:
         clear = abs(choice.worse) > choice.worse_margin

@@ -14,18 +14,24 @@ from scipy.stats import t
 from kernelsm.evaluation.comparison import paired_gain
 from kernelsm.evaluation.metrics import spearman_per_target
 from kernelsm.outcomes.examples import FINISHED
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
+from kernelsm.selection.ordered import choose_ordered
 from kernelsm.selection.search import choose
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
+from kernelsm.surrogates.positions import PositionSurrogate
 from kernelsm.surrogates.shared import SharedSurrogate
 
-Losses = Callable[[tuple[int, ...]], NDArray[np.float64]]
-"""From a prompt to the loss of every fresh query, mean over orders, shape (q,)."""
-PAIRWISE, RANDOM = "pairwise-aware", "random"
+Losses = Callable[[tuple[int, ...], bool], NDArray[np.float64]]
+"""From a prompt, and whether it is asked in its own order only, to the loss of every fresh query, shape (q,).
+
+Otherwise losses are means over orders.
+"""
+ORDERED, PAIRWISE, RANDOM = "order-aware", "pairwise-aware", "random"
 SEEDS, FRACTION, FOLDS = 5, 0.8, 5
 
 
@@ -39,7 +45,7 @@ class ChoiceRecord:
     loss, margin : float
         Mean over seeds and queries in nats, and half of its 90% interval over queries.
     worse, worse_margin : float
-        The same of its loss minus that of the pairwise-aware choice, query by query: above 0, the latter is better.
+        The same of its loss minus that of the order-aware choice, query by query: above 0, the latter is better.
     prompts : list of lists of int
         The choice of each seed.
     """
@@ -98,9 +104,9 @@ class SelectionRecord:
 
     @property
     def gain(self) -> float:
-        """Fraction by which the pairwise-aware choice is below the mean random prompt."""
+        """Fraction by which the order-aware choice is below the mean random prompt."""
         loss = {choice.name: choice.loss for choice in self.choices}
-        return 1 - loss[PAIRWISE] / loss[RANDOM]
+        return 1 - loss[ORDERED] / loss[RANDOM]
 
     def to_json(self) -> str:
         """Return the record as JSON."""
@@ -119,13 +125,19 @@ def load_selection(name: str) -> SelectionRecord | None:
     return SelectionRecord.from_json(json.loads(path.read_text())) if path.exists() else None
 
 
-def choices(outcomes: Outcomes, likeness: list[float], seed: int) -> dict[str, tuple[int, ...]]:
+def choices(
+    outcomes: Outcomes, ordered: OrderedOutcomes, labels: NDArray[np.integer], likeness: list[float], seed: int
+) -> dict[str, tuple[int, ...]]:
     """Choose a prompt in every way from a random four fifths of the measured prompts.
 
     Parameters
     ----------
     outcomes : Outcomes
         Prompts of one size.
+    ordered : OrderedOutcomes
+        Their single orders.
+    labels : ndarray of int, shape (K,)
+        Class of each candidate.
     likeness : list of float, length K
         Of each candidate to the queries.
     seed : int
@@ -134,12 +146,15 @@ def choices(outcomes: Outcomes, likeness: list[float], seed: int) -> dict[str, t
     Returns
     -------
     dict
-        Name of the way -> candidates, rising.
+        Name of the way -> candidates; those of the order-aware one in its order, others rising.
     """
     size = int(outcomes.masks[0].sum())
     train = outcomes.split(FRACTION, seed=seed)[0].mean_target()
     surrogate = SharedSurrogate().fit_outcomes(train)
+    rows = ordered.of(train.masks)
+    positions = PositionSurrogate().fit(rows.orders, rows.values.mean(axis=1)[:, None], outcomes.K, labels)
     return {
+        ORDERED: choose_ordered(positions)[0],
         PAIRWISE: choose(surrogate, size, "swap").demonstrations,
         "top by attribution": choose(surrogate, size, "top").demonstrations,
         "top by linear surrogate": top_by_linear(train, size).demonstrations,
@@ -175,7 +190,15 @@ def fits(outcomes: Outcomes) -> list[FitRecord]:
 
 
 def selection_record(
-    outcomes: Outcomes, likeness: list[float], losses: Losses, *, orders: int, random_count: int, random_seed: int
+    outcomes: Outcomes,
+    ordered: OrderedOutcomes,
+    labels: NDArray[np.integer],
+    likeness: list[float],
+    losses: Losses,
+    *,
+    orders: int,
+    random_count: int,
+    random_seed: int,
 ) -> SelectionRecord:
     """Choose in every way and with every seed, and have each prompt asked about the fresh queries.
 
@@ -183,7 +206,7 @@ def selection_record(
     ----------
     outcomes : Outcomes
         Measured prompts of one size, fit queries as targets.
-    likeness : list of float
+    ordered, labels, likeness
         As of `choices`.
     losses : callable
     orders : int
@@ -193,17 +216,19 @@ def selection_record(
     """
     size = int(outcomes.masks[0].sum())
     drawn = random_prompts(outcomes.K, size, random_count, seed=random_seed)
-    random_losses = [losses(tuple(np.flatnonzero(mask).tolist())) for mask in drawn]
+    random_losses = [losses(tuple(np.flatnonzero(mask).tolist()), False) for mask in drawn]
     by_name: dict[str, list[tuple[int, ...]]] = {}
     for seed in range(SEEDS):
-        for name, prompt in choices(outcomes, likeness, seed).items():
+        for name, prompt in choices(outcomes, ordered, labels, likeness, seed).items():
             by_name.setdefault(name, []).append(prompt)
-    asked = {prompt: losses(prompt) for prompts in by_name.values() for prompt in prompts}
-    means = {name: np.mean([asked[prompt] for prompt in prompts], axis=0) for name, prompts in by_name.items()}
+    means = {
+        name: np.mean([losses(prompt, name == ORDERED) for prompt in prompts], axis=0)
+        for name, prompts in by_name.items()
+    }
     means[RANDOM] = np.mean(random_losses, axis=0)
     records = []
     for name, mean in means.items():
-        worse = mean - means[PAIRWISE]
+        worse = mean - means[ORDERED]
         prompts = [list(prompt) for prompt in by_name.get(name, [])]
         records.append(
             ChoiceRecord(name, float(mean.mean()), _margin(mean), float(worse.mean()), _margin(worse), prompts)

@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes, orders_path, save_orders
 from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import fixed_size_masks
@@ -152,12 +153,14 @@ class CheckSettings:
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: ask the model about every query after each prompt, keep the table, and return {"run": content hash}."""
-    wanted = PromptSettings(**settings)
-    return {"run": save_run(compute(wanted, report, store), store.root.parent)}
+    found, ordered = compute(PromptSettings(**settings), report, store)
+    key = save_run(found, store.root.parent)
+    save_orders(ordered, orders_path(key, store.root.parent))
+    return {"run": key}
 
 
-def compute(settings: PromptSettings, report: Report, store: Store) -> Outcomes:
-    """Compute the outcomes that `settings` name; finished subsets come from the store."""
+def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Outcomes, OrderedOutcomes]:
+    """Compute the outcomes that `settings` name, and those of single orders; finished subsets come from the store."""
     from kernelsm.outcomes.prompting import Prompting
 
     task, model = _opened(settings.source, report)
@@ -167,9 +170,10 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> Outcomes:
     calls = (delayed(_asked)(prompting, mask, store) for mask in masks)
     for done, reused in enumerate(_at_once(calls), start=1):
         report(done, len(masks), "asking the language model", reused=reused)
+    orders, values = prompting.by_order(masks, store=store)
     found = prompting.outcomes(masks, store=store)
     told = {"sampler": "fixed", "size": settings.size, "prompts": settings.source, "likeness": _likeness(task, store)}
-    return replace(found, meta={**found.meta, **told})
+    return replace(found, meta={**found.meta, **told}), OrderedOutcomes(np.array(orders), values)
 
 
 def _likeness(task: PromptTask, store: Store) -> list[float]:
