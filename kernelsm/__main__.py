@@ -19,6 +19,7 @@ from kernelsm.outcomes.examples import (
     rebuild_example,
 )
 from kernelsm.outcomes.pipeline import compute
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 from kernelsm.outcomes.run_settings import RunSettings, estimators
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--recompute", action="store_true", help="do not read what is shipped")
 
     example = commands.add_parser("example", help="list an example's finished results, or compute them anew")
-    example.add_argument("name", choices=EXAMPLES)
+    example.add_argument("name", choices=(*EXAMPLES, *PROMPT_EXAMPLES))
     example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files")
     return parser
 
@@ -155,8 +156,13 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _example(options: argparse.Namespace) -> None:
     if options.rebuild:
-        written = rebuild_example(options.name, TerminalReport(), Store())
-        if get_example(options.name).has_model:
+        if options.name in PROMPT_EXAMPLES:
+            from kernelsm.evaluation.prompt_selection import rebuild_prompts
+
+            written = rebuild_prompts(options.name, TerminalReport(), Store())
+        else:
+            written = rebuild_example(options.name, TerminalReport(), Store())
+        if options.name in EXAMPLES and get_example(options.name).has_model:
             from kernelsm.evaluation.checks import rebuild_checks
 
             written.append(rebuild_checks(options.name, TerminalReport(), Store()))

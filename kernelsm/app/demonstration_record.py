@@ -44,7 +44,7 @@ def record(source: str) -> None:
         f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
         f"Losses are means over {found.fresh} fresh queries, {found.orders} orders (order-aware: "
         f"its own) and the five choices; random: "
-        f"{found.random_prompts} prompts. Nothing was tuned on the fresh queries."
+        f"{found.random_prompts} prompts in {found.random_orders}. Nothing was tuned on the fresh queries."
     )
     st.markdown("##### How well surrogates rank prompts they have not seen")
     st.markdown(_fit_sentence(found))

@@ -102,6 +102,12 @@ def slots(p: Picking) -> None:
     _add(p)
     with st.container(horizontal=True):
         st.button("Undo", icon=":material/undo:", on_click=picking.undo, disabled=picking.picked_before() is None)
+        best = p.best_order(p.picked) if len(p.picked) == p.size > 1 else None
+        if best:
+            st.button(
+                "Best order", icon=":material/sort:", on_click=picking.pick, args=(best,), disabled=best == p.picked,
+                help="The order of these that is predicted to be best",
+            )  # fmt: skip
         st.button("Clear", icon=":material/clear_all:", on_click=picking.pick, args=((),), disabled=not p.picked)
     _pairs(p)
 
@@ -111,13 +117,19 @@ def _prediction(p: Picking) -> None:
     before = picking.picked_before()
     change = None if before is None else value - p.expected(before)[0]
     better = change is not None and (change > 0) == p.run.outcomes.higher_is_better
-    st.metric(
+    both = st.container(horizontal=True, gap="large")
+    both.metric(
         f"Predicted {p.run.unit}", amount(value, margin, digits=".3f"),
         None if change is None else f"{change:+.3f} by the last change",
         delta_color="off" if not change else "blue" if better else "orange",
-        delta_arrow="off" if not change else "auto",
-        help="Mean over the queries that the surrogate was fitted to, and over orders; 90% interval.",
+        delta_arrow="off" if not change else "auto", width="content",
+        help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval.",
     )  # fmt: skip
+    if len(p.picked) == p.size and (in_order := p.in_order(p.picked)) is not None:
+        both.metric(
+            "In this order", f"{in_order:.3f}", width="content",
+            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where.",
+        )  # fmt: skip
     empty = p.size - len(p.picked)
     random_prompt = p.expected(())[0]
     if empty == p.size:
@@ -199,9 +211,12 @@ def suggested(p: Picking) -> None:
     found = picking.suggestions(p.run.key, *session.view().surrogate, balance)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
         value, margin = p.expected(suggestion.picked)
-        taken = set(suggestion.picked) == set(p.picked)
+        ordered = suggestion.name == "Order-aware"
+        taken = suggestion.picked == p.picked if ordered else set(suggestion.picked) == set(p.picked)
+        in_order = p.in_order(suggestion.picked) if ordered else None
         with place.container(border=True, height="stretch"):
-            st.markdown(f"**{suggestion.name}** · {amount(value, margin, digits='.3f')}")
+            said = amount(value, margin, digits=".3f") if in_order is None else f"{in_order:.3f} in its order"
+            st.markdown(f"**{suggestion.name}** · {said}")
             st.caption(suggestion.about)
             st.button(
                 "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,

@@ -13,17 +13,21 @@ from kernelsm.app import session
 from kernelsm.app.fits import Readout, fitted, read_off
 from kernelsm.app.runs import Run, open_run
 from kernelsm.app.words import plain
+from kernelsm.outcomes.prompt_orders import load_orders
 from kernelsm.outcomes.prompt_sources import PromptSource, find_prompts
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.selection.completion import expected_outcome
+from kernelsm.selection.ordered import best_order, choose_ordered
 from kernelsm.selection.search import choose
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.positions import PositionSurrogate
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.tasks.prompts import PromptTask
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
+_MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,18 @@ class Picking:
         value, std = expected_outcome(self.surrogate, picked, self.size)
         return value, self.quantile * std
 
+    def in_order(self, picked: tuple[int, ...]) -> float | None:
+        """Predicted loss of a full prompt in its order; None where single orders are not known."""
+        surrogate = position_surrogate(self.run.key)
+        return None if surrogate is None else float(surrogate.predict([picked]).mean())
+
+    def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The same demonstrations in the order that is predicted to be best; None where it cannot be told."""
+        surrogate = position_surrogate(self.run.key)
+        if surrogate is None or len(picked) > _MOST_ORDERED:
+            return None
+        return best_order(surrogate, picked, higher_is_better=self.run.outcomes.higher_is_better)
+
     def name(self, k: int) -> str:
         """Short name of a candidate, safe for Markdown."""
         return plain(self.run.outcomes.task_names[k])
@@ -74,6 +90,17 @@ def picking(run: Run) -> Picking:
         fitted(run.key, "", *surrogate),
         read_off(run.key, "", *surrogate, "inclusion"),
     )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Learning what the order does ...")
+def position_surrogate(key: str) -> PositionSurrogate | None:
+    """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
+    run = open_run(key)
+    found, task = load_orders(key), find_prompts(run.prompts).task
+    if found is None or found.orders.shape[1] > _MOST_ORDERED or found.orders.max() >= task.K:
+        return None
+    labels = np.array([task.labels.index(one.label) for one in task.candidates])
+    return PositionSurrogate().fit(found.orders, found.values.mean(axis=1)[:, None], task.K, labels)
 
 
 def pick(picked: tuple[int, ...]) -> None:
@@ -143,6 +170,8 @@ def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balanc
     outcomes = run.outcomes
     rest: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
+        ("Order-aware", "demonstrations and their order together: labels in good places",
+         lambda: _ordered(key, outcomes.higher_is_better) if not balance else ()),
         ("Pairwise-aware", "swap search on the surrogate: sees which demonstrations work together",
          lambda: choose(surrogate, size, "swap", **rest).demonstrations),
         ("Greedy", "adds what the surrogate says helps most, one by one",
@@ -166,6 +195,12 @@ def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balanc
         if chosen:
             found.append(Suggestion(name, about, chosen))
     return tuple(found)
+
+
+def _ordered(key: str, higher_is_better: bool) -> tuple[int, ...]:
+    """The best ordered prompt that the search finds; none where single orders are not known."""
+    surrogate = position_surrogate(key)
+    return () if surrogate is None else choose_ordered(surrogate, higher_is_better=higher_is_better)[0]
 
 
 def _nearest(likeness: Any, size: int, labels: list[str], balance: bool) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,12 @@ from scipy.stats import t
 from kernelsm.evaluation.comparison import paired_gain
 from kernelsm.evaluation.metrics import spearman_per_target
 from kernelsm.outcomes.examples import FINISHED
-from kernelsm.outcomes.prompt_orders import OrderedOutcomes
+from kernelsm.outcomes.prompt_jobs import PromptSettings, compute, ordered_measures
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes, save_orders
+from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.progress import Report
+from kernelsm.runtime.store import Store
 from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.selection.ordered import choose_ordered
 from kernelsm.selection.search import choose
@@ -26,11 +31,8 @@ from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates.positions import PositionSurrogate
 from kernelsm.surrogates.shared import SharedSurrogate
 
-Losses = Callable[[tuple[int, ...], bool], NDArray[np.float64]]
-"""From a prompt, and whether it is asked in its own order only, to the loss of every fresh query, shape (q,).
-
-Otherwise losses are means over orders.
-"""
+Losses = Callable[[tuple[int, ...], int | None], NDArray[np.float64]]
+"""From a prompt to the loss of each fresh query, shape (q,): mean over so many random orders; None: in its own."""
 ORDERED, PAIRWISE, RANDOM = "order-aware", "pairwise-aware", "random"
 SEEDS, FRACTION, FOLDS = 5, 0.8, 5
 
@@ -88,8 +90,8 @@ class SelectionRecord:
     ----------
     prompts, queries, fresh, orders : int
         Prompts measured to fit; queries to fit by and to check with; orders of each checked prompt.
-    random_prompts : int
-        Random prompts whose mean the choices are compared with.
+    random_prompts, random_orders : int
+        Random prompts whose mean the choices are compared with, and orders of each.
     choices : list of ChoiceRecord
     fits : list of FitRecord
     """
@@ -99,6 +101,7 @@ class SelectionRecord:
     fresh: int
     orders: int
     random_prompts: int
+    random_orders: int
     choices: list[ChoiceRecord]
     fits: list[FitRecord]
 
@@ -197,6 +200,7 @@ def selection_record(
     losses: Losses,
     *,
     orders: int,
+    random_orders: int,
     random_count: int,
     random_seed: int,
 ) -> SelectionRecord:
@@ -209,20 +213,20 @@ def selection_record(
     ordered, labels, likeness
         As of `choices`.
     losses : callable
-    orders : int
-        That `losses` averages over, for the record.
+    orders, random_orders : int
+        Of a chosen prompt, but for the order-aware choice, and of a random one.
     random_count, random_seed : int
         Random prompts to compare with.
     """
     size = int(outcomes.masks[0].sum())
     drawn = random_prompts(outcomes.K, size, random_count, seed=random_seed)
-    random_losses = [losses(tuple(np.flatnonzero(mask).tolist()), False) for mask in drawn]
+    random_losses = [losses(tuple(np.flatnonzero(mask).tolist()), random_orders) for mask in drawn]
     by_name: dict[str, list[tuple[int, ...]]] = {}
     for seed in range(SEEDS):
         for name, prompt in choices(outcomes, ordered, labels, likeness, seed).items():
             by_name.setdefault(name, []).append(prompt)
     means = {
-        name: np.mean([losses(prompt, name == ORDERED) for prompt in prompts], axis=0)
+        name: np.mean([losses(prompt, None if name == ORDERED else orders) for prompt in prompts], axis=0)
         for name, prompts in by_name.items()
     }
     means[RANDOM] = np.mean(random_losses, axis=0)
@@ -233,7 +237,41 @@ def selection_record(
         records.append(
             ChoiceRecord(name, float(mean.mean()), _margin(mean), float(worse.mean()), _margin(worse), prompts)
         )
-    return SelectionRecord(outcomes.m, outcomes.q, len(means[RANDOM]), orders, random_count, records, fits(outcomes))
+    return SelectionRecord(
+        outcomes.m, outcomes.q, len(means[RANDOM]), orders, random_count, random_orders, records, fits(outcomes)
+    )
+
+
+def rebuild_prompts(name: str, report: Report, store: Store, folder: Path = FINISHED) -> list[Path]:
+    """Compute the finished results of a built-in prompt task anew and write them; returns the files written.
+
+    Takes hours on two cores where nothing is in the store.
+    """
+    from kernelsm.outcomes.prompt_check import source_model
+    from kernelsm.outcomes.prompting import Prompting
+
+    outcomes, ordered = compute(PromptSettings(name), report, store)
+    source = find_prompts(name)
+    task, model = source.task, source_model(source)
+
+    def losses(prompt: tuple[int, ...], orders: int | None) -> NDArray[np.float64]:
+        if orders is None:
+            return np.asarray(ordered_measures(Prompting(task, model, fresh=True), prompt, store)[0])
+        mask = np.zeros((1, task.K), dtype=np.bool_)
+        mask[0, list(prompt)] = True
+        found = Prompting(task, model, orders=orders, fresh=True).outcomes(mask, store=store, report=report)
+        return np.asarray(found.values[0])
+
+    labels = np.array([task.labels.index(one.label) for one in task.candidates])
+    record = selection_record(
+        outcomes, ordered, labels, outcomes.meta["likeness"], losses, orders=4, random_orders=2, random_count=30,
+        random_seed=101,
+    )  # fmt: skip
+    paths = [folder / f"{name}.{kind}" for kind in ("parquet", "orders.npz", "selection.json")]
+    outcomes.save(paths[0])
+    save_orders(ordered, paths[1])
+    paths[2].write_text(record.to_json() + "\n")
+    return paths
 
 
 def _margin(by_query: NDArray[np.float64]) -> float:

@@ -233,11 +233,16 @@ def _asked(prompting: Prompting, mask: NDArray[np.bool_], store: Store) -> bool:
 
 def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tuple[NDArray[np.float64], bool]:
     mine = Store(store.root.parent)
-    found = mine.call(
+    return ordered_measures(prompting, order, mine), mine.computed == 0
+
+
+def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:
+    """Return loss, accuracy and margin of every query of `prompting` after one prompt, shape (3, q)."""
+    found: NDArray[np.float64] = store.call(
         _measure_order, order, prompting.task.content_hash, prompting.model.content_hash,
         heavy={"prompting": prompting},
     )  # fmt: skip
-    return found, mine.computed == 0
+    return found
 
 
 def _measure_order(

@@ -88,11 +88,31 @@ def test_a_suggestion_fills_the_slots_with_what_it_predicts() -> None:
     app = demonstrations()
     mean = predicted(app)
     said = next(one.value for one in app.markdown if one.value.startswith("**Pairwise-aware**"))
-    button(app, "demo_take_0").click().run()
+    button(app, "demo_take_1").click().run()
     assert len(picked(app)) == 4
     assert f"{predicted(app):.3f}" in said
     assert predicted(app) < mean
-    assert button(app, "demo_take_0").disabled
+    assert button(app, "demo_take_1").disabled
+
+
+def in_order(app: AppTest) -> float:
+    (metric,) = (metric for metric in app.metric if metric.label == "In this order")
+    return float(metric.value)
+
+
+def test_the_order_aware_suggestion_comes_in_its_order_and_no_order_of_it_is_better() -> None:
+    app = demonstrations()
+    button(app, "demo_take_0").click().run()
+    best, value = picked(app), in_order(app)
+    assert len(best) == 4
+    assert [one.disabled for one in app.button if one.label == "Best order"] == [True]
+    button(app, f"demo_up_{best[3]}").click().run()
+    assert in_order(app) > value
+    press(app, "Best order")
+    assert picked(app) == best
+    # labels that take turns are what this model likes, and the loss of one label alone is high
+    labels = [TASK.candidates[k].label for k in best]
+    assert labels[0] == labels[2] != labels[1] == labels[3]
 
 
 def test_balanced_suggestions_have_as_many_of_each_label() -> None:

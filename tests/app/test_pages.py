@@ -6,15 +6,17 @@ import pytest
 from app_harness import open_app, texts
 
 from kernelsm.outcomes.examples import EXAMPLES
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore")
+PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "demonstrations")
+TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
 
 
-@pytest.mark.parametrize("run", EXAMPLES)
+@pytest.mark.parametrize("run", TITLES)
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_draws_every_example(page: str, run: str) -> None:
     app = open_app(page, run=run)
-    assert any(caption.value.startswith(EXAMPLES[run].title) for caption in app.caption)
+    assert any(caption.value.startswith(TITLES[run]) for caption in app.caption)
     assert not app.error
 
 

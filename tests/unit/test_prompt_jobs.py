@@ -8,6 +8,7 @@ from test_prompting import QUERIES, TASK
 from kernelsm import InputError, Store
 from kernelsm.outcomes import prompt_jobs
 from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings, check, compute, run
+from kernelsm.outcomes.prompt_orders import load_orders
 from kernelsm.outcomes.prompt_scoring import measure_labels
 from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
 from kernelsm.outcomes.prompting import Prompting, score
@@ -39,6 +40,14 @@ def test_the_job_keeps_the_table_that_the_model_gives(source, model, tmp_path):
     assert found.meta["prompts"] == source
     assert found.meta["task"] == TASK.content_hash
     assert found.meta["size"] == TASK.k
+    ordered = load_orders(key)
+    assert [tuple(order) for order in ordered.orders] == want_orders(model, settings)
+    np.testing.assert_allclose(ordered.values.reshape(6, 2, -1).mean(axis=1), found.values, atol=1e-6)
+
+
+def want_orders(model, settings):
+    prompting = Prompting(TASK, model, orders=settings.orders, seed=settings.seed)
+    return [order for mask in settings.masks() for order in prompting.orders_of(mask)]
 
 
 def test_what_was_asked_is_not_asked_again_after_a_stop(source):

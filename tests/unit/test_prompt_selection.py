@@ -6,12 +6,22 @@ import numpy as np
 import pytest
 
 from kernelsm import Outcomes
-from kernelsm.evaluation.prompt_selection import PAIRWISE, RANDOM, SEEDS, SelectionRecord, choices, selection_record
+from kernelsm.evaluation.prompt_selection import (
+    ORDERED,
+    PAIRWISE,
+    RANDOM,
+    SEEDS,
+    SelectionRecord,
+    choices,
+    selection_record,
+)
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes
 from kernelsm.outcomes.samplers import fixed_size_masks
 
 K, SIZE = 14, 3
 EFFECT = np.linspace(-0.2, 0.2, K)
 QUERY = np.linspace(0.8, 1.2, 6)
+LABELS = np.arange(K) % 2
 
 
 def truth(masks):
@@ -21,28 +31,44 @@ def truth(masks):
     return (1.5 + masks @ EFFECT + together)[:, None] * QUERY
 
 
+def in_order(order):
+    """Loss of each query: the subset's, and 0.3 more or less by whether the last one is of class 0."""
+    mask = np.zeros(K)
+    mask[list(order)] = 1
+    return truth(mask)[0] + (-0.3 if LABELS[order[-1]] == 0 else 0.3) * QUERY
+
+
 @pytest.fixture(scope="module")
 def outcomes():
-    masks = fixed_size_masks(K, 150, size=SIZE, seed=2)
-    return Outcomes(masks, truth(masks) + np.random.default_rng(0).normal(0, 0.01, (150, len(QUERY))))
+    masks = fixed_size_masks(K, 250, size=SIZE, seed=2)
+    return Outcomes(masks, truth(masks) + np.random.default_rng(0).normal(0, 0.01, (250, len(QUERY))))
 
 
 @pytest.fixture(scope="module")
-def record(outcomes):
-    def losses(prompt):
+def ordered(outcomes):
+    rng = np.random.default_rng(1)
+    orders = np.array([rng.permutation(np.flatnonzero(mask)) for mask in outcomes.masks for _ in range(2)])
+    return OrderedOutcomes(orders, np.stack([in_order(order) for order in orders]))
+
+
+@pytest.fixture(scope="module")
+def record(outcomes, ordered):
+    def losses(prompt, orders):
         mask = np.zeros(K)
         mask[list(prompt)] = 1
-        return truth(mask)[0]
+        return in_order(prompt) if orders is None else truth(mask)[0]
 
-    return selection_record(outcomes, list(range(K)), losses, orders=4, random_count=30, random_seed=5)
+    return selection_record(
+        outcomes, ordered, LABELS, list(range(K)), losses, orders=4, random_orders=2, random_count=30, random_seed=5
+    )
 
 
 def by_name(record):
     return {choice.name: choice for choice in record.choices}
 
 
-def test_every_way_chooses_prompts_of_the_size(outcomes):
-    found = choices(outcomes, list(range(K)), 0)
+def test_every_way_chooses_prompts_of_the_size(outcomes, ordered):
+    found = choices(outcomes, ordered, LABELS, list(range(K)), 0)
     assert {len(set(prompt)) for prompt in found.values()} == {SIZE}
     assert found["nearest to the queries"] == (11, 12, 13)
 
@@ -55,16 +81,23 @@ def test_only_a_choice_that_sees_pairs_finds_the_pair(record):
     assert found["nearest to the queries"].worse > found["nearest to the queries"].worse_margin > 0
 
 
+def test_the_order_aware_choice_finds_the_good_last_place_too(record):
+    found = by_name(record)
+    assert all(LABELS[prompt[-1]] == 0 for prompt in found[ORDERED].prompts)
+    assert found[ORDERED].loss < found[PAIRWISE].loss - 0.2
+    assert found[PAIRWISE].worse > found[PAIRWISE].worse_margin
+
+
 def test_losses_are_means_over_seeds_and_queries_and_the_gain_follows(record):
     found = by_name(record)
     for choice in found.values():
-        if choice.name != RANDOM:
+        if choice.name not in (RANDOM, ORDERED):
             masks = np.zeros((SEEDS, K))
             for row, prompt in enumerate(choice.prompts):
                 masks[row, prompt] = 1
             assert choice.loss == pytest.approx(truth(masks).mean())
-    assert record.gain == pytest.approx(1 - found[PAIRWISE].loss / found[RANDOM].loss)
-    assert found[PAIRWISE].worse == 0
+    assert record.gain == pytest.approx(1 - found[ORDERED].loss / found[RANDOM].loss)
+    assert found[ORDERED].worse == 0
     assert found[RANDOM].worse > 0
 
 

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, Outcomes, load_example, load_truth
+from kernelsm.evaluation.prompt_selection import load_selection
 from kernelsm.evaluation.truth import score_estimates, score_surrogates
 from kernelsm.outcomes.examples import EXAMPLES, FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth
 from kernelsm.outcomes.pipeline import base_model, play
+from kernelsm.outcomes.prompt_jobs import PromptSettings
+from kernelsm.outcomes.prompt_orders import load_orders
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, find_prompts
+from kernelsm.outcomes.prompting import short_names
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.tasks.planted import planted_game
@@ -86,11 +91,37 @@ def test_estimates_and_truth_are_of_the_same_subsets():
 
 def test_the_shipped_files_are_small_and_none_is_left_over():
     files = list(FINISHED.iterdir())
-    assert sum(file.stat().st_size for file in files) < 500_000
+    assert sum(file.stat().st_size for file in files) < 1_000_000
     expected = {f"{name}{kind}.parquet" for name in EXAMPLES for kind in ("", ".truth")}
     for name, example in EXAMPLES.items():
         expected |= {f"{name}.estimates.parquet", f"{name}.checks.json"} if example.has_model else set()
+    for name in PROMPT_EXAMPLES:
+        expected |= {f"{name}.{kind}" for kind in ("parquet", "orders.npz", "selection.json")}
     assert {file.name for file in files} == expected
+
+
+@pytest.mark.parametrize("name", PROMPT_EXAMPLES)
+def test_finished_prompts_are_those_of_their_task_and_settings(name):
+    outcomes, ordered, task = load_example(name), load_orders(name), find_prompts(name).task
+    settings = PromptSettings(name)
+    assert (outcomes.masks == settings.masks()).all()
+    assert outcomes.meta["task"] == task.content_hash
+    assert outcomes.target_names == short_names(task.queries)
+    in_table = [tuple(np.flatnonzero(mask).tolist()) for mask in outcomes.masks for _ in range(settings.orders)]
+    assert [tuple(sorted(order)) for order in ordered.orders.tolist()] == in_table
+    means = ordered.values.reshape(outcomes.m, settings.orders, -1).mean(axis=1)
+    np.testing.assert_allclose(means, outcomes.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PROMPT_EXAMPLES)
+def test_the_order_aware_choice_is_a_quarter_below_random_and_no_worse_than_any_other(name):
+    record = load_selection(name)
+    assert record.gain >= 0.25
+    for choice in record.choices:
+        assert len(choice.prompts) == (0 if choice.name == "random" else 5)
+        assert choice.worse > -choice.worse_margin
+    assert record.queries >= 100
+    assert record.fresh >= 100
 
 
 def test_the_digits_estimates_agree_with_retraining():
