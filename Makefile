@@ -41,6 +41,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/gradients.py
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/streaming.py
+	$(PY) benchmarks/prompting.py
 	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/readouts.py
 	$(PY) benchmarks/tuning.py

@@ -17,7 +17,6 @@ All on one thread; some ten minutes.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -28,10 +27,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import RESULTS, publish
+from machine import publish
 from numpy.typing import NDArray
 
 from kernelsm.evaluation.metrics import relative_error
+from kernelsm.evaluation.prompt_selection import load_selection
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.outcomes.prompt_first_order import Combine, FirstOrder
@@ -63,8 +63,8 @@ def main() -> None:
     loading = time.perf_counter() - begun
     shared = _shared_cache(model)
     first_order = _first_order(model, shared["s_per_subset_and_order"], shared["cpu_s_per_subset_and_order"])
-    selection = RESULTS / "prompt_selection.json"
-    gain = json.loads(selection.read_text())["selection_gain"] if selection.exists() else None
+    records = {name: load_selection(name) for name in PROMPT_EXAMPLES}
+    gain = {name: round(record.gain, 4) for name, record in records.items() if record}
     result: dict[str, Any] = {
         "model": model.name, "threads": 1, "device": str(model.device), "load_s": round(loading, 2),
         "transformers": version("transformers"), **shared, **first_order, "selection_gain": gain,

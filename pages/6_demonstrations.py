@@ -33,6 +33,7 @@ else:
     with right:
         demonstrations.slots(p)
     demonstrations.suggested(p)
+    demonstrations.order_note(p)
     parts = {
         "Prompt": lambda: demonstrations.take_away(p),
         "Check": lambda: demonstration_check.check(p),

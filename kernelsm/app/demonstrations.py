@@ -228,6 +228,24 @@ def suggested(p: Picking) -> None:
     )
 
 
+def order_note(p: Picking) -> None:
+    """Say how much the order of demonstrations matters beside their choice."""
+    spread = p.run.outcomes.meta.get("order_spread")
+    if (
+        not isinstance(spread, list)
+        or len(spread) != p.run.outcomes.m
+        or not all(isinstance(one, int | float) and 0 <= one < float("inf") for one in spread)
+    ):
+        return
+    within = (sum(one**2 for one in spread) / len(spread)) ** 0.5
+    between = float(p.run.outcomes.values.mean(axis=1).std(ddof=1))
+    if within > 0:
+        st.caption(
+            f"Does the order matter? The {p.run.word} of one prompt differs by {within:.2f} between its orders, and "
+            f"between prompts by {between:.2f} (standard deviations)."
+        )
+
+
 def _names(p: Picking, suggestion: Suggestion) -> str:
     return "\n".join(f"- {p.name(k)}" for k in suggestion.picked)
 
