@@ -26,18 +26,19 @@ def record(source: str) -> None:
                 "choice": [choice.name for choice in choices],
                 "loss": [choice.loss for choice in choices],
                 "±": [choice.margin for choice in choices],
-                "worse by": [None if choice.name == ORDERED else choice.worse for choice in choices],
-                "± ": [None if choice.name == ORDERED else choice.worse_margin for choice in choices],
+                "worse by": [
+                    "" if choice.name == ORDERED else f"{choice.worse:+.3f} ± {choice.worse_margin:.3f}"
+                    for choice in choices
+                ],
             }
         ),
         hide_index=True, alt="Loss on fresh queries of every way to choose demonstrations",
         column_config={
             "loss": st.column_config.NumberColumn("loss, nats", format="%.3f", help="On fresh queries"),
             "±": st.column_config.NumberColumn(format="%.3f", help="Half of the 90% interval over queries"),
-            "worse by": st.column_config.NumberColumn(
-                format="%+.3f", help="Its loss minus that of the order-aware choice, query by query"
+            "worse by": st.column_config.TextColumn(
+                help="Its loss minus that of the order-aware choice, query by query; 90% interval"
             ),
-            "± ": st.column_config.NumberColumn("±", format="%.3f"),
         },
     )  # fmt: skip
     st.caption(
@@ -53,15 +54,16 @@ def record(source: str) -> None:
             {
                 "surrogate": [fit.name for fit in found.fits],
                 "LDS": [fit.lds for fit in found.fits],
-                "LDS minus ridge, low": [None if fit.name == "ridge" else fit.low for fit in found.fits],
-                "high": [None if fit.name == "ridge" else fit.high for fit in found.fits],
+                "LDS minus that of ridge": [
+                    "" if fit.name == "ridge" else f"{fit.low:+.3f} to {fit.high:+.3f}" for fit in found.fits
+                ],
                 "mean over queries": [fit.overall for fit in found.fits],
             }
         ),
         hide_index=True, alt="LDS of surrogates on prompts that were held out",
         column_config={
             name: st.column_config.NumberColumn(format="%.3f")
-            for name in ("LDS", "LDS minus ridge, low", "high", "mean over queries")
+            for name in ("LDS", "mean over queries")
         },
     )  # fmt: skip
     st.caption(
@@ -83,7 +85,7 @@ def _sentence(found: SelectionRecord) -> str:
     for choice in others:
         clear = abs(choice.worse) > choice.worse_margin
         groups["not to be told from" if not clear else _CLEAR[choice.worse > 0]].append(choice)
-    parts = [f"{words} {', '.join(choice.name for choice in some)}" for words, some in groups.items() if some]
+    parts = [f"{words} {_all([choice.name for choice in some])}" for words, some in groups.items() if some]
     return f"{said} It is {'; '.join(parts)}." if parts else said
 
 
@@ -91,16 +93,16 @@ _CLEAR = {True: "clearly better than", False: "clearly worse than"}
 
 
 def _fit_sentence(found: SelectionRecord) -> str:
-    clear = [fit.name for fit in found.fits if fit.name != "ridge" and fit.low > 0]
-    behind = [fit.name for fit in found.fits if fit.name != "ridge" and fit.high < 0]
-    parts = []
-    if clear:
-        parts.append(f"{' and '.join(clear)} rank{'s' if len(clear) == 1 else ''} clearly better than a tuned ridge")
-    if behind:
-        parts.append(f"{' and '.join(behind)} clearly worse")
-    rest = [fit.name for fit in found.fits if fit.name not in (*clear, *behind, "ridge")]
-    if rest:
-        parts.append(f"{' and '.join(rest)} cannot be told from it" if parts else
-                     f"{' and '.join(rest)} cannot be told from a tuned ridge")  # fmt: skip
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    others = [fit for fit in found.fits if fit.name != "ridge"]
+    groups = {
+        "ranks clearly better": [fit.name for fit in others if fit.low > 0],
+        "ranks clearly worse": [fit.name for fit in others if fit.high < 0],
+        "cannot be told from it": [fit.name for fit in others if fit.low <= 0 <= fit.high],
+    }
+    parts = [f"{_all(names)} {words if len(names) == 1 else words.replace('ranks', 'rank')}"
+             for words, names in groups.items() if names]  # fmt: skip
+    return f"Compared with a tuned ridge, {'; '.join(parts)}."
+
+
+def _all(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,31 @@ def test_a_check_says_what_was_measured(jobs: list[JobSpec], monkeypatch: pytest
     press(app, "Check with the model")
     assert jobs[-1].arguments["prompts"] == ((4, 9, 22, 31),)
     assert f"Measured **{measured[:, 0].mean():.3f} ±" in texts(app)
+
+
+@pytest.mark.parametrize("run", PROMPT_EXAMPLES)
+def test_the_words_on_how_good_choices_are_match_the_table(run: str) -> None:
+    app = part(demonstrations(run=run), "How good are choices?")
+    choices, fits = (frame.value for frame in app.main.dataframe[-2:])
+    assert list(choices["loss"]) == sorted(choices["loss"])
+    loss = dict(zip(choices["choice"], choices["loss"], strict=True))
+    said = texts(app)
+    assert f"**{1 - loss['order-aware'] / loss['random']:.0%} below** the mean random prompt" in said
+    for name, gap in zip(fits["surrogate"], fits["LDS minus that of ridge"], strict=True):
+        if name == "ridge":
+            continue
+        low, high = (float(end) for end in gap.split(" to "))
+        words = re.search("Compared with a tuned ridge, (.*)", said)[1].split("; ")
+        (mine,) = (part for part in words if name in part)
+        assert ("better" in mine, "worse" in mine) == (low > 0, high < 0)
+
+
+def test_the_page_says_how_much_the_order_matters() -> None:
+    said = re.search(r"differs by (\S+) between its orders, and between prompts by (\S+) ", texts(demonstrations()))
+    values = load_example(RUN).values.mean(axis=1)
+    assert said
+    assert float(said[2]) == pytest.approx(values.std(ddof=1), abs=0.01)
+    assert 0.05 < float(said[1]) < 0.5
 
 
 def test_an_unfinished_prompt_is_not_checked() -> None:
