@@ -21,7 +21,7 @@ from torch import nn
 from kernelsm.models.identity import model_hash
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import EXPECTED as _CLASSIFIER
-from kernelsm.models.model_folders import local_models_allowed, model_folder
+from kernelsm.models.model_folders import local_models_allowed, model_folder, quiet_transformers
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
 
@@ -217,6 +217,7 @@ def load_language_model(folder_or_name: str | None = None) -> LanguageModel:
         No such model, a classifier or another network that does not continue text, pickled or missing weights, no
         tokenizer, or more than 2 billion parameters.
     """
+    quiet_transformers()
     if folder_or_name is None:
         return _default_model()
     if folder_or_name.strip() and Path(folder_or_name).expanduser().is_dir():
