@@ -16,7 +16,9 @@ from app_harness import bring, compute, open_app, prepare, press, project, run, 
 from streamlit.testing.v1 import AppTest
 
 from kernelsm.app import holders, saved
+from kernelsm.outcomes.examples import EXAMPLES
 from kernelsm.outcomes.projects import is_project, load_project
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 from kernelsm.outcomes.runs import has_run
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.store import Store
@@ -33,7 +35,7 @@ def listed(app: AppTest) -> list[str]:
 
 def picker(app: AppTest) -> list[str]:
     """Runs that the sidebar offers beside the five examples."""
-    return app.selectbox(key="kernelsm_run_picker").options[5:]
+    return app.selectbox(key="kernelsm_run_picker").options[len(EXAMPLES) + len(PROMPT_EXAMPLES) :]
 
 
 def choose(app: AppTest, key: str) -> AppTest:
