@@ -20,6 +20,7 @@ frame.head(
     "Which demonstrations go into the prompt? The surrogate predicts the loss of every choice and knows which ones "
     "work together; the language model has the last word.",
     run,
+    instead=f"{session.prompts().get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
 )
 if texts:
     demonstration_check.first_outcomes(texts, find_prompts(texts))

@@ -51,9 +51,16 @@ def current_run(*, needs_outcomes: bool = True) -> Run:
     return open_run(session.view().run)
 
 
-def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False) -> None:
-    """Draw the title of a page, what it is for, and which run it shows, or the project where the run stands aside."""
+def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, instead: str = "") -> None:
+    """Draw the title of a page, what it is for, and which run it shows, or the project where the run stands aside.
+
+    `instead` says what else the page shows.
+    """
     st.title(title)
+    if instead:
+        st.markdown(sentence)
+        st.caption(plain(instead))
+        return
     project = session.view().project
     if project and run_is_aside:
         size = load_project(project).recipe.size

@@ -232,6 +232,7 @@ def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
     monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.run", answered)
     app = open_app("demonstrations", run="planted", prompts=key)
     assert "8 candidates, 5 queries to choose by" in texts(app)
+    assert "Mine · no outcomes yet" in texts(app).replace("\\", "")
     app.number_input(key="demo_subsets").set_value(40).run()
     press(app, "Ask the model")
     press(app, "Show this result on all pages")
