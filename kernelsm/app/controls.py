@@ -111,7 +111,8 @@ def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
     first, second = st.columns(2)
     for column, position, label in ((first, 0, "First task"), (second, 1, "Second task")):
         field = f"focus{position}"
-        st.session_state[_key(field)] = focus[position]
+        if st.session_state.get(_key(field)) != focus[position]:  # as in _bind
+            st.session_state[_key(field)] = focus[position]
         column.selectbox(
             label,
             range(len(names)),
