@@ -55,10 +55,8 @@ def candidates(p: Picking) -> None:
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
-    rows = [row for row, k in enumerate(shown) if k in p.picked]
-    drawn = st.session_state.get(_TABLE)
-    if not drawn or sorted(drawn.selection.rows) != rows:  # a selection set anew is sent anew
-        st.session_state[_TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
+    st.session_state[_TABLE] = {"selection": rows}
     st.dataframe(
         pd.DataFrame(
             {
