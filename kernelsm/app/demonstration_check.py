@@ -44,9 +44,10 @@ def check(p: Picking) -> None:
         )  # fmt: skip
     names = {p.picked: "Your prompt"}
     if against:
-        found = picking.suggestions(p.run.key, *session.view().surrogate, st.session_state.get("demo_balance", False))
+        balance = bool(st.session_state.get(picking.BALANCE, False))
+        found = picking.suggestions(p.run.key, *session.view().surrogate, balance)
         for one in found:
-            if set(one.picked) != set(p.picked) and not one.name.startswith("A random"):
+            if set(one.picked) != set(p.picked) and one.name != picking.RANDOM:
                 names.setdefault(one.picked, one.name)
         for mask in random_prompts(task.K, p.size, _RANDOM, seed=11):
             names.setdefault(tuple(np.flatnonzero(mask).tolist()), "Random prompts")

@@ -17,7 +17,7 @@ from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 from kernelsm.surrogates.words import amount, effect_word
 from kernelsm.tasks.prompts import PromptTask
 
-_SEARCH, _LABELS, _BALANCE, _ADD = "demo_search", "demo_labels", "demo_balance", "demo_add"
+_SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
 _TABLE = "demo_table"
 _LABELS_SHOWN = 8
 
@@ -205,15 +205,14 @@ def suggested(p: Picking) -> None:
     balance = False
     if p.size >= 2:
         balance = st.toggle(
-            "As many of each label", key=_BALANCE, persist_state="session",
+            "As many of each label", key=picking.BALANCE, persist_state="session",
             help="Only prompts in which no label has more than one demonstration more than another.",
         )  # fmt: skip
     found = picking.suggestions(p.run.key, *session.view().surrogate, balance)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
         value, margin = p.expected(suggestion.picked)
-        ordered = suggestion.name == "Order-aware"
-        taken = suggestion.picked == p.picked if ordered else set(suggestion.picked) == set(p.picked)
-        in_order = p.in_order(suggestion.picked) if ordered else None
+        taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)
+        in_order = p.in_order(suggestion.picked) if suggestion.ordered else None
         with place.container(border=True, height="stretch"):
             said = amount(value, margin, digits=".3f") if in_order is None else f"{in_order:.3f} in its order"
             st.markdown(f"**{suggestion.name}** · {said}")

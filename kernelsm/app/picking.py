@@ -27,6 +27,9 @@ from kernelsm.tasks.prompts import PromptTask
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
+ORDERED, RANDOM = "Order-aware", "A random prompt"
+BALANCE = "demo_balance"
+"""Key of the toggle that asks for as many demonstrations of each label."""
 _MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
 
 
@@ -152,11 +155,12 @@ def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A choice of demonstrations: who makes it, what it is, and whether it comes from the surrogate."""
+    """A choice of demonstrations: who makes it, how, what it is, and whether its order is chosen too."""
 
     name: str
     about: str
     picked: tuple[int, ...]
+    ordered: bool = False
 
 
 @st.cache_resource(max_entries=32, show_spinner="Searching prompts ...")
@@ -170,7 +174,7 @@ def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balanc
     outcomes = run.outcomes
     rest: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
-        ("Order-aware", "demonstrations and their order together: labels in good places",
+        (ORDERED, "demonstrations and their order together: labels in good places",
          lambda: _ordered(key, outcomes.higher_is_better) if not balance else ()),
         ("Pairwise-aware", "swap search on the surrogate: sees which demonstrations work together",
          lambda: choose(surrogate, size, "swap", **rest).demonstrations),
@@ -183,7 +187,7 @@ def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balanc
         ("Best prompt seen", "the best of the measured prompts", lambda: best_seen(outcomes, size, **rest)),
         ("Nearest to the queries", "the sentences most like the queries, by their embeddings",
          lambda: _nearest(outcomes.meta.get("likeness"), size, labels, balance)),
-        ("A random prompt", "drawn by chance, to compare with",
+        (RANDOM, "drawn by chance, to compare with",
          lambda: tuple(np.flatnonzero(random_prompts(outcomes.K, size, 1, seed=7, **rest)[0]).tolist())),
     ]  # fmt: skip
     found = []
@@ -193,7 +197,7 @@ def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balanc
         except InputError:  # no balanced prompt was measured, or a label is too rare for balance
             continue
         if chosen:
-            found.append(Suggestion(name, about, chosen))
+            found.append(Suggestion(name, about, chosen, ordered=name == ORDERED))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from kernelsm.outcomes.runs import is_run
 from kernelsm.runtime.store import cache_root
 
+logger = logging.getLogger(__name__)
 FINISHED = Path(__file__).parent / "finished"
 
 
@@ -52,11 +54,17 @@ def orders_path(run: str, root: Path | None = None) -> Path:
 
 
 def load_orders(run: str, root: Path | None = None) -> OrderedOutcomes | None:
-    """Return the single orders of a run; None where there are none, or their file is damaged."""
-    try:
-        with np.load(orders_path(run, root), allow_pickle=False) as file:
-            orders, values = file["orders"].astype(np.int64), file["values"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    """Return the single orders of a run; None where there are none, or (the log tells) they are damaged."""
+    path = orders_path(run, root)
+    if not path.exists():
         return None
-    fits = orders.ndim == values.ndim == 2 and len(orders) == len(values) > 0 and np.isfinite(values).all()
-    return OrderedOutcomes(orders, values) if fits else None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            orders, values = file["orders"].astype(np.int64), file["values"].astype(np.float64)
+        fits = orders.ndim == values.ndim == 2 and len(orders) == len(values) > 0 and np.isfinite(values).all()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        fits = False
+    if not fits:
+        logger.warning("the single orders of run %s are damaged: ask the model again to have them anew", run)
+        return None
+    return OrderedOutcomes(orders, values)

@@ -47,16 +47,18 @@ def test_the_choice_is_the_best_of_all_ordered_prompts(fitted):
     assert choose_ordered(surrogate, higher_is_better=better) == (prompt, value)
 
 
-def test_single_orders_are_kept_beside_their_run(tmp_path, orders):
+def test_single_orders_are_kept_beside_their_run_and_damage_is_told(tmp_path, orders, caplog):
     found = OrderedOutcomes(orders, np.random.default_rng(1).normal(size=(len(orders), 5)))
     path = orders_path("a" * 40, tmp_path)
     assert load_orders("a" * 40, tmp_path) is None
+    assert not caplog.records
     save_orders(found, path)
     again = load_orders("a" * 40, tmp_path)
     assert again.orders.tolist() == orders.tolist()
     np.testing.assert_allclose(again.values, found.values, atol=1e-6)
     path.write_bytes(path.read_bytes()[:-100])
     assert load_orders("a" * 40, tmp_path) is None
+    assert "damaged" in caplog.text
 
 
 def test_the_rows_of_some_subsets_are_found(orders):
