@@ -11,6 +11,7 @@ import streamlit as st
 
 from kernelsm.outcomes.examples import EXAMPLES, Example, load_example, load_truth
 from kernelsm.outcomes.projects import load_project
+from kernelsm.outcomes.prompt_orders import load_orders, with_noise
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, find_prompts
 from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.runs import load_run
@@ -120,7 +121,7 @@ def open_run(key: str) -> Run:
     if key in PROMPT_EXAMPLES:
         return Run(key, load_example(key), None, None)
     try:
-        return Run(key, load_run(key), None, None)
+        return Run(key, with_noise(load_run(key), load_orders(key)), None, None)
     except KeyError:
         raise RunMissing("The link names a table that is not on this server: upload it again to see it.") from None
     except InputError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsm.outcomes.pipeline import compute, play
+from kernelsm.outcomes.prompt_orders import load_orders, with_noise
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 from kernelsm.outcomes.run_settings import RunSettings
 from kernelsm.outcomes.table import Outcomes
@@ -122,7 +123,7 @@ def get_example(name: str) -> Example:
 def load_example(name: str) -> Outcomes:
     """Return the finished outcomes of a built-in example or prompt task, shipped with the package."""
     if name in PROMPT_EXAMPLES:
-        return Outcomes.load(FINISHED / f"{name}.parquet")
+        return with_noise(Outcomes.load(FINISHED / f"{name}.parquet"), load_orders(name))
     return Outcomes.load(FINISHED / f"{get_example(name).name}.parquet")
 
 

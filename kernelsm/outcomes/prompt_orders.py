@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.runs import is_run
+from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.store import cache_root
 
 logger = logging.getLogger(__name__)
@@ -32,11 +34,54 @@ class OrderedOutcomes:
     orders: NDArray[np.int64]
     values: NDArray[np.float64]
 
+    def by_subset(self) -> list[NDArray[np.float64]]:
+        """Return the outcomes of each subset's orders, shape (orders, q) each, in the order in which subsets come."""
+        rows: dict[tuple[int, ...], list[int]] = {}
+        for row, order in enumerate(self.orders.tolist()):
+            rows.setdefault(tuple(sorted(order)), []).append(row)
+        return [self.values[some] for some in rows.values()]
+
+    def noise(self) -> NDArray[np.float64] | None:
+        """Return what the orders say of the noise of their means, see `order_noise`."""
+        return order_noise(self.by_subset())
+
     def of(self, masks: NDArray[np.bool_]) -> OrderedOutcomes:
         """Return the rows whose candidates are one of these subsets, shape (m, K)."""
         wanted = {tuple(np.flatnonzero(mask).tolist()) for mask in masks}
         rows = [row for row, order in enumerate(self.orders.tolist()) if tuple(sorted(order)) in wanted]
         return OrderedOutcomes(self.orders[rows], self.values[rows])
+
+
+def order_noise(by_subset: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    """Estimate the noise that taking few orders leaves in a subset's mean outcome.
+
+    Parameters
+    ----------
+    by_subset : sequence of ndarray, shape (orders, q)
+        Outcomes of each subset under each of its orders.
+
+    Returns
+    -------
+    ndarray, shape (n, q), or None
+        Deviations d, at most q rows, whose d.T @ d is the covariance over targets of the noise of one subset's mean:
+        that within subsets, pooled over all, over the number of orders. None where no subset has two orders.
+    """
+    several = [found for found in by_subset if len(found) > 1]
+    if not several:
+        return None
+    away = np.concatenate([found - found.mean(axis=0) for found in several])
+    of_one = sum(len(found) - 1 for found in several)  # degrees of freedom of the noise of a single order
+    shrink = np.mean([1 / len(found) for found in several])
+    if len(away) > away.shape[1]:
+        away = np.linalg.qr(away).R  # the same products in fewer rows
+    return np.asarray(away * np.sqrt(shrink / of_one))
+
+
+def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
+    """Return a table with what its single orders say of its noise; as it is where they are not known."""
+    if ordered is None or ordered.values.shape[1] != outcomes.q:
+        return outcomes
+    return replace(outcomes, noise=ordered.noise())
 
 
 def save_orders(found: OrderedOutcomes, path: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.outcomes.measures import UNITS, check_measure
+from kernelsm.outcomes.prompt_orders import order_noise
 from kernelsm.outcomes.prompt_scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -94,7 +95,8 @@ class Prompting:
         -------
         Outcomes
             Shape (m, q), means over the orders. `meta["order_spread"]` holds for each subset the standard deviation
-            over its orders of the mean over the queries (one degree of freedom less; 0 for one order).
+            over its orders of the mean over the queries (one degree of freedom less; 0 for one order). What the
+            orders say of the noise goes along as `noise`.
 
         Raises
         ------
@@ -149,6 +151,7 @@ class Prompting:
             masks, np.stack([found[:, place].mean(axis=0) for found in entries]),
             task_names=short_names(self.task.candidates), target_names=short_names(self.queries),
             higher_is_better=measure != "loss",
+            noise=order_noise([found[:, place] for found in entries]),
             meta={
                 "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
                 "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,

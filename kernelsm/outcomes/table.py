@@ -17,7 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from kernelsm.outcomes.table_checks import TARGET_PREFIX, TASK_PREFIX, check_arrays, check_frame, check_names
+from kernelsm.outcomes.table_checks import (
+    TARGET_PREFIX,
+    TASK_PREFIX,
+    check_arrays,
+    check_frame,
+    check_names,
+    check_noise,
+)
 from kernelsm.outcomes.table_files import METADATA_KEY, read_files
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
@@ -39,11 +46,15 @@ class Outcomes:
         False for a loss (negative attribution helps), True for a score such as accuracy.
     meta : dict, optional
         What made the table; JSON types only. Kept in Parquet files.
+    noise : array-like, shape (n, q), optional
+        What measuring some subsets more than once says of the noise: noise.T @ noise is the covariance of the noise
+        of one row of values (see `order_noise`). Surrogates that choose their own noise never assume less. Not kept
+        in files.
 
     Raises
     ------
     InputError
-        A mask that is not 0/1, a value that is not finite, fewer than 1 row, wrong shapes, bad names.
+        A mask that is not 0/1, a value or a noise that is not finite, fewer than 1 row, wrong shapes, bad names.
     """
 
     masks: NDArray[np.bool_]
@@ -52,6 +63,7 @@ class Outcomes:
     target_names: tuple[str, ...] = ()
     higher_is_better: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
+    noise: NDArray[np.float64] | None = None
 
     def __init__(
         self,
@@ -62,6 +74,7 @@ class Outcomes:
         target_names: Sequence[str] | None = None,
         higher_is_better: bool = False,
         meta: dict[str, Any] | None = None,
+        noise: ArrayLike | None = None,
     ) -> None:
         mask_array, value_array = check_arrays(masks, values)
         tasks = check_names("task_names", task_names, mask_array.shape[1], "task")
@@ -70,6 +83,7 @@ class Outcomes:
         for name, value in (
             ("masks", mask_array), ("values", value_array), ("task_names", tasks), ("target_names", targets),
             ("higher_is_better", bool(higher_is_better)), ("meta", dict(meta or {})),
+            ("noise", check_noise(noise, value_array.shape[1])),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 
@@ -97,7 +111,7 @@ class Outcomes:
 
     @cached_property
     def content_hash(self) -> str:
-        """Forty hex digits of everything but `meta`, of which only the unit counts."""
+        """Forty hex digits of everything but `noise` and `meta`, of which only the unit counts."""
         unit = self.meta.get("unit")
         return content_hash(self.masks, self.values, self.task_names, self.target_names, self.higher_is_better, unit)
 
@@ -117,11 +131,13 @@ class Outcomes:
         if name not in self.target_names:
             raise KeyError(f"no target {name!r}; the targets are {', '.join(self.target_names)}")
         j = self.target_names.index(name)
-        return self._with(values=self.values[:, [j]], target_names=(name,))
+        noise = None if self.noise is None else self.noise[:, [j]]
+        return self._with(values=self.values[:, [j]], target_names=(name,), noise=noise)
 
     def mean_target(self, name: str = "mean over targets") -> Outcomes:
         """Return the outcomes of one target that is the unweighted mean over all targets."""
-        return self._with(values=self.values.mean(axis=1, keepdims=True), target_names=(name,))
+        noise = None if self.noise is None else self.noise.mean(axis=1, keepdims=True)
+        return self._with(values=self.values.mean(axis=1, keepdims=True), target_names=(name,), noise=noise)
 
     def split(self, fraction: float = 0.8, *, seed: int = 0) -> tuple[Outcomes, Outcomes]:
         """Split the subsets at random into (train, test); both keep at least one row.

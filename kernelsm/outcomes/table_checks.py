@@ -57,6 +57,23 @@ def check_arrays(masks: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.bool_]
     return np.array(raw, dtype=np.bool_, order="C"), np.array(outcome, order="C", copy=True)
 
 
+def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | None:
+    """Return a read-only (n, q) array of what is known of the noise, None where nothing is, or raise InputError."""
+    if noise is None:
+        return None
+    try:
+        found = np.array(noise, dtype=np.float64, order="C")
+    except (TypeError, ValueError):
+        what = "something that is not a number"
+        raise InputError("noise", what, f"(n, {targets}) numbers", "Leave it out.") from None
+    if found.ndim != 2 or found.shape[1] != targets or not np.isfinite(found).all():
+        what = f"shape {found.shape}" if np.isfinite(found).all() else "a number that is not finite"
+        fix = "Give one column per target, or leave it out."
+        raise InputError("noise", what, f"(n, {targets}) finite numbers", fix)
+    found.flags.writeable = False
+    return found
+
+
 def _check_size(column: NDArray[np.float64], place: tuple[str, str], *, first: int = 0) -> None:
     """Refuse outcomes whose squares would leave double precision; the row, counted from `first`, parts `place`."""
     row = int(np.abs(column).argmax())

@@ -89,7 +89,8 @@ class AutoSurrogate(Surrogate):
             if positive or scale not in POSITIVE_ONLY:
                 surrogate = SharedSurrogate(sharing=self.sharing, tuning_rows=self.tuning_rows)
                 surrogate.tuning_rows_ = rows
-                surrogate._fit_with(bank, X, SCALES[scale](values))
+                scaled = SCALES[scale](values)
+                surrogate._fit_with(bank, X, scaled, _rescaled(self._noise, values, scaled))
                 self._scaled[scale] = surrogate
         self.effects_ = self._scaled["identity"]
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
@@ -110,7 +111,8 @@ class AutoSurrogate(Surrogate):
         back = self._way_back(left_out)
         missed = ((observed - back) ** 2).mean(axis=0)
         latent = (self._way_back.spread(left_out, uncertain) ** 2).mean(axis=0)
-        self.noise_variance_ = np.maximum(missed - latent, 0.0)
+        known = 0.0 if self._noise is None else (self._noise**2).sum(axis=0)
+        self.noise_variance_ = np.maximum(missed - latent, known)
         ranked = rank_correlation(observed, left_out)
         explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
         self.ranks_only_ = (ranked > _RANKS) & (explained < _SHARE * ranked**2)
@@ -152,6 +154,14 @@ class AutoSurrogate(Surrogate):
 
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         return self.effects_._pair_variance(law, first, second)
+
+
+def _rescaled(noise: Array | None, values: Array, scaled: Array) -> Array | None:
+    """What is known of the noise on another scale: as large a part of the spread there as on the outcome's own."""
+    if noise is None:
+        return None
+    spread = values.std(axis=0)
+    return np.asarray(noise * scaled.std(axis=0) / np.where(spread > 0, spread, 1.0))
 
 
 def default_surrogate() -> AutoSurrogate:

@@ -19,6 +19,7 @@ from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spec
 _GAMMAS = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 _FOLDS = 3
 _RIDGES = np.logspace(-6, 3, 28)
+_FORBIDDEN = 1e9  # far above any difference of likelihoods, and finite: they are added up
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +86,18 @@ class KernelBank:
         spectra = [(gamma, spectrum_of(function, self._X, True)) for gamma, function in functions]
         return [Member(gamma, spectrum, _RIDGES * spectrum.mean_variance) for gamma, spectrum in spectra]
 
-    def choose(self, columns: Array, most: int) -> Choice:
+    def choose(self, columns: Array, most: int, noise: Array | None = None) -> Choice:
         """Choose a kernel and λ for every column, shape (m, C), by the restricted likelihood; at most `most` pairs.
 
-        The intervals of its choice are better calibrated than those of leave-one-out's
-        (`benchmarks/interval_coverage.py`).
+        Where the variance of the noise is known, `noise` of shape (C,), pairs that amount to less are taken only
+        where all do: then those with the most. The intervals of this choice are better calibrated than those of
+        leave-one-out's (`benchmarks/interval_coverage.py`).
         """
         m, C = columns.shape
         likelihood = np.concatenate([one.spectrum.likelihood(columns, one.ridges) for one in self.members])
+        if noise is not None:
+            amounts = np.concatenate([one.spectrum.noise(columns, one.ridges) for one in self.members])
+            likelihood -= _FORBIDDEN * (amounts < np.minimum(noise, amounts.max(axis=0)))
         member, ridge = np.divmod(_likeliest(likelihood, most), len(_RIDGES))
         left_out = np.empty_like(columns)
         variance = np.empty(C)

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_checks import check_names
+from kernelsm.outcomes.table_checks import check_names, check_noise
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.laws import Array, Indices, Law, law_of
 from kernelsm.surrogates.results import Attribution, Interactions
@@ -39,6 +39,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
     """
 
     noise_variance_: Array
+    _noise: Array | None
     degrees_of_freedom_: int
 
     def fit(
@@ -49,6 +50,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         task_names: Sequence[str] | None = None,
         target_names: Sequence[str] | None = None,
         higher_is_better: bool = False,
+        noise: ArrayLike | None = None,
     ) -> Self:
         """Fit g to outcomes.
 
@@ -62,6 +64,14 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             Names for the results.
         higher_is_better : bool
             For the words of the results.
+        noise : array-like, shape (n, q), optional
+            What is known of the noise, as in `Outcomes`. `SharedSurrogate` and `AutoSurrogate`, which choose by
+            likelihood, take no parameters that leave less of it; leaving out rows tells the others of it anyway.
+
+        Raises
+        ------
+        InputError
+            Inputs or outcomes that are not finite, wrong names, or noise of another number of targets.
         """
         inputs: Array
         given: Array
@@ -76,6 +86,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         self.target_names_ = check_names("target_names", target_names, values.shape[1], "target")
         self.higher_is_better_ = bool(higher_is_better)
         self.outcomes_hash_: str | None = None
+        self._noise = check_noise(noise, values.shape[1])
         self.is_binary_ = bool(np.isin(inputs, (0.0, 1.0)).all())
         self._fit(inputs, values)
         return self
@@ -88,6 +99,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             task_names=outcomes.task_names,
             target_names=outcomes.target_names,
             higher_is_better=outcomes.higher_is_better,
+            noise=outcomes.noise,
         )
         self.outcomes_hash_ = outcomes.content_hash
         return self

@@ -36,8 +36,8 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood. Predictions and readouts are sums over components, exact and with intervals as those of
-    `KernelSurrogate`.
+    likelihood, never with less noise than is known to be there. Predictions and readouts are sums over components,
+    exact and with intervals as those of `KernelSurrogate`.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ class SharedSurrogate(Surrogate):
 
     def _fit(self, X: Array, values: Array) -> None:
         self.tuning_rows_ = tuning_rows(len(X), self.tuning_rows)
-        self._fit_with(KernelBank(X[self.tuning_rows_]), X, values)
+        self._fit_with(KernelBank(X[self.tuning_rows_]), X, values, self._noise)
 
-    def _fit_with(self, bank: KernelBank, X: Array, values: Array) -> None:
+    def _fit_with(self, bank: KernelBank, X: Array, values: Array, noise: Array | None = None) -> None:
         """Fit with a bank of kernels on the tuning rows of X, which several tables of values may share."""
         if self.sharing not in ("auto", "components", "targets"):
             known = "'auto', 'components' or 'targets'"
@@ -87,27 +87,30 @@ class SharedSurrogate(Surrogate):
         scaled = np.where(varies, values - self._mean, 0.0) / weight
         # each pair of kernel and λ keeps a factor of m²
         most = max(2, int(_FLOATS_KEPT / len(X) ** 2))
-        self.sharing_ = self._better(bank, X[rows], values[rows])
+        self.sharing_ = self._better(bank, X[rows], values[rows], noise)
+        known_noise = None if noise is None else noise / weight
         if self.sharing_ == "components":
             columns, axes = principal_components(scaled)
             loadings = axes * weight
+            known_noise = None if known_noise is None else known_noise @ axes.T
         else:
             columns, loadings = scaled, np.diag(weight)
-        choice = bank.choose(columns[rows], most)
+        least = None if known_noise is None else (known_noise**2).sum(axis=0)
+        choice = bank.choose(columns[rows], most, least)
         self.left_out_ = self._mean + choice.left_out @ loadings
         self.left_out_variance_ = choice.variance @ loadings**2
         self.components_ = int(choice.useful.sum())
-        noise = np.empty(columns.shape[1])
+        left = np.empty(columns.shape[1])
         self.parts_: list[Part] = []
         for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.member, choice.ridge, strict=True)}):
             chosen = np.flatnonzero((choice.member == index) & (choice.ridge == ridge))
             part = bank.members[index].surrogate(ridge)
             part._fit(X, columns[:, chosen])
-            noise[chosen] = part.noise_variance_
+            left[chosen] = part.noise_variance_
             self.parts_.append(Part(part, loadings[chosen]))
-        self.noise_variance_ = noise @ loadings**2
+        self.noise_variance_ = left @ loadings**2
 
-    def _better(self, bank: KernelBank, X: Array, values: Array) -> Sharing:
+    def _better(self, bank: KernelBank, X: Array, values: Array, noise: Array | None) -> Sharing:
         """Return how targets share, by the error on thirds left out in turn.
 
         Leave-one-out would favour components: their axes have seen the row that is left out.
@@ -125,7 +128,7 @@ class SharedSurrogate(Surrogate):
             for sharing in errors:
                 trial = SharedSurrogate(sharing=sharing)
                 trial.tuning_rows_ = slice(None)
-                trial._fit_with(part, X[fitted], values[fitted])
+                trial._fit_with(part, X[fitted], values[fitted], noise)
                 missed = (trial._predict(X[left_out]) - values[left_out])[:, varies] / spread[varies]
                 errors[sharing] += float((missed**2).sum())
         return min(errors, key=errors.__getitem__)

@@ -142,16 +142,25 @@ class Spectrum:
         for variance parameters in multilevel models). A constant is left out.
         """
         directions = len(values) - int(self._fit_intercept)
-        projected = (self._basis.T @ values) ** 2
         spread = self._eigenvalues[:, None] + ridges
-        squares = (1 / spread).T @ projected
         determinant = np.log(spread).sum(axis=0)
+        if not self._complete:
+            determinant += (directions - len(spread)) * np.log(ridges)
+        scale = np.log(np.maximum(self._scale(values, ridges), 1e-300))
+        return np.asarray(0.5 * (scale + np.log(self.mean_variance) - directions * scale - determinant[:, None]))
+
+    def noise(self, values: Array, ridges: Array) -> Array:
+        """Variance σ²λ of the noise that each λ amounts to, σ² at its likeliest; shape (R, q)."""
+        return self._scale(values, ridges) * ridges[:, None]
+
+    def _scale(self, values: Array, ridges: Array) -> Array:
+        """The likeliest σ² of each λ, shape (R, q)."""
+        projected = (self._basis.T @ values) ** 2
+        squares = (1 / (self._eigenvalues[:, None] + ridges)).T @ projected
         if not self._complete:
             rest = np.maximum((self._centred(values) ** 2).sum(axis=0) - projected.sum(axis=0), 0.0)
             squares += rest / ridges[:, None]
-            determinant += (directions - len(spread)) * np.log(ridges)
-        scale = np.log(np.maximum(squares / directions, 1e-300))
-        return np.asarray(0.5 * (scale + np.log(self.mean_variance) - directions * scale - determinant[:, None]))
+        return np.asarray(squares / (len(values) - int(self._fit_intercept)))
 
     @property
     def mean_variance(self) -> float:
