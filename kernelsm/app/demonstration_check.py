@@ -44,9 +44,7 @@ def check(p: Picking) -> None:
         )  # fmt: skip
     names = {p.picked: "Your prompt"}
     if against:
-        balance = bool(st.session_state.get(picking.BALANCE, False))
-        found = picking.suggestions(p.run.key, *session.view().surrogate, balance)
-        for one in found:
+        for one in picking.chosen_suggestions(p):
             if set(one.picked) != set(p.picked) and one.name != picking.RANDOM:
                 names.setdefault(one.picked, one.name)
         for mask in random_prompts(task.K, p.size, _RANDOM, seed=11):

@@ -71,6 +71,18 @@ def record(source: str) -> None:
         "the rank correlation of the mean loss. Intervals are 90%."
     )
 
+    st.markdown("##### What the order says")
+    order = found.order
+    st.markdown(
+        f"A surrogate that is told the order too ranks single prompts it has not seen with an LDS of "
+        f"**{order.lds:.2f}**, the same without the order {order.lds_alone:.2f} (difference {order.low:+.2f} to "
+        f"{order.high:+.2f}); relative errors {order.error:.0%} and {order.error_alone:.0%}."
+    )
+    st.caption(
+        f"{order.subsets} subsets in {order.orders} orders each; all orders of a subset are held out together. Both "
+        "know how many demonstrations of each label are in."
+    )
+
 
 def _sentence(found: SelectionRecord) -> str:
     by_name = {choice.name: choice for choice in found.choices}

@@ -202,13 +202,17 @@ def _pairs(p: Picking) -> None:
 def suggested(p: Picking) -> None:
     """Draw the suggestions, each with its prediction and one click away."""
     st.subheader("Suggestions")
-    balance = False
-    if p.size >= 2:
-        balance = st.toggle(
+    with st.container(horizontal=True, gap="large"):
+        balance = p.size >= 2 and st.toggle(
             "As many of each label", key=picking.BALANCE, persist_state="session",
             help="Only prompts in which no label has more than one demonstration more than another.",
         )  # fmt: skip
-    found = picking.suggestions(p.run.key, *session.view().surrogate, balance)
+        if count := picking.prompts_to_search(p.task, p.size, balance):
+            st.toggle(
+                f"Try all {count:,} prompts", key=picking.EVERY, persist_state="session",
+                help="Predict every prompt of this size, not only those that a search passes; takes some seconds.",
+            )  # fmt: skip
+    found = picking.chosen_suggestions(p)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
         value, margin = p.expected(suggestion.picked)
         taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)

@@ -19,7 +19,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.selection.completion import expected_outcome
 from kernelsm.selection.ordered import best_order, choose_ordered
-from kernelsm.selection.search import choose
+from kernelsm.selection.search import MOST_SUBSETS, Balance, choose
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.positions import PositionSurrogate
 from kernelsm.surrogates.results import interval_quantile
@@ -28,8 +28,8 @@ from kernelsm.tasks.prompts import PromptTask
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
 ORDERED, RANDOM = "Order-aware", "A random prompt"
-BALANCE = "demo_balance"
-"""Key of the toggle that asks for as many demonstrations of each label."""
+BALANCE, EVERY = "demo_balance", "demo_every"
+"""Keys of the toggles that ask for as many demonstrations of each label, and for a search of all prompts."""
 _MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
 
 
@@ -163,8 +163,26 @@ class Suggestion:
     ordered: bool = False
 
 
+def chosen_suggestions(p: Picking) -> tuple[Suggestion, ...]:
+    """Return the suggestions that the toggles ask for."""
+    balance = bool(st.session_state.get(BALANCE, False))
+    every = bool(st.session_state.get(EVERY, False)) and prompts_to_search(p.task, p.size, balance) > 0
+    return suggestions(p.run.key, *session.view().surrogate, balance, every)
+
+
+def prompts_to_search(task: PromptTask, size: int, balance: bool) -> int:
+    """Return how many prompts there are of a size; 0 where they are too many to try them all, or there is none."""
+    try:
+        count = Balance.of(task.K, size, [one.label for one in task.candidates], balance).count()
+    except InputError:
+        return 0
+    return count if count <= MOST_SUBSETS else 0
+
+
 @st.cache_resource(max_entries=32, show_spinner="Searching prompts ...")
-def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balance: bool) -> tuple[Suggestion, ...]:
+def suggestions(
+    key: str, kernel: str, gamma: float | None, ridge: float, balance: bool, every: bool
+) -> tuple[Suggestion, ...]:
     """Return the choices of search and of what it is compared with, for a run's surrogate."""
     run = open_run(key)
     task = find_prompts(run.prompts).task
@@ -178,6 +196,8 @@ def suggestions(key: str, kernel: str, gamma: float | None, ridge: float, balanc
          lambda: _ordered(key, outcomes.higher_is_better) if not balance else ()),
         ("Pairwise-aware", "swap search on the surrogate: sees which demonstrations work together",
          lambda: choose(surrogate, size, "swap", **rest).demonstrations),
+        ("Best of all", "every prompt predicted, whatever their number",
+         lambda: choose(surrogate, size, "exhaustive", **rest).demonstrations if every else ()),
         ("Greedy", "adds what the surrogate says helps most, one by one",
          lambda: choose(surrogate, size, "greedy", **rest).demonstrations),
         ("Top by attribution", "the paper's choice: the best single demonstrations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scipy.stats import t
 
 from kernelsm.evaluation.comparison import paired_gain
 from kernelsm.evaluation.metrics import spearman_per_target
+from kernelsm.evaluation.prompt_orders import order_gain
 from kernelsm.outcomes.examples import FINISHED
 from kernelsm.outcomes.prompt_jobs import PromptSettings, compute, ordered_measures
 from kernelsm.outcomes.prompt_orders import OrderedOutcomes, save_orders
@@ -83,6 +84,32 @@ class FitRecord:
 
 
 @dataclass(frozen=True)
+class OrderRecord:
+    """What knowing the order gains on single prompts that were held out: see `OrderGain`.
+
+    Parameters
+    ----------
+    subsets, orders : int
+        How many subsets, and orders of each.
+    lds, lds_alone : float
+        Of a surrogate of (s, order), and of the same that sees s alone.
+    low, high : float
+        90% interval of their difference, over subsets.
+    error, error_alone : float
+        Relative errors of both.
+    """
+
+    subsets: int
+    orders: int
+    lds: float
+    lds_alone: float
+    low: float
+    high: float
+    error: float
+    error_alone: float
+
+
+@dataclass(frozen=True)
 class SelectionRecord:
     """What was measured for a prompt task.
 
@@ -94,6 +121,7 @@ class SelectionRecord:
         Random prompts whose mean the choices are compared with, and orders of each.
     choices : list of ChoiceRecord
     fits : list of FitRecord
+    order : OrderRecord
     """
 
     prompts: int
@@ -104,6 +132,7 @@ class SelectionRecord:
     random_orders: int
     choices: list[ChoiceRecord]
     fits: list[FitRecord]
+    order: OrderRecord
 
     @property
     def gain(self) -> float:
@@ -119,7 +148,8 @@ class SelectionRecord:
     def from_json(cls, found: dict[str, Any]) -> SelectionRecord:
         """Return the record of `to_json`, read."""
         choices = [ChoiceRecord(**one) for one in found["choices"]]
-        return cls(**{**found, "choices": choices, "fits": [FitRecord(**one) for one in found["fits"]]})
+        known = [FitRecord(**one) for one in found["fits"]]
+        return cls(**{**found, "choices": choices, "fits": known, "order": OrderRecord(**found["order"])})
 
 
 def load_selection(name: str) -> SelectionRecord | None:
@@ -192,6 +222,15 @@ def fits(outcomes: Outcomes) -> list[FitRecord]:
     return records
 
 
+def order_record(ordered: OrderedOutcomes, K: int, labels: NDArray[np.integer]) -> OrderRecord:
+    """Compare surrogates with and without the order by five-fold cross-validation over subsets."""
+    gain = order_gain(ordered.orders, ordered.values, K, labels, folds=FOLDS)
+    lds, error = gain.lds, gain.relative_error
+    return OrderRecord(
+        gain.subsets, gain.orders, lds.first, lds.second, lds.low, lds.high, error.first, error.second
+    )  # fmt: skip
+
+
 def selection_record(
     outcomes: Outcomes,
     ordered: OrderedOutcomes,
@@ -238,8 +277,9 @@ def selection_record(
             ChoiceRecord(name, float(mean.mean()), _margin(mean), float(worse.mean()), _margin(worse), prompts)
         )
     return SelectionRecord(
-        outcomes.m, outcomes.q, len(means[RANDOM]), orders, random_count, random_orders, records, fits(outcomes)
-    )
+        outcomes.m, outcomes.q, len(means[RANDOM]), orders, random_count, random_orders, records, fits(outcomes),
+        order_record(ordered, outcomes.K, labels),
+    )  # fmt: skip
 
 
 def rebuild_prompts(name: str, report: Report, store: Store, folder: Path = FINISHED) -> list[Path]:
@@ -268,7 +308,8 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path = FINI
         random_seed=101,
     )  # fmt: skip
     paths = [folder / f"{name}.{kind}" for kind in ("parquet", "orders.npz", "selection.json")]
-    outcomes.save(paths[0])
+    # single precision, as of the single orders: half the bytes, and far below what the model's own noise is
+    replace(outcomes, values=outcomes.values.astype(np.float32)).save(paths[0])
     save_orders(ordered, paths[1])
     paths[2].write_text(record.to_json() + "\n")
     return paths

@@ -19,7 +19,7 @@ Method = Literal["top", "greedy", "swap", "exhaustive"]
 Masks = NDArray[np.bool_]
 Values = NDArray[np.float64]
 
-MOST_SUBSETS = 200_000
+MOST_SUBSETS = 250_000
 """Subsets that an exhaustive search predicts."""
 _ROWS_AT_ONCE = 8192
 _DRAWN_STARTS = 6
@@ -70,7 +70,7 @@ def choose(
         starts with none and adds what helps most, step by step. It asks for subsets smaller than `size`, of which a
         surrogate that was fitted on one size knows little. "swap" starts from both of these and a few drawn ones
         (the same each time), exchanges one task for another while that helps, each time the best exchange, and takes
-        the best end. "exhaustive" predicts every subset, of at most 200,000.
+        the best end. "exhaustive" predicts every subset, of at most 250,000.
     labels : sequence of str, length K, optional
         Label of each task, for `balance`.
     balance : bool

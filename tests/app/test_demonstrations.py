@@ -116,6 +116,19 @@ def test_the_order_aware_suggestion_comes_in_its_order_and_no_order_of_it_is_bet
     assert labels[0] == labels[2] != labels[1] == labels[3]
 
 
+def test_all_prompts_are_tried_where_that_is_asked_for() -> None:
+    app = demonstrations()
+    assert not any("Best of all" in one.value for one in app.markdown)
+    assert app.toggle(key="demo_every").label == "Try all 230,300 prompts"
+    app.toggle(key="demo_every").set_value(True).run()
+    said = {one.value.split("** · ")[0]: one.value.split("** · ")[1] for one in app.markdown if "** · " in one.value}
+    found, searched = (float(said[f"**{name}"].split(" ± ")[0]) for name in ("Best of all", "Pairwise-aware"))
+    assert found <= searched
+    # with as many of each label there are fewer
+    app.toggle(key="demo_balance").set_value(True).run()
+    assert app.toggle(key="demo_every").label == "Try all 90,000 prompts"
+
+
 def test_balanced_suggestions_have_as_many_of_each_label() -> None:
     app = demonstrations()
     app.toggle(key="demo_balance").set_value(True).run()

@@ -40,8 +40,8 @@ def in_order(order):
 
 @pytest.fixture(scope="module")
 def outcomes():
-    masks = fixed_size_masks(K, 250, size=SIZE, seed=2)
-    return Outcomes(masks, truth(masks) + np.random.default_rng(0).normal(0, 0.01, (250, len(QUERY))))
+    masks = np.unique(fixed_size_masks(K, 260, size=SIZE, seed=2), axis=0)
+    return Outcomes(masks, truth(masks) + np.random.default_rng(0).normal(0, 0.01, (len(masks), len(QUERY))))
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,13 @@ def test_surrogates_are_ranked_on_prompts_that_they_have_not_seen(record):
     assert fits["kernel"].low > 0
     assert fits["ridge"].low == fits["ridge"].high == 0
     assert fits["linear"].lds == pytest.approx(fits["ridge"].lds, abs=0.05)
+
+
+def test_the_order_is_told_to_gain_what_it_gains(record, ordered):
+    assert record.order.subsets * record.order.orders == len(ordered.orders)
+    assert record.order.lds > 0.9 > record.order.lds_alone
+    assert 0 < record.order.low < record.order.lds - record.order.lds_alone < record.order.high
+    assert record.order.error < record.order.error_alone
 
 
 def test_a_record_comes_back_from_its_file(record):

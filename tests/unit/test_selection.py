@@ -236,8 +236,8 @@ def test_a_single_candidate_and_all_candidates_leave_no_choice(surrogate, method
 
 
 def test_too_many_subsets_for_an_exhaustive_search_are_refused():
-    g = noisy(K=50, size=4, m=40)
-    with pytest.raises(InputError, match=r"230,300 subsets; expected at most 200,000") as caught:
+    g = noisy(K=52, size=4, m=40)
+    with pytest.raises(InputError, match=r"270,725 subsets; expected at most 250,000") as caught:
         choose(g, 4, "exhaustive")
     assert "swap" in caught.value.fix
 
