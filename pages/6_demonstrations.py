@@ -40,7 +40,7 @@ else:
         "Check": lambda: demonstration_check.check(p),
         "One query": lambda: demonstration_query.one_query(p),
         "How good are choices?": lambda: demonstration_record.record(run.prompts),
-        "Ask again": lambda: demonstration_check.ask(run.prompts, p.source, start="Ask the model"),
+        "Ask again": lambda: demonstration_check.ask_again(p),
     }
     chosen = st.segmented_control(
         "Part", list(parts), key="demo_part", default="Prompt", required=True, label_visibility="collapsed",

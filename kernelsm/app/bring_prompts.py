@@ -12,12 +12,14 @@ from typing import Any
 import streamlit as st
 
 from kernelsm.app import data, frame, navigation, session
+from kernelsm.app.demonstration_check import advise_orders
 from kernelsm.app.job_panel import job_panel, registry
 from kernelsm.app.uploads import kept
 from kernelsm.app.words import duration, plain
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.outcomes.brought import FileRef
 from kernelsm.outcomes.brought_prompts import BroughtPrompts
+from kernelsm.outcomes.prompt_orders import ENOUGH_ORDERS
 from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
 from kernelsm.outcomes.uploads import upload_path
 from kernelsm.runtime.errors import InputError
@@ -27,7 +29,7 @@ from kernelsm.tasks.prompt_files import MAX_BYTES, PromptFiles, read_labelled
 from kernelsm.tasks.prompts import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
-SUBSETS, ORDERS = 200, 2  # what the cost is said for
+SUBSETS = 200  # what the cost is said for
 _ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
 _WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
 _MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # most of a preview, and of its end where it is cut
@@ -201,11 +203,11 @@ def _check(wanted: BroughtPrompts, task: PromptTask) -> None:
     name = PurePath(wanted.candidates.name).stem[:60]
     title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{wanted.candidates.key}")
     st.caption(
-        "Loads the model, checks that it can tell the label words apart and that the longest prompt fits, and times "
-        "a few queries."
+        "Loads the model, checks that it can tell the label words apart and that the longest prompt fits, times a "
+        "few queries, and tries how much the order of demonstrations matters."
     )
     spec = wanted.job()
-    job_panel(spec, 20.0, "", start="Check with the model", cancel="Cancel", key="prompt_check")
+    job_panel(spec, 35.0, "", start="Check with the model", cancel="Cancel", key="prompt_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         _ready(status.result, PromptSource(title.strip() or name, task, wanted.model))
@@ -226,7 +228,8 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
             "follow, which takes a little longer.",
             icon=":material/info:",
         )
-    orders = min(ORDERS, source.task.k)  # one demonstration has one order
+    # one demonstration has one order; 0: two are usual where the model is too slow for a probe
+    orders = checked["orders"] or 2
     total = SUBSETS * orders * checked["seconds"]
     each = f"each in {orders} orders, " if orders > 1 else ""
     st.markdown(
@@ -234,8 +237,16 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
         f"{_short(checked['seconds'])} on this computer, as busy as it was then. {SUBSETS} subsets, {each}take about "
         f"**{_short(total)}**."
     )
+    if checked["orders"] > 1:
+        st.caption(
+            f"A few subsets were tried in two orders: with {orders} orders of each, choosing other demonstrations "
+            "changes the loss at least as much as what is left of the order."
+            if orders < ENOUGH_ORDERS
+            else f"A few subsets were tried in two orders: the order matters much here. More than {orders} orders of "
+            "each are not advised; more subsets tell more."
+        )
     st.button(
-        "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source,)
+        "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source, orders)
     )  # fmt: skip
 
 
@@ -243,8 +254,10 @@ def _short(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 1.5 else duration(seconds)
 
 
-def _go_on(source: PromptSource) -> None:
-    session.work_on_prompts(keep_prompts(source), source.title)
+def _go_on(source: PromptSource, orders: int) -> None:
+    key = keep_prompts(source)
+    advise_orders(key, orders)
+    session.work_on_prompts(key, source.title)
     navigation.go(navigation.DEMONSTRATIONS)
 
 

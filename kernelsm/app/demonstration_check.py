@@ -15,6 +15,7 @@ from kernelsm.app.picking import Picking
 from kernelsm.app.words import plain
 from kernelsm.charts.prompts import CheckedPrompt, checked_prompts
 from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings
+from kernelsm.outcomes.prompt_orders import FEWEST_ORDERS, load_orders, orders_needed
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource
 from kernelsm.selection.baselines import random_prompts
 
@@ -116,22 +117,27 @@ def _verdict(predicted: float, margin: float, mine: Measured) -> str:
     return f"That is {where} than the prediction, {predicted:.3f} ± {margin:.3f}, by more than both intervals allow."
 
 
+def advise_orders(source: str, orders: int) -> None:
+    """Set how many orders of each prompt are asked first; what the user chose stays."""
+    st.session_state.setdefault(_orders_key(source), orders)
+
+
+def _orders_key(source: str) -> str:
+    return f"demo_orders_{source}"
+
+
 def ask(source: str, found: PromptSource, *, start: str) -> None:
     """Offer to ask the model with random prompts: the outcomes that a surrogate is fitted to."""
     task = found.task
+    advise_orders(source, FEWEST_ORDERS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         subsets = int(st.number_input("Prompts", 10, 2_000, 200, 10, key="demo_subsets", persist_state="session"))
         orders = int(
             st.number_input(
-                "Orders of each",
-                1,
-                12,
-                2,
-                key="demo_orders",
-                persist_state="session",
+                "Orders of each", 1, 12, key=_orders_key(source), persist_state="session",
                 help="The outcome of a prompt is the mean over these; their spread tells how much the order matters.",
             )
-        )
+        )  # fmt: skip
         seed = int(st.number_input("Seed", 0, 10**6, 0, key="demo_seed", persist_state="session"))
     settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
     st.caption(
@@ -143,6 +149,13 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
     job_panel(
         settings.job(), settings.seconds(), f"{title}: {subsets} prompts, seed {seed}", start=start, key="demo_ask"
     )
+
+
+def ask_again(p: Picking) -> None:
+    """Offer to ask with other random prompts, in as many orders as the run at hand advises."""
+    known = load_orders(p.run.key)
+    advise_orders(p.run.prompts, FEWEST_ORDERS if known is None else orders_needed(known.by_subset()))
+    ask(p.run.prompts, p.source, start="Ask the model")
 
 
 def first_outcomes(source: str, found: PromptSource) -> None:

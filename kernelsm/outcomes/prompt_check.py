@@ -1,9 +1,10 @@
-"""The job that tries prompts with their language model: label words, the longest prompt, and what scoring costs."""
+"""The job that tries prompts with their language model: label words, the longest prompt, costs, how orders matter."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.models.model_folders import local_models_allowed, quiet_transformers
 from kernelsm.outcomes.brought_prompts import BroughtPrompts
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes, orders_needed
 from kernelsm.outcomes.prompt_scoring import Tokens, read_prompts
 from kernelsm.outcomes.prompt_sources import PromptSource, prompts_key
-from kernelsm.outcomes.prompting import score
+from kernelsm.outcomes.prompting import Prompting, score
+from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
@@ -25,7 +28,11 @@ TIMED = 16
 """Most queries that are timed."""
 _LONG = 3.0  # seconds beyond which nothing is timed twice
 # importing torch counts as loading
-_STAGES = {"model": 10.0, "prompts": 2.0, "timing": 4.0}
+_STAGES = {"model": 10.0, "prompts": 2.0, "timing": 4.0, "orders": 15.0}
+PROBED = 8
+"""Subsets that are scored in two orders each to see how much the order matters."""
+_PROBE_SECONDS = 60.0
+_FEWEST_PROBED = 4  # queries; with fewer the mean says little
 
 
 def run(report: Report, store: Store, *, what: str) -> dict[str, Any]:
@@ -65,8 +72,9 @@ def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, An
     dict
         JSON types: `prompts` (key of the source), `model` (its name), `labels` (label word -> its number of tokens),
         `shared` (pairs of label words that begin with the same token), `longest` (tokens of the longest prompt with
-        its label, of those of k candidates), `max_length` (most that the model reads), `queries` (their number) and
-        `seconds` (to score all of them with one subset in one order).
+        its label, of those of k candidates), `max_length` (most that the model reads), `queries` (their number),
+        `seconds` (to score all of them with one subset in one order) and `orders` (how many of each subset a probe
+        advises, see `orders_needed`; 0 where a probe would take more than a minute).
 
     Raises
     ------
@@ -84,12 +92,14 @@ def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, An
     own = _label_tokens(model, task)
     stages.stage("prompts")(1, 1, "reading the longest prompt", reused=None)
     seconds = _seconds(model, task)
-    stages.stage("timing")(1, 1, "timing a few queries")
+    stages.stage("timing")(1, 1, "timing a few queries", reused=None)
+    orders = _orders(model, task, seconds / len(task.queries), stages.stage("orders"))
     return {
         "prompts": prompts_key(source), "model": model.name,
         "labels": {label: len(tokens) for label, tokens in own.items()},
         "shared": [[one, other] for one, other in combinations(own, 2) if own[one][0] == own[other][0]],
         "longest": longest, "max_length": model.max_length, "queries": len(task.queries), "seconds": seconds,
+        "orders": orders,
     }  # fmt: skip
 
 
@@ -137,6 +147,20 @@ def _seconds(model: LanguageModel, task: PromptTask) -> float:
     alone, together = best(asked[:1]), best(asked)
     each = max(together - alone, 0.0) / max(len(asked) - 1, 1)
     return alone + each * (len(task.queries) - 1)
+
+
+def _orders(model: LanguageModel, task: PromptTask, each: float, report: Report) -> int:
+    """How many orders of each subset a few subsets, in two orders each, advise."""
+    message = "trying two orders of some demonstrations"
+    count = min(TIMED, int(_PROBE_SECONDS / (2 * PROBED * each)))
+    if task.k == 1 or count < _FEWEST_PROBED:
+        report(1, 1, message)
+        return 1 if task.k == 1 else 0
+    asked = tuple(task.queries[i] for i in _typical(task.queries, count))
+    prompting = Prompting(replace(task, queries=asked), model, orders=2)
+    masks = fixed_size_masks(task.K, PROBED, size=task.k)
+    orders, values = prompting.by_order(masks, report=lambda done, total, *_, **__: report(done, total, message))
+    return orders_needed(OrderedOutcomes(np.array(orders), values).by_subset())
 
 
 def _typical(texts: Sequence[Labelled], most: int) -> list[int]:

@@ -17,6 +17,9 @@ from kernelsm.runtime.store import cache_root
 
 logger = logging.getLogger(__name__)
 FINISHED = Path(__file__).parent / "finished"
+FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
+"""One order tells nothing of its noise; beyond six, more subsets are the better use of the time."""
+_FEWEST_SUBSETS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,30 @@ def order_noise(by_subset: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
     if len(away) > away.shape[1]:
         away = np.linalg.qr(away).R  # the same products in fewer rows
     return np.asarray(away * np.sqrt(shrink / of_one))
+
+
+def orders_needed(by_subset: Sequence[NDArray[np.float64]]) -> int:
+    """Return how many orders of each subset leave at most half of the variance of mean outcomes to the order.
+
+    Parameters
+    ----------
+    by_subset : sequence of ndarray, shape (orders, q)
+        Outcomes of some subsets, each under two orders or more.
+
+    Returns
+    -------
+    int
+        2 to 6; 2 where fewer than three subsets tell.
+    """
+    several = [found.mean(axis=1) for found in by_subset if len(found) > 1]
+    if len(several) < _FEWEST_SUBSETS:
+        return FEWEST_ORDERS
+    within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
+    left = within * np.mean([1 / len(found) for found in several])
+    between = max(float(np.var([found.mean() for found in several], ddof=1) - left), 0.0)
+    if within >= ENOUGH_ORDERS * between:
+        return ENOUGH_ORDERS if within > 0 else FEWEST_ORDERS
+    return max(FEWEST_ORDERS, int(np.ceil(within / between)))
 
 
 def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernelsm import AutoSurrogate, InputError, LinearSurrogateCV, Outcomes, SharedSurrogate, load_example
-from kernelsm.outcomes.prompt_orders import OrderedOutcomes, load_orders, order_noise, with_noise
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes, load_orders, order_noise, orders_needed, with_noise
 
 
 def noisy_subsets(m=40, orders=3, q=5, seed=0):
@@ -45,6 +45,22 @@ def test_rows_of_one_subset_belong_together_wherever_they_stand():
     orders = np.array([[0, 1], [2, 3], [3, 2], [1, 0]])
     found = OrderedOutcomes(orders, np.concatenate([values[0], values[1]])[[0, 2, 3, 1]])
     np.testing.assert_allclose(found.noise(), order_noise(list(values)))
+
+
+@pytest.mark.parametrize(("ratio", "wanted"), [(0.1, 2), (1.0, 2), (3.5, 4), (4.5, 5), (20.0, 6)])
+def test_orders_are_needed_until_the_rest_of_their_noise_is_below_what_subsets_differ_by(ratio, wanted):
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=(20_000, 1, 1))
+    values = level + np.sqrt(ratio) * rng.normal(size=(20_000, 2, 1)) + np.zeros(3)
+    assert orders_needed(list(values)) == wanted
+
+
+def test_too_few_subsets_or_no_noise_ask_for_two_orders():
+    assert orders_needed([np.array([[1.0], [5.0]])] * 2) == 2
+    assert orders_needed([np.full((2, 1), level) for level in (1.0, 2.0, 5.0)]) == 2
+    assert orders_needed([np.ones((2, 1))] * 4) == 2
+    assert orders_needed([np.array([[1.0], [5.0]])] * 4) == 6
+    assert orders_needed([np.ones((1, 1))] * 9) == 2
 
 
 def test_a_table_carries_its_noise_to_targets_means_and_parts():

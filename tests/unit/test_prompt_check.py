@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 
+import numpy as np
 import pytest
 from test_language_model import LanguageModel, config, network, save, tiny_model, tokenizer
 
@@ -154,6 +155,24 @@ def test_seconds_are_those_of_all_queries(model, monkeypatch, count):
     found = check(queries=QUERIES[:1] * count)
     assert found["seconds"] == pytest.approx(0.5 + 0.25 * count)
     assert max(asked) <= prompt_check.TIMED
+    assert found["orders"] in (0, *range(2, 7))
+
+
+@pytest.mark.parametrize(("each", "orders"), [(0.1, 4), (0.9, 4), (1.0, 0)])
+def test_a_model_that_is_too_slow_is_not_probed(model, monkeypatch, each, orders):
+    # a minute for 16 prompts leaves 3.75 s for each, of at least 4 queries
+    monkeypatch.setattr(prompt_check, "_seconds", lambda model, task: each * len(task.queries))
+    monkeypatch.setattr(prompt_check, "orders_needed", lambda by_subset: 4)
+    assert check()["orders"] == orders
+
+
+def test_the_probe_sees_two_orders_of_each_subset(model, monkeypatch):
+    seen = []
+    monkeypatch.setattr(prompt_check, "orders_needed", lambda by_subset: seen.extend(by_subset) or 3)
+    assert check()["orders"] == 3
+    assert sum(map(len, seen)) == 2 * prompt_check.PROBED
+    assert all(found.shape[1] == len(QUERIES) and np.ptp(found, axis=0).min() > 0 for found in seen)
+    assert check(k=1)["orders"] == 1
 
 
 def test_folders_and_hub_names_are_followed_only_where_allowed(folder, monkeypatch):
