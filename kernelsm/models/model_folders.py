@@ -70,11 +70,6 @@ def model_folder(archive_folder: Path, name: str, *, text: bool = False) -> Path
     return found[0]
 
 
-def ignored_code(folder: Path) -> tuple[str, ...]:
-    """Names of the Python files of a model's folder: they are never run, the network is transformers' own."""
-    return tuple(sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.py")))
-
-
 def check_folder(folder: Path, place: str) -> None:
     """Refuse a folder without config.json or with weights that are not whole safetensors.
 
