@@ -1,6 +1,7 @@
 """How long a hand waits: slider to charts, toggle to prediction, click to detail, page to page, first paint.
 
-In a real Chromium on a table of K = 50 tasks, m = 500 subsets and q = 10 targets. Each figure is the time in the page
+In a real Chromium on a table of K = 50 tasks, m = 500 subsets and q = 10 targets; demonstrations are picked among the
+50 of the finished movie reviews. Each figure is the time in the page
 from the input event until the number, table or title that it changes is there; for the slider, until the last repaint
 of the charts with the server idle again. Beside it, in the same run and turn by turn, the plain limit: a slider on a
 Streamlit page that holds nothing but it and one number.
@@ -33,7 +34,8 @@ from kernelsm.outcomes.table import Outcomes
 
 K, M, Q = 50, 500, 10
 TURNS = 15
-BARS = {"slider": 400, "toggle": 200, "cell_click": 500, "page_switch": 600, "first_paint": 3000}
+BARS = {"slider": 400, "toggle": 200, "cell_click": 500, "pick": 500, "page_switch": 600, "first_paint": 3000}
+SLOTS, TABLE_ROW = 4, 35
 
 BARE_APP = """
 import streamlit as st
@@ -170,6 +172,18 @@ def measure(page: Page, plain: Page, server: Server, bare: Server, run: str) -> 
         x = area["x"] + area["width"] * (turn + 0.5) / K
         y = area["y"] + area["height"] * (turn + 5.5) / K
         times["cell_click"].append(timed(page, table, "mousedown", partial(page.mouse.click, x, y), "changed"))
+        page.wait_for_timeout(300)
+
+    page.goto(f"{server.url}/demonstrations?run=movie-reviews")
+    page.get_by_role("heading", name="Suggestions").wait_for()
+    ready(page, 0)
+    candidates = page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert candidates
+    for turn in range(2 * TURNS):  # the first four are ticked one by one, then unticked
+        y = candidates["y"] + TABLE_ROW * (turn % SLOTS + 1.5)
+        times["pick"].append(
+            timed(page, metric(), "mousedown", partial(page.mouse.click, candidates["x"] + 25, y), "changed")
+        )
         page.wait_for_timeout(300)
 
     title = "document.querySelector('[data-testid=stMain] h1')?.textContent"

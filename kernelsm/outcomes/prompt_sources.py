@@ -13,7 +13,7 @@ from kernelsm.outcomes.projects import one_line
 from kernelsm.outcomes.runs import is_run
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
-from kernelsm.tasks.prompt_examples import movie_reviews
+from kernelsm.tasks.prompt_examples import coin_flip, movie_reviews
 from kernelsm.tasks.prompts import PromptTask
 
 
@@ -46,6 +46,15 @@ PROMPT_EXAMPLES: dict[str, PromptExample] = {
                 "reviews from bad. Which four work best together?"
             ),
             make=movie_reviews,
+        ),
+        PromptExample(
+            name="coin-flip",
+            title="Coin flips in a prompt",
+            summary=(
+                "50 short stories of a coin that two people flip or do not, four of which go into the prompt. Is the "
+                "coin still heads up? A small language model can hardly tell."
+            ),
+            make=coin_flip,
         ),
     )
 }
