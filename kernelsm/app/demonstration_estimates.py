@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -69,11 +69,12 @@ def estimates(prompts: PromptSettings, title: str) -> None:
     job_panel(spec, settings.seconds(), "", start="Estimate and check", cancel="Cancel", key="demo_estimate")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        _finished(status.result["estimates"], PromptFirstOrderCheck.from_json(status.result["check"]), settings, title)
+        _finished(status.result, settings, title)
 
 
-def _finished(run: str, check: PromptFirstOrderCheck, settings: EstimateSettings, title: str) -> None:
+def _finished(result: dict[str, Any], settings: EstimateSettings, title: str) -> None:
     """Show the error first, then the button."""
+    check = PromptFirstOrderCheck.from_json(result["check"])
     st.markdown(
         f"**How far off are they?** {check.subsets} prompts were scored by the model and estimated from "
         f"{_count(check.anchors, 'anchor prompt')}:"
@@ -102,7 +103,7 @@ def _finished(run: str, check: PromptFirstOrderCheck, settings: EstimateSettings
         st.warning(said, icon=":material/warning:")
     st.button(
         "Use these estimates", icon=":material/visibility:", key="demo_estimate_use", on_click=open_result,
-        args=(run, f"{title}: {settings.subsets} prompts estimated, seed {settings.seed}"),
+        args=(result["estimates"], f"{title}: {settings.subsets} prompts estimated, seed {settings.seed}"),
     )  # fmt: skip
 
 

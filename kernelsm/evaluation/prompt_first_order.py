@@ -62,12 +62,13 @@ class PromptFirstOrderCheck:
         names = [field.name for field in fields(cls)]
         for name in names:
             value, (low, high) = known.get(name), _RANGES[name]
-            kinds = int if isinstance(low, int) else int | float
-            # no number: the outcomes of all checked subsets were equal
-            undefined = isinstance(value, float) and math.isnan(value) and not isinstance(low, int)
-            fine = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
-            if not (fine or undefined):
-                raise InputError(f"check, {name}", type(value).__name__, f"{low} to {high}", "Score the prompts anew.")
+            counts = isinstance(low, int)
+            # where all checked outcomes were equal there is no rank correlation
+            undefined = not counts and isinstance(value, float) and math.isnan(value)
+            fine = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
+            if not (undefined or (fine and low <= value <= high)):
+                fix = "Score the prompts anew."
+                raise InputError(f"check, {name}", type(value).__name__, f"a number, {low} to {high}", fix)
         return cls(**{name: known[name] for name in names})
 
 
