@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.job_panel import job_panel, open_result, registry
-from kernelsm.app.runs import Run
+from kernelsm.app.runs import Run, open_run
 from kernelsm.evaluation.prompt_estimates import CHECK, ESTIMATOR, MOST_ANCHORS, EstimateSettings
 from kernelsm.evaluation.prompt_first_order import FEWEST, PromptFirstOrderCheck
 from kernelsm.outcomes.prompt_jobs import PromptSettings
@@ -102,9 +102,14 @@ def _finished(result: dict[str, Any], settings: EstimateSettings, title: str) ->
     else:
         st.warning(said, icon=":material/warning:")
     st.button(
-        "Use these estimates", icon=":material/visibility:", key="demo_estimate_use", on_click=open_result,
+        "Use these estimates", icon=":material/visibility:", key="demo_estimate_use", on_click=_use,
         args=(result["estimates"], f"{title}: {settings.subsets} prompts estimated, seed {settings.seed}"),
     )  # fmt: skip
+
+
+def _use(run: str, title: str) -> None:
+    open_run.clear(run)  # the same estimates may have been checked on fewer prompts before
+    open_result(run, title)
 
 
 def verdict(check: PromptFirstOrderCheck) -> str:

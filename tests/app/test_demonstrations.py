@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
 from kernelsm.app.demonstration_estimates import trusted, verdict
+from kernelsm.app.runs import open_run
 from kernelsm.evaluation.prompt_first_order import PromptFirstOrderCheck
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
 from kernelsm.outcomes.runs import save_run
@@ -312,6 +313,7 @@ def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
         return {"estimates": save_run(estimated(small, check)), "check": check}
 
     monkeypatch.setattr("kernelsm.evaluation.prompt_estimates.run", found)
+    open_run(save_run(estimated(small, {**check, "spearman": 0.7})))  # the same estimates, checked before
     app = open_app("demonstrations", run="planted", prompts=small)
     app.segmented_control(key="demo_how").set_value("First order").run()
     app.number_input(key="demo_subsets").set_value(40).run()
