@@ -61,7 +61,8 @@ class PromptFirstOrderCheck:
         known = found if isinstance(found, dict) else {}
         names = [field.name for field in fields(cls)]
         for name in names:
-            value, (low, high) = known.get(name), _RANGES[name]
+            value: Any = known.get(name)
+            low, high = _RANGES[name]
             counts = isinstance(low, int)
             # where all checked outcomes were equal there is no rank correlation
             undefined = not counts and isinstance(value, float) and math.isnan(value)
