@@ -2,6 +2,7 @@ import streamlit as st
 
 from kernelsm.app import (
     demonstration_check,
+    demonstration_estimates,
     demonstration_query,
     demonstration_record,
     demonstrations,
@@ -27,6 +28,7 @@ if texts:
 elif not run.prompts:
     demonstrations.blocked(run)
 else:
+    demonstration_estimates.estimates_note(run)
     p = picking.picking(run)
     left, right = st.columns([3, 2], gap="medium")
     with left:

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app import frame, picking, session
+from kernelsm.app.demonstration_estimates import estimates
 from kernelsm.app.job_panel import job_panel, registry
 from kernelsm.app.picking import Picking
 from kernelsm.app.words import plain
@@ -20,6 +21,7 @@ from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource
 from kernelsm.selection.baselines import random_prompts
 
 _ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
+_EXACT, _FIRST_ORDER = "Exact", "First order"
 _RANDOM = 8
 _NORMAL_90 = 1.645
 
@@ -139,6 +141,11 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
             )
         )  # fmt: skip
         seed = int(st.number_input("Seed", 0, 10**6, 0, key="demo_seed", persist_state="session"))
+    how = st.segmented_control(
+        "How", [_EXACT, _FIRST_ORDER], key="demo_how", default=_EXACT, required=True, persist_state="session",
+        help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "
+        "rest from these, and measures how far off that is.",
+    )  # fmt: skip
     settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
     st.caption(
         f"{subsets:,} random prompts of {settings.size} of {task.K} demonstrations, in {orders} "
@@ -146,6 +153,9 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         "kept and not asked again."
     )
     title = PROMPT_EXAMPLES[source].title if source in PROMPT_EXAMPLES else session.prompts().get(source, found.title)
+    if how == _FIRST_ORDER:
+        estimates(settings, title)
+        return
     job_panel(
         settings.job(), settings.seconds(), f"{title}: {subsets} prompts, seed {seed}", start=start, key="demo_ask"
     )

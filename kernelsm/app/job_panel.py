@@ -74,7 +74,7 @@ def _panel(
             st.button(
                 "Show this result on all pages",
                 icon=":material/visibility:",
-                on_click=_open,
+                on_click=open_result,
                 args=(run, result_title),
             )
         if log := registry().log(spec.key):
@@ -86,7 +86,8 @@ def _start(spec: JobSpec) -> None:
     registry().start(spec)
 
 
-def _open(run: str, title: str) -> None:
+def open_result(run: str, title: str) -> None:
+    """Turn to the table that a job kept, and add it to the run picker; call it in callbacks."""
     session.remember_table(run, title)
     session.look_at(run)
     session.publish()

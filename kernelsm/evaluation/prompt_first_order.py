@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,11 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 
 FEWEST = 3
+"""Subsets that have ranks to compare."""
+_RANGES: dict[str, tuple[float, float]] = {
+    "subsets": (FEWEST, 10**6), "anchors": (1, 10**6), "spearman": (-1.001, 1.001), "lds": (-1.001, 1.001),
+    "relative_error": (0.0, 1e9), "error_of_mean": (0.0, 1e9),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,29 @@ class PromptFirstOrderCheck:
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Any) -> PromptFirstOrderCheck:
+        """Read what `to_json` gave, or what a file has in its place.
+
+        Raises
+        ------
+        InputError
+            Something is missing, of another type, or out of its range.
+        """
+        known = found if isinstance(found, dict) else {}
+        names = [field.name for field in fields(cls)]
+        for name in names:
+            value: Any = known.get(name)
+            low, high = _RANGES[name]
+            counts = isinstance(low, int)
+            # where all checked outcomes were equal there is no rank correlation
+            undefined = not counts and isinstance(value, float) and math.isnan(value)
+            fine = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
+            if not (undefined or (fine and low <= value <= high)):
+                fix = "Score the prompts anew."
+                raise InputError(f"check, {name}", type(value).__name__, f"a number, {low} to {high}", fix)
+        return cls(**{name: known[name] for name in names})
 
 
 def prompt_first_order_check(truth: Outcomes, estimates: Outcomes) -> PromptFirstOrderCheck:

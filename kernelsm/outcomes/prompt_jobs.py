@@ -92,6 +92,12 @@ class PromptSettings:
         """The job that computes these outcomes."""
         return JobSpec("kernelsm.outcomes.prompt_jobs:run", asdict(self))
 
+    def named(self, found: Outcomes, store: Store) -> Outcomes:
+        """Return outcomes of these prompts that tell which texts they are of, as the Demonstrations page needs it."""
+        likeness = _likeness(find_prompts(self.source).task, store)
+        told = {"sampler": "fixed", "size": self.size, "prompts": self.source, "likeness": likeness}
+        return replace(found, meta={**found.meta, **told})
+
 
 @dataclass(frozen=True)
 class CheckSettings:
@@ -163,17 +169,27 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Out
     """Compute the outcomes that `settings` name, and those of single orders; finished subsets come from the store."""
     from kernelsm.outcomes.prompting import Prompting
 
-    task, model = _opened(settings.source, report)
+    task, model = open_model(settings.source, report)
     prompting = Prompting(task, model, orders=settings.orders, seed=settings.seed)
     masks = settings.masks()
+    ask(prompting, masks, store, report)
+    orders, values = prompting.by_order(masks, store=store)
+    found = settings.named(prompting.outcomes(masks, store=store), store)
+    return found, OrderedOutcomes(np.array(orders), values)
+
+
+def ask(prompting: Prompting, masks: NDArray[np.bool_], store: Store, report: Report) -> None:
+    """Score subsets into the store, as many at a time as there are cores; finished ones are not asked again.
+
+    Raises
+    ------
+    InputError
+        A prompt that is longer than the model can read.
+    """
     prompting.check_lengths(masks)
     calls = (delayed(_asked)(prompting, mask, store) for mask in masks)
     for done, reused in enumerate(_at_once(calls), start=1):
         report(done, len(masks), "asking the language model", reused=reused)
-    orders, values = prompting.by_order(masks, store=store)
-    found = prompting.outcomes(masks, store=store)
-    told = {"sampler": "fixed", "size": settings.size, "prompts": settings.source, "likeness": _likeness(task, store)}
-    return replace(found, meta={**found.meta, **told}), OrderedOutcomes(np.array(orders), values)
 
 
 def _likeness(task: PromptTask, store: Store) -> list[float]:
@@ -193,7 +209,7 @@ def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     from kernelsm.outcomes.prompting import Prompting
 
     wanted = CheckSettings(**settings)
-    task, model = _opened(wanted.source, report)
+    task, model = open_model(wanted.source, report)
     prompting = Prompting(task, model, fresh=True)
     ordered = [wanted.orders_of(prompt) for prompt in wanted.prompts]
     flat = [order for orders in ordered for order in orders]
@@ -206,7 +222,14 @@ def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
 
 
-def _opened(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
+def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
+    """Return the texts of a source and its language model, one thread for each prompt.
+
+    Raises
+    ------
+    InputError
+        No such source, or a model that cannot be used.
+    """
     from kernelsm.outcomes.prompt_check import source_model
     from kernelsm.runtime.threads import use_torch_threads
 

@@ -12,8 +12,12 @@ from app_harness import open_app, press, texts
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
+from kernelsm.app.demonstration_estimates import trusted, verdict
+from kernelsm.app.runs import open_run
+from kernelsm.evaluation.prompt_first_order import PromptFirstOrderCheck
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
 from kernelsm.outcomes.runs import save_run
+from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.tasks.prompts import PromptTask
 
@@ -254,3 +258,113 @@ def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
     assert set(picked(app)) == {0, 1}  # the two lowest of the made-up losses
     part(app, "Check")
     assert "no fresh queries" in texts(app)
+
+
+GOOD = {"subsets": 30, "anchors": 2, "spearman": 0.8, "lds": 0.5, "relative_error": 0.1, "error_of_mean": 0.2}
+POOR = {**GOOD, "spearman": 0.2, "relative_error": 0.3}
+
+
+def estimated(source: str, check: Any) -> Outcomes:
+    """A table of a few prompts that says it holds first-order estimates."""
+    task = find_prompts(source).task
+    masks = fixed_size_masks(task.K, 40, size=task.k)
+    values = masks @ np.linspace(0, 1, task.K)[:, None] * np.ones((1, len(task.queries))) + 0.5
+    meta = {"prompts": source, "task": task.content_hash, "estimator": "first order", "first_order_check": check}
+    return Outcomes(masks, values, meta=meta)
+
+
+@pytest.fixture
+def small() -> str:
+    """The key of a few texts."""
+    task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=2)
+    return keep_prompts(PromptSource("Mine", task))
+
+
+def places(app: AppTest) -> dict[str, int]:
+    """Where labels and texts of the page stand, from its top."""
+    shown = [str(getattr(node, "label", "") or getattr(node, "value", "")) for node in app.main]
+    return {text: place for place, text in enumerate(shown)}
+
+
+def test_first_order_has_inputs_of_its_own_and_says_what_it_does(small: str) -> None:
+    app = open_app("demonstrations", run="planted", prompts=small)
+    own = {"demo_anchors", "demo_checked"}
+    assert not own & {field.key for field in app.number_input}
+    assert "Ask the model" in [one.label for one in app.button]
+    app.segmented_control(key="demo_how").set_value("First order").run()
+    assert own <= {field.key for field in app.number_input}
+    assert app.segmented_control(key="demo_combine").value == "Nearest anchor"
+    assert "Ask the model" not in [one.label for one in app.button]
+    assert "20 of them are scored exactly" in texts(app)
+    # no more are checked than there are
+    app.number_input(key="demo_subsets").set_value(10).run()
+    assert "10 of them are scored exactly" in texts(app)
+    assert "Use these estimates" not in [one.label for one in app.button]
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [(GOOD, "They do rank prompts"), (POOR, "say nothing about the size of the loss")], ids=["good", "poor"],
+)  # fmt: skip
+def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
+    small: str, check: dict[str, Any], words: str, jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
+        return {"estimates": save_run(estimated(small, check)), "check": check}
+
+    monkeypatch.setattr("kernelsm.evaluation.prompt_estimates.run", found)
+    open_run(save_run(estimated(small, {**check, "spearman": 0.7})))  # the same estimates, checked before
+    app = open_app("demonstrations", run="planted", prompts=small)
+    app.segmented_control(key="demo_how").set_value("First order").run()
+    app.number_input(key="demo_subsets").set_value(40).run()
+    app.number_input(key="demo_anchors").set_value(2).run()
+    app.segmented_control(key="demo_combine").set_value("Mean of all").run()
+    button(app, "demo_estimate_start").click().run()
+    assert jobs[-1].arguments == {
+        "source": small, "subsets": 40, "orders": 2, "seed": 0, "anchors": 2, "combine": "mean", "checked": 20,
+    }  # fmt: skip
+    assert "Show this result on all pages" not in [one.label for one in app.button]
+    assert "30 prompts were scored by the model and estimated from 2 anchor prompts" in texts(app)
+    (table,) = (frame.value for frame in app.main.dataframe)
+    assert table["first order"].iloc[0] == f"{check['spearman']:.2f}"
+    assert f"{check['error_of_mean']:.1%}" in table["beside it"].iloc[2]
+    at = places(app)
+    (said,) = (text for text in at if words in text)
+    assert at[said] < at["Use these estimates"]
+    press(app, "Use these estimates")
+    assert "8 of 8 candidates" in texts(app)
+    assert f"rank correlation {check['spearman']:.2f}" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "nearer to the loss than always saying its mean. They do rank prompts"),
+        ({"relative_error": 0.2}, "nothing about the size of the loss (always saying its mean is no worse). They do"),
+        ({"relative_error": 0.3, "spearman": 0.3}, "and rank prompts poorly: score exactly."),
+        ({"spearman": -0.9}, "but rank prompts poorly: score exactly."),
+        ({"spearman": float("nan")}, "rank prompts poorly"),
+        ({"relative_error": float("nan")}, "say nothing about the size"),
+        ({"subsets": 5, "spearman": 0.7}, "too few to tell"),
+    ],
+)  # fmt: skip
+def test_the_verdict_on_estimates(changes: dict[str, Any], words: str) -> None:
+    check = PromptFirstOrderCheck(**{**GOOD, **changes})
+    assert words in verdict(check)
+    assert trusted(check) == (not changes)
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (GOOD, "On 30 prompts that it was asked about: rank correlation 0.80, relative error 10.0%"),
+        (None, "is not known"), ({**GOOD, "lds": "**bold**"}, "is not known"), ([1], "is not known"),
+    ],
+    ids=["whole", "none", "markup", "list"],
+)  # fmt: skip
+def test_a_table_of_estimates_says_so_whatever_its_file_says(small: str, check: Any, words: str) -> None:
+    app = open_app("demonstrations", run=save_run(estimated(small, check)))
+    assert "These outcomes are first-order estimates" in texts(app)
+    assert words in texts(app)
+    assert "bold" not in texts(app)
+    assert "first-order estimates" not in texts(demonstrations())
