@@ -38,8 +38,8 @@ def estimates(prompts: PromptSettings, title: str) -> None:
         anchors = int(
             st.number_input(
                 "Anchors", 1, MOST_ANCHORS, 4, key="demo_anchors", persist_state="session",
-                help="Random prompts at which the model's gradient is taken. Each costs as much as asking the model "
-                "some ten times.",
+                help="Random prompts at which the model's gradient is taken. Each takes as long as scoring some "
+                "fourteen prompts.",
             )
         )  # fmt: skip
         combine = st.segmented_control(

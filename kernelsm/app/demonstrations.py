@@ -20,6 +20,9 @@ from kernelsm.tasks.prompts import PromptTask
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
 _TABLE = "demo_table"
 _LABELS_SHOWN = 8
+_KNOWS_ORDERS = (
+    " The surrogate of this number also knows which label stands where, which that of the effects does not."
+)
 
 
 def blocked(run: Run) -> None:
@@ -123,7 +126,8 @@ def _prediction(p: Picking) -> None:
         None if change is None else f"{change:+.3f} by the last change",
         delta_color="off" if not change else "blue" if better else "orange",
         delta_arrow="off" if not change else "auto", width="content",
-        help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval.",
+        help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
+        f"{_KNOWS_ORDERS if p.knows_orders else ''}",
     )  # fmt: skip
     if len(p.picked) == p.size and (in_order := p.in_order(p.picked)) is not None:
         both.metric(
@@ -210,7 +214,7 @@ def suggested(p: Picking) -> None:
         if count := picking.prompts_to_search(p.task, p.size, balance):
             st.toggle(
                 f"Try all {count:,} prompts", key=picking.EVERY, persist_state="session",
-                help="Predict every prompt of this size, not only those that a search passes; takes some seconds.",
+                help="Predict every prompt of this size by Fit's surrogate, not only those that a search passes.",
             )  # fmt: skip
     found = picking.chosen_suggestions(p)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):

@@ -17,8 +17,8 @@ from kernelsm.outcomes.prompt_orders import load_orders
 from kernelsm.outcomes.prompt_sources import PromptSource, find_prompts
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
-from kernelsm.selection.completion import expected_outcome
-from kernelsm.selection.ordered import best_order, choose_ordered
+from kernelsm.selection.completion import expected_outcome, expected_over_orders
+from kernelsm.selection.ordered import best_order, choose_ordered, choose_set
 from kernelsm.selection.search import MOST_SUBSETS, Balance, choose
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.positions import PositionSurrogate
@@ -27,7 +27,7 @@ from kernelsm.tasks.prompts import PromptTask
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
-ORDERED, RANDOM = "Order-aware", "A random prompt"
+ORDERED, PAIRWISE, RANDOM = "Order-aware", "Pairwise-aware", "A random prompt"
 BALANCE, EVERY = "demo_balance", "demo_every"
 """Keys of the toggles that ask for as many demonstrations of each label, and for a search of all prompts."""
 _MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
@@ -58,14 +58,16 @@ class Picking:
         return session.view().picked[: self.size]
 
     @property
-    def quantile(self) -> float:
-        """Standard deviations that a 90% interval reaches to either side."""
-        return interval_quantile(self.surrogate.degrees_of_freedom_)
+    def knows_orders(self) -> bool:
+        """Whether predictions come from single orders: with the default surrogate, where these are known."""
+        return session.view().kernel == "auto" and position_surrogate(self.run.key) is not None
 
     def expected(self, picked: tuple[int, ...]) -> tuple[float, float]:
-        """Predicted loss of a prompt, empty slots filled at random, and the half-width of its 90% interval."""
+        """Predicted loss of a prompt over all orders, empty slots filled at random, and half of its 90% interval."""
+        if self.knows_orders:
+            return _over_orders(self.run.key, picked)
         value, std = expected_outcome(self.surrogate, picked, self.size)
-        return value, self.quantile * std
+        return value, interval_quantile(self.surrogate.degrees_of_freedom_) * std
 
     def in_order(self, picked: tuple[int, ...]) -> float | None:
         """Predicted loss of a full prompt in its order; None where single orders are not known."""
@@ -104,6 +106,14 @@ def position_surrogate(key: str) -> PositionSurrogate | None:
         return None
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
     return PositionSurrogate().fit(found.orders, found.values.mean(axis=1)[:, None], task.K, labels)
+
+
+@st.cache_data(max_entries=10_000, show_spinner=False)
+def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
+    surrogate = position_surrogate(key)
+    assert surrogate is not None
+    value, std = expected_over_orders(surrogate, picked)
+    return value, interval_quantile(surrogate.surrogate_.degrees_of_freedom_) * std
 
 
 def pick(picked: tuple[int, ...]) -> None:
@@ -194,9 +204,11 @@ def suggestions(
     makers: list[tuple[str, str, Any]] = [
         (ORDERED, "demonstrations and their order together: labels in good places",
          lambda: _ordered(key, outcomes.higher_is_better) if not balance else ()),
-        ("Pairwise-aware", "swap search on the surrogate: sees which demonstrations work together",
+        (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
+         lambda: _set(key, outcomes.higher_is_better) if not balance else ()),
+        ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
          lambda: choose(surrogate, size, "swap", **rest).demonstrations),
-        ("Best of all", "every prompt predicted, whatever their number",
+        ("Best of all by Fit's surrogate", "all prompts predicted by it",
          lambda: choose(surrogate, size, "exhaustive", **rest).demonstrations if every else ()),
         ("Greedy", "adds what the surrogate says helps most, one by one",
          lambda: choose(surrogate, size, "greedy", **rest).demonstrations),
@@ -225,6 +237,12 @@ def _ordered(key: str, higher_is_better: bool) -> tuple[int, ...]:
     """The best ordered prompt that the search finds; none where single orders are not known."""
     surrogate = position_surrogate(key)
     return () if surrogate is None else choose_ordered(surrogate, higher_is_better=higher_is_better)[0]
+
+
+def _set(key: str, higher_is_better: bool) -> tuple[int, ...]:
+    """The best set in the mean over its orders; none where single orders are not known."""
+    surrogate = position_surrogate(key)
+    return () if surrogate is None else choose_set(surrogate, higher_is_better=higher_is_better)[0]
 
 
 def _nearest(likeness: Any, size: int, labels: list[str], balance: bool) -> tuple[int, ...]:

@@ -27,10 +27,10 @@ CHECK = "first_order_check"
 ESTIMATOR = "first order"
 """What such a table says of itself under "estimator"."""
 MOST_ANCHORS = 64
-SECONDS_A_GRADIENT = 0.6
+SECONDS_A_GRADIENT = 0.8
 """Of one query at one anchor, for the default model and the texts of the examples, on two cores.
 
-Measured on one busy core: 1.8 s, eleven times what a query scored exactly took there.
+Measured on one core (`benchmarks/prompting.py`): 1.6 s, fourteen times what a query scored exactly takes.
 """
 
 

@@ -23,7 +23,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
 from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
-from kernelsm.selection.ordered import choose_ordered
+from kernelsm.selection.ordered import choose_ordered, choose_set
 from kernelsm.selection.search import choose
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.base import Surrogate
@@ -35,6 +35,7 @@ from kernelsm.surrogates.shared import SharedSurrogate
 Losses = Callable[[tuple[int, ...], int | None], NDArray[np.float64]]
 """From a prompt to the loss of each fresh query, shape (q,): mean over so many random orders; None: in its own."""
 ORDERED, PAIRWISE, RANDOM = "order-aware", "pairwise-aware", "random"
+DEFAULT = "pairwise-aware, default surrogate"
 SEEDS, FRACTION, FOLDS = 5, 0.8, 5
 
 
@@ -188,7 +189,8 @@ def choices(
     positions = PositionSurrogate().fit(rows.orders, rows.values.mean(axis=1)[:, None], outcomes.K, labels)
     return {
         ORDERED: choose_ordered(positions)[0],
-        PAIRWISE: choose(surrogate, size, "swap").demonstrations,
+        PAIRWISE: choose_set(positions)[0],
+        DEFAULT: choose(surrogate, size, "swap").demonstrations,
         "top by attribution": choose(surrogate, size, "top").demonstrations,
         "top by linear surrogate": top_by_linear(train, size).demonstrations,
         "nearest to the queries": most_alike(likeness, size),

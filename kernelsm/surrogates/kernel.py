@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
@@ -94,6 +95,24 @@ class KernelSurrogate(Surrogate):
     def _predict_variance(self, X: Array) -> Array:
         cross = self._function.gram(self.masks_, X)
         return np.outer(self._posterior.variance(cross, self._function.diagonal(X), 1.0), self.scale_)
+
+    def predict_mean(self, X: Array) -> tuple[Array, Array]:
+        """Predict the mean of g over inputs, and its posterior standard deviation.
+
+        Parameters
+        ----------
+        X : ndarray, shape (rows, K)
+
+        Returns
+        -------
+        (ndarray, ndarray)
+            Shape (q,) each. The deviation is that of the mean itself: doubts that the inputs share do not cancel.
+        """
+        check_is_fitted(self)
+        cross = self._function.gram(self.masks_, X).mean(axis=1, keepdims=True)
+        prior = np.array([self._function.gram(X, X).mean()])
+        value = (cross.T @ self.dual_coef_)[0] + self.intercept_
+        return value, np.sqrt(self._posterior.variance(cross, prior, 1.0)[0] * self.scale_)
 
     def _attribution(self, law: Law) -> tuple[Array, Array]:
         effects = self._function.effects(law, self.masks_)

@@ -21,6 +21,7 @@ WEIGHTS = tuple((slots, labels) for labels in (0.0, 1.0, 4.0) for slots in (0.0,
 """Say of who stands where, and of which label stands where, beside that of who is in."""
 MOST_ORDERS = 720
 """Most orders of one subset that are averaged: all of six demonstrations."""
+_ROWS_AT_ONCE = 8192
 
 
 def position_features(
@@ -172,11 +173,17 @@ class PositionSurrogate:
         InputError
             As `position_features`, or prompts of another length than those of the fit.
         """
-        features = position_features(orders, self.K_, self.labels_, ordered=self.ordered)
-        if len(orders[0]) != self.k_:
-            found, fix = f"{len(orders[0])} in a prompt", "Fit prompts of that length."
-            raise InputError("orders", found, f"{self.k_}, as in the fit", fix)
-        return np.asarray(self.surrogate_.predict(self._weighted(features, self.weights_)))
+        return np.asarray(self.surrogate_.predict(self._inputs(orders)))
+
+    def predict_mean(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> tuple[Array, Array]:
+        """Predict the mean over ordered prompts and its posterior standard deviation, shape (q,) each.
+
+        Raises
+        ------
+        InputError
+            As `predict`.
+        """
+        return self.surrogate_.predict_mean(self._inputs(orders))
 
     def predict_subsets(self, masks: NDArray[np.bool_]) -> Array:
         """Predict the mean over all orders of each subset, shape (m, q).
@@ -193,7 +200,20 @@ class PositionSurrogate:
         if factorial(self.k_) > MOST_ORDERS:
             found, fix = f"{self.k_} demonstrations", "Predict some orders of each, and average."
             raise InputError("masks", found, "at most 6, whose orders can all be tried", fix)
-        return np.stack([self.predict(list(permutations(np.flatnonzero(mask)))).mean(axis=0) for mask in masks])
+        ways = np.array(list(permutations(range(self.k_))))
+        orders = np.nonzero(masks)[1].reshape(len(masks), self.k_)[:, ways]  # (m, orders, k)
+        block = max(1, _ROWS_AT_ONCE // len(ways))
+        parts = [orders[start : start + block] for start in range(0, len(orders), block)]
+        predicted = np.concatenate([self.predict(part.reshape(-1, self.k_)) for part in parts])
+        return np.asarray(predicted.reshape(len(masks), len(ways), -1).mean(axis=1))
+
+    def _inputs(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> Array:
+        """Weighted features of prompts as long as those of the fit."""
+        features = position_features(orders, self.K_, self.labels_, ordered=self.ordered)
+        if len(orders[0]) != self.k_:
+            found, fix = f"{len(orders[0])} in a prompt", "Fit prompts of that length."
+            raise InputError("orders", found, f"{self.k_}, as in the fit", fix)
+        return self._weighted(features, self.weights_)
 
     def _weighted(self, features: Array, weights: tuple[float, float]) -> Array:
         """Scale the columns of the slots, and leave out those of weight 0."""

@@ -1,12 +1,15 @@
 """Choosing demonstrations and their order together."""
 
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 
+from kernelsm import load_example
 from kernelsm.outcomes.prompt_orders import OrderedOutcomes, load_orders, orders_path, save_orders
-from kernelsm.selection.ordered import best_order, choose_ordered
+from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.selection.completion import expected_over_orders
+from kernelsm.selection.ordered import best_order, choose_ordered, choose_set
 from kernelsm.surrogates.positions import PositionSurrogate
 
 K, SIZE = 8, 3
@@ -45,6 +48,65 @@ def test_the_choice_is_the_best_of_all_ordered_prompts(fitted):
     assert loss(prompt) == pytest.approx(min(map(loss, permutations(range(K), SIZE))))
     assert value == pytest.approx(float(surrogate.predict([prompt])[0, 0]))
     assert choose_ordered(surrogate, higher_is_better=better) == (prompt, value)
+
+
+def test_the_set_is_the_best_of_all_in_the_mean_over_orders(fitted):
+    surrogate, better = fitted
+
+    def mean(chosen):
+        return np.mean([loss(order) for order in permutations(chosen)])
+
+    chosen, value = choose_set(surrogate, higher_is_better=better)
+    assert mean(chosen) == pytest.approx(min(map(mean, combinations(range(K), SIZE))))
+    assert list(chosen) == sorted(chosen)
+    mask = np.isin(np.arange(K), chosen)
+    assert value == pytest.approx(float(surrogate.predict_subsets(mask[None])[0, 0]))
+
+
+@pytest.mark.parametrize("chosen", [(), (3,), (6, 1), (5, 0, 2)])
+def test_what_is_expected_of_a_prompt_is_the_mean_over_its_fillings_and_orders(fitted, chosen):
+    surrogate, _ = fitted
+    fillings = [{*chosen, *more} for more in combinations(set(range(K)) - set(chosen), SIZE - len(chosen))]
+    orders = [order for filling in fillings for order in permutations(filling)]
+    value, std = expected_over_orders(surrogate, chosen)
+    assert value == pytest.approx(float(surrogate.predict(orders).mean()))
+    assert std >= 0
+
+
+def test_doubt_about_a_mean_is_less_than_about_its_parts():
+    rng = np.random.default_rng(3)
+    orders = np.array([rng.permutation(K)[:SIZE] for _ in range(60)])
+    values = np.array([[loss(order)] for order in orders.tolist()]) + 0.3 * rng.normal(size=(len(orders), 1))
+    surrogate = PositionSurrogate(weights=[(1.0, 1.0)]).fit(orders, values, K, LABELS)
+    (_, whole), (_, part) = (expected_over_orders(surrogate, one) for one in [(), (0, 1, 2)])
+    assert 0 < whole < part
+    of_orders = [surrogate.predict_mean(np.array([order]))[1][0] for order in permutations((0, 1, 2))]
+    assert part < np.mean(of_orders)
+    of_one = surrogate.predict_mean(np.array([(0, 1, 2)]))[1]
+    # of one prompt it is what the surrogate says of it
+    _, std = surrogate.surrogate_.predict(surrogate._inputs([(0, 1, 2)]), return_std=True)
+    assert of_one[0] == pytest.approx(float(std[0, 0]))
+
+
+def test_nine_in_ten_intervals_of_unseen_prompts_hold_their_outcome():
+    task = find_prompts("movie-reviews").task
+    outcomes, ordered = load_example("movie-reviews").mean_target(), load_orders("movie-reviews")
+    labels = np.array([task.labels.index(one.label) for one in task.candidates])
+    train, test = outcomes.split(0.7, seed=1)
+    rows, left = ordered.of(train.masks), ordered.of(test.masks)
+    surrogate = PositionSurrogate().fit(rows.orders, rows.values.mean(axis=1)[:, None], 50, labels)
+    held = []
+    for order, value in zip(left.orders, left.values.mean(axis=1), strict=True):
+        mean, std = surrogate.predict_mean(order[None])
+        noise = surrogate.surrogate_.noise_variance_[0]
+        held.append(abs(value - mean[0]) < 1.66 * np.sqrt(std[0] ** 2 + noise))
+    assert 0.82 < np.mean(held) < 0.98
+
+
+def test_all_candidates_leave_no_choice():
+    orders = np.array(list(permutations(range(3))))
+    surrogate = PositionSurrogate(weights=[(1.0, 0.0)]).fit(orders, orders[:, :1] * 1.0, 3)
+    assert choose_set(surrogate)[0] == (0, 1, 2)
 
 
 def test_single_orders_are_kept_beside_their_run_and_damage_is_told(tmp_path, orders, caplog):
