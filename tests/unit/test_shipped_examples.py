@@ -126,6 +126,9 @@ def test_for_movie_reviews_the_order_aware_choice_is_a_quarter_below_random_and_
     record = load_selection("movie-reviews")
     assert record.gain >= 0.25
     assert all(choice.worse >= -choice.worse_margin for choice in record.choices)
+    losses = {choice.name: choice.loss for choice in record.choices}
+    assert losses["pairwise-aware"] <= 0.75 * losses["random"]
+    assert losses["pairwise-aware"] < losses["top by attribution"]
 
 
 def test_for_coin_flips_no_choice_does_much_better_than_guessing():
