@@ -182,7 +182,7 @@ def measure(page: Page, plain: Page, server: Server, bare: Server, run: str) -> 
     for turn in range(2 * TURNS):  # the first four are ticked one by one, then unticked
         y = candidates["y"] + TABLE_ROW * (turn % SLOTS + 1.5)
         times["pick"].append(
-            timed(page, metric(), "mousedown", partial(page.mouse.click, candidates["x"] + 25, y), "changed")
+            timed(page, metric(), "pointerdown", partial(page.mouse.click, candidates["x"] + 25, y), "changed")
         )
         page.wait_for_timeout(300)
 
