@@ -163,7 +163,7 @@ def _check_header(header: list[str], name: str) -> None:
 
 def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        file = pq.ParquetFile(pa.BufferReader(data))
         if file.metadata.num_columns > MAX_TASKS + MAX_TARGETS:
             found = f"{file.metadata.num_columns:,} columns"
             place = f"{name}, column {MAX_TASKS + MAX_TARGETS + 1}"
@@ -183,7 +183,8 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]
             if not (plain or pa.types.is_boolean(kind) or _is_text(kind)):
                 place = f"{name}, row 1, column '{names[position]}'"
                 raise InputError(place, f"values of type {kind}", "numbers", "Write one number per cell.")
-        table = file.read()
+        # Arrow's threads may abort the process when it ends (github.com/apache/arrow/issues/34314)
+        table = file.read(use_threads=False)
         frame = pd.DataFrame({i: table.column(i).to_pandas() for i in range(table.num_columns)})
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = f"a damaged file ({(str(error).splitlines() or [type(error).__name__])[0][:120]})"
