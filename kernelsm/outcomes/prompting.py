@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from math import factorial
 from typing import Any
 
@@ -21,6 +22,7 @@ from kernelsm.runtime.store import Store
 from kernelsm.tasks.prompts import Labelled, PromptTask
 
 _LONGEST_NAME = 60
+_SAME_BEGINNING = 12  # characters; a shorter one stays
 
 
 class Prompting:
@@ -231,10 +233,20 @@ def score(
 
 
 def short_names(texts: Sequence[Labelled]) -> tuple[str, ...]:
-    """Return the texts on one line, cut to 60 characters and, where several are alike, numbered."""
+    """Return the texts on one line, cut to 60 characters and, where several are alike, numbered.
+
+    A beginning that they all have is left out: it would be all that is seen of them.
+    """
     found: list[str] = []
     shown = ("".join(letter if letter.isprintable() else " " for letter in one.text) for one in texts)
-    lines = [" ".join(text.split()) or "(no letters)" for text in shown]
+    words = [text.split() or ["(no", "letters)"] for text in shown]
+    # what the first and the last in the order of words have in common all have; the last word of each stays
+    first, last = min(words, default=[""]), max(words, default=[""])
+    pairs = zip(first[:-1], last[:-1], strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)) if len(words) > 1 else 0
+    if same and len(" ".join(words[0][:same])) < _SAME_BEGINNING:
+        same = 0
+    lines = [("… " if same else "") + " ".join(row[same:]) for row in words]
     cut = [line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…" for line in lines]
     for name in cut:
         unique, number = name, 1

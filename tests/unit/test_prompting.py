@@ -223,6 +223,24 @@ def test_a_prompt_that_just_fits_is_scored(model):
         score(tight, TASK, [4, 3, 2, 1, 0], QUERIES)
 
 
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (["A coin is up. Ada flips.", "A coin is up. Bo flips."], ("… Ada flips.", "… Bo flips.")),
+        (["A new coin is up.", "A new coin is up.", "A new coin is up. Ada"], ("… up.", "… up. (2)", "… up. Ada")),
+        (["a good film", "a good book"], ("a good film", "a good book")),  # little in common stays
+        (["one long text of its own"], ("one long text of its own",)),
+        (
+            ["something common a", "other", "something common b"],
+            ("something common a", "other", "something common b"),
+        ),
+        (["", "..."], ("(no letters)", "...")),
+    ],
+)
+def test_a_beginning_that_all_texts_have_is_left_out_of_their_names(texts, names):
+    assert short_names([Labelled(text, "positive") for text in texts]) == names
+
+
 def test_names_are_short_and_unique_and_on_one_line():
     texts = ["a", "a", "a (2)", "b\nc\td", "w " * 100, "w " * 100, "zero\u200bwidth", "\u200b"]
     names = short_names([Labelled(text, "positive") for text in texts])
