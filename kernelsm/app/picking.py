@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,9 +203,9 @@ def suggestions(
     rest: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
         (ORDERED, "demonstrations and their order together: labels in good places",
-         lambda: _ordered(key, outcomes.higher_is_better) if not balance else ()),
+         lambda: _by_orders(key, choose_ordered, **rest)),
         (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
-         lambda: _set(key, outcomes.higher_is_better) if not balance else ()),
+         lambda: _by_orders(key, choose_set, **rest)),
         ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
          lambda: choose(surrogate, size, "swap", **rest).demonstrations),
         ("Best of all by Fit's surrogate", "all prompts predicted by it",
@@ -233,16 +233,15 @@ def suggestions(
     return tuple(found)
 
 
-def _ordered(key: str, higher_is_better: bool) -> tuple[int, ...]:
-    """The best ordered prompt that the search finds; none where single orders are not known."""
+def _by_orders(
+    key: str, search: Callable[..., tuple[tuple[int, ...], float]], *, labels: list[str], balance: bool
+) -> tuple[int, ...]:
+    """The best prompt that a search on the surrogate of single orders finds; none where these are not known."""
     surrogate = position_surrogate(key)
-    return () if surrogate is None else choose_ordered(surrogate, higher_is_better=higher_is_better)[0]
-
-
-def _set(key: str, higher_is_better: bool) -> tuple[int, ...]:
-    """The best set in the mean over its orders; none where single orders are not known."""
-    surrogate = position_surrogate(key)
-    return () if surrogate is None else choose_set(surrogate, higher_is_better=higher_is_better)[0]
+    if surrogate is None:
+        return ()
+    better = open_run(key).outcomes.higher_is_better
+    return search(surrogate, labels=labels, balance=balance, higher_is_better=better)[0]
 
 
 def _nearest(likeness: Any, size: int, labels: list[str], balance: bool) -> tuple[int, ...]:

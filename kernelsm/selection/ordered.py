@@ -8,6 +8,7 @@ from itertools import combinations, permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.selection.search import Balance
 from kernelsm.surrogates.positions import PositionSurrogate
 
 _DRAWN_STARTS = 20
@@ -34,9 +35,13 @@ def best_order(
 
 
 def choose_ordered(
-    surrogate: PositionSurrogate, starts: Sequence[Sequence[int]] = (), *, higher_is_better: bool = False
+    surrogate: PositionSurrogate,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
 ) -> tuple[tuple[int, ...], float]:
-    """Choose demonstrations and their order: from some prompts on, the best exchange until none helps.
+    """Choose demonstrations and their order: from twenty drawn prompts on, the best exchange while one helps.
 
     An exchange puts another candidate into a slot, or swaps the contents of two slots.
 
@@ -44,8 +49,8 @@ def choose_ordered(
     ----------
     surrogate : PositionSurrogate
         Fitted; of several targets their mean counts.
-    starts : sequence of sequences of int
-        Prompts to start from beside twenty drawn ones (the same each time).
+    labels, balance
+        As of `choose`.
     higher_is_better : bool
         False for a loss.
 
@@ -53,16 +58,21 @@ def choose_ordered(
     -------
     (tuple of int, float)
         The prompt, and its predicted outcome. The best of many predictions is picked: the real one tends to be worse.
+
+    Raises
+    ------
+    InputError
+        What `choose` refuses of labels and balance.
     """
-    K, k = surrogate.K_, surrogate.k_
-    rng = np.random.default_rng(0)
-    drawn = [tuple(rng.permutation(K)[:k].tolist()) for _ in range(_DRAWN_STARTS)]
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
     ends: list[tuple[float, tuple[int, ...]]] = []
-    for start in [*map(tuple, starts), *drawn]:
-        now, value = start, float(_badness(surrogate, [start], higher_is_better)[0])
+    for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
+        inside = rule.first(drawn)
+        now = tuple(int(k) for k in drawn if inside[k])
+        value = float(_badness(surrogate, [now], higher_is_better)[0])
         while True:
-            steps = _neighbours(now, K)
-            values = _badness(surrogate, steps, higher_is_better)
+            steps = _neighbours(now, rule)
+            values = _badness(surrogate, steps, higher_is_better) if steps else np.array([np.inf])
             best = int(np.argmin(values))
             if not values[best] < value - _TIE * abs(value):
                 break
@@ -72,7 +82,13 @@ def choose_ordered(
     return prompt, -value if higher_is_better else value
 
 
-def choose_set(surrogate: PositionSurrogate, *, higher_is_better: bool = False) -> tuple[tuple[int, ...], float]:
+def choose_set(
+    surrogate: PositionSurrogate,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
+) -> tuple[tuple[int, ...], float]:
     """Choose demonstrations by their mean over all orders: from six drawn sets on, the best exchange while one helps.
 
     The surrogate knows pairs of demonstrations and how many of each label are in; what the order does is averaged
@@ -82,6 +98,8 @@ def choose_set(surrogate: PositionSurrogate, *, higher_is_better: bool = False) 
     ----------
     surrogate : PositionSurrogate
         Fitted to prompts of at most six demonstrations; of several targets their mean counts.
+    labels, balance
+        As of `choose`.
     higher_is_better : bool
         False for a loss.
 
@@ -93,21 +111,20 @@ def choose_set(surrogate: PositionSurrogate, *, higher_is_better: bool = False) 
     Raises
     ------
     InputError
-        Prompts of more than six demonstrations.
+        Prompts of more than six demonstrations, or what `choose` refuses of labels and balance.
     """
-    K, k = surrogate.K_, surrogate.k_
-    rng = np.random.default_rng(0)
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
 
     def badness(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
         predicted = np.asarray(surrogate.predict_subsets(masks).mean(axis=1))
         return -predicted if higher_is_better else predicted
 
     ends: list[tuple[float, tuple[int, ...]]] = []
-    for _ in range(_DRAWN_SETS):
-        now = rng.permutation(K) < k
+    for drawn in _drawn(surrogate.K_, _DRAWN_SETS):
+        now = rule.first(drawn)
         value = float(badness(now[None])[0])
         while True:
-            out, into = (part.ravel() for part in np.meshgrid(np.flatnonzero(now), np.flatnonzero(~now)))
+            out, into = rule.swaps(now)
             steps = np.repeat(now[None], len(out), axis=0)
             rows = np.arange(len(out))
             steps[rows, out], steps[rows, into] = False, True
@@ -121,9 +138,17 @@ def choose_set(surrogate: PositionSurrogate, *, higher_is_better: bool = False) 
     return chosen, -value if higher_is_better else value
 
 
-def _neighbours(prompt: tuple[int, ...], K: int) -> list[tuple[int, ...]]:
-    others = [k for k in range(K) if k not in prompt]
-    found = [(*prompt[:slot], k, *prompt[slot + 1 :]) for slot in range(len(prompt)) for k in others]
+def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
+    """Random orders of all candidates, the same each time."""
+    rng = np.random.default_rng(0)
+    return [rng.permutation(K) for _ in range(count)]
+
+
+def _neighbours(prompt: tuple[int, ...], rule: Balance) -> list[tuple[int, ...]]:
+    inside = np.isin(np.arange(len(rule.label_of)), prompt)
+    found = [
+        tuple(int(into) if k == out else k for k in prompt) for out, into in zip(*rule.swaps(inside), strict=True)
+    ]
     for one, other in combinations(range(len(prompt)), 2):
         swapped = list(prompt)
         swapped[one], swapped[other] = swapped[other], swapped[one]

@@ -103,6 +103,22 @@ def test_nine_in_ten_intervals_of_unseen_prompts_hold_their_outcome():
     assert 0.82 < np.mean(held) < 0.98
 
 
+@pytest.mark.parametrize("size", [SIZE, 4])
+def test_balanced_choices_are_the_best_of_those_in_balance(size):
+    rng = np.random.default_rng(0)
+    orders = np.array([rng.permutation(K)[:size] for _ in range(160)])
+    surrogate = PositionSurrogate(weights=[(1.0, 1.0)]).fit(orders, [[loss(order)] for order in orders], K, LABELS)
+    prompts = [one for one in permutations(range(K), size) if abs(2 * LABELS[list(one)].sum() - size) <= 1]
+    labels = [str(label) for label in LABELS]
+    prompt, value = choose_ordered(surrogate, labels=labels, balance=True)
+    assert prompt in prompts
+    assert value == pytest.approx(float(surrogate.predict(prompts).min()), abs=1e-6)
+    chosen, value = choose_set(surrogate, labels=labels, balance=True)
+    assert chosen in prompts
+    sets = np.array([np.isin(np.arange(K), one) for one in {tuple(sorted(one)) for one in prompts}])
+    assert value == pytest.approx(float(surrogate.predict_subsets(sets).min()), abs=1e-6)
+
+
 def test_all_candidates_leave_no_choice():
     orders = np.array(list(permutations(range(3))))
     surrogate = PositionSurrogate(weights=[(1.0, 0.0)]).fit(orders, orders[:, :1] * 1.0, 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, Outcomes, load_example, load_truth
-from kernelsm.evaluation.prompt_selection import load_selection
+from kernelsm.evaluation.prompt_selection import choices, load_selection
 from kernelsm.evaluation.truth import score_estimates, score_surrogates
 from kernelsm.outcomes.examples import EXAMPLES, FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth
 from kernelsm.outcomes.pipeline import base_model, play
@@ -120,6 +120,15 @@ def test_every_way_to_choose_was_tried_five_times_on_enough_queries(name):
         assert len(choice.prompts) == (0 if choice.name == "random" else 5)
     assert min(record.queries, record.fresh) >= 100
     assert record.order.lds > record.order.lds_alone + 0.25
+
+
+@pytest.mark.parametrize("name", PROMPT_EXAMPLES)
+def test_the_first_choices_of_the_record_are_those_of_today(name):
+    outcomes, task = load_example(name), find_prompts(name).task
+    labels = np.array([task.labels.index(one.label) for one in task.candidates])
+    found = choices(outcomes, load_orders(name), labels, outcomes.meta["likeness"], 0)
+    known = {choice.name: choice.prompts for choice in load_selection(name).choices}
+    assert {way: list(prompt) for way, prompt in found.items()} == {way: known[way][0] for way in found}
 
 
 def test_for_movie_reviews_the_order_aware_choice_is_a_quarter_below_random_and_no_worse_than_any_other():
