@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from kernelsm import load_example
+from kernelsm import SharedSurrogate, load_example
 from kernelsm.outcomes.prompt_orders import OrderedOutcomes, load_orders, orders_path, save_orders
 from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.selection.completion import expected_over_orders
@@ -101,6 +101,26 @@ def test_nine_in_ten_intervals_of_unseen_prompts_hold_their_outcome():
         noise = surrogate.surrogate_.noise_variance_[0]
         held.append(abs(value - mean[0]) < 1.66 * np.sqrt(std[0] ** 2 + noise))
     assert 0.82 < np.mean(held) < 0.98
+
+
+@pytest.mark.parametrize(("name", "least"), [("movie-reviews", 0.3), ("coin-flip", 0.6)])
+def test_averaged_over_orders_it_explains_unseen_prompts_far_better_than_a_fit_to_their_means(name, least):
+    task = find_prompts(name).task
+    outcomes, ordered = load_example(name).mean_target(), load_orders(name)
+    labels = np.array([task.labels.index(one.label) for one in task.candidates])
+    part = np.random.default_rng(0).permutation(outcomes.m) % 5
+    by_orders, by_means = np.zeros((2, outcomes.m, 1))
+    for fold in range(5):
+        train, left = outcomes.take(part != fold), part == fold
+        rows = ordered.of(train.masks)
+        surrogate = PositionSurrogate().fit(rows.orders, rows.values.mean(axis=1)[:, None], 50, labels)
+        by_orders[left] = surrogate.predict_subsets(outcomes.masks[left])
+        by_means[left] = SharedSurrogate().fit_outcomes(train).predict(outcomes.masks[left])
+    explained = [
+        1 - np.mean((outcomes.values - found) ** 2) / outcomes.values.var() for found in (by_orders, by_means)
+    ]
+    assert explained[0] > least
+    assert explained[0] > explained[1] + 0.25
 
 
 @pytest.mark.parametrize("size", [SIZE, 4])
