@@ -1,10 +1,10 @@
 """How long a hand waits: slider to charts, toggle to prediction, click to detail, page to page, first paint.
 
 In a real Chromium on a table of K = 50 tasks, m = 500 subsets and q = 10 targets; demonstrations are picked among the
-50 of the finished movie reviews. Each figure is the time in the page
-from the input event until the number, table or title that it changes is there; for the slider, until the last repaint
-of the charts with the server idle again. Beside it, in the same run and turn by turn, the plain limit: a slider on a
-Streamlit page that holds nothing but it and one number.
+50 of the finished movie reviews. Each figure is the time in the page from the input event until the number, table or
+title that it changes is there; for the slider, until the last repaint of the charts with the server idle again.
+Beside it, in the same run and turn by turn, the plain limit: a slider on a Streamlit page that holds nothing but it
+and one number.
 
     KERNELSM_CHROMIUM=/usr/bin/chromium .venv/bin/python benchmarks/page_latency.py
 """

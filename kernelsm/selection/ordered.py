@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations, permutations
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from kernelsm.selection.search import Balance
 from kernelsm.surrogates.positions import PositionSurrogate
+
+Prompt = tuple[int, ...]
 
 _DRAWN_STARTS = 20
 _DRAWN_SETS = 6
@@ -65,20 +67,14 @@ def choose_ordered(
         What `choose` refuses of labels and balance.
     """
     rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
-    ends: list[tuple[float, tuple[int, ...]]] = []
+    starts = []
     for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
         inside = rule.first(drawn)
-        now = tuple(int(k) for k in drawn if inside[k])
-        value = float(_badness(surrogate, [now], higher_is_better)[0])
-        while True:
-            steps = _neighbours(now, rule)
-            values = _badness(surrogate, steps, higher_is_better) if steps else np.array([np.inf])
-            best = int(np.argmin(values))
-            if not values[best] < value - _TIE * abs(value):
-                break
-            now, value = steps[best], float(values[best])
-        ends.append((value, now))
-    value, prompt = min(ends)
+        starts.append(tuple(int(k) for k in drawn if inside[k]))
+    value, prompt = _best_end(
+        starts, lambda now: _exchanged(now, rule) + _reordered(now),
+        lambda prompts: _badness(surrogate, prompts, higher_is_better),
+    )  # fmt: skip
     return prompt, -value if higher_is_better else value
 
 
@@ -113,28 +109,17 @@ def choose_set(
     InputError
         Prompts of more than six demonstrations, or what `choose` refuses of labels and balance.
     """
-    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
+    K = surrogate.K_
+    rule = Balance.of(K, surrogate.k_, labels, balance)
 
-    def badness(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def badness(sets: list[Prompt]) -> NDArray[np.float64]:
+        masks = np.zeros((len(sets), K), dtype=np.bool_)
+        masks[np.arange(len(sets))[:, None], np.array(sets)] = True
         predicted = np.asarray(surrogate.predict_subsets(masks).mean(axis=1))
         return -predicted if higher_is_better else predicted
 
-    ends: list[tuple[float, tuple[int, ...]]] = []
-    for drawn in _drawn(surrogate.K_, _DRAWN_SETS):
-        now = rule.first(drawn)
-        value = float(badness(now[None])[0])
-        while True:
-            out, into = rule.swaps(now)
-            steps = np.repeat(now[None], len(out), axis=0)
-            rows = np.arange(len(out))
-            steps[rows, out], steps[rows, into] = False, True
-            values = badness(steps) if len(steps) else np.array([np.inf])
-            best = int(np.argmin(values))
-            if not values[best] < value - _TIE * abs(value):
-                break
-            now, value = steps[best], float(values[best])
-        ends.append((value, tuple(np.flatnonzero(now).tolist())))
-    value, chosen = min(ends)
+    starts = [tuple(np.flatnonzero(rule.first(drawn)).tolist()) for drawn in _drawn(K, _DRAWN_SETS)]
+    value, chosen = _best_end(starts, lambda now: [tuple(sorted(one)) for one in _exchanged(now, rule)], badness)
     return chosen, -value if higher_is_better else value
 
 
@@ -144,11 +129,36 @@ def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
     return [rng.permutation(K) for _ in range(count)]
 
 
-def _neighbours(prompt: tuple[int, ...], rule: Balance) -> list[tuple[int, ...]]:
+def _best_end(
+    starts: list[Prompt],
+    neighbours: Callable[[Prompt], list[Prompt]],
+    badness: Callable[[list[Prompt]], NDArray[np.float64]],
+) -> tuple[float, Prompt]:
+    """Go from every start to the best neighbour until none is better; the least value reached, and where."""
+    ends: list[tuple[float, Prompt]] = []
+    for start in starts:
+        now, value = start, float(badness([start])[0])
+        while steps := neighbours(now):
+            values = badness(steps)
+            best = int(np.argmin(values))
+            if not values[best] < value - _TIE * abs(value):
+                break
+            now, value = steps[best], float(values[best])
+        ends.append((value, now))
+    return min(ends)
+
+
+def _exchanged(prompt: Prompt, rule: Balance) -> list[Prompt]:
+    """All prompts with another candidate in one of the slots."""
     inside = np.isin(np.arange(len(rule.label_of)), prompt)
-    found = [
+    return [
         tuple(int(into) if k == out else k for k in prompt) for out, into in zip(*rule.swaps(inside), strict=True)
     ]
+
+
+def _reordered(prompt: Prompt) -> list[Prompt]:
+    """All prompts with the contents of two slots swapped."""
+    found = []
     for one, other in combinations(range(len(prompt)), 2):
         swapped = list(prompt)
         swapped[one], swapped[other] = swapped[other], swapped[one]
