@@ -19,7 +19,7 @@ from kernelsm.app.words import duration, plain
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.outcomes.brought import FileRef
 from kernelsm.outcomes.brought_prompts import BroughtPrompts
-from kernelsm.outcomes.prompt_orders import ENOUGH_ORDERS
+from kernelsm.outcomes.prompt_orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
 from kernelsm.outcomes.uploads import upload_path
 from kernelsm.runtime.errors import InputError
@@ -228,8 +228,8 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
             "follow, which takes a little longer.",
             icon=":material/info:",
         )
-    # one demonstration has one order; 0: two are usual where the model is too slow for a probe
-    orders = checked["orders"] or 2
+    advised = checked.get("orders", 0)  # a check of an older version did not ask
+    orders = advised or FEWEST_ORDERS
     total = SUBSETS * orders * checked["seconds"]
     each = f"each in {orders} orders, " if orders > 1 else ""
     st.markdown(
@@ -237,17 +237,29 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
         f"{_short(checked['seconds'])} on this computer, as busy as it was then. {SUBSETS} subsets, {each}take about "
         f"**{_short(total)}**."
     )
-    if checked["orders"] > 1:
-        st.caption(
-            f"A few subsets were tried in two orders: with {orders} orders of each, choosing other demonstrations "
-            "changes the loss at least as much as what is left of the order."
-            if orders < ENOUGH_ORDERS
-            else f"A few subsets were tried in two orders: the order matters much here. More than {orders} orders of "
-            "each are not advised; more subsets tell more."
-        )
+    if source.task.k > 1:
+        st.caption(_orders_sentence(advised))
     st.button(
         "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source, orders)
     )  # fmt: skip
+
+
+def _orders_sentence(advised: int) -> str:
+    """Say why so many orders of each subset are advised; 0: it was not tried."""
+    if not advised:
+        return (
+            "How much the order matters was not tried, which is left out where it would take more than a minute. "
+            f"{FEWEST_ORDERS} orders of each subset are the fewest that tell."
+        )
+    if advised < ENOUGH_ORDERS:
+        return (
+            f"A few subsets were tried in two orders: with {advised} orders of each, choosing other demonstrations "
+            "changes the loss at least as much as what is left of the order."
+        )
+    return (
+        f"A few subsets were tried in two orders: the order matters much here. More than {advised} orders of each "
+        "are not advised; more subsets tell more."
+    )
 
 
 def _short(seconds: float) -> str:

@@ -151,6 +151,22 @@ def test_texts_are_brought_seen_checked_and_worked_on(jobs: list[JobSpec], model
     assert "prompts=" in gone.toast[0].value
 
 
+@pytest.mark.parametrize(
+    ("advised", "said"),
+    [(0, "was not tried"), (2, "with 2 orders of each"), (6, "More than 6 orders of each are not")],
+)
+def test_it_is_said_why_so_many_orders_are_advised(
+    jobs: list[JobSpec], model: object, monkeypatch: pytest.MonkeyPatch, advised: int, said: str
+) -> None:
+    monkeypatch.setattr(prompt_check, "_orders", lambda *_: advised)
+    app = page()
+    app.number_input(key="bring_prompts_k").set_value(2).run()
+    drop(drop(app, "candidates", csv(SHOWN)), "queries", csv(ASKED))
+    check(app)
+    assert said in texts(app)
+    assert f"each in {advised or 2} orders" in texts(app)
+
+
 def test_what_is_changed_is_checked_anew_and_found_again_when_changed_back(
     jobs: list[JobSpec], model: object
 ) -> None:
