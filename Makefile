@@ -42,6 +42,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/streaming.py
 	$(PY) benchmarks/prompting.py
+	$(PY) benchmarks/prompt_prediction.py
 	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/readouts.py
 	$(PY) benchmarks/tuning.py
