@@ -210,7 +210,9 @@ def _check(wanted: BroughtPrompts, task: PromptTask) -> None:
     job_panel(spec, 35.0, "", start="Check with the model", cancel="Cancel", key="prompt_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        _ready(status.result, PromptSource(title.strip() or name, task, wanted.model))
+        checked = status.result
+        pace = checked["seconds"] / checked["queries"]
+        _ready(checked, PromptSource(title.strip() or name, task, wanted.model, pace))
 
 
 def _ready(checked: dict[str, Any], source: PromptSource) -> None:

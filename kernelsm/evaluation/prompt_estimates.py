@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kernelsm.evaluation.prompt_first_order import FEWEST, PromptFirstOrderCheck, prompt_first_order_check
 from kernelsm.outcomes.prompt_jobs import START_SECONDS, PromptSettings, ask, open_model
-from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.outcomes.prompt_sources import SECONDS_A_QUERY, find_prompts
 from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -91,11 +91,12 @@ class EstimateSettings:
 
     def stages(self) -> dict[str, float]:
         """Expected seconds of each part on two cores with nothing cached."""
-        task = find_prompts(self.source).task
+        source = find_prompts(self.source)
+        task, slower = source.task, source.seconds_a_query / SECONDS_A_QUERY
         anchors = min(self.anchors, math.perm(task.K, task.k))
         return {
             "model": START_SECONDS,
-            "anchors": anchors * len(task.queries) * SECONDS_A_GRADIENT,
+            "anchors": anchors * len(task.queries) * SECONDS_A_GRADIENT * slower,
             "exact": self.exact.seconds() - START_SECONDS,
         }
 

@@ -206,7 +206,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
 
 
 def _prompts(key: str, root: Path, allowed: Limits) -> PromptSource:
-    """Prompts that are whole, and no more than would have been read from files."""
+    """Prompts that are whole, and no more than would have been read from files; the pace was another computer's."""
     if not is_run(key):  # else it may be the name of an example, which has no file
         raise InputError("prompts", repr(key)[:80], "40 hex digits", "Leave it out.")
     found = find_prompts(key, root)
@@ -214,7 +214,7 @@ def _prompts(key: str, root: Path, allowed: Limits) -> PromptSource:
     for what, count, bound in (("candidates", found.task.K, allowed.tasks), ("queries", most, allowed.targets)):
         if count > bound:
             raise InputError(f"prompts {key[:8]}", f"{count:,} {what}", f"at most {bound:,}", "Bring fewer of them.")
-    return found
+    return replace(found, pace=None)
 
 
 def _described(path: Path, place: str) -> dict[str, Any]:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 START_SECONDS = 15.0
 """Until the default model is there."""
-SECONDS_A_QUERY = 0.056
-"""For the default model and the texts of the examples, on two cores."""
 MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
 
 
@@ -84,9 +82,9 @@ class PromptSettings:
 
     def seconds(self) -> float:
         """Expected seconds on two cores with nothing cached."""
-        task = find_prompts(self.source).task
-        orders = min(self.orders, math.factorial(min(self.size or task.k, 12)))
-        return START_SECONDS + self.subsets * orders * len(task.queries) * SECONDS_A_QUERY
+        source = find_prompts(self.source)
+        orders = min(self.orders, math.factorial(min(self.size or source.task.k, 12)))
+        return START_SECONDS + self.subsets * orders * len(source.task.queries) * source.seconds_a_query
 
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
@@ -149,8 +147,9 @@ class CheckSettings:
 
     def seconds(self) -> float:
         """Expected seconds on two cores with nothing cached."""
+        source = find_prompts(self.source)
         count = sum(len(self.orders_of(prompt)) for prompt in self.prompts)
-        return START_SECONDS + count * len(find_prompts(self.source).task.fresh) * SECONDS_A_QUERY
+        return START_SECONDS + count * len(source.task.fresh) * source.seconds_a_query
 
     def job(self) -> JobSpec:
         """The job that checks these prompts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.tasks.prompt_examples import coin_flip, movie_reviews
 from kernelsm.tasks.prompts import PromptTask
+
+SECONDS_A_QUERY = 0.056
+"""For the default model and the texts of the examples, on two cores."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,20 @@ class PromptSource:
     task : PromptTask
     model : str
         A folder or a name on the Hugging Face hub; "" is the default model.
+    pace : float, optional
+        Seconds to ask one query after a prompt, as a check of these texts found on this computer; None: the usual.
+        It is no part of the key.
     """
 
     title: str
     task: PromptTask
     model: str = ""
+    pace: float | None = None
+
+    @property
+    def seconds_a_query(self) -> float:
+        """Expected seconds to ask one query after a prompt."""
+        return SECONDS_A_QUERY if self.pace is None else self.pace
 
 
 def find_prompts(source: str, root: Path | None = None) -> PromptSource:
@@ -95,11 +108,12 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     place, fix = f"prompts {source[:8]}", "Bring the texts again."
     try:
         sheet = json.loads(path.read_text())
-        found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"])
+        found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace"))
         texts = (found.title, found.model, found.task.name, *found.task.labels)
         whole = (
             all(isinstance(text, str) for text in texts) and type(found.task.k) is int
             and isinstance(found.task.meta, dict) and prompts_key(found) == source
+            and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
@@ -124,7 +138,9 @@ def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
     path = _path(key, root)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{key}.{uuid.uuid4().hex}.part")
-    sheet = {"title": one_line(source.title), "task": source.task.to_dict(), "model": source.model}
+    sheet = {
+        "title": one_line(source.title), "task": source.task.to_dict(), "model": source.model, "pace": source.pace,
+    }  # fmt: skip
     part.write_text(json.dumps(sheet, indent=1))
     part.replace(path)
     return key

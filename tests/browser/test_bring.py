@@ -278,7 +278,7 @@ def test_a_preparation_is_cancelled_and_resumed(page: Page, server: Server, file
     drop(page, "bring_samples", files["csv"][0])
     page.get_by_text("Training", exact=True).click()
     epochs = page.get_by_label("Most epochs")
-    epochs.fill("3000")
+    epochs.fill("5000")
     epochs.press("Enter")
     settled(page)
     button(page, "Check and prepare").click()

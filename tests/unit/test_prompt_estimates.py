@@ -1,5 +1,6 @@
 """The job that estimates prompts to first order: its table, its check, what is kept, and what stops it."""
 
+import dataclasses
 import json
 import math
 
@@ -13,9 +14,9 @@ from kernelsm.evaluation.prompt_estimates import EstimateSettings, estimate, run
 from kernelsm.evaluation.prompt_first_order import PromptFirstOrderCheck, prompt_first_order_check
 from kernelsm.outcomes import prompt_jobs
 from kernelsm.outcomes.prompt_first_order import FirstOrder
-from kernelsm.outcomes.prompt_jobs import PromptSettings, compute
+from kernelsm.outcomes.prompt_jobs import START_SECONDS, PromptSettings, compute
 from kernelsm.outcomes.prompt_orders import load_orders
-from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
+from kernelsm.outcomes.prompt_sources import SECONDS_A_QUERY, PromptSource, find_prompts, keep_prompts
 from kernelsm.outcomes.prompting import Prompting
 from kernelsm.outcomes.runs import load_run
 from kernelsm.runtime.jobs import JobSpec
@@ -180,6 +181,11 @@ def test_the_cost_grows_with_anchors_and_checked_prompts_but_not_with_estimated_
 
     assert seconds(anchors=8) > seconds() < seconds(checked=40)
     assert seconds(subsets=2000) == seconds()
+    # a model that was found ten times slower takes ten times as long, but for its start
+    slow = dataclasses.replace(find_prompts(source), pace=10 * SECONDS_A_QUERY)
+    usual = seconds()
+    assert keep_prompts(slow) == source
+    assert seconds() - START_SECONDS == pytest.approx(10 * (usual - START_SECONDS))
     # two of five candidates have 20 ordered pairs: there are no more anchors
     assert seconds(anchors=64) == seconds(anchors=20) > seconds(anchors=19)
 

@@ -8,6 +8,7 @@ import pytest
 from kernelsm import InputError
 from kernelsm.outcomes.prompt_sources import (
     PROMPT_EXAMPLES,
+    SECONDS_A_QUERY,
     PromptSource,
     delete_prompts,
     find_prompts,
@@ -62,6 +63,12 @@ def test_keeping_again_renews_the_title_alone(key, file):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+def test_a_measured_pace_is_kept_with_the_texts_and_is_no_part_of_their_key(key):
+    assert (find_prompts(key).pace, find_prompts(key).seconds_a_query) == (None, SECONDS_A_QUERY)
+    assert keep_prompts(dataclasses.replace(SOURCE, pace=7.5)) == key
+    assert find_prompts(key).seconds_a_query == 7.5
+
+
 @pytest.mark.parametrize("name", PROMPT_EXAMPLES)
 def test_examples_are_found_by_name_and_need_no_file(name, cache_folder):
     found = find_prompts(name)
@@ -110,6 +117,7 @@ def entry(*path, value):
         entry("model", value="other"),
         entry("model", value=None),
         entry("title", value=7),
+        *(entry("pace", value=value) for value in (0.0, -1.0, "1", 1, True, float("inf"), float("nan"))),
         entry("task", value="x"),
         entry("task", "candidates", value=[]),
         entry("task", "candidates", 0, value={"text": "no label"}),

@@ -6,7 +6,7 @@ import json
 import pickle
 import stat
 import zipfile
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -472,6 +472,10 @@ def test_prompts_are_restored_with_their_title(there, here, tables):
     assert set(found.runs) == set(tables)
     assert find_prompts(key, here).title == "Meine Texte"
     assert find_prompts(key, here).task.to_dict() == PROMPTS.task.to_dict()
+    # how fast the other computer was says nothing here
+    keep_prompts(replace(PROMPTS, pace=9.0), there)
+    restore(write_session(VIEW, tables, there, prompts=[key]), here)
+    assert find_prompts(key, here).pace is None
     # and again, over what is here
     (here / "prompts" / f"{key}.json").write_text("damaged")
     restore(data, here)
