@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from kernelsm.app.words import plain
 from kernelsm.outcomes.prompt_orders import load_orders
 from kernelsm.outcomes.prompt_sources import PromptSource, find_prompts
 from kernelsm.runtime.errors import InputError
-from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
+from kernelsm.selection.baselines import best_order_seen, best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.selection.completion import expected_outcome, expected_over_orders
-from kernelsm.selection.ordered import best_order, choose_ordered, choose_set
+from kernelsm.selection.ordered import best_order, choose_cautiously, choose_set
 from kernelsm.selection.search import MOST_SUBSETS, Balance, choose
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.positions import PositionSurrogate
@@ -27,7 +28,9 @@ from kernelsm.tasks.prompts import PromptTask
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
-ORDERED, PAIRWISE, RANDOM = "Order-aware", "Pairwise-aware", "A random prompt"
+ORDERED, PAIRWISE, SEEN, RANDOM = "Order-aware, cautious", "Pairwise-aware", "Best prompt seen", "A random prompt"
+OWN_ORDER = {ORDERED, SEEN}
+"""Suggestions of an order too, where single orders are known."""
 BALANCE, EVERY = "demo_balance", "demo_every"
 """Keys of the toggles that ask for as many demonstrations of each label, and for a search of all prompts."""
 _MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
@@ -165,12 +168,16 @@ def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A choice of demonstrations: who makes it, how, what it is, and whether its order is chosen too."""
+    """A choice of demonstrations: who makes it, how, what it is, and whether its order is chosen too.
+
+    `measured` is its outcome in that order, where it is known.
+    """
 
     name: str
     about: str
     picked: tuple[int, ...]
     ordered: bool = False
+    measured: float | None = None
 
 
 def chosen_suggestions(p: Picking) -> tuple[Suggestion, ...]:
@@ -199,11 +206,11 @@ def suggestions(
     size = run.fixed_size or task.k
     labels = [one.label for one in task.candidates]
     surrogate = fitted(key, "", kernel, gamma, ridge)
-    outcomes = run.outcomes
+    outcomes, seen = run.outcomes, load_orders(key)
     rest: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
-        (ORDERED, "demonstrations and their order together: labels in good places",
-         lambda: _by_orders(key, choose_ordered, **rest)),
+        (ORDERED, "demonstrations and their order together, by the worse end of the predicted interval",
+         lambda: _by_orders(key, partial(choose_cautiously, seen=seen), **rest) if seen else ()),
         (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
          lambda: _by_orders(key, choose_set, **rest)),
         ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
@@ -216,7 +223,9 @@ def suggestions(
          lambda: choose(surrogate, size, "top", **rest).demonstrations),
         ("Top by linear surrogate", "the best coefficients of a tuned linear fit",
          lambda: top_by_linear(outcomes, size, **rest).demonstrations),
-        ("Best prompt seen", "the best of the measured prompts", lambda: best_seen(outcomes, size, **rest)),
+        (SEEN, "the best of the measured prompts",
+         lambda: best_order_seen(seen, outcomes.K, **rest, higher_is_better=outcomes.higher_is_better) if seen
+         else best_seen(outcomes, size, **rest)),
         ("Nearest to the queries", "the sentences most like the queries, by their embeddings",
          lambda: _nearest(outcomes.meta.get("likeness"), size, labels, balance)),
         (RANDOM, "drawn by chance, to compare with",
@@ -229,7 +238,9 @@ def suggestions(
         except InputError:  # no balanced prompt was measured, or a label is too rare for balance
             continue
         if chosen:
-            found.append(Suggestion(name, about, chosen, ordered=name == ORDERED))
+            known = (seen.orders == chosen).all(axis=1) if seen and name == SEEN else None
+            measured = None if seen is None or known is None else float(seen.values[known].mean())
+            found.append(Suggestion(name, about, chosen, name in OWN_ORDER and seen is not None, measured))
     return tuple(found)
 
 

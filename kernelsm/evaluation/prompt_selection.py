@@ -22,8 +22,8 @@ from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
-from kernelsm.selection.baselines import best_seen, most_alike, random_prompts, top_by_linear
-from kernelsm.selection.ordered import choose_ordered, choose_set
+from kernelsm.selection.baselines import best_order_seen, best_seen, most_alike, random_prompts, top_by_linear
+from kernelsm.selection.ordered import choose_cautiously, choose_ordered, choose_set
 from kernelsm.selection.search import choose
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.base import Surrogate
@@ -35,6 +35,9 @@ from kernelsm.surrogates.shared import SharedSurrogate
 Losses = Callable[[tuple[int, ...], int | None], NDArray[np.float64]]
 """From a prompt to the loss of each fresh query, shape (q,): mean over so many random orders; None: in its own."""
 ORDERED, PAIRWISE, RANDOM = "order-aware", "pairwise-aware", "random"
+CAUTIOUS, SEEN_ORDER = "order-aware, cautious", "best prompt seen, in its order"
+OWN_ORDER = {ORDERED, CAUTIOUS, SEEN_ORDER}
+"""Ways that choose an order too, in which the prompt is asked."""
 DEFAULT = "pairwise-aware, default surrogate"
 SEEDS, FRACTION, FOLDS = 5, 0.8, 5
 
@@ -180,7 +183,7 @@ def choices(
     Returns
     -------
     dict
-        Name of the way -> candidates; those of the order-aware one in its order, others rising.
+        Name of the way -> candidates; those of `OWN_ORDER` in their order, others rising.
     """
     size = int(outcomes.masks[0].sum())
     train = outcomes.split(FRACTION, seed=seed)[0].mean_target()
@@ -189,6 +192,8 @@ def choices(
     positions = PositionSurrogate().fit(rows.orders, rows.values.mean(axis=1)[:, None], outcomes.K, labels)
     return {
         ORDERED: choose_ordered(positions)[0],
+        CAUTIOUS: choose_cautiously(positions, rows)[0],
+        SEEN_ORDER: best_order_seen(rows, outcomes.K),
         PAIRWISE: choose_set(positions)[0],
         DEFAULT: choose(surrogate, size, "swap").demonstrations,
         "top by attribution": choose(surrogate, size, "top").demonstrations,
@@ -255,7 +260,7 @@ def selection_record(
         As of `choices`.
     losses : callable
     orders, random_orders : int
-        Of a chosen prompt, but for the order-aware choice, and of a random one.
+        Of a chosen prompt, but for those of `OWN_ORDER`, and of a random one.
     random_count, random_seed : int
         Random prompts to compare with.
     """
@@ -267,7 +272,7 @@ def selection_record(
         for name, prompt in choices(outcomes, ordered, labels, likeness, seed).items():
             by_name.setdefault(name, []).append(prompt)
     means = {
-        name: np.mean([losses(prompt, None if name == ORDERED else orders) for prompt in prompts], axis=0)
+        name: np.mean([losses(prompt, None if name in OWN_ORDER else orders) for prompt in prompts], axis=0)
         for name, prompts in by_name.items()
     }
     means[RANDOM] = np.mean(random_losses, axis=0)

@@ -8,8 +8,10 @@ from itertools import combinations, permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes
 from kernelsm.selection.search import Balance
 from kernelsm.surrogates.positions import PositionSurrogate
+from kernelsm.surrogates.results import interval_quantile
 
 Prompt = tuple[int, ...]
 
@@ -39,18 +41,25 @@ def best_order(
 def choose_ordered(
     surrogate: PositionSurrogate,
     *,
+    caution: float = 0.0,
+    seen: Sequence[Sequence[int]] = (),
     labels: Sequence[str] | None = None,
     balance: bool = False,
     higher_is_better: bool = False,
 ) -> tuple[tuple[int, ...], float]:
     """Choose demonstrations and their order: from twenty drawn prompts on, the best exchange while one helps.
 
-    An exchange puts another candidate into a slot, or swaps the contents of two slots.
+    An exchange puts another candidate into a slot, or swaps the contents of two slots. The best of many predictions
+    is picked, so the real outcome tends to be worse; with caution what the surrogate doubts must promise more.
 
     Parameters
     ----------
     surrogate : PositionSurrogate
         Fitted; of several targets their mean counts.
+    caution : float
+        Posterior standard deviations that a prediction is made worse by.
+    seen : sequence of sequences of int
+        Prompts to start from too.
     labels, balance
         As of `choose`.
     higher_is_better : bool
@@ -59,7 +68,7 @@ def choose_ordered(
     Returns
     -------
     (tuple of int, float)
-        The prompt, and its predicted outcome. The best of many predictions is picked: the real one tends to be worse.
+        The prompt, and its predicted outcome, made worse by the caution.
 
     Raises
     ------
@@ -71,11 +80,53 @@ def choose_ordered(
     for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
         inside = rule.first(drawn)
         starts.append(tuple(int(k) for k in drawn if inside[k]))
+    starts += [
+        tuple(int(k) for k in prompt) for prompt in seen if rule.allows(np.isin(np.arange(surrogate.K_), prompt))
+    ]
     value, prompt = _best_end(
         starts, lambda now: _exchanged(now, rule) + _reordered(now),
-        lambda prompts: _badness(surrogate, prompts, higher_is_better),
+        lambda prompts: _badness(surrogate, prompts, higher_is_better, caution),
     )  # fmt: skip
     return prompt, -value if higher_is_better else value
+
+
+def choose_cautiously(
+    surrogate: PositionSurrogate,
+    seen: OrderedOutcomes,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
+) -> tuple[tuple[int, ...], float]:
+    """Choose demonstrations and their order by the worse end of the 90% interval of their predicted outcome.
+
+    The search starts from the twenty best measured prompts too. A measured prompt is in little doubt, so another one
+    is chosen only where even the worse end promises more.
+
+    Parameters
+    ----------
+    surrogate : PositionSurrogate
+        Fitted to `seen`; of several targets their mean counts.
+    seen : OrderedOutcomes
+    labels, balance, higher_is_better
+        As of `choose_ordered`.
+
+    Returns
+    -------
+    (tuple of int, float)
+        The prompt, and the worse end of its interval.
+
+    Raises
+    ------
+    InputError
+        What `choose` refuses of labels and balance.
+    """
+    values = seen.values.mean(axis=1)
+    best = np.argsort(-values if higher_is_better else values, kind="stable")[:_DRAWN_STARTS]
+    return choose_ordered(
+        surrogate, caution=interval_quantile(surrogate.surrogate_.degrees_of_freedom_),
+        seen=seen.orders[best].tolist(), labels=labels, balance=balance, higher_is_better=higher_is_better,
+    )  # fmt: skip
 
 
 def choose_set(
@@ -167,7 +218,8 @@ def _reordered(prompt: Prompt) -> list[Prompt]:
 
 
 def _badness(
-    surrogate: PositionSurrogate, orders: Sequence[Sequence[int]], higher_is_better: bool
+    surrogate: PositionSurrogate, orders: Sequence[Sequence[int]], higher_is_better: bool, caution: float = 0.0
 ) -> NDArray[np.float64]:
     predicted = np.asarray(surrogate.predict(orders).mean(axis=1))
-    return -predicted if higher_is_better else predicted
+    badness = -predicted if higher_is_better else predicted
+    return badness + caution * surrogate.predict_std(orders).mean(axis=1) if caution else badness

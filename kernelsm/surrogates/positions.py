@@ -175,6 +175,16 @@ class PositionSurrogate:
         """
         return np.asarray(self.surrogate_.predict(self._inputs(orders)))
 
+    def predict_std(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> Array:
+        """Return the posterior standard deviations of these predictions, shape (rows, q).
+
+        Raises
+        ------
+        InputError
+            As `predict`.
+        """
+        return np.asarray(self.surrogate_.predict(self._inputs(orders), return_std=True)[1])
+
     def predict_mean(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> tuple[Array, Array]:
         """Predict the mean over ordered prompts and its posterior standard deviation, shape (q,) each.
 

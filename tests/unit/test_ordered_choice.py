@@ -5,11 +5,12 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from kernelsm import SharedSurrogate, load_example
+from kernelsm import InputError, SharedSurrogate, load_example
 from kernelsm.outcomes.prompt_orders import OrderedOutcomes, load_orders, orders_path, save_orders
 from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.selection.baselines import best_order_seen
 from kernelsm.selection.completion import expected_over_orders
-from kernelsm.selection.ordered import best_order, choose_ordered, choose_set
+from kernelsm.selection.ordered import best_order, choose_cautiously, choose_ordered, choose_set
 from kernelsm.surrogates.positions import PositionSurrogate
 
 K, SIZE = 8, 3
@@ -165,3 +166,41 @@ def test_the_rows_of_some_subsets_are_found(orders):
     found = OrderedOutcomes(orders, np.arange(len(orders))[:, None] * 1.0).of(masks)
     wanted = [row for row, order in enumerate(orders) if set(order) in (set(orders[3]), set(orders[50]))]
     assert found.values[:, 0].tolist() == wanted
+
+
+def test_a_cautious_choice_takes_what_was_measured_unless_the_doubtful_promises_more():
+    rng = np.random.default_rng(1)
+    orders = np.array([rng.permutation(K)[:SIZE] for _ in range(40)])
+    values = np.array([[loss(order)] for order in orders.tolist()]) + 0.5 * rng.normal(size=(40, 1))
+    surrogate = PositionSurrogate(weights=[(1.0, 1.0)]).fit(orders, values, K, LABELS)
+    prompt, end = choose_cautiously(surrogate, OrderedOutcomes(orders, values))
+    bold, value = choose_ordered(surrogate)
+
+    def worse_end(order):
+        return float(surrogate.predict([order])[0, 0] + 1.69 * surrogate.predict_std([order])[0, 0])
+
+    assert end == pytest.approx(worse_end(prompt), abs=0.01)
+    assert worse_end(prompt) <= min(worse_end(bold), *(worse_end(order) for order in orders)) + 0.01
+    assert surrogate.predict_std([prompt])[0, 0] <= surrogate.predict_std([bold])[0, 0]
+    assert value <= float(surrogate.predict([prompt])[0, 0])
+
+
+@pytest.mark.parametrize("higher_is_better", [False, True])
+@pytest.mark.parametrize("balance", [False, True])
+def test_the_best_order_seen_is_the_best_of_those_that_are_allowed(higher_is_better, balance):
+    rng = np.random.default_rng(2)
+    orders = np.array([rng.permutation(K)[:SIZE] for _ in range(30)])
+    seen = OrderedOutcomes(orders, rng.normal(size=(30, 2)))
+    labels = [str(label) for label in LABELS]
+    found = best_order_seen(seen, K, labels=labels, balance=balance, higher_is_better=higher_is_better)
+    rows = [row for row, order in enumerate(orders) if not balance or abs(2 * LABELS[order].sum() - SIZE) <= 1]
+    means = seen.values.mean(axis=1)[rows]
+    assert found == tuple(orders[rows[int(means.argmax() if higher_is_better else means.argmin())]])
+
+
+def test_without_a_measured_prompt_in_balance_there_is_no_best_one():
+    same = np.flatnonzero(LABELS == 0)[:SIZE]
+    with pytest.raises(InputError, match="balanced"):
+        best_order_seen(
+            OrderedOutcomes(same[None], np.zeros((1, 1))), K, labels=[str(i) for i in LABELS], balance=True
+        )

@@ -8,6 +8,7 @@ import pytest
 from kernelsm import Outcomes
 from kernelsm.evaluation.prompt_selection import (
     ORDERED,
+    OWN_ORDER,
     PAIRWISE,
     RANDOM,
     SEEDS,
@@ -83,7 +84,7 @@ def test_only_a_choice_that_sees_pairs_finds_the_pair(record):
 
 def test_the_order_aware_choice_finds_the_good_last_place_too(record):
     found = by_name(record)
-    assert all(LABELS[prompt[-1]] == 0 for prompt in found[ORDERED].prompts)
+    assert all(LABELS[prompt[-1]] == 0 for name in OWN_ORDER for prompt in found[name].prompts)
     assert found[ORDERED].loss < found[PAIRWISE].loss - 0.2
     assert found[PAIRWISE].worse > found[PAIRWISE].worse_margin
 
@@ -91,7 +92,7 @@ def test_the_order_aware_choice_finds_the_good_last_place_too(record):
 def test_losses_are_means_over_seeds_and_queries_and_the_gain_follows(record):
     found = by_name(record)
     for choice in found.values():
-        if choice.name not in (RANDOM, ORDERED):
+        if choice.name not in (RANDOM, *OWN_ORDER):
             masks = np.zeros((SEEDS, K))
             for row, prompt in enumerate(choice.prompts):
                 masks[row, prompt] = 1
