@@ -52,7 +52,8 @@ class ChoiceRecord:
     loss, margin : float
         Mean over seeds and queries in nats, and half of its 90% interval over queries.
     worse, worse_margin : float
-        The same of its loss minus that of the order-aware choice, query by query: above 0, the latter is better.
+        The same of its loss minus that of the order-aware choice (without caution), query by query: above 0, the
+        latter is better.
     prompts : list of lists of int
         The choice of each seed.
     """
@@ -140,9 +141,9 @@ class SelectionRecord:
 
     @property
     def gain(self) -> float:
-        """Fraction by which the order-aware choice is below the mean random prompt."""
+        """Fraction by which the cautious order-aware choice is below the mean random prompt."""
         loss = {choice.name: choice.loss for choice in self.choices}
-        return 1 - loss[ORDERED] / loss[RANDOM]
+        return 1 - loss[CAUTIOUS] / loss[RANDOM]
 
     def to_json(self) -> str:
         """Return the record as JSON."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, Outcomes, load_example, load_truth
-from kernelsm.evaluation.prompt_selection import choices, load_selection
+from kernelsm.evaluation.prompt_selection import OWN_ORDER, choices, load_selection
 from kernelsm.evaluation.truth import score_estimates, score_surrogates
 from kernelsm.outcomes.examples import EXAMPLES, FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth
 from kernelsm.outcomes.pipeline import base_model, play
@@ -131,11 +131,17 @@ def test_the_first_choices_of_the_record_are_those_of_today(name):
     assert {way: list(prompt) for way, prompt in found.items()} == {way: known[way][0] for way in found}
 
 
-def test_for_movie_reviews_the_order_aware_choice_is_a_quarter_below_random_and_no_worse_than_any_other():
+def test_for_movie_reviews_choices_with_their_order_are_the_best_and_caution_is_worth_it():
     record = load_selection("movie-reviews")
-    assert record.gain >= 0.25
-    assert all(choice.worse >= -choice.worse_margin for choice in record.choices)
-    losses = {choice.name: choice.loss for choice in record.choices}
+    assert record.gain >= 0.5
+    found = {choice.name: choice for choice in record.choices}
+    cautious = found["order-aware, cautious"]
+    assert cautious.worse < -cautious.worse_margin  # clearly better than without caution
+    losses = {name: choice.loss for name, choice in found.items()}
+    # no surrogate does better than the best that was measured, asked as it was measured
+    assert min(losses, key=losses.__getitem__) == "best prompt seen, in its order"
+    assert losses["order-aware, cautious"] < losses["best prompt seen, in its order"] + 0.02
+    assert all(found[name].worse > -found[name].worse_margin for name in set(found) - OWN_ORDER)
     assert losses["pairwise-aware"] <= 0.75 * losses["random"]
     assert losses["pairwise-aware"] < losses["top by attribution"]
 
@@ -145,7 +151,7 @@ def test_for_coin_flips_no_choice_does_much_better_than_guessing():
     record = load_selection("coin-flip")
     losses = {choice.name: choice.loss for choice in record.choices}
     assert losses["random"] > 0.8
-    for name in ("order-aware", "pairwise-aware", "top by attribution", "best prompt seen"):
+    for name in (*OWN_ORDER, "pairwise-aware", "top by attribution", "best prompt seen"):
         assert 0.64 < losses[name] < 0.70
 
 
