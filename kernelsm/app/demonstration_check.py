@@ -18,6 +18,7 @@ from kernelsm.charts.prompts import CheckedPrompt, checked_prompts
 from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings
 from kernelsm.outcomes.prompt_orders import FEWEST_ORDERS, load_orders, orders_needed
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource
+from kernelsm.runtime.errors import InputError
 from kernelsm.selection.baselines import random_prompts
 
 _ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
@@ -146,9 +147,14 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "
         "rest from these, and measures how far off that is.",
     )  # fmt: skip
-    settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
+    try:
+        settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
+    except InputError as error:
+        st.info(plain(str(error)), icon=":material/info:")
+        return
+    drawn = f"All {settings.subsets:,} prompts" if settings.all_there_are else f"{subsets:,} random prompts"
     st.caption(
-        f"{subsets:,} random prompts of {settings.size} of {task.K} demonstrations, in {orders} "
+        f"{drawn} of {settings.size} of {task.K} demonstrations, in {orders} "
         f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
         "kept and not asked again."
     )
@@ -157,7 +163,11 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         estimates(settings, title)
         return
     job_panel(
-        settings.job(), settings.seconds(), f"{title}: {subsets} prompts, seed {seed}", start=start, key="demo_ask"
+        settings.job(),
+        settings.seconds(),
+        f"{title}: {settings.subsets} prompts, seed {seed}",
+        start=start,
+        key="demo_ask",
     )
 
 

@@ -158,7 +158,7 @@ def _orders(model: LanguageModel, task: PromptTask, each: float, report: Report)
         return 1 if task.k == 1 else 0
     asked = tuple(task.queries[i] for i in _typical(task.queries, count))
     prompting = Prompting(replace(task, queries=asked), model, orders=2)
-    masks = fixed_size_masks(task.K, PROBED, size=task.k)
+    masks = fixed_size_masks(task.K, PROBED, size=task.k, distinct=True)
     orders, values = prompting.by_order(masks, report=lambda done, total, *_, **__: report(done, total, message))
     return orders_needed(OrderedOutcomes(np.array(orders), values).by_subset())
 

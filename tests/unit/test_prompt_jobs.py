@@ -50,6 +50,26 @@ def want_orders(model, settings):
     return [order for mask in settings.masks() for order in prompting.orders_of(mask)]
 
 
+def test_no_prompt_is_asked_twice_and_where_there_are_fewer_all_are_asked(source):
+    told = []
+    settings = PromptSettings(source, subsets=40, size=3)  # 10 different ones of these 5 candidates
+    assert (settings.subsets, settings.all_there_are) == (10, True)
+    assert settings.job() == PromptSettings(source, subsets=10, size=3).job()
+    assert PromptSettings(**settings.job().arguments) == settings
+    assert settings.seconds() == PromptSettings(source, subsets=10, size=3).seconds()
+    found, _ = compute(settings, lambda done, total, *_, reused=False: told.append((total, reused)), Store())
+    assert len(np.unique(found.masks, axis=0)) == found.m == 10
+    assert {total for total, reused in told if reused is not None} == {10}
+    few = PromptSettings(source, subsets=4, size=3)
+    assert not few.all_there_are
+    assert np.array_equal(few.masks(), found.masks[:4])
+
+
+def test_too_few_different_prompts_are_refused(source):
+    with pytest.raises(InputError, match="1 different prompt of 5 of 5"):
+        PromptSettings(source, size=5)
+
+
 def test_what_was_asked_is_not_asked_again_after_a_stop(source):
     seen = []
 
