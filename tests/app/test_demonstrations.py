@@ -324,6 +324,16 @@ def test_where_few_prompts_are_possible_all_are_asked_and_counted(small: str) ->
     assert "20 random prompts of 2 of 8 demonstrations" in texts(app)
 
 
+@pytest.mark.parametrize(("k", "most", "asked"), [(1, 1, 1), (2, 2, 2), (3, 6, 2), (4, 12, 2)])
+def test_no_more_orders_are_offered_than_there_are(k: int, most: int, asked: int) -> None:
+    task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=k)
+    key = keep_prompts(PromptSource("Mine", task))
+    app = open_app("demonstrations", run="planted", prompts=key)
+    orders = app.number_input(key=f"demo_orders_{key}")
+    assert (orders.max, orders.value) == (most, asked)
+    assert f"in {asked} order" in texts(app)
+
+
 def test_candidates_that_leave_no_choice_are_said_to() -> None:
     whole = PromptTask(TASK.candidates[:3], TASK.queries[:5], (), TASK.labels, TASK.template, k=3)
     app = open_app("demonstrations", run="planted", prompts=keep_prompts(PromptSource("Mine", whole)))
