@@ -275,10 +275,11 @@ def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tupl
 
 def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:
     """Return loss, accuracy and margin of every query of `prompting` after one prompt, shape (3, q)."""
+    # fresh queries go by the task alone: so they were kept before others could be asked about
+    task = prompting.task.content_hash if prompting.fresh else f"{prompting.task.content_hash} fit"
     found: NDArray[np.float64] = store.call(
-        _measure_order, order, prompting.task.content_hash, prompting.model.content_hash,
-        heavy={"prompting": prompting},
-    )  # fmt: skip
+        _measure_order, order, task, prompting.model.content_hash, heavy={"prompting": prompting}
+    )
     return found
 
 

@@ -7,7 +7,7 @@ from test_prompting import QUERIES, TASK
 
 from kernelsm import InputError, Store
 from kernelsm.outcomes import prompt_jobs
-from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings, check, compute, run
+from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings, check, compute, ordered_measures, run
 from kernelsm.outcomes.prompt_orders import load_orders
 from kernelsm.outcomes.prompt_scoring import measure_labels
 from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
@@ -101,6 +101,25 @@ def test_a_check_asks_fresh_queries_in_its_own_order_first(source, model):
             want = measure_labels(score(model, TASK, order, TASK.fresh), true)[:2]
             np.testing.assert_allclose(given, want, atol=1e-6)
     assert len(TASK.fresh) != len(QUERIES)
+
+
+def test_losses_of_fresh_queries_are_not_taken_for_those_of_others(source, model):
+    store = Store()
+    fresh, fit = (Prompting(TASK, model, fresh=which) for which in (True, False))
+    for prompting in (fresh, fit, fresh, fit):
+        true = np.array([TASK.labels.index(query.label) for query in prompting.queries])
+        want = measure_labels(score(model, TASK, (3, 1), prompting.queries), true)
+        np.testing.assert_allclose(ordered_measures(prompting, (3, 1), store), want, atol=1e-6)
+    assert (store.computed, store.reused) == (2, 2)
+
+
+def test_losses_of_fresh_queries_are_found_under_the_key_that_they_always_had(source, model):
+    store = Store()
+    prompting = Prompting(TASK, model, fresh=True)
+    key = (TASK.content_hash, model.content_hash)
+    kept = store.call(prompt_jobs._measure_order, (3, 1), *key, heavy={"prompting": prompting})
+    np.testing.assert_array_equal(ordered_measures(prompting, (3, 1), store), kept)
+    assert (store.computed, store.reused) == (1, 1)
 
 
 def test_orders_of_a_checked_prompt_are_different_and_no_more_than_there_are(source):
