@@ -16,13 +16,14 @@ from kernelsm.app.picking import Picking
 from kernelsm.app.words import plain
 from kernelsm.charts.prompts import CheckedPrompt, checked_prompts
 from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings
-from kernelsm.outcomes.prompt_orders import FEWEST_ORDERS, load_orders, orders_needed
-from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource
+from kernelsm.outcomes.prompt_orders import FEWEST_ORDERS, load_orders, orders_there_are
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts
+from kernelsm.runtime.errors import InputError
 from kernelsm.selection.baselines import random_prompts
 
 _ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
 _EXACT, _FIRST_ORDER = "Exact", "First order"
-_RANDOM = 8
+_RANDOM, _MOST_ORDERS = 8, 12
 _NORMAL_90 = 1.645
 
 
@@ -40,7 +41,7 @@ def check(p: Picking) -> None:
         "prompt: in the order shown, and in others, because small models heed the order."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        orders = int(st.number_input("Orders", 1, 12, 4, key=_ORDERS, persist_state="session", width=140))
+        orders = int(st.number_input("Orders", 1, _MOST_ORDERS, 4, key=_ORDERS, persist_state="session", width=140))
         against = st.toggle(
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
@@ -120,8 +121,12 @@ def _verdict(predicted: float, margin: float, mine: Measured) -> str:
 
 
 def advise_orders(source: str, orders: int) -> None:
-    """Set how many orders of each prompt are asked first; what the user chose stays."""
-    st.session_state.setdefault(_orders_key(source), orders)
+    """Set how many orders of each prompt are asked first, no more than there are; what the user chose stays."""
+    st.session_state.setdefault(_orders_key(source), min(orders, _most_orders(source)))
+
+
+def _most_orders(source: str) -> int:
+    return min(_MOST_ORDERS, orders_there_are(find_prompts(source).task.k))
 
 
 def _orders_key(source: str) -> str:
@@ -136,7 +141,7 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         subsets = int(st.number_input("Prompts", 10, 2_000, 200, 10, key="demo_subsets", persist_state="session"))
         orders = int(
             st.number_input(
-                "Orders of each", 1, 12, key=_orders_key(source), persist_state="session",
+                "Orders of each", 1, _most_orders(source), key=_orders_key(source), persist_state="session",
                 help="The outcome of a prompt is the mean over these; their spread tells how much the order matters.",
             )
         )  # fmt: skip
@@ -146,9 +151,14 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "
         "rest from these, and measures how far off that is.",
     )  # fmt: skip
-    settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
+    try:
+        settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
+    except InputError as error:
+        st.info(plain(str(error)), icon=":material/info:")
+        return
+    drawn = f"All {settings.subsets:,} prompts" if settings.all_there_are else f"{subsets:,} random prompts"
     st.caption(
-        f"{subsets:,} random prompts of {settings.size} of {task.K} demonstrations, in {orders} "
+        f"{drawn} of {settings.size} of {task.K} demonstrations, in {orders} "
         f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
         "kept and not asked again."
     )
@@ -157,14 +167,18 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         estimates(settings, title)
         return
     job_panel(
-        settings.job(), settings.seconds(), f"{title}: {subsets} prompts, seed {seed}", start=start, key="demo_ask"
+        settings.job(),
+        settings.seconds(),
+        f"{title}: {settings.subsets} prompts, seed {seed}",
+        start=start,
+        key="demo_ask",
     )
 
 
 def ask_again(p: Picking) -> None:
     """Offer to ask with other random prompts, in as many orders as the run at hand advises."""
     known = load_orders(p.run.key)
-    advise_orders(p.run.prompts, FEWEST_ORDERS if known is None else orders_needed(known.by_subset()))
+    advise_orders(p.run.prompts, FEWEST_ORDERS if known is None else known.needed())
     ask(p.run.prompts, p.source, start="Ask the model")
 
 

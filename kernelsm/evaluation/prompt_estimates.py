@@ -48,7 +48,7 @@ class EstimateSettings:
     combine : {"nearest", "mean"}
         Which anchors estimate a prompt, see `FirstOrder`.
     checked : int
-        The first so many subsets are also scored exactly, 3 to `subsets`.
+        The first so many subsets are also scored exactly, 3 to `subsets`; all where there are fewer.
 
     Raises
     ------
@@ -65,15 +65,18 @@ class EstimateSettings:
     checked: int = 20
 
     def __post_init__(self) -> None:
-        subsets = self.prompts.subsets  # what is wrong with the prompts is said first
+        most = self.prompts.subsets  # what is wrong with the prompts is said first
         checks = (
             ("anchors", self.anchors, 1 <= self.anchors <= MOST_ANCHORS, f"1 to {MOST_ANCHORS}"),
             ("combine", self.combine, self.combine in ("nearest", "mean"), "'nearest' or 'mean'"),
-            ("checked", self.checked, FEWEST <= self.checked <= subsets, f"{FEWEST} to {subsets:,}, the subsets"),
-        )
+            ("checked", self.checked, FEWEST <= self.checked <= self.subsets,
+             f"{FEWEST} to {self.subsets:,}, the subsets"),
+        )  # fmt: skip
         for place, found, fine, expected in checks:
             if not fine:
                 raise InputError(place, repr(found)[:80], expected, "Change this setting.")
+        object.__setattr__(self, "subsets", most)
+        object.__setattr__(self, "checked", min(self.checked, most))
 
     @property
     def prompts(self) -> PromptSettings:

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import torch
 from torch import nn
 
 from kernelsm.runtime.store import content_hash
 
+# what a configuration says beside the function: where it lies, who wrote it, how it is run, names of its classes
+_BESIDE = frozenset(
+    (
+        "_name_or_path", "_model_name_or_path", "_commit_hash", "transformers_version", "architectures", "dtype",
+        "torch_dtype", "use_cache", "return_dict", "output_attentions", "output_hidden_states", "id2label",
+        "label2id", "problem_type", "task_specific_params", "initializer_range",
+    )
+)  # fmt: skip
+_WITHOUT = "3ef38995f02f7fb6f0c9ebf7c6e967fa0382c6bc"
+"""Of SmolLM2-135M-Instruct, whose outcomes were kept under the hash of its weights before configurations counted."""
+
 
 def model_hash(model: nn.Module) -> str:
-    """Forty hex digits of a model's weights and buffers, its modules and which parameters are frozen."""
+    """Forty hex digits of a model's weights and buffers, its modules and which parameters are frozen.
+
+    Of a Hugging Face network its configuration counts, too: weights and modules do not hold the number of attention
+    heads, the frequencies of positions and more.
+    """
     kinds = [f"{type(module).__module__}.{type(module).__qualname__}" for module in model.modules()]
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     state = {
         name: (str(value.dtype), tuple(value.shape), _bytes(value)) for name, value in model.state_dict().items()
     }
-    return content_hash(state, kinds, frozen, repr(model))
+    return content_hash(state, kinds, frozen, repr(model), *_configuration(model))
+
+
+def _configuration(model: nn.Module) -> list[str]:
+    """Hash of the configuration of the outermost module that has one; none where there is none to count."""
+    found = (getattr(module, "config", None) for module in model.modules())
+    config = next((one for one in found if hasattr(one, "to_dict")), None)
+    if config is None:
+        return []
+    told = content_hash(json.dumps(_function(config.to_dict()), sort_keys=True, default=str))
+    return [] if told == _WITHOUT else [told]
+
+
+def _function(config: Any) -> Any:
+    """What a configuration, with those in it, says of the function."""
+    if not isinstance(config, dict):
+        return config
+    return {str(key): _function(value) for key, value in config.items() if key not in _BESIDE}
 
 
 def _bytes(value: torch.Tensor) -> object:

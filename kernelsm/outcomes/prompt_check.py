@@ -13,7 +13,7 @@ import numpy as np
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.models.model_folders import local_models_allowed, quiet_transformers
 from kernelsm.outcomes.brought_prompts import BroughtPrompts
-from kernelsm.outcomes.prompt_orders import OrderedOutcomes, orders_needed
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes
 from kernelsm.outcomes.prompt_scoring import Tokens, read_prompts
 from kernelsm.outcomes.prompt_sources import PromptSource, prompts_key
 from kernelsm.outcomes.prompting import Prompting, score
@@ -158,9 +158,9 @@ def _orders(model: LanguageModel, task: PromptTask, each: float, report: Report)
         return 1 if task.k == 1 else 0
     asked = tuple(task.queries[i] for i in _typical(task.queries, count))
     prompting = Prompting(replace(task, queries=asked), model, orders=2)
-    masks = fixed_size_masks(task.K, PROBED, size=task.k)
+    masks = fixed_size_masks(task.K, PROBED, size=task.k, distinct=True)
     orders, values = prompting.by_order(masks, report=lambda done, total, *_, **__: report(done, total, message))
-    return orders_needed(OrderedOutcomes(np.array(orders), values).by_subset())
+    return OrderedOutcomes(np.array(orders), values).needed()
 
 
 def _typical(texts: Sequence[Labelled], most: int) -> list[int]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 START_SECONDS = 15.0
 """Until the default model is there."""
 MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
+FEWEST_PROMPTS = 3
+"""With two, what tells them apart is anyone's guess."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class PromptSettings:
     source : str
         Name of a built-in prompt task, or the key of one that was brought.
     subsets : int
-        m, 3 to 5,000.
+        m, 3 to 5,000, all different; set to the number that there are where that is less.
     size : int, optional
         Demonstrations in each; the task's own k if not given.
     orders : int
@@ -51,7 +53,7 @@ class PromptSettings:
     Raises
     ------
     InputError
-        A setting out of its range, or a source that is not here.
+        A setting out of its range, fewer than 3 different prompts, or a source that is not here.
     """
 
     source: str
@@ -66,19 +68,32 @@ class PromptSettings:
             object.__setattr__(self, "size", task.k)
         size = self.size or 0
         checks = (
-            ("subsets", self.subsets, 3 <= self.subsets <= MOST_SUBSETS, f"3 to {MOST_SUBSETS:,}"),
+            ("subsets", self.subsets, FEWEST_PROMPTS <= self.subsets <= MOST_SUBSETS,
+             f"{FEWEST_PROMPTS} to {MOST_SUBSETS:,}"),
             ("size", size, 1 <= size <= task.K, f"1 to {task.K}"),
             ("orders", self.orders, 1 <= self.orders <= MOST_ORDERS, f"1 to {MOST_ORDERS}"),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
-        )
+        )  # fmt: skip
         for place, found, fine, expected in checks:
             if not fine:
                 raise InputError(place, repr(found), expected, "Change this setting.")
+        most = math.comb(task.K, size)
+        if most < FEWEST_PROMPTS:
+            found = f"{most} different prompt{'s' * (most > 1)} of {size} of {task.K}"
+            fix = "Give more candidates, or take fewer of them into a prompt."
+            raise InputError("candidates", found, f"at least {FEWEST_PROMPTS} prompts to learn from", fix)
+        object.__setattr__(self, "subsets", min(self.subsets, most))
+
+    @property
+    def all_there_are(self) -> bool:
+        """Whether these are all the prompts of their size."""
+        return self.subsets == math.comb(find_prompts(self.source).task.K, self.size or 0)
 
     def masks(self) -> NDArray[np.bool_]:
-        """The subsets, shape (m, K)."""
+        """The subsets, shape (m, K), no two alike."""
         assert self.size is not None
-        return fixed_size_masks(find_prompts(self.source).task.K, self.subsets, size=self.size, seed=self.seed)
+        K = find_prompts(self.source).task.K
+        return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed, distinct=True)
 
     def seconds(self) -> float:
         """Expected seconds on two cores with nothing cached."""
@@ -260,10 +275,11 @@ def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tupl
 
 def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:
     """Return loss, accuracy and margin of every query of `prompting` after one prompt, shape (3, q)."""
+    # fresh queries go by the task alone: so they were kept before others could be asked about
+    task = prompting.task.content_hash if prompting.fresh else f"{prompting.task.content_hash} fit"
     found: NDArray[np.float64] = store.call(
-        _measure_order, order, prompting.task.content_hash, prompting.model.content_hash,
-        heavy={"prompting": prompting},
-    )  # fmt: skip
+        _measure_order, order, task, prompting.model.content_hash, heavy={"prompting": prompting}
+    )
     return found
 
 

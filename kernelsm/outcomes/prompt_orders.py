@@ -6,6 +6,7 @@ import logging
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import factorial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ FINISHED = Path(__file__).parent / "finished"
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
 """One order tells nothing of its noise; beyond six, more subsets are the better use of the time."""
 _FEWEST_SUBSETS = 3
+_LARGE = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +40,22 @@ class OrderedOutcomes:
     values: NDArray[np.float64]
 
     def by_subset(self) -> list[NDArray[np.float64]]:
-        """Return the outcomes of each subset's orders, shape (orders, q) each, in the order in which subsets come."""
-        rows: dict[tuple[int, ...], list[int]] = {}
-        for row, order in enumerate(self.orders.tolist()):
-            rows.setdefault(tuple(sorted(order)), []).append(row)
-        return [self.values[some] for some in rows.values()]
+        """Return the outcomes of each subset's orders, shape (orders, q) each, in the order in which subsets come.
+
+        An order that stands there again, as where a subset was drawn twice, counts once.
+        """
+        rows: dict[tuple[int, ...], dict[tuple[int, ...], int]] = {}
+        for row, order in enumerate(map(tuple, self.orders.tolist())):
+            rows.setdefault(tuple(sorted(order)), {}).setdefault(order, row)
+        return [self.values[list(some.values())] for some in rows.values()]
 
     def noise(self) -> NDArray[np.float64] | None:
         """Return what the orders say of the noise of their means, see `order_noise`."""
-        return order_noise(self.by_subset())
+        return order_noise(self.by_subset(), self.orders.shape[1])
+
+    def needed(self) -> int:
+        """Return how many orders of each subset these advise, see `orders_needed`."""
+        return orders_needed(self.by_subset(), self.orders.shape[1])
 
     def of(self, masks: NDArray[np.bool_]) -> OrderedOutcomes:
         """Return the rows whose candidates are one of these subsets, shape (m, K)."""
@@ -55,53 +64,70 @@ class OrderedOutcomes:
         return OrderedOutcomes(self.orders[rows], self.values[rows])
 
 
-def order_noise(by_subset: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | None:
+def orders_there_are(size: int) -> int:
+    """Return the number of orders of `size` demonstrations; from 13 on, that of 12, which nobody asks for either."""
+    return factorial(min(size, _LARGE))
+
+
+def order_noise(by_subset: Sequence[NDArray[np.float64]], sizes: int | Sequence[int]) -> NDArray[np.float64] | None:
     """Estimate the noise that taking few orders leaves in a subset's mean outcome.
+
+    Orders are drawn without repetition from the k! that there are: the variance of a mean over n of them is
+    S² (1/n - 1/k!), with S² the variance within a subset (Cochran, 1977, Sampling Techniques, theorem 2.2). The mean
+    over all of them has no noise.
 
     Parameters
     ----------
     by_subset : sequence of ndarray, shape (orders, q)
-        Outcomes of each subset under each of its orders.
+        Outcomes of each subset under each of its orders, all different.
+    sizes : int or sequence of int
+        k, demonstrations in every subset, or in each.
 
     Returns
     -------
     ndarray, shape (n, q), or None
         Deviations d, at most q rows, whose d.T @ d is the covariance over targets of the noise of one subset's mean:
-        that within subsets, pooled over all, over the number of orders. None where no subset has two orders.
+        S², pooled over all subsets, times the mean of 1/n - 1/k!. None where no subset has two orders.
     """
-    several = [found for found in by_subset if len(found) > 1]
-    if not several:
+    there_are = [orders_there_are(size) for size in np.broadcast_to(sizes, len(by_subset)).tolist()]
+    pairs = [(found, most) for found, most in zip(by_subset, there_are, strict=True) if len(found) > 1]
+    if not pairs:
         return None
+    several = [found for found, _ in pairs]
+    shrink = np.mean([1 / len(found) - 1 / most for found, most in pairs])
     away = np.concatenate([found - found.mean(axis=0) for found in several])
     of_one = sum(len(found) - 1 for found in several)  # degrees of freedom of the noise of a single order
-    shrink = np.mean([1 / len(found) for found in several])
     if len(away) > away.shape[1]:
         away = np.linalg.qr(away).R  # the same products in fewer rows
     return np.asarray(away * np.sqrt(shrink / of_one))
 
 
-def orders_needed(by_subset: Sequence[NDArray[np.float64]]) -> int:
+def orders_needed(by_subset: Sequence[NDArray[np.float64]], size: int) -> int:
     """Return how many orders of each subset leave at most half of the variance of mean outcomes to the order.
 
     Parameters
     ----------
     by_subset : sequence of ndarray, shape (orders, q)
-        Outcomes of some subsets, each under two orders or more.
+        Outcomes of some subsets, each under two different orders or more.
+    size : int
+        k, demonstrations in each.
 
     Returns
     -------
     int
-        2 to 6; 2 where fewer than three subsets tell.
+        2 to 6, but no more than the k! that there are; 2 where fewer than three subsets tell.
     """
+    there_are = orders_there_are(size)
+    fewest, most = min(FEWEST_ORDERS, there_are), min(ENOUGH_ORDERS, there_are)
     several = [found.mean(axis=1) for found in by_subset if len(found) > 1]
     if len(several) < _FEWEST_SUBSETS:
-        return FEWEST_ORDERS
+        return fewest
     within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
-    left = within * np.mean([1 / len(found) for found in several])
+    left = within * np.mean([1 / len(found) - 1 / there_are for found in several])
     between = max(float(np.var([found.mean() for found in several], ddof=1) - left), 0.0)
-    if within >= ENOUGH_ORDERS * between:
-        return ENOUGH_ORDERS if within > 0 else FEWEST_ORDERS
-    return max(FEWEST_ORDERS, int(np.ceil(within / between)))
+    # the fewest n with within * (1/n - 1/k!) <= between
+    enough = within / (between + within / there_are) if within > 0 else 0.0
+    return min(max(fewest, int(np.ceil(enough))), most)
 
 
 def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:

@@ -153,7 +153,7 @@ class Prompting:
             masks, np.stack([found[:, place].mean(axis=0) for found in entries]),
             task_names=short_names(self.task.candidates), target_names=short_names(self.queries),
             higher_is_better=measure != "loss",
-            noise=order_noise([found[:, place] for found in entries]),
+            noise=order_noise([found[:, place] for found in entries], np.sum(masks, axis=1).tolist()),
             meta={
                 "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
                 "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,

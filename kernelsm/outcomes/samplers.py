@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,13 +29,21 @@ def bernoulli_masks(K: int, m: int, *, p: float = 0.5, seed: int = 0) -> NDArray
     return np.random.default_rng(seed).random((m, K)) < p
 
 
-def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0) -> NDArray[np.bool_]:
+def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0, distinct: bool = False) -> NDArray[np.bool_]:
     """Draw `m` subsets of exactly `size` of `K` tasks, uniformly (4-of-50 prompts, for example).
+
+    Parameters
+    ----------
+    K, m, size, seed : int
+        `seed` is that of the draw.
+    distinct : bool
+        Leave out subsets that were drawn before: where nothing but the subset tells outcomes apart, a second row of
+        it says nothing new, and a split that takes the two apart tests on what it was fitted to.
 
     Returns
     -------
     ndarray of bool, shape (m, K)
-        The first rows do not depend on `m`.
+        The first rows do not depend on `m`. With `distinct` there are no more rows than subsets.
 
     Raises
     ------
@@ -43,9 +53,25 @@ def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0) -> NDArray[np.
     _check_counts(K, m)
     if not 1 <= size <= K:
         raise InputError("size", f"{size}", f"a whole number from 1 to {K}", "A subset holds some of the tasks.")
+    rng = np.random.default_rng(seed)
+    masks = _drawn(rng, K, m, size)
+    if not distinct:
+        return masks
+    wanted = min(m, math.comb(K, size))
+    while len(found := _first_of_each(masks)) < wanted:
+        masks = np.concatenate([found, _drawn(rng, K, m, size)])
+    return found[:wanted]
+
+
+def _drawn(rng: np.random.Generator, K: int, m: int, size: int) -> NDArray[np.bool_]:
     # the `size` smallest of K uniform numbers are a uniform subset
-    ranks = np.random.default_rng(seed).random((m, K)).argsort(axis=1).argsort(axis=1)
-    return np.asarray(ranks < size)
+    return np.asarray(rng.random((m, K)).argsort(axis=1).argsort(axis=1) < size)
+
+
+def _first_of_each(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows without those that were there before."""
+    _, first = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True)
+    return masks[np.sort(first)]
 
 
 def _check_counts(K: int, m: int) -> None:

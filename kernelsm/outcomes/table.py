@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.outcomes.repeats import random_parts
 from kernelsm.outcomes.table_checks import (
     TARGET_PREFIX,
     TASK_PREFIX,
@@ -142,6 +143,8 @@ class Outcomes:
     def split(self, fraction: float = 0.8, *, seed: int = 0) -> tuple[Outcomes, Outcomes]:
         """Split the subsets at random into (train, test); both keep at least one row.
 
+        Rows of one subset come to the same side, so the sizes may be a little off; see `random_parts`.
+
         Raises
         ------
         InputError
@@ -151,9 +154,9 @@ class Outcomes:
             raise InputError("fraction", f"{fraction}", "a number between 0 and 1", "0.8 keeps 80 % to train.")
         if self.m < 2:
             raise InputError("outcomes", "1 subset", "at least 2 to split", "Sample more subsets.")
-        order = np.random.default_rng(seed).permutation(self.m)
         cut = min(max(round(fraction * self.m), 1), self.m - 1)
-        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+        train, test = random_parts(self.masks, [cut], seed)
+        return self.take(np.sort(train)), self.take(np.sort(test))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per subset: 0/1 columns `task:NAME`, float columns `target:NAME`."""

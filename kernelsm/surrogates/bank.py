@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.repeats import random_parts
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
 from kernelsm.surrogates.laws import Array, Indices
@@ -71,8 +72,9 @@ class KernelBank:
 
     @cached_property
     def folds(self) -> list[tuple[Indices, Indices, KernelBank]]:
-        """Three random parts: rows to fit, rows to predict, and the bank of the former."""
-        parts = np.array_split(np.random.default_rng(0).permutation(len(self._X)), _FOLDS)
+        """Three random parts, equal rows in one: rows to fit, rows to predict, and the bank of the former."""
+        ends = np.cumsum([len(part) for part in np.array_split(self._X, _FOLDS)])[:-1]
+        parts = [part for part in random_parts(self._X, ends.tolist(), 0) if len(part)]
         rest = [np.sort(np.concatenate([p for p in parts if p is not part])) for part in parts]
         return [(fit, part, KernelBank(self._X[fit])) for fit, part in zip(rest, parts, strict=True)]
 

@@ -2,6 +2,10 @@
 
 With A = (K+λI)⁻¹ projected off the intercept, the error of predicting row i from all others is [A F]_i / A_ii. One
 eigendecomposition per γ serves every λ and every target (Rasmussen and Williams, 2006, section 5.4.2).
+
+A single row is left out, also where another one has the same subset: with many repeated subsets whose outcomes are
+the same, errors are too small, and least for too small a λ. Splits and folds keep such rows in one part
+(`random_parts`).
 """
 
 from __future__ import annotations

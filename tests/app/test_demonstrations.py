@@ -315,6 +315,32 @@ def test_first_order_has_inputs_of_its_own_and_says_what_it_does(small: str) -> 
     assert "Use these estimates" not in [one.label for one in app.button]
 
 
+def test_where_few_prompts_are_possible_all_are_asked_and_counted(small: str) -> None:
+    app = open_app("demonstrations", run="planted", prompts=small)
+    assert "All 28 prompts of 2 of 8 demonstrations" in texts(app)
+    app.segmented_control(key="demo_how").set_value("First order").run()
+    assert "All 28 prompts are then estimated" in texts(app)
+    app.number_input(key="demo_subsets").set_value(20).run()
+    assert "20 random prompts of 2 of 8 demonstrations" in texts(app)
+
+
+@pytest.mark.parametrize(("k", "most", "asked"), [(1, 1, 1), (2, 2, 2), (3, 6, 2), (4, 12, 2)])
+def test_no_more_orders_are_offered_than_there_are(k: int, most: int, asked: int) -> None:
+    task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=k)
+    key = keep_prompts(PromptSource("Mine", task))
+    app = open_app("demonstrations", run="planted", prompts=key)
+    orders = app.number_input(key=f"demo_orders_{key}")
+    assert (orders.max, orders.value) == (most, asked)
+    assert f"in {asked} order" in texts(app)
+
+
+def test_candidates_that_leave_no_choice_are_said_to() -> None:
+    whole = PromptTask(TASK.candidates[:3], TASK.queries[:5], (), TASK.labels, TASK.template, k=3)
+    app = open_app("demonstrations", run="planted", prompts=keep_prompts(PromptSource("Mine", whole)))
+    assert "1 different prompt of 3 of 3" in texts(app)
+    assert "Ask the model" not in [one.label for one in app.button]
+
+
 @pytest.mark.parametrize(
     ("check", "words"),
     [(GOOD, "They do rank prompts"), (POOR, "say nothing about the size of the loss")], ids=["good", "poor"],
@@ -329,12 +355,12 @@ def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
     open_run(save_run(estimated(small, {**check, "spearman": 0.7})))  # the same estimates, checked before
     app = open_app("demonstrations", run="planted", prompts=small)
     app.segmented_control(key="demo_how").set_value("First order").run()
-    app.number_input(key="demo_subsets").set_value(40).run()
+    app.number_input(key="demo_subsets").set_value(24).run()
     app.number_input(key="demo_anchors").set_value(2).run()
     app.segmented_control(key="demo_combine").set_value("Mean of all").run()
     button(app, "demo_estimate_start").click().run()
     assert jobs[-1].arguments == {
-        "source": small, "subsets": 40, "orders": 2, "seed": 0, "anchors": 2, "combine": "mean", "checked": 20,
+        "source": small, "subsets": 24, "orders": 2, "seed": 0, "anchors": 2, "combine": "mean", "checked": 20,
     }  # fmt: skip
     assert "Show this result on all pages" not in [one.label for one in app.button]
     assert "30 prompts were scored by the model and estimated from 2 anchor prompts" in texts(app)

@@ -1,6 +1,7 @@
 """Hugging Face sequence classification: tokens in, logits out, safetensors only."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import torch
 
 from kernelsm import InputError
 from kernelsm.models.hugging_face import hugging_face
+from kernelsm.models.identity import model_hash
 
 ENCODER = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 
@@ -48,6 +50,22 @@ def test_logits_are_those_of_the_saved_model(tmp_path, tokens, kind):
         expected = torch.cat([original(input_ids=row[None]).logits for row in tokens])
         torch.testing.assert_close(model(tokens), expected, rtol=1e-4, atol=1e-5)
     assert not model.training
+
+
+@pytest.mark.parametrize("kind", ["Bert", "GPT2", "Llama"])
+def test_the_hash_knows_the_configuration_but_not_the_folder(tmp_path, tokens, kind):
+    saved(tmp_path / "one", kind)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    file = tmp_path / "other" / "config.json"
+    changes = {
+        "Bert": {"num_attention_heads": 4}, "GPT2": {"n_head": 4},
+        "Llama": {"rope_parameters": {"rope_type": "default", "rope_theta": 2.0}},
+    }  # fmt: skip
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes[kind]}))
+    one, two, other = (hugging_face(str(tmp_path / name)) for name in ("one", "two", "other"))
+    assert not torch.allclose(one(tokens), other(tokens), rtol=1e-5)
+    assert model_hash(one) == model_hash(two) != model_hash(other)
 
 
 @pytest.mark.parametrize("kind", ["Bert", "Roberta", "DistilBert", "GPT2", "Llama"])

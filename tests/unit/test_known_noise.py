@@ -1,10 +1,25 @@
 """Noise that repeated measurements tell of: estimated from orders, carried by the table, minded by the surrogates."""
 
+from itertools import permutations
+from math import factorial
+
 import numpy as np
 import pytest
 
-from kernelsm import AutoSurrogate, InputError, LinearSurrogateCV, Outcomes, SharedSurrogate, load_example
+from kernelsm import (
+    AutoSurrogate,
+    InputError,
+    LinearSurrogateCV,
+    Outcomes,
+    SharedSurrogate,
+    fixed_size_masks,
+    lds,
+    load_example,
+)
 from kernelsm.outcomes.prompt_orders import OrderedOutcomes, load_orders, order_noise, orders_needed, with_noise
+
+MANY = 9
+"""Demonstrations with so many orders that some are as good as drawn with repetition."""
 
 
 def noisy_subsets(m=40, orders=3, q=5, seed=0):
@@ -16,51 +31,108 @@ def noisy_subsets(m=40, orders=3, q=5, seed=0):
 
 def test_the_covariance_is_that_within_subsets_over_the_number_of_orders():
     values = noisy_subsets()
-    noise = order_noise(list(values))
+    noise = order_noise(list(values), MANY)
     within = np.mean([np.cov(found.T) for found in values], axis=0) / 3
     assert len(noise) == 5
-    np.testing.assert_allclose(noise.T @ noise, within)
+    np.testing.assert_allclose(noise.T @ noise, within, rtol=1e-5)
     # the common shock does not cancel in the mean over targets
-    np.testing.assert_allclose((noise.mean(axis=1) ** 2).sum(), values.mean(axis=2).var(axis=1, ddof=1).mean() / 3)
+    of_mean = values.mean(axis=2).var(axis=1, ddof=1).mean() / 3
+    np.testing.assert_allclose((noise.mean(axis=1) ** 2).sum(), of_mean, rtol=1e-5)
 
 
 def test_it_is_estimated_without_bias():
-    found = [order_noise(list(noisy_subsets(m=200, seed=seed))) for seed in range(20)]
+    found = [order_noise(list(noisy_subsets(m=200, seed=seed)), MANY) for seed in range(20)]
     truth = (np.outer(np.arange(1, 6), np.arange(1, 6)) + 0.01 * np.eye(5)) / 3
     np.testing.assert_allclose(np.mean([one.T @ one for one in found], axis=0), truth, rtol=0.05)
 
 
 def test_single_orders_tell_nothing_and_few_rows_stay():
-    assert order_noise([np.ones((1, 3)), np.zeros((1, 3))]) is None
-    assert order_noise([np.ones((1, 3)), np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])]).shape == (2, 3)
+    assert order_noise([np.ones((1, 3)), np.zeros((1, 3))], 4) is None
+    assert order_noise([np.ones((1, 3)), np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])], 4).shape == (2, 3)
 
 
 def test_subsets_with_single_orders_are_left_out_of_the_estimate():
     values = list(noisy_subsets(m=10))
-    np.testing.assert_allclose(order_noise([*values, values[0][:1]]), order_noise(values))
+    np.testing.assert_allclose(order_noise([*values, values[0][:1]], 3), order_noise(values, 3))
 
 
 def test_rows_of_one_subset_belong_together_wherever_they_stand():
     values = noisy_subsets(m=2, orders=2)
-    orders = np.array([[0, 1], [2, 3], [3, 2], [1, 0]])
+    orders = np.array([[0, 1, 4], [2, 3, 4], [3, 2, 4], [1, 0, 4]])
     found = OrderedOutcomes(orders, np.concatenate([values[0], values[1]])[[0, 2, 3, 1]])
-    np.testing.assert_allclose(found.noise(), order_noise(list(values)))
+    np.testing.assert_allclose(found.noise(), order_noise(list(values), 3))
 
 
-@pytest.mark.parametrize(("ratio", "wanted"), [(0.1, 2), (1.0, 2), (3.5, 4), (4.5, 5), (20.0, 6)])
-def test_orders_are_needed_until_the_rest_of_their_noise_is_below_what_subsets_differ_by(ratio, wanted):
+def test_an_order_that_stands_there_twice_counts_once():
+    values = noisy_subsets(m=4, orders=2)
+    orders = np.array([[[k, 4, 5], [k, 5, 4]] for k in range(4)])
+    once = OrderedOutcomes(orders.reshape(-1, 3), values.reshape(8, -1))
+    again = [0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 5]
+    twice = OrderedOutcomes(once.orders[again], once.values[again])
+    for found, want in zip(twice.by_subset(), values, strict=True):
+        np.testing.assert_array_equal(found, want)
+    np.testing.assert_array_equal(twice.noise(), once.noise())
+    assert twice.needed() == once.needed()
+
+
+@pytest.mark.parametrize("taken", [2, 3, 5, 6])
+def test_the_noise_of_a_mean_is_that_of_orders_drawn_without_repetition(taken):
+    # outcomes of all 6 orders of many subsets: the mean over all is what the mean over some is to be near to
+    rng = np.random.default_rng(2)
+    everything = rng.normal(size=(4000, 6))
+    some = everything[:, :taken]
+    away = some.mean(axis=1) - everything.mean(axis=1)
+    noise = order_noise(list(some[:, :, None]), 3)
+    assert (noise**2).sum() == pytest.approx(np.mean(away**2), rel=0.08, abs=1e-12)
+
+
+def test_subsets_of_several_sizes_have_noise_of_their_own():
+    # of two demonstrations both orders were tried: only the other half of the subsets has noise
+    values = list(noisy_subsets(m=40, orders=2))
+    half = order_noise(values, [2] * 20 + [MANY] * 20)
+    np.testing.assert_allclose(half.T @ half, order_noise(values, MANY).T @ order_noise(values, MANY) / 2, rtol=1e-4)
+
+
+def test_where_all_orders_were_tried_effects_are_learnt_however_large_those_of_the_order():
+    rng = np.random.default_rng(0)
+    masks = fixed_size_masks(20, 190, size=2, distinct=True)
+    effects, places = 0.1 * rng.normal(size=20), rng.normal(size=20)
+    orders = np.array([pair for mask in masks for pair in permutations(np.flatnonzero(mask))])
+    values = effects[orders].sum(axis=1) + places[orders[:, 0]] - places[orders[:, 1]]
+    found = OrderedOutcomes(orders, values[:, None])
+    outcomes = with_noise(Outcomes(masks, masks @ effects), found)
+    train, test = outcomes.split(0.7)
+    assert found.needed() == 2
+    assert lds(test.values, AutoSurrogate().fit_outcomes(train).predict(test.masks)) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size", "wanted"),
+    [
+        (0.1, MANY, 2), (1.0, MANY, 2), (3.5, MANY, 4), (4.5, MANY, 5), (20.0, MANY, 6),
+        # of the 6 orders of three, n leave 1 / n - 1 / 6 of the variance
+        (0.1, 3, 2), (3.5, 3, 3), (20.0, 3, 5), (20.0, 2, 2),
+    ],
+)  # fmt: skip
+def test_orders_are_needed_until_the_rest_of_their_noise_is_below_what_subsets_differ_by(ratio, size, wanted):
     rng = np.random.default_rng(0)
     level = rng.normal(size=(20_000, 1, 1))
-    values = level + np.sqrt(ratio) * rng.normal(size=(20_000, 2, 1)) + np.zeros(3)
-    assert orders_needed(list(values)) == wanted
+    most = min(factorial(size), 1000)
+    shifts = rng.normal(size=(20_000, 2, 1))
+    # the mean over all orders of a subset is its level
+    noise = shifts - shifts.sum(axis=1, keepdims=True) * (1 - np.sqrt((most - 2) / most)) / 2
+    values = level + np.sqrt(ratio) * noise + np.zeros(3)
+    assert orders_needed(list(values), size) == wanted
 
 
 def test_too_few_subsets_or_no_noise_ask_for_two_orders():
-    assert orders_needed([np.array([[1.0], [5.0]])] * 2) == 2
-    assert orders_needed([np.full((2, 1), level) for level in (1.0, 2.0, 5.0)]) == 2
-    assert orders_needed([np.ones((2, 1))] * 4) == 2
-    assert orders_needed([np.array([[1.0], [5.0]])] * 4) == 6
-    assert orders_needed([np.ones((1, 1))] * 9) == 2
+    assert orders_needed([np.array([[1.0], [5.0]])] * 2, 4) == 2
+    assert orders_needed([np.full((2, 1), level) for level in (1.0, 2.0, 5.0)], 4) == 2
+    assert orders_needed([np.ones((2, 1))] * 4, 4) == 2
+    assert orders_needed([np.array([[1.0], [5.0]])] * 4, 4) == 6
+    assert orders_needed([np.array([[1.0], [5.0]])] * 4, 2) == 2
+    assert orders_needed([np.ones((1, 1))] * 9, 4) == 2
+    assert orders_needed([np.ones((1, 1))] * 9, 1) == 1
 
 
 def test_a_table_carries_its_noise_to_targets_means_and_parts():
@@ -145,7 +217,7 @@ def test_other_surrogates_take_noise_and_choose_by_leaving_out():
 def test_the_finished_prompts_know_their_noise():
     outcomes = load_example("movie-reviews").mean_target()
     spread = np.array(outcomes.meta["order_spread"])
-    np.testing.assert_allclose((outcomes.noise**2).sum(), (spread**2).mean() / 2, rtol=1e-4)
+    np.testing.assert_allclose((outcomes.noise**2).sum(), (spread**2).mean() * (1 / 2 - 1 / 24), rtol=1e-4)
     assert load_orders("movie-reviews").noise().shape == (100, 100)
     g = SharedSurrogate().fit_outcomes(outcomes)
     assert g.noise_variance_[0] >= (outcomes.noise**2).sum()

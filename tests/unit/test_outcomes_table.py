@@ -35,7 +35,7 @@ def test_the_callers_arrays_are_copied():
 
 
 def test_split_is_disjoint_and_complete(make_outcomes):
-    outcomes = make_outcomes(m=25, q=1)
+    outcomes = make_outcomes(m=25, K=20, q=1)  # all different
     train, test = outcomes.split(0.8, seed=3)
     assert (train.m, test.m) == (20, 5)
     # values are distinct random numbers, so they name the rows

@@ -13,6 +13,7 @@ from kernelsm.outcomes import prompt_check
 from kernelsm.outcomes.brought import FileRef
 from kernelsm.outcomes.brought_prompts import BroughtPrompts
 from kernelsm.outcomes.prompt_check import check_prompts, source_model
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes
 from kernelsm.outcomes.prompt_sources import PromptSource, prompts_key
 from kernelsm.outcomes.uploads import keep_upload
 from kernelsm.runtime.progress import silent
@@ -162,13 +163,13 @@ def test_seconds_are_those_of_all_queries(model, monkeypatch, count):
 def test_a_model_that_is_too_slow_is_not_probed(model, monkeypatch, each, orders):
     # a minute for 16 prompts leaves 3.75 s for each, of at least 4 queries
     monkeypatch.setattr(prompt_check, "_seconds", lambda model, task: each * len(task.queries))
-    monkeypatch.setattr(prompt_check, "orders_needed", lambda by_subset: 4)
+    monkeypatch.setattr(OrderedOutcomes, "needed", lambda self: 4)
     assert check()["orders"] == orders
 
 
 def test_the_probe_sees_two_orders_of_each_subset(model, monkeypatch):
     seen = []
-    monkeypatch.setattr(prompt_check, "orders_needed", lambda by_subset: seen.extend(by_subset) or 3)
+    monkeypatch.setattr(OrderedOutcomes, "needed", lambda self: seen.extend(self.by_subset()) or 3)
     assert check()["orders"] == 3
     assert sum(map(len, seen)) == 2 * prompt_check.PROBED
     assert all(found.shape[1] == len(QUERIES) and np.ptp(found, axis=0).min() > 0 for found in seen)

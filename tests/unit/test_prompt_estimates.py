@@ -175,11 +175,18 @@ def test_the_checked_subsets_are_the_first_and_the_job_names_the_work(source):
     assert EstimateSettings(**job.arguments) == settings
 
 
+def test_no_more_are_estimated_or_checked_than_there_are(source):
+    settings = EstimateSettings(source, subsets=40, checked=30)  # two of five candidates are 10 prompts
+    assert (settings.subsets, settings.checked, len(settings.masks())) == (10, 10, 10)
+    assert settings.job() == EstimateSettings(source, subsets=200).job()
+    assert EstimateSettings(**settings.job().arguments) == settings
+
+
 def test_the_cost_grows_with_anchors_and_checked_prompts_but_not_with_estimated_ones(source):
     def seconds(**changes):
         return EstimateSettings(source, **changes).seconds()
 
-    assert seconds(anchors=8) > seconds() < seconds(checked=40)
+    assert seconds(anchors=8) > seconds() > seconds(checked=4)
     assert seconds(subsets=2000) == seconds()
     # a model that was found ten times slower takes ten times as long, but for its start
     slow = dataclasses.replace(find_prompts(source), pace=10 * SECONDS_A_QUERY)

@@ -7,7 +7,7 @@ from test_prompting import QUERIES, TASK
 
 from kernelsm import InputError, Store
 from kernelsm.outcomes import prompt_jobs
-from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings, check, compute, run
+from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings, check, compute, ordered_measures, run
 from kernelsm.outcomes.prompt_orders import load_orders
 from kernelsm.outcomes.prompt_scoring import measure_labels
 from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
@@ -50,6 +50,26 @@ def want_orders(model, settings):
     return [order for mask in settings.masks() for order in prompting.orders_of(mask)]
 
 
+def test_no_prompt_is_asked_twice_and_where_there_are_fewer_all_are_asked(source):
+    told = []
+    settings = PromptSettings(source, subsets=40, size=3)  # 10 different ones of these 5 candidates
+    assert (settings.subsets, settings.all_there_are) == (10, True)
+    assert settings.job() == PromptSettings(source, subsets=10, size=3).job()
+    assert PromptSettings(**settings.job().arguments) == settings
+    assert settings.seconds() == PromptSettings(source, subsets=10, size=3).seconds()
+    found, _ = compute(settings, lambda done, total, *_, reused=False: told.append((total, reused)), Store())
+    assert len(np.unique(found.masks, axis=0)) == found.m == 10
+    assert {total for total, reused in told if reused is not None} == {10}
+    few = PromptSettings(source, subsets=4, size=3)
+    assert not few.all_there_are
+    assert np.array_equal(few.masks(), found.masks[:4])
+
+
+def test_too_few_different_prompts_are_refused(source):
+    with pytest.raises(InputError, match="1 different prompt of 5 of 5"):
+        PromptSettings(source, size=5)
+
+
 def test_what_was_asked_is_not_asked_again_after_a_stop(source):
     seen = []
 
@@ -81,6 +101,25 @@ def test_a_check_asks_fresh_queries_in_its_own_order_first(source, model):
             want = measure_labels(score(model, TASK, order, TASK.fresh), true)[:2]
             np.testing.assert_allclose(given, want, atol=1e-6)
     assert len(TASK.fresh) != len(QUERIES)
+
+
+def test_losses_of_fresh_queries_are_not_taken_for_those_of_others(source, model):
+    store = Store()
+    fresh, fit = (Prompting(TASK, model, fresh=which) for which in (True, False))
+    for prompting in (fresh, fit, fresh, fit):
+        true = np.array([TASK.labels.index(query.label) for query in prompting.queries])
+        want = measure_labels(score(model, TASK, (3, 1), prompting.queries), true)
+        np.testing.assert_allclose(ordered_measures(prompting, (3, 1), store), want, atol=1e-6)
+    assert (store.computed, store.reused) == (2, 2)
+
+
+def test_losses_of_fresh_queries_are_found_under_the_key_that_they_always_had(source, model):
+    store = Store()
+    prompting = Prompting(TASK, model, fresh=True)
+    key = (TASK.content_hash, model.content_hash)
+    kept = store.call(prompt_jobs._measure_order, (3, 1), *key, heavy={"prompting": prompting})
+    np.testing.assert_array_equal(ordered_measures(prompting, (3, 1), store), kept)
+    assert (store.computed, store.reused) == (1, 1)
 
 
 def test_orders_of_a_checked_prompt_are_different_and_no_more_than_there_are(source):

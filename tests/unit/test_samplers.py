@@ -1,10 +1,13 @@
 """Samplers of subsets."""
 
+from math import comb
+
 import numpy as np
 import pytest
 from scipy.stats import binom, chisquare
 
-from kernelsm import InputError, bernoulli_masks, fixed_size_masks
+from kernelsm import InputError, bernoulli_masks, fixed_size_masks, load_example
+from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 
 
 def test_fixed_size_subsets_have_exactly_that_size():
@@ -43,6 +46,26 @@ def test_tasks_are_included_independently():
 def test_asking_for_more_keeps_the_first_subsets_and_seeds_differ(sample):
     assert np.array_equal(sample(500, 0)[:37], sample(37, 0))
     assert not np.array_equal(sample(37, 0), sample(37, 1))
+
+
+@pytest.mark.parametrize(
+    ("K", "size", "m"), [(6, 3, 200), (6, 3, 20), (6, 3, 19), (4, 4, 9), (9, 1, 9), (50, 4, 3000)]
+)
+def test_distinct_subsets_are_the_first_of_each_that_are_drawn(K, size, m):
+    masks = fixed_size_masks(K, m, size=size, seed=5, distinct=True)
+    assert len(masks) == min(m, comb(K, size))
+    assert set(masks.sum(axis=1)) == {size}
+    seen = {mask.tobytes(): None for mask in fixed_size_masks(K, 20_000, size=size, seed=5)}
+    assert [mask.tobytes() for mask in masks] == list(seen)[: len(masks)]
+    few = fixed_size_masks(K, 3, size=size, seed=5, distinct=True)
+    assert np.array_equal(few, masks[:3])
+
+
+@pytest.mark.parametrize("name", PROMPT_EXAMPLES)
+def test_the_prompts_of_the_finished_examples_are_drawn_as_they_were(name):
+    known = load_example(name).masks
+    assert np.array_equal(fixed_size_masks(50, 200, size=4, seed=0, distinct=True), known)
+    assert np.array_equal(fixed_size_masks(50, 200, size=4, seed=0), known)
 
 
 @pytest.mark.parametrize(
