@@ -133,8 +133,9 @@ def _prediction(p: Picking) -> None:
     )  # fmt: skip
     if len(p.picked) == p.size and (in_order := p.in_order(p.picked)) is not None:
         both.metric(
-            "In this order", f"{in_order:.3f}", width="content",
-            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where.",
+            "In this order", amount(*in_order, digits=".3f"), width="content",
+            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
+            "90% interval.",
         )  # fmt: skip
     empty = p.size - len(p.picked)
     random_prompt = p.expected(())[0]
@@ -220,12 +221,11 @@ def suggested(p: Picking) -> None:
             )  # fmt: skip
     found = picking.chosen_suggestions(p)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
-        value, margin = p.expected(suggestion.picked)
         taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)
         in_order = p.in_order(suggestion.picked) if suggestion.ordered else None
         with place.container(border=True, height="stretch"):
-            said = amount(value, margin, digits=".3f") if in_order is None else f"{in_order:.3f} in its order"
-            st.markdown(f"**{suggestion.name}** · {said}")
+            said = amount(*(in_order or p.expected(suggestion.picked)), digits=".3f")
+            st.markdown(f"**{suggestion.name}** · {said}{' in its order' if in_order else ''}")
             st.caption(suggestion.about)
             st.button(
                 "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,
