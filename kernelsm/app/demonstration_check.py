@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from kernelsm.app import frame, picking, session
+from kernelsm.app import picking, session
 from kernelsm.app.demonstration_estimates import estimates
+from kernelsm.app.demonstration_measured import RANDOM_PROMPTS, YOURS, Asked, show_measured
 from kernelsm.app.job_panel import job_panel, registry
 from kernelsm.app.picking import Picking
 from kernelsm.app.words import plain
-from kernelsm.charts.prompts import CheckedPrompt, checked_prompts
 from kernelsm.outcomes.prompt_jobs import CheckSettings, PromptSettings
 from kernelsm.outcomes.prompt_orders import FEWEST_ORDERS, load_orders, orders_there_are
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts
@@ -24,7 +20,6 @@ from kernelsm.selection.baselines import random_prompts
 _ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
 _EXACT, _FIRST_ORDER = "Exact", "First order"
 _RANDOM, _MOST_ORDERS = 8, 12
-_NORMAL_90 = 1.645
 
 
 def check(p: Picking) -> None:
@@ -38,86 +33,50 @@ def check(p: Picking) -> None:
         return
     st.markdown(
         f"Asks the language model about **{len(task.fresh)} fresh queries**, which no choice has seen, after this "
-        "prompt: in the order shown, and in others, because small models heed the order."
+        f"prompt{': in the order shown, and in others, because small models heed the order' if p.size > 1 else ''}."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        orders = int(st.number_input("Orders", 1, _MOST_ORDERS, 4, key=_ORDERS, persist_state="session", width=140))
+        orders = 1
+        if p.size > 1:
+            orders = int(
+                st.number_input(
+                    "Orders", 1, _MOST_ORDERS, 4, key=_ORDERS, persist_state="session", width=140,
+                    help="The order shown is compared with what is predicted for it. Two others or more also tell "
+                    "of the mean over all orders.",
+                )
+            )  # fmt: skip
         against = st.toggle(
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
-    names = {p.picked: "Your prompt"}
-    if against:
-        for one in picking.chosen_suggestions(p):
-            if set(one.picked) != set(p.picked) and one.name != picking.RANDOM:
-                names.setdefault(one.picked, one.name)
-        for mask in random_prompts(task.K, p.size, _RANDOM, seed=11):
-            names.setdefault(tuple(np.flatnonzero(mask).tolist()), "Random prompts")
-    settings = CheckSettings(p.run.prompts, tuple(names), orders=orders)
+    asked = [Asked(YOURS, p.picked, ordered=True), *(_others(p) if against else ())]
+    settings = CheckSettings(p.run.prompts, tuple(dict.fromkeys(one.prompt for one in asked)), orders=orders)
     spec = settings.job()
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        _checked(p, list(names.items()), status.result["values"])
+        tables = (np.array(found, dtype=float) for found in status.result["values"])  # (orders, 2, q) each
+        show_measured(p, asked, dict(zip(settings.prompts, tables, strict=True)))
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Loss of one or more prompts on fresh queries."""
-
-    mean: float
-    margin: float
-    accuracy: float
-    of_orders: NDArray[np.float64]
-
-
-def measured(values: list[Any]) -> Measured:
-    """Sum up a prompt's orders, each with (loss, accuracy) rows over the queries.
-
-    The margin is half of the 90% interval over queries, the same for all orders.
-    """
-    table = np.array(values, dtype=float)  # (orders, 2, q)
-    by_query = table[:, 0].mean(axis=0)
-    error = by_query.std(ddof=1) / np.sqrt(len(by_query)) if len(by_query) > 1 else np.nan
-    return Measured(
-        float(by_query.mean()), float(_NORMAL_90 * error), float(table[:, 1].mean()), table[:, 0].mean(axis=1)
-    )
+def _others(p: Picking) -> list[Asked]:
+    """What the picked prompt is compared with."""
+    found: dict[tuple[int, ...], Asked] = {}
+    for one in picking.chosen_suggestions(p):
+        same = one.picked == p.picked if one.ordered else set(one.picked) == set(p.picked)
+        if not same and one.name != picking.RANDOM:
+            prompt = one.picked if one.ordered else _in_random_order(one.picked)
+            found.setdefault(prompt, Asked(one.name, prompt, one.ordered))
+    if p.size == p.task.K:
+        return list(found.values())
+    drawn = [tuple(np.flatnonzero(mask).tolist()) for mask in random_prompts(p.task.K, p.size, _RANDOM, seed=11)]
+    return [*found.values(), *(Asked(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
 
 
-def _checked(p: Picking, names: list[tuple[tuple[int, ...], str]], values: list[Any]) -> None:
-    mine, unit = measured(values[0]), p.run.unit
-    predicted, margin = p.expected(p.picked)
-    orders = mine.of_orders
-    spread = f" Over its {len(orders)} orders: {orders.min():.3f} to {orders.max():.3f}; in the order shown " \
-             f"{orders[0]:.3f}." if len(orders) > 1 else ""  # fmt: skip
-    st.markdown(
-        f"Measured **{mine.mean:.3f} ± {mine.margin:.3f}** {plain(unit)} on fresh queries, right on "
-        f"**{mine.accuracy:.0%}** of them.{spread} {_verdict(predicted, margin, mine)}"
-    )
-    rows = [CheckedPrompt("Your prompt", predicted, margin, mine.mean, mine.margin)]
-    drawn = [found for (_, name), found in zip(names, values, strict=True) if name == "Random prompts"]
-    for (prompt, name), found in zip(names[1:], values[1:], strict=True):
-        if name != "Random prompts":
-            other = measured(found)
-            rows.append(CheckedPrompt(name, *p.expected(prompt), other.mean, other.margin))
-    if drawn:
-        means = np.array([measured(one).mean for one in drawn])
-        error = _NORMAL_90 * means.std(ddof=1) / np.sqrt(len(means))
-        rows.append(CheckedPrompt(f"Mean of {len(drawn)} random prompts", *p.expected(()), means.mean(), error))
-    if len(rows) > 1:
-        frame.show(checked_prompts(rows, unit=unit), "demo_checked")
-        st.caption(
-            "Predicted: on the queries that the surrogate was fitted to. Measured: on fresh ones, so all may differ "
-            "by what the two sets of queries differ by."
-        )
-
-
-def _verdict(predicted: float, margin: float, mine: Measured) -> str:
-    apart = abs(predicted - mine.mean)
-    if apart <= np.hypot(margin, mine.margin):
-        return f"The prediction, {predicted:.3f} ± {margin:.3f}, agrees."
-    where = "better" if mine.mean < predicted else "worse"
-    return f"That is {where} than the prediction, {predicted:.3f} ± {margin:.3f}, by more than both intervals allow."
+def _in_random_order(prompt: tuple[int, ...]) -> tuple[int, ...]:
+    """The same order each time; rising would put labels in blocks where the candidates are sorted by label."""
+    drawn = np.random.default_rng(sorted(prompt)).permutation(sorted(prompt))
+    return tuple(int(k) for k in drawn)
 
 
 def advise_orders(source: str, orders: int) -> None:

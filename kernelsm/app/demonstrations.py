@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import pandas as pd
@@ -13,6 +14,7 @@ from kernelsm.app.runs import Run
 from kernelsm.app.sentences import pair_sentence
 from kernelsm.app.words import plain
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
+from kernelsm.outcomes.prompt_orders import load_orders, order_spreads
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 from kernelsm.surrogates.words import amount, effect_word
 from kernelsm.tasks.prompts import PromptTask
@@ -131,8 +133,9 @@ def _prediction(p: Picking) -> None:
     )  # fmt: skip
     if len(p.picked) == p.size and (in_order := p.in_order(p.picked)) is not None:
         both.metric(
-            "In this order", f"{in_order:.3f}", width="content",
-            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where.",
+            "In this order", amount(*in_order, digits=".3f"), width="content",
+            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
+            "90% interval.",
         )  # fmt: skip
     empty = p.size - len(p.picked)
     random_prompt = p.expected(())[0]
@@ -218,12 +221,11 @@ def suggested(p: Picking) -> None:
             )  # fmt: skip
     found = picking.chosen_suggestions(p)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
-        value, margin = p.expected(suggestion.picked)
         taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)
         in_order = p.in_order(suggestion.picked) if suggestion.ordered else None
         with place.container(border=True, height="stretch"):
-            said = amount(value, margin, digits=".3f") if in_order is None else f"{in_order:.3f} in its order"
-            st.markdown(f"**{suggestion.name}** · {said}")
+            said = amount(*(in_order or p.expected(suggestion.picked)), digits=".3f")
+            st.markdown(f"**{suggestion.name}** · {said}{' in its order' if in_order else ''}")
             st.caption(suggestion.about)
             st.button(
                 "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,
@@ -237,22 +239,19 @@ def suggested(p: Picking) -> None:
 
 def order_note(p: Picking) -> None:
     """Say how much the order of demonstrations matters beside their choice."""
-    spread = p.run.outcomes.meta.get("order_spread")
-    if (
-        not isinstance(spread, list)
-        or len(spread) != p.run.outcomes.m
-        or not all(isinstance(one, int | float) and 0 <= one < float("inf") for one in spread)
-    ):
+    known = load_orders(p.run.key)
+    if known is None:
         return
-    within = (sum(one**2 for one in spread) / len(spread)) ** 0.5
-    between = float(p.run.outcomes.values.mean(axis=1).std(ddof=1))
+    within, between = order_spreads(known.by_subset(), known.orders.shape[1])
+    if not within > 0:
+        return
     told = p.run.outcomes.noise is not None and session.view().kernel == "auto"
-    if within > 0:
-        st.caption(
-            f"Does the order matter? The {p.run.word} of one prompt differs by {within:.2f} between its orders, and "
-            f"between prompts by {between:.2f} (standard deviations)."
-            f"{' The default surrogate takes what the mean over orders keeps of it as noise.' if told else ''}"
-        )
+    prompts = "" if math.isnan(between) else f", and the mean over all orders by {between:.2f} between prompts"
+    st.caption(
+        f"Does the order matter? The {p.run.word} of one prompt differs by {within:.2f} between its orders{prompts} "
+        f"(standard deviation{'s' if prompts else ''})."
+        f"{' The default surrogate takes what the measured means keep of the order as noise.' if told else ''}"
+    )
 
 
 def _names(p: Picking, suggestion: Suggestion) -> str:

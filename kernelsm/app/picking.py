@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,10 +73,17 @@ class Picking:
         value, std = expected_outcome(self.surrogate, picked, self.size)
         return value, interval_quantile(self.surrogate.degrees_of_freedom_) * std
 
-    def in_order(self, picked: tuple[int, ...]) -> float | None:
-        """Predicted loss of a full prompt in its order; None where single orders are not known."""
+    def in_order(self, picked: tuple[int, ...]) -> tuple[float, float] | None:
+        """Predicted loss of a full prompt in its order, and half of its 90% interval; None where it is not known."""
         surrogate = position_surrogate(self.run.key)
-        return None if surrogate is None else float(surrogate.predict([picked]).mean())
+        if surrogate is None:
+            return None
+        value, std = (float(one[0]) for one in surrogate.predict_mean([picked]))
+        fit = surrogate.surrogate_
+        # one order has the noise that a mean over many is free of
+        return value, interval_quantile(fit.degrees_of_freedom_) * math.hypot(
+            std, float(fit.noise_variance_[0]) ** 0.5
+        )
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be told."""

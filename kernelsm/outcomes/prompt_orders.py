@@ -166,3 +166,33 @@ def load_orders(run: str, root: Path | None = None) -> OrderedOutcomes | None:
         logger.warning("the single orders of run %s are damaged: ask the model again to have them anew", run)
         return None
     return OrderedOutcomes(orders, values)
+
+
+def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[float, float]:
+    """Return how much losses differ between the orders of a subset, and between subsets in the mean over all orders.
+
+    The measured mean of a subset holds what its few orders leave to chance, which is taken off.
+
+    Parameters
+    ----------
+    by_subset : sequence of ndarray, shape (orders, q)
+        Outcomes of each subset under different ones of its k! orders, drawn at random.
+    k : int
+        Demonstrations in each.
+
+    Returns
+    -------
+    (float, float)
+        Standard deviations in the outcome's unit, of the mean over queries: within subsets (NaN where none has two
+        orders), and between them (NaN too where there is one subset only).
+    """
+    means = [found.mean(axis=1) for found in by_subset]
+    several = [found for found in means if len(found) > 1]
+    if not several:
+        return float("nan"), float("nan")
+    within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
+    if len(means) == 1:
+        return float(np.sqrt(within)), float("nan")
+    left = within * np.mean([1 / len(found) - 1 / factorial(k) for found in means])
+    between = max(float(np.var([found.mean() for found in means], ddof=1) - left), 0.0)
+    return float(np.sqrt(within)), float(np.sqrt(between))

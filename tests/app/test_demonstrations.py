@@ -12,9 +12,11 @@ from app_harness import open_app, press, texts
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
+from kernelsm.app import picking
 from kernelsm.app.demonstration_estimates import trusted, verdict
 from kernelsm.app.runs import open_run
 from kernelsm.evaluation.prompt_first_order import PromptFirstOrderCheck
+from kernelsm.outcomes.prompt_jobs import CheckSettings
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
 from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import fixed_size_masks
@@ -112,7 +114,7 @@ def test_a_suggestion_fills_the_slots_with_what_it_predicts() -> None:
 
 def in_order(app: AppTest) -> float:
     (metric,) = (metric for metric in app.metric if metric.label == "In this order")
-    return float(metric.value)
+    return float(metric.value.split(" ± ")[0])
 
 
 def test_the_order_aware_suggestion_comes_in_its_order_and_no_order_of_it_is_better() -> None:
@@ -193,17 +195,90 @@ def test_one_query_shows_what_helps_and_what_it_shares() -> None:
         assert all(word in TASK.queries[0].text.casefold() for word in filter(None, row["shared words"].split(", ")))
 
 
-def test_a_check_says_what_was_measured(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    measured = rng.normal(0.5, 0.05, (2, 1, len(TASK.fresh))).repeat(2, axis=1)
-    monkeypatch.setattr(
-        "kernelsm.outcomes.prompt_jobs.check", lambda report, store, **settings: {"values": [measured.tolist()]}
-    )
-    app = part(demonstrations(picked="4-9-22-31"), "Check")
-    app.number_input(key="demo_check_orders").set_value(2).run()
-    press(app, "Check with the model")
+PICKED = "4-9-22-31"
+
+
+@pytest.fixture
+def checked(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Presses the button that checks, with a made-up model: from a prompt's orders to their mean losses."""
+
+    def press_check(app: AppTest, losses: Any, queries: int = len(TASK.fresh)) -> str:
+        def found(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
+            wanted, values = CheckSettings(**settings), []
+            away = 0.01 * np.random.default_rng(0).normal(size=queries)
+            for prompt in wanted.prompts:
+                orders = wanted.orders_of(prompt)
+                means = losses(prompt, orders)
+                values.append([[(mean + away - away.mean()).tolist(), [1.0] * queries] for mean in means])
+            return {"values": values}
+
+        monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", found)
+        press(app, "Check with the model")
+        return texts(app)
+
+    return press_check
+
+
+def asked_for(app: AppTest, orders: int) -> AppTest:
+    part(app, "Check")
+    app.number_input(key="demo_check_orders").set_value(orders).run()
+    return app
+
+
+def test_the_order_shown_is_compared_with_what_is_predicted_for_it(checked: Any, jobs: list[JobSpec]) -> None:
+    app = asked_for(demonstrations(picked=PICKED), 1)
+    said = checked(app, lambda prompt, orders: [in_order(app)])
     assert jobs[-1].arguments["prompts"] == ((4, 9, 22, 31),)
-    assert f"Measured **{measured[:, 0].mean():.3f} ±" in texts(app)
+    assert f"Measured **{in_order(app):.3f} ± 0.00" in said
+    assert "in the order shown, right on **100%** of them. The prediction, " in said
+    assert said.count("agrees.") == 1
+    assert "all orders is" not in said  # one order does not tell
+
+
+@pytest.mark.parametrize(
+    ("away", "words"), [(0.0, "agrees."), (0.6, "That is worse than"), (-0.6, "That is better than")]
+)
+def test_the_mean_over_all_orders_is_compared_on_its_own(checked: Any, away: float, words: str) -> None:
+    app = asked_for(demonstrations(picked=PICKED), 6)
+    mean = predicted(app)
+    said = checked(app, lambda prompt, orders: [in_order(app), *(mean + away + 0.01 * np.arange(-2, 3))])
+    own, over = said.split("The mean over all orders is ")
+    assert "going by this one and 5 others" in over
+    assert own.count("agrees.") == 1  # whatever the others are
+    assert words in over.split("\n")[0]
+
+
+def test_one_other_order_is_too_few_to_tell_of_all(checked: Any) -> None:
+    app = asked_for(demonstrations(picked=PICKED), 2)
+    said = checked(app, lambda prompt, orders: [in_order(app), predicted(app) + 3])
+    assert "too few to compare with what is predicted over all orders" in said
+    assert "That is" not in said
+
+
+def test_one_query_is_too_few_to_compare(checked: Any) -> None:
+    app = asked_for(demonstrations(picked=PICKED), 4)
+    said = checked(app, lambda prompt, orders: [9.0] * len(orders), queries=1)
+    assert "One query is too few to compare." in said
+    assert not any(words in said for words in ("That is", "agrees.", "nan"))
+
+
+def test_what_is_chosen_with_its_order_is_measured_in_its_order(checked: Any, jobs: list[JobSpec]) -> None:
+    app = asked_for(demonstrations(picked=PICKED), 3)
+    app.toggle(key="demo_check_against").set_value(True).run()
+    checked(app, lambda prompt, orders: [0.1, 0.7, 0.9][: len(orders)])
+    best = picking.suggestions("movie-reviews", *app.session_state["kernelsm_view"].surrogate, False, False)[0]
+    asked = jobs[-1].arguments["prompts"]
+    assert best.ordered
+    assert best.picked in asked
+    # others come in an order by chance, not in a rising one
+    assert sum(list(prompt) == sorted(prompt) for prompt in asked[1:]) < len(asked) / 4
+    (chart,) = app.get("plotly_chart")
+    drawn = dict(said.split(": predicted ") for said in chart.proto.alt.split(". ", 1)[1].split("; "))
+    assert drawn["Order-aware, in its order"].endswith("measured 0.100")
+    assert drawn["Your prompt, in this order"].endswith("measured 0.100")
+    assert drawn["Your prompt"].endswith(f"measured {0.1 / 24 + 0.8 * 23 / 24:.3f}")
+    assert drawn["Pairwise-aware"].endswith("measured 0.567")
+    assert drawn["Mean of 8 random prompts"].startswith(f"{predicted(demonstrations()):.3f}, measured 0.567")
 
 
 @pytest.mark.parametrize("run", PROMPT_EXAMPLES)
@@ -224,11 +299,15 @@ def test_the_words_on_how_good_choices_are_match_the_table(run: str) -> None:
 
 
 def test_the_page_says_how_much_the_order_matters() -> None:
-    said = re.search(r"differs by (\S+) between its orders, and between prompts by (\S+) ", texts(demonstrations()))
-    values = load_example(RUN).values.mean(axis=1)
+    said = re.search(
+        r"differs by (\S+) between its orders, and the mean over all orders by (\S+) ", texts(demonstrations())
+    )
+    measured = load_example(RUN).values.mean(axis=1)
     assert said
-    assert float(said[2]) == pytest.approx(values.std(ddof=1), abs=0.01)
-    assert 0.05 < float(said[1]) < 0.5
+    within, between = float(said[1]), float(said[2])
+    assert 0.05 < within < 0.5
+    # what two of 24 orders leave to chance is no difference between prompts
+    assert between == pytest.approx(np.sqrt(measured.var(ddof=1) - within**2 * (1 / 2 - 1 / 24)), abs=0.01)
 
 
 def test_an_unfinished_prompt_is_not_checked() -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from kernelsm.app.demonstration_check import measured
 from kernelsm.app.demonstration_query import shared_words
 from kernelsm.app.picking import moved_up, ticked
 from kernelsm.app.view import ViewState
@@ -40,14 +39,6 @@ def test_the_link_keeps_the_order_of_the_picked():
 @pytest.mark.parametrize("text", ["1-1", "a", "1--2", "", "1-", "99999"])
 def test_a_link_that_names_no_prompt_is_ignored(text):
     assert ViewState.from_params({"picked": text})[0].picked == ()
-
-
-def test_orders_are_summed_up_by_query():
-    found = measured([[[0.0, 2.0], [1, 0]], [[2.0, 4.0], [1, 1]]])
-    assert found.mean == 2.0
-    assert found.accuracy == 0.75
-    assert found.of_orders.tolist() == [1.0, 3.0]
-    assert found.margin == pytest.approx(1.645 * 1.0)  # queries' means 1 and 3: standard deviation √2, error 1
 
 
 def test_shared_words_are_the_telling_ones():
