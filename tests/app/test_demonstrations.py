@@ -150,7 +150,7 @@ def test_all_prompts_are_tried_where_that_is_asked_for() -> None:
 def test_balanced_suggestions_have_as_many_of_each_label() -> None:
     app = demonstrations()
     app.toggle(key="demo_balance").set_value(True).run()
-    assert {"**Order-aware**", "**Pairwise-aware**"} <= {one.value.split(" · ")[0] for one in app.markdown}
+    assert {"**Order-aware, cautious**", "**Pairwise-aware**"} <= {one.value.split(" · ")[0] for one in app.markdown}
     for number in (0, 1, 2):
         if button(app, f"demo_take_{number}").disabled:
             continue
