@@ -45,7 +45,7 @@ def check(p: Picking) -> None:
                     "of the mean over all orders.",
                 )
             )  # fmt: skip
-        against = st.toggle(
+        against = not p.holds_all and st.toggle(
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
@@ -95,6 +95,11 @@ def _orders_key(source: str) -> str:
 def ask(source: str, found: PromptSource, *, start: str) -> None:
     """Offer to ask the model with random prompts: the outcomes that a surrogate is fitted to."""
     task = found.task
+    if task.k == task.K:
+        st.warning(
+            f"{picking.ALL_IN} To choose among them, bring more candidates, or take fewer into a prompt.",
+            icon=":material/warning:",
+        )
     advise_orders(source, FEWEST_ORDERS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         subsets = int(st.number_input("Prompts", 10, 2_000, 200, 10, key="demo_subsets", persist_state="session"))

@@ -63,7 +63,7 @@ def _in_this_order(p: Picking, mine: Table) -> tuple[str, CheckedPrompt | None]:
         f"Measured **{amount(found.mean, found.margin, digits='.3f')}** {plain(p.run.unit)} on fresh queries"
         f"{' in the order shown' if one_of_many else ''}, right on **{mine[0, 1].mean():.0%}** of them."
     )
-    predicted = p.in_order(p.picked) or (None if one_of_many else p.expected(p.picked))
+    predicted = p.in_order(p.picked) if one_of_many else p.expected(p.picked)
     if found.queries == 1:
         said = f"{said} One query is too few to compare."
     elif predicted is not None:

@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from kernelsm.app import session
 from kernelsm.app.fits import fitted
-from kernelsm.app.picking import Picking
+from kernelsm.app.picking import ALL_IN, Picking
 from kernelsm.app.words import plain
 from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.surrogates.results import Attribution
@@ -35,11 +35,16 @@ def one_query(p: Picking) -> None:
         f"After the measured prompts its {p.run.word} was {losses.mean():.3f} in the mean, {losses.min():.3f} to "
         f"{losses.max():.3f}."
     )
-    effect = _of_query(p.run.key, names[j], *session.view().surrogate, p.size)
+    if p.holds_all:
+        st.info(ALL_IN, icon=":material/info:")
+        return
+    # as the table of candidates
+    effect = _of_query(p.run.key, names[j], *session.view().surrogate, p.run.fixed_size)
     values, margin = effect.values[:, 0], effect.margin()[:, 0]
     order = np.argsort(values if not p.run.outcomes.higher_is_better else -values, kind="stable")
     alike = _likeness(p.run.prompts)[:, j]
-    for title, rows in (("Most helpful", order[:_SHOWN]), ("Most harmful", order[::-1][:_SHOWN])):
+    count = min(_SHOWN, task.K // 2)  # none is both
+    for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):
         st.markdown(f"##### {title}")
         st.dataframe(
             pd.DataFrame(
@@ -62,7 +67,7 @@ def one_query(p: Picking) -> None:
             },
         )  # fmt: skip
     clear = int((np.abs(values) > margin).sum())
-    helpful = order[:_SHOWN]
+    helpful = order[:count]
     same = sum(task.candidates[k].label == query.label for k in helpful)
     st.caption(
         f"{clear} of {task.K} effects on this query can be told from zero, one at a time. {same} of the "
@@ -71,7 +76,7 @@ def one_query(p: Picking) -> None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _of_query(key: str, target: str, kernel: str, gamma: float | None, ridge: float, size: int) -> Attribution:
+def _of_query(key: str, target: str, kernel: str, gamma: float | None, ridge: float, size: int | None) -> Attribution:
     return fitted(key, target, kernel, gamma, ridge).attribution("inclusion", size=size)
 
 

@@ -60,17 +60,18 @@ def candidates(p: Picking) -> None:
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
+    effects = {} if p.holds_all else {"effect": effect[shown], "margin": margin[shown]}
     rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
     st.session_state[_TABLE] = {"selection": rows}
     st.dataframe(
         pd.DataFrame(
             {
-                "effect": effect[shown], "margin": margin[shown],
+                **effects,
                 "label": [task.candidates[k].label for k in shown], "text": [task.candidates[k].text for k in shown],
             }
         ),
         key=_TABLE, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(shown, size),
-        alt="Candidates with their label and effect",
+        alt=f"Candidates with their label{' and effect' if effects else ''}",
         column_config={
             "text": st.column_config.TextColumn("text"),
             "label": st.column_config.TextColumn("label", width=75),
@@ -81,6 +82,9 @@ def candidates(p: Picking) -> None:
             "margin": st.column_config.NumberColumn("±", format="%.3f", width=55, help="Half of the 90% interval"),
         },
     )  # fmt: skip
+    if p.holds_all:
+        st.caption(f"{len(shown)} of {task.K} candidates. {picking.ALL_IN}")
+        return
     helps = "Positive" if p.run.outcomes.higher_is_better else "Negative"
     st.caption(f"{len(shown)} of {task.K} candidates, the most helpful first. {helps} effects help.")
 
@@ -131,7 +135,7 @@ def _prediction(p: Picking) -> None:
         help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
         f"{_KNOWS_ORDERS if p.knows_orders else ''}",
     )  # fmt: skip
-    if len(p.picked) == p.size and (in_order := p.in_order(p.picked)) is not None:
+    if len(p.picked) == p.size > 1 and (in_order := p.in_order(p.picked)) is not None:
         both.metric(
             "In this order", amount(*in_order, digits=".3f"), width="content",
             help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
@@ -155,10 +159,9 @@ def _slot(p: Picking, place: int) -> None:
     one = p.task.candidates[k]
     value, margin = p.readout.attribution.values[k, 0], p.readout.attribution.margin()[k, 0]
     word = effect_word(value, p.run.outcomes.higher_is_better)
-    st.markdown(
-        f"**{place + 1}** · {plain(one.text[:200])}{'…' if len(one.text) > 200 else ''} → **{plain(one.label)}**  \n"
-        f":gray[by itself {word}: {amount(value, margin, digits='+.3f')}]"
-    )
+    alone = "" if p.holds_all else f"  \n:gray[by itself {word}: {amount(value, margin, digits='+.3f')}]"
+    text = f"{plain(one.text[:200])}{'…' if len(one.text) > 200 else ''}"
+    st.markdown(f"**{place + 1}** · {text} → **{plain(one.label)}**{alone}")
     with st.container(horizontal=True, gap="medium"):
         st.button(
             "Take out", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", on_click=picking.pick,
@@ -192,7 +195,7 @@ def _added() -> None:
 
 def _pairs(p: Picking) -> None:
     """Say which picked pairs help each other or clash."""
-    if len(p.picked) < 2:
+    if len(p.picked) < 2 or p.holds_all:
         return
     told = [
         (j, k) for j, k in (sorted(pair) for pair in combinations(p.picked, 2)) if p.readout.told[j, k]
@@ -209,6 +212,12 @@ def _pairs(p: Picking) -> None:
 def suggested(p: Picking) -> None:
     """Draw the suggestions, each with its prediction and one click away."""
     st.subheader("Suggestions")
+    if p.holds_all:
+        st.caption(
+            f"{picking.ALL_IN} Which one is best cannot be learnt from a single set: ask under Check, or bring more "
+            "candidates."
+        )
+        return
     with st.container(horizontal=True, gap="large"):
         balance = p.size >= 2 and st.toggle(
             "As many of each label", key=picking.BALANCE, persist_state="session",

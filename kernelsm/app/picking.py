@@ -35,6 +35,7 @@ OWN_ORDER = {ORDERED, SEEN}
 BALANCE, EVERY = "demo_balance", "demo_every"
 """Keys of the toggles that ask for as many demonstrations of each label, and for a search of all prompts."""
 _MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
+ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Picking:
     def picked(self) -> tuple[int, ...]:
         """Candidates in the slots, in the prompt's order."""
         return session.view().picked[: self.size]
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether every measured prompt holds all candidates: no effect of one can be told then."""
+        return bool(self.run.outcomes.masks.all())
 
     @property
     def knows_orders(self) -> bool:
@@ -115,6 +121,8 @@ def position_surrogate(key: str) -> PositionSurrogate | None:
     found, task = load_orders(key), find_prompts(run.prompts).task
     if found is None or found.orders.shape[1] > _MOST_ORDERED or found.orders.max() >= task.K:
         return None
+    if run.outcomes.masks.all():  # it learns from other sets what an order does
+        return None
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
     return PositionSurrogate().fit(found.orders, found.values.mean(axis=1)[:, None], task.K, labels)
 
@@ -124,7 +132,10 @@ def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
     surrogate = position_surrogate(key)
     assert surrogate is not None
     value, std = expected_over_orders(surrogate, picked)
-    return value, interval_quantile(surrogate.surrogate_.degrees_of_freedom_) * std
+    fit = surrogate.surrogate_
+    if len(picked) == surrogate.k_:  # the mean over its orders has what their noise leaves: much where they are few
+        std = math.sqrt(std**2 + float(fit.noise_variance_[0]) / math.factorial(surrogate.k_))
+    return value, interval_quantile(fit.degrees_of_freedom_) * std
 
 
 def pick(picked: tuple[int, ...]) -> None:
@@ -218,7 +229,7 @@ def suggestions(
     rest: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
         (ORDERED, "demonstrations and their order together, by the worse end of the predicted interval",
-         lambda: _by_orders(key, partial(choose_cautiously, seen=seen), **rest) if seen else ()),
+         lambda: _by_orders(key, partial(choose_cautiously, seen=seen), **rest) if seen and size > 1 else ()),
         (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
          lambda: _by_orders(key, choose_set, **rest)),
         ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
