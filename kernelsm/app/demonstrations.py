@@ -246,7 +246,8 @@ def order_note(p: Picking) -> None:
         return
     within = (sum(one**2 for one in spread) / len(spread)) ** 0.5
     between = float(p.run.outcomes.values.mean(axis=1).std(ddof=1))
-    told = p.run.outcomes.noise is not None and session.view().kernel == "auto"
+    noise = p.run.outcomes.noise  # none is left where all orders were asked
+    told = noise is not None and bool(noise.any()) and session.view().kernel == "auto"
     if within > 0:
         st.caption(
             f"Does the order matter? The {p.run.word} of one prompt differs by {within:.2f} between its orders, and "
