@@ -254,7 +254,8 @@ def order_note(p: Picking) -> None:
     within, between = order_spreads(known.by_subset(), known.orders.shape[1])
     if not within > 0:
         return
-    told = p.run.outcomes.noise is not None and session.view().kernel == "auto"
+    noise = p.run.outcomes.noise  # none is left where all orders were asked
+    told = noise is not None and bool(noise.any()) and session.view().kernel == "auto"
     prompts = "" if math.isnan(between) else f", and the mean over all orders by {between:.2f} between prompts"
     st.caption(
         f"Does the order matter? The {p.run.word} of one prompt differs by {within:.2f} between its orders{prompts} "
