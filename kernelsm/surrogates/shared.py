@@ -203,7 +203,8 @@ class SharedSurrogate(Surrogate):
         return values
 
     def _pair_means(self, law: Law, j: int, k: int) -> Array:
-        return self._mean + sum(part.surrogate._pair_means(law, j, k) @ part.loadings for part in self.parts_)
+        parts = (part.surrogate._pair_means(law, j, k) @ part.loadings for part in self.parts_)
+        return np.asarray(sum(parts, start=self._mean))
 
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         variance = np.zeros((len(first), len(self._mean)))
