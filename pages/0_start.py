@@ -9,4 +9,4 @@ frame.head(
     run,
 )
 start.result(run)
-start.doors()
+start.doors(run)

@@ -6,7 +6,7 @@ navigation.require_entry()
 run = frame.current_run()
 frame.head(
     "Fit",
-    "A surrogate g(s) learns the outcome of any subset from the sampled ones. Move γ and λ and watch how well it "
+    "A surrogate g(s) learns from the sampled subsets the outcome of others. Move γ and λ and watch how well it "
     "predicts subsets it has not seen, beside a tuned linear surrogate.",
     run,
 )

@@ -91,6 +91,17 @@ def readout_picker(run: Run) -> None:
     )  # fmt: skip
 
 
+def readout_warning(run: Run) -> None:
+    """Say where the readout chosen asks for subsets unlike those measured."""
+    kind = shown_readout(run, session.view().readout)
+    if run.fixed_size and kind != "inclusion":
+        st.warning(
+            f"Every subset here holds {run.fixed_size} tasks. {words.READOUT_NAMES[kind]} asks for subsets of other "
+            "sizes, far from anything measured: Inclusion stays with the data.",
+            icon=":material/warning:",
+        )
+
+
 def order_picker() -> None:
     """Choose the order of tasks."""
     st.segmented_control(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app import controls, frame, session, words
-from kernelsm.app.fits import Readout, fitted, read_off
+from kernelsm.app import controls, frame, navigation, session, words
+from kernelsm.app.fits import Readout, fitted, pair_readout, read_off
 from kernelsm.app.runs import Run, shown_readout, target_outcomes
 from kernelsm.app.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
 from kernelsm.app.words import plain
@@ -17,9 +17,8 @@ from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
 from kernelsm.charts.order import task_order
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
-from kernelsm.surrogates.words import amount
+from kernelsm.surrogates.words import amount, is_unclear
 from kernelsm.tasks.planted import PlantedGame, planted_game
 
 _RANKED = 15
@@ -83,13 +82,7 @@ def settings(run: Run) -> None:
         controls.target_picker(run)
         if run.key == "planted":
             controls.truth_toggle()
-    kind = shown_readout(run, session.view().readout)
-    if run.fixed_size and kind != "inclusion":
-        st.warning(
-            f"Every subset here holds {run.fixed_size} tasks. {words.READOUT_NAMES[kind]} asks for subsets of other "
-            "sizes, far from anything measured: Inclusion stays with the data.",
-            icon=":material/warning:",
-        )
+    controls.readout_warning(run)
 
 
 def bars(e: Exploration) -> None:
@@ -105,7 +98,14 @@ def bars(e: Exploration) -> None:
     st.caption(
         "Whiskers are 90% intervals; pale bars cannot be told from no effect."
         + (" Diamonds: the true effects." if truth is not None else "")
+        + _swap_note(e)
     )
+
+
+def _swap_note(e: Exploration) -> str:
+    """Say what an effect is where no task can come in without another going out."""
+    size = e.run.fixed_size if e.kind == "inclusion" else None
+    return f" Each subset holds {size} tasks: one that is in takes the place of another." if size else ""
 
 
 def heatmap(e: Exploration) -> None:
@@ -131,11 +131,11 @@ def heatmap(e: Exploration) -> None:
         chart.figure, key=_HEATMAP_KEY, alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
         on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
     )  # fmt: skip
-    size = e.run.fixed_size
-    if e.kind == "inclusion" and size and not 2 <= size <= len(e.names) - 2:
+    measured = e.run.fixed_size
+    if e.kind == "inclusion" and measured and pair_readout(e.run, e.kind)[1] is None:
         st.caption(
-            f"Subsets of {size} of {len(e.names)} tasks never tell the four combinations of a pair apart: shown is "
-            "what the surrogate makes of random subsets of all sizes (p = ½)."
+            f"Subsets of {measured} of {len(e.names)} tasks never tell the four combinations of a pair apart: shown "
+            "is what the surrogate makes of random subsets of all sizes (p = ½)."
         )
     st.caption(_told_sentence(e))
 
@@ -199,7 +199,8 @@ def pair_detail(e: Exploration) -> None:
     j, k = focus_pair(e)
     controls.pair_pickers(e.names, (j, k))
     st.markdown(pair_sentence(e.interactions, j, k))
-    table = _two_by_two(e.surrogate, len(e.names), j, k)
+    kind, size = pair_readout(e.run, e.kind)
+    table = e.surrogate.pair_means(j, k, kind, size=size)[:, :, 0]
     first, second = e.names[j], e.names[k]
     st.table(
         pd.DataFrame(
@@ -209,11 +210,12 @@ def pair_detail(e: Exploration) -> None:
         )
     )
     difference = table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0]
-    name = "Interaction" if e.kind == "leave_one_out" else "Second difference there"
+    margin = e.interactions.quantile() * float(e.interactions.std_of(np.array([j]), np.array([k]))[0, 0])
+    over = words.PAIR_MEANS[e.kind] if size is None else f"mean over random subsets of {size} of {len(e.names)} tasks"
     st.caption(
-        f"Predicted {e.run.unit}, all other tasks in. "
-        f"{name} = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} = {difference:+.4f}"
-        + ("" if e.kind == "leave_one_out" else f". The sentence above is {words.PAIR_READOUTS[e.kind]}.")
+        f"Predicted {plain(e.run.unit)}, {over}. "
+        f"Interaction = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} = "
+        f"{amount(difference, margin or None, '+z.4f')}."
     )
 
 
@@ -237,11 +239,33 @@ def ranked_pairs(e: Exploration) -> None:
 
 
 def what_if(run: Run) -> None:
-    """Toggle tasks and see the prediction."""
+    """Toggle tasks and see the prediction; not where the toggles would lead away from all that was measured."""
     st.subheader("What if")
-    st.markdown("Toggle tasks in and out of the training set and see what the surrogate predicts.")
+    if run.fixed_size:
+        _no_toggles(run)
+        return
+    st.markdown("Toggle tasks in and out of the subset and see what the surrogate predicts.")
     _prediction(run.key)
     st.button("All tasks in", icon=":material/select_all:", on_click=session.update, kwargs={"off": ()})
+
+
+def _no_toggles(run: Run) -> None:
+    """Say why no single task can be toggled, and where to go for a prompt."""
+    size, K = run.fixed_size, run.outcomes.K
+    if run.prompts:
+        st.markdown(
+            f"Every prompt measured holds {size} of the {K} demonstrations: what the surrogate says of prompts with "
+            "more or fewer would be a guess. Demonstrations predicts whole prompts as you fill their slots."
+        )
+        st.page_link(
+            navigation.DEMONSTRATIONS, label="Pick demonstrations into slots on Demonstrations",
+            icon=":material/format_list_numbered:",
+        )  # fmt: skip
+        return
+    st.markdown(
+        f"Every subset measured holds {size} of {K} tasks. With a task toggled in or out it would hold another "
+        "number, of which nothing was measured: a prediction would be a guess, so none is shown."
+    )
 
 
 @st.fragment
@@ -252,18 +276,23 @@ def _prediction(key: str) -> None:
     controls.task_pills(names)
     mask = np.ones((2, len(names)))
     mask[1, list(session.view().off)] = 0.0
-    predicted, std = e.surrogate.predict(mask, return_std=True)
-    full, now = predicted.ravel()
-    helps = (now > full) == e.run.outcomes.higher_is_better
-    verdict = "as with all tasks" if now == full else ("better" if helps else "worse") + " than with all tasks"
+    predicted, std = (float(table.ravel()[0]) for table in e.surrogate.predict(mask[1:], return_std=True))
+    change, doubt = (float(table.ravel()[0]) for table in e.surrogate.predict_change(mask[1:], mask[0]))
+    margin = e.quantile * doubt
+    left_out = len(session.view().off)
+    unclear = is_unclear(change, margin)
+    helps = (change > 0) == e.run.outcomes.higher_is_better
+    if unclear:
+        verdict = "as with all tasks" + (", as far as can be told" if left_out else "")
+    else:
+        verdict = f"{'better' if helps else 'worse'} than with all tasks"
     st.metric(
-        f"Predicted {plain(e.run.unit)}", amount(now, e.quantile * float(std.ravel()[1]), digits=".4f"),
-        f"{now - full:+.4f} against all tasks",
-        delta_color="off" if now == full else "blue" if helps else "orange",
-        delta_arrow="off" if now == full else "auto",
+        f"Predicted {plain(e.run.unit)}", amount(predicted, e.quantile * std, digits=".4f"),
+        f"{amount(change, margin or None, '+z.4f')} against all tasks",
+        delta_color="off" if unclear else "blue" if helps else "orange",
+        delta_arrow="off" if unclear else "auto",
     )  # fmt: skip
     linear = float(e.linear.predict(mask[1:]).ravel()[0])
-    left_out = len(session.view().off)
     st.markdown(
         f"{len(names) - left_out} of {len(names)} tasks are in: predicted {verdict}. "
         f"A tuned linear surrogate says {linear:.4f}."
@@ -314,10 +343,3 @@ def _take_row(pairs: list[tuple[int, int]]) -> None:
     if rows and rows[0] < len(pairs):
         j, k = pairs[rows[0]]
         session.update(focus=(min(j, k), max(j, k)))
-
-
-def _two_by_two(surrogate: Surrogate, K: int, j: int, k: int) -> Array:
-    masks = np.ones((4, K))
-    masks[[0, 1], j] = 0.0
-    masks[[0, 2], k] = 0.0
-    return np.asarray(surrogate.predict(masks)).reshape(2, 2)

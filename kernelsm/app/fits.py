@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import streamlit as st
@@ -21,7 +22,7 @@ from kernelsm.evaluation.comparison import PairedGain, paired_gain
 from kernelsm.evaluation.metrics import lds
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.surrogates.auto import AutoSurrogate
-from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.base import AttributionKind, InteractionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 from kernelsm.surrogates.laws import Array
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
@@ -135,22 +136,27 @@ def fitted(key: str, target: str, kernel: str, gamma: float | None, ridge: float
     return new_surrogate(kernel, gamma, ridge).fit_outcomes(target_outcomes(open_run(key), target))
 
 
+def pair_readout(run: Run, readout: str) -> tuple[InteractionKind, int | None]:
+    """Kind and size of the interactions of a readout; no size where subsets of the run's have no room for pairs."""
+    if readout == "leave_one_out":
+        return "second_difference", None
+    size = run.fixed_size if readout == "inclusion" else None
+    # pairs need room for both tasks in a subset, and outside of it
+    fits = size is not None and 2 <= size <= run.outcomes.K - 2
+    return cast(InteractionKind, readout), size if fits else None
+
+
 # a readout holds its surrogate, for the intervals of pairs that are asked for later
 @st.cache_resource(max_entries=8, show_spinner=False)
 def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str) -> Readout:
     """Read a fitted surrogate off."""
     surrogate = fitted(key, target, kernel, gamma, ridge)
     run = open_run(key)
-    if readout == "shapley":
-        attribution, interactions = surrogate.attribution("shapley"), surrogate.interactions("shapley")
-    elif readout == "inclusion":
-        size = run.fixed_size
-        attribution = surrogate.attribution("inclusion", size=size)
-        # pairs need room for both tasks in a subset, and outside of it
-        fits = size is None or 2 <= size <= run.outcomes.K - 2
-        interactions = surrogate.interactions("inclusion", size=size if fits else None)
-    else:
-        attribution, interactions = surrogate.attribution(), surrogate.interactions()
+    attribution = surrogate.attribution(
+        cast(AttributionKind, readout), size=run.fixed_size if readout == "inclusion" else None
+    )
+    kind, size = pair_readout(run, readout)
+    interactions = surrogate.interactions(kind, size=size)
     # intervals cost m² each: of many subsets only the strongest pairs are tested
     most = int(np.clip(_MOST_INTERVALS / run.outcomes.m**2, 300, 5000))
     return Readout(attribution, interactions, interactions.told_from_zero(most=most))

@@ -180,7 +180,7 @@ def _how(run: Run, readout: str) -> str:
     return (
         f"Expected by {surrogate}, as long as its parameters stay right; random subsets with {like}. Which subsets "
         "are best does not depend on their outcomes, so all can be measured at once."
-        + (near if readout == "leave_one_out" and view.kernel != "linear" else "")
+        + (near if readout == "leave_one_out" and view.kernel != "linear" and not run.fixed_size else "")
     )
 
 

@@ -54,13 +54,16 @@ def result(run: Run) -> None:
     )
 
 
-def doors() -> None:
+def doors(run: Run) -> None:
     """Draw the three ways on."""
     st.subheader("Where to go")
     explore, teach, own = frame.panels(3, 220)
     with explore.container(border=True, height="stretch"):
         st.markdown("**Explore this result**")
-        st.markdown("Click a pair, toggle tasks, and see the prediction move.")
+        st.markdown(
+            "Click a pair and see what both do together." if run.fixed_size  # Explore has no toggles then
+            else "Click a pair, toggle tasks, and see the prediction move."
+        )  # fmt: skip
         st.page_link(navigation.EXPLORE, label="Explore", icon=":material/hub:")
         st.page_link(navigation.GRADIENTS, label="Recompute it from gradients", icon=":material/trending_down:")
     with teach.container(border=True, height="stretch"):

@@ -15,13 +15,12 @@ from kernelsm.outcomes.run_settings import RunSettings, estimators, recipe_of, t
 
 def sampled(run: Run) -> None:
     """Draw how the sampled outcomes spread and how often pairs were together."""
-    view = session.view()
-    outcomes = target_outcomes(run, view.target)
+    outcomes = target_outcomes(run, session.view().target)
     left, right = frame.panels()
     with left:
         st.subheader("Outcomes")
-        surrogate = fitted(run.key, view.target, *view.surrogate)
-        full = float(surrogate.predict(np.ones((1, outcomes.K))).ravel()[0])
+        # with subsets of one size, all tasks together are unlike anything measured
+        full = None if run.fixed_size else _all_tasks(run)
         values = outcomes.values[:, 0]
         st.markdown(
             f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
@@ -32,6 +31,13 @@ def sampled(run: Run) -> None:
         st.subheader("Coverage")
         st.markdown(_coverage_sentence(outcomes.masks))
         frame.show(pair_coverage(outcomes.masks, outcomes.task_names), "subsets_coverage")
+
+
+def _all_tasks(run: Run) -> float:
+    """Outcome predicted for all tasks together."""
+    view = session.view()
+    surrogate = fitted(run.key, view.target, *view.surrogate)
+    return float(surrogate.predict(np.ones((1, run.outcomes.K))).ravel()[0])
 
 
 def next_draw(run: Run) -> None:
@@ -46,6 +52,7 @@ def next_draw(run: Run) -> None:
             controls.more_slider()
             controls.readout_picker(run)
     if best:
+        controls.readout_warning(run)
         next_best(run)
         return
     draw(source)

@@ -84,9 +84,10 @@ SWEEP = (
     "Held-out predictions for one γ after the other, each with its best λ. Small γ is nearly a linear surrogate; "
     "large γ remembers each subset and tells little about others. It plays in the browser: drag or press play."
 )
-PAIR_READOUTS = {
-    "inclusion": "the same difference between means over random subsets",
-    "shapley": "its mean over random orders of the tasks",
+PAIR_MEANS = {
+    "leave_one_out": "with all other tasks in",
+    "inclusion": "mean over random subsets of the other tasks, each in with p = ½",
+    "shapley": "mean over random subsets of the other tasks, all sizes equally often",
 }
 WHY_AUTO_IS_ZERO = (
     "Every interaction is exactly zero: on these outcomes a linear kernel is the likeliest, so the default surrogate "

@@ -146,11 +146,17 @@ class AutoSurrogate(Surrogate):
                 setattr(own, name, getattr(self, name))
         return own
 
+    def _change(self, X: Array, reference: Array) -> tuple[Array, Array]:
+        return self.effects_._change(X, reference)
+
     def _attribution(self, law: Law) -> tuple[Array, Array]:
         return self.effects_._attribution(law)
 
     def _interactions(self, law: Law) -> Array:
         return self.effects_._interactions(law)
+
+    def _pair_means(self, law: Law, j: int, k: int) -> Array:
+        return self.effects_._pair_means(law, j, k)
 
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         return self.effects_._pair_variance(law, first, second)

@@ -133,6 +133,30 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             return predicted
         return predicted, self._shaped(np.sqrt(self._predict_variance(inputs)))
 
+    def predict_change(self, X: ArrayLike, reference: ArrayLike) -> tuple[Array, Array]:
+        """Predict how the outcome changes from one subset to others.
+
+        Like the readouts this is a difference on F's own scale.
+
+        Parameters
+        ----------
+        X : array-like, shape (m, K)
+            Subsets.
+        reference : array-like, shape (K,)
+            What they are compared with.
+
+        Returns
+        -------
+        (ndarray, ndarray)
+            g(X) - g(reference) and its posterior standard deviation, shapes as of `predict`. Doubts that both share
+            cancel.
+        """
+        check_is_fitted(self)
+        inputs: Array = validate_data(self, X, dtype=np.float64, reset=False)
+        base: Array = validate_data(self, np.asarray(reference)[None], dtype=np.float64, reset=False)
+        values, variance = self._change(inputs, base)
+        return self._shaped(values), self._shaped(np.sqrt(variance))
+
     def attribution(
         self,
         kind: AttributionKind = "leave_one_out",
@@ -229,6 +253,41 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             self.degrees_of_freedom_, partial(self._pair_std, law),
         )  # fmt: skip
 
+    def pair_means(
+        self,
+        j: int,
+        k: int,
+        kind: InteractionKind = "second_difference",
+        *,
+        at: ArrayLike | None = None,
+        p: float | None = None,
+        size: int | None = None,
+    ) -> Array:
+        """Read off the four means of g whose second difference is the interaction of tasks j and k, exactly.
+
+        Parameters
+        ----------
+        j, k : int
+            Two tasks.
+        kind, at, p, size
+            Which other tasks are in, as of `interactions`. With "second_difference" the means are single predictions.
+
+        Returns
+        -------
+        ndarray, shape (2, 2, q)
+            Entry [a, b] is the mean with task j in (a = 1) or out (0), and task k in (b = 1) or out (0).
+
+        Raises
+        ------
+        InputError
+            No two tasks, or as `interactions`.
+        """
+        K = self._check_readout()
+        if not (0 <= j < K and 0 <= k < K and j != k):
+            raise InputError("pair", f"{j} and {k}", f"two different tasks of 0 to {K - 1}", "Choose a pair.")
+        law, _ = law_of(kind, 2, K, at=at, p=p, size=size)
+        return self._pair_means(law, j, k).reshape(2, 2, -1)
+
     def _pair_std(self, law: Law, first: Indices, second: Indices) -> Array:
         return np.asarray(np.sqrt(self._pair_variance(law, first, second)))
 
@@ -258,12 +317,20 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         """Posterior variance of g, shape (m, q)."""
 
     @abstractmethod
+    def _change(self, X: Array, reference: Array) -> tuple[Array, Array]:
+        """Values and variances of g(X) - g(reference), shape (m, q) each; `reference` has one row."""
+
+    @abstractmethod
     def _attribution(self, law: Law) -> tuple[Array, Array]:
         """Values and variances, shape (K, q) each."""
 
     @abstractmethod
     def _interactions(self, law: Law) -> Array:
         """Values, shape (K, K, q); the diagonal is overwritten."""
+
+    @abstractmethod
+    def _pair_means(self, law: Law, j: int, k: int) -> Array:
+        """Means at the four `CORNERS` of a pair, shape (4, q)."""
 
     @abstractmethod
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:

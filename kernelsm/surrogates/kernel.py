@@ -96,6 +96,12 @@ class KernelSurrogate(Surrogate):
         cross = self._function.gram(self.masks_, X)
         return np.outer(self._posterior.variance(cross, self._function.diagonal(X), 1.0), self.scale_)
 
+    def _change(self, X: Array, reference: Array) -> tuple[Array, Array]:
+        function = self._function
+        cross = function.gram(self.masks_, X) - function.gram(self.masks_, reference)
+        prior = function.diagonal(X) + function.diagonal(reference) - 2 * function.gram(X, reference)[:, 0]
+        return cross.T @ self.dual_coef_, np.outer(self._posterior.variance(cross, prior), self.scale_)
+
     def predict_mean(self, X: Array) -> tuple[Array, Array]:
         """Predict the mean of g over inputs, and its posterior standard deviation.
 
@@ -122,6 +128,10 @@ class KernelSurrogate(Surrogate):
 
     def _interactions(self, law: Law) -> Array:
         return self._function.pair_sums(law, self.masks_, self.dual_coef_)
+
+    def _pair_means(self, law: Law, j: int, k: int) -> Array:
+        means = self._function.pair_means(law, self.masks_, j, k)
+        return np.asarray(means.T @ self.dual_coef_ + self.intercept_)
 
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         effects = self._function.pair_effects(law, self.masks_, first, second)

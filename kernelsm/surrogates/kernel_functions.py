@@ -18,7 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from kernelsm.surrogates.laws import Anchor, Array, FixedSize, Indices, Law, ProductLaw, SizeLaw
+from kernelsm.surrogates.laws import (
+    CORNERS,
+    Anchor,
+    Array,
+    FixedSize,
+    Indices,
+    Law,
+    ProductLaw,
+    SizeLaw,
+    mean_masks,
+)
 
 _LARGEST_GAMMA = 700.0  # exp(-700) is 1e-304: beyond, the kernel is the identity to double precision
 
@@ -37,6 +47,13 @@ class SubsetKernel(ABC):
     @abstractmethod
     def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
         """Mean t-th difference of k(s_i, ·) for n' = 0..K-t and h = 0..t, shape (K-t+1, t+1)."""
+
+    @abstractmethod
+    def mean(self, law: SizeLaw, R: int, held: int, h: int, in_common: int) -> Array:
+        """Mean of k(s_i, ·) for n' = 0..R, shape (R+1,), where subsets hold `held` of the t tasks and s_i holds `h`.
+
+        `in_common` of the t are in both.
+        """
 
     @abstractmethod
     def effects_at(self, masks: Array, at: Array) -> Array:
@@ -86,6 +103,21 @@ class SubsetKernel(ABC):
         values += alone[None, :, :]
         values += (theta * none).sum(axis=0)
         return values
+
+    def pair_means(self, law: Law, masks: Array, j: int, k: int) -> Array:
+        """Mean of each k(s_i, ·) at the four `CORNERS` of the pair (j, k), shape (m, 4)."""
+        K = masks.shape[1]
+        if isinstance(law, Anchor):
+            return self.gram(masks, mean_masks(law, K, j, k))
+        pair = masks[:, [j, k]].astype(np.intp)
+        n = masks.sum(axis=1).astype(np.intp) - pair.sum(axis=1)
+        means = np.empty((len(masks), len(CORNERS)))
+        for own in CORNERS:
+            rows = (pair == own).all(axis=1)
+            for column, corner in enumerate(CORNERS):
+                in_common = own[0] * corner[0] + own[1] * corner[1]
+                means[rows, column] = self.mean(law, K - 2, sum(corner), sum(own), in_common)[n[rows]]
+        return means
 
     def prior(self, law: Law, K: int, *tasks: Indices) -> Array:
         """Readout of k in both arguments, for tasks (one array) or pairs (two): the variance before any data."""
@@ -143,16 +175,26 @@ class RBF(SubsetKernel):
             return np.outer(self.step**order * law.mean_power(R, self.q), sign)
         assert isinstance(law, FixedSize)
         table = np.zeros((R + 1, order + 1))
-        n = np.arange(R + 1)[:, None]
         for held in range(order + 1):
-            chances = law.overlaps(R, held)
-            overlap = np.arange(chances.shape[1])[None, :]
-            distance = np.maximum(n + law.size - held - 2 * overlap, 0)  # impossible overlaps have probability 0
             for h, in_common, count in _ways(order, held):
                 # k - 1 instead of k: the ones cancel anyway, and with them most of the digits at small γ
-                mean = chances * np.expm1(-self.gamma * (distance + h + held - 2 * in_common))
-                table[:, h] += count * mean.sum(axis=1)
+                table[:, h] += count * self._mean_less_one(law, R, held, h + held - 2 * in_common)
         return table
+
+    def mean(self, law: SizeLaw, R: int, held: int, h: int, in_common: int) -> Array:
+        """Product form, or the hypergeometric overlap."""
+        apart = h + held - 2 * in_common
+        if isinstance(law, ProductLaw):
+            return np.asarray(self.q**apart * law.mean_power(R, self.q))
+        assert isinstance(law, FixedSize)
+        return 1 + self._mean_less_one(law, R, held, apart)
+
+    def _mean_less_one(self, law: FixedSize, R: int, held: int, apart: int) -> Array:
+        """Mean of k(s_i, ·) - 1 for n' = 0..R where `apart` of the t tasks differ."""
+        chances = law.overlaps(R, held)
+        n, overlap = np.arange(R + 1)[:, None], np.arange(chances.shape[1])[None, :]
+        distance = np.maximum(n + law.size - held - 2 * overlap, 0)  # impossible overlaps have probability 0
+        return np.asarray((chances * np.expm1(-self.gamma * (distance + apart))).sum(axis=1))
 
     def effects_at(self, masks: Array, at: Array) -> Array:
         """(1-q) x_ik q^(Hamming distance of s_i and `at` without k)."""
@@ -217,11 +259,14 @@ class Polynomial(SubsetKernel):
             table[:, order] = law.overlaps(R, 0) @ self._step(overlap, order)
             return table
         for held in range(order + 1):
-            chances = law.overlaps(R, held)
-            overlap = np.arange(chances.shape[1], dtype=np.float64)
             for h, in_common, count in _ways(order, held):
-                table[:, h] += count * (chances @ self._value(overlap + in_common))
+                table[:, h] += count * self.mean(law, R, held, h, in_common)
         return table
+
+    def mean(self, law: SizeLaw, R: int, held: int, h: int, in_common: int) -> Array:
+        """Means over the overlap with the other tasks."""
+        chances = law.overlaps(R, held)
+        return np.asarray(chances @ self._value(np.arange(chances.shape[1], dtype=np.float64) + in_common))
 
     def effects_at(self, masks: Array, at: Array) -> Array:
         """Zero where s_i does not hold k; else the step of one more common task."""

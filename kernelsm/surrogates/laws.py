@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 ATTRIBUTIONS = ("leave_one_out", "inclusion", "banzhaf", "shapley")
 INTERACTIONS = ("second_difference", "inclusion", "banzhaf", "shapley")
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Which of a pair's two tasks are in: neither, the second alone, the first alone, both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +107,34 @@ class FixedSize(SizeLaw):
 
     def overlaps(self, R: int, held: int) -> Array:
         """Hypergeometric."""
-        n, overlap = np.arange(R + 1)[:, None], np.arange(self.size - held + 1)[None, :]
-        return np.asarray(hypergeom.pmf(overlap, R, n, self.size - held))
+        return _hypergeometric(R, self.size - held)
 
 
 Law = Anchor | Bernoulli | Shapley | FixedSize
+
+
+def mean_masks(law: Law, K: int, j: int, k: int) -> Array:
+    """Chance that each task is in, for the four `CORNERS` of the pair (j, k); shape (4, K).
+
+    For an anchor these are four subsets.
+    """
+    if isinstance(law, Anchor):
+        masks = np.tile(law.at, (len(CORNERS), 1))
+    else:
+        R = K - 2
+        expected = [law.sizes(R, sum(corner)) @ np.arange(R + 1) for corner in CORNERS]
+        masks = np.tile(np.array(expected)[:, None] / max(R, 1), (1, K))
+    masks[:, [j, k]] = CORNERS
+    return masks
+
+
+@lru_cache(maxsize=16)
+def _hypergeometric(R: int, drawn: int) -> Array:
+    """Chances of an overlap of 0..drawn (columns) of so many drawn of R with a set of 0..R (rows)."""
+    n, overlap = np.arange(R + 1)[:, None], np.arange(drawn + 1)[None, :]
+    chances = np.asarray(hypergeom.pmf(overlap, R, n, drawn))
+    chances.flags.writeable = False  # all callers share it: at 500 tasks half a second each
+    return chances
 
 
 @lru_cache(maxsize=32)

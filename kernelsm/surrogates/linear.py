@@ -11,7 +11,7 @@ from scipy import linalg
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR
-from kernelsm.surrogates.laws import Array, FixedSize, Indices, Law
+from kernelsm.surrogates.laws import Array, FixedSize, Indices, Law, mean_masks
 from kernelsm.surrogates.tuning import LooSurface, check_grid, loo_surface
 
 LINEAR_RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-4, 1e4, 33))
@@ -86,6 +86,10 @@ class LinearSurrogate(Surrogate):
     def _predict_variance(self, X: Array) -> Array:
         return self._variance(X - self._centre, 1.0)
 
+    def _change(self, X: Array, reference: Array) -> tuple[Array, Array]:
+        directions = X - reference
+        return directions @ self.coef_, self._variance(directions, 0.0)
+
     def _attribution(self, law: Law) -> tuple[Array, Array]:
         K = len(self.coef_)
         directions = np.eye(K)
@@ -96,6 +100,9 @@ class LinearSurrogate(Surrogate):
     def _interactions(self, law: Law) -> Array:
         K, q = self.coef_.shape
         return np.zeros((K, K, q))
+
+    def _pair_means(self, law: Law, j: int, k: int) -> Array:
+        return self._predict(mean_masks(law, len(self.coef_), j, k))
 
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         return np.zeros((len(first), self.coef_.shape[1]))

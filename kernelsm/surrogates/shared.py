@@ -177,6 +177,15 @@ class SharedSurrogate(Surrogate):
             total += part.surrogate._predict_variance(X) @ part.loadings**2
         return total
 
+    def _change(self, X: Array, reference: Array) -> tuple[Array, Array]:
+        shape = len(X), len(self._mean)
+        values, variance = np.zeros(shape), np.zeros(shape)
+        for part in self.parts_:
+            own, uncertain = part.surrogate._change(X, reference)
+            values += own @ part.loadings
+            variance += uncertain @ part.loadings**2
+        return values, variance
+
     def _attribution(self, law: Law) -> tuple[Array, Array]:
         shape = self._K, len(self._mean)
         values, variance = np.zeros(shape), np.zeros(shape)
@@ -192,6 +201,10 @@ class SharedSurrogate(Surrogate):
             if isinstance(part.surrogate, KernelSurrogate):  # a linear part has none
                 values += part.surrogate._interactions(law) @ part.loadings
         return values
+
+    def _pair_means(self, law: Law, j: int, k: int) -> Array:
+        parts = (part.surrogate._pair_means(law, j, k) @ part.loadings for part in self.parts_)
+        return np.asarray(sum(parts, start=self._mean))
 
     def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
         variance = np.zeros((len(first), len(self._mean)))

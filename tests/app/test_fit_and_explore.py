@@ -248,9 +248,24 @@ def test_another_readout_changes_the_values() -> None:
         kind = {"leave_one_out": "second_difference"}.get(readout, readout)
         np.testing.assert_allclose(ranked["value"], expected.interactions(kind).top(15)["value"])
         seen[readout] = tuple(ranked["value"].round(6))
-        assert ("The sentence above is" in texts(app)) == (readout != "leave_one_out")
+        how = {
+            "leave_one_out": "with all other tasks in",
+            "inclusion": "mean over random subsets of the other tasks, each in with p = ½",
+            "shapley": "mean over random subsets of the other tasks, all sizes equally often",
+        }[readout]
+        assert f"Predicted loss, nats, {how}." in texts(app)
+        assert_the_table_is_what_the_sentence_says(app, ranked["value"][0], ranked["std"][0])
     assert len(set(seen.values())) == 3
     assert app.query_params["readout"] in ("shapley", ["shapley"])
+
+
+def assert_the_table_is_what_the_sentence_says(app, value: float, margin: float) -> None:
+    """The 2 x 2 table of the pair looked at, the sum below it and the sentence above it."""
+    (shown,) = (table.value for table in app.table)
+    corners = shown.to_numpy().astype(float)
+    assert corners[1, 1] - corners[1, 0] - corners[0, 1] + corners[0, 0] == pytest.approx(value, abs=2.1e-4)
+    assert f" = {value:+z.4f} ± {margin:.2g}." in texts(app)
+    assert f"{abs(value):.3g} ± {margin:.2g} {'lower' if value < 0 else 'higher'} than the sum" in texts(app)
 
 
 def fixed_size_table(r: int = 3, K: int = 8) -> str:
@@ -276,6 +291,51 @@ def test_subsets_of_one_size_are_read_off_by_inclusion_unless_the_user_insists()
     own = default_surrogate().fit_outcomes(open_run(key).outcomes).attribution("inclusion", size=3)
     value = own.values[np.abs(own.values[:, 0]).argmax(), 0]
     assert f"by {abs(value):.3g} ±" in texts(app)
+
+
+def test_the_table_of_a_pair_stays_with_subsets_of_the_measured_size() -> None:
+    rng = np.random.default_rng(1)
+    masks = rng.random((150, 8)).argsort(axis=1).argsort(axis=1) < 3
+    # two tasks that help, but not together
+    values = 1 - 0.2 * masks[:, 0] - 0.2 * masks[:, 1] + 0.3 * masks[:, 0] * masks[:, 1] + rng.normal(0, 0.01, 150)
+    app = open_app("explore", run=save_run(Outcomes(masks, values)), focus="0-1", off="3")
+    assert "Predicted loss, mean over random subsets of 3 of 8 tasks." in texts(app)
+    (ranked,) = (frame.value for frame in app.dataframe)
+    assert ranked["value"][0] > 0.2
+    assert_the_table_is_what_the_sentence_says(app, ranked["value"][0], ranked["std"][0])
+    measured = [
+        values[(masks[:, 0] == a) & (masks[:, 1] == b)].mean() for a in (False, True) for b in (False, True)
+    ]  # fmt: skip
+    (shown,) = (table.value for table in app.table)
+    np.testing.assert_allclose(shown.to_numpy().astype(float).ravel(), measured, atol=0.02)
+
+
+@pytest.mark.parametrize("readout", ["", "inclusion", "leave_one_out", "shapley"])
+@pytest.mark.parametrize("run", ["movie-reviews", "coin-flip"])
+def test_prompts_of_one_length_are_sent_to_demonstrations_for_what_if(run: str, readout: str) -> None:
+    app = open_app("explore", run=run, off="3", **({"readout": readout} if readout else {}))
+    words = texts(app)
+    assert "Every prompt measured holds 4 of the 50 demonstrations" in words
+    assert "training set" not in words
+    assert not app.metric
+    assert not any(group.key == "view_off" for group in app.get("button_group"))
+    assert any(link.label == "Pick demonstrations into slots on Demonstrations" for link in app.get("page_link"))
+    (ranked,) = (frame.value for frame in app.dataframe)
+    if readout in ("", "inclusion"):
+        assert "mean over random subsets of 4 of 50 tasks" in words
+        assert_the_table_is_what_the_sentence_says(app, ranked["value"][0], ranked["std"][0])
+        assert "Each subset holds 4 tasks: one that is in takes the place of another." in words
+        assert not app.warning
+    else:
+        assert len(app.warning) == 1
+
+
+def test_subsets_of_one_size_have_no_what_if_and_the_page_says_why() -> None:
+    app = open_app("explore", run=fixed_size_table(), off="2")
+    assert "Every subset measured holds 3 of 8 tasks. With a task toggled in or out" in texts(app)
+    assert not app.metric
+    assert not app.get("page_link")
+    assert "toggle tasks" not in texts(open_app("start", run=fixed_size_table()))
 
 
 @pytest.mark.parametrize("r", [1, 7])
@@ -304,6 +364,33 @@ def test_the_prediction_has_an_interval_that_grows_away_from_the_data(kernel: st
     assert 0 < some[1] < 0.3
     assert some[0] > full[0] + 0.05  # the key opens the lock
     assert 0 < full[1] < 0.3
+
+
+def test_a_change_within_its_margin_is_neither_better_nor_worse() -> None:
+    app = open_app("explore", run="planted", off="5")
+    (metric,) = app.metric
+    change, margin = map(float, re.fullmatch(r"\+([\d.]+) ± ([\d.e-]+) against all tasks", metric.delta).groups())
+    # doubts that both predictions share cancel
+    g = default_surrogate().fit_outcomes(load_example("planted"))
+    effect = g.attribution()
+    assert change == pytest.approx(-effect.values[5, 0], abs=1e-4)
+    assert margin == pytest.approx(effect.margin()[5, 0], rel=0.1)
+    assert change > margin
+    assert "9 of 10 tasks are in: predicted worse than with all tasks." in texts(app)
+
+    app = open_app("explore", run=noise_table(additive=False, m=60, K=8), off="2")
+    (metric,) = app.metric
+    assert re.match(r"[+-][\d.]+", metric.delta)
+    assert "7 of 8 tasks are in: predicted as with all tasks, as far as can be told." in texts(app)
+    app.button[-1].click().run()
+    assert app.metric[0].delta == "+0.0000 against all tasks"
+    assert "8 of 8 tasks are in: predicted as with all tasks." in texts(app)
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    key = save_run(Outcomes(np.random.default_rng(0).random((40, 5)) < 0.5, np.full(40, 0.7)))
+    app = open_app("explore", run=key, off="1")
+    assert "-0.0000" not in app.metric[0].delta + texts(app)
 
 
 def test_the_linear_kernel_says_why_its_interactions_are_zero() -> None:

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from app_harness import open_app, texts
+from app_harness import charts, open_app, texts
 
 from kernelsm import Outcomes, load_example
 from kernelsm.app.enough import percent, sentence
@@ -218,6 +218,24 @@ def test_subsets_of_one_size_get_proposals_of_that_size() -> None:
     assert set(found.masks.sum(axis=1)) == {3}
     assert set(random_masks(open_run(key), 20).sum(axis=1)) == {3}
     assert found.left[-1] < found.random_left[-1]
+
+
+def test_all_tasks_together_are_no_line_where_subsets_have_one_size() -> None:
+    def lines(run: str) -> list[str]:
+        layout = charts(open_app("subsets", run=run))[0]["layout"]
+        return [note["text"] for note in layout.get("annotations", [])]
+
+    assert lines("planted") == ["all tasks (predicted)"]
+    assert lines(save_run(table(m=40, K=9, size=3))) == []
+
+
+def test_proposals_of_one_size_are_not_said_to_be_near_all_tasks() -> None:
+    app = open_app("subsets", run=save_run(table(m=40, K=9, size=3)), readout="leave_one_out")
+    assert app.warning[0].value.startswith("Every subset here holds 3 tasks. Leave one out asks for subsets of other")
+    assert "it wants subsets near these" not in texts(app)
+    app = open_app("subsets", run=save_run(table(m=40, K=9)), readout="leave_one_out")
+    assert not app.warning
+    assert "it wants subsets near these" in texts(app)
 
 
 def test_a_table_that_only_claims_to_be_an_example_starts_no_job() -> None:

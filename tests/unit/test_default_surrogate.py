@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pandas as pd
@@ -164,6 +164,34 @@ def test_shapley_values_are_means_over_orders_and_add_up(shared):
             mean[k] += g[place | 1 << k] - g[place]
             place |= 1 << k
     np.testing.assert_allclose(values, mean / 720, atol=1e-9)
+
+
+def test_means_of_a_pair_and_changes_are_those_of_the_predictions(shared):
+    grid = np.array(list(product((0.0, 1.0), repeat=6)))
+    g = shared.predict(grid)
+    means = shared.pair_means(1, 4, "inclusion", size=3)
+    for a, b in product((0, 1), repeat=2):
+        rows = (grid[:, 1] == a) & (grid[:, 4] == b) & (grid.sum(axis=1) == 3)
+        np.testing.assert_allclose(means[a, b], g[rows].mean(axis=0), rtol=1e-9)
+    difference = means[1, 1] - means[1, 0] - means[0, 1] + means[0, 0]
+    np.testing.assert_allclose(difference, shared.interactions("inclusion", size=3).values[1, 4], atol=1e-10)
+    change, std = shared.predict_change(grid, grid[5])
+    np.testing.assert_allclose(change, g - g[5], atol=1e-10)
+    np.testing.assert_allclose(std[5], 0, atol=1e-10)
+    # one task added: the change is its effect there, and as sure
+    effects = shared.attribution(at=grid[5])
+    (row,) = np.flatnonzero((grid == grid[5] + np.eye(6)[0]).all(axis=1))
+    np.testing.assert_allclose(change[row], effects.values[0], atol=1e-10)
+    np.testing.assert_allclose(std[row], effects.std[0], rtol=1e-6)
+
+
+def test_what_the_default_says_of_pairs_and_changes_is_of_the_outcomes_own_scale():
+    masks, F = mixed_targets()
+    g = AutoSurrogate().fit(masks, F)
+    own = g.on_own_scale()
+    assert np.array_equal(g.pair_means(0, 1), own.pair_means(0, 1))
+    for found, expected in zip(g.predict_change(masks, masks[0]), own.predict_change(masks, masks[0]), strict=True):
+        assert np.array_equal(found, expected)
 
 
 def test_variances_are_sums_over_the_parts(shared):

@@ -56,9 +56,9 @@ def readouts_of(tasks, anchors, probabilities, order):
     yield "shapley", {}
 
 
-def weights(grid, kind, tasks, at=None, p=None, size=None):
-    """What the readout of one task, or of a pair, gives each row of the grid: its definition, not a formula."""
-    t, total = len(tasks), np.zeros(len(grid))
+def corners(grid, kind, tasks, at=None, p=None, size=None):
+    """What the mean of g, for each way to hold some of these tasks, gives each row of the grid: its definition."""
+    t, found = len(tasks), {}
     others = [k for k in range(grid.shape[1]) if k not in tasks]
     rest = grid[:, others]
     count = rest.sum(axis=1)
@@ -74,8 +74,14 @@ def weights(grid, kind, tasks, at=None, p=None, size=None):
         else:  # |S|! (K - |S| - t)! / (K - t + 1)!
             orders = [factorial(int(n)) * factorial(len(others) - int(n)) for n in count]
             chance = corner * np.array(orders) / factorial(len(others) + 1)
-        total += (-1) ** (t - sum(held)) * chance
-    return total
+        found[held] = chance
+    return found
+
+
+def weights(grid, kind, tasks, **arguments):
+    """What the readout of one task, or of a pair, gives each row of the grid."""
+    of_corner = corners(grid, kind, tasks, **arguments)
+    return sum((-1) ** (len(tasks) - sum(held)) * chance for held, chance in of_corner.items())
 
 
 class Dense:
@@ -132,6 +138,12 @@ def assert_readouts_are_their_definitions(g, X, values, anchors, probabilities):
     assert_same(mean, dense.mean)
     assert_same_std(std, np.sqrt(np.outer(np.diag(dense.covariance), dense.scale)))
     np.testing.assert_allclose(g.noise_variance_, g.ridge_ * dense.scale, rtol=1e-8)
+    reference = anchors[0]
+    value, std = g.predict_change(dense.grid, reference)
+    W = np.eye(len(dense.grid)) - (dense.grid == reference).all(axis=1)
+    assert_same(value, W @ dense.mean)
+    variance = np.einsum("rs,sc,rc->r", W, dense.covariance, W)
+    assert_same_std(std, np.sqrt(np.outer(np.maximum(variance, 0), dense.scale)))
     for kind, arguments in readouts_of(tasks, anchors, probabilities, 1):
         found = g.attribution(kind, **arguments)
         value, std = dense.read(kind, [(k,) for k in range(tasks)], **arguments)
@@ -146,6 +158,15 @@ def assert_readouts_are_their_definitions(g, X, values, anchors, probabilities):
             value, std = dense.read(kind, pairs, **arguments)
             assert_same(found.values[first, second], value)
             assert_same_std(found.std[first, second], std)
+            j, k = pairs[tasks % len(pairs)]
+            for a, b in ((j, k), (k, j)):
+                means = g.pair_means(a, b, kind, **arguments)
+                assert means.shape == (2, 2, values.shape[1])
+                for held, chance in corners(dense.grid, kind, (a, b), **arguments).items():
+                    np.testing.assert_allclose(chance.sum(), 1.0)
+                    assert_same(means[held], chance @ dense.mean)
+                # the table on screen is what the sentence above it says
+                assert_same(means[1, 1] - means[1, 0] - means[0, 1] + means[0, 0], found.values[a, b])
         for table in (found.values, found.std):
             assert_same(table, table.transpose(1, 0, 2))
             assert not table[np.arange(tasks), np.arange(tasks)].any()
@@ -436,6 +457,12 @@ def test_pairs_need_room_inside_and_outside_a_subset_of_fixed_size():
         fitted(KernelSurrogate(), tasks=3).interactions("inclusion", size=2)
     with pytest.raises(InputError, match="at least 2 tasks"):
         fitted(KernelSurrogate(), tasks=1).attribution("inclusion", size=1)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, K), (-1, 2)])
+def test_the_means_of_a_pair_need_two_tasks(pair):
+    with pytest.raises(InputError, match="two different tasks of 0 to 5"):
+        fitted(KernelSurrogate()).pair_means(*pair)
 
 
 def test_each_order_has_its_own_names():
