@@ -118,25 +118,36 @@ def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
 
 def pick(picked: tuple[int, ...]) -> None:
     """Put these into the slots, and remember what was there; call it in callbacks."""
-    if picked == session.view().picked:
+    now = session.view().picked
+    if picked == now:
         return
-    before: list[tuple[int, ...]] = st.session_state.setdefault(_HISTORY, [])
-    before.append(session.view().picked)
-    del before[:-_LONGEST_HISTORY]
+    past = _past()
+    if past[-1:] != [now]:  # a link, or the change of run, filled or emptied the slots
+        past.append(now)
+    past.append(picked)
+    del past[:-_LONGEST_HISTORY]
     session.update(picked=picked)
 
 
 def undo() -> None:
     """Put back what was in the slots before."""
-    before = st.session_state.get(_HISTORY, [])
-    if before:
-        session.update(picked=before.pop())
+    before, past = picked_before(), _past()
+    if before is not None:
+        while past[-1] != before:
+            past.pop()
+        session.update(picked=before)
 
 
 def picked_before() -> tuple[int, ...] | None:
-    """What was in the slots before the last change; None where nothing was changed."""
-    before = st.session_state.get(_HISTORY, [])
-    return before[-1] if before else None
+    """What was in the slots of this run before the last change; None where nothing was changed."""
+    now = session.view().picked
+    return next((picked for picked in reversed(_past()) if picked != now), None)
+
+
+def _past() -> list[tuple[int, ...]]:
+    """What was in the slots of this run, oldest first; another run has other candidates and slots."""
+    of_runs: dict[str, list[tuple[int, ...]]] = st.session_state.setdefault(_HISTORY, {})
+    return of_runs.setdefault(session.view().run, [])
 
 
 def ticked(picked: tuple[int, ...], shown: Sequence[int], rows: Sequence[int]) -> tuple[int, ...]:

@@ -83,6 +83,35 @@ def test_a_pick_changes_the_prediction_and_is_undone() -> None:
     assert [one.disabled for one in app.button if one.label == "Undo"] == [True]
 
 
+def other_prompts() -> str:
+    """A run of prompts of two of twelve candidates."""
+    task = PromptTask(TASK.candidates[:12], TASK.queries[:5], (), TASK.labels, TASK.template, k=2)
+    masks = fixed_size_masks(12, 40, size=2)
+    values = masks @ np.linspace(0, 1, 12)[:, None] * np.ones((1, 5)) + 0.5
+    meta = {"prompts": keep_prompts(PromptSource("Twelve", task)), "task": task.content_hash}
+    return save_run(Outcomes(masks, values, meta=meta))
+
+
+@pytest.mark.parametrize("other", ["coin-flip", "twelve"])
+def test_another_run_knows_nothing_of_the_picks_of_the_first(other: str) -> None:
+    run = other_prompts() if other == "twelve" else other
+    app = demonstrations()
+    app.session_state["kernelsm_tables"] = {run: "Twelve"} if other == "twelve" else {}
+    button(app, "demo_take_0").click().run()
+    button(app, "demo_take_1").click().run()
+    kept = picked(app)
+    app.sidebar.selectbox[0].set_value(run).run()
+    assert not app.exception
+    assert picked(app) == ()
+    assert not any(metric.delta for metric in app.metric)
+    assert [one.disabled for one in app.button if one.label == "Undo"] == [True]
+    # back on the first, whose slots were emptied by leaving it
+    app.sidebar.selectbox[0].set_value(RUN).run()
+    assert picked(app) == ()
+    press(app, "Undo")
+    assert picked(app) == kept
+
+
 def test_slots_are_ordered_and_emptied() -> None:
     app = demonstrations(picked="4-9-22")
     button(app, "demo_up_22").click().run()
