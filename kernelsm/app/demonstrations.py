@@ -176,14 +176,15 @@ def _add(p: Picking) -> None:
     st.selectbox(
         "Add a demonstration", left, key=_ADD, disabled=full or not left,
         placeholder="All slots are full" if full else "Type some words of it",
-        format_func=lambda k: f"{p.task.candidates[k].label}: {p.run.outcomes.task_names[k]}", on_change=_added,
+        format_func=lambda k: f"{p.task.candidates[k].label}: {p.run.outcomes.task_names[k]}",
+        on_change=_added, args=(p.size,),
     )  # fmt: skip
 
 
-def _added() -> None:
+def _added(size: int) -> None:
     k = st.session_state[_ADD]
     picked = session.view().picked
-    if k is not None and k not in picked:
+    if k is not None and k not in picked and len(picked) < size:
         picking.pick((*picked, int(k)))
 
 

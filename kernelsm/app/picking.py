@@ -50,12 +50,12 @@ class Picking:
     @property
     def size(self) -> int:
         """Demonstrations in a prompt: as many as in the measured ones."""
-        return self.run.fixed_size or self.task.k
+        return self.run.slots(self.task)
 
     @property
     def picked(self) -> tuple[int, ...]:
         """Candidates in the slots, in the prompt's order."""
-        return session.view().picked[: self.size]
+        return session.view().picked
 
     @property
     def knows_orders(self) -> bool:
@@ -207,7 +207,7 @@ def suggestions(
     """Return the choices of search and of what it is compared with, for a run's surrogate."""
     run = open_run(key)
     task = find_prompts(run.prompts).task
-    size = run.fixed_size or task.k
+    size = run.slots(task)
     labels = [one.label for one in task.candidates]
     surrogate = fitted(key, "", kernel, gamma, ridge)
     outcomes = run.outcomes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import open_app, press, texts
+from app_harness import open_app, press, texts, turn
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
@@ -110,6 +110,26 @@ def test_another_run_knows_nothing_of_the_picks_of_the_first(other: str) -> None
     assert picked(app) == ()
     press(app, "Undo")
     assert picked(app) == kept
+
+
+@pytest.mark.parametrize(
+    ("link", "kept", "left_out"),
+    [
+        ("1-2-3-4-5-6", (1, 2, 3, 4), "picked=5-6"), ("99", (), "picked=99"), ("1-99", (1,), "picked=99"),
+        ("4-1", (4, 1), ""),
+    ],
+)  # fmt: skip
+def test_a_link_fills_the_slots_and_says_what_it_cannot(link: str, kept: tuple[int, ...], left_out: str) -> None:
+    app = open_app(run=RUN, picked=link)
+    said = "".join(toast.value for toast in app.toast).replace("\\", "")
+    assert said.endswith(left_out) if left_out else not said
+    turn(app, "demonstrations")
+    assert picked(app) == kept
+    assert app.query_params.get("picked", "") == "-".join(map(str, kept))
+    if kept:
+        button(app, f"demo_out_{kept[0]}").click().run()
+        assert not app.exception
+        assert picked(app) == kept[1:]
 
 
 def test_slots_are_ordered_and_emptied() -> None:
