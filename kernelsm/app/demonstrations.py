@@ -18,7 +18,7 @@ from kernelsm.surrogates.words import amount, effect_word
 from kernelsm.tasks.prompts import PromptTask
 
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
-_TABLE = "demo_table"
+_TABLE, _REFUSED = "demo_table", "demo_refused"
 _LABELS_SHOWN = 8
 _KNOWS_ORDERS = (
     " The surrogate of this number also knows which label stands where, which that of the effects does not."
@@ -59,7 +59,9 @@ def candidates(p: Picking) -> None:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
     rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
-    st.session_state[_TABLE] = {"selection": rows}
+    # the browser takes boxes as they are where they are set to what they were: a table of a new name is drawn anew
+    key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
+    st.session_state[key] = {"selection": rows}
     st.dataframe(
         pd.DataFrame(
             {
@@ -67,7 +69,7 @@ def candidates(p: Picking) -> None:
                 "label": [task.candidates[k].label for k in shown], "text": [task.candidates[k].text for k in shown],
             }
         ),
-        key=_TABLE, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(shown, size),
+        key=key, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(key, shown, size),
         alt="Candidates with their label and effect",
         column_config={
             "text": st.column_config.TextColumn("text"),
@@ -83,10 +85,11 @@ def candidates(p: Picking) -> None:
     st.caption(f"{len(shown)} of {task.K} candidates, the most helpful first. {helps} effects help.")
 
 
-def _tick(shown: list[int], size: int) -> None:
+def _tick(key: str, shown: list[int], size: int) -> None:
     picked = session.view().picked
-    now = picking.ticked(picked, shown, st.session_state[_TABLE].selection.rows)
+    now = picking.ticked(picked, shown, st.session_state[key].selection.rows)
     if len(now) > size:
+        st.session_state[_REFUSED] = st.session_state.get(_REFUSED, 0) + 1
         st.toast(f"All {size} slots are full: take one out first.", icon=":material/block:")
     else:
         picking.pick(now)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import open_app, press, texts, turn
+from app_harness import open_app, press, texts, tick, turn
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
@@ -146,6 +146,28 @@ def test_a_full_prompt_takes_no_more() -> None:
     app = demonstrations(picked="4-9-22-31")
     assert app.selectbox(key="demo_add").disabled
     assert "All slots are full" in app.selectbox(key="demo_add").placeholder
+
+
+def ticked(app: AppTest) -> list[int]:
+    """Rows that the browser is told to show as ticked."""
+    return json.loads(app.dataframe[0].proto.selection_state)["selection"]["rows"]
+
+
+def test_a_refused_tick_is_not_shown_and_does_not_enter_later() -> None:
+    app = demonstrations()
+    tick(app, [0, 1, 2, 3])
+    full, table = picked(app), app.dataframe[0].proto.id
+    tick(app, [0, 1, 2, 3, 4])
+    assert "All 4 slots are full: take one out first." in [toast.value for toast in app.toast]
+    assert picked(app) == full
+    # the browser keeps the boxes of a table that it knows
+    assert app.dataframe[0].proto.id != table
+    assert ticked(app) == [0, 1, 2, 3]
+    tick(app, [1, 2, 3])
+    assert picked(app) == full[1:]
+    tick(app, [1, 2, 3, 7])
+    assert picked(app)[:3] == full[1:]
+    assert len(picked(app)) == 4
 
 
 def test_a_suggestion_fills_the_slots_with_what_it_predicts() -> None:
