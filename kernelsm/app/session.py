@@ -1,4 +1,4 @@
-"""The view of this browser session: read from the URL once, written back after every change."""
+"""The view of this browser session: read from the URL at first and on Back and Forward, written after every change."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from kernelsm.app import holders
 from kernelsm.app.runs import RunMissing, open_run, opens, source_title
@@ -23,14 +24,25 @@ _LONGEST_TITLE = 200
 
 
 def begin() -> None:
-    """Read the link at the session's first run; what it cannot mean is dropped with a word to the user.
+    """Read the link at the session's first run and where the browser went back or forward.
 
     At later runs, drop what was deleted since.
     """
     if _VIEW in st.session_state:
         holders.hold((*projects(), *prompts(), *tables()))
         _drop_what_is_gone()
-        return
+    if _VIEW not in st.session_state or _through_history():
+        _read_link()
+
+
+def _through_history() -> bool:
+    """Whether this run shows another entry of the browser's history; in all others the address may lag behind."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def _read_link() -> None:
+    """Take over the view of the address; what it cannot mean is dropped with a word to the user."""
     view, ignored = ViewState.from_params(st.query_params.to_dict())
     try:
         open_run(view.run)

@@ -132,6 +132,24 @@ def test_a_link_fills_the_slots_and_says_what_it_cannot(link: str, kept: tuple[i
         assert picked(app) == kept[1:]
 
 
+def test_back_shows_what_was_picked_before_and_undo_takes_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = demonstrations()
+    app.selectbox(key="demo_add").set_value(7).run()
+    app.selectbox(key="demo_add").set_value(30).run()
+    app.query_params["picked"] = "7"
+    with monkeypatch.context() as back:
+        back.setattr("kernelsm.app.session._through_history", lambda: True)
+        app.run()
+    assert picked(app) == (7,)
+    press(app, "Undo")
+    assert picked(app) == (7, 30)
+    # an address that only lags behind the page is not read
+    app.query_params["picked"] = "7"
+    app.run()
+    assert picked(app) == (7, 30)
+    assert app.query_params["picked"] == "7-30"
+
+
 def test_slots_are_ordered_and_emptied() -> None:
     app = demonstrations(picked="4-9-22")
     button(app, "demo_up_22").click().run()
