@@ -26,15 +26,18 @@ _RANDOM = 8
 _NORMAL_90 = 1.645
 
 
-def check(p: Picking) -> None:
-    """Offer to ask the model about fresh queries after the picked prompt, and show what came of it."""
+def check(p: Picking) -> CheckSettings | None:
+    """Offer to ask the model about fresh queries after the picked prompt, and show what came of it.
+
+    Returns what it offers; None where there is nothing to check.
+    """
     task = p.task
     if not task.fresh:
         st.info("These texts have no fresh queries to check with.", icon=":material/info:")
-        return
+        return None
     if len(p.picked) < p.size:
         st.info(f"Fill all {p.size} slots first.", icon=":material/info:")
-        return
+        return None
     st.markdown(
         f"Asks the language model about **{len(task.fresh)} fresh queries**, which no choice has seen, after this "
         "prompt: in the order shown, and in others, because small models heed the order."
@@ -58,6 +61,7 @@ def check(p: Picking) -> None:
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         _checked(p, list(names.items()), status.result["values"])
+    return settings
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The view of this browser session: read from the URL at first and on Back and Forward, written after every change."""
+"""The view of this browser session: read from the URL at first and on Back or Forward, written after changes."""
 
 from __future__ import annotations
 
