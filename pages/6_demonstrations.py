@@ -7,6 +7,7 @@ from kernelsm.app import (
     demonstration_record,
     demonstrations,
     frame,
+    kept_checks,
     navigation,
     picking,
     session,
@@ -39,7 +40,7 @@ else:
     demonstrations.order_note(p)
     parts = {
         "Prompt": lambda: demonstrations.take_away(p),
-        "Check": lambda: demonstration_check.check(p),
+        "Check": lambda: kept_checks.kept_checks(p, demonstration_check.check(p)),
         "One query": lambda: demonstration_query.one_query(p),
         "How good are choices?": lambda: demonstration_record.record(run.prompts),
         "Ask again": lambda: demonstration_check.ask_again(p),

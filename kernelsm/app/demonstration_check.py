@@ -22,15 +22,18 @@ _EXACT, _FIRST_ORDER = "Exact", "First order"
 _RANDOM, _MOST_ORDERS = 8, 12
 
 
-def check(p: Picking) -> None:
-    """Offer to ask the model about fresh queries after the picked prompt, and show what came of it."""
+def check(p: Picking) -> CheckSettings | None:
+    """Offer to ask the model about fresh queries after the picked prompt, and show what came of it.
+
+    Returns what it offers; None where there is nothing to check.
+    """
     task = p.task
     if not task.fresh:
         st.info("These texts have no fresh queries to check with.", icon=":material/info:")
-        return
+        return None
     if len(p.picked) < p.size:
         st.info(f"Fill all {p.size} slots first.", icon=":material/info:")
-        return
+        return None
     st.markdown(
         f"Asks the language model about **{len(task.fresh)} fresh queries**, which no choice has seen, after this "
         f"prompt{': in the order shown, and in others, because small models heed the order' if p.size > 1 else ''}."
@@ -57,6 +60,7 @@ def check(p: Picking) -> None:
     if status and status.state == "done" and status.result:
         tables = (np.array(found, dtype=float) for found in status.result["values"])  # (orders, 2, q) each
         show_measured(p, asked, dict(zip(settings.prompts, tables, strict=True)))
+    return settings
 
 
 def _others(p: Picking) -> list[Asked]:

@@ -20,7 +20,7 @@ from kernelsm.surrogates.words import amount, effect_word
 from kernelsm.tasks.prompts import PromptTask
 
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
-_TABLE = "demo_table"
+_TABLE, _REFUSED = "demo_table", "demo_refused"
 _LABELS_SHOWN = 8
 _KNOWS_ORDERS = (
     " The surrogate of this number also knows which label stands where, which that of the effects does not."
@@ -62,7 +62,9 @@ def candidates(p: Picking) -> None:
         return
     effects = {} if p.holds_all else {"effect": effect[shown], "margin": margin[shown]}
     rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
-    st.session_state[_TABLE] = {"selection": rows}
+    # the browser takes boxes as they are where they are set to what they were: a table of a new name is drawn anew
+    key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
+    st.session_state[key] = {"selection": rows}
     st.dataframe(
         pd.DataFrame(
             {
@@ -70,7 +72,7 @@ def candidates(p: Picking) -> None:
                 "label": [task.candidates[k].label for k in shown], "text": [task.candidates[k].text for k in shown],
             }
         ),
-        key=_TABLE, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(shown, size),
+        key=key, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(key, shown, size),
         alt=f"Candidates with their label{' and effect' if effects else ''}",
         column_config={
             "text": st.column_config.TextColumn("text"),
@@ -89,10 +91,11 @@ def candidates(p: Picking) -> None:
     st.caption(f"{len(shown)} of {task.K} candidates, the most helpful first. {helps} effects help.")
 
 
-def _tick(shown: list[int], size: int) -> None:
+def _tick(key: str, shown: list[int], size: int) -> None:
     picked = session.view().picked
-    now = picking.ticked(picked, shown, st.session_state[_TABLE].selection.rows)
+    now = picking.ticked(picked, shown, st.session_state[key].selection.rows)
     if len(now) > size:
+        st.session_state[_REFUSED] = st.session_state.get(_REFUSED, 0) + 1
         st.toast(f"All {size} slots are full: take one out first.", icon=":material/block:")
     else:
         picking.pick(now)
@@ -182,14 +185,15 @@ def _add(p: Picking) -> None:
     st.selectbox(
         "Add a demonstration", left, key=_ADD, disabled=full or not left,
         placeholder="All slots are full" if full else "Type some words of it",
-        format_func=lambda k: f"{p.task.candidates[k].label}: {p.run.outcomes.task_names[k]}", on_change=_added,
+        format_func=lambda k: f"{p.task.candidates[k].label}: {p.run.outcomes.task_names[k]}",
+        on_change=_added, args=(p.size,),
     )  # fmt: skip
 
 
-def _added() -> None:
+def _added(size: int) -> None:
     k = st.session_state[_ADD]
     picked = session.view().picked
-    if k is not None and k not in picked:
+    if k is not None and k not in picked and len(picked) < size:
         picking.pick((*picked, int(k)))
 
 

@@ -68,7 +68,7 @@ def _panel(
         )  # fmt: skip
         st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
     if status is not None:
-        _progress(status)
+        progress(status)
         if status.state == "done" and status.result and "run" in status.result:
             run = status.result["run"]
             st.button(
@@ -101,7 +101,8 @@ def _start_label(status: JobStatus | None, start: str) -> str:
     return "Resume" if resumable else start
 
 
-def _progress(status: JobStatus) -> None:
+def progress(status: JobStatus) -> None:
+    """Draw how far a job is, or how it ended."""
     fraction = min(status.done / status.total, 1.0) if status.total else 0.0
     if status.state == "queued":
         st.progress(0.0, text="Waiting to start: one job runs at a time.")

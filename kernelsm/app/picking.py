@@ -55,12 +55,12 @@ class Picking:
     @property
     def size(self) -> int:
         """Demonstrations in a prompt: as many as in the measured ones."""
-        return self.run.fixed_size or self.task.k
+        return self.run.slots(self.task)
 
     @property
     def picked(self) -> tuple[int, ...]:
         """Candidates in the slots, in the prompt's order."""
-        return session.view().picked[: self.size]
+        return session.view().picked
 
     @property
     def holds_all(self) -> bool:
@@ -140,25 +140,36 @@ def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
 
 def pick(picked: tuple[int, ...]) -> None:
     """Put these into the slots, and remember what was there; call it in callbacks."""
-    if picked == session.view().picked:
+    now = session.view().picked
+    if picked == now:
         return
-    before: list[tuple[int, ...]] = st.session_state.setdefault(_HISTORY, [])
-    before.append(session.view().picked)
-    del before[:-_LONGEST_HISTORY]
+    past = _past()
+    if past[-1:] != [now]:  # a link, or the change of run, filled or emptied the slots
+        past.append(now)
+    past.append(picked)
+    del past[:-_LONGEST_HISTORY]
     session.update(picked=picked)
 
 
 def undo() -> None:
     """Put back what was in the slots before."""
-    before = st.session_state.get(_HISTORY, [])
-    if before:
-        session.update(picked=before.pop())
+    before, past = picked_before(), _past()
+    if before is not None:
+        while past[-1] != before:
+            past.pop()
+        session.update(picked=before)
 
 
 def picked_before() -> tuple[int, ...] | None:
-    """What was in the slots before the last change; None where nothing was changed."""
-    before = st.session_state.get(_HISTORY, [])
-    return before[-1] if before else None
+    """What was in the slots of this run before the last change; None where nothing was changed."""
+    now = session.view().picked
+    return next((picked for picked in reversed(_past()) if picked != now), None)
+
+
+def _past() -> list[tuple[int, ...]]:
+    """What was in the slots of this run, oldest first; another run has other candidates and slots."""
+    of_runs: dict[str, list[tuple[int, ...]]] = st.session_state.setdefault(_HISTORY, {})
+    return of_runs.setdefault(session.view().run, [])
 
 
 def ticked(picked: tuple[int, ...], shown: Sequence[int], rows: Sequence[int]) -> tuple[int, ...]:
@@ -222,7 +233,7 @@ def suggestions(
     """Return the choices of search and of what it is compared with, for a run's surrogate."""
     run = open_run(key)
     task = find_prompts(run.prompts).task
-    size = run.fixed_size or task.k
+    size = run.slots(task)
     labels = [one.label for one in task.candidates]
     surrogate = fitted(key, "", kernel, gamma, ridge)
     outcomes, seen = run.outcomes, load_orders(key)

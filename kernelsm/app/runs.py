@@ -17,6 +17,7 @@ from kernelsm.outcomes.recipes import RECIPES
 from kernelsm.outcomes.runs import load_run
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
+from kernelsm.tasks.prompts import PromptTask
 
 MEAN_TARGET = "mean over targets"
 
@@ -81,6 +82,10 @@ class Run:
             return ""
         # metadata of an uploaded file may name anything
         return found if task and task.content_hash == self.outcomes.meta.get("task") else ""
+
+    def slots(self, task: PromptTask) -> int:
+        """Demonstrations in a prompt of these texts: as many as in the measured ones."""
+        return self.fixed_size or task.k
 
     @property
     def truth_is_exact(self) -> bool:

@@ -1,4 +1,4 @@
-"""The view of this browser session: read from the URL once, written back after every change."""
+"""The view of this browser session: read from the URL at first and on Back or Forward, written after changes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from kernelsm.app import holders
 from kernelsm.app.runs import RunMissing, open_run, opens, source_title
@@ -23,31 +24,43 @@ _LONGEST_TITLE = 200
 
 
 def begin() -> None:
-    """Read the link at the session's first run; what it cannot mean is dropped with a word to the user.
+    """Read the link at the session's first run and where the browser went back or forward.
 
     At later runs, drop what was deleted since.
     """
     if _VIEW in st.session_state:
         holders.hold((*projects(), *prompts(), *tables()))
         _drop_what_is_gone()
-        return
+    if _VIEW not in st.session_state or _through_history():
+        _read_link()
+
+
+def _through_history() -> bool:
+    """Whether this run shows another entry of the browser's history; in all others the address may lag behind."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def _read_link() -> None:
+    """Take over the view of the address; what it cannot mean is dropped with a word to the user."""
     view, ignored = ViewState.from_params(st.query_params.to_dict())
     try:
-        outcomes = open_run(view.run).outcomes
+        open_run(view.run)
     except RunMissing as missing:
         ignored.append(f"run={view.run}")
         st.toast(plain(str(missing)), icon=":material/link_off:")
         view = view.on_run(ViewState().run)
-        outcomes = open_run(view.run).outcomes
     if view.project and not opens(view.project):
         ignored.append(f"project={view.project}")
         view = replace(view, project="")
     if view.prompts and not has_prompts(view.prompts):
         ignored.append(f"prompts={view.prompts}")
         view = replace(view, prompts="")
+    kept = _fitting(view)
+    ignored += view.lost(kept)
     if ignored:
-        st.toast(f"Parts of the link were not understood and left out: {plain(', '.join(ignored))}")
-    st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
+        st.toast(f"Parts of the link do not fit and were left out: {plain(', '.join(ignored))}")
+    st.session_state[_VIEW] = view = kept
     source = open_run(view.run).source
     if is_run(view.run) and view.run not in tables():
         of = f"{load_project(source).title}: " if opens(source) else ""
@@ -58,6 +71,13 @@ def begin() -> None:
     for texts in {view.prompts, open_run(view.run).prompts}:
         if texts and texts not in PROMPT_EXAMPLES:
             remember_prompts(texts)
+
+
+def _fitting(view: ViewState) -> ViewState:
+    """Return a view, whose run is here, without what that run does not have."""
+    run = open_run(view.run)
+    slots = run.slots(find_prompts(run.prompts).task) if run.prompts else 0
+    return view.within(run.outcomes.target_names, run.outcomes.K, slots)
 
 
 def _drop_what_is_gone() -> None:
@@ -155,13 +175,12 @@ def work_on(project: str, title: str = "") -> None:
 def restore(view: ViewState) -> None:
     """Take over the view of a session file, as far as its run and project are here."""
     try:
-        outcomes = open_run(view.run).outcomes
+        open_run(view.run)
     except RunMissing:
         view = view.on_run(ViewState().run)
-        outcomes = open_run(view.run).outcomes
     view = view if not view.project or opens(view.project) else replace(view, project="")
     view = view if not view.prompts or has_prompts(view.prompts) else replace(view, prompts="")
-    st.session_state[_VIEW] = view.within(outcomes.target_names, outcomes.K)
+    st.session_state[_VIEW] = _fitting(view)
 
 
 def forget(key: str) -> None:

@@ -122,16 +122,26 @@ class ViewState:
             known["kernel"] = "rbf"
         return cls(**known), ignored
 
-    def within(self, target_names: tuple[str, ...], K: int) -> ViewState:
-        """Return the view with everything dropped that a run of K tasks and these targets does not have."""
+    def within(self, target_names: tuple[str, ...], K: int, slots: int = 0) -> ViewState:
+        """Return the view with everything dropped that a run of K tasks, these targets and slots does not have."""
         fits = self.focus is not None and self.focus[1] < K
         return replace(
             self,
             target=self.target if self.target in target_names else "",
             focus=self.focus if fits else None,
             off=tuple(k for k in self.off if k < K),
-            picked=self.picked if self.prompts else tuple(k for k in self.picked if k < K),
+            picked=tuple(k for k in self.picked if k < K)[:slots],
         )
+
+    def lost(self, kept: ViewState) -> list[str]:
+        """Return what is in this view and not in another, as parts of a link."""
+        found = []
+        for name in self.to_params():
+            was, now = getattr(self, name), getattr(kept, name)
+            if was != now:
+                several = isinstance(was, tuple) and isinstance(now, tuple)
+                found.append(f"{name}={_written(tuple(k for k in was if k not in now) if several else was)}"[:60])
+        return found
 
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""

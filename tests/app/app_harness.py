@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,17 @@ def press(app: AppTest, label: str) -> AppTest:
     """Press the one button of that label."""
     (button,) = (button for button in app.button if button.label == label)
     button.click().run()
+    assert not app.exception
+    return app
+
+
+def tick(app: AppTest, rows: list[int]) -> AppTest:
+    """Tick these rows of the first table of the page and no others, as the browser tells it."""
+    chosen = WidgetState(id=app.dataframe[0].proto.id)
+    chosen.string_value = json.dumps({"selection": {"rows": rows, "columns": [], "cells": []}})
+    states = app._tree.get_widget_states()
+    states.widgets.append(chosen)
+    app._run(states)
     assert not app.exception
     return app
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import open_app, press, texts
+from app_harness import open_app, press, texts, tick, turn
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
@@ -85,6 +85,73 @@ def test_a_pick_changes_the_prediction_and_is_undone() -> None:
     assert [one.disabled for one in app.button if one.label == "Undo"] == [True]
 
 
+def other_prompts() -> str:
+    """A run of prompts of two of twelve candidates."""
+    task = PromptTask(TASK.candidates[:12], TASK.queries[:5], (), TASK.labels, TASK.template, k=2)
+    masks = fixed_size_masks(12, 40, size=2)
+    values = masks @ np.linspace(0, 1, 12)[:, None] * np.ones((1, 5)) + 0.5
+    meta = {"prompts": keep_prompts(PromptSource("Twelve", task)), "task": task.content_hash}
+    return save_run(Outcomes(masks, values, meta=meta))
+
+
+@pytest.mark.parametrize("other", ["coin-flip", "twelve"])
+def test_another_run_knows_nothing_of_the_picks_of_the_first(other: str) -> None:
+    run = other_prompts() if other == "twelve" else other
+    app = demonstrations()
+    app.session_state["kernelsm_tables"] = {run: "Twelve"} if other == "twelve" else {}
+    button(app, "demo_take_0").click().run()
+    button(app, "demo_take_1").click().run()
+    kept = picked(app)
+    app.sidebar.selectbox[0].set_value(run).run()
+    assert not app.exception
+    assert picked(app) == ()
+    assert not any(metric.delta for metric in app.metric)
+    assert [one.disabled for one in app.button if one.label == "Undo"] == [True]
+    # back on the first, whose slots were emptied by leaving it
+    app.sidebar.selectbox[0].set_value(RUN).run()
+    assert picked(app) == ()
+    press(app, "Undo")
+    assert picked(app) == kept
+
+
+@pytest.mark.parametrize(
+    ("link", "kept", "left_out"),
+    [
+        ("1-2-3-4-5-6", (1, 2, 3, 4), "picked=5-6"), ("99", (), "picked=99"), ("1-99", (1,), "picked=99"),
+        ("4-1", (4, 1), ""),
+    ],
+)  # fmt: skip
+def test_a_link_fills_the_slots_and_says_what_it_cannot(link: str, kept: tuple[int, ...], left_out: str) -> None:
+    app = open_app(run=RUN, picked=link)
+    said = "".join(toast.value for toast in app.toast).replace("\\", "")
+    assert said.endswith(left_out) if left_out else not said
+    turn(app, "demonstrations")
+    assert picked(app) == kept
+    assert app.query_params.get("picked", "") == "-".join(map(str, kept))
+    if kept:
+        button(app, f"demo_out_{kept[0]}").click().run()
+        assert not app.exception
+        assert picked(app) == kept[1:]
+
+
+def test_back_shows_what_was_picked_before_and_undo_takes_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = demonstrations()
+    app.selectbox(key="demo_add").set_value(7).run()
+    app.selectbox(key="demo_add").set_value(30).run()
+    app.query_params["picked"] = "7"
+    with monkeypatch.context() as back:
+        back.setattr("kernelsm.app.session._through_history", lambda: True)
+        app.run()
+    assert picked(app) == (7,)
+    press(app, "Undo")
+    assert picked(app) == (7, 30)
+    # an address that only lags behind the page is not read
+    app.query_params["picked"] = "7"
+    app.run()
+    assert picked(app) == (7, 30)
+    assert app.query_params["picked"] == "7-30"
+
+
 def test_slots_are_ordered_and_emptied() -> None:
     app = demonstrations(picked="4-9-22")
     button(app, "demo_up_22").click().run()
@@ -99,6 +166,28 @@ def test_a_full_prompt_takes_no_more() -> None:
     app = demonstrations(picked="4-9-22-31")
     assert app.selectbox(key="demo_add").disabled
     assert "All slots are full" in app.selectbox(key="demo_add").placeholder
+
+
+def ticked(app: AppTest) -> list[int]:
+    """Rows that the browser is told to show as ticked."""
+    return json.loads(app.dataframe[0].proto.selection_state)["selection"]["rows"]
+
+
+def test_a_refused_tick_is_not_shown_and_does_not_enter_later() -> None:
+    app = demonstrations()
+    tick(app, [0, 1, 2, 3])
+    full, table = picked(app), app.dataframe[0].proto.id
+    tick(app, [0, 1, 2, 3, 4])
+    assert "All 4 slots are full: take one out first." in [toast.value for toast in app.toast]
+    assert picked(app) == full
+    # the browser keeps the boxes of a table that it knows
+    assert app.dataframe[0].proto.id != table
+    assert ticked(app) == [0, 1, 2, 3]
+    tick(app, [1, 2, 3])
+    assert picked(app) == full[1:]
+    tick(app, [1, 2, 3, 7])
+    assert picked(app)[:3] == full[1:]
+    assert len(picked(app)) == 4
 
 
 def test_a_suggestion_fills_the_slots_with_what_it_predicts() -> None:

@@ -32,7 +32,8 @@ def test_the_link_keeps_the_order_of_the_picked():
     view = ViewState(run="movie-reviews", picked=(9, 2, 30))
     assert view.to_params()["picked"] == "9-2-30"
     assert ViewState.from_params(view.to_params()) == (view, [])
-    assert view.within(("a",), 20).picked == (9, 2)
+    assert view.within(("a",), 20, 4).picked == (9, 2)
+    assert view.within(("a",), 50, 2).picked == (9, 2)
     assert view.on_run("digits").picked == ()
 
 

@@ -71,8 +71,10 @@ def test_values_out_of_range_are_ignored(name: str, text: str) -> None:
 
 
 def test_what_a_run_does_not_have_is_dropped() -> None:
-    view = ViewState(target="gone", focus=(2, 9), off=(1, 8)).within(("loss",), 5)
-    assert view == ViewState(off=(1,))
+    view = ViewState(target="gone", focus=(2, 9), off=(1, 8), picked=(1, 3))
+    kept = view.within(("loss",), 5)
+    assert kept == ViewState(off=(1,))
+    assert view.lost(kept) == ["target=gone", "focus=2-9", "off=8", "picked=1-3"]
 
 
 def test_another_run_takes_neither_the_project_nor_its_pull_along() -> None:

@@ -57,14 +57,57 @@ def filled(page: Page, count: int) -> None:
     settled(page)
 
 
+def click_box(page: Page, row: int) -> None:
+    """Click the box of a row of the candidates."""
+    table = page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert table
+    page.mouse.click(table["x"] + 25, table["y"] + HEAD + (row + 0.5) * ROW)
+
+
+def test_a_refused_tick_does_not_enter_when_a_slot_is_free(page: Page, server: Server, run: str) -> None:
+    open_page(page, server, f"demonstrations?run={run}", "Demonstrations")
+    for row in range(TASK.k):
+        click_box(page, row)
+        filled(page, row + 1)
+    click_box(page, TASK.k)
+    expect(page.get_by_text(f"All {TASK.k} slots are full")).to_be_visible()
+    filled(page, TASK.k)
+    click_box(page, 0)
+    filled(page, TASK.k - 1)
+
+
+def test_back_and_forward_go_through_the_picks_and_pages(page: Page, server: Server, run: str) -> None:
+    open_page(page, server, f"demonstrations?run={run}", "Demonstrations")
+    predictions = [predicted(page)]
+    for row in range(2):
+        click_box(page, row)
+        filled(page, row + 1)
+        predictions.append(predicted(page))
+    page.get_by_role("link", name="Fit").click()
+    expect(page.get_by_role("heading", name="Fit", exact=True, level=1)).to_be_visible()
+    settled(page)
+    page.go_back()
+    filled(page, 2)
+    for count in (1, 0):
+        page.go_back()
+        filled(page, count)
+        assert predicted(page) == predictions[count]
+    page.go_forward()
+    filled(page, 1)
+    assert predicted(page) == predictions[1]
+    # from here on the history is a new one
+    page.get_by_role("button", name="Take out").click()
+    filled(page, 0)
+    page.go_back()
+    filled(page, 1)
+
+
 def test_a_prompt_is_picked_checked_copied_and_found_again(page: Page, server: Server, run: str) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     open_page(page, server, f"demonstrations?run={run}", "Demonstrations")
     empty = predicted(page)
     # by click: the box of the second row
-    box = page.get_by_test_id("stDataFrame").first.bounding_box()
-    assert box
-    page.mouse.click(box["x"] + 25, box["y"] + HEAD + 1.5 * ROW)
+    click_box(page, 1)
     filled(page, 1)
     first = predicted(page)
     assert first != empty

@@ -1,0 +1,97 @@
+"""Checks of prompts stay in sight after the slots have changed: compared, watched, cancelled, taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from app_harness import open_app, press, texts
+from streamlit.testing.v1 import AppTest
+
+from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
+
+RUN = "movie-reviews"
+FRESH = len(find_prompts(RUN).task.fresh)
+
+
+def checks(picked: str) -> AppTest:
+    app = open_app("demonstrations", run=RUN, picked=picked)
+    app.segmented_control(key="demo_part").set_value("Check").run()
+    assert not app.exception
+    return app
+
+
+def picked(app: AppTest) -> tuple[int, ...]:
+    found: tuple[int, ...] = app.session_state["kernelsm_view"].picked
+    return found
+
+
+def rows(app: AppTest) -> list[str]:
+    """The prompts listed, from the top."""
+    return [one.value for one in app.markdown if "\npredicted" in one.value]
+
+
+def answers(mean: float) -> dict[str, Any]:
+    """What the model would say of one prompt in two orders."""
+    return {"values": [np.tile([[mean], [0.5]], (2, 1, FRESH)).tolist()]}
+
+
+def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
+    jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter((0.511, 0.622))
+    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", lambda report, store, **_: answers(next(said)))
+    app = checks("4-9-22-31")
+    assert not rows(app)
+    app.number_input(key="demo_check_orders").set_value(2).run()
+    press(app, "Check with the model")
+    predicted = next(metric.value for metric in app.metric if metric.label.startswith("Predicted"))
+    app.button(key="demo_out_31").click().run()
+    assert "Fill all 4 slots first." in texts(app)
+    assert len(rows(app)) == 1
+    app.selectbox(key="demo_add").set_value(7).run()
+    press(app, "Check with the model")
+    second, first = rows(app)
+    assert "measured **0.622" in second
+    assert "measured **0.511" in first
+    assert f"predicted **{predicted}**" in first
+    next(one for one in app.button if one.label == "Take" and one.key.startswith("demo_again")).click().run()
+    assert picked(app) == (4, 9, 22, 31)
+    assert "Measured **0.511 ±" in texts(app)
+    # another run has its own
+    app.sidebar.selectbox[0].set_value("coin-flip").run()
+    assert not rows(app)
+    app.sidebar.selectbox[0].set_value(RUN).run()
+    assert len(rows(app)) == 2
+
+
+def test_a_check_that_runs_is_seen_and_cancelled_after_the_slots_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states: dict[str, JobStatus] = {}
+    running = JobStatus("running", done=1, total=4, message="asking about fresh queries")
+    monkeypatch.setattr(JobRegistry, "start", lambda _, spec: states.update({spec.key: running}))
+    monkeypatch.setattr(JobRegistry, "status", lambda _, key: states.get(key))
+    monkeypatch.setattr(JobRegistry, "cancel", lambda _, key: states.update({key: JobStatus("cancelled", 1, 4)}))
+    app = checks("4-9-22-31")
+    press(app, "Check with the model")
+    assert not rows(app)  # it is seen above
+    app.button(key="demo_up_22").click().run()
+    assert "the model is being asked" in rows(app)[0]
+    assert "25%" in app.get("progress")[0].proto.text
+    press(app, "Cancel")
+    assert [status.state for status in states.values()] == ["cancelled"]
+    assert "not measured: cancelled" in rows(app)[0]
+    assert not app.get("progress")
+
+
+def test_the_oldest_checks_that_have_ended_make_room(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter(range(1, 11))
+    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", lambda report, store, **_: answers(next(losses)))
+    app = checks("4-9-22-31")
+    for orders in range(1, 11):
+        app.number_input(key="demo_check_orders").set_value(orders).run()
+        press(app, "Check with the model")
+    assert [row.split("measured **")[1][:5] for row in rows(app)] == [f"{loss:.3f}"[:5] for loss in range(10, 2, -1)]
