@@ -215,7 +215,8 @@ def test_explore_marks_the_three_planted_pairs_and_veils_the_others() -> None:
     true = planted_game().interactions()
     names = list(planted_game().task_names)
     for row in ranked.head(3).itertuples():
-        assert abs(row.value - true[names.index(row.first), names.index(row.second)]) < 2 * row.std
+        first, second = row.pair.split(" and ")
+        assert abs(row.value - true[names.index(first), names.index(second)]) < 2 * row.std
     figures = charts(app)
     heatmap = next(figure for figure in figures if figure["data"][0]["type"] == "heatmap")
     assert [trace["type"] for trace in heatmap["data"]] == ["heatmap", "heatmap", "scatter"]
