@@ -187,10 +187,14 @@ def test_one_query_shows_what_helps_and_what_it_shares() -> None:
     assert "Most helpful" in texts(app)
     assert f"The right label is **{TASK.queries[0].label}**" in texts(app)
     helpful, harmful = (frame.value for frame in app.dataframe[-2:])
-    assert list(helpful["effect"]) == sorted(helpful["effect"])
-    assert helpful["effect"].max() <= harmful["effect"].min()
-    for _, row in helpful.iterrows():
-        assert all(word in TASK.queries[0].text.casefold() for word in filter(None, row["shared words"].split(", ")))
+    effects = [[float(said.split(" ± ")[0]) for said in table["effect"]] for table in (helpful, harmful)]
+    assert effects[0] == sorted(effects[0])
+    assert max(effects[0]) < 0 < min(effects[1])
+    for said, likeness in zip(helpful["text"], helpful["likeness"], strict=True):
+        (one,) = (one for one in TASK.candidates if said == f"{one.label}: {one.text}")
+        number, *shared = likeness.split("\n")
+        assert 0 <= float(number) <= 1
+        assert all(word in TASK.queries[0].text.casefold() and word in one.text.casefold() for word in shared)
 
 
 def test_a_check_says_what_was_measured(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> None:
