@@ -217,13 +217,13 @@ def test_the_words_on_how_good_choices_are_match_the_table(run: str) -> None:
     assert list(choices["loss"]) == sorted(choices["loss"])
     loss = dict(zip(choices["choice"], choices["loss"], strict=True))
     said = texts(app)
-    assert f"**{1 - loss['order-aware'] / loss['random']:.0%} below** the mean random prompt" in said
-    for name, gap in zip(fits["surrogate"], fits["LDS minus that of ridge"], strict=True):
-        if name == "ridge":
+    assert f"**{1 - loss['Order-aware'] / loss['A random prompt']:.0%} below** the mean random prompt" in said
+    for name, gap in zip(fits["surrogate"], fits["minus Linear, tuned"], strict=True):
+        if name == "Linear, tuned":
             continue
         low, high = (float(end) for end in gap.split(" to "))
-        words = re.search("Compared with a tuned ridge, (.*)", said)[1].split("; ")
-        (mine,) = (part for part in words if name in part)
+        words = re.search("Compared with a tuned linear surrogate, (.*)", said)[1].split("; ")
+        (mine,) = (part for part in words if f'"{name}"' in part)
         assert ("better" in mine, "worse" in mine) == (low > 0, high < 0)
 
 
