@@ -120,7 +120,7 @@ def _prediction(p: Picking) -> None:
     before = picking.picked_before()
     change = None if before is None else value - p.expected(before)[0]
     better = change is not None and (change > 0) == p.run.outcomes.higher_is_better
-    both = st.container(horizontal=True, gap="large")
+    both = st.container(horizontal=True, gap="small")
     both.metric(
         f"Predicted {p.run.unit}", amount(value, margin, digits=".3f"),
         None if change is None else f"{change:+.3f} by the last change",
@@ -131,8 +131,9 @@ def _prediction(p: Picking) -> None:
     )  # fmt: skip
     if len(p.picked) == p.size and (in_order := p.in_order(p.picked)) is not None:
         both.metric(
-            "In this order", f"{in_order:.3f}", width="content",
-            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where.",
+            "In this order", amount(*in_order, digits=".3f"), width="content",
+            help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
+            "90% interval.",
         )  # fmt: skip
     empty = p.size - len(p.picked)
     random_prompt = p.expected(())[0]
@@ -222,8 +223,8 @@ def suggested(p: Picking) -> None:
         taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)
         in_order = p.in_order(suggestion.picked) if suggestion.ordered else None
         with place.container(border=True, height="stretch"):
-            said = amount(value, margin, digits=".3f") if in_order is None else f"{in_order:.3f} in its order"
-            st.markdown(f"**{suggestion.name}** · {said}")
+            said = amount(*(in_order or (value, margin)), digits=".3f")
+            st.markdown(f"**{suggestion.name}** · {said}{' in its order' if in_order else ''}")
             st.caption(suggestion.about)
             st.button(
                 "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,

@@ -69,10 +69,13 @@ class Picking:
         value, std = expected_outcome(self.surrogate, picked, self.size)
         return value, interval_quantile(self.surrogate.degrees_of_freedom_) * std
 
-    def in_order(self, picked: tuple[int, ...]) -> float | None:
-        """Predicted loss of a full prompt in its order; None where single orders are not known."""
+    def in_order(self, picked: tuple[int, ...]) -> tuple[float, float] | None:
+        """Predicted loss of a full prompt in its order, and half of its 90% interval; None without known orders."""
         surrogate = position_surrogate(self.run.key)
-        return None if surrogate is None else float(surrogate.predict([picked]).mean())
+        if surrogate is None:
+            return None
+        value, std = surrogate.predict_mean([picked])
+        return float(value[0]), interval_quantile(surrogate.surrogate_.degrees_of_freedom_) * float(std[0])
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be told."""
