@@ -31,7 +31,7 @@ elif not run.prompts:
 else:
     demonstration_estimates.estimates_note(run)
     p = picking.picking(run)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([4, 3], gap="medium")
     with left:
         demonstrations.candidates(p)
     with right:

@@ -13,9 +13,11 @@ from kernelsm.app.picking import ALL_IN, Picking
 from kernelsm.app.words import plain
 from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.surrogates.results import Attribution
+from kernelsm.surrogates.words import amount
 from kernelsm.tasks.prompts import Labelled
 
-_SHOWN, _WORDS = 5, 5
+_SHOWN, _WORDS = 5, 3
+_ROW = 84  # pixels: four lines of text
 
 
 def one_query(p: Picking) -> None:
@@ -49,20 +51,19 @@ def one_query(p: Picking) -> None:
         st.dataframe(
             pd.DataFrame(
                 {
-                    "effect": values[rows], "±": margin[rows],
-                    "label": [task.candidates[k].label for k in rows],
-                    "text": [task.candidates[k].text for k in rows],
-                    "same label": [task.candidates[k].label == query.label for k in rows],
-                    "likeness": alike[rows],
-                    "shared words": [", ".join(shared_words(task.candidates[k], query)) for k in rows],
+                    "text": [f"{task.candidates[k].label}: {task.candidates[k].text}" for k in rows],
+                    "effect": [amount(values[k], margin[k], digits="+.3f") for k in rows],
+                    "likeness": [
+                        "\n".join([f"{alike[k]:.2f}", *shared_words(task.candidates[k], query)]) for k in rows
+                    ],
                 }
             ),
-            hide_index=True, alt=f"{title} demonstrations for the query",
+            hide_index=True, row_height=_ROW, height="content", alt=f"{title} demonstrations for the query",
             column_config={
-                "effect": st.column_config.NumberColumn(format="%+.3f", help=f"{p.run.unit}; 90% interval beside it"),
-                "±": st.column_config.NumberColumn(format="%.3f"),
-                "likeness": st.column_config.NumberColumn(
-                    format="%.2f", help="Cosine of both texts' words, rare words counting more"
+                "text": st.column_config.TextColumn("label: text", width=210),
+                "effect": st.column_config.TextColumn(width=110, help=f"{p.run.unit}; 90% interval"),
+                "likeness": st.column_config.TextColumn(
+                    width=110, help="Cosine of both texts' words, rare words counting more, and words that both have"
                 ),
             },
         )  # fmt: skip

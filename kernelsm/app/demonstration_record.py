@@ -5,7 +5,26 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.evaluation.prompt_selection import ORDERED, RANDOM, ChoiceRecord, SelectionRecord, load_selection
+from kernelsm.app import picking
+from kernelsm.evaluation.prompt_selection import (
+    DEFAULT,
+    ORDERED,
+    PAIRWISE,
+    RANDOM,
+    ChoiceRecord,
+    SelectionRecord,
+    load_selection,
+)
+
+CHOICE_NAMES = {
+    ORDERED: picking.ORDERED, PAIRWISE: picking.PAIRWISE, DEFAULT: "By Fit's surrogate",
+    "top by attribution": "Top by attribution", "top by linear surrogate": "Top by linear surrogate",
+    "nearest to the queries": "Nearest to the queries", "best prompt seen": "Best prompt seen",
+    RANDOM: picking.RANDOM,
+}  # fmt: skip
+"""Ways to choose as the record writes them, in the words of the suggestions."""
+_RANKED_NAMES = {"ridge": "Linear, tuned", "linear": "Linear, not tuned", "kernel": "RBF, tuned", "default": "Auto"}
+"""Surrogates as the record writes them, in the words of Fit."""
 
 
 def record(source: str) -> None:
@@ -23,7 +42,7 @@ def record(source: str) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "choice": [choice.name for choice in choices],
+                "choice": [_choice_name(choice) for choice in choices],
                 "loss": [choice.loss for choice in choices],
                 "±": [choice.margin for choice in choices],
                 "worse by": [
@@ -37,33 +56,34 @@ def record(source: str) -> None:
             "loss": st.column_config.NumberColumn("loss, nats", format="%.3f", help="On fresh queries"),
             "±": st.column_config.NumberColumn(format="%.3f", help="Half of the 90% interval over queries"),
             "worse by": st.column_config.TextColumn(
-                help="Its loss minus that of the order-aware choice, query by query; 90% interval"
+                help=f"Its loss minus that of {CHOICE_NAMES[ORDERED]}, query by query; 90% interval"
             ),
         },
     )  # fmt: skip
     st.caption(
         f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
-        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders (order-aware: "
-        f"its own) and the five choices; random: "
-        f"{found.random_prompts} prompts in {found.random_orders}. Nothing was tuned on the fresh queries."
+        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders "
+        f"({CHOICE_NAMES[ORDERED]}: its own) and the five choices; {CHOICE_NAMES[RANDOM]}: the mean of "
+        f"{found.random_prompts} prompts in {found.random_orders}. Nothing was tuned on the fresh queries. "
+        f"{CHOICE_NAMES[DEFAULT]}: that of {_RANKED_NAMES['default']}."
     )
     st.markdown("##### How well surrogates rank prompts they have not seen")
     st.markdown(_fit_sentence(found))
     st.dataframe(
         pd.DataFrame(
             {
-                "surrogate": [fit.name for fit in found.fits],
+                "surrogate": [_RANKED_NAMES.get(fit.name, fit.name) for fit in found.fits],
                 "LDS": [fit.lds for fit in found.fits],
-                "LDS minus that of ridge": [
+                f"minus {_RANKED_NAMES['ridge']}": [
                     "" if fit.name == "ridge" else f"{fit.low:+.3f} to {fit.high:+.3f}" for fit in found.fits
                 ],
-                "mean over queries": [fit.overall for fit in found.fits],
+                "of the mean loss": [fit.overall for fit in found.fits],
             }
         ),
         hide_index=True, alt="LDS of surrogates on prompts that were held out",
         column_config={
             name: st.column_config.NumberColumn(format="%.3f")
-            for name in ("LDS", "mean over queries")
+            for name in ("LDS", "of the mean loss")
         },
     )  # fmt: skip
     st.caption(
@@ -88,7 +108,8 @@ def _sentence(found: SelectionRecord) -> str:
     by_name = {choice.name: choice for choice in found.choices}
     best, random_one = by_name[ORDERED], by_name[RANDOM]
     said = (
-        f"On fresh queries the order-aware choice has a loss of **{best.loss:.3f} ± {best.margin:.3f}**, "
+        f'On fresh queries the choice "{CHOICE_NAMES[ORDERED]}" has a loss of '
+        f"**{best.loss:.3f} ± {best.margin:.3f}**, "
         f"**{abs(found.gain):.0%} {'below' if found.gain > 0 else 'above'}** the mean random prompt "
         f"({random_one.loss:.3f})."
     )
@@ -97,7 +118,7 @@ def _sentence(found: SelectionRecord) -> str:
     for choice in others:
         clear = abs(choice.worse) > choice.worse_margin
         groups["not to be told from" if not clear else _CLEAR[choice.worse > 0]].append(choice)
-    parts = [f"{words} {_all([choice.name for choice in some])}" for words, some in groups.items() if some]
+    parts = [f"{words} {_all([_choice_name(choice) for choice in some])}" for words, some in groups.items() if some]
     return f"{said} It is {'; '.join(parts)}." if parts else said
 
 
@@ -107,14 +128,20 @@ _CLEAR = {True: "clearly better than", False: "clearly worse than"}
 def _fit_sentence(found: SelectionRecord) -> str:
     others = [fit for fit in found.fits if fit.name != "ridge"]
     groups = {
-        "ranks clearly better": [fit.name for fit in others if fit.low > 0],
-        "ranks clearly worse": [fit.name for fit in others if fit.high < 0],
-        "cannot be told from it": [fit.name for fit in others if fit.low <= 0 <= fit.high],
+        "ranks clearly better": [fit for fit in others if fit.low > 0],
+        "ranks clearly worse": [fit for fit in others if fit.high < 0],
+        "cannot be told from it": [fit for fit in others if fit.low <= 0 <= fit.high],
     }
-    parts = [f"{_all(names)} {words if len(names) == 1 else words.replace('ranks', 'rank')}"
-             for words, names in groups.items() if names]  # fmt: skip
-    return f"Compared with a tuned ridge, {'; '.join(parts)}."
+    parts = [f"{_all([_RANKED_NAMES.get(fit.name, fit.name) for fit in some])} "
+             f"{words if len(some) == 1 else words.replace('ranks', 'rank')}"
+             for words, some in groups.items() if some]  # fmt: skip
+    return f"Compared with a tuned linear surrogate, {'; '.join(parts)}."
+
+
+def _choice_name(choice: ChoiceRecord) -> str:
+    return CHOICE_NAMES.get(choice.name, choice.name)
 
 
 def _all(names: list[str]) -> str:
+    names = [f'"{name}"' for name in names]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

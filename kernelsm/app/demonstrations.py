@@ -12,16 +12,18 @@ from kernelsm.app import frame, navigation, picking, session
 from kernelsm.app.picking import Picking, Suggestion
 from kernelsm.app.runs import Run
 from kernelsm.app.sentences import pair_sentence
-from kernelsm.app.words import plain
+from kernelsm.app.words import KERNEL_NAMES, plain
+from kernelsm.evaluation.prompt_selection import load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
 from kernelsm.outcomes.prompt_orders import load_orders, order_spreads
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
-from kernelsm.surrogates.words import amount, effect_word
+from kernelsm.surrogates.words import LEVEL, amount, effect_word, is_unclear
 from kernelsm.tasks.prompts import PromptTask
 
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
 _TABLE, _REFUSED = "demo_table", "demo_refused"
 _LABELS_SHOWN = 8
+_ROW, _ROWS_HIGH = 84, 625  # pixels: four lines of text, which wraps from 65; the head and seven rows
 _KNOWS_ORDERS = (
     " The surrogate of this number also knows which label stands where, which that of the effects does not."
 )
@@ -60,7 +62,10 @@ def candidates(p: Picking) -> None:
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
-    effects = {} if p.holds_all else {"effect": effect[shown], "margin": margin[shown]}
+    effects = {} if p.holds_all else {
+        "effect": [amount(effect[k], margin[k], digits="+.3f") for k in shown]
+    }  # fmt: skip
+    st.caption(_what_the_table_says(p, len(shown)))
     rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
     # the browser takes boxes as they are where they are set to what they were: a table of a new name is drawn anew
     key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
@@ -68,27 +73,38 @@ def candidates(p: Picking) -> None:
     st.dataframe(
         pd.DataFrame(
             {
+                "text": [task.candidates[k].text for k in shown], "label": [task.candidates[k].label for k in shown],
                 **effects,
-                "label": [task.candidates[k].label for k in shown], "text": [task.candidates[k].text for k in shown],
             }
         ),
-        key=key, hide_index=True, height=560, selection_mode="multi-row", on_select=lambda: _tick(key, shown, size),
+        key=key, hide_index=True, height=_ROWS_HIGH, row_height=_ROW, selection_mode="multi-row",
+        on_select=lambda: _tick(key, shown, size),
         alt=f"Candidates with their label{' and effect' if effects else ''}",
         column_config={
-            "text": st.column_config.TextColumn("text"),
-            "label": st.column_config.TextColumn("label", width=75),
-            "effect": st.column_config.NumberColumn(
-                "effect", format="%+.3f", width=70,
-                help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it",
+            "text": st.column_config.TextColumn(width=230),
+            "label": st.column_config.TextColumn(width=70),
+            "effect": st.column_config.TextColumn(
+                width=110, help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it; 90% interval"
             ),
-            "margin": st.column_config.NumberColumn("±", format="%.3f", width=55, help="Half of the 90% interval"),
         },
     )  # fmt: skip
+
+
+def _what_the_table_says(p: Picking, shown: int) -> str:
+    """Say how many candidates are shown, which sign helps, and whether their order is more than chance."""
     if p.holds_all:
-        st.caption(f"{len(shown)} of {task.K} candidates. {picking.ALL_IN}")
-        return
+        return f"{shown} of {p.task.K} candidates. {picking.ALL_IN}"
+    effects, K = p.readout.attribution, p.task.K
+    clear = sum(not is_unclear(*one) for one in zip(effects.values[:, 0], effects.margin()[:, 0], strict=True))
     helps = "Positive" if p.run.outcomes.higher_is_better else "Negative"
-    st.caption(f"{len(shown)} of {task.K} candidates, the most helpful first. {helps} effects help.")
+    told = f"{clear} of {K} effects can be told from zero"
+    if clear > round((1 - LEVEL) * K):  # so many are clear by chance alone
+        return f"{shown} of {K} candidates, the most helpful first. {helps} effects help. {told}, one at a time."
+    there_is_more = load_selection(p.run.prompts) is not None
+    return (
+        f"{shown} of {K} candidates. {helps} effects help, but {told}: the order of this table is mostly chance."
+        f"{' See **How good are choices?**' if there_is_more else ''}"
+    )
 
 
 def _tick(key: str, shown: list[int], size: int) -> None:
@@ -129,7 +145,7 @@ def _prediction(p: Picking) -> None:
     before = picking.picked_before()
     change = None if before is None else value - p.expected(before)[0]
     better = change is not None and (change > 0) == p.run.outcomes.higher_is_better
-    both = st.container(horizontal=True, gap="large")
+    both = st.container(horizontal=True, gap="small")
     both.metric(
         f"Predicted {p.run.unit}", amount(value, margin, digits=".3f"),
         None if change is None else f"{change:+.3f} by the last change",
@@ -155,16 +171,33 @@ def _prediction(p: Picking) -> None:
         )
     else:
         st.caption(f"The mean of all prompts: {random_prompt:.3f}. The model has its say under Check.")
+    st.caption(_who_says_what(p))
+
+
+def _who_says_what(p: Picking) -> str:
+    """Name the surrogate of each number: there may be two."""
+    of_fit = f"Fit's surrogate ({KERNEL_NAMES[session.view().kernel]})"
+    if p.knows_orders:
+        return f"Predictions: the surrogate of prompts in their order. Effects and pairs: {of_fit}."
+    orders = picking.position_surrogate(p.run.key) is not None
+    return (
+        f"Predictions, effects and pairs: {of_fit}."
+        f"{' What is said of one order: the surrogate of prompts in their order.' if orders else ''}"
+    )
 
 
 def _slot(p: Picking, place: int) -> None:
     k = p.picked[place]
     one = p.task.candidates[k]
     value, margin = p.readout.attribution.values[k, 0], p.readout.attribution.margin()[k, 0]
-    word = effect_word(value, p.run.outcomes.higher_is_better)
-    alone = "" if p.holds_all else f"  \n:gray[by itself {word}: {amount(value, margin, digits='+.3f')}]"
+    word = f"{effect_word(value, p.run.outcomes.higher_is_better)}: "
+    unclear = is_unclear(value, margin)
+    alone = (
+        f"  \n:gray[by itself {'' if unclear else word}{amount(value, margin, digits='+.3f')}"
+        f"{', which cannot be told from no effect' if unclear else ''}]"
+    )
     text = f"{plain(one.text[:200])}{'…' if len(one.text) > 200 else ''}"
-    st.markdown(f"**{place + 1}** · {text} → **{plain(one.label)}**{alone}")
+    st.markdown(f"**{place + 1}** · {text} → **{plain(one.label)}**{'' if p.holds_all else alone}")
     with st.container(horizontal=True, gap="medium"):
         st.button(
             "Take out", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", on_click=picking.pick,

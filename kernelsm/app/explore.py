@@ -22,6 +22,7 @@ from kernelsm.surrogates.words import amount, is_unclear
 from kernelsm.tasks.planted import PlantedGame, planted_game
 
 _RANKED = 15
+_ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
 _DRAWN, _CLICKED = "explore_drawn", "explore_clicked"
 
@@ -226,13 +227,16 @@ def ranked_pairs(e: Exploration) -> None:
     pairs = [(int(j), int(k)) for j, k in zip(*e.interactions.strongest(_RANKED), strict=True)]
     top["std"] *= e.interactions.quantile()
     top["clear"] = [bool(e.readout.told[pair]) for pair in pairs]
+    top["pair"] = [f"{first} and {second}" for first, second in zip(top["first"], top["second"], strict=True)]
     st.dataframe(
-        top[["first", "second", "value", "std", "clear", "kind"]], hide_index=True, key=_RANKED_KEY,
+        top[["value", "std", "pair", "clear", "kind"]], hide_index=True, key=_RANKED_KEY,
+        row_height=_WRAPPED if top["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
-            "value": st.column_config.NumberColumn(e.run.unit, format="%+.4f"),
-            "std": st.column_config.NumberColumn("±", format="%.4f", help="Half of the 90% interval"),
-            "clear": st.column_config.CheckboxColumn("clear", help="Can be told from zero, all pairs in mind"),
+            "value": st.column_config.NumberColumn(e.run.unit, format="%+.4f", width=80),
+            "std": st.column_config.NumberColumn("±", format="%.4f", width=65, help="Half of the 90% interval"),
+            "pair": st.column_config.TextColumn(width=200),
+            "clear": st.column_config.CheckboxColumn(width=55, help="Can be told from zero, all pairs in mind"),
         },
         alt=f"The {len(top)} strongest pairs of tasks with their interaction",
     )  # fmt: skip

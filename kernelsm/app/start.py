@@ -1,4 +1,4 @@
-"""The first page: a finished result, and three doors."""
+"""The first page: a finished result, and four doors."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def result(run: Run) -> None:
 
 
 def doors(run: Run) -> None:
-    """Draw the three ways on."""
+    """Draw the ways on."""
     st.subheader("Where to go")
-    explore, teach, own = frame.panels(3, 220)
+    (explore, teach), (prompt, own) = (frame.panels(2, 300) for _ in range(2))
     with explore.container(border=True, height="stretch"):
         st.markdown("**Explore this result**")
         st.markdown(
@@ -70,6 +70,10 @@ def doors(run: Run) -> None:
         st.markdown("**See what a linear surrogate cannot**")
         st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")
         st.button("Open the planted game", icon=":material/school:", on_click=_open_planted)
+    with prompt.container(border=True, height="stretch"):
+        st.markdown("**Choose demonstrations for a prompt**")
+        st.markdown("Put examples in and out of a language model's prompt and see its predicted loss.")
+        st.button("Open movie reviews", icon=":material/format_list_numbered:", on_click=_open_prompts)
     with own.container(border=True, height="stretch"):
         st.markdown("**Bring your own**")
         st.markdown("Samples and a network, or just a table of subsets and their outcomes.")
@@ -79,3 +83,8 @@ def doors(run: Run) -> None:
 def _open_planted() -> None:
     session.look_at("planted")
     navigation.go(navigation.EXPLORE)
+
+
+def _open_prompts() -> None:
+    session.look_at("movie-reviews")
+    navigation.go(navigation.DEMONSTRATIONS)

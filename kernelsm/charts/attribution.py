@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
-from kernelsm.surrogates.words import effect_word
+from kernelsm.surrogates.words import amount, effect_word
 
 MOST_BARS = 60
 _PALE = 0.4
@@ -65,9 +65,7 @@ def attribution_bars(
             },
             "error_x": {"array": wide, "visible": bool(wide.any()), "color": NEUTRAL, "thickness": 1.5, "width": 3},
             "hovertext": [
-                f"{label}: {value:+.4g}"
-                + (f" ± {half:.2g}" if half else "")
-                + f" ({effect_word(value, higher_is_better)})"
+                f"{label}: {amount(value, half or None, '+.4g')} ({effect_word(value, higher_is_better)})"
                 for label, value, half in zip(labels, picked, wide, strict=True)
             ],
             "hovertemplate": "%{hovertext}<extra></extra>",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure, name_axis, safe
+from kernelsm.surrogates.words import amount
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
                     "array": np.nan_to_num(margins), "color": NEUTRAL, "thickness": 1.5, "width": 3,
                 },
                 "hovertext": [
-                    f"{safe(p.name, 60)}, {kind}: {value:.3f}" + (f" ± {margin:.2g}" if np.isfinite(margin) else "")
+                    f"{safe(p.name, 60)}, {kind}: {amount(value, margin, '.3f')}"
                     for p, value, margin in zip(prompts, values, margins, strict=True)
                 ],
                 "hovertemplate": "%{hovertext}<extra></extra>",

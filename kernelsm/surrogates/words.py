@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 LEVEL = 0.9  # of the intervals in sentences, tables and charts
+_MOST_DECIMALS, _LARGE = 7, 1e7  # beyond these a power of ten reads better than a row of zeros
 
 
 def effect_word(value: float, higher_is_better: bool = False) -> str:
@@ -22,10 +23,18 @@ def interaction_word(value: float, higher_is_better: bool = False) -> str:
 
 
 def amount(value: float, margin: float | None, digits: str = ".3g") -> str:
-    """Return a number with the half-width of its interval, where that is known and has an end: "0.12 ± 0.03"."""
+    """Return a number with the half-width of its interval, where that is known and has an end: "0.120 ± 0.034".
+
+    Both have the decimals that show two digits of the half-width; `digits` is the format where these do not apply.
+    """
     if margin is None or not math.isfinite(margin):
         return format(value, digits)
-    return f"{value:{digits}} ± {margin:.2g}"
+    two = f"{margin:.1e}"
+    decimals = max(0, 1 - int(two.split("e")[1]))
+    if not margin or decimals > _MOST_DECIMALS or max(abs(value), margin) >= _LARGE:
+        return f"{value:{digits}} ± {margin:.2g}"
+    sign = "+" if digits.startswith("+") else ""
+    return f"{value:{sign}.{decimals}f} ± {margin:.{decimals}f}"
 
 
 def is_unclear(value: float, margin: float | None) -> bool:

@@ -37,8 +37,7 @@ def picked(app: AppTest) -> tuple[int, ...]:
 
 
 def predicted(app: AppTest) -> float:
-    (metric,) = (metric for metric in app.metric if metric.label.startswith("Predicted"))
-    return float(metric.value.split(" ± ")[0])
+    return float(metric(app, "Predicted loss, nats").split(" ± ")[0])
 
 
 def button(app: AppTest, key: str) -> Any:
@@ -196,14 +195,18 @@ def test_a_suggestion_fills_the_slots_with_what_it_predicts() -> None:
     said = next(one.value for one in app.markdown if one.value.startswith("**Pairwise-aware**"))
     button(app, "demo_take_1").click().run()
     assert len(picked(app)) == 4
-    assert f"{predicted(app):.3f}" in said
+    assert said.endswith(metric(app, "Predicted loss, nats"))
     assert predicted(app) < mean
     assert button(app, "demo_take_1").disabled
 
 
+def metric(app: AppTest, label: str) -> str:
+    (found,) = (one.value for one in app.metric if one.label == label)
+    return str(found)
+
+
 def in_order(app: AppTest) -> float:
-    (metric,) = (metric for metric in app.metric if metric.label == "In this order")
-    return float(metric.value.split(" ± ")[0])
+    return float(metric(app, "In this order").split(" ± ")[0])
 
 
 def test_the_order_aware_suggestion_comes_in_its_order_and_no_order_of_it_is_better() -> None:
@@ -278,10 +281,14 @@ def test_one_query_shows_what_helps_and_what_it_shares() -> None:
     assert "Most helpful" in texts(app)
     assert f"The right label is **{TASK.queries[0].label}**" in texts(app)
     helpful, harmful = (frame.value for frame in app.dataframe[-2:])
-    assert list(helpful["effect"]) == sorted(helpful["effect"])
-    assert helpful["effect"].max() <= harmful["effect"].min()
-    for _, row in helpful.iterrows():
-        assert all(word in TASK.queries[0].text.casefold() for word in filter(None, row["shared words"].split(", ")))
+    effects = [[float(said.split(" ± ")[0]) for said in table["effect"]] for table in (helpful, harmful)]
+    assert effects[0] == sorted(effects[0])
+    assert max(effects[0]) < 0 < min(effects[1])
+    for said, likeness in zip(helpful["text"], helpful["likeness"], strict=True):
+        (one,) = (one for one in TASK.candidates if said == f"{one.label}: {one.text}")
+        number, *shared = likeness.split("\n")
+        assert 0 <= float(number) <= 1
+        assert all(word in TASK.queries[0].text.casefold() and word in one.text.casefold() for word in shared)
 
 
 PICKED = "4-9-22-31"
@@ -377,14 +384,86 @@ def test_the_words_on_how_good_choices_are_match_the_table(run: str) -> None:
     assert list(choices["loss"]) == sorted(choices["loss"])
     loss = dict(zip(choices["choice"], choices["loss"], strict=True))
     said = texts(app)
-    assert f"**{1 - loss['order-aware'] / loss['random']:.0%} below** the mean random prompt" in said
-    for name, gap in zip(fits["surrogate"], fits["LDS minus that of ridge"], strict=True):
-        if name == "ridge":
+    assert f"**{1 - loss['Order-aware'] / loss['A random prompt']:.0%} below** the mean random prompt" in said
+    for name, gap in zip(fits["surrogate"], fits["minus Linear, tuned"], strict=True):
+        if name == "Linear, tuned":
             continue
         low, high = (float(end) for end in gap.split(" to "))
-        words = re.search("Compared with a tuned ridge, (.*)", said)[1].split("; ")
-        (mine,) = (part for part in words if name in part)
+        words = re.search("Compared with a tuned linear surrogate, (.*)", said)[1].split("; ")
+        (mine,) = (part for part in words if f'"{name}"' in part)
         assert ("better" in mine, "worse" in mine) == (low > 0, high < 0)
+
+
+@pytest.mark.parametrize("run", PROMPT_EXAMPLES)
+def test_a_way_to_choose_has_one_name_on_the_card_and_in_the_record(run: str) -> None:
+    app = part(demonstrations(run=run), "How good are choices?")
+    cards = {one.value.split("**")[1] for one in app.markdown if "** · " in one.value and one.value.startswith("**")}
+    recorded = set(app.main.dataframe[-2].value["choice"])
+    assert recorded <= cards
+    assert cards - recorded == {"Greedy"}
+
+
+@pytest.mark.parametrize(
+    ("run", "kernel", "clear", "sure"),
+    [(RUN, "auto", 0, False), (RUN, "rbf", 8, True), ("coin-flip", "auto", 15, True)],
+)
+def test_noise_is_not_ranked_and_a_slot_claims_what_can_be_told(
+    run: str, kernel: str, clear: int, sure: bool
+) -> None:
+    app = demonstrations(run=run, kernel=kernel, picked="4-9-22-31")
+    said = texts(app)
+    assert f"{clear} of 50 effects can be told from zero" in said
+    assert ("the most helpful first" in said) == sure
+    assert ("the order of this table is mostly chance. See **How good are choices?**" in said) == (not sure)
+    table = dict(app.main.dataframe[0].value[["text", "effect"]].itertuples(index=False, name=None))
+    slots = [one.value.split("by itself ")[1] for one in app.markdown if "by itself" in one.value]
+    assert len(slots) == 4
+    for k, slot in zip((4, 9, 22, 31), slots, strict=True):
+        effect = table[find_prompts(run).task.candidates[k].text]
+        value, margin = map(float, effect.split(" ± "))
+        word = ("helps: " if value < 0 else "hurts: ") if abs(value) > margin else ""
+        assert slot.startswith(f"{word}{effect}{', which cannot be told from no effect' if not word else ']'}")
+
+
+def test_a_record_is_named_only_where_there_is_one(small: str) -> None:
+    task = find_prompts(small).task
+    masks = fixed_size_masks(task.K, 28, size=task.k)
+    values = np.random.default_rng(0).normal(1, 0.1, (28, len(task.queries)))
+    app = demonstrations(run=save_run(Outcomes(masks, values, meta={"prompts": small, "task": task.content_hash})))
+    assert "mostly chance" in texts(app)
+    assert "How good are choices?" not in texts(app)
+
+
+def test_the_prediction_of_one_order_has_its_interval() -> None:
+    app = demonstrations()
+    card = next(one.value for one in app.markdown if one.value.startswith("**Order-aware**"))
+    button(app, "demo_take_0").click().run()
+    shown = metric(app, "In this order")
+    assert card.endswith(f"{shown} in its order")
+    value, margin = map(float, shown.split(" ± "))
+    assert (value, margin) == (0.18, 0.17)
+    mean = float(metric(app, "Predicted loss, nats").split(" ± ")[1])
+    assert margin > mean  # one order is less sure than the mean over all
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        ("auto", "Predictions: the surrogate of prompts in their order. Effects and pairs: Fit's surrogate (Auto)."),
+        (
+            "rbf",
+            "Predictions, effects and pairs: Fit's surrogate (RBF). What is said of one order: the surrogate of ",
+        ),
+    ],
+)
+def test_each_number_names_its_surrogate(kernel: str, said: str) -> None:
+    assert said in texts(demonstrations(kernel=kernel))
+
+
+def test_without_known_orders_one_surrogate_says_all(small: str) -> None:
+    app = demonstrations(run=save_run(estimated(small, GOOD)))
+    assert "Predictions, effects and pairs: Fit's surrogate (Auto)." in texts(app)
+    assert "one order" not in texts(app)
 
 
 def test_the_page_says_how_much_the_order_matters() -> None:

@@ -16,6 +16,7 @@ from kernelsm.app.runs import open_run
 from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.outcomes.examples import load_truth
 from kernelsm.outcomes.runs import save_run
+from kernelsm.surrogates.words import amount
 from kernelsm.tasks.planted import planted_game
 
 PREDICTED, SURFACE, INTERVALS, SWEEP = _TABS
@@ -214,7 +215,8 @@ def test_explore_marks_the_three_planted_pairs_and_veils_the_others() -> None:
     true = planted_game().interactions()
     names = list(planted_game().task_names)
     for row in ranked.head(3).itertuples():
-        assert abs(row.value - true[names.index(row.first), names.index(row.second)]) < 2 * row.std
+        first, second = row.pair.split(" and ")
+        assert abs(row.value - true[names.index(first), names.index(second)]) < 2 * row.std
     figures = charts(app)
     heatmap = next(figure for figure in figures if figure["data"][0]["type"] == "heatmap")
     assert [trace["type"] for trace in heatmap["data"]] == ["heatmap", "heatmap", "scatter"]
@@ -228,7 +230,7 @@ def test_bars_sentence_and_table_are_of_the_default_surrogate() -> None:
     attribution = g.attribution()
     strongest = int(np.abs(attribution.values[:, 0]).argmax())
     value, margin = float(attribution.values[strongest, 0]), float(attribution.margin()[strongest, 0])
-    assert f"lowers the loss by {abs(value):.3g} ± {margin:.2g}: it helps." in texts(app)
+    assert f"lowers the loss by {amount(abs(value), margin)}: it helps." in texts(app)
     top = g.interactions().top(15)
     (ranked,) = (frame.value for frame in app.dataframe)
     np.testing.assert_allclose(ranked["value"], top["value"])
@@ -289,8 +291,8 @@ def test_subsets_of_one_size_are_read_off_by_inclusion_unless_the_user_insists()
     assert not app.warning
     # it is the readout of that size
     own = default_surrogate().fit_outcomes(open_run(key).outcomes).attribution("inclusion", size=3)
-    value = own.values[np.abs(own.values[:, 0]).argmax(), 0]
-    assert f"by {abs(value):.3g} ±" in texts(app)
+    strongest = np.abs(own.values[:, 0]).argmax()
+    assert f"by {amount(abs(own.values[strongest, 0]), own.margin()[strongest, 0])}" in texts(app)
 
 
 def test_the_table_of_a_pair_stays_with_subsets_of_the_measured_size() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from app_harness import open_app, texts
+from app_harness import open_app, press, run, texts
 
 from kernelsm.outcomes.examples import EXAMPLES
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
@@ -23,7 +23,7 @@ def test_every_page_draws_every_example(page: str, run: str) -> None:
 def test_explore_of_the_planted_game_names_all_three_planted_pairs() -> None:
     app = open_app("explore", run="planted")
     (ranked,) = (frame.value for frame in app.dataframe)
-    top = {frozenset(pair) for pair in ranked[["first", "second"]].head(3).itertuples(index=False)}
+    top = {frozenset(pair.split(" and ")) for pair in ranked["pair"].head(3)}
     assert top == {
         frozenset({"lock (with key)", "key (with lock)"}),
         frozenset({"XOR left", "XOR right"}),
@@ -118,3 +118,10 @@ def test_the_cache_panel_shows_sizes_and_empties_the_store() -> None:
     assert app.dataframe[0].value["number"].tolist() == [1]
     next(button for button in app.button if button.label == "Delete the chunks").click().run()
     assert not Store().entries()
+
+
+def test_the_start_page_has_a_door_for_prompts() -> None:
+    app = press(open_app("start"), "Open movie reviews")
+    assert run(app) == "movie-reviews"
+    assert app.title[0].value == "Demonstrations"
+    assert "50 of 50 candidates" in texts(app)

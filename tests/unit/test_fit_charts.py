@@ -236,7 +236,7 @@ def test_whiskers_are_margins_and_bars_within_them_are_pale():
     assert bars.error_x.visible
     assert list(bars.marker.opacity) == [1.0, 0.4, 1.0, 0.4]
     assert list(bars.marker.color) == [BLUE, ORANGE, ORANGE, NEUTRAL]
-    assert bars.hovertext[0] == "a: -0.5 ± 0.2 (helps)"
+    assert bars.hovertext[0] == "a: -0.50 ± 0.20 (helps)"
     assert chart.alt.endswith("Strongest: a, -0.5 (loss, nats). 2 bars can be told from zero.")
 
 

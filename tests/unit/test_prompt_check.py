@@ -159,6 +159,35 @@ def test_seconds_are_those_of_all_queries(model, monkeypatch, count):
     assert found["orders"] in (0, *range(2, 7))
 
 
+def timed_rounds(model, monkeypatch, cost):
+    """Seconds found for 100 queries, and how many times the model was asked: call i takes cost(i, queries)."""
+    clock, asked = [0.0], []
+
+    def score(model, task, demonstrations, queries):
+        clock[0] += cost(len(asked), len(queries))
+        asked.append(len(queries))
+
+    monkeypatch.setattr(prompt_check, "score", score)
+    monkeypatch.setattr(prompt_check.time, "perf_counter", lambda: clock[0])
+    task = dataclasses.replace(TASK, queries=QUERIES[:1] * 100)
+    return prompt_check._seconds(model, task), len(asked)
+
+
+@pytest.mark.parametrize("disturbed", range(6))
+def test_one_disturbed_timing_changes_nothing(model, monkeypatch, disturbed):
+    found, asked = timed_rounds(
+        model, monkeypatch, lambda call, queries: 0.1 + 0.02 * queries + 8.0 * (call == disturbed)
+    )  # fmt: skip
+    assert found == pytest.approx(0.1 + 0.02 * 100)
+    assert asked == 6
+
+
+def test_a_slow_model_is_not_timed_again_and_again(model, monkeypatch):
+    found, asked = timed_rounds(model, monkeypatch, lambda call, queries: 1.0 + queries)
+    assert found == pytest.approx(101)
+    assert asked == 2
+
+
 @pytest.mark.parametrize(("each", "orders"), [(0.1, 4), (0.9, 4), (1.0, 0)])
 def test_a_model_that_is_too_slow_is_not_probed(model, monkeypatch, each, orders):
     # a minute for 16 prompts leaves 3.75 s for each, of at least 4 queries

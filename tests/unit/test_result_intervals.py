@@ -16,6 +16,7 @@ from kernelsm import (
     Outcomes,
     load_example,
 )
+from kernelsm.surrogates.words import amount
 
 
 @pytest.fixture(scope="module")
@@ -92,20 +93,40 @@ def test_without_standard_deviations_intervals_are_unknown():
 
 def test_sentences_carry_the_interval_and_say_where_zero_is_inside():
     result = made([0.5, -0.5, 0.5], [0.1, 0.1, 1.0])
-    assert result.sentence(0) == "Including t0 raises the loss by 0.5 ± 0.16: it hurts."
-    assert result.sentence(1) == "Including t1 lowers the loss by 0.5 ± 0.16: it helps."
+    assert result.sentence(0) == "Including t0 raises the loss by 0.50 ± 0.16: it hurts."
+    assert result.sentence(1) == "Including t1 lowers the loss by 0.50 ± 0.16: it helps."
     assert result.sentence(2) == "Including t2 raises the loss by 0.5 ± 1.6: it cannot be told from no effect."
     assert result.top(3)["words"].tolist() == [result.sentence(k) for k in (0, 1, 2)]
-    assert made([0.5], [0.1], higher_is_better=True).sentence(0).endswith("raises the score by 0.5 ± 0.16: it helps.")
+    assert (
+        made([0.5], [0.1], higher_is_better=True).sentence(0).endswith("raises the score by 0.50 ± 0.16: it helps.")
+    )
     assert result.sentence(0, name="**spam**").startswith("Including **spam** raises")
+
+
+@pytest.mark.parametrize(
+    ("value", "margin", "said"),
+    [
+        (0.882, 0.0047, "0.8820 ± 0.0047"), (0.7321, 0.174, "0.73 ± 0.17"), (0.0731, 0.00032, "0.07310 ± 0.00032"),
+        (12.34, 3.21, "12.3 ± 3.2"), (1234.5, 99.6, "1234 ± 100"), (-0.51, 0.0996, "-0.51 ± 0.10"),
+        (0.5, None, "0.5"), (0.5, np.nan, "0.5"), (0.5, np.inf, "0.5"), (0.5, 0.0, "0.5 ± 0"),
+        (2e-12, 1.5e-13, "2e-12 ± 1.5e-13"), (3e30, 2.2e28, "3e+30 ± 2.2e+28"),
+    ],
+)  # fmt: skip
+def test_a_number_and_its_margin_have_the_same_decimals(value, margin, said):
+    assert amount(value, margin) == said
+
+
+def test_a_sign_that_is_asked_for_is_shown_with_a_margin_too():
+    assert amount(0.0102, 0.0351, digits="+.3f") == "+0.010 ± 0.035"
+    assert amount(0.0102, None, digits="+.3f") == "+0.010"
 
 
 def test_interaction_sentences_carry_the_interval_and_say_where_zero_is_inside():
     pairs = made_pairs([-0.5, 0.5, 0.5, 0, 0, 0], [0.1, 0.1, 1.0, 0.1, 0.1, 0.0])
     assert pairs.sentence(0, 1) == (
-        "With a and b together the loss is 0.5 ± 0.16 lower than the sum of their separate effects: synergy."
+        "With a and b together the loss is 0.50 ± 0.16 lower than the sum of their separate effects: synergy."
     )
-    assert pairs.sentence(0, 2).endswith("0.5 ± 0.16 higher than the sum of their separate effects: "
+    assert pairs.sentence(0, 2).endswith("0.50 ± 0.16 higher than the sum of their separate effects: "
                                          "redundancy or conflict.")  # fmt: skip
     assert pairs.sentence(0, 3).endswith("0.5 ± 1.6 higher than the sum of their separate effects: "
                                          "it cannot be told from zero.")  # fmt: skip
