@@ -7,19 +7,23 @@ import streamlit as st
 
 from kernelsm.app import picking
 from kernelsm.evaluation.prompt_selection import (
+    CAUTIOUS,
     DEFAULT,
     ORDERED,
+    OWN_ORDER,
     PAIRWISE,
     RANDOM,
+    SEEN_ORDER,
     ChoiceRecord,
     SelectionRecord,
     load_selection,
 )
 
 CHOICE_NAMES = {
-    ORDERED: picking.ORDERED, PAIRWISE: picking.PAIRWISE, DEFAULT: "By Fit's surrogate",
+    CAUTIOUS: picking.ORDERED, ORDERED: f"{picking.ORDERED}, without caution", SEEN_ORDER: picking.SEEN,
+    PAIRWISE: picking.PAIRWISE, DEFAULT: "By Fit's surrogate",
     "top by attribution": "Top by attribution", "top by linear surrogate": "Top by linear surrogate",
-    "nearest to the queries": "Nearest to the queries", "best prompt seen": "Best prompt seen",
+    "nearest to the queries": "Nearest to the queries", "best prompt seen": f"{picking.SEEN}, in other orders",
     RANDOM: picking.RANDOM,
 }  # fmt: skip
 """Ways to choose as the record writes them, in the words of the suggestions."""
@@ -62,8 +66,9 @@ def record(source: str) -> None:
     )  # fmt: skip
     st.caption(
         f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
-        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders "
-        f"({CHOICE_NAMES[ORDERED]}: its own) and the five choices; {CHOICE_NAMES[RANDOM]}: the mean of "
+        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders and the five choices "
+        f"({_all([CHOICE_NAMES[name] for name in OWN_ORDER])}: in the order that was chosen); "
+        f"{CHOICE_NAMES[RANDOM]}: the mean of "
         f"{found.random_prompts} prompts in {found.random_orders}. Nothing was tuned on the fresh queries. "
         f"{CHOICE_NAMES[DEFAULT]}: that of {_RANKED_NAMES['default']}."
     )
@@ -106,23 +111,24 @@ def record(source: str) -> None:
 
 def _sentence(found: SelectionRecord) -> str:
     by_name = {choice.name: choice for choice in found.choices}
-    best, random_one = by_name[ORDERED], by_name[RANDOM]
+    best = min(found.choices, key=lambda choice: choice.loss)
+    cautious, random_one = by_name[CAUTIOUS], by_name[RANDOM]
+    below = 1 - best.loss / random_one.loss
     said = (
-        f'On fresh queries the choice "{CHOICE_NAMES[ORDERED]}" has a loss of '
-        f"**{best.loss:.3f} ± {best.margin:.3f}**, "
-        f"**{abs(found.gain):.0%} {'below' if found.gain > 0 else 'above'}** the mean random prompt "
+        f'On fresh queries the best way to choose was "{_choice_name(best)}": a loss of '
+        f"**{best.loss:.3f} ± {best.margin:.3f}**, **{below:.0%} below** the mean random prompt "
         f"({random_one.loss:.3f})."
     )
-    others = [choice for choice in found.choices if choice.name not in (ORDERED, RANDOM)]
-    groups: dict[str, list[ChoiceRecord]] = {name: [] for name in (*_CLEAR.values(), "not to be told from")}
-    for choice in others:
-        clear = abs(choice.worse) > choice.worse_margin
-        groups["not to be told from" if not clear else _CLEAR[choice.worse > 0]].append(choice)
-    parts = [f"{words} {_all([_choice_name(choice) for choice in some])}" for words, some in groups.items() if some]
-    return f"{said} It is {'; '.join(parts)}." if parts else said
-
-
-_CLEAR = {True: "clearly better than", False: "clearly worse than"}
+    if best is not cautious:
+        where = "below" if found.gain > 0 else "above"
+        said += f' "{CHOICE_NAMES[CAUTIOUS]}" had {cautious.loss:.3f}, {abs(found.gain):.0%} {where}.'
+    groups: dict[str, list[ChoiceRecord]] = {"clearly better": [], "clearly worse": [], "not to be told from it": []}
+    for choice in found.choices:
+        if choice.name not in (ORDERED, RANDOM):
+            clear = "clearly worse" if choice.worse > 0 else "clearly better"
+            groups[clear if abs(choice.worse) > choice.worse_margin else "not to be told from it"].append(choice)
+    parts = [f"{words}: {_all([_choice_name(choice) for choice in some])}" for words, some in groups.items() if some]
+    return f'{said} Compared with "{CHOICE_NAMES[ORDERED]}", {"; ".join(parts)}.'
 
 
 def _fit_sentence(found: SelectionRecord) -> str:

@@ -270,8 +270,12 @@ def suggested(p: Picking) -> None:
         taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)
         in_order = p.in_order(suggestion.picked) if suggestion.ordered else None
         with place.container(border=True, height="stretch"):
-            said = amount(*(in_order or p.expected(suggestion.picked)), digits=".3f")
-            st.markdown(f"**{suggestion.name}** · {said}{' in its order' if in_order else ''}")
+            if suggestion.measured is not None:
+                said = f"{suggestion.measured:.3f} measured in its order"
+            else:
+                said = f"{amount(*(in_order or p.expected(suggestion.picked)), digits='.3f')}"
+                said += " in its order" if in_order else ""
+            st.markdown(f"**{suggestion.name}** · {said}")
             st.caption(suggestion.about)
             st.button(
                 "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,

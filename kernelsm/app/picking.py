@@ -29,7 +29,7 @@ from kernelsm.tasks.prompts import PromptTask
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
-ORDERED, PAIRWISE, SEEN, RANDOM = "Order-aware, cautious", "Pairwise-aware", "Best prompt seen", "A random prompt"
+ORDERED, PAIRWISE, SEEN, RANDOM = "Order-aware", "Pairwise-aware", "Best prompt seen", "A random prompt"
 OWN_ORDER = {ORDERED, SEEN}
 """Suggestions of an order too, where single orders are known."""
 BALANCE, EVERY = "demo_balance", "demo_every"

@@ -36,7 +36,7 @@ Losses = Callable[[tuple[int, ...], int | None], NDArray[np.float64]]
 """From a prompt to the loss of each fresh query, shape (q,): mean over so many random orders; None: in its own."""
 ORDERED, PAIRWISE, RANDOM = "order-aware", "pairwise-aware", "random"
 CAUTIOUS, SEEN_ORDER = "order-aware, cautious", "best prompt seen, in its order"
-OWN_ORDER = {ORDERED, CAUTIOUS, SEEN_ORDER}
+OWN_ORDER = (SEEN_ORDER, CAUTIOUS, ORDERED)
 """Ways that choose an order too, in which the prompt is asked."""
 DEFAULT = "pairwise-aware, default surrogate"
 SEEDS, FRACTION, FOLDS = 5, 0.8, 5

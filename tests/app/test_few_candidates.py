@@ -84,7 +84,7 @@ def test_where_all_are_in_no_effect_is_shown() -> None:
     said = texts(app)
     assert "by itself" not in said
     assert "interactions add" not in said
-    assert list(app.dataframe[0].value) == ["label", "text"]
+    assert list(app.dataframe[0].value) == ["text", "label"]
     assert not [one for one in app.button if one.label in ("Take", "Taken", "Best order")]
     assert "demo_check_against" not in [one.key for one in app.toggle]
 

@@ -47,7 +47,7 @@ def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
     assert not rows(app)
     app.number_input(key="demo_check_orders").set_value(2).run()
     press(app, "Check with the model")
-    predicted = next(metric.value for metric in app.metric if metric.label.startswith("Predicted"))
+    predicted = next(metric.value for metric in app.metric if metric.label == "In this order")
     app.button(key="demo_out_31").click().run()
     assert "Fill all 4 slots first." in texts(app)
     assert len(rows(app)) == 1
