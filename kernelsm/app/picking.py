@@ -113,7 +113,7 @@ def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
     surrogate = position_surrogate(key)
     assert surrogate is not None
     value, std = expected_over_orders(surrogate, picked)
-    return value, interval_quantile(surrogate.surrogate_.degrees_of_freedom_) * std
+    return value, interval_quantile(surrogate.degrees_of_freedom_) * std
 
 
 def pick(picked: tuple[int, ...]) -> None:

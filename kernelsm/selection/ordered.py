@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from kernelsm.selection.search import Balance
 from kernelsm.surrogates.positions import PositionSurrogate
 
-Prompt = tuple[int, ...]
+Slots = NDArray[np.intp]
+Values = NDArray[np.float64]
 
 _DRAWN_STARTS = 20
 _DRAWN_SETS = 6
@@ -70,12 +71,17 @@ def choose_ordered(
     starts = []
     for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
         inside = rule.first(drawn)
-        starts.append(tuple(int(k) for k in drawn if inside[k]))
-    value, prompt = _best_end(
-        starts, lambda now: _exchanged(now, rule) + _reordered(now),
-        lambda prompts: _badness(surrogate, prompts, higher_is_better),
-    )  # fmt: skip
-    return prompt, -value if higher_is_better else value
+        starts.append(drawn[inside[drawn]])
+
+    def around(now: Slots) -> tuple[float, Slots, Values]:
+        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=False)
+        turned = _reordered(now)
+        if len(turned):
+            values = np.concatenate([values, _badness(surrogate, turned, higher_is_better)])
+        return value, np.concatenate([steps, turned]), values
+
+    value, end = _best_end(starts, around)
+    return end, -value if higher_is_better else value
 
 
 def choose_set(
@@ -109,17 +115,14 @@ def choose_set(
     InputError
         Prompts of more than six demonstrations, or what `choose` refuses of labels and balance.
     """
-    K = surrogate.K_
-    rule = Balance.of(K, surrogate.k_, labels, balance)
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
+    starts = [np.flatnonzero(rule.first(drawn)) for drawn in _drawn(surrogate.K_, _DRAWN_SETS)]
 
-    def badness(sets: list[Prompt]) -> NDArray[np.float64]:
-        masks = np.zeros((len(sets), K), dtype=np.bool_)
-        masks[np.arange(len(sets))[:, None], np.array(sets)] = True
-        predicted = np.asarray(surrogate.predict_subsets(masks).mean(axis=1))
-        return -predicted if higher_is_better else predicted
+    def around(now: Slots) -> tuple[float, Slots, Values]:
+        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=True)
+        return value, np.sort(steps, axis=1), values
 
-    starts = [tuple(np.flatnonzero(rule.first(drawn)).tolist()) for drawn in _drawn(K, _DRAWN_SETS)]
-    value, chosen = _best_end(starts, lambda now: [tuple(sorted(one)) for one in _exchanged(now, rule)], badness)
+    value, chosen = _best_end(starts, around)
     return chosen, -value if higher_is_better else value
 
 
@@ -130,44 +133,47 @@ def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
 
 
 def _best_end(
-    starts: list[Prompt],
-    neighbours: Callable[[Prompt], list[Prompt]],
-    badness: Callable[[list[Prompt]], NDArray[np.float64]],
-) -> tuple[float, Prompt]:
-    """Go from every start to the best neighbour until none is better; the least value reached, and where."""
-    ends: list[tuple[float, Prompt]] = []
-    for start in starts:
-        now, value = start, float(badness([start])[0])
-        while steps := neighbours(now):
-            values = badness(steps)
+    starts: list[Slots], around: Callable[[Slots], tuple[float, Slots, Values]]
+) -> tuple[float, tuple[int, ...]]:
+    """Go from every start to the best neighbour until none is better; the least value reached, and where.
+
+    `around` returns the value of a prompt, its neighbours, and theirs.
+    """
+    ends: list[tuple[float, tuple[int, ...]]] = []
+    for now in starts:
+        value, steps, values = around(now)
+        while len(steps):
             best = int(np.argmin(values))
             if not values[best] < value - _TIE * abs(value):
                 break
-            now, value = steps[best], float(values[best])
-        ends.append((value, now))
+            now = steps[best]
+            value, steps, values = around(now)
+        ends.append((value, tuple(now.tolist())))
     return min(ends)
 
 
-def _exchanged(prompt: Prompt, rule: Balance) -> list[Prompt]:
-    """All prompts with another candidate in one of the slots."""
+def _exchanged(
+    surrogate: PositionSurrogate, prompt: Slots, rule: Balance, higher_is_better: bool, *, over_orders: bool
+) -> tuple[float, Slots, Values]:
+    """The value of a prompt, all prompts with another candidate in one of the slots, and their values."""
+    predicted = surrogate.predict_exchanges(prompt.tolist(), over_orders=over_orders).mean(axis=2)
+    bad = -predicted if higher_is_better else predicted
     inside = np.isin(np.arange(len(rule.label_of)), prompt)
-    return [
-        tuple(int(into) if k == out else k for k in prompt) for out, into in zip(*rule.swaps(inside), strict=True)
-    ]
+    out, into = rule.swaps(inside)
+    slot = np.argsort(prompt)[np.searchsorted(np.sort(prompt), out)]
+    steps = np.tile(prompt, (len(out), 1))
+    steps[np.arange(len(out)), slot] = into
+    return float(bad[0, prompt[0]]), steps, bad[slot, into]
 
 
-def _reordered(prompt: Prompt) -> list[Prompt]:
+def _reordered(prompt: Slots) -> Slots:
     """All prompts with the contents of two slots swapped."""
-    found = []
-    for one, other in combinations(range(len(prompt)), 2):
-        swapped = list(prompt)
-        swapped[one], swapped[other] = swapped[other], swapped[one]
-        found.append(tuple(swapped))
+    pairs = np.array(list(combinations(range(len(prompt)), 2)), dtype=np.intp).reshape(-1, 2)
+    found = np.tile(prompt, (len(pairs), 1))
+    found[np.arange(len(pairs))[:, None], pairs] = prompt[pairs[:, ::-1]]
     return found
 
 
-def _badness(
-    surrogate: PositionSurrogate, orders: Sequence[Sequence[int]], higher_is_better: bool
-) -> NDArray[np.float64]:
+def _badness(surrogate: PositionSurrogate, orders: Sequence[Sequence[int]] | Slots, higher_is_better: bool) -> Values:
     predicted = np.asarray(surrogate.predict(orders).mean(axis=1))
     return -predicted if higher_is_better else predicted
