@@ -129,8 +129,8 @@ class PositionSurrogate:
         gammas: Sequence[float] | None = None,
         ridges: Sequence[float] = RIDGES,
         ordered: bool = True,
-        tuning_rows: int | None = 500,
-        most_rows: int | None = 4000,
+        tuning_rows: int | None = 400,
+        most_rows: int | None = 3000,
     ) -> None:
         if kernel not in ("rbf", "linear"):
             raise InputError("kernel", repr(kernel)[:80], "'rbf' or 'linear'", "Choose one of these.")
