@@ -236,7 +236,13 @@ def suggested(p: Picking) -> None:
 
 
 def order_note(p: Picking) -> None:
-    """Say how much the order of demonstrations matters beside their choice."""
+    """Say how much the order of demonstrations matters beside their choice, and whether some orders were left out."""
+    learnt, known = p.orders_learnt
+    if learnt < known:
+        st.caption(
+            f"Predictions come from {learnt:,} of the {known:,} measured orders, the first ones of each prompt: more "
+            "would take too long here. The others count for the effects in the table, which are of mean outcomes."
+        )
     spread = p.run.outcomes.meta.get("order_spread")
     if (
         not isinstance(spread, list)

@@ -66,13 +66,18 @@ class Picking:
         """Predicted loss of a prompt over all orders, empty slots filled at random, and half of its 90% interval."""
         if self.knows_orders:
             return _over_orders(self.run.key, picked)
-        value, std = expected_outcome(self.surrogate, picked, self.size)
-        return value, interval_quantile(self.surrogate.degrees_of_freedom_) * std
+        return _over_fillings(self.run.key, *session.view().surrogate, picked, self.size)
 
     def in_order(self, picked: tuple[int, ...]) -> float | None:
         """Predicted loss of a full prompt in its order; None where single orders are not known."""
         surrogate = position_surrogate(self.run.key)
         return None if surrogate is None else float(surrogate.predict([picked]).mean())
+
+    @property
+    def orders_learnt(self) -> tuple[int, int]:
+        """How many single orders predictions come from, and how many are known; (0, 0) where they come from none."""
+        surrogate = position_surrogate(self.run.key) if self.knows_orders else None
+        return (0, 0) if surrogate is None else (len(surrogate.rows_), surrogate.given_)
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be told."""
@@ -97,7 +102,8 @@ def picking(run: Run) -> Picking:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Learning what the order does ...")
+# a fit keeps a factor of m² numbers
+@st.cache_resource(max_entries=3, show_spinner="Learning what the order does ...")
 def position_surrogate(key: str) -> PositionSurrogate | None:
     """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
     run = open_run(key)
@@ -106,6 +112,15 @@ def position_surrogate(key: str) -> PositionSurrogate | None:
         return None
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
     return PositionSurrogate().fit(found.orders, found.values.mean(axis=1)[:, None], task.K, labels)
+
+
+@st.cache_data(max_entries=10_000, show_spinner=False)
+def _over_fillings(
+    key: str, kernel: str, gamma: float | None, ridge: float, picked: tuple[int, ...], size: int
+) -> tuple[float, float]:
+    surrogate = fitted(key, "", kernel, gamma, ridge)
+    value, std = expected_outcome(surrogate, picked, size)
+    return value, interval_quantile(surrogate.degrees_of_freedom_) * std
 
 
 @st.cache_data(max_entries=10_000, show_spinner=False)

@@ -76,7 +76,7 @@ def order_noise(by_subset: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
     of_one = sum(len(found) - 1 for found in several)  # degrees of freedom of the noise of a single order
     shrink = np.mean([1 / len(found) for found in several])
     if len(away) > away.shape[1]:
-        away = np.linalg.qr(away).R  # the same products in fewer rows
+        away = np.asarray(np.linalg.qr(away, mode="r"))  # the same products in fewer rows
     return np.asarray(away * np.sqrt(shrink / of_one))
 
 

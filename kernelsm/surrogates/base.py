@@ -153,7 +153,10 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         """
         self._check_readout()
         at: Array = validate_data(self, np.asarray(mask)[None], dtype=np.float64, reset=False)[0]
-        return self._predict_exchanges(at, np.flatnonzero(at), np.flatnonzero(at == 0))
+        out, into = np.flatnonzero(at), np.flatnonzero(at == 0)
+        if not len(out) or not len(into):
+            return np.zeros((len(out), len(into), len(self.target_names_)))
+        return self._predict_exchanges(at, out, into)
 
     def attribution(
         self,
@@ -283,7 +286,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             steps[:, task] = 0.0
             steps[np.arange(len(into)), into] = 1.0
             rows.append(self._predict(steps))
-        return np.array(rows).reshape(len(out), len(into), -1)
+        return np.array(rows)
 
     @abstractmethod
     def _predict_variance(self, X: Array) -> Array:

@@ -101,7 +101,7 @@ class KernelSurrogate(Surrogate):
             ((1 - leaves) * gain[:, [j]]).T @ comes + (leaves * loss[:, [j]]).T @ (1 - comes)
             for j in range(same.shape[1])
         ]
-        return np.stack(changed, axis=2) + same.sum(axis=0) + self.intercept_
+        return np.asarray(np.stack(changed, axis=2) + same.sum(axis=0) + self.intercept_)
 
     def _predict_variance(self, X: Array) -> Array:
         cross = self._function.gram(self.masks_, X)

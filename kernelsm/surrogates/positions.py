@@ -105,8 +105,10 @@ class PositionSurrogate:
         γ (1 for "linear", which has none) and λ that were chosen.
     error_ : float
         Their leave-one-out error over that of the mean, mean over targets: 1 is no better than the mean.
+    given_ : int
+        How many prompts there were to fit.
     rows_ : ndarray of int
-        Which prompts were fitted, rising.
+        Which of them were fitted, rising.
     noise_variance_ : ndarray, shape (q,)
         With which an outcome of a single order scatters about what is fitted.
     degrees_of_freedom_ : int
@@ -117,6 +119,7 @@ class PositionSurrogate:
     gamma_: float
     ridge_: float
     error_: float
+    given_: int
     rows_: NDArray[np.intp]
     noise_variance_: Array
     degrees_of_freedom_: int
@@ -173,7 +176,7 @@ class PositionSurrogate:
         if F.ndim != 2 or len(F) != len(slots) or not np.isfinite(F).all():
             found = f"shape {F.shape}" if F.ndim != 2 or len(F) != len(slots) else "NaN or inf"
             raise InputError("values", found, f"({len(slots)}, q), finite", "Give one row for each order.")
-        self.K_, self.k_ = K, slots.shape[1]
+        self.K_, self.k_, self.given_ = K, slots.shape[1], len(slots)
         self._classes = np.zeros(K, dtype=np.intp) if classes is None else classes
         # without labels their weight has nothing to weigh
         pairs = dict.fromkeys(
@@ -337,7 +340,7 @@ def _tuning_rows(subset: NDArray[np.intp], turn: NDArray[np.intp], most: int | N
 
 
 def _fitted_rows(subset: NDArray[np.intp], turn: NDArray[np.intp], most: int | None) -> NDArray[np.intp]:
-    """At most `most` rows, with the first orders of each subset before the second, at random (seed 0) within these."""
+    """At most `most` rows: the first orders of all subsets, then the second; the last at random (seed 0)."""
     if most is None or len(subset) <= most:
         return np.arange(len(subset))
     drawn = np.random.default_rng(0).permutation(int(subset.max()) + 1)

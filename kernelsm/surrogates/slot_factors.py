@@ -1,8 +1,8 @@
 """Predictions of all prompts that differ by one demonstration at once, for an RBF kernel on ordered prompts.
 
 Such a kernel of a prompt with a measured one is a product over the slots, of factors that depend on the candidate in
-the slot alone. Each of them is that of the candidate's label, but for the k candidates of the measured prompt. So k x K
-exchanges cost little more than one prediction, and the sum over all k! orders is the permanent of a k x k matrix.
+the slot alone. Each of them is that of the candidate's label, but for the k candidates of the measured prompt. So
+k x K exchanges cost little more than one prediction, and the sum over all k! orders is a permanent of k x k numbers.
 """
 
 from __future__ import annotations
@@ -57,11 +57,10 @@ class SlotFactors:
 
     def exchanges(self, prompt: Slots, theta: Array) -> Array:
         """Sum the kernels times θ, shape (m, q), of a prompt with each candidate in each slot, shape (k, K, q)."""
-        here = np.arange(len(prompt))
-        factors = self.of(prompt)[here, here]
-        return np.array(
-            [self._sums(slot, np.delete(factors, slot, axis=0).prod(axis=0)[:, None] * theta) for slot in here]
-        )
+        k = len(prompt)
+        factors = self.of(prompt)[np.arange(k), np.arange(k)]
+        rest = [np.delete(factors, slot, axis=0).prod(axis=0)[:, None] for slot in range(k)]
+        return np.array([self._sums(slot, rest[slot] * theta) for slot in range(k)])
 
     def mean_exchanges(self, chosen: Slots, theta: Array) -> Array:
         """Sum the same in the mean over all orders, with each candidate in the place of each, shape (k, K, q)."""

@@ -142,6 +142,24 @@ def test_balanced_choices_are_the_best_of_those_in_balance(size):
     assert value == pytest.approx(float(surrogate.predict_subsets(sets).min()), abs=1e-6)
 
 
+def test_six_of_two_hundred_are_chosen_and_no_exchange_is_better():
+    rng = np.random.default_rng(0)
+    many, labels = 200, np.arange(200) % 2
+    orders = np.array([rng.permutation(many)[:6] for _ in range(300)])
+    values = [[loss_of(order)] for order in labels[orders]] + 0.1 * rng.normal(size=(300, 1))
+    surrogate = PositionSurrogate(weights=[(1.0, 1.0)]).fit(orders, values, many, labels)
+    for choose, over in ((choose_ordered, False), (choose_set, True)):
+        prompt, value = choose(surrogate)
+        found = surrogate.predict_exchanges(prompt, over_orders=over)[:, :, 0]
+        found[:, list(prompt)] = np.inf
+        assert value <= found.min() + 1e-6
+        assert value < np.mean(values)
+
+
+def loss_of(classes):
+    return -2.0 * classes[-1] - classes.sum()
+
+
 def test_all_candidates_leave_no_choice():
     orders = np.array(list(permutations(range(3))))
     surrogate = PositionSurrogate(weights=[(1.0, 0.0)]).fit(orders, orders[:, :1] * 1.0, 3)
