@@ -54,8 +54,8 @@ class PromptKernel:
         """Inner product of the weighted features."""
         k = first.shape[1]
         slots, labels = (weight**2 for weight in self.weights)
-        held = np.zeros((self.K, len(second)), dtype=np.float32)
-        held[second.T, np.arange(len(second))] = 1
+        held = np.zeros((self.K, len(second)), dtype=np.bool_)
+        held[second.T, np.arange(len(second))] = True
         total = np.zeros((len(first), len(second)))
         if not self.ordered:
             for slot in range(k):
