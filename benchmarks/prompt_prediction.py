@@ -65,7 +65,7 @@ def _held_out(name: str) -> dict[str, Any]:
             found["default"][left] = SharedSurrogate().fit_outcomes(train).predict(outcomes.masks[left])
             for order, value in zip(unseen.orders, unseen.values.mean(axis=1), strict=True):
                 mean, std = surrogate.predict_mean(order[None])
-                spread = np.sqrt(std[0] ** 2 + surrogate.surrogate_.noise_variance_[0])
+                spread = np.sqrt(std[0] ** 2 + surrogate.noise_variance_[0])
                 inside.append(bool(abs(value - mean[0]) < half * spread))
         for key, values in found.items():
             explained[key].append(1 - float(np.mean((outcomes.values - values) ** 2)) / variance)

@@ -145,9 +145,15 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
 
 def ask_again(p: Picking) -> None:
     """Offer to ask with other random prompts, in as many orders as the run at hand advises."""
-    known = load_orders(p.run.key)
-    advise_orders(p.run.prompts, FEWEST_ORDERS if known is None else known.needed())
+    advise_orders(p.run.prompts, _advised(p.run.key))
     ask(p.run.prompts, p.source, start="Ask the model")
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking how much the order matters ...")
+def _advised(run: str) -> int:
+    """How many orders of a prompt are advised by those of a run."""
+    known = load_orders(run)
+    return FEWEST_ORDERS if known is None else known.needed()
 
 
 def first_outcomes(source: str, found: PromptSource) -> None:

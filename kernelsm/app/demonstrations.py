@@ -288,7 +288,13 @@ def suggested(p: Picking) -> None:
 
 
 def order_note(p: Picking) -> None:
-    """Say how much the order of demonstrations matters beside their choice."""
+    """Say how much the order of demonstrations matters beside their choice, and whether some orders were left out."""
+    learnt, given = p.orders_learnt
+    if learnt < given:
+        st.caption(
+            f"Predictions come from {learnt:,} of the {given:,} measured orders, the first ones of each prompt: more "
+            "would take too long here. The others count for the effects in the table, which are of mean outcomes."
+        )
     known = load_orders(p.run.key)
     if known is None:
         return

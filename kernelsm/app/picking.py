@@ -76,8 +76,7 @@ class Picking:
         """Predicted loss of a prompt over all orders, empty slots filled at random, and half of its 90% interval."""
         if self.knows_orders:
             return _over_orders(self.run.key, picked)
-        value, std = expected_outcome(self.surrogate, picked, self.size)
-        return value, interval_quantile(self.surrogate.degrees_of_freedom_) * std
+        return _over_fillings(self.run.key, *session.view().surrogate, picked, self.size)
 
     def in_order(self, picked: tuple[int, ...]) -> tuple[float, float] | None:
         """Predicted loss of a full prompt in its order, and half of its 90% interval; None where it is not known."""
@@ -85,11 +84,15 @@ class Picking:
         if surrogate is None:
             return None
         value, std = (float(one[0]) for one in surrogate.predict_mean([picked]))
-        fit = surrogate.surrogate_
         # one order has the noise that a mean over many is free of
-        return value, interval_quantile(fit.degrees_of_freedom_) * math.hypot(
-            std, float(fit.noise_variance_[0]) ** 0.5
-        )
+        spread = math.hypot(std, float(surrogate.noise_variance_[0]) ** 0.5)
+        return value, interval_quantile(surrogate.degrees_of_freedom_) * spread
+
+    @property
+    def orders_learnt(self) -> tuple[int, int]:
+        """How many single orders predictions come from, and how many are known; (0, 0) where they come from none."""
+        surrogate = position_surrogate(self.run.key) if self.knows_orders else None
+        return (0, 0) if surrogate is None else (len(surrogate.rows_), surrogate.given_)
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be told."""
@@ -114,7 +117,8 @@ def picking(run: Run) -> Picking:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Learning what the order does ...")
+# a fit keeps a factor of m² numbers
+@st.cache_resource(max_entries=3, show_spinner="Learning what the order does ...")
 def position_surrogate(key: str) -> PositionSurrogate | None:
     """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
     run = open_run(key)
@@ -128,14 +132,22 @@ def position_surrogate(key: str) -> PositionSurrogate | None:
 
 
 @st.cache_data(max_entries=10_000, show_spinner=False)
+def _over_fillings(
+    key: str, kernel: str, gamma: float | None, ridge: float, picked: tuple[int, ...], size: int
+) -> tuple[float, float]:
+    surrogate = fitted(key, "", kernel, gamma, ridge)
+    value, std = expected_outcome(surrogate, picked, size)
+    return value, interval_quantile(surrogate.degrees_of_freedom_) * std
+
+
+@st.cache_data(max_entries=10_000, show_spinner=False)
 def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
     surrogate = position_surrogate(key)
     assert surrogate is not None
     value, std = expected_over_orders(surrogate, picked)
-    fit = surrogate.surrogate_
     if len(picked) == surrogate.k_:  # the mean over its orders has what their noise leaves: much where they are few
-        std = math.sqrt(std**2 + float(fit.noise_variance_[0]) / math.factorial(surrogate.k_))
-    return value, interval_quantile(fit.degrees_of_freedom_) * std
+        std = math.sqrt(std**2 + float(surrogate.noise_variance_[0]) / math.factorial(surrogate.k_))
+    return value, interval_quantile(surrogate.degrees_of_freedom_) * std
 
 
 def pick(picked: tuple[int, ...]) -> None:

@@ -112,7 +112,8 @@ def source_title(source: str) -> str:
     return EXAMPLES[source].title if source in EXAMPLES else load_project(source).title
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+# with a thousand queries it takes seconds to say what many orders tell of the noise
+@st.cache_resource(max_entries=64, show_spinner="Opening the outcomes ...")
 def open_run(key: str) -> Run:
     """Return a run by its key.
 

@@ -98,7 +98,7 @@ def order_noise(by_subset: Sequence[NDArray[np.float64]], sizes: int | Sequence[
     away = np.concatenate([found - found.mean(axis=0) for found in several])
     of_one = sum(len(found) - 1 for found in several)  # degrees of freedom of the noise of a single order
     if len(away) > away.shape[1]:
-        away = np.linalg.qr(away).R  # the same products in fewer rows
+        away = np.asarray(np.linalg.qr(away, mode="r"))  # the same products in fewer rows
     return np.asarray(away * np.sqrt(shrink / of_one))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,13 @@ from kernelsm.selection.search import Balance
 from kernelsm.surrogates.positions import PositionSurrogate
 from kernelsm.surrogates.results import interval_quantile
 
-Prompt = tuple[int, ...]
+Slots = NDArray[np.intp]
+Values = NDArray[np.float64]
 
 _DRAWN_STARTS = 20
 _DRAWN_SETS = 6
+_SEEN_STARTS = 20
+_DOUBTED = 200  # neighbours whose doubt is asked, those of the best predictions
 _TIE = 1e-9
 
 
@@ -41,25 +44,18 @@ def best_order(
 def choose_ordered(
     surrogate: PositionSurrogate,
     *,
-    caution: float = 0.0,
-    seen: Sequence[Sequence[int]] = (),
     labels: Sequence[str] | None = None,
     balance: bool = False,
     higher_is_better: bool = False,
 ) -> tuple[tuple[int, ...], float]:
     """Choose demonstrations and their order: from twenty drawn prompts on, the best exchange while one helps.
 
-    An exchange puts another candidate into a slot, or swaps the contents of two slots. The best of many predictions
-    is picked, so the real outcome tends to be worse; with caution what the surrogate doubts must promise more.
+    An exchange puts another candidate into a slot, or swaps the contents of two slots.
 
     Parameters
     ----------
     surrogate : PositionSurrogate
         Fitted; of several targets their mean counts.
-    caution : float
-        Posterior standard deviations that a prediction is made worse by.
-    seen : sequence of sequences of int
-        Prompts to start from too.
     labels, balance
         As of `choose`.
     higher_is_better : bool
@@ -68,7 +64,7 @@ def choose_ordered(
     Returns
     -------
     (tuple of int, float)
-        The prompt, and its predicted outcome, made worse by the caution.
+        The prompt, and its predicted outcome. The best of many predictions is picked: the real one tends to be worse.
 
     Raises
     ------
@@ -79,15 +75,9 @@ def choose_ordered(
     starts = []
     for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
         inside = rule.first(drawn)
-        starts.append(tuple(int(k) for k in drawn if inside[k]))
-    starts += [
-        tuple(int(k) for k in prompt) for prompt in seen if rule.allows(np.isin(np.arange(surrogate.K_), prompt))
-    ]
-    value, prompt = _best_end(
-        starts, lambda now: _exchanged(now, rule) + _reordered(now),
-        lambda prompts: _badness(surrogate, prompts, higher_is_better, caution),
-    )  # fmt: skip
-    return prompt, -value if higher_is_better else value
+        starts.append(drawn[inside[drawn]])
+    value, end = _search(surrogate, starts, rule, higher_is_better)
+    return end, -value if higher_is_better else value
 
 
 def choose_cautiously(
@@ -100,8 +90,8 @@ def choose_cautiously(
 ) -> tuple[tuple[int, ...], float]:
     """Choose demonstrations and their order by the worse end of the 90% interval of their predicted outcome.
 
-    The search starts from the twenty best measured prompts too. A measured prompt is in little doubt, so another one
-    is chosen only where even the worse end promises more.
+    The search starts from the twenty best measured prompts and from what `choose_ordered` chooses. A measured prompt
+    is in little doubt, so another one is chosen only where even the worse end promises more.
 
     Parameters
     ----------
@@ -121,12 +111,15 @@ def choose_cautiously(
     InputError
         What `choose` refuses of labels and balance.
     """
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
     values = seen.values.mean(axis=1)
-    best = np.argsort(-values if higher_is_better else values, kind="stable")[:_DRAWN_STARTS]
-    return choose_ordered(
-        surrogate, caution=interval_quantile(surrogate.surrogate_.degrees_of_freedom_),
-        seen=seen.orders[best].tolist(), labels=labels, balance=balance, higher_is_better=higher_is_better,
-    )  # fmt: skip
+    best = seen.orders[np.argsort(-values if higher_is_better else values, kind="stable")]
+    allowed = (order for order in best if rule.allows(np.isin(np.arange(surrogate.K_), order)))
+    bold, _ = choose_ordered(surrogate, labels=labels, balance=balance, higher_is_better=higher_is_better)
+    starts = [np.array(bold), *islice(allowed, _SEEN_STARTS)]
+    caution = interval_quantile(surrogate.degrees_of_freedom_)
+    value, end = _search(surrogate, starts, rule, higher_is_better, caution)
+    return end, -value if higher_is_better else value
 
 
 def choose_set(
@@ -160,17 +153,14 @@ def choose_set(
     InputError
         Prompts of more than six demonstrations, or what `choose` refuses of labels and balance.
     """
-    K = surrogate.K_
-    rule = Balance.of(K, surrogate.k_, labels, balance)
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
+    starts = [np.flatnonzero(rule.first(drawn)) for drawn in _drawn(surrogate.K_, _DRAWN_SETS)]
 
-    def badness(sets: list[Prompt]) -> NDArray[np.float64]:
-        masks = np.zeros((len(sets), K), dtype=np.bool_)
-        masks[np.arange(len(sets))[:, None], np.array(sets)] = True
-        predicted = np.asarray(surrogate.predict_subsets(masks).mean(axis=1))
-        return -predicted if higher_is_better else predicted
+    def around(now: Slots) -> tuple[float, Slots, Values]:
+        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=True)
+        return value, np.sort(steps, axis=1), values
 
-    starts = [tuple(np.flatnonzero(rule.first(drawn)).tolist()) for drawn in _drawn(K, _DRAWN_SETS)]
-    value, chosen = _best_end(starts, lambda now: [tuple(sorted(one)) for one in _exchanged(now, rule)], badness)
+    value, chosen = _best_end(starts, around)
     return chosen, -value if higher_is_better else value
 
 
@@ -180,46 +170,75 @@ def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
     return [rng.permutation(K) for _ in range(count)]
 
 
+def _search(
+    surrogate: PositionSurrogate, starts: list[Slots], rule: Balance, higher_is_better: bool, caution: float = 0.0
+) -> tuple[float, tuple[int, ...]]:
+    """The least value reached, and the prompt there; `caution` standard deviations make a value worse."""
+
+    def around(now: Slots) -> tuple[float, Slots, Values]:
+        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=False)
+        turned = _reordered(now)
+        if len(turned):
+            steps, values = (
+                np.concatenate([steps, turned]),
+                np.concatenate([values, _badness(surrogate, turned, higher_is_better)]),
+            )
+        if not caution:
+            return value, steps, values
+        value += caution * float(surrogate.predict_std(now[None]).mean())
+        # doubt makes none better, so that only what is predicted to be better needs it
+        promising = np.argsort(values, kind="stable")[:_DOUBTED]
+        promising = promising[values[promising] < value]
+        steps, values = steps[promising], values[promising]
+        if len(steps):
+            values = values + caution * surrogate.predict_std(steps).mean(axis=1)
+        return value, steps, values
+
+    return _best_end(starts, around)
+
+
 def _best_end(
-    starts: list[Prompt],
-    neighbours: Callable[[Prompt], list[Prompt]],
-    badness: Callable[[list[Prompt]], NDArray[np.float64]],
-) -> tuple[float, Prompt]:
-    """Go from every start to the best neighbour until none is better; the least value reached, and where."""
-    ends: list[tuple[float, Prompt]] = []
-    for start in starts:
-        now, value = start, float(badness([start])[0])
-        while steps := neighbours(now):
-            values = badness(steps)
+    starts: list[Slots], around: Callable[[Slots], tuple[float, Slots, Values]]
+) -> tuple[float, tuple[int, ...]]:
+    """Go from every start to the best neighbour until none is better; the least value reached, and where.
+
+    `around` returns the value of a prompt, its neighbours, and theirs.
+    """
+    ends: list[tuple[float, tuple[int, ...]]] = []
+    for now in starts:
+        value, steps, values = around(now)
+        while len(steps):
             best = int(np.argmin(values))
             if not values[best] < value - _TIE * abs(value):
                 break
-            now, value = steps[best], float(values[best])
-        ends.append((value, now))
+            now = steps[best]
+            value, steps, values = around(now)
+        ends.append((value, tuple(now.tolist())))
     return min(ends)
 
 
-def _exchanged(prompt: Prompt, rule: Balance) -> list[Prompt]:
-    """All prompts with another candidate in one of the slots."""
+def _exchanged(
+    surrogate: PositionSurrogate, prompt: Slots, rule: Balance, higher_is_better: bool, *, over_orders: bool
+) -> tuple[float, Slots, Values]:
+    """The value of a prompt, all prompts with another candidate in one of the slots, and their values."""
+    predicted = surrogate.predict_exchanges(prompt.tolist(), over_orders=over_orders).mean(axis=2)
+    bad = -predicted if higher_is_better else predicted
     inside = np.isin(np.arange(len(rule.label_of)), prompt)
-    return [
-        tuple(int(into) if k == out else k for k in prompt) for out, into in zip(*rule.swaps(inside), strict=True)
-    ]
+    out, into = rule.swaps(inside)
+    slot = np.argsort(prompt)[np.searchsorted(np.sort(prompt), out)]
+    steps = np.tile(prompt, (len(out), 1))
+    steps[np.arange(len(out)), slot] = into
+    return float(bad[0, prompt[0]]), steps, bad[slot, into]
 
 
-def _reordered(prompt: Prompt) -> list[Prompt]:
+def _reordered(prompt: Slots) -> Slots:
     """All prompts with the contents of two slots swapped."""
-    found = []
-    for one, other in combinations(range(len(prompt)), 2):
-        swapped = list(prompt)
-        swapped[one], swapped[other] = swapped[other], swapped[one]
-        found.append(tuple(swapped))
+    pairs = np.array(list(combinations(range(len(prompt)), 2)), dtype=np.intp).reshape(-1, 2)
+    found = np.tile(prompt, (len(pairs), 1))
+    found[np.arange(len(pairs))[:, None], pairs] = prompt[pairs[:, ::-1]]
     return found
 
 
-def _badness(
-    surrogate: PositionSurrogate, orders: Sequence[Sequence[int]], higher_is_better: bool, caution: float = 0.0
-) -> NDArray[np.float64]:
+def _badness(surrogate: PositionSurrogate, orders: Sequence[Sequence[int]] | Slots, higher_is_better: bool) -> Values:
     predicted = np.asarray(surrogate.predict(orders).mean(axis=1))
-    badness = -predicted if higher_is_better else predicted
-    return badness + caution * surrogate.predict_std(orders).mean(axis=1) if caution else badness
+    return -predicted if higher_is_better else predicted

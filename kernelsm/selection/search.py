@@ -252,29 +252,26 @@ def _greedy(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
 def _swapped(surrogate: Surrogate, starts: Masks, rule: Balance) -> Masks:
     """Exchange one task for another in each subset, each time the best, until none helps."""
     masks = np.unique(starts, axis=0)[::-1]  # those with the first tasks stand first
-    now = _badness(surrogate, masks)
-    moving = list(range(len(masks)))
-    while moving:
-        neighbours = [_neighbours(masks[row], rule) for row in moving]
-        ends = np.cumsum([len(steps) for steps in neighbours])
-        values = np.split(_badness(surrogate, np.concatenate(neighbours)), ends[:-1])
-        still = []
-        for row, steps, reached in zip(moving, neighbours, values, strict=True):
+    for mask, value in zip(masks, _badness(surrogate, masks), strict=True):
+        now = value
+        while True:
+            out, into = rule.swaps(mask)
+            # the subset itself comes first: where nothing is better, it stays
+            reached = np.concatenate([[now], _exchanged(surrogate, mask, out, into)])
             best = _first_least(reached)
-            if reached[best] < now[row] - _TIE * abs(now[row]):
-                masks[row], now[row] = steps[best], reached[best]
-                still.append(row)
-        moving = still
+            if not reached[best] < now - _TIE * abs(now):
+                break
+            mask[out[best - 1]], mask[into[best - 1]] = False, True
+            now = reached[best]
     return masks
 
 
-def _neighbours(mask: Masks, rule: Balance) -> Masks:
-    """The subset itself and all that differ from it by one exchange."""
-    out, into = rule.swaps(mask)
-    steps = np.repeat(mask[None], len(out) + 1, axis=0)
-    rows = np.arange(1, len(out) + 1)
-    steps[rows, out], steps[rows, into] = False, True
-    return steps
+def _exchanged(surrogate: Surrogate, mask: Masks, out: NDArray[np.intp], into: NDArray[np.intp]) -> Values:
+    """Predicted outcome of a subset after each of some exchanges, so that less is better."""
+    predicted = surrogate.predict_exchanges(mask).mean(axis=2)
+    rows = np.searchsorted(np.flatnonzero(mask), out)
+    values = predicted[rows, np.searchsorted(np.flatnonzero(~mask), into)]
+    return np.asarray(-values if surrogate.higher_is_better_ else values)
 
 
 def _exhaustive(surrogate: Surrogate, K: int, rule: Balance) -> Masks:

@@ -157,6 +157,31 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         values, variance = self._change(inputs, base)
         return self._shaped(values), self._shaped(np.sqrt(variance))
 
+    def predict_exchanges(self, mask: ArrayLike) -> Array:
+        """Predict what a subset becomes when one of its tasks is exchanged for one outside.
+
+        Parameters
+        ----------
+        mask : array-like of 0/1, shape (K,)
+            With n tasks.
+
+        Returns
+        -------
+        ndarray, shape (n, K - n, q)
+            By the task that leaves and the one that comes, both rising.
+
+        Raises
+        ------
+        InputError
+            A fit on inputs that are not 0/1.
+        """
+        self._check_readout()
+        at: Array = validate_data(self, np.asarray(mask)[None], dtype=np.float64, reset=False)[0]
+        out, into = np.flatnonzero(at), np.flatnonzero(at == 0)
+        if not len(out) or not len(into):
+            return np.zeros((len(out), len(into), len(self.target_names_)))
+        return self._predict_exchanges(at, out, into)
+
     def attribution(
         self,
         kind: AttributionKind = "leave_one_out",
@@ -311,6 +336,16 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
     @abstractmethod
     def _predict(self, X: Array) -> Array:
         """Predict, shape (m, q)."""
+
+    def _predict_exchanges(self, at: Array, out: Indices, into: Indices) -> Array:
+        """Predict exchanges of every task of `out` for every one of `into`, shape (n, K - n, q)."""
+        rows = []
+        for task in out:
+            steps = np.tile(at, (len(into), 1))
+            steps[:, task] = 0.0
+            steps[np.arange(len(into)), into] = 1.0
+            rows.append(self._predict(steps))
+        return np.array(rows)
 
     @abstractmethod
     def _predict_variance(self, X: Array) -> Array:

@@ -92,6 +92,17 @@ class KernelSurrogate(Surrogate):
     def _predict(self, X: Array) -> Array:
         return np.asarray(self._function.gram(X, self.masks_) @ self.dual_coef_ + self.intercept_)
 
+    def _predict_exchanges(self, at: Array, out: Indices, into: Indices) -> Array:
+        # what an exchange does to the kernel with s_i depends on whether s_i holds the one task and the other
+        same, more, less = (kernel[:, None] * self.dual_coef_ for kernel in self._function.exchanges(self.masks_, at))
+        leaves, comes = self.masks_[:, out], self.masks_[:, into]
+        gain, loss = more - same, less - same
+        changed = [
+            ((1 - leaves) * gain[:, [j]]).T @ comes + (leaves * loss[:, [j]]).T @ (1 - comes)
+            for j in range(same.shape[1])
+        ]
+        return np.asarray(np.stack(changed, axis=2) + same.sum(axis=0) + self.intercept_)
+
     def _predict_variance(self, X: Array) -> Array:
         cross = self._function.gram(self.masks_, X)
         return np.outer(self._posterior.variance(cross, self._function.diagonal(X), 1.0), self.scale_)

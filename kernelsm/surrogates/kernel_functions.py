@@ -41,6 +41,10 @@ class SubsetKernel(ABC):
         """K of every pair of rows, shape (m, m')."""
 
     @abstractmethod
+    def exchanges(self, masks: Array, at: Array) -> tuple[Array, Array, Array]:
+        """k(s_i, at), and the same with one task more and with one less in common, `at` as large; shape (m,) each."""
+
+    @abstractmethod
     def diagonal(self, rows: Array) -> Array:
         """k(s, s) of every row, shape (m,)."""
 
@@ -163,6 +167,12 @@ class RBF(SubsetKernel):
         distances *= -self.gamma
         return np.asarray(np.exp(distances, out=distances))
 
+    def exchanges(self, masks: Array, at: Array) -> tuple[Array, Array, Array]:
+        """Two differing tasks less and two more; where none differs, none less."""
+        distance = np.abs(masks - at).sum(axis=1)
+        near, far = np.maximum(distance - 2, 0), distance + 2
+        return np.exp(-self.gamma * distance), np.exp(-self.gamma * near), np.exp(-self.gamma * far)
+
     def diagonal(self, rows: Array) -> Array:
         """All ones."""
         return np.ones(len(rows))
@@ -245,6 +255,11 @@ class Polynomial(SubsetKernel):
     def gram(self, first: Array, second: Array) -> Array:
         """K of every pair of rows."""
         return self._value(first @ second.T)
+
+    def exchanges(self, masks: Array, at: Array) -> tuple[Array, Array, Array]:
+        """The overlap, one more and one less."""
+        overlap = masks @ at
+        return self._value(overlap), self._value(overlap + 1), self._value(overlap - 1)
 
     def diagonal(self, rows: Array) -> Array:
         """Value of each row's overlap with itself."""

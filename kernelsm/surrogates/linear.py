@@ -83,6 +83,9 @@ class LinearSurrogate(Surrogate):
     def _predict(self, X: Array) -> Array:
         return np.asarray(X @ self.coef_ + self.intercept_)
 
+    def _predict_exchanges(self, at: Array, out: Indices, into: Indices) -> Array:
+        return np.asarray(self._predict(at[None])[0] - self.coef_[out, None] + self.coef_[into])
+
     def _predict_variance(self, X: Array) -> Array:
         return self._variance(X - self._centre, 1.0)
 

@@ -171,6 +171,12 @@ class SharedSurrogate(Surrogate):
             total += part.surrogate._predict(X) @ part.loadings
         return total
 
+    def _predict_exchanges(self, at: Array, out: Indices, into: Indices) -> Array:
+        total = np.tile(self._mean, (len(out), len(into), 1))
+        for part in self.parts_:
+            total += part.surrogate._predict_exchanges(at, out, into) @ part.loadings
+        return total
+
     def _predict_variance(self, X: Array) -> Array:
         total = np.zeros((len(X), len(self._mean)))
         for part in self.parts_:

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.kernel_functions import LINEAR, SubsetKernel
+from kernelsm.surrogates.kernel_functions import LINEAR
 from kernelsm.surrogates.laws import Array
 
 RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-6, 10.0, 20))
@@ -27,6 +29,14 @@ RELATIVE_GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30
 _DEFAULT_RIDGE = 0.1
 FEWEST_ROWS = 3  # with two, leaving one out predicts the other's outcome whatever the parameters
 _FLOATS_AT_ONCE = 4_000_000
+
+
+class Kernel(Protocol):
+    """What gives the kernel matrix of inputs: rows of masks, or of whatever it is a kernel on."""
+
+    def gram(self, first: NDArray[Any], second: NDArray[Any]) -> Array:
+        """K of every pair of rows, shape (m, m')."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +188,7 @@ class Spectrum:
         return values - values.mean(axis=0) if self._fit_intercept else values
 
 
-def spectrum_of(function: SubsetKernel, X: Array, fit_intercept: bool) -> Spectrum:
+def spectrum_of(function: Kernel, X: NDArray[Any], fit_intercept: bool) -> Spectrum:
     """Decompose a kernel on the rows of X; the linear one in the smaller of its two spaces."""
     if function == LINEAR and X.shape[1] < len(X):
         return Spectrum.of_inputs(X, fit_intercept)
@@ -186,9 +196,9 @@ def spectrum_of(function: SubsetKernel, X: Array, fit_intercept: bool) -> Spectr
 
 
 def loo_surface(
-    X: Array,
+    X: NDArray[Any],
     values: Array,
-    functions: Sequence[tuple[float, SubsetKernel]],
+    functions: Sequence[tuple[float, Kernel]],
     ridges: Sequence[float],
     fit_intercept: bool,
 ) -> LooSurface:
@@ -197,6 +207,7 @@ def loo_surface(
     Parameters
     ----------
     X : ndarray, shape (m, K)
+        Or whatever the kernels are on, a row each.
     values : ndarray, shape (m, q)
     functions : sequence of (γ, kernel)
     ridges : sequence of float

@@ -17,6 +17,7 @@ from kernelsm.app.demonstration_estimates import trusted, verdict
 from kernelsm.app.runs import open_run
 from kernelsm.evaluation.prompt_first_order import PromptFirstOrderCheck
 from kernelsm.outcomes.prompt_jobs import CheckSettings
+from kernelsm.outcomes.prompt_orders import OrderedOutcomes, orders_path, save_orders
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
 from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import fixed_size_masks
@@ -654,3 +655,17 @@ def test_a_table_of_estimates_says_so_whatever_its_file_says(small: str, check: 
     assert words in texts(app)
     assert "bold" not in texts(app)
     assert "first-order estimates" not in texts(demonstrations())
+
+
+def test_orders_that_were_left_out_are_told() -> None:
+    task = PromptTask(TASK.candidates[:8], TASK.queries[:2], (), TASK.labels, TASK.template, k=2)
+    key = keep_prompts(PromptSource("Mine", task))
+    rng = np.random.default_rng(0)
+    orders = np.array([rng.permutation(8)[:2] for _ in range(3_010)])
+    values = rng.normal(size=(len(orders), 2))
+    masks = fixed_size_masks(8, 28, size=2)
+    meta = {"prompts": key, "task": task.content_hash, "unit": "nats"}
+    run = save_run(Outcomes(masks, rng.normal(size=(28, 2)), meta=meta))
+    save_orders(OrderedOutcomes(orders, values), orders_path(run))
+    assert "3,000 of the 3,010 measured orders" in texts(demonstrations(run=run))
+    assert "measured orders" not in texts(demonstrations())

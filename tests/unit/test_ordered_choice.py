@@ -11,7 +11,8 @@ from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.selection.baselines import best_order_seen
 from kernelsm.selection.completion import expected_over_orders
 from kernelsm.selection.ordered import best_order, choose_cautiously, choose_ordered, choose_set
-from kernelsm.surrogates.positions import PositionSurrogate
+from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.positions import PositionSurrogate, position_features
 
 K, SIZE = 8, 3
 LABELS = np.arange(K) % 2
@@ -84,8 +85,10 @@ def test_doubt_about_a_mean_is_less_than_about_its_parts():
     of_orders = [surrogate.predict_mean(np.array([order]))[1][0] for order in permutations((0, 1, 2))]
     assert part < np.mean(of_orders)
     of_one = surrogate.predict_mean(np.array([(0, 1, 2)]))[1]
-    # of one prompt it is what the surrogate says of it
-    _, std = surrogate.surrogate_.predict(surrogate._inputs([(0, 1, 2)]), return_std=True)
+    # of one prompt it is what a surrogate of the features says of it
+    features = position_features(orders, K, LABELS)
+    plain = KernelSurrogate(gamma=surrogate.gamma_, ridge=surrogate.ridge_).fit(features, values)
+    _, std = plain.predict(position_features([(0, 1, 2)], K, LABELS), return_std=True)
     assert of_one[0] == pytest.approx(float(std[0, 0]))
 
 
@@ -99,7 +102,7 @@ def test_nine_in_ten_intervals_of_unseen_prompts_hold_their_outcome():
     held = []
     for order, value in zip(left.orders, left.values.mean(axis=1), strict=True):
         mean, std = surrogate.predict_mean(order[None])
-        noise = surrogate.surrogate_.noise_variance_[0]
+        noise = surrogate.noise_variance_[0]
         held.append(abs(value - mean[0]) < 1.66 * np.sqrt(std[0] ** 2 + noise))
     assert 0.82 < np.mean(held) < 0.98
 
@@ -138,6 +141,24 @@ def test_balanced_choices_are_the_best_of_those_in_balance(size):
     assert chosen in prompts
     sets = np.array([np.isin(np.arange(K), one) for one in {tuple(sorted(one)) for one in prompts}])
     assert value == pytest.approx(float(surrogate.predict_subsets(sets).min()), abs=1e-6)
+
+
+def test_six_of_two_hundred_are_chosen_and_no_exchange_is_better():
+    rng = np.random.default_rng(0)
+    many, labels = 200, np.arange(200) % 2
+    orders = np.array([rng.permutation(many)[:6] for _ in range(300)])
+    values = [[loss_of(order)] for order in labels[orders]] + 0.1 * rng.normal(size=(300, 1))
+    surrogate = PositionSurrogate(weights=[(1.0, 1.0)]).fit(orders, values, many, labels)
+    for choose, over in ((choose_ordered, False), (choose_set, True)):
+        prompt, value = choose(surrogate)
+        found = surrogate.predict_exchanges(prompt, over_orders=over)[:, :, 0]
+        found[:, list(prompt)] = np.inf
+        assert value <= found.min() + 1e-6
+        assert value < np.mean(values)
+
+
+def loss_of(classes):
+    return -2.0 * classes[-1] - classes.sum()
 
 
 def test_all_candidates_leave_no_choice():

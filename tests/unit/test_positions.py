@@ -9,7 +9,7 @@ import pytest
 
 from kernelsm import InputError, lds
 from kernelsm.evaluation.prompt_orders import order_gain
-from kernelsm.surrogates.kernel import KernelSurrogateCV
+from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 from kernelsm.surrogates.positions import PositionSurrogate, position_features
 
 K, SIZE = 8, 3
@@ -109,6 +109,67 @@ def test_weights_of_zero_are_a_kernel_surrogate_of_the_masks():
     assert same.error_ == pytest.approx(grid.surface_.relative.min())
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_it_is_a_kernel_surrogate_of_the_weighted_features(kernel, ordered):
+    orders, others = prompts(30), prompts(20, seed=5)
+    F = last_counts(orders)
+    fitted = PositionSurrogate(kernel=kernel, weights=[(0.5, 2.0)], ridges=[0.1], ordered=ordered)
+    fitted.fit(orders, F, K, LABELS)
+    scale = np.repeat([1.0, 0.5, 2.0], [K, SIZE * K, SIZE * 2])
+    known = KernelSurrogate(kernel=kernel, gamma=fitted.gamma_, ridge=0.1)
+    known.fit(position_features(orders, K, LABELS, ordered=ordered) * scale, F)
+    inputs = position_features(others, K, LABELS, ordered=ordered) * scale
+    np.testing.assert_allclose(fitted.predict(others), known.predict(inputs), atol=1e-8)
+    for found, wanted in zip(fitted.predict_mean(others), known.predict_mean(inputs), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("labels", [None, np.arange(K) % 3])
+def test_exchanges_are_predicted_as_one_by_one(kernel, ordered, size, labels):
+    orders = prompts(30, k=size)
+    F = np.random.default_rng(0).normal(size=(len(orders), 2))
+    fitted = PositionSurrogate(kernel=kernel, weights=[(1.0, 0.5)], ridges=[0.1], ordered=ordered)
+    fitted.fit(orders, F, K, labels)
+    prompt = [6, 2, 7, 0, 3][:size]
+    of_orders, of_means = (fitted.predict_exchanges(prompt, over_orders=over) for over in (False, True))
+    assert of_orders.shape == of_means.shape == (size, K, 2)
+    for slot in range(size):
+        for into in {*range(K)} - {*prompt} | {prompt[slot]}:
+            now = [*prompt[:slot], into, *prompt[slot + 1 :]]
+            np.testing.assert_allclose(of_orders[slot, into], fitted.predict([now])[0], atol=1e-9)
+            mask = np.isin(np.arange(K), now)
+            np.testing.assert_allclose(of_means[slot, into], fitted.predict_subsets(mask[None])[0], atol=1e-9)
+
+
+def test_of_too_many_rows_the_first_orders_of_every_subset_are_fitted():
+    orders = prompts(20, each=4)
+    fitted = PositionSurrogate(most_rows=50).fit(orders, last_counts(orders), K, LABELS)
+    turn = fitted.rows_ % 4
+    assert (fitted.given_, len(fitted.rows_)) == (80, 50)
+    assert np.bincount(turn).tolist() == [20, 20, 10]
+    few = PositionSurrogate(most_rows=12).fit(orders, last_counts(orders), K, LABELS)
+    assert len({*(few.rows_ // 4)}) == 12
+    assert not (few.rows_ % 4).any()
+    rest = PositionSurrogate(weights=[fitted.weights_], gammas=[fitted.gamma_], ridges=[fitted.ridge_])
+    rest.fit(orders[fitted.rows_], last_counts(orders)[fitted.rows_], K, LABELS)
+    np.testing.assert_allclose(fitted.predict(orders), rest.predict(orders))
+
+
+def test_rows_that_do_not_tune_are_fitted_all_the_same():
+    orders = prompts(50, each=4)
+    F = last_counts(orders)
+    all_rows, some = (PositionSurrogate(tuning_rows=most).fit(orders, F, K, LABELS) for most in (None, 40))
+    assert len(some.rows_) == len(all_rows.rows_) == 200
+    assert np.abs(some.predict(orders) - all_rows.predict(orders)).mean() < 0.3 * F.std()
+    # as many as there are at most: nothing is left out
+    twice, same = (PositionSurrogate(tuning_rows=m).fit(orders[::2], F[::2], K, LABELS) for m in (None, 100))
+    assert (same.gamma_, same.ridge_, same.error_) == (twice.gamma_, twice.ridge_, twice.error_)
+
+
 def test_orders_of_one_subset_do_not_tune_on_one_another():
     """Outcomes that only a twin knows: leaving out a prompt alone would find them predictable."""
     orders = prompts(50)
@@ -159,6 +220,7 @@ def test_subsets_with_too_many_orders_are_refused():
     [
         {"kernel": "poly"}, {"weights": []}, {"weights": [(0, -1)]}, {"weights": [(0, np.nan)]},
         {"weights": [(1, 2, 3)]}, {"weights": [(np.inf, 0)]}, {"gammas": []}, {"gammas": [0]}, {"ridges": [-1]},
+        {"tuning_rows": 5}, {"most_rows": 0},
     ],
 )  # fmt: skip
 def test_other_settings_are_refused(settings):

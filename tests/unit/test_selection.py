@@ -372,3 +372,25 @@ def test_baselines_refuse_sizes_that_cannot_be(size):
 def test_no_random_prompt_is_refused(balance):
     with pytest.raises(InputError):
         random_prompts(4, 2, 0, labels=list("aabb"), balance=balance)
+
+
+@pytest.mark.parametrize("q", [1, 3])
+@pytest.mark.parametrize(
+    "surrogate",
+    [KernelSurrogate(), KernelSurrogate(kernel="poly", gamma=0.5, coef0=1.0), KernelSurrogate(gamma=40.0),
+     LinearSurrogate(), SharedSurrogate(), default_surrogate()],
+)  # fmt: skip
+def test_exchanges_are_predicted_as_one_by_one(surrogate, q):
+    rng = np.random.default_rng(0)
+    masks = rng.random((60, 9)) < 0.4
+    values = masks @ rng.normal(size=(9, q)) + masks[:, :1] * masks[:, 1:2] + 0.1 * rng.normal(size=(60, q))
+    surrogate.fit(masks, values)
+    at = np.isin(np.arange(9), (1, 4, 6))
+    found = surrogate.predict_exchanges(at)
+    assert found.shape == (3, 6, q)
+    for row, out in enumerate((1, 4, 6)):
+        for column, into in enumerate((0, 2, 3, 5, 7, 8)):
+            step = at.copy()
+            step[[out, into]] = False, True
+            np.testing.assert_allclose(found[row, column], surrogate.predict(step[None])[0], atol=1e-9)
+    assert surrogate.predict_exchanges(np.ones(9)).shape == (9, 0, q)
