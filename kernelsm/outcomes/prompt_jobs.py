@@ -79,9 +79,11 @@ class PromptSettings:
                 raise InputError(place, repr(found), expected, "Change this setting.")
         most = math.comb(task.K, size)
         if most < FEWEST_PROMPTS:
-            found = f"{most} different prompt{'s' * (most > 1)} of {size} of {task.K}"
-            fix = "Give more candidates, or take fewer of them into a prompt."
-            raise InputError("candidates", found, f"at least {FEWEST_PROMPTS} prompts to learn from", fix)
+            raise InputError(
+                "candidates", f"{most} different prompt{'s' * (most > 1)} of {size} of {task.K}",
+                f"at least {FEWEST_PROMPTS} prompts to learn from",
+                "Give more candidates, or take fewer of them into a prompt.",
+            )  # fmt: skip
         object.__setattr__(self, "subsets", min(self.subsets, most))
 
     @property
