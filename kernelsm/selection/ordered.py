@@ -214,7 +214,9 @@ def _best_end(
             now = steps[best]
             value, steps, values = around(now)
         ends.append((value, tuple(now.tolist())))
-    return min(ends)
+    least = min(value for value, _ in ends)
+    # where the order of equal labels does not count, ends differ by rounding
+    return min((end for end in ends if end[0] <= least + _TIE * abs(least)), key=lambda end: end[1])
 
 
 def _exchanged(
