@@ -59,7 +59,9 @@ def filled(page: Page, count: int) -> None:
 
 def click_box(page: Page, row: int) -> None:
     """Click the box of a row of the candidates."""
-    table = page.get_by_test_id("stDataFrame").first.bounding_box()
+    drawn = page.get_by_test_id("stDataFrame").first
+    expect(drawn.get_by_test_id("data-grid-canvas")).to_be_visible()
+    table = drawn.bounding_box()
     assert table
     page.mouse.click(table["x"] + 25, table["y"] + HEAD + (row + 0.5) * ROW)
 
@@ -71,6 +73,7 @@ def test_a_refused_tick_does_not_enter_when_a_slot_is_free(page: Page, server: S
         filled(page, row + 1)
     click_box(page, TASK.k)
     expect(page.get_by_text(f"All {TASK.k} slots are full")).to_be_visible()
+    expect(page.locator(".st-key-demo_table_1")).to_be_visible()
     filled(page, TASK.k)
     click_box(page, 0)
     filled(page, TASK.k - 1)
