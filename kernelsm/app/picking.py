@@ -255,6 +255,9 @@ def suggestions(
          lambda: _by_orders(key, partial(choose_cautiously, seen=seen), **rest) if seen and size > 1 else ()),
         (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
          lambda: _by_orders(key, choose_set, **rest)),
+        (SEEN, "the best of the measured prompts",
+         lambda: best_order_seen(seen, outcomes.K, **rest, higher_is_better=outcomes.higher_is_better) if seen
+         else best_seen(outcomes, size, **rest)),
         ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
          lambda: choose(surrogate, size, "swap", **rest).demonstrations),
         ("Best of all by Fit's surrogate", "all prompts predicted by it",
@@ -265,9 +268,6 @@ def suggestions(
          lambda: choose(surrogate, size, "top", **rest).demonstrations),
         ("Top by linear surrogate", "the best coefficients of a tuned linear fit",
          lambda: top_by_linear(outcomes, size, **rest).demonstrations),
-        (SEEN, "the best of the measured prompts",
-         lambda: best_order_seen(seen, outcomes.K, **rest, higher_is_better=outcomes.higher_is_better) if seen
-         else best_seen(outcomes, size, **rest)),
         ("Nearest to the queries", "the sentences most like the queries, by their embeddings",
          lambda: _nearest(outcomes.meta.get("likeness"), size, labels, balance)),
         (RANDOM, "drawn by chance, to compare with",

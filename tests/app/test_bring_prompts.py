@@ -134,8 +134,8 @@ def test_texts_are_brought_seen_checked_and_worked_on(jobs: list[JobSpec], model
     key = go_on(app)
     # what the check advises is what Demonstrations begins with, and it can be changed
     assert app.number_input(key=f"demo_orders_{key}").value == int(said[1])
-    app.number_input(key=f"demo_orders_{key}").set_value(3).run()
-    assert "in 3 orders each" in texts(app)
+    app.number_input(key=f"demo_orders_{key}").set_value(1).run()
+    assert "in 1 order each" in texts(app)
     found = find_prompts(key)
     assert (found.title, found.model) == ("My texts", "")
     assert 0 < found.pace < 1  # of the tiny model, measured: the job's expected time is made of it

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from kernelsm import InputError
-from kernelsm.models.identity import model_hash
 from kernelsm.models.language_model import PACKAGE, LanguageModel, default_model_file, load_language_model
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 400}
@@ -138,23 +137,6 @@ def test_where_a_model_lies_and_who_wrote_it_are_no_part_of_its_hash(saved, tmp_
     beside = {"transformers_version": "4.40.0", "dtype": "bfloat16", "use_cache": False, "id2label": {"0": "a"}}
     (moved / "config.json").write_text(json.dumps({**told, **beside, "_name_or_path": "/somewhere/else"}))
     assert made.content_hash == loaded.content_hash == load_language_model(str(moved)).content_hash
-
-
-def test_the_default_model_goes_by_the_hash_that_its_outcomes_were_kept_under():
-    import transformers
-
-    sizes = {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads": 9, "num_key_value_heads": 3}
-    default = transformers.LlamaConfig(
-        **sizes, vocab_size=49152, num_hidden_layers=30, max_position_embeddings=8192, pad_token_id=2, unk_token_id=0,
-        tie_word_embeddings=True, rms_norm_eps=float(np.float32(1e-5)),
-        rope_parameters={"rope_theta": 100000.0, "rope_type": "default"},
-    )  # fmt: skip
-    bare = torch.nn.Linear(2, 2)
-    plain = model_hash(bare)
-    bare.config = default
-    assert model_hash(bare) == plain
-    bare.config = config()
-    assert model_hash(bare) != plain
 
 
 def test_half_precision_weights_are_read_in_single_precision(tmp_path):

@@ -141,7 +141,7 @@ def test_for_movie_reviews_choices_with_their_order_are_the_best_and_caution_is_
     # no surrogate does better than the best that was measured, asked as it was measured
     assert min(losses, key=losses.__getitem__) == "best prompt seen, in its order"
     assert losses["order-aware, cautious"] < losses["best prompt seen, in its order"] + 0.02
-    assert all(found[name].worse > -found[name].worse_margin for name in set(found) - OWN_ORDER)
+    assert all(found[name].worse > -found[name].worse_margin for name in set(found) - set(OWN_ORDER))
     assert losses["pairwise-aware"] <= 0.75 * losses["random"]
     assert losses["pairwise-aware"] < losses["top by attribution"]
 
