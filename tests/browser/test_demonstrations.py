@@ -144,7 +144,7 @@ def test_a_prompt_is_picked_checked_copied_and_found_again(page: Page, server: S
         page.get_by_role("button", name="Check", exact=True)
     ).click()
     page.get_by_role("button", name="Check with the model").click()
-    expect(page.get_by_text("on fresh queries, right on")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("on fresh queries in the order shown, right on")).to_be_visible(timeout=90_000)
     settled(page)
     last = predicted(page)
     page.reload()
