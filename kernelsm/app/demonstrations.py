@@ -273,7 +273,7 @@ def suggested(p: Picking) -> None:
             if suggestion.measured is not None:
                 said = f"{suggestion.measured:.3f} measured in its order"
             else:
-                said = f"{amount(*(in_order or p.expected(suggestion.picked)), digits='.3f')}"
+                said = amount(*(in_order or p.expected(suggestion.picked)), digits=".3f")
                 said += " in its order" if in_order else ""
             st.markdown(f"**{suggestion.name}** · {said}")
             st.caption(suggestion.about)

@@ -280,8 +280,9 @@ def suggestions(
         except InputError:  # no balanced prompt was measured, or a label is too rare for balance
             continue
         if chosen:
-            known = (seen.orders == chosen).all(axis=1) if seen and name == SEEN else None
-            measured = None if seen is None or known is None else float(seen.values[known].mean())
+            measured = None
+            if seen is not None and name == SEEN:
+                measured = float(seen.values[(seen.orders == chosen).all(axis=1)].mean())
             found.append(Suggestion(name, about, chosen, name in OWN_ORDER and seen is not None, measured))
     return tuple(found)
 

@@ -122,9 +122,7 @@ def orders_needed(by_subset: Sequence[NDArray[np.float64]], size: int) -> int:
     several = [found.mean(axis=1) for found in by_subset if len(found) > 1]
     if len(several) < _FEWEST_SUBSETS:
         return fewest
-    within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
-    left = within * np.mean([1 / len(found) - 1 / there_are for found in several])
-    between = max(float(np.var([found.mean() for found in several], ddof=1) - left), 0.0)
+    within, between = _variances(several, there_are)
     # the fewest n with within * (1/n - 1/k!) <= between
     enough = within / (between + within / there_are) if within > 0 else 0.0
     return min(max(fewest, int(np.ceil(enough))), most)
@@ -187,12 +185,17 @@ def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[flo
         orders), and between them (NaN too where there is one subset only).
     """
     means = [found.mean(axis=1) for found in by_subset]
-    several = [found for found in means if len(found) > 1]
-    if not several:
+    if all(len(found) < 2 for found in means):
         return float("nan"), float("nan")
+    within, between = _variances(means, orders_there_are(k))
+    return float(np.sqrt(within)), float(np.sqrt(between))
+
+
+def _variances(means: Sequence[NDArray[np.float64]], there_are: int) -> tuple[float, float]:
+    """Variance within subsets, and between them free of it; NaN where there is one subset only."""
+    several = [found for found in means if len(found) > 1]
     within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
     if len(means) == 1:
-        return float(np.sqrt(within)), float("nan")
-    left = within * np.mean([1 / len(found) - 1 / factorial(k) for found in means])
-    between = max(float(np.var([found.mean() for found in means], ddof=1) - left), 0.0)
-    return float(np.sqrt(within)), float(np.sqrt(between))
+        return float(within), float("nan")
+    left = within * np.mean([1 / len(found) - 1 / there_are for found in means])
+    return float(within), max(float(np.var([found.mean() for found in means], ddof=1) - left), 0.0)

@@ -179,10 +179,8 @@ def _search(
         value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=False)
         turned = _reordered(now)
         if len(turned):
-            steps, values = (
-                np.concatenate([steps, turned]),
-                np.concatenate([values, _badness(surrogate, turned, higher_is_better)]),
-            )
+            steps = np.concatenate([steps, turned])
+            values = np.concatenate([values, _badness(surrogate, turned, higher_is_better)])
         if not caution:
             return value, steps, values
         value += caution * float(surrogate.predict_std(now[None]).mean())
