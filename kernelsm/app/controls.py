@@ -35,22 +35,38 @@ def _take(field: str, read: Callable[[Any], Any]) -> None:
         session.update(kernel="rbf")  # whoever moves a slider wants to see what it does
 
 
-def _bind(field: str, shown: Any, read: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
-    """Keyword arguments that tie a widget to a field of the view; `shown` is what it displays now."""
+def _bind(
+    field: str, shown: Any, read: Callable[[Any], Any] = lambda value: value, *, first: str = "value", at: int = -1
+) -> dict[str, Any]:
+    """Keyword arguments that tie a widget to a field of the view; `shown` is what it displays now.
+
+    `first` names the widget's argument for what it displays when the browser draws it for the first time; where that
+    is a position among options, `at` is the one of `shown`.
+    """
+    _show(field, shown)
+    start = at if first == "index" else shown
+    return {"key": _key(field), "on_change": _take, "args": (field, read), first: start}
+
+
+def _show(field: str, shown: Any) -> None:
+    """Have a widget display a value.
+
+    The widget needs it as its default too: a browser that has not loaded the widget's code yet draws it by the next
+    run's message, which says nothing of values that were set before.
+    """
     # a value set anew is sent anew, and every pill drawn again: only what differs is set
     if st.session_state.get(_key(field), _UNSET) != shown:
         st.session_state[_key(field)] = shown
-    return {"key": _key(field), "on_change": _take, "args": (field, read)}
 
 
 def target_picker(run: Run) -> None:
     """Choose what is measured."""
     if run.outcomes.q == 1:
         return
-    options = ["", *run.outcomes.target_names]
+    options, shown = ["", *run.outcomes.target_names], session.view().target
     st.selectbox(
         "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
-        **_bind("target", session.view().target),
+        **_bind("target", shown, first="index", at=options.index(shown)),
     )  # fmt: skip
 
 
@@ -58,7 +74,7 @@ def kernel_picker() -> None:
     """Choose the surrogate."""
     st.segmented_control(
         "Surrogate", KERNELS, format_func=words.KERNEL_NAMES.__getitem__, required=True,
-        help=words.KERNEL_HELP, **_bind("kernel", session.view().kernel),
+        help=words.KERNEL_HELP, **_bind("kernel", session.view().kernel, first="default"),
     )  # fmt: skip
 
 
@@ -87,7 +103,7 @@ def readout_picker(run: Run) -> None:
     """Choose what is read off."""
     st.segmented_control(
         "Readout", READOUTS, format_func=words.READOUT_NAMES.__getitem__, required=True, help=words.READOUT_HELP,
-        **_bind("readout", shown_readout(run, session.view().readout)),
+        **_bind("readout", shown_readout(run, session.view().readout), first="default"),
     )  # fmt: skip
 
 
@@ -106,7 +122,8 @@ def order_picker() -> None:
     """Choose the order of tasks."""
     st.segmented_control(
         "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
-        help="Clustered puts tasks that interact alike side by side.", **_bind("order", session.view().order),
+        help="Clustered puts tasks that interact alike side by side.",
+        **_bind("order", session.view().order, first="default"),
     )  # fmt: skip
 
 
@@ -122,11 +139,11 @@ def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
     first, second = st.columns(2)
     for column, position, label in ((first, 0, "First task"), (second, 1, "Second task")):
         field = f"focus{position}"
-        if st.session_state.get(_key(field)) != focus[position]:  # as in _bind
-            st.session_state[_key(field)] = focus[position]
+        _show(field, focus[position])
         column.selectbox(
             label,
             range(len(names)),
+            focus[position],
             format_func=names.__getitem__,
             key=_key(field),
             on_change=_take_pair,
@@ -148,7 +165,7 @@ def task_pills(names: Sequence[str]) -> None:
         "Tasks in the subset", range(len(names)), selection_mode="multi",
         format_func=lambda k: words.plain(names[k]),
         **_bind("off", [k for k in range(len(names)) if k not in off],
-                lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen))),
+                lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen)), first="default"),
     )  # fmt: skip
 
 
@@ -161,11 +178,12 @@ def estimator_controls(parameters: int, ridge: float) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
-            help=words.ESTIMATOR_HELP, **_bind("estimator", view.estimator),
+            help=words.ESTIMATOR_HELP, **_bind("estimator", view.estimator, first="default"),
         )  # fmt: skip
         st.selectbox(
             "Gradients", offered, width=180, disabled=not gradex, help=words.PROJECTION_HELP,
-            format_func=words.PROJECTION_NAMES.__getitem__, **_bind("projection", shown),
+            format_func=words.PROJECTION_NAMES.__getitem__,
+            **_bind("projection", shown, first="index", at=offered.index(shown)),
         )  # fmt: skip
         st.select_slider(
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
@@ -188,12 +206,11 @@ def sampler_picker(K: int, *, proposals: bool = True) -> None:
     """Choose how the next subsets are drawn: at random, or as those that would narrow the readout most."""
     view = session.view()
     shown = "next" if proposals and view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
-    if st.session_state.get(_key("sampler")) != shown:
-        st.session_state[_key("sampler")] = shown
+    _show("sampler", shown)
     names = tuple(words.SAMPLER_NAMES)
     st.segmented_control(
-        "Sampler", names if proposals else names[:-1], format_func=words.SAMPLER_NAMES.__getitem__, required=True,
-        help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
+        "Sampler", names if proposals else names[:-1], default=shown, format_func=words.SAMPLER_NAMES.__getitem__,
+        required=True, help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
     )  # fmt: skip
 
 
@@ -223,11 +240,7 @@ def sampler_controls(K: int) -> None:
             shown = min(steps, key=lambda step: abs(step - view.p))
             st.select_slider("Inclusion probability p", steps, **_bind("p", shown))
         else:
-            st.session_state["view_size_r"] = min(view.size, K)
-            st.slider(
-                "Tasks per subset r", 1, K, key="view_size_r",
-                on_change=lambda: session.update(size=st.session_state["view_size_r"]),
-            )  # fmt: skip
+            st.slider("Tasks per subset r", 1, K, **_bind("size", min(view.size, K)))
     with count:
         st.select_slider("Subsets m", _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), view.subsets),
                          **_bind("subsets", view.subsets))  # fmt: skip

@@ -9,7 +9,17 @@ import sys
 
 from streamlit.web.cli import main
 
-from kernelsm.app import bring, cache_panel, data, explore, fit, gradients, start, subsets  # noqa: F401 - for their imports
+from kernelsm.app import (  # noqa: F401 - for their imports
+    bring,
+    cache_panel,
+    data,
+    demonstrations,
+    explore,
+    fit,
+    gradients,
+    start,
+    subsets,
+)
 
 if __name__ == "__main__":
     sys.argv = ["streamlit", "run", *sys.argv[1:]]

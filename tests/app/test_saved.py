@@ -86,7 +86,7 @@ def test_subsets_of_a_project_are_drawn_at_random(worked_on: AppTest) -> None:
     assert worked_on.segmented_control(key="view_sampler").options == ["Bernoulli", "Fixed size"]
     assert "numbers · 4 tasks · 4 targets · no outcomes yet" in texts(worked_on)
     worked_on.segmented_control(key="view_sampler").set_value("fixed").run()
-    worked_on.slider(key="view_size_r").set_value(3).run()
+    worked_on.slider(key="view_size").set_value(3).run()
     assert not worked_on.exception
     assert "Subsets hold 3 to 3 tasks." in texts(worked_on)
     turn(worked_on, "gradients")

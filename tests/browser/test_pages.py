@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from app_server import Server
 from browser_page import open_page, settled, watch_console
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from playwright.sync_api import TimeoutError as TooLate
 
 PAGES = {
@@ -16,6 +17,7 @@ PAGES = {
     "subsets": "Subsets",
     "fit": "Fit",
     "explore": "Explore",
+    "demonstrations": "Demonstrations",
 }
 
 
@@ -37,6 +39,26 @@ def test_a_deep_link_on_a_cold_server_restores_the_view_inside_the_frame(page: P
     expect(slider(page, "kernel width")).to_contain_text("0.3")
     expect(slider(page, "ridge")).to_contain_text("0.01")
     expect(page.get_by_text("Planted game · 300 subsets")).to_be_visible()
+    assert "gamma=0.3" in page.url
+
+
+def test_what_the_link_says_outlives_a_click_before_the_widgets_are_loaded(page: Page, server: Server) -> None:
+    held: list[Route] = []
+    page.route(re.compile(r"/(ButtonGroup|Slider)\.[^/]*\.js"), lambda route: held.append(route))
+    page.goto(f"{server.url}/fit?run=planted&kernel=rbf&gamma=0.3")
+    link = page.get_by_role("button", name="Copy link")
+    link.click()  # runs the page again
+    expect(page.get_by_text("Opens this page with the same run")).to_be_visible()
+    settled(page)
+    assert len(held) == 2
+    for route in held:
+        route.continue_()
+    expect(slider(page, "kernel width")).to_contain_text("0.3")
+    expect(page.get_by_role("radio", name="RBF", exact=True)).to_be_checked()
+    link.click()  # now the page hears from its widgets
+    expect(page.get_by_text("Opens this page with the same run")).to_be_hidden()
+    settled(page)
+    expect(slider(page, "kernel width")).to_contain_text("0.3")
     assert "gamma=0.3" in page.url
 
 
