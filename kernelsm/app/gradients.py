@@ -38,7 +38,13 @@ def blocked(run: Run) -> None:
         on_click=session.look_at, args=(_WITH_MODEL,),
     )  # fmt: skip
     middle.page_link(navigation.DATA, label="Bring data and a model", icon=":material/upload:")
-    right.page_link(navigation.EXPLORE, label="Explore this run", icon=":material/hub:")
+    if run.prompts:
+        right.page_link(
+            navigation.DEMONSTRATIONS, label="Choose demonstrations by this run",
+            icon=":material/format_list_numbered:",
+        )  # fmt: skip
+    else:
+        right.page_link(navigation.EXPLORE, label="Explore this run", icon=":material/hub:")
 
 
 def job_settings(source: str) -> RunSettings:

@@ -191,6 +191,12 @@ def _measure(run: Run, found: Proposal) -> None:
         "text/csv", icon=":material/download:",
     )  # fmt: skip
     settings = continued(run, found.masks)
+    if run.prompts:
+        st.caption(
+            "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
+            "Demonstrations; asking it with chosen ones is not offered here."
+        )
+        return
     if settings is None:
         st.caption(
             "The file holds the columns `task:NAME` only. Measure each row, add its outcome as a column "

@@ -65,7 +65,12 @@ def doors(run: Run) -> None:
             else "Click a pair, toggle tasks, and see the prediction move."
         )  # fmt: skip
         st.page_link(navigation.EXPLORE, label="Explore", icon=":material/hub:")
-        st.page_link(navigation.GRADIENTS, label="Recompute it from gradients", icon=":material/trending_down:")
+        if run.prompts:
+            st.page_link(
+                navigation.DEMONSTRATIONS, label="Choose demonstrations by it", icon=":material/format_list_numbered:"
+            )
+        elif run.source:
+            st.page_link(navigation.GRADIENTS, label="Recompute it from gradients", icon=":material/trending_down:")
     with teach.container(border=True, height="stretch"):
         st.markdown("**See what a linear surrogate cannot**")
         st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")

@@ -125,3 +125,22 @@ def test_the_start_page_has_a_door_for_prompts() -> None:
     assert run(app) == "movie-reviews"
     assert app.title[0].value == "Demonstrations"
     assert "50 of 50 candidates" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("shown", "way"),
+    [
+        ("digits", "Recompute it from gradients"),
+        ("movie-reviews", "Choose demonstrations by it"),
+        ("planted", None),
+    ],
+)
+def test_the_start_page_leads_on_only_where_the_run_can_go(shown: str, way: str | None) -> None:
+    links = [link.proto.label for link in open_app("start", run=shown).get("page_link")]
+    assert links == ["Explore", *([way] if way else []), "Data & model"]
+
+
+def test_proposed_prompts_are_not_said_to_be_measured_by_an_upload() -> None:
+    app = open_app("subsets", run="movie-reviews", sampler="next")
+    assert "The model is asked with random prompts on Demonstrations" in texts(app)
+    assert "upload the longer table" not in texts(app)
