@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -63,7 +64,7 @@ def candidates(p: Picking) -> None:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
     effects = {} if p.holds_all else {
-        "effect": [amount(effect[k], margin[k], digits="+.3f") for k in shown]
+        "effect": effect[shown], "±": np.where(np.isfinite(margin), margin, np.nan)[shown]
     }  # fmt: skip
     st.caption(_what_the_table_says(p, len(shown)))
     rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
@@ -81,11 +82,12 @@ def candidates(p: Picking) -> None:
         on_select=lambda: _tick(key, shown, size),
         alt=f"Candidates with their label{' and effect' if effects else ''}",
         column_config={
-            "text": st.column_config.TextColumn(width=230),
+            "text": st.column_config.TextColumn(width=210),
             "label": st.column_config.TextColumn(width=70),
-            "effect": st.column_config.TextColumn(
-                width=110, help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it; 90% interval"
+            "effect": st.column_config.NumberColumn(
+                width=70, format="%+.3f", help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it"
             ),
+            "±": st.column_config.NumberColumn(width=60, format="%.3f", help="Half of the 90% interval"),
         },
     )  # fmt: skip
 

@@ -14,15 +14,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture
-def cold_server(tmp_path: Path) -> Iterator[Server]:
-    """A server that no browser has visited yet."""
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("cache"))
@@ -53,3 +44,13 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not problems, problems
+
+
+@pytest.fixture
+def cold_server(tmp_path: Path, page: Page) -> Iterator[Server]:
+    """A server that no browser has visited yet."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    page.close()  # a page that is open while its server ends complains of it
+    server.stop()
