@@ -32,7 +32,7 @@ def result(run: Run) -> None:
                 attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order,
                 margin=attribution.margin()[:, 0],
             ),
-            "start_bars",
+            "start_bars", toolbar=False,
         )  # fmt: skip
     with right:
         st.subheader("What pairs do together")
@@ -45,7 +45,7 @@ def result(run: Run) -> None:
                 interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
                 told=readout.told, clickable=False,
             ),
-            "start_heatmap",
+            "start_heatmap", toolbar=False,
         )  # fmt: skip
     st.caption(SIGN_SCORE if better else SIGN_LOSS)
     st.caption(
