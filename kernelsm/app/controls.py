@@ -36,16 +36,20 @@ def _take(field: str, read: Callable[[Any], Any]) -> None:
 
 
 def _bind(
-    field: str, shown: Any, read: Callable[[Any], Any] = lambda value: value, *, first: str = "value", at: int = -1
+    field: str,
+    shown: Any,
+    read: Callable[[Any], Any] = lambda value: value,
+    *,
+    first: str = "value",
+    index: int | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments that tie a widget to a field of the view; `shown` is what it displays now.
 
-    `first` names the widget's argument for what it displays when the browser draws it for the first time; where that
-    is a position among options, `at` is the one of `shown`.
+    `first` names the widget's argument for what it displays first; where that is the `index` of an option, give it.
     """
     _show(field, shown)
-    start = at if first == "index" else shown
-    return {"key": _key(field), "on_change": _take, "args": (field, read), first: start}
+    start = {first: shown} if index is None else {"index": index}
+    return {"key": _key(field), "on_change": _take, "args": (field, read), **start}
 
 
 def _show(field: str, shown: Any) -> None:
@@ -66,7 +70,7 @@ def target_picker(run: Run) -> None:
     options, shown = ["", *run.outcomes.target_names], session.view().target
     st.selectbox(
         "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
-        **_bind("target", shown, first="index", at=options.index(shown)),
+        **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 
 
@@ -183,7 +187,7 @@ def estimator_controls(parameters: int, ridge: float) -> None:
         st.selectbox(
             "Gradients", offered, width=180, disabled=not gradex, help=words.PROJECTION_HELP,
             format_func=words.PROJECTION_NAMES.__getitem__,
-            **_bind("projection", shown, first="index", at=offered.index(shown)),
+            **_bind("projection", shown, index=offered.index(shown)),
         )  # fmt: skip
         st.select_slider(
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,

@@ -185,21 +185,18 @@ def _how(run: Run, readout: str) -> str:
 
 
 def _measure(run: Run, found: Proposal) -> None:
-    """Draw the file to measure from, and for a built-in example the job."""
+    """Draw the file to measure from, and the job where the outcomes can be computed here."""
     st.download_button(
         "Download these subsets (CSV)", subsets_csv(found.masks, run.outcomes.task_names), "next-subsets.csv",
         "text/csv", icon=":material/download:",
     )  # fmt: skip
     settings = continued(run, found.masks)
-    if run.prompts:
+    if settings is None:
         st.caption(
             "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
             "Demonstrations; asking it with chosen ones is not offered here."
-        )
-        return
-    if settings is None:
-        st.caption(
-            "The file holds the columns `task:NAME` only. Measure each row, add its outcome as a column "
+            if run.prompts
+            else "The file holds the columns `task:NAME` only. Measure each row, add its outcome as a column "
             "`target:NAME`, put the rows below those of your table, and upload the longer table on Data & model."
         )
         return

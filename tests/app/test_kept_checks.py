@@ -6,26 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import open_app, press, texts
+from app_harness import press, texts
+from demonstrations_page import RUN, TASK, demonstrations, part, picked
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.outcomes.prompt_sources import find_prompts
 from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
-
-RUN = "movie-reviews"
-FRESH = len(find_prompts(RUN).task.fresh)
-
-
-def checks(picked: str) -> AppTest:
-    app = open_app("demonstrations", run=RUN, picked=picked)
-    app.segmented_control(key="demo_part").set_value("Check").run()
-    assert not app.exception
-    return app
-
-
-def picked(app: AppTest) -> tuple[int, ...]:
-    found: tuple[int, ...] = app.session_state["kernelsm_view"].picked
-    return found
 
 
 def rows(app: AppTest) -> list[str]:
@@ -35,7 +20,7 @@ def rows(app: AppTest) -> list[str]:
 
 def answers(mean: float) -> dict[str, Any]:
     """What the model would say of one prompt in two orders."""
-    return {"values": [np.tile([[mean], [0.5]], (2, 1, FRESH)).tolist()]}
+    return {"values": [np.tile([[mean], [0.5]], (2, 1, len(TASK.fresh))).tolist()]}
 
 
 def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
@@ -43,7 +28,7 @@ def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
 ) -> None:
     said = iter((0.511, 0.622))
     monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", lambda report, store, **_: answers(next(said)))
-    app = checks("4-9-22-31")
+    app = part(demonstrations(picked="4-9-22-31"), "Check")
     assert not rows(app)
     app.number_input(key="demo_check_orders").set_value(2).run()
     press(app, "Check with the model")
@@ -75,7 +60,7 @@ def test_a_check_that_runs_is_seen_and_cancelled_after_the_slots_have_changed(
     monkeypatch.setattr(JobRegistry, "start", lambda _, spec: states.update({spec.key: running}))
     monkeypatch.setattr(JobRegistry, "status", lambda _, key: states.get(key))
     monkeypatch.setattr(JobRegistry, "cancel", lambda _, key: states.update({key: JobStatus("cancelled", 1, 4)}))
-    app = checks("4-9-22-31")
+    app = part(demonstrations(picked="4-9-22-31"), "Check")
     press(app, "Check with the model")
     assert not rows(app)  # it is seen above
     app.button(key="demo_up_22").click().run()
@@ -90,7 +75,7 @@ def test_a_check_that_runs_is_seen_and_cancelled_after_the_slots_have_changed(
 def test_the_oldest_checks_that_have_ended_make_room(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter(range(1, 11))
     monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", lambda report, store, **_: answers(next(losses)))
-    app = checks("4-9-22-31")
+    app = part(demonstrations(picked="4-9-22-31"), "Check")
     for orders in range(1, 11):
         app.number_input(key="demo_check_orders").set_value(orders).run()
         press(app, "Check with the model")

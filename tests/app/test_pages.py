@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import importlib
 import re
 
 import pytest
-from app_harness import open_app, press, run, texts
+from app_harness import ROOT, open_app, press, run, texts
 
 from kernelsm.outcomes.examples import EXAMPLES
 from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
 
 PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "demonstrations")
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
+
+
+def test_no_first_visitor_waits_for_the_imports_of_a_page() -> None:
+    imported = vars(importlib.import_module("kernelsm.app.serve"))
+    assert {path.stem[2:] for path in (ROOT / "pages").glob("*.py")} == set(PAGES) <= set(imported)
 
 
 @pytest.mark.parametrize("run", TITLES)
