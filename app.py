@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kernelsm.app import controls, frame, navigation, session
+from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.runtime.threads import limit_blas_threads
 
 navigation.page_settings()

@@ -29,10 +29,10 @@ from scipy.special import log_softmax, softmax
 from threadpoolctl import threadpool_limits
 
 from kernelsm import GradEx, GradientFeatures, Retraining, bernoulli_masks, gradient_features, lds
+from kernelsm.examples.digits.suite import digits_suite
 from kernelsm.models.mlp import mlp
 from kernelsm.models.training import train_base
 from kernelsm.runtime.threads import use_torch_threads
-from kernelsm.tasks.digits import digits_suite
 from kernelsm.tasks.suite import TaskSuite
 
 M, RIDGE, SEED = 1000, 0.03, 5

@@ -25,10 +25,10 @@ from machine import publish
 from trak import TRAKer
 
 from kernelsm import GradEx, gradient_features, lds, load_truth, relative_error
+from kernelsm.examples.recipes import RECIPES
 from kernelsm.gradients.distortion import distortion
 from kernelsm.gradients.projections import Gaussian, Kronecker, Projection, Rademacher, Sparse
-from kernelsm.outcomes.pipeline import base_model
-from kernelsm.outcomes.recipes import RECIPES
+from kernelsm.pipelines.compute import base_model
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
 

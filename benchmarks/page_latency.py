@@ -28,9 +28,9 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
 from app_server import Server
 
-from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import bernoulli_masks
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.workspace.tables import save_run
 
 K, M, Q = 50, 500, 10
 TURNS = 15

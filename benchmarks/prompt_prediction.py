@@ -24,12 +24,12 @@ import numpy as np
 from machine import publish
 from scipy.stats import norm
 
-from kernelsm.outcomes.examples import load_example
-from kernelsm.outcomes.prompt_orders import load_orders
-from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, find_prompts
+from kernelsm.examples.catalog import load_example
+from kernelsm.prompts.order_surrogate import PositionSurrogate
+from kernelsm.prompts.orders import load_orders
 from kernelsm.runtime.threads import use_torch_threads
-from kernelsm.surrogates.positions import PositionSurrogate
 from kernelsm.surrogates.shared import SharedSurrogate
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts
 
 FOLDS, TURNS, LEVEL = 5, 5, 0.9
 

@@ -85,7 +85,7 @@ def _work(how: str, file: Path) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     import pandas as pd
 
-    from kernelsm.tasks.sample_files import preview_samples, read_samples
+    from kernelsm.samples.reader import preview_samples, read_samples
 
     before = _memory("VmRSS")
     begun = time.perf_counter()

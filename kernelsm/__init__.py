@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernelsm.estimators.gradex import GradEx
+    from kernelsm.estimators.retraining import Retraining
     from kernelsm.evaluation.metrics import lds, relative_error
+    from kernelsm.examples.catalog import load_example, load_truth
     from kernelsm.gradients.features import GradientFeatures, gradient_features
     from kernelsm.gradients.features_file import load_features, save_features
     from kernelsm.models.registry import build_model
-    from kernelsm.outcomes.examples import load_example, load_truth
-    from kernelsm.outcomes.gradex import GradEx
-    from kernelsm.outcomes.retraining import Retraining
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import InputError
@@ -30,7 +30,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Attribution": "kernelsm.surrogates.results",
     "AutoSurrogate": "kernelsm.surrogates.auto",
-    "GradEx": "kernelsm.outcomes.gradex",
+    "GradEx": "kernelsm.estimators.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
     "Interactions": "kernelsm.surrogates.results",
@@ -39,7 +39,7 @@ _HOME = {
     "LinearSurrogate": "kernelsm.surrogates.linear",
     "LinearSurrogateCV": "kernelsm.surrogates.linear",
     "Outcomes": "kernelsm.outcomes.table",
-    "Retraining": "kernelsm.outcomes.retraining",
+    "Retraining": "kernelsm.estimators.retraining",
     "Store": "kernelsm.runtime.store",
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
@@ -49,9 +49,9 @@ _HOME = {
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
-    "load_example": "kernelsm.outcomes.examples",
+    "load_example": "kernelsm.examples.catalog",
     "load_features": "kernelsm.gradients.features_file",
-    "load_truth": "kernelsm.outcomes.examples",
+    "load_truth": "kernelsm.examples.catalog",
     "relative_error": "kernelsm.evaluation.metrics",
     "save_features": "kernelsm.gradients.features_file",
 }

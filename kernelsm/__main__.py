@@ -8,8 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kernelsm.gradients.choices import PROJECTIONS
-from kernelsm.outcomes.examples import (
+from kernelsm.examples.catalog import (
     EXAMPLES,
     FINISHED,
     get_example,
@@ -18,14 +17,15 @@ from kernelsm.outcomes.examples import (
     load_truth,
     rebuild_example,
 )
-from kernelsm.outcomes.pipeline import compute
-from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
-from kernelsm.outcomes.run_settings import RunSettings, estimators
+from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.pipelines.compute import compute
+from kernelsm.pipelines.run_settings import RunSettings, estimators
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,7 +102,7 @@ def _features(options: argparse.Namespace) -> None:
     # imported here: the other commands may not need torch
     from kernelsm.gradients.features import gradient_features
     from kernelsm.gradients.features_file import save_features
-    from kernelsm.gradients.own_code import model_and_suite
+    from kernelsm.gradients.user_code import model_and_suite
 
     if options.out.suffix != ".npz":
         raise InputError("out", repr(options.out.name), "a name ending in .npz", "Rename it.")
@@ -157,13 +157,13 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _example(options: argparse.Namespace) -> None:
     if options.rebuild:
         if options.name in PROMPT_EXAMPLES:
-            from kernelsm.evaluation.prompt_selection import rebuild_prompts
+            from kernelsm.prompts.selection_record import rebuild_prompts
 
             written = rebuild_prompts(options.name, TerminalReport(), Store())
         else:
             written = rebuild_example(options.name, TerminalReport(), Store())
         if options.name in EXAMPLES and get_example(options.name).has_model:
-            from kernelsm.evaluation.checks import rebuild_checks
+            from kernelsm.pipelines.gradex_check import rebuild_checks
 
             written.append(rebuild_checks(options.name, TerminalReport(), Store()))
         for path in written:

@@ -1,4 +1,5 @@
-from kernelsm.app import frame, navigation, start
+from kernelsm.app.shell import frame, navigation
+from kernelsm.app.start import finished_result
 
 navigation.require_entry()
 run = frame.current_run()
@@ -8,5 +9,5 @@ frame.head(
     "subset, and reads off what each task does and what pairs do **together**, with no retraining.",
     run,
 )
-start.result(run)
-start.doors(run)
+finished_result.result(run)
+finished_result.doors(run)

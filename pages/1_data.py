@@ -1,4 +1,5 @@
-from kernelsm.app import bring, data, frame, navigation
+from kernelsm.app.data import bring, gallery
+from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
 run = frame.current_run(needs_outcomes=False)
@@ -7,5 +8,5 @@ frame.head(
     "Open a finished example, or bring your own: samples and a network, or outcomes that were measured elsewhere.",
     run,
 )
-data.gallery()
+gallery.gallery()
 bring.bring()

@@ -1,7 +1,8 @@
-from kernelsm.app import cache_panel, frame, gradients, navigation, trust
+from kernelsm.app.gradients import cache_panel, compute, first_order_checks
+from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
-source = gradients.source()
+source = compute.source()
 run = frame.current_run(needs_outcomes=False)
 frame.head(
     "Gradients",
@@ -11,13 +12,13 @@ frame.head(
     run_is_aside=True,
 )
 if not source:
-    gradients.blocked(run)
+    compute.blocked(run)
 else:
-    settings = gradients.job_settings(source)
-    gradients.cost_note(settings)
-    gradients.recompute(settings)
+    settings = compute.job_settings(source)
+    compute.cost_note(settings)
+    compute.recompute(settings)
     if run.key == source:
-        trust.trust(run)
-        trust.projections(run)
-    trust.check_again(settings)
+        first_order_checks.trust(run)
+        first_order_checks.projections(run)
+    first_order_checks.check_again(settings)
     cache_panel.cache_panel()

@@ -1,5 +1,6 @@
-from kernelsm.app import frame, navigation, session, subsets
-from kernelsm.app.enough import enough
+from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.subsets import sampling
+from kernelsm.app.subsets.learning_curve import enough
 
 navigation.require_entry()
 project = session.view().project
@@ -12,8 +13,8 @@ frame.head(
     run_is_aside=True,
 )
 if project:
-    subsets.first_draw(project)
+    sampling.first_draw(project)
 else:
-    subsets.sampled(run)
+    sampling.sampled(run)
     enough(run)
-    subsets.next_draw(run)
+    sampling.next_draw(run)

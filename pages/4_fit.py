@@ -1,6 +1,7 @@
 import streamlit as st
 
-from kernelsm.app import fit, frame, navigation
+from kernelsm.app.fit import workbench
+from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
 run = frame.current_run()
@@ -10,5 +11,5 @@ frame.head(
     "predicts subsets it has not seen, beside a tuned linear surrogate.",
     run,
 )
-fit.workbench(run)
+workbench.workbench(run)
 st.page_link(navigation.EXPLORE, label="Read the surrogate off on Explore", icon=":material/hub:")

@@ -1,4 +1,5 @@
-from kernelsm.app import explore, frame, navigation
+from kernelsm.app.explore import effects
+from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
 run = frame.current_run()
@@ -7,19 +8,19 @@ frame.head(
     "Attribution is what including a task does; interaction is what two tasks do together beyond the sum of both.",
     run,
 )
-explore.settings(run)
-e = explore.explore(run)
-explore.sign_note(e)
+effects.settings(run)
+e = effects.explore(run)
+effects.sign_note(e)
 left, right = frame.panels()
 with left:
-    explore.bars(e)
-    explore.truth_heatmap(e)
+    effects.bars(e)
+    effects.truth_heatmap(e)
 with right:
-    explore.heatmap(e)
+    effects.heatmap(e)
 if run.outcomes.K > 1:
     left, right = frame.panels()
     with left:
-        explore.pair_detail(e)
+        effects.pair_detail(e)
     with right:
-        explore.ranked_pairs(e)
-explore.what_if(run)
+        effects.ranked_pairs(e)
+effects.what_if(run)

@@ -1,18 +1,8 @@
 import streamlit as st
 
-from kernelsm.app import (
-    demonstration_check,
-    demonstration_estimates,
-    demonstration_query,
-    demonstration_record,
-    demonstrations,
-    frame,
-    kept_checks,
-    navigation,
-    picking,
-    session,
-)
-from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.app.demonstrations import check, estimates, one_query, past_checks, picking, record, slots
+from kernelsm.app.shell import frame, navigation, session
+from kernelsm.workspace.prompt_projects import find_prompts
 
 navigation.require_entry()
 texts = session.view().prompts
@@ -25,25 +15,25 @@ frame.head(
     instead=f"{session.prompts().get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
 )
 if texts:
-    demonstration_check.first_outcomes(texts, find_prompts(texts))
+    check.first_outcomes(texts, find_prompts(texts))
 elif not run.prompts:
-    demonstrations.blocked(run)
+    slots.blocked(run)
 else:
-    demonstration_estimates.estimates_note(run)
+    estimates.estimates_note(run)
     p = picking.picking(run)
     left, right = st.columns([4, 3], gap="medium")
     with left:
-        demonstrations.candidates(p)
+        slots.candidates(p)
     with right:
-        demonstrations.slots(p)
-    demonstrations.suggested(p)
-    demonstrations.order_note(p)
+        slots.slots(p)
+    slots.suggested(p)
+    slots.order_note(p)
     parts = {
-        "Prompt": lambda: demonstrations.take_away(p),
-        "Check": lambda: kept_checks.kept_checks(p, demonstration_check.check(p)),
-        "One query": lambda: demonstration_query.one_query(p),
-        "How good are choices?": lambda: demonstration_record.record(run.prompts),
-        "Ask again": lambda: demonstration_check.ask_again(p),
+        "Prompt": lambda: slots.take_away(p),
+        "Check": lambda: past_checks.kept_checks(p, check.check(p)),
+        "One query": lambda: one_query.one_query(p),
+        "How good are choices?": lambda: record.record(run.prompts),
+        "Ask again": lambda: check.ask_again(p),
     }
     chosen = st.segmented_control(
         "Part", list(parts), key="demo_part", default="Prompt", required=True, label_visibility="collapsed",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
-from kernelsm.surrogates.words import amount, effect_word
+from kernelsm.surrogates.wording import amount, effect_word
 
 MOST_BARS = 60
 _PALE = 0.4

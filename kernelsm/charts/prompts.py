@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure, name_axis, safe
-from kernelsm.surrogates.words import amount
+from kernelsm.surrogates.wording import amount
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kernelsm.surrogates.words import effect_word
+from kernelsm.surrogates.wording import effect_word
 
 # blue and orange stay apart for every common kind of colour blindness; red and green do not
 BLUE, ORANGE = "#2a78c8", "#dd7a1f"

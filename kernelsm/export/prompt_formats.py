@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from kernelsm.tasks.prompts import Labelled, PromptTask
+from kernelsm.prompts.task import Labelled, PromptTask
 
 PLACE = "{text}"
 """Stands where a query goes."""

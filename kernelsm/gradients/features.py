@@ -22,10 +22,10 @@ from kernelsm.gradients.per_sample import (
     margin,
     trainable,
 )
-from kernelsm.gradients.places import Unsupported
 from kernelsm.gradients.projections import Projection, choose_projection
+from kernelsm.gradients.sample_axes import Unsupported
 from kernelsm.gradients.sketches import Sketch
-from kernelsm.models.identity import model_hash
+from kernelsm.models.hashing import model_hash
 from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent

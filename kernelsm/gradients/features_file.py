@@ -34,11 +34,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.limits import limits
+from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.models.model_folders import PICKLES
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.npz import Wanted, read_arrays
-from kernelsm.tasks.limits import limits
-from kernelsm.tasks.signatures import NPZ, ZIP, looks_like
 from kernelsm.tasks.suite import TaskSuite
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from kernelsm.gradients.contributions import Contribution, Full, Outer, Rows
-from kernelsm.gradients.places import Place, Unsupported, wide
+from kernelsm.gradients.sample_axes import Place, Unsupported, wide
 
 Found = Iterator[tuple[torch.Tensor, Contribution]]
 

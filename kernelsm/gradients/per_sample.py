@@ -17,9 +17,9 @@ from torch import nn
 
 from kernelsm.gradients.choices import Outputs
 from kernelsm.gradients.contributions import Contribution, Full
-from kernelsm.gradients.places import Unsupported, wide
 from kernelsm.gradients.projections import Kronecker
 from kernelsm.gradients.recorder import Recorder, trace
+from kernelsm.gradients.sample_axes import Unsupported, wide
 from kernelsm.gradients.sketches import Sketch
 from kernelsm.runtime.errors import InputError
 

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from kernelsm.gradients.contributions import Contribution
 from kernelsm.gradients.layer_rules import RULES, Use
-from kernelsm.gradients.places import Axis, Place, Unsupported
+from kernelsm.gradients.sample_axes import Axis, Place, Unsupported
 
 Axes = list[tuple[Axis, Axis]]
 _VALUES = {

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kernelsm.models.identity import model_hash
+from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import EXPECTED as _CLASSIFIER
 from kernelsm.models.model_folders import local_models_allowed, model_folder, quiet_transformers

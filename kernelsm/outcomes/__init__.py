@@ -1,1 +1,1 @@
-"""F(s): the table of outcomes, samplers of subsets, and estimators of outcomes."""
+"""The table F(s) alone: Outcomes, its files and their checks, samplers of subsets."""

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from kernelsm.outcomes.repeats import random_parts
-from kernelsm.outcomes.table_checks import (
+from kernelsm.outcomes.splitting import random_parts
+from kernelsm.outcomes.table_files import METADATA_KEY, read_files
+from kernelsm.outcomes.table_validation import (
     TARGET_PREFIX,
     TASK_PREFIX,
     check_arrays,
@@ -26,7 +27,6 @@ from kernelsm.outcomes.table_checks import (
     check_names,
     check_noise,
 )
-from kernelsm.outcomes.table_files import METADATA_KEY, read_files
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
 

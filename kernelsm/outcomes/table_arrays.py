@@ -16,9 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kernelsm.outcomes.table_checks import MAX_ROWS, MAX_TARGETS, MAX_TASKS, TARGET_PREFIX, TASK_PREFIX, check_names
+from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.table_validation import (
+    MAX_ROWS,
+    MAX_TARGETS,
+    MAX_TASKS,
+    TARGET_PREFIX,
+    TASK_PREFIX,
+    check_names,
+)
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.npz import Wanted, read_arrays
 
 _FIELDS = ("masks", "ids", "values", "task_names", "target_names", "higher_is_better")
 _SHAPE = "an object with 'masks' (or 'ids') and 'values'"

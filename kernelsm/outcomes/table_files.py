@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
-from kernelsm.outcomes.table_checks import MAX_ROWS, MAX_TARGETS, MAX_TASKS
+from kernelsm.outcomes.table_validation import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
 
 METADATA_KEY = b"kernelsm"

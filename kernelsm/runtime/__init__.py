@@ -1,1 +1,1 @@
-"""Jobs, the content-addressed store, threads and the error every bad input ends in."""
+"""Errors, checks of settings, the store of finished chunks, jobs in processes of their own, threads."""

@@ -8,9 +8,9 @@ from math import comb, factorial
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.positions import PositionSurrogate
 
 MOST_FILLINGS = 2_000
 """Beyond these many ways to fill the slots, as many are drawn at random (the same each time)."""

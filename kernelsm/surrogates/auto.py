@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.bank import KernelBank
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.laws import Array, Indices, Law
-from kernelsm.surrogates.scales import POSITIVE_ONLY, SCALES, WayBack, rank_correlation
+from kernelsm.surrogates.kernel_choice import KernelBank
+from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, WayBack, rank_correlation
 from kernelsm.surrogates.shared import SharedSurrogate, Sharing
+from kernelsm.surrogates.subset_laws import Array, Indices, Law
 from kernelsm.surrogates.tuning import tuning_rows
 
 # how sharply better scales are preferred: weight = (1 - leave-one-out rank correlation)^-4

@@ -13,10 +13,10 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_checks import check_names, check_noise
+from kernelsm.outcomes.table_validation import check_names, check_noise
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.laws import Array, Indices, Law, law_of
 from kernelsm.surrogates.results import Attribution, Interactions
+from kernelsm.surrogates.subset_laws import Array, Indices, Law, law_of
 
 AttributionKind = Literal["leave_one_out", "inclusion", "banzhaf", "shapley"]
 InteractionKind = Literal["second_difference", "inclusion", "banzhaf", "shapley"]

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF, Polynomial, SubsetKernel
-from kernelsm.surrogates.laws import Array, Indices, Law
 from kernelsm.surrogates.posterior import Posterior
+from kernelsm.surrogates.subset_laws import Array, Indices, Law
 from kernelsm.surrogates.tuning import RELATIVE_GAMMAS, RIDGES, check_grid, loo_surface, tuning_rows
 
 KernelName = Literal["rbf", "linear", "poly"]

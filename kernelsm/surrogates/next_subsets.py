@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
-from kernelsm.surrogates.laws import Array, law_of
+from kernelsm.surrogates.subset_laws import Array, law_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from contextlib import suppress
 import numpy as np
 from scipy import linalg
 
-from kernelsm.surrogates.laws import Array
+from kernelsm.surrogates.subset_laws import Array
 
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding
 

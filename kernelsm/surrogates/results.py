@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, t
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.laws import Array, Indices
 from kernelsm.surrogates.result_files import read_result, write_result
-from kernelsm.surrogates.words import (
+from kernelsm.surrogates.subset_laws import Array, Indices
+from kernelsm.surrogates.wording import (
     LEVEL,
     attribution_sentence,
     effect_word,

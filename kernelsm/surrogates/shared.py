@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.surrogates.bank import KernelBank
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
-from kernelsm.surrogates.laws import Array, Indices, Law
+from kernelsm.surrogates.kernel_choice import KernelBank
+from kernelsm.surrogates.subset_laws import Array, Indices, Law
 from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
 
 Sharing = Literal["auto", "components", "targets"]

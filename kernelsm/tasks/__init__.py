@@ -1,1 +1,1 @@
-"""What the K tasks are: the suite of samples grouped into tasks, and the built-in examples."""
+"""Columns become a TaskSuite: what the K tasks and q targets are."""

@@ -7,7 +7,10 @@ from functools import cache
 
 import numpy as np
 
+from kernelsm.files.limits import Limits
+from kernelsm.files.limits import limits as read_limits
 from kernelsm.runtime.errors import InputError
+from kernelsm.samples.samples import Samples
 from kernelsm.tasks.grouping import (
     Groups,
     Matrix,
@@ -22,10 +25,7 @@ from kernelsm.tasks.grouping import (
     value_groups,
 )
 from kernelsm.tasks.inputs import Embed, Source, read_inputs, tabular
-from kernelsm.tasks.limits import Limits
-from kernelsm.tasks.limits import limits as read_limits
 from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
-from kernelsm.tasks.samples import Samples
 from kernelsm.tasks.suite import TaskSuite
 
 

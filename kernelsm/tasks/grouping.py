@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kernelsm.files.limits import Limits
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.limits import Limits
+from kernelsm.samples.samples import Samples
 from kernelsm.tasks.mapping import (
     TARGET_ALL,
     TARGET_LABEL,
@@ -24,7 +25,6 @@ from kernelsm.tasks.mapping import (
     SampleMapping,
     TaskRule,
 )
-from kernelsm.tasks.samples import Samples
 
 Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]

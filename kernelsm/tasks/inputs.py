@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.limits import Limits
 from kernelsm.runtime.errors import InputError
+from kernelsm.samples.samples import Samples
 from kernelsm.tasks.grouping import Groups, Matrix, Rows, place, value_groups
-from kernelsm.tasks.limits import Limits
 from kernelsm.tasks.mapping import MAX_CATEGORIES, SampleMapping
-from kernelsm.tasks.samples import Samples
 
 Embed = Callable[[list[str]], NDArray[np.float32] | NDArray[np.int64]]
 # of the training samples, followed by the test samples, with what `meta` tells about them

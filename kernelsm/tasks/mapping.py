@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.samples import Samples
+from kernelsm.samples.samples import Samples
 
 InputKind = Literal["tabular", "text", "image", "tokens"]
 RuleKind = Literal["column", "label", "clusters", "slices"]

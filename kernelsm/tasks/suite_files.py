@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.limits import Limits, limits
+from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.npz import Wanted, read_arrays
-from kernelsm.tasks.limits import Limits, limits
 from kernelsm.tasks.suite import TaskSuite
 
 _FORMAT = 1

@@ -16,12 +16,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     What the server keeps of that folder is forgotten; fits stay, which are named by the content that they are of.
     """
-    from kernelsm.app import holders, job_panel, runs
+    from kernelsm.app.shell import job_panel, open_runs, session_holds
 
     monkeypatch.setenv("KERNELSM_CACHE", str(tmp_path / "cache"))
     job_panel.registry.clear()
-    runs.open_run.clear()
-    holders._holders.clear()
+    open_runs.open_run.clear()
+    session_holds._holders.clear()
     return tmp_path / "cache"
 
 
@@ -47,9 +47,9 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
 
     What a network costs is not measured but made up.
     """
+    from kernelsm.examples.recipes import Rates
     from kernelsm.gradients.choices import PROJECTIONS
-    from kernelsm.outcomes import prepare
-    from kernelsm.outcomes.recipes import Rates
+    from kernelsm.pipelines import prepare
     from kernelsm.runtime.errors import InputError
     from kernelsm.runtime.job_process import StatusReport, resolve
     from kernelsm.runtime.store import Store

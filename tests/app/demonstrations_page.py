@@ -7,7 +7,7 @@ from typing import Any
 from app_harness import open_app
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.outcomes.prompt_sources import find_prompts
+from kernelsm.workspace.prompt_projects import find_prompts
 
 RUN = "movie-reviews"
 TASK = find_prompts(RUN).task

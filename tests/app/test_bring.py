@@ -15,13 +15,13 @@ import small_files
 from app_harness import bring, charts, compute, go_on, open_app, prepare, press, project, run, texts, turn
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.app import bring as bring_page
-from kernelsm.app.job_panel import registry
-from kernelsm.app.runs import open_run
-from kernelsm.outcomes.brought import Preparation
-from kernelsm.outcomes.projects import load_project
+from kernelsm.app.data import bring as bring_page
+from kernelsm.app.shell.job_panel import registry
+from kernelsm.app.shell.open_runs import open_run
+from kernelsm.examples.templates import templates
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.tasks.templates import templates
+from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.requests import Preparation
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 WIDGETS = {

@@ -17,14 +17,14 @@ from app_harness import ROOT, open_app, press, texts, turn
 from streamlit.testing.v1 import AppTest
 from test_language_model import save, tiny_model
 
-from kernelsm.app import bring_prompts, saved
+from kernelsm.app.data import prompts, saved_work
+from kernelsm.examples.prompt_tasks import movie_reviews
 from kernelsm.models import language_model
-from kernelsm.outcomes import prompt_check
-from kernelsm.outcomes.prompt_sources import find_prompts, has_prompts, keep_prompts, prompts_bytes
+from kernelsm.pipelines import prompt_check
+from kernelsm.prompts.task import LONGEST_TEXT
+from kernelsm.prompts.task_files import read_labelled
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.tasks.prompt_examples import movie_reviews
-from kernelsm.tasks.prompt_files import read_labelled
-from kernelsm.tasks.prompts import LONGEST_TEXT
+from kernelsm.workspace.prompt_projects import find_prompts, has_prompts, keep_prompts, prompts_bytes
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 SHOWN = [("a good film", "yes"), ("a bad book", "no"), ("long", "no"), ("good *and* <b>bad</b>", "yes"), ("a", "no")]
@@ -125,7 +125,7 @@ def test_texts_are_brought_seen_checked_and_worked_on(jobs: list[JobSpec], model
 
     check(app)
     assert not app.error
-    assert [spec.work for spec in jobs] == ["kernelsm.outcomes.prompt_check:run"]
+    assert [spec.work for spec in jobs] == ["kernelsm.pipelines.prompt_check:run"]
     assert "tiny reads these prompts: the longest has" in texts(app)
     assert "of at most 500 tokens" in texts(app)
     assert "asked 2 queries, takes about" in texts(app)
@@ -190,7 +190,7 @@ def test_the_templates_are_real_reviews_and_are_read_without_a_word(
     assert labels[:3] == ["candidates.csv", "queries.csv", "fresh.csv"]
     reviews = movie_reviews()
     for group in ("candidates", "queries", "fresh"):
-        data = bring_prompts._template(group)
+        data = prompts._template(group)
         rows = read_labelled(data, f"{group}.csv")
         assert rows == getattr(reviews, group)[: len(rows)]
         assert {row.label for row in rows} == {"positive", "negative"}
@@ -218,10 +218,10 @@ def test_a_very_long_prompt_is_cut_in_the_preview_alone() -> None:
 
 
 def test_the_server_draws_it_without_torch_and_calls_the_model_by_its_name() -> None:
-    code = "import sys, kernelsm.app.bring_prompts, kernelsm.app.saved; print('torch' in sys.modules)"
+    code = "import sys, kernelsm.app.data.prompts, kernelsm.app.data.saved_work; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert bring_prompts.DEFAULT_MODEL == language_model.DEFAULT_NAME
+    assert prompts.DEFAULT_MODEL == language_model.DEFAULT_NAME
 
 
 # --- what is wrong --------------------------------------------------------------------------------------------------
@@ -445,13 +445,13 @@ def test_what_is_gone_is_missed_without_an_error(worked_on: AppTest, own_cache: 
 def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Session files that the page offered for download."""
     files: list[bytes] = []
-    write_session = saved.write_session
+    write_session = saved_work.write_session
 
     def noted(*given: object) -> bytes:
         files.append(write_session(*given))
         return files[-1]
 
-    monkeypatch.setattr(saved, "write_session", noted)
+    monkeypatch.setattr(saved_work, "write_session", noted)
     return files
 
 

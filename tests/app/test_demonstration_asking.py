@@ -11,15 +11,15 @@ from demonstrations_page import TASK, button, demonstrations, part, picked
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes
-from kernelsm.app.demonstration_estimates import trusted, verdict
-from kernelsm.app.runs import open_run
-from kernelsm.evaluation.prompt_first_order import PromptFirstOrderCheck
-from kernelsm.outcomes.prompt_orders import OrderedOutcomes, orders_path, save_orders
-from kernelsm.outcomes.prompt_sources import PromptSource, find_prompts, keep_prompts
-from kernelsm.outcomes.runs import save_run
+from kernelsm.app.demonstrations.estimates import trusted, verdict
+from kernelsm.app.shell.open_runs import open_run
 from kernelsm.outcomes.samplers import fixed_size_masks
+from kernelsm.prompts.first_order_check import PromptFirstOrderCheck
+from kernelsm.prompts.orders import OrderedOutcomes, orders_path, save_orders
+from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.tasks.prompts import PromptTask
+from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
+from kernelsm.workspace.tables import save_run
 
 GOOD = {"subsets": 30, "anchors": 2, "spearman": 0.8, "lds": 0.5, "relative_error": 0.1, "error_of_mean": 0.2}
 POOR = {**GOOD, "spearman": 0.2, "relative_error": 0.3}
@@ -48,8 +48,8 @@ def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
     key = keep_prompts(PromptSource("Mine", task))
 
     def answered(report: Any, store: Any, **settings: Any) -> dict[str, str]:
-        from kernelsm.outcomes.prompt_jobs import PromptSettings
-        from kernelsm.outcomes.prompting import short_names
+        from kernelsm.pipelines.ask_model import PromptSettings
+        from kernelsm.prompts.prompting import short_names
 
         masks = PromptSettings(**settings).masks()
         values = masks @ np.linspace(0, 1, 8)[:, None] * np.ones((1, 5)) + 0.5
@@ -57,7 +57,7 @@ def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
         names = {"task_names": short_names(task.candidates), "target_names": short_names(task.queries)}
         return {"run": save_run(Outcomes(masks, values, **names, meta=meta))}
 
-    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.run", answered)
+    monkeypatch.setattr("kernelsm.pipelines.ask_model.run", answered)
     app = open_app("demonstrations", run="planted", prompts=key)
     assert "8 candidates, 5 queries to choose by" in texts(app)
     assert "Mine · no outcomes yet" in texts(app).replace("\\", "")
@@ -129,7 +129,7 @@ def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
     def found(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
         return {"estimates": save_run(estimated(small, check)), "check": check}
 
-    monkeypatch.setattr("kernelsm.evaluation.prompt_estimates.run", found)
+    monkeypatch.setattr("kernelsm.pipelines.prompt_estimates.run", found)
     open_run(save_run(estimated(small, {**check, "spearman": 0.7})))  # the same estimates, checked before
     app = open_app("demonstrations", run="planted", prompts=small)
     app.segmented_control(key="demo_how").set_value("First order").run()

@@ -10,8 +10,8 @@ from app_harness import press, texts
 from demonstrations_page import TASK, demonstrations, in_order, part, predicted
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.app import picking
-from kernelsm.outcomes.prompt_jobs import CheckSettings
+from kernelsm.app.demonstrations import picking
+from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.runtime.jobs import JobSpec
 
 PICKED = "4-9-22-31"
@@ -31,7 +31,7 @@ def checked(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> Any:
                 values.append([[(mean + away - away.mean()).tolist(), [1.0] * queries] for mean in means])
             return {"values": values}
 
-        monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", found)
+        monkeypatch.setattr("kernelsm.pipelines.ask_model.check", found)
         press(app, "Check with the model")
         return texts(app)
 

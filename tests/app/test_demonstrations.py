@@ -13,11 +13,11 @@ from demonstrations_page import RUN, TASK, button, demonstrations, in_order, met
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
-from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
-from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import fixed_size_masks
-from kernelsm.surrogates.words import amount
-from kernelsm.tasks.prompts import PromptTask
+from kernelsm.prompts.task import PromptTask
+from kernelsm.surrogates.wording import amount
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
+from kernelsm.workspace.tables import save_run
 
 
 @pytest.mark.parametrize("run", PROMPT_EXAMPLES)
@@ -109,7 +109,7 @@ def test_back_shows_what_was_picked_before_and_undo_takes_it_back(monkeypatch: p
     app.selectbox(key="demo_add").set_value(30).run()
     app.query_params["picked"] = "7"
     with monkeypatch.context() as back:
-        back.setattr("kernelsm.app.session._through_history", lambda: True)
+        back.setattr("kernelsm.app.shell.session._through_history", lambda: True)
         app.run()
     assert picked(app) == (7,)
     press(app, "Undo")

@@ -11,13 +11,13 @@ from app_harness import open_app, press, texts
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes
-from kernelsm.outcomes.prompt_jobs import CheckSettings
-from kernelsm.outcomes.prompt_orders import OrderedOutcomes, orders_path, save_orders, with_noise
-from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
-from kernelsm.outcomes.prompting import short_names
-from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import fixed_size_masks
-from kernelsm.tasks.prompts import Labelled, PromptTask
+from kernelsm.pipelines.ask_model import CheckSettings
+from kernelsm.prompts.orders import OrderedOutcomes, orders_path, save_orders, with_noise
+from kernelsm.prompts.prompting import short_names
+from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
+from kernelsm.workspace.tables import save_run
 
 PARTS = ["Prompt", "Check", "One query", "How good are choices?", "Ask again"]
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
@@ -57,7 +57,7 @@ def model(jobs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
         rng = np.random.default_rng(0)
         return {"values": [rng.random((len(wanted.orders_of(one)), 2, 2)).tolist() for one in wanted.prompts]}
 
-    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", found)
+    monkeypatch.setattr("kernelsm.pipelines.ask_model.check", found)
 
 
 @pytest.mark.parametrize("picked", [False, True], ids=["empty", "full"])

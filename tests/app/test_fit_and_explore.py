@@ -10,14 +10,14 @@ import pytest
 from app_harness import open_app, texts
 
 from kernelsm import Outcomes, default_surrogate, load_example
-from kernelsm.app.fit import _TABS, TAB_KEY
-from kernelsm.app.fits import interaction_gains, read_off, surfaces
-from kernelsm.app.runs import open_run
+from kernelsm.app.fit.workbench import _TABS, TAB_KEY
+from kernelsm.app.shell.fits import interaction_gains, read_off, surfaces
+from kernelsm.app.shell.open_runs import open_run
 from kernelsm.evaluation.metrics import lds, relative_error
-from kernelsm.outcomes.examples import load_truth
-from kernelsm.outcomes.runs import save_run
-from kernelsm.surrogates.words import amount
-from kernelsm.tasks.planted import planted_game
+from kernelsm.examples.catalog import load_truth
+from kernelsm.examples.planted.game import planted_game
+from kernelsm.surrogates.wording import amount
+from kernelsm.workspace.tables import save_run
 
 PREDICTED, SURFACE, INTERVALS, SWEEP = _TABS
 

@@ -12,14 +12,14 @@ from app_harness import open_app, texts
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import load_truth
-from kernelsm.app import gradients, trust
-from kernelsm.app.job_panel import registry
-from kernelsm.evaluation.checks import CHECK_SUBSETS, Checks, check_cost, load_checks
+from kernelsm.app.gradients import compute, first_order_checks
+from kernelsm.app.shell.job_panel import registry
 from kernelsm.evaluation.first_order import FirstOrderCheck, LogitError
 from kernelsm.evaluation.truth import score_estimates
-from kernelsm.outcomes.examples import EXAMPLES, load_estimates_of_truth
-from kernelsm.outcomes.recipes import RECIPES
-from kernelsm.outcomes.run_settings import RunSettings
+from kernelsm.examples.catalog import EXAMPLES, load_estimates_of_truth
+from kernelsm.examples.recipes import RECIPES
+from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
+from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.runtime.jobs import JobSpec, JobStatus, write_status
 
 
@@ -27,7 +27,7 @@ from kernelsm.runtime.jobs import JobSpec, JobStatus, write_status
 def started(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
     """The jobs that the page's buttons would start, as it was drawn last: the recomputation, then the check."""
     specs: list[JobSpec] = []
-    for module in (gradients, trust):
+    for module in (compute, first_order_checks):
         draw = module.job_panel
 
         def noted(spec: JobSpec, *rest: Any, draw: Any = draw, **named: Any) -> None:

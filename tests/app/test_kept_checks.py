@@ -27,7 +27,7 @@ def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
     jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = iter((0.511, 0.622))
-    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", lambda report, store, **_: answers(next(said)))
+    monkeypatch.setattr("kernelsm.pipelines.ask_model.check", lambda report, store, **_: answers(next(said)))
     app = part(demonstrations(picked="4-9-22-31"), "Check")
     assert not rows(app)
     app.number_input(key="demo_check_orders").set_value(2).run()
@@ -74,7 +74,7 @@ def test_a_check_that_runs_is_seen_and_cancelled_after_the_slots_have_changed(
 
 def test_the_oldest_checks_that_have_ended_make_room(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter(range(1, 11))
-    monkeypatch.setattr("kernelsm.outcomes.prompt_jobs.check", lambda report, store, **_: answers(next(losses)))
+    monkeypatch.setattr("kernelsm.pipelines.ask_model.check", lambda report, store, **_: answers(next(losses)))
     app = part(demonstrations(picked="4-9-22-31"), "Check")
     for orders in range(1, 11):
         app.number_input(key="demo_check_orders").set_value(orders).run()

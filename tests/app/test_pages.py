@@ -6,8 +6,8 @@ import re
 import pytest
 from app_harness import ROOT, open_app, press, run, texts
 
-from kernelsm.outcomes.examples import EXAMPLES
-from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
+from kernelsm.examples.catalog import EXAMPLES
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
 
 PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "demonstrations")
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
@@ -113,7 +113,7 @@ def test_subsets_page_says_when_pairs_are_never_together() -> None:
 
 
 def test_the_cache_panel_shows_sizes_and_empties_the_store() -> None:
-    from kernelsm.outcomes.pipeline import base_model
+    from kernelsm.pipelines.compute import base_model
     from kernelsm.runtime.store import Store
 
     base_model("digits", Store())

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kernelsm.app.demonstration_query import shared_words
-from kernelsm.app.picking import moved_up, ticked
-from kernelsm.app.view import ViewState
-from kernelsm.tasks.prompts import Labelled
+from kernelsm.app.demonstrations.one_query import shared_words
+from kernelsm.app.demonstrations.picking import moved_up, ticked
+from kernelsm.app.shell.view import ViewState
+from kernelsm.prompts.task import Labelled
 
 
 @pytest.mark.parametrize(

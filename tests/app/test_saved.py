@@ -15,13 +15,14 @@ import streamlit as st
 from app_harness import bring, compute, open_app, prepare, press, project, run, texts, turn
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.app import holders, saved
-from kernelsm.outcomes.examples import EXAMPLES
-from kernelsm.outcomes.projects import is_project, load_project
-from kernelsm.outcomes.prompt_sources import PROMPT_EXAMPLES
-from kernelsm.outcomes.runs import has_run
+from kernelsm.app.data import saved_work
+from kernelsm.app.shell import session_holds
+from kernelsm.examples.catalog import EXAMPLES
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.store import Store
+from kernelsm.workspace.projects import is_project, load_project
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
+from kernelsm.workspace.tables import has_run
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 OUTCOMES = {"way": "A table of outcomes", "key": "kernelsm_upload"}
@@ -178,7 +179,7 @@ def test_what_a_closed_page_held_is_deleted_all_the_same_and_missed_without_an_e
     key = project(worked_on)
     app = open_app("data", project=key)  # a reload of the page is a new session beside the old one
     active = SimpleNamespace(is_active_session=lambda session: False)
-    monkeypatch.setattr(holders, "get_instance", lambda: active)
+    monkeypatch.setattr(session_holds, "get_instance", lambda: active)
     delete(app, key)
     assert not is_project(key)
     # the browser of the old one was only asleep
@@ -273,13 +274,13 @@ def test_deleting_a_project_takes_its_files_and_chunks_and_no_other(worked_on: A
 def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Session files that the page offered for download."""
     files: list[bytes] = []
-    write = saved.write_session
+    write = saved_work.write_session
 
     def noted(*given: object) -> bytes:
         files.append(write(*given))
         return files[-1]
 
-    monkeypatch.setattr(saved, "write_session", noted)
+    monkeypatch.setattr(saved_work, "write_session", noted)
     return files
 
 

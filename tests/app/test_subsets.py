@@ -12,14 +12,14 @@ import pytest
 from app_harness import charts, open_app, texts
 
 from kernelsm import Outcomes, load_example
-from kernelsm.app.enough import percent, sentence
-from kernelsm.app.job_panel import registry
-from kernelsm.app.next_best import continued, in_words, proposal, random_masks, subsets_csv
-from kernelsm.app.runs import open_run
-from kernelsm.app.view import ViewState
+from kernelsm.app.shell.job_panel import registry
+from kernelsm.app.shell.open_runs import open_run
+from kernelsm.app.shell.view import ViewState
+from kernelsm.app.subsets.learning_curve import percent, sentence
+from kernelsm.app.subsets.next_subsets import continued, in_words, proposal, random_masks, subsets_csv
 from kernelsm.evaluation.learning_curve import LearningCurve
-from kernelsm.outcomes.runs import save_run
 from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.workspace.tables import save_run
 
 
 def table(m: int = 60, K: int = 5, size: int | None = None, seed: int = 0, **named) -> Outcomes:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsm.app.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, ViewState
-from kernelsm.app.words import PROJECTION_NAMES, plain
+from kernelsm.app.shell.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, ViewState
+from kernelsm.app.shell.words import PROJECTION_NAMES, plain
 from kernelsm.charts.interactions import clicked_pair
 from kernelsm.gradients import choices
 

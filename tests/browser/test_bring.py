@@ -16,7 +16,7 @@ from browser_page import open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
 from safetensors.numpy import save_file
 
-from kernelsm.outcomes.projects import rename_project
+from kernelsm.workspace.projects import rename_project
 
 PAGES = ("Start", "Data & model", "Gradients", "Subsets", "Fit", "Explore")
 WATERS = ("canal", "fjord", "harbour", "lagoon")

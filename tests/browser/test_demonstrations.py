@@ -13,11 +13,11 @@ from test_language_model import save
 
 from kernelsm import Outcomes
 from kernelsm.models.language_model import load_language_model
-from kernelsm.outcomes.prompt_sources import PromptSource, keep_prompts
-from kernelsm.outcomes.prompting import Prompting
-from kernelsm.outcomes.runs import save_run
 from kernelsm.outcomes.samplers import fixed_size_masks
-from kernelsm.tasks.prompts import Labelled, PromptTask
+from kernelsm.prompts.prompting import Prompting
+from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
+from kernelsm.workspace.tables import save_run
 
 LABELS = ("positive", "negative")
 TEXTS = ("a good film", "a bad book", "long and bad", "good and long", "a book", "a film and a book", "bad", "good")

@@ -1,0 +1,206 @@
+"""Bring your own: the part of the Data & model page that reads a user's files and prepares them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+import streamlit as st
+
+from kernelsm.app.data import gallery, prompts, saved_work
+from kernelsm.app.data.columns import mapping_controls
+from kernelsm.app.data.network import model_controls
+from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.kept_uploads import kept
+from kernelsm.app.shell.words import plain
+from kernelsm.charts.training import training_curve
+from kernelsm.examples.templates import Template, templates
+from kernelsm.files.limits import limits
+from kernelsm.runtime.errors import InputError
+from kernelsm.samples.reader import Preview, preview_samples
+from kernelsm.tasks.mapping import SampleMapping
+from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.requests import FileRef, Model, Preparation
+from kernelsm.workspace.uploads import upload_path
+
+_WHAT = "kernelsm_bring"
+_PREVIEW_COLUMNS = 40
+
+FEATURES_FORMAT = """\
+One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arrays `train_logits` (n, C),
+`train_features` (n, C, k), `train_labels`, `train_task`, the same for `test_...` with `test_target`, and
+`task_names`, `target_names`. It holds no sample and no model: compute it where they are, for instance with
+`python -m kernelsm features my_code.py:make features.npz`.
+"""
+
+
+def bring() -> None:
+    """Draw the choice of what is brought, and the way of that."""
+    st.subheader("Bring your own")
+    try:
+        limits()
+    except InputError as error:  # the server's settings, on which every upload below depends
+        gallery.refusal(error)
+        return
+    ways: dict[str, Callable[[], None]] = {
+        "Data and a model": samples, "A table of outcomes": gallery.upload, "Gradient features": features,
+        "Demonstrations for a prompt": prompts.prompts, "A saved session": saved_work.restore,
+    }  # fmt: skip
+    st.session_state.setdefault(_WHAT, next(iter(ways)))
+    chosen = st.segmented_control(
+        "What do you bring?", list(ways), key=_WHAT, required=True, persist_state="session",
+        help="Data and a model go through the whole algorithm. Outcomes that were measured elsewhere need no model.",
+    )  # fmt: skip
+    ways[str(chosen)]()
+    saved_work.mine()
+
+
+def samples() -> None:
+    """Draw the way from a file of samples to a project: file, meaning of its columns, network, check."""
+    left, right = frame.panels()
+    with right:
+        _templates()
+    with left:
+        file = st.file_uploader(
+            "Samples (CSV, TSV, Parquet, JSON lines, NPZ, or a zipped Hugging Face dataset)", key="bring_samples",
+            max_upload_size=limits().megabytes,
+        )  # fmt: skip
+    if file is None:
+        return
+    try:
+        ref = kept(file)
+        preview = _preview(ref.key, ref.name)
+    except InputError as error:
+        gallery.refusal(error)
+        return
+    _shown(preview, ref.name)
+    mapping = mapping_controls(ref.key, preview.samples)
+    if mapping is None:
+        return
+    model = model_controls(mapping)
+    if model is not None:
+        _prepare(ref, mapping, model, preview.rows or preview.samples.rows)
+
+
+def features() -> None:
+    """Draw the way from a file of gradient features to a project."""
+    left, right = frame.panels()
+    with right:
+        st.markdown(FEATURES_FORMAT)
+    with left:
+        file = st.file_uploader("Gradient features (NPZ)", key="bring_features", max_upload_size=limits().megabytes)
+        if file is not None:
+            _check(Preparation(PurePath(file.name).stem, kept(file), {}, Model("features")), 15.0)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the file ...")
+def _preview(key: str, name: str) -> Preview:
+    return preview_samples(upload_path(key, PurePath(name).suffix.lower()), name)
+
+
+def _templates() -> None:
+    st.markdown(
+        "One row per sample: what the network reads, its label, and, if you like, a task, a group for testing and a "
+        "split. Try one of these real files:"
+    )
+    made = templates()
+    name = st.selectbox("Template", list(made), key="bring_template", persist_state="session")
+    template = _template(name)
+    st.caption(template.about)
+    st.download_button(
+        f"Download {template.name}", template.data, template.name, template.mime, icon=":material/download:"
+    )
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _template(name: str) -> Template:
+    return templates()[name]()
+
+
+def _shown(preview: Preview, name: str) -> None:
+    found = preview.samples
+    count = f"{preview.rows:,} rows" if preview.rows is not None else f"more than {found.rows:,} rows"
+    first = found.frame(8)
+    half, wide = _PREVIEW_COLUMNS // 2, len(first.columns) > _PREVIEW_COLUMNS
+    shown = first[[*first.columns[:half], *first.columns[-half:]]] if wide else first
+    st.caption(
+        f"{plain(name)}: {count}, {len(found.names)} columns"
+        + (f"; the first and last {half} are shown" if wide else "")
+    )
+    st.dataframe(shown, hide_index=True, height=240, alt=f"First rows of {name}")
+
+
+def _prepare(ref: FileRef, mapping: SampleMapping, model: Model, rows: int) -> None:
+    st.markdown("##### Check and prepare")
+    title = st.text_input("Name", PurePath(ref.name).stem[:60], max_chars=60, key=f"bring_title_{ref.key}")
+    text = rows / 60 if mapping.kind == "text" else 0.0
+    seconds = 20.0 + text + rows / 20_000
+    _check(Preparation(title.strip() or ref.name, ref, mapping.to_dict(), model), seconds)
+
+
+def _check(wanted: Preparation, seconds: float) -> None:
+    """Draw the job that prepares, and what it found."""
+    spec = wanted.job()
+    what = "Solves a few subsets to time them." if wanted.model.way == "features" else (
+        "Reads the whole file, groups it into tasks, trains or loads the network, checks that both fit, and times a "
+        "few samples for the estimates of what follows."
+    )  # fmt: skip
+    st.caption(what)
+    job_panel(spec, seconds, "", start="Check and prepare", cancel="Cancel", key="prepare")
+    status = registry().status(spec.key)
+    if status and status.state == "done" and status.result:
+        _ready(status.result["project"], wanted.title)
+
+
+def _ready(key: str, title: str) -> None:
+    """Say what was prepared, and lead on."""
+    try:
+        project = load_project(key)
+    except InputError:
+        st.info("It was deleted since: check and prepare it again.", icon=":material/info:")
+        return
+    size, about = project.recipe.size, project.about
+    targets = f"{size.targets} target{'s' if size.targets > 1 else ''}"
+    st.success(
+        f"{size.tasks} tasks and {targets}: {size.samples:,} training and {size.test_samples:,} test samples of "
+        f"{size.classes} classes.",
+        icon=":material/check:",
+    )
+    for note in notes(about):
+        st.warning(note, icon=":material/info:")
+    accuracy = about.get("accuracy")
+    if accuracy:
+        st.markdown(
+            f"The network has {project.recipe.parameters:,} parameters. At W0 it is right on "
+            f"**{accuracy['train']:.0%}** of the training and **{accuracy['test']:.0%}** of the test samples."
+        )
+    if len(about.get("curve", [])) > 1:
+        frame.show(training_curve(about["curve"]), "bring_curve", toolbar=False)
+    st.button(
+        "Go on to Gradients", type="primary", icon=":material/trending_down:", on_click=_go_on, args=(key, title)
+    )  # fmt: skip
+
+
+def notes(about: dict[str, Any]) -> list[str]:
+    """What was changed or left out when the samples were read, worth knowing."""
+    found, told = [], about.get("data", {})
+    dropped = told.get("dropped", [])
+    if dropped:
+        names = ", ".join(plain(str(name)) for name in dropped[:5]) + (" ..." if len(dropped) > 5 else "")
+        found.append(f"Columns that never change were left out: {names}.")
+    if told.get("left_out"):
+        found.append(f"{told['left_out']:,} validation samples were left out: there are test samples.")
+    accuracy, classes = about.get("accuracy"), len(told.get("classes", []))
+    if accuracy and classes and accuracy["test"] < 1.2 / classes:
+        found.append(
+            "At W0 the network is hardly better than guessing on the test samples: what tasks do to it says little "
+            "yet. Train longer, choose another network, or look at the labels."
+        )
+    return found
+
+
+def _go_on(key: str, title: str) -> None:
+    session.work_on(key, title)
+    navigation.go(navigation.GRADIENTS)

@@ -1,0 +1,149 @@
+"""Controls that choose the network: train one, upload weights, or a Hugging Face model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kernelsm.app.shell import frame
+from kernelsm.app.shell.kept_uploads import kept
+from kernelsm.app.shell.view import PULLS
+from kernelsm.files.limits import limits
+from kernelsm.models.config_files import config_template
+from kernelsm.models.model_folders import local_models_allowed
+from kernelsm.models.presets import presets
+from kernelsm.tasks.mapping import SampleMapping
+from kernelsm.workspace.requests import Model
+
+_WAYS = {
+    "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
+    "path": "Path or hub name",
+}  # fmt: skip
+_TITLES = {"": "what fits best", "logistic": "Logistic regression", "mlp": "Small neural network",
+           "resnet9": "ResNet-9", "transformer": "Small transformer"}  # fmt: skip
+_OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens": ("transformer",),
+            "image": ("logistic", "mlp", "resnet9")}  # fmt: skip
+
+
+def model_controls(mapping: SampleMapping) -> Model | None:
+    """Draw the controls and return the network wanted; None while files are missing."""
+    st.markdown("##### Network")
+    ways = [way for way in _WAYS if way != "path" or local_models_allowed()]
+    way = st.segmented_control(
+        "Where from", ways, format_func=_WAYS.__getitem__, key="bring_way", default="train", required=True,
+        help="A network of your own code: compute its gradient features with the library or the command line, and "
+        "bring those.",
+    )  # fmt: skip
+    if way == "train":
+        return _train(mapping)
+    if way == "weights":
+        return _weights(mapping)
+    return _hugging_face(way)
+
+
+def _train(mapping: SampleMapping) -> Model:
+    offered = _OFFERED[mapping.kind]
+    one, two, three = frame.panels(3, 220)
+    with one:
+        architecture = st.selectbox(
+            "Architecture", offered, format_func=_TITLES.__getitem__, key=f"bring_architecture_{mapping.kind}"
+        )
+    hidden = None
+    if architecture == "mlp":
+        with two:
+            hidden = st.select_slider("Hidden units", (8, 16, 32, 64, 128, 256, 512), 64, key="bring_hidden")
+    training: dict[str, Any] = {}
+    with three:
+        pull = _pull()
+    with st.expander("Training", icon=":material/school:"):
+        one, two, three = frame.panels(3, 180)
+        with one:
+            if epochs := st.number_input("Most epochs", 1, 5000, None, key="bring_epochs", placeholder="usual"):
+                training["epochs"] = int(epochs)
+        with two:
+            rate = st.select_slider(
+                "Learning rate",
+                (None, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03),
+                None,
+                key="bring_rate",
+                format_func=_usual,
+            )
+            training |= {"learning_rate": rate} if rate else {}
+        with three:
+            decay = st.select_slider(
+                "Weight decay", (None, 0.0, 1e-3, 1e-2, 0.1, 1.0), None, key="bring_decay", format_func=_usual
+            )
+            training |= {"weight_decay": decay} if decay is not None else {}
+        st.caption(
+            "AdamW. Where there are enough samples, a tenth is held out, and training stops when its loss has not "
+            "improved for ten epochs; the best weights are kept."
+        )
+    return Model("train", architecture=architecture, hidden=hidden, training=training, ridge=pull)
+
+
+def _usual(value: float | None) -> str:
+    return "usual" if value is None else f"{value:g}"
+
+
+def _pull() -> float | None:
+    """λ of the pull towards W0, None for what suits the network's size."""
+    found: float | None = st.select_slider(
+        "Pull λ towards W0", (None, *PULLS), None, key="bring_pull", format_func=_usual,
+        help="How strongly fine-tuning on a subset is held near the trained network; it can be changed on Gradients.",
+    )  # fmt: skip
+    return found
+
+
+def _weights(mapping: SampleMapping) -> Model | None:
+    one, two = frame.panels()
+    with one:
+        weights = st.file_uploader("Weights (.safetensors)", key="bring_weights", max_upload_size=limits().megabytes)
+        config = st.file_uploader("Description (.json)", key="bring_config", max_upload_size=1)
+    with two:
+        st.markdown(
+            "The weights of a built-in architecture, by `safetensors.torch.save_file(model.state_dict(), FILE)`, and "
+            "a JSON file that says which architecture it is. Pickled weights (`.pt`, `.bin`) are never read: they "
+            "can run any code."
+        )
+        st.download_button(
+            "Download a description to fill in", _template(mapping), "model.json", "application/json",
+            icon=":material/download:",
+        )  # fmt: skip
+        pull = _pull()
+    if weights is None or config is None:
+        return None
+    return Model("weights", weights=kept(weights), config=kept(config), ridge=pull)
+
+
+def _template(mapping: SampleMapping) -> str:
+    """A description with the sizes that the columns suggest."""
+    shape = {"tabular": (len(mapping.inputs),), "text": (384,), "image": (1, 28, 28), "tokens": (32,)}[mapping.kind]
+    fitting = presets(mapping.kind, shape, 2, 1000, vocabulary=1000 if mapping.kind == "tokens" else None)
+    return config_template(list(fitting.values())[-1])
+
+
+def _hugging_face(way: str) -> Model | None:
+    st.caption(
+        "A sequence classification model with safetensors and its tokenizer, as `save_pretrained` writes them. Code "
+        "that comes with a model is never run."
+    )
+    one, two = frame.panels()
+    archive, path = None, ""
+    with one:
+        if way == "folder":
+            archive = st.file_uploader("Folder (.zip)", key="bring_folder", max_upload_size=limits().megabytes)
+        else:
+            path = st.text_input("Folder of this computer, or name on the hub", key="bring_path").strip()
+    with two:
+        further = st.toggle(
+            "Train it further on these samples", key="bring_further",
+            help="For a model whose classification head is new. Otherwise it is taken as it is.",
+        )  # fmt: skip
+        pull = _pull()
+    if archive is None and not path:
+        return None
+    training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
+    if way == "folder":
+        return Model("folder", training=training, ridge=pull, archive=kept(archive))
+    return Model("path", training=training, ridge=pull, path=path)

@@ -1,0 +1,285 @@
+"""Bring demonstrations for a prompt: the part of the Data & model page that makes prompts of a user's texts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import astuple, dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+import streamlit as st
+
+from kernelsm.app.data import gallery
+from kernelsm.app.demonstrations.check import advise_orders
+from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.kept_uploads import kept
+from kernelsm.app.shell.words import duration, plain
+from kernelsm.examples.prompt_tasks import movie_reviews
+from kernelsm.files.limits import limits
+from kernelsm.models.model_folders import local_models_allowed
+from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
+from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
+from kernelsm.prompts.task_files import MAX_BYTES, PromptFiles, read_labelled
+from kernelsm.runtime.errors import InputError
+from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
+from kernelsm.workspace.prompt_requests import BroughtPrompts
+from kernelsm.workspace.requests import FileRef
+from kernelsm.workspace.uploads import upload_path
+
+DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
+SUBSETS = 200  # what the cost is said for
+_ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
+_WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
+_MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # most of a preview, and of its end where it is cut
+_NO_QUERY = Labelled("(your first query)", "")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was dropped, and what it holds; `queries` None: candidates alone."""
+
+    task: PromptTask
+    candidates: FileRef
+    queries: FileRef | None
+    fresh: FileRef | None
+
+
+def prompts() -> None:
+    """Draw the way from two or three files to prompts: files, how a prompt is written, model, check."""
+    found = _files()
+    task = _prompt(found)
+    if found is None or found.queries is None:
+        st.caption("Drop candidates and queries to go on.")
+        return
+    model = _model()
+    if task is not None:
+        _check(BroughtPrompts(found.candidates, found.queries, found.fresh, task.template, task.k, model), task)
+
+
+def _files() -> _Read | None:
+    """Draw the uploads; None while there are no candidates, or something is wrong with a file."""
+    left, right = frame.panels()
+    with right:
+        bounds = limits()
+        st.markdown(
+            "**Candidates** are the demonstrations to choose from. **Queries** are what the model is asked: "
+            "demonstrations are chosen by its loss on them. **Fresh queries** only check the choice; without them, "
+            "half of the queries are kept for that.\n\n"
+            "CSV, TSV or JSON lines in UTF-8, with the columns `text` and `label`. At most "
+            f"{bounds.tasks:,} candidates and {bounds.targets:,} queries. No file at hand? These hold real movie "
+            "reviews:"
+        )
+        with st.container(horizontal=True):
+            for group in _ROWS:
+                st.download_button(
+                    f"{group}.csv", _template(group), f"{group}.csv", "text/csv", icon=":material/download:",
+                    key=f"bring_prompts_template_{group}", on_click="ignore",
+                )  # fmt: skip
+    with left:
+        candidates = _dropped("Candidates (.csv, .tsv, .jsonl)", "candidates")
+        queries = _dropped("Queries", "queries")
+        fresh = _dropped("Fresh queries (optional)", "fresh")
+        try:
+            for ref in (candidates, queries, fresh):
+                if ref is not None:  # said before the others are there
+                    _rows(ref.key, ref.name)
+            if candidates is None:
+                return None
+            told = _read(candidates, queries or candidates, fresh if queries else None)
+        except InputError as error:
+            gallery.refusal(error)
+            return None
+        _found(told, queries is not None)
+    return _Read(told.task, candidates, queries, fresh)
+
+
+def _dropped(label: str, group: str) -> FileRef | None:
+    file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=MAX_BYTES // 2**20)
+    return None if file is None else kept(file)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _rows(key: str, name: str) -> int:
+    return len(read_labelled(upload_path(key, PurePath(name).suffix.lower()).read_bytes(), name))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple})
+def _read(candidates: FileRef, queries: FileRef, fresh: FileRef | None) -> PromptFiles:
+    # one demonstration and the usual template: what is wrong now is wrong with a file
+    return BroughtPrompts(candidates, queries, fresh, k=1).read()
+
+
+def _found(told: PromptFiles, queries: bool) -> None:
+    task = told.task
+    counts = Counter(one.label for one in task.candidates)
+    labels = ", ".join(f"{plain(label)} ({counts[label]})" for label in task.labels)
+    asked = f", {_queries(len(task.queries))}, {_queries(len(task.fresh), 'fresh ')}" if queries else ""
+    st.success(f"{task.K} candidates{asked}. Label words: {labels}.", icon=":material/check:")
+    for note in told.notes if queries else ():
+        st.warning(plain(note), icon=":material/info:")
+
+
+def _queries(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}quer{'y' if count == 1 else 'ies'}"
+
+
+def _prompt(found: _Read | None) -> PromptTask | None:
+    """Draw how a prompt is written, and a whole one beside it; None while that is wrong or there are no texts."""
+    st.markdown("##### Prompt")
+    left, right = frame.panels()
+    usual = PromptTemplate()
+    with left:
+        instruction, demonstration, query = (
+            str(
+                st.text_area(
+                    label, value, height=height, max_chars=LONGEST_TEXT, key=f"bring_prompts_{key}",
+                    placeholder=placeholder, persist_state="session",
+                )
+                or ""
+            )
+            for label, value, height, key, placeholder in (
+                ("Instruction", usual.instruction, 80, "instruction", "None. It would stand first."),
+                ("Demonstration", usual.demonstration, 120, "demonstration", ""),
+                ("Query", usual.query, 100, "query", ""),
+            )
+        )  # fmt: skip
+        st.caption(
+            "{text} and {label} are filled in; write { and } of your own as {{ and }}. Line breaks count: an empty "
+            "line at the end of a demonstration keeps it apart from the next one. The label word follows the query "
+            "after one space."
+        )
+        k = int(
+            st.number_input(
+                "Demonstrations in a prompt (k)", 1, limits().tasks, 4, key="bring_prompts_k", persist_state="session"
+            )
+        )
+    with right:
+        try:
+            template = PromptTemplate(instruction.rstrip(), demonstration, query)
+            task = replace(found.task, template=template, k=k) if found else None
+        except InputError as error:
+            gallery.refusal(error)
+            return None
+        _preview(task or replace(movie_reviews(), template=template, k=1), k, found)
+    return task
+
+
+def _preview(task: PromptTask, k: int, found: _Read | None) -> None:
+    """Draw the first k candidates and the first query as a prompt."""
+    query = task.queries[0] if found is None or found.queries else _NO_QUERY
+    prompt = task.template.prompt(task.candidates[:k], query)
+    if len(prompt) > _MOST_SHOWN:
+        cut = f"\n[... {len(prompt) - _MOST_SHOWN:,} characters are not shown ...]\n"
+        prompt = prompt[: _MOST_SHOWN - _END_SHOWN] + cut + prompt[-_END_SHOWN:]
+    shown = "The first candidates and the first query" if found else "Movie reviews, until your candidates are there"
+    st.caption(f"{shown}:")
+    st.code(prompt, language=None, wrap_lines=True, height="content" if len(prompt) <= _WHOLE_SHOWN else 480)
+    labels = [plain(label) for label in task.labels]
+    st.caption(f"Then the model says how probable it finds {', '.join(labels[:-1])} and {labels[-1]}.")
+
+
+def _model() -> str:
+    """Draw the choice of the model; "" is the default one."""
+    st.markdown("##### Language model")
+    if not local_models_allowed():
+        st.markdown(
+            f"{DEFAULT_MODEL}. To take another one, by its folder or hub name, start the app on your own computer "
+            "with `KERNELSM_ALLOW_PATHS=1`."
+        )
+        return ""
+    return st.text_input(
+        "Folder of this computer, or name on the hub", key="bring_prompts_model", placeholder=DEFAULT_MODEL,
+        persist_state="session", max_chars=1000,
+        help="A causal language model of at most 2 billion parameters, with safetensors and tokenizer.json. Code "
+        "that comes with a model is never run.",
+    ).strip()  # fmt: skip
+
+
+def _check(wanted: BroughtPrompts, task: PromptTask) -> None:
+    """Draw the job that tries the prompts with the model, and what it found."""
+    st.markdown("##### Check")
+    name = PurePath(wanted.candidates.name).stem[:60]
+    title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{wanted.candidates.key}")
+    st.caption(
+        "Loads the model, checks that it can tell the label words apart and that the longest prompt fits, times a "
+        "few queries, and tries how much the order of demonstrations matters."
+    )
+    spec = wanted.job()
+    job_panel(spec, 35.0, "", start="Check with the model", cancel="Cancel", key="prompt_check")
+    status = registry().status(spec.key)
+    if status and status.state == "done" and status.result:
+        checked = status.result
+        pace = checked["seconds"] / checked["queries"]
+        _ready(checked, PromptSource(title.strip() or name, task, wanted.model, pace))
+
+
+def _ready(checked: dict[str, Any], source: PromptSource) -> None:
+    """Say what the check found, and lead on."""
+    labels = ", ".join(f"{plain(label)} {count}" for label, count in checked["labels"].items())
+    st.success(
+        f"{plain(checked['model'])} reads these prompts: the longest has {checked['longest']:,} of at most "
+        f"{checked['max_length']:,} tokens. Tokens of the label words: {labels}.",
+        icon=":material/check:",
+    )
+    if checked["shared"]:
+        one, other = map(plain, checked["shared"][0])
+        st.info(
+            f"The label words {one} and {other} begin with the same token. The model tells them apart by those that "
+            "follow, which takes a little longer.",
+            icon=":material/info:",
+        )
+    advised = checked.get("orders", 0)  # a check of an older version did not ask
+    orders = advised or FEWEST_ORDERS
+    total = SUBSETS * orders * checked["seconds"]
+    each = f"each in {orders} orders, " if orders > 1 else ""
+    st.markdown(
+        f"One subset of demonstrations in one order, asked {_queries(checked['queries'])}, takes about "
+        f"{_short(checked['seconds'])} on this computer, as busy as it was then. {SUBSETS} subsets, {each}take about "
+        f"**{_short(total)}**."
+    )
+    if source.task.k > 1:
+        st.caption(_orders_sentence(advised))
+    st.button(
+        "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source, orders)
+    )  # fmt: skip
+
+
+def _orders_sentence(advised: int) -> str:
+    """Say why so many orders of each subset are advised; 0: it was not tried."""
+    if not advised:
+        return (
+            "How much the order matters was not tried, which is left out where it would take more than a minute. "
+            f"{FEWEST_ORDERS} orders of each subset are the fewest that tell."
+        )
+    if advised < ENOUGH_ORDERS:
+        return (
+            f"A few subsets were tried in two orders: with {advised} orders of each, choosing other demonstrations "
+            "changes the loss at least as much as what is left of the order."
+        )
+    return (
+        f"A few subsets were tried in two orders: the order matters much here. More than {advised} orders of each "
+        "are not advised; more subsets tell more."
+    )
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 1.5 else duration(seconds)
+
+
+def _go_on(source: PromptSource, orders: int) -> None:
+    key = keep_prompts(source)
+    advise_orders(key, orders)
+    session.work_on_prompts(key, source.title)
+    navigation.go(navigation.DEMONSTRATIONS)
+
+
+@st.cache_resource(show_spinner=False)
+def _template(group: str) -> bytes:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(("text", "label"))
+    writer.writerows((one.text, one.label) for one in getattr(movie_reviews(), group)[: _ROWS[group]])
+    return sink.getvalue().encode()

@@ -1,0 +1,168 @@
+"""Demonstrations: a picked prompt checked with the real model on fresh queries, and new outcomes asked of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app.demonstrations import picking
+from kernelsm.app.demonstrations.estimates import estimates
+from kernelsm.app.demonstrations.measured import RANDOM_PROMPTS, YOURS, Asked, show_measured
+from kernelsm.app.demonstrations.picking import Picking
+from kernelsm.app.shell import session
+from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.words import plain
+from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings
+from kernelsm.prompts.orders import FEWEST_ORDERS, load_orders, orders_there_are
+from kernelsm.runtime.errors import InputError
+from kernelsm.selection.simple_choices import random_prompts
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, PromptSource, find_prompts
+
+_ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
+_EXACT, _FIRST_ORDER = "Exact", "First order"
+_RANDOM, _MOST_ORDERS = 8, 12
+
+
+def check(p: Picking) -> CheckSettings | None:
+    """Offer to ask the model about fresh queries after the picked prompt, and show what came of it.
+
+    Returns what it offers; None where there is nothing to check.
+    """
+    task = p.task
+    if not task.fresh:
+        st.info("These texts have no fresh queries to check with.", icon=":material/info:")
+        return None
+    if len(p.picked) < p.size:
+        st.info(f"Fill all {p.size} slots first.", icon=":material/info:")
+        return None
+    st.markdown(
+        f"Asks the language model about **{len(task.fresh)} fresh queries**, which no choice has seen, after this "
+        f"prompt{': in the order shown, and in others, because small models heed the order' if p.size > 1 else ''}."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        orders = 1
+        if p.size > 1:
+            orders = int(
+                st.number_input(
+                    "Orders", 1, _MOST_ORDERS, 4, key=_ORDERS, persist_state="session", width=140,
+                    help="The order shown is compared with what is predicted for it. Two others or more also tell "
+                    "of the mean over all orders.",
+                )
+            )  # fmt: skip
+        against = not p.holds_all and st.toggle(
+            "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
+            help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
+        )  # fmt: skip
+    asked = [Asked(YOURS, p.picked, ordered=True), *(_others(p) if against else ())]
+    settings = CheckSettings(p.run.prompts, tuple(dict.fromkeys(one.prompt for one in asked)), orders=orders)
+    spec = settings.job()
+    job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
+    status = registry().status(spec.key)
+    if status and status.state == "done" and status.result:
+        tables = (np.array(found, dtype=float) for found in status.result["values"])  # (orders, 2, q) each
+        show_measured(p, asked, dict(zip(settings.prompts, tables, strict=True)))
+    return settings
+
+
+def _others(p: Picking) -> list[Asked]:
+    """What the picked prompt is compared with."""
+    found: dict[tuple[int, ...], Asked] = {}
+    for one in picking.chosen_suggestions(p):
+        same = one.picked == p.picked if one.ordered else set(one.picked) == set(p.picked)
+        if not same and one.name != picking.RANDOM:
+            prompt = one.picked if one.ordered else _in_random_order(one.picked)
+            found.setdefault(prompt, Asked(one.name, prompt, one.ordered))
+    if p.size == p.task.K:
+        return list(found.values())
+    drawn = [tuple(np.flatnonzero(mask).tolist()) for mask in random_prompts(p.task.K, p.size, _RANDOM, seed=11)]
+    return [*found.values(), *(Asked(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
+
+
+def _in_random_order(prompt: tuple[int, ...]) -> tuple[int, ...]:
+    """The same order each time; rising would put labels in blocks where the candidates are sorted by label."""
+    drawn = np.random.default_rng(sorted(prompt)).permutation(sorted(prompt))
+    return tuple(int(k) for k in drawn)
+
+
+def advise_orders(source: str, orders: int) -> None:
+    """Set how many orders of each prompt are asked first, no more than there are; what the user chose stays."""
+    st.session_state.setdefault(_orders_key(source), min(orders, _most_orders(source)))
+
+
+def _most_orders(source: str) -> int:
+    return min(_MOST_ORDERS, orders_there_are(find_prompts(source).task.k))
+
+
+def _orders_key(source: str) -> str:
+    return f"demo_orders_{source}"
+
+
+def ask(source: str, found: PromptSource, *, start: str) -> None:
+    """Offer to ask the model with random prompts: the outcomes that a surrogate is fitted to."""
+    task = found.task
+    if task.k == task.K:
+        st.warning(
+            f"{picking.ALL_IN} To choose among them, bring more candidates, or take fewer into a prompt.",
+            icon=":material/warning:",
+        )
+    advise_orders(source, FEWEST_ORDERS)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        subsets = int(st.number_input("Prompts", 10, 2_000, 200, 10, key="demo_subsets", persist_state="session"))
+        orders = int(
+            st.number_input(
+                "Orders of each", 1, _most_orders(source), key=_orders_key(source), persist_state="session",
+                help="The outcome of a prompt is the mean over these; their spread tells how much the order matters.",
+            )
+        )  # fmt: skip
+        seed = int(st.number_input("Seed", 0, 10**6, 0, key="demo_seed", persist_state="session"))
+    how = st.segmented_control(
+        "How", [_EXACT, _FIRST_ORDER], key="demo_how", default=_EXACT, required=True, persist_state="session",
+        help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "
+        "rest from these, and measures how far off that is.",
+    )  # fmt: skip
+    try:
+        settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
+    except InputError as error:
+        st.info(plain(str(error)), icon=":material/info:")
+        return
+    drawn = f"All {settings.subsets:,} prompts" if settings.all_there_are else f"{subsets:,} random prompts"
+    st.caption(
+        f"{drawn} of {settings.size} of {task.K} demonstrations, in {orders} "
+        f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
+        "kept and not asked again."
+    )
+    title = PROMPT_EXAMPLES[source].title if source in PROMPT_EXAMPLES else session.prompts().get(source, found.title)
+    if how == _FIRST_ORDER:
+        estimates(settings, title)
+        return
+    job_panel(
+        settings.job(),
+        settings.seconds(),
+        f"{title}: {settings.subsets} prompts, seed {seed}",
+        start=start,
+        key="demo_ask",
+    )
+
+
+def ask_again(p: Picking) -> None:
+    """Offer to ask with other random prompts, in as many orders as the run at hand advises."""
+    advise_orders(p.run.prompts, _advised(p.run.key))
+    ask(p.run.prompts, p.source, start="Ask the model")
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking how much the order matters ...")
+def _advised(run: str) -> int:
+    """How many orders of a prompt are advised by those of a run."""
+    known = load_orders(run)
+    return FEWEST_ORDERS if known is None else known.needed()
+
+
+def first_outcomes(source: str, found: PromptSource) -> None:
+    """Show texts that have no outcomes yet, and offer to ask the model with them."""
+    task = found.task
+    st.markdown(
+        f"{task.K} candidates, {len(task.queries)} queries to choose by, {len(task.fresh)} fresh ones to check with, "
+        f"{task.k} demonstrations in a prompt. Labels: {', '.join(f'**{plain(label)}**' for label in task.labels)}. "
+        "Next the language model is asked with random prompts; the surrogate learns from them."
+    )
+    ask(source, found, start="Ask the model")

@@ -1,0 +1,104 @@
+"""Demonstrations: one query, and the candidates that help and hurt it most (as in the paper's table 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+
+from kernelsm.app.demonstrations.picking import ALL_IN, Picking
+from kernelsm.app.shell import session
+from kernelsm.app.shell.fits import fitted
+from kernelsm.app.shell.words import plain
+from kernelsm.prompts.task import Labelled
+from kernelsm.surrogates.results import Attribution
+from kernelsm.surrogates.wording import amount
+from kernelsm.workspace.prompt_projects import find_prompts
+
+_SHOWN, _WORDS = 5, 3
+_ROW = 84  # pixels: four lines of text
+
+
+def one_query(p: Picking) -> None:
+    """Draw the most helpful and most harmful candidates of one query, with what they share with it."""
+    task, names = p.task, p.run.outcomes.target_names
+    if len(names) != len(task.queries):
+        st.info("This table has no outcomes of single queries.", icon=":material/info:")
+        return
+    j = st.selectbox(
+        "Query", range(len(names)), key="demo_one_query", persist_state="session",
+        format_func=lambda j: f"{task.queries[j].label}: {task.queries[j].text[:120]}",
+    )  # fmt: skip
+    query = task.queries[j]
+    losses = p.run.outcomes.values[:, j]
+    st.markdown(f"> {plain(query.text)}\n\nThe right label is **{plain(query.label)}**.")
+    st.caption(
+        f"After the measured prompts its {p.run.word} was {losses.mean():.3f} in the mean, {losses.min():.3f} to "
+        f"{losses.max():.3f}."
+    )
+    if p.holds_all:
+        st.info(ALL_IN, icon=":material/info:")
+        return
+    # as the table of candidates
+    effect = _of_query(p.run.key, names[j], *session.view().surrogate, p.run.fixed_size)
+    values, margin = effect.values[:, 0], effect.margin()[:, 0]
+    order = np.argsort(values if not p.run.outcomes.higher_is_better else -values, kind="stable")
+    alike = _likeness(p.run.prompts)[:, j]
+    count = min(_SHOWN, task.K // 2)  # none is both
+    for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):
+        st.markdown(f"##### {title}")
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "text": [f"{task.candidates[k].label}: {task.candidates[k].text}" for k in rows],
+                    "effect": [amount(values[k], margin[k], digits="+.3f") for k in rows],
+                    "likeness": [
+                        "\n".join([f"{alike[k]:.2f}", *shared_words(task.candidates[k], query)]) for k in rows
+                    ],
+                }
+            ),
+            hide_index=True, row_height=_ROW, height="content", alt=f"{title} demonstrations for the query",
+            column_config={
+                "text": st.column_config.TextColumn("label: text", width=210),
+                "effect": st.column_config.TextColumn(width=110, help=f"{p.run.unit}; 90% interval"),
+                "likeness": st.column_config.TextColumn(
+                    width=110, help="Cosine of both texts' words, rare words counting more, and words that both have"
+                ),
+            },
+        )  # fmt: skip
+    clear = int((np.abs(values) > margin).sum())
+    helpful = order[:count]
+    same = sum(task.candidates[k].label == query.label for k in helpful)
+    st.caption(
+        f"{clear} of {task.K} effects on this query can be told from zero, one at a time. {same} of the "
+        f"{len(helpful)} most helpful have its label."
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_query(key: str, target: str, kernel: str, gamma: float | None, ridge: float, size: int | None) -> Attribution:
+    return fitted(key, target, kernel, gamma, ridge).attribution("inclusion", size=size)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _likeness(source: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Cosine of the words of each candidate and query, shape (K, q)."""
+    task = find_prompts(source).task
+    texts = [one.text for one in (*task.candidates, *task.queries)]
+    try:
+        rows = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
+    except ValueError:  # no word that the vectoriser knows in any text
+        return np.zeros((task.K, len(task.queries)))
+    return np.asarray((rows[: task.K] @ rows[task.K :].T).todense())
+
+
+def shared_words(first: Labelled, second: Labelled) -> list[str]:
+    """Return some words that two texts share, without those that all texts have; the longest first."""
+    words = [
+        {word.strip(".,;:!?\"'()[]").casefold() for word in one.text.split()} - ENGLISH_STOP_WORDS
+        for one in (first, second)
+    ]  # fmt: skip
+    return sorted({word for word in words[0] & words[1] if len(word) > 1}, key=lambda word: (-len(word), word))[
+        :_WORDS
+    ]

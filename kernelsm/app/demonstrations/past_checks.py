@@ -1,0 +1,109 @@
+"""Demonstrations: the checks of this session, to watch, cancel and compare them after the slots have changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app.demonstrations import picking
+from kernelsm.app.demonstrations.picking import Picking
+from kernelsm.app.shell.job_panel import progress, registry
+from kernelsm.app.shell.words import plain
+from kernelsm.pipelines.ask_model import CheckSettings
+from kernelsm.prompts.agreement import measured_mean
+from kernelsm.runtime.jobs import JobStatus
+from kernelsm.surrogates.wording import amount
+
+_KEPT = "kernelsm_checks"
+_MOST = 8
+_REFRESH = 0.5
+_LONGEST_NAME = 28
+
+
+@dataclass(frozen=True)
+class KeptCheck:
+    """A check that was started, and what was predicted then: a loss and half of its 90% interval.
+
+    `in_order`: in the order shown, else over all orders.
+    """
+
+    settings: CheckSettings
+    predicted: float
+    margin: float
+    in_order: bool
+
+
+def kept_checks(p: Picking, offered: CheckSettings | None) -> None:
+    """Draw the checks of this run, the newest first, and keep the one on offer as soon as it was started.
+
+    Parameters
+    ----------
+    p : Picking
+    offered : CheckSettings, optional
+        The check that the page offers or shows already.
+    """
+    of_runs: dict[str, dict[str, KeptCheck]] = st.session_state.setdefault(_KEPT, {})
+    kept = of_runs.setdefault(p.run.key, {})
+    here = offered.job().key if offered else ""
+    if offered and here not in kept and registry().status(here):
+        of_order = p.in_order(p.picked)
+        kept[here] = KeptCheck(offered, *(of_order or p.expected(p.picked)), in_order=of_order is not None)
+    found = {key: status for key in kept if (status := registry().status(key))}
+    ended = [key for key in kept if key not in found or not found[key].active]
+    for key in ended[: max(0, len(kept) - _MOST)]:
+        del kept[key]
+    rows = {key: found[key] for key in reversed(kept) if key in found and not (key == here and found[key].active)}
+    if not rows:
+        return
+    st.markdown("##### Checks so far")
+    for key, status in rows.items():
+        with st.container(border=True):
+            _row(p, key, kept[key], status)
+    st.caption(
+        f"Of this visit, at most {_MOST}, the newest first. Predicted: when it was asked. Measured: on the fresh "
+        "queries. 90% intervals."
+    )
+
+
+def _row(p: Picking, key: str, one: KeptCheck, status: JobStatus) -> None:
+    prompt = one.settings.prompts[0]
+    taken = prompt == p.picked
+    predicted = amount(one.predicted, one.margin, digits=".3f")
+    shown = " · ".join(_short(p, k) for k in prompt)
+    orders = "in this order" if one.in_order else "over all orders"
+    st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
+    if status.active:
+        st.fragment(_running, run_every=_REFRESH)(key)
+    with st.container(horizontal=True):
+        st.button(
+            "Taken" if taken else "Take", key=f"demo_again_{key}", disabled=taken, on_click=picking.pick,
+            args=(prompt,), help="Put this prompt into the slots",
+        )  # fmt: skip
+        if status.active:
+            st.button(
+                "Cancel", icon=":material/stop:", key=f"demo_stop_{key}", on_click=registry().cancel, args=(key,)
+            )
+
+
+def _running(key: str) -> None:
+    status = registry().status(key)
+    if status is None or not status.active:
+        st.rerun()  # the whole page: what was measured takes the place of the progress
+    progress(status)
+
+
+def _outcome(status: JobStatus) -> str:
+    if status.state == "done" and status.result:
+        losses = np.array(status.result["values"][0], dtype=float)[:, 0]  # (orders, q)
+        found, others = measured_mean(losses[:1], 1), len(losses) - 1
+        said = f"measured **{amount(found.mean, found.margin, digits='.3f')}** in this order"
+        return f"{said}, {losses[1:].mean():.3f} in {others} other{'s' if others > 1 else ''}" if others else said
+    return "the model is being asked" if status.active else f"not measured: {status.state}"
+
+
+def _short(p: Picking, k: int) -> str:
+    name = p.run.outcomes.task_names[k]
+    cut = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1].rstrip()}…"
+    return f"{plain(cut)} → **{plain(p.task.candidates[k].label)}**"

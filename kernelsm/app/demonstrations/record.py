@@ -1,0 +1,153 @@
+"""Demonstrations: how good choices were on fresh queries, as measured for the built-in prompt tasks."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from kernelsm.app.demonstrations import picking
+from kernelsm.prompts.selection_record import (
+    CAUTIOUS,
+    DEFAULT,
+    ORDERED,
+    OWN_ORDER,
+    PAIRWISE,
+    RANDOM,
+    SEEN_ORDER,
+    ChoiceRecord,
+    SelectionRecord,
+    load_selection,
+)
+
+CHOICE_NAMES = {
+    CAUTIOUS: picking.ORDERED, ORDERED: f"{picking.ORDERED}, without caution", SEEN_ORDER: picking.SEEN,
+    PAIRWISE: picking.PAIRWISE, DEFAULT: "By Fit's surrogate",
+    "top by attribution": "Top by attribution", "top by linear surrogate": "Top by linear surrogate",
+    "nearest to the queries": "Nearest to the queries", "best prompt seen": f"{picking.SEEN}, in other orders",
+    RANDOM: picking.RANDOM,
+}  # fmt: skip
+"""Ways to choose as the record writes them, in the words of the suggestions."""
+_RANKED_NAMES = {"ridge": "Linear, tuned", "linear": "Linear, not tuned", "kernel": "RBF, tuned", "default": "Auto"}
+"""Surrogates as the record writes them, in the words of Fit."""
+
+
+def record(source: str) -> None:
+    """Draw the table of every way to choose, and how well surrogates rank unseen prompts."""
+    found = load_selection(source)
+    if found is None:
+        st.info(
+            "This was measured for the built-in prompt tasks only. For your own texts, **Check** asks the model "
+            "about your prompt, the suggestions and random prompts.",
+            icon=":material/info:",
+        )
+        return
+    st.markdown(_sentence(found))
+    choices = sorted(found.choices, key=lambda choice: choice.loss)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "choice": [_choice_name(choice) for choice in choices],
+                "loss": [choice.loss for choice in choices],
+                "±": [choice.margin for choice in choices],
+                "worse by": [
+                    "" if choice.name == ORDERED else f"{choice.worse:+.3f} ± {choice.worse_margin:.3f}"
+                    for choice in choices
+                ],
+            }
+        ),
+        hide_index=True, alt="Loss on fresh queries of every way to choose demonstrations",
+        column_config={
+            "loss": st.column_config.NumberColumn("loss, nats", format="%.3f", help="On fresh queries"),
+            "±": st.column_config.NumberColumn(format="%.3f", help="Half of the 90% interval over queries"),
+            "worse by": st.column_config.TextColumn(
+                help=f"Its loss minus that of {CHOICE_NAMES[ORDERED]}, query by query; 90% interval"
+            ),
+        },
+    )  # fmt: skip
+    st.caption(
+        f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
+        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders and the five choices "
+        f"({_all([CHOICE_NAMES[name] for name in OWN_ORDER])}: in the order that was chosen); "
+        f"{CHOICE_NAMES[RANDOM]}: the mean of "
+        f"{found.random_prompts} prompts in {found.random_orders}. Nothing was tuned on the fresh queries. "
+        f"{CHOICE_NAMES[DEFAULT]}: that of {_RANKED_NAMES['default']}."
+    )
+    st.markdown("##### How well surrogates rank prompts they have not seen")
+    st.markdown(_fit_sentence(found))
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "surrogate": [_RANKED_NAMES.get(fit.name, fit.name) for fit in found.fits],
+                "LDS": [fit.lds for fit in found.fits],
+                f"minus {_RANKED_NAMES['ridge']}": [
+                    "" if fit.name == "ridge" else f"{fit.low:+.3f} to {fit.high:+.3f}" for fit in found.fits
+                ],
+                "of the mean loss": [fit.overall for fit in found.fits],
+            }
+        ),
+        hide_index=True, alt="LDS of surrogates on prompts that were held out",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.3f")
+            for name in ("LDS", "of the mean loss")
+        },
+    )  # fmt: skip
+    st.caption(
+        "Five-fold cross-validation over prompts. LDS: mean over queries of the rank correlation; the last column is "
+        "the rank correlation of the mean loss. Intervals are 90%."
+    )
+
+    st.markdown("##### What the order says")
+    order = found.order
+    st.markdown(
+        f"A surrogate that is told the order too ranks single prompts it has not seen with an LDS of "
+        f"**{order.lds:.2f}**, the same without the order {order.lds_alone:.2f} (difference {order.low:+.2f} to "
+        f"{order.high:+.2f}); relative errors {order.error:.0%} and {order.error_alone:.0%}."
+    )
+    st.caption(
+        f"{order.subsets} subsets in {order.orders} orders each; all orders of a subset are held out together. Both "
+        "know how many demonstrations of each label are in."
+    )
+
+
+def _sentence(found: SelectionRecord) -> str:
+    by_name = {choice.name: choice for choice in found.choices}
+    best = min(found.choices, key=lambda choice: choice.loss)
+    cautious, random_one = by_name[CAUTIOUS], by_name[RANDOM]
+    below = 1 - best.loss / random_one.loss
+    said = (
+        f'On fresh queries the best way to choose was "{_choice_name(best)}": a loss of '
+        f"**{best.loss:.3f} ± {best.margin:.3f}**, **{below:.0%} below** the mean random prompt "
+        f"({random_one.loss:.3f})."
+    )
+    if best is not cautious:
+        where = "below" if found.gain > 0 else "above"
+        said += f' "{CHOICE_NAMES[CAUTIOUS]}" had {cautious.loss:.3f}, {abs(found.gain):.0%} {where}.'
+    groups: dict[str, list[ChoiceRecord]] = {"clearly better": [], "clearly worse": [], "not to be told from it": []}
+    for choice in found.choices:
+        if choice.name not in (ORDERED, RANDOM):
+            clear = "clearly worse" if choice.worse > 0 else "clearly better"
+            groups[clear if abs(choice.worse) > choice.worse_margin else "not to be told from it"].append(choice)
+    parts = [f"{words}: {_all([_choice_name(choice) for choice in some])}" for words, some in groups.items() if some]
+    return f'{said} Compared with "{CHOICE_NAMES[ORDERED]}", {"; ".join(parts)}.'
+
+
+def _fit_sentence(found: SelectionRecord) -> str:
+    others = [fit for fit in found.fits if fit.name != "ridge"]
+    groups = {
+        "ranks clearly better": [fit for fit in others if fit.low > 0],
+        "ranks clearly worse": [fit for fit in others if fit.high < 0],
+        "cannot be told from it": [fit for fit in others if fit.low <= 0 <= fit.high],
+    }
+    parts = [f"{_all([_RANKED_NAMES.get(fit.name, fit.name) for fit in some])} "
+             f"{words if len(some) == 1 else words.replace('ranks', 'rank')}"
+             for words, some in groups.items() if some]  # fmt: skip
+    return f"Compared with a tuned linear surrogate, {'; '.join(parts)}."
+
+
+def _choice_name(choice: ChoiceRecord) -> str:
+    return CHOICE_NAMES.get(choice.name, choice.name)
+
+
+def _all(names: list[str]) -> str:
+    names = [f'"{name}"' for name in names]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -1,0 +1,241 @@
+"""The parts of the Fit page: held-out scores with a verdict, leave-one-out surface, calibration, and the γ sweep."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app.shell import controls, frame, session, words
+from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
+from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.words import KERNEL_NAMES, plain
+from kernelsm.charts.calibration import calibration_plot
+from kernelsm.charts.fit import predicted_vs_observed
+from kernelsm.charts.surface import clicked_point, loo_heatmap
+from kernelsm.evaluation.comparison import PairedGain
+from kernelsm.surrogates.tuning import LooSurface
+
+TAB_KEY = "fit_tab"
+_AGAINST, _SURFACE_KEY = "kernelsm_fit_against", "fit_surface"
+_TABS = ["Predicted against observed", "Which γ and λ?", "Can its intervals be trusted?", "What γ does"]
+_LEVELS = np.linspace(0.1, 0.95, 18)
+
+
+@st.fragment
+def workbench(run: Run) -> None:
+    """Draw the controls and what they change, alone: a slider need not wait for the rest of the page."""
+    with st.container(horizontal=True, gap="medium"):
+        controls.kernel_picker()
+        controls.target_picker(run)
+    gamma, ridge = frame.panels(narrowest=260)
+    with gamma:
+        controls.gamma_slider(run.outcomes.K)
+    with ridge:
+        controls.ridge_slider()
+    on_truth = against_truth(run)
+    view = session.view()
+    result = held_out(run.key, _looked_at(), view.gamma, view.ridge, on_truth)
+    scores(run, result, on_truth)
+    # only the open tab is computed and drawn: a slider redraws one chart
+    predictions, point, intervals, play = st.tabs(_TABS, key=TAB_KEY, on_change="rerun")
+    if predictions.open:
+        with predictions:
+            scatter(run, result)
+    if point.open:
+        with point:
+            surface(run, on_truth)
+    if intervals.open:
+        with intervals:
+            calibration(result)
+    if play.open:
+        with play:
+            sweep(run, on_truth)
+    session.publish()
+
+
+def against_truth(run: Run) -> bool:
+    """Let the user choose what the surrogates are tested on; True for the example's held-out truth."""
+    if run.truth is None:
+        return False
+    truth = f"{run.example.truth_is if run.example else 'held-out truth'}"
+    options = {"truth": f"The truth: {truth}", "split": "A fifth of the subsets, held out"}
+    chosen = st.radio(
+        "Test on", list(options), format_func=options.__getitem__, key=_AGAINST, horizontal=True,
+        persist_state="session",
+    )  # fmt: skip
+    return chosen == "truth"
+
+
+def _looked_at() -> str:
+    """The surrogate beside the linear one; where that is the linear one itself, the RBF kernel."""
+    kernel = session.view().kernel
+    return "rbf" if kernel == "linear" else kernel
+
+
+def _of_sliders() -> str:
+    """The kernel whose γ and λ the sliders are."""
+    return "poly" if session.view().kernel == "poly" else "rbf"
+
+
+def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
+    """Draw the scores against the tuned linear surrogate and say in words what they mean."""
+    name = KERNEL_NAMES[_looked_at()]
+    rank, error = result.gains["lds"], result.gains["relative_error"]
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"), _against(f"{rank.gain:+.3f}"),
+            delta_color=_colour(rank.gain, 1), width="content",
+        )  # fmt: skip
+        st.metric(
+            f"Relative error, {name}", _or_dash(f"{error.first:.1%}"), _against(f"{100 * error.gain:+.1f} points"),
+            delta_color=_colour(error.gain, -1), width="content",
+        )  # fmt: skip
+    st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
+    if result.choice:
+        st.markdown(f"{result.choice} The sliders are those of the RBF kernel: move one to turn to it.")
+    if result.ranks_only:
+        names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
+            " ..." if len(result.ranks_only) > 5 else ""
+        )
+        st.warning(
+            f"For {len(result.ranks_only)} of {result.observed.q} targets only the order of the predictions means "
+            f"something, not their size: {names}.",
+            icon=":material/warning:",
+        )
+    st.caption(
+        "LDS: mean over targets of the rank correlation between predicted and true outcomes. Relative error: mean "
+        "absolute error over mean absolute outcome. The linear surrogate's λ is tuned by leave-one-out. Intervals "
+        "are 90%, over held-out subsets."
+    )
+
+
+def _colour(gain: float, better: int) -> Literal["off", "blue", "orange"]:
+    return "off" if not math.isfinite(gain) or gain == 0 else "blue" if gain * better > 0 else "orange"
+
+
+def _or_dash(number: str) -> str:
+    return "–" if "nan" in number or "inf" in number else number
+
+
+def _against(gain: str) -> str | None:
+    return None if "nan" in gain or "inf" in gain else f"{gain} against linear"
+
+
+def _verdict(name: str, rank: PairedGain, error: PairedGain) -> str:
+    if not all(map(math.isfinite, (rank.gain, rank.low, error.gain, error.low))):
+        return "Too few held-out subsets, or outcomes that do not vary: the two cannot be compared here."
+    parts = []
+    if rank.is_clear:
+        better = "better" if rank.gain > 0 else "worse"
+        parts.append(f"ranks subsets **{better}** (LDS {rank.gain:+.3f}, {rank.low:+.3f} to {rank.high:+.3f})")
+    if error.is_clear:
+        side = "smaller" if error.gain < 0 else "larger"
+        low, high = sorted((abs(error.low), abs(error.high)))
+        parts.append(
+            f"has a relative error **{side}** by {100 * abs(error.gain):.1f} points ({100 * low:.1f} to "
+            f"{100 * high:.1f})"
+        )
+    if not parts:
+        return f"On these subsets {name} **cannot be told apart** from the tuned linear surrogate."
+    return f"Against the tuned linear surrogate, {name} {' and '.join(parts)}."
+
+
+def _interaction_verdict(rank: PairedGain, error: PairedGain) -> str:
+    """Is there an interaction at all? Tuned RBF against tuned linear: nothing else differs."""
+    if not math.isfinite(error.low):
+        return ""
+    errors = f"relative error {error.first:.1%} against {error.second:.1%}"
+    ranks = f"LDS {rank.first:.3f} against {rank.second:.3f}"
+    smaller, better = error.high < 0, rank.low > 0
+    if smaller and not rank.high < 0:
+        return f"**There are interactions**: an RBF surrogate tuned alike predicts better than linear ({errors})."
+    if better and not error.low > 0 and error.gain < 0:
+        return f"**There are interactions**: an RBF surrogate tuned alike ranks better than linear ({ranks})."
+    if smaller:
+        return (
+            f"**There are interactions**: an RBF surrogate tuned alike comes closer than linear ({errors}), but "
+            f"ranks less well ({ranks})."
+        )
+    return (
+        "**No sign of interactions** on the held-out subsets: an RBF surrogate tuned alike is no better than the "
+        f"linear one ({errors})."
+    )
+
+
+def scatter(run: Run, result: HeldOut) -> None:
+    """Draw predicted against observed for the chosen target, the surrogate and the linear one side by side."""
+    view = session.view()
+    names = run.outcomes.target_names
+    tables = result.observed.values, result.predicted, result.linear
+    if view.target:
+        columns = [table[:, names.index(view.target)] for table in tables]
+    else:
+        columns = [table.mean(axis=1) for table in tables]
+    title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
+    chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
+    target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
+    st.caption(
+        f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
+        f"Target: {plain(target)}."
+    )
+    frame.show(chart, "fit_scatter", toolbar=False)
+
+
+def surface(run: Run, on_truth: bool) -> None:
+    """Draw the leave-one-out error of every γ and λ; a click takes the point."""
+    view = session.view()
+    kernel = _of_sliders()
+    found, linear = surfaces(run.key, view.target, kernel, on_truth)
+    gamma, ridge = found.best
+    least = float(found.relative.min())
+    st.markdown(
+        f"Leaving each subset out once: least error at γ = {gamma:.3g}, λ = {ridge:.2g}, **{least:.3g}** of what "
+        f"predicting the mean costs; linear at its best {float(linear.relative.min()):.3g}. Click a cell to take it."
+    )
+    gamma_now = None if view.kernel == "linear" else (view.gamma or 1.0 / run.outcomes.K)
+    chart = loo_heatmap(
+        found.gammas, found.ridges, found.relative, linear.relative[0],
+        current=None if view.kernel == "auto" else (gamma_now, view.ridge), dark=frame.is_dark(),
+    )  # fmt: skip
+    st.plotly_chart(
+        chart.figure, key=_SURFACE_KEY, alt=chart.alt, config={"displayModeBar": False}, selection_mode="points",
+        on_select=lambda: _take_click(found, kernel),
+    )  # fmt: skip
+    st.button(
+        "Use the best", icon=":material/star:", on_click=session.update,
+        kwargs={"kernel": kernel, "gamma": gamma, "ridge": ridge},
+        disabled=view.kernel == kernel and (view.gamma, view.ridge) == (gamma, ridge),
+    )  # fmt: skip
+
+
+def _take_click(found: LooSurface, kernel: str) -> None:
+    event = st.session_state.get(_SURFACE_KEY) or {}
+    point = clicked_point(event.get("selection") or {}, found.gammas, found.ridges)
+    if point is not None and point[0] is None:
+        session.update(kernel="linear", ridge=point[1])
+    elif point is not None:
+        session.update(kernel=kernel, gamma=point[0], ridge=point[1])
+
+
+def calibration(result: HeldOut) -> None:
+    """Draw whether the intervals of predictions hold what they promise."""
+    covered = result.covered(_LEVELS)
+    if np.isnan(covered).any():
+        st.info("No interval is known here: there are too few subsets, or the outcomes do not vary.")
+        return
+    at_ninety = float(result.covered(np.array([0.9]))[0])
+    st.markdown(
+        f"90% intervals of {KERNEL_NAMES[_looked_at()]} hold **{at_ninety:.0%}** of the outcomes of "
+        f"{result.observed.m} held-out subsets, all targets taken together. Below the band they are too narrow, "
+        "above it too wide."
+    )
+    frame.show(calibration_plot(_LEVELS, covered, result.observed.m), "fit_calibration", toolbar=False)
+
+
+def sweep(run: Run, on_truth: bool) -> None:
+    """Draw what γ does, played in the browser."""
+    st.markdown(words.SWEEP)
+    frame.show(sweep_chart(run.key, session.view().target, _of_sliders(), on_truth), "fit_sweep", toolbar=False)

@@ -1,0 +1,118 @@
+"""The parts of the Gradients page: recompute the outcomes from the model's gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app.shell import controls, frame, navigation, session, words
+from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.words import size_of
+from kernelsm.app.subsets.sampling import draw_settings
+from kernelsm.examples.catalog import EXAMPLES, load_example
+from kernelsm.gradients.choices import projection_name
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, estimators
+from kernelsm.workspace.projects import find_recipe
+from kernelsm.workspace.tables import has_run
+
+_WITH_MODEL = "digits"
+
+
+def source() -> str:
+    """What the page computes outcomes of: the project worked on, or the run's source; "" for nothing."""
+    view = session.view()
+    return view.project or open_run(view.run).source
+
+
+def blocked(run: Run) -> None:
+    """Say what is missing where a run has no model, and where to go."""
+    what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
+    what = "its outcomes were asked of a language model" if run.prompts else what
+    st.info(f"There are no gradients here: {what}.", icon=":material/info:")
+    left, middle, right = frame.panels(3, 220)
+    left.button(
+        f"Open {EXAMPLES[_WITH_MODEL].title}, which has a model", icon=":material/visibility:",
+        on_click=session.look_at, args=(_WITH_MODEL,),
+    )  # fmt: skip
+    middle.page_link(navigation.DATA, label="Bring data and a model", icon=":material/upload:")
+    if run.prompts:
+        right.page_link(
+            navigation.DEMONSTRATIONS, label="Choose demonstrations by this run",
+            icon=":material/format_list_numbered:",
+        )  # fmt: skip
+    else:
+        right.page_link(navigation.EXPLORE, label="Explore this run", icon=":material/hub:")
+
+
+def job_settings(source: str) -> RunSettings:
+    """Draw the settings of the computation and return them."""
+    recipe, ways = find_recipe(source), estimators(source)
+    if recipe.features:
+        st.markdown("Gradient features were computed elsewhere: only the convex problems are left to solve.")
+        controls.pull_slider(recipe.ridge)
+    else:
+        controls.estimator_controls(recipe.parameters, recipe.ridge)
+    view = session.view()
+    # what the estimator does not use stays at its default, so that equal work is one job
+    chosen = view.estimator if view.estimator in ways else ways[0]
+    settings = replace(draw_settings(source), estimator=chosen, ridge=view.pull or recipe.ridge)
+    if chosen == "gradex" and not recipe.features:
+        offered = view.projection != "exact" or projection_name("auto", recipe.parameters) == "exact"
+        settings = replace(settings, projection=view.projection if offered else "auto")
+        settings = settings if settings.projection == "exact" else replace(settings, dim=view.dim)
+    st.markdown(f"**{settings.subsets:,} subsets**, {_sampler(settings)}. Change them on Subsets.")
+    return settings
+
+
+def _sampler(settings: RunSettings) -> str:
+    size = f"p = {settings.p}" if settings.size is None else f"r = {settings.size}"
+    return f"{size}, seed {settings.seed}"
+
+
+def recompute(settings: RunSettings) -> None:
+    """Draw the job of these settings and, when it is done, how its result compares with the finished example."""
+    how = settings.estimator
+    if how == "gradex" and not find_recipe(settings.source).features:
+        how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
+    title = f"{session.title_of(settings.source)}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
+    spec = settings.job()
+    mine = settings.source not in EXAMPLES
+    job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if mine else "Recompute")
+    status = registry().status(spec.key)
+    done = status and status.state == "done" and status.result and has_run(status.result["run"])
+    if done and status and status.result and not mine:
+        found, shipped = open_run(status.result["run"]).outcomes, load_example(settings.source)
+        if found.masks.shape == shipped.masks.shape and bool((found.masks == shipped.masks).all()):
+            difference = float(np.abs(found.values - shipped.values).max())
+            size = "none" if difference == 0 else f"{difference:.2g} nats"
+            st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
+
+
+def cost_note(settings: RunSettings) -> None:
+    """Say what the computation needs before it is started, and what lowers it."""
+    cost, recipe = estimate_cost(settings), find_recipe(settings.source)
+    if settings.estimator == "retraining":
+        st.caption(
+            f"{settings.subsets:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
+            f"W0 with a pull of λ = {settings.ridge:g} towards it. Fewer subsets take less."
+        )
+        return
+    size = recipe.size
+    what = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
+    why = "" if cost.outputs == "logits" or recipe.features else (
+        f": those of all {size.classes} logits would take more than the 1.5 GiB set aside for them"
+    )  # fmt: skip
+    network = f"{cost.coordinates:,} coordinates as they were brought" if recipe.features else (
+        f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {cost.coordinates:,} "
+        "coordinates"
+    )  # fmt: skip
+    st.caption(
+        f"Gradients {what}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. Then "
+        f"all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
+        "loaded, and as prepared for the solver."
+        + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
+        + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
+    )

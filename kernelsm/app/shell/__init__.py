@@ -1,0 +1,1 @@
+"""What all pages share: the view, the session, navigation, controls, words."""

@@ -1,0 +1,256 @@
+"""Widgets bound to the view: each shows its field and, when moved, changes it before the page is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from kernelsm.app.shell import session, words
+from kernelsm.app.shell.open_runs import MEAN_TARGET, Run, shown_readout
+from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
+from kernelsm.charts.order import ORDERS
+from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
+
+_UNSET = object()
+_PAGE = "kernelsm_page"
+
+
+def turn_to(page: str) -> None:
+    """Call before a page is drawn: the browser draws widgets of another page anew and must be told their values."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        for key in [key for key in st.session_state if str(key).startswith(_key(""))]:
+            del st.session_state[key]
+
+
+def _key(field: str) -> str:
+    return f"view_{field}"
+
+
+def _take(field: str, read: Callable[[Any], Any]) -> None:
+    session.update(**{field: read(st.session_state[_key(field)])})
+    if field in ("gamma", "ridge") and session.view().kernel == "auto":
+        session.update(kernel="rbf")  # whoever moves a slider wants to see what it does
+
+
+def _bind(
+    field: str,
+    shown: Any,
+    read: Callable[[Any], Any] = lambda value: value,
+    *,
+    first: str = "value",
+    index: int | None = None,
+) -> dict[str, Any]:
+    """Keyword arguments that tie a widget to a field of the view; `shown` is what it displays now.
+
+    `first` names the widget's argument for what it displays first; where that is the `index` of an option, give it.
+    """
+    _show(field, shown)
+    start = {first: shown} if index is None else {"index": index}
+    return {"key": _key(field), "on_change": _take, "args": (field, read), **start}
+
+
+def _show(field: str, shown: Any) -> None:
+    """Have a widget display a value.
+
+    The widget needs it as its default too: a browser that has not loaded the widget's code yet draws it by the next
+    run's message, which says nothing of values that were set before.
+    """
+    # a value set anew is sent anew, and every pill drawn again: only what differs is set
+    if st.session_state.get(_key(field), _UNSET) != shown:
+        st.session_state[_key(field)] = shown
+
+
+def target_picker(run: Run) -> None:
+    """Choose what is measured."""
+    if run.outcomes.q == 1:
+        return
+    options, shown = ["", *run.outcomes.target_names], session.view().target
+    st.selectbox(
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        **_bind("target", shown, index=options.index(shown)),
+    )  # fmt: skip
+
+
+def kernel_picker() -> None:
+    """Choose the surrogate."""
+    st.segmented_control(
+        "Surrogate", KERNELS, format_func=words.KERNEL_NAMES.__getitem__, required=True,
+        help=words.KERNEL_HELP, **_bind("kernel", session.view().kernel, first="default"),
+    )  # fmt: skip
+
+
+def gamma_slider(K: int) -> None:
+    """Choose γ on a logarithmic scale that contains 1/K."""
+    view = session.view()
+    default = 1.0 / K
+    current = default if view.gamma is None else view.gamma
+    st.select_slider(
+        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP, disabled=view.kernel == "linear",
+        format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
+        **_bind("gamma", current, lambda value: None if value == default else value),
+    )  # fmt: skip
+
+
+def ridge_slider() -> None:
+    """Choose λ on a logarithmic scale."""
+    current = session.view().ridge
+    st.select_slider(
+        "λ (ridge)", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
+        **_bind("ridge", current),
+    )  # fmt: skip
+
+
+def readout_picker(run: Run) -> None:
+    """Choose what is read off."""
+    st.segmented_control(
+        "Readout", READOUTS, format_func=words.READOUT_NAMES.__getitem__, required=True, help=words.READOUT_HELP,
+        **_bind("readout", shown_readout(run, session.view().readout), first="default"),
+    )  # fmt: skip
+
+
+def readout_warning(run: Run) -> None:
+    """Say where the readout chosen asks for subsets unlike those measured."""
+    kind = shown_readout(run, session.view().readout)
+    if run.fixed_size and kind != "inclusion":
+        st.warning(
+            f"Every subset here holds {run.fixed_size} tasks. {words.READOUT_NAMES[kind]} asks for subsets of other "
+            "sizes, far from anything measured: Inclusion stays with the data.",
+            icon=":material/warning:",
+        )
+
+
+def order_picker() -> None:
+    """Choose the order of tasks."""
+    st.segmented_control(
+        "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
+        help="Clustered puts tasks that interact alike side by side.",
+        **_bind("order", session.view().order, first="default"),
+    )  # fmt: skip
+
+
+def truth_toggle() -> None:
+    """Draw the known truth beside the estimate."""
+    st.toggle(
+        "Draw the truth beside", help="This game's true effects are known.", **_bind("truth", session.view().truth)
+    )
+
+
+def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
+    """Choose the focus pair by keyboard."""
+    first, second = st.columns(2)
+    for column, position, label in ((first, 0, "First task"), (second, 1, "Second task")):
+        field = f"focus{position}"
+        _show(field, focus[position])
+        column.selectbox(
+            label,
+            range(len(names)),
+            focus[position],
+            format_func=names.__getitem__,
+            key=_key(field),
+            on_change=_take_pair,
+            args=(position,),
+        )
+
+
+def _take_pair(position: int) -> None:
+    chosen = [st.session_state[_key("focus0")], st.session_state[_key("focus1")]]
+    if chosen[0] == chosen[1]:
+        return  # a task does not interact with itself: the pickers fall back to the pair shown
+    session.update(focus=(min(chosen), max(chosen)))
+
+
+def task_pills(names: Sequence[str]) -> None:
+    """Toggle tasks in and out of the what-if subset."""
+    off = set(session.view().off)
+    st.pills(
+        "Tasks in the subset", range(len(names)), selection_mode="multi",
+        format_func=lambda k: words.plain(names[k]),
+        **_bind("off", [k for k in range(len(names)) if k not in off],
+                lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen)), first="default"),
+    )  # fmt: skip
+
+
+def estimator_controls(parameters: int, ridge: float) -> None:
+    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of λ = `ridge`."""
+    view = session.view()
+    gradex = view.estimator == "gradex"
+    offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
+    shown = view.projection if view.projection in offered else "auto"
+    with st.container(horizontal=True, gap="medium"):
+        st.segmented_control(
+            "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
+            help=words.ESTIMATOR_HELP, **_bind("estimator", view.estimator, first="default"),
+        )  # fmt: skip
+        st.selectbox(
+            "Gradients", offered, width=180, disabled=not gradex, help=words.PROJECTION_HELP,
+            format_func=words.PROJECTION_NAMES.__getitem__,
+            **_bind("projection", shown, index=offered.index(shown)),
+        )  # fmt: skip
+        st.select_slider(
+            "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
+            disabled=not gradex or projection_name(shown, parameters) == "exact", **_bind("dim", view.dim),
+        )  # fmt: skip
+        pull_slider(ridge)
+
+
+def pull_slider(ridge: float) -> None:
+    """Choose λ of the pull towards W0 on a logarithmic scale that contains the usual one."""
+    current = session.view().pull or ridge
+    st.select_slider(
+        "Pull λ towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
+        format_func=lambda value: f"{value:.4g}" + (" (usual)" if value == ridge else ""),
+        **_bind("pull", current, lambda value: None if value == ridge else value),
+    )  # fmt: skip
+
+
+def sampler_picker(K: int, *, proposals: bool = True) -> None:
+    """Choose how the next subsets are drawn: at random, or as those that would narrow the readout most."""
+    view = session.view()
+    shown = "next" if proposals and view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
+    _show("sampler", shown)
+    names = tuple(words.SAMPLER_NAMES)
+    st.segmented_control(
+        "Sampler", names if proposals else names[:-1], default=shown, format_func=words.SAMPLER_NAMES.__getitem__,
+        required=True, help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
+    )  # fmt: skip
+
+
+def _take_sampler(K: int) -> None:
+    chosen = st.session_state[_key("sampler")]
+    if chosen == "next":
+        session.update(sampler="next")
+    else:
+        session.update(sampler="random", size=None if chosen == "bernoulli" else max(1, K // 2))
+
+
+def more_slider() -> None:
+    """Choose how many of the next best subsets are wanted."""
+    current = session.view().more
+    st.select_slider("New subsets", _grid((5, 10, 20, 30, 50, 75, 100, 150, 200), current), width=260,
+                     **_bind("more", current))  # fmt: skip
+
+
+def sampler_controls(K: int) -> None:
+    """Choose the random subsets that are drawn next."""
+    view = session.view()
+    grid = st.grid(3, min_column_width=180, gap="medium")
+    amount, count, seed = (grid.cell() for _ in range(3))
+    with amount:
+        if view.size is None:
+            steps = [round(0.05 * i, 2) for i in range(1, 20)]
+            shown = min(steps, key=lambda step: abs(step - view.p))
+            st.select_slider("Inclusion probability p", steps, **_bind("p", shown))
+        else:
+            st.slider("Tasks per subset r", 1, K, **_bind("size", min(view.size, K)))
+    with count:
+        st.select_slider("Subsets m", _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), view.subsets),
+                         **_bind("subsets", view.subsets))  # fmt: skip
+    with seed:
+        st.number_input("Seed", 0, 10**9, step=1, **_bind("seed", view.seed, int))
+
+
+def _grid(values: Sequence[float], *more: float) -> list[float]:
+    return sorted({*values, *more})

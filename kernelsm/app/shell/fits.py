@@ -1,0 +1,232 @@
+"""Fits and what is read off them for the pages, cached by content: what one session asked for, all get at once.
+
+What these functions return is shared by all sessions: never change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from kernelsm.app.shell.open_runs import Run, of_target, open_run, target_outcomes
+from kernelsm.app.shell.sentences import choice_sentence, own_scale_sentence
+from kernelsm.app.shell.view import GAMMAS, RIDGES
+from kernelsm.charts.style import Chart
+from kernelsm.charts.sweep import gamma_sweep
+from kernelsm.evaluation.comparison import PairedGain, paired_gain
+from kernelsm.evaluation.metrics import lds
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.surrogates.auto import AutoSurrogate
+from kernelsm.surrogates.base import AttributionKind, InteractionKind, Surrogate
+from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
+from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
+from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
+from kernelsm.surrogates.shared import SharedSurrogate
+from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.tuning import LooSurface
+
+SPLIT_FRACTION = 0.8
+# more subsets would choose hardly better, and a visitor waits for it: an eigendecomposition per γ
+TUNING_ROWS = 500
+_MOST_INTERVALS = 1.5e9
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions for subsets that were not fitted.
+
+    Parameters
+    ----------
+    observed : Outcomes
+        What was held out.
+    predicted, std : ndarray, shape (m', q)
+        Predictions of the surrogate looked at, and the standard deviation of the held-out outcomes about them.
+    linear : ndarray, shape (m', q)
+        Predictions of the linear surrogate with its λ tuned by leave-one-out.
+    trained_on : int
+        Number of subsets fitted.
+    ranks_only : tuple of str
+        Targets whose predictions mean something only by their order.
+    degrees_of_freedom : int
+        What the standard deviations were estimated from.
+    choice : str
+        What the default surrogate chose, in a sentence; "" for another.
+    """
+
+    observed: Outcomes
+    predicted: Array
+    std: Array
+    linear: Array
+    trained_on: int
+    ranks_only: tuple[str, ...]
+    degrees_of_freedom: int
+    choice: str
+
+    def covered(self, levels: Array) -> Array:
+        """Share of the held-out outcomes inside intervals of these levels, over all targets; shape (L,).
+
+        NaN where no interval is known.
+        """
+        known = np.isfinite(self.std) & (self.std > 0)
+        if not known.any():
+            return np.full(len(levels), np.nan)
+        away = np.abs(self.observed.values - self.predicted)[known] / self.std[known]
+        reach = np.array([interval_quantile(self.degrees_of_freedom, level) for level in levels])
+        return np.asarray((away[None] <= reach[:, None]).mean(axis=1))
+
+    @cached_property
+    def gains(self) -> dict[str, PairedGain]:
+        """LDS and relative error of the surrogate against the tuned linear one."""
+        return {
+            score: paired_gain(self.observed.values, self.predicted, self.linear, score)
+            for score in ("lds", "relative_error")
+        }
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What is read off a surrogate of one target.
+
+    Parameters
+    ----------
+    attribution, interactions
+        Of one target.
+    told : ndarray of bool, shape (K, K)
+        Pairs that can be told from zero.
+    """
+
+    attribution: Attribution
+    interactions: Interactions
+    told: NDArray[np.bool_]
+
+
+def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
+    """An unfitted surrogate with the parameters of the sliders."""
+    if kernel == "auto":
+        return AutoSurrogate(tuning_rows=TUNING_ROWS)
+    if kernel == "tuned_linear":
+        return LinearSurrogateCV()
+    if kernel == "linear":
+        return LinearSurrogate(ridge=ridge)
+    return KernelSurrogate(kernel="poly" if kernel == "poly" else "rbf", gamma=gamma, ridge=ridge, coef0=1.0)
+
+
+# a fit keeps a factor of m² numbers, or several: with thousands of subsets hundreds of megabytes
+@st.cache_resource(max_entries=3, show_spinner="Choosing kernels, ridges and shared components ...")
+def _shared(key: str) -> SharedSurrogate:
+    """What the default surrogate is on the outcome's own scale, for all targets of a run."""
+    surrogate = SharedSurrogate(tuning_rows=TUNING_ROWS)
+    surrogate.fit_outcomes(open_run(key).outcomes)
+    return surrogate
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def fitted(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
+    """Return a surrogate of one target fitted to all subsets of a run."""
+    if kernel == "auto" and target:
+        return _shared(key).of_target(target)
+    if kernel == "auto":
+        # fitted to the mean itself: noise that the targets have in common would be missed by adding theirs up
+        return SharedSurrogate(tuning_rows=TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
+    return new_surrogate(kernel, gamma, ridge).fit_outcomes(target_outcomes(open_run(key), target))
+
+
+def pair_readout(run: Run, readout: str) -> tuple[InteractionKind, int | None]:
+    """Kind and size of the interactions of a readout; no size where subsets of the run's have no room for pairs."""
+    if readout == "leave_one_out":
+        return "second_difference", None
+    size = run.fixed_size if readout == "inclusion" else None
+    # pairs need room for both tasks in a subset, and outside of it
+    fits = size is not None and 2 <= size <= run.outcomes.K - 2
+    return cast(InteractionKind, readout), size if fits else None
+
+
+# a readout holds its surrogate, for the intervals of pairs that are asked for later
+@st.cache_resource(max_entries=8, show_spinner=False)
+def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str) -> Readout:
+    """Read a fitted surrogate off."""
+    surrogate = fitted(key, target, kernel, gamma, ridge)
+    run = open_run(key)
+    attribution = surrogate.attribution(
+        cast(AttributionKind, readout), size=run.fixed_size if readout == "inclusion" else None
+    )
+    kind, size = pair_readout(run, readout)
+    interactions = surrogate.interactions(kind, size=size)
+    # intervals cost m² each: of many subsets only the strongest pairs are tested
+    most = int(np.clip(_MOST_INTERVALS / run.outcomes.m**2, 300, 5000))
+    return Readout(attribution, interactions, interactions.told_from_zero(most=most))
+
+
+def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
+    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest."""
+    if against_truth:
+        assert run.truth is not None
+        return run.outcomes, run.truth
+    return run.outcomes.split(SPLIT_FRACTION, seed=0)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_truth: bool) -> HeldOut:
+    """Fit a surrogate and predict subsets it has not seen."""
+    train, test = fitted_and_held_out(open_run(key), against_truth)
+    surrogate = new_surrogate(kernel, gamma, ridge).fit_outcomes(train)
+    predicted, std = (table.reshape(test.m, -1) for table in surrogate.predict(test.masks, return_std=True))
+    ranks = getattr(surrogate, "ranks_only_", np.zeros(test.q, dtype=bool))
+    noise = 0.0 if against_truth and open_run(key).truth_is_exact else surrogate.noise_variance_
+    choice = ""
+    if isinstance(surrogate, AutoSurrogate):
+        own = surrogate.on_own_scale().predict(test.masks).reshape(test.m, -1)
+        choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own)}"
+    return HeldOut(
+        test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
+        tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
+        surrogate.degrees_of_freedom_, choice,
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _held_out_linear(key: str, against_truth: bool) -> Array:
+    train, test = fitted_and_held_out(open_run(key), against_truth)
+    return LinearSurrogateCV().fit_outcomes(train).predict(test.masks).reshape(test.m, -1)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Leaving every subset out once ...")
+def surfaces(key: str, target: str, kernel: str, against_truth: bool) -> tuple[LooSurface, LooSurface]:
+    """Leave-one-out surfaces of a kernel on the sliders' grid and of the linear surrogate, on what Fit fits."""
+    run = open_run(key)
+    train = of_target(fitted_and_held_out(run, against_truth)[0], target)
+    near = 1.0 / train.K
+    gammas = sorted({*GAMMAS[::2], near})
+    tuned = KernelSurrogateCV(
+        kernel="poly" if kernel == "poly" else "rbf", gammas=gammas, ridges=RIDGES[::2], coef0=1.0,
+        tuning_rows=TUNING_ROWS,
+    )  # fmt: skip
+    return tuned.fit_outcomes(train).surface_, LinearSurrogateCV(ridges=RIDGES[::2]).fit_outcomes(train).surface_
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def sweep_chart(key: str, target: str, kernel: str, against_truth: bool) -> Chart:
+    """Animation of the held-out predictions at every γ with its best λ."""
+    run = open_run(key)
+    train, test = (of_target(part, target) for part in fitted_and_held_out(run, against_truth))
+    surface = surfaces(key, target, kernel, against_truth)[0]
+    ridges = surface.ridges[surface.relative.argmin(axis=1)]
+    steps = []
+    for gamma, ridge in zip(surface.gammas.tolist(), ridges.tolist(), strict=True):
+        predicted = new_surrogate(kernel, gamma, ridge).fit_outcomes(train).predict(test.masks)[:, 0]
+        steps.append((gamma, ridge, predicted, lds(test.values, predicted[:, None])))
+    return gamma_sweep(test.values[:, 0], steps, unit=run.unit)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Tuning by leave-one-out ...")
+def interaction_gains(key: str, against_truth: bool) -> tuple[PairedGain, PairedGain]:
+    """LDS and relative error of the tuned RBF surrogate against the tuned linear one, on the held-out subsets."""
+    train, test = fitted_and_held_out(open_run(key), against_truth)
+    tuned = KernelSurrogateCV(tuning_rows=TUNING_ROWS).fit_outcomes(train).predict(test.masks).reshape(test.m, -1)
+    linear = _held_out_linear(key, against_truth)
+    return paired_gain(test.values, tuned, linear), paired_gain(test.values, tuned, linear, "relative_error")

@@ -1,0 +1,125 @@
+"""Start, watch, cancel and resume a job from a page. The job itself never hears of Streamlit."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kernelsm.app.shell import session
+from kernelsm.app.shell.words import duration, plain
+from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
+
+_REFRESH = 0.5
+
+
+@st.cache_resource(show_spinner=False)
+def registry() -> JobRegistry:
+    """Return the jobs of this server; all sessions see the same."""
+    return JobRegistry()
+
+
+def job_panel(
+    spec: JobSpec,
+    estimate: float,
+    result_title: str,
+    *,
+    start: str = "Recompute",
+    cancel: str = "Cancel",
+    key: str = "job",
+) -> None:
+    """Draw the buttons and the progress of one job.
+
+    Parameters
+    ----------
+    spec : JobSpec
+        What the button starts.
+    estimate : float
+        Seconds that it takes when nothing is cached.
+    result_title : str
+        Title of its table in the run picker.
+    start : str
+        What the start button says where there is nothing to resume.
+    cancel : str
+        What the button that stops it says.
+    key : str
+        Prefix of the buttons' keys; other than "job" for a second panel on a page.
+    """
+    status = registry().status(spec.key)
+    running = status is not None and status.active
+    st.fragment(_panel, run_every=_REFRESH if running else None)(
+        spec, estimate, result_title, start, cancel, key, running
+    )
+
+
+def _panel(
+    spec: JobSpec, estimate: float, result_title: str, start: str, cancel: str, key: str, was_running: bool
+) -> None:
+    status = registry().status(spec.key)
+    running = status is not None and status.active
+    if running != was_running:
+        st.rerun()  # the whole page: the clock of this fragment starts or stops
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            _start_label(status, start), icon=":material/play_arrow:", type="primary", disabled=running,
+            on_click=_start, args=(spec,), key=f"{key}_start",
+        )  # fmt: skip
+        st.button(
+            cancel, icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
+            key=f"{key}_cancel",
+        )  # fmt: skip
+        st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
+    if status is not None:
+        progress(status)
+        if status.state == "done" and status.result and "run" in status.result:
+            run = status.result["run"]
+            st.button(
+                "Show this result on all pages",
+                icon=":material/visibility:",
+                on_click=open_result,
+                args=(run, result_title),
+            )
+        if log := registry().log(spec.key):
+            with st.expander("Log"):
+                st.code(log, language=None)
+
+
+def _start(spec: JobSpec) -> None:
+    registry().start(spec)
+
+
+def open_result(run: str, title: str) -> None:
+    """Turn to the table that a job kept, and add it to the run picker; call it in callbacks."""
+    session.remember_table(run, title)
+    session.look_at(run)
+    session.publish()
+    st.rerun()
+
+
+def _start_label(status: JobStatus | None, start: str) -> str:
+    if status is None:
+        return start
+    resumable = status.state in ("cancelled", "interrupted", "failed") and status.done > 0
+    return "Resume" if resumable else start
+
+
+def progress(status: JobStatus) -> None:
+    """Draw how far a job is, or how it ended."""
+    fraction = min(status.done / status.total, 1.0) if status.total else 0.0
+    if status.state == "queued":
+        st.progress(0.0, text="Waiting to start: one job runs at a time.")
+    elif status.state == "running":
+        left = f" · {duration(status.eta)} left" if status.eta else ""
+        st.progress(fraction, text=f"{fraction:.0%} · {status.message}{left} · {duration(status.elapsed)} so far")
+    elif status.state == "done":
+        took = duration(status.elapsed)
+        if status.computed == 0:
+            there = "the one chunk was" if status.reused == 1 else f"all {status.reused} chunks were"
+            st.success(f"Cache hit: {there} there, nothing was recomputed ({took}).")
+        else:
+            reused = f", {status.reused} from the cache" if status.reused else ""
+            chunks = f"{status.computed} chunk{'s' if status.computed > 1 else ''}"
+            st.success(f"Finished in {took}: {chunks} computed{reused}.")
+    elif status.state == "failed":
+        st.error(f"The job failed: {plain(status.error)} What was finished is kept; start again to resume.")
+    else:
+        how = "Cancelled" if status.state == "cancelled" else "Interrupted: the server or the job's process ended"
+        st.warning(f"{how} at {fraction:.0%}. Finished chunks are kept; Resume continues from there.")

@@ -1,0 +1,151 @@
+"""Runs for the pages, cached by content: any session that asks for the same gets it at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.examples.catalog import EXAMPLES, Example, load_example, load_truth
+from kernelsm.examples.recipes import RECIPES
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.orders import load_orders, with_noise
+from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts
+from kernelsm.workspace.tables import load_run
+
+MEAN_TARGET = "mean over targets"
+
+
+class RunMissing(LookupError):  # noqa: N818 - a state of the link, not of the program
+    """A link names a table that this server does not have."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A table of outcomes and what is known about it.
+
+    Parameters
+    ----------
+    key : str
+        Example name or content hash.
+    outcomes : Outcomes
+    example : Example, optional
+        The built-in example of samples and a network, if it is one.
+    truth : Outcomes, optional
+        Held-out truth, if there is one.
+    """
+
+    key: str
+    outcomes: Outcomes
+    example: Example | None
+    truth: Outcomes | None
+
+    @property
+    def title(self) -> str:
+        """What a built-in example is called; "" for any other."""
+        built_in = self.example or PROMPT_EXAMPLES.get(self.key)
+        return built_in.title if built_in else ""
+
+    @property
+    def unit(self) -> str:
+        """What is measured, with its unit."""
+        word = self.word
+        unit = self.outcomes.meta.get("unit")
+        # metadata of an uploaded file is not to be trusted with markup
+        return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
+
+    @cached_property
+    def fixed_size(self) -> int | None:
+        """Number of tasks of every subset, if all have the same (and neither none nor all)."""
+        sizes = np.unique(self.outcomes.masks.sum(axis=1))
+        return int(sizes[0]) if len(sizes) == 1 and 0 < sizes[0] < self.outcomes.K else None
+
+    @property
+    def source(self) -> str:
+        """The example with a model, or the project, that its outcomes were computed from; "" for any other."""
+        found = self.key if self.example else self.outcomes.meta.get("computed_from", "")
+        return found if isinstance(found, str) and (found in RECIPES or opens(found)) else ""
+
+    @property
+    def prompts(self) -> str:
+        """The texts whose prompts its outcomes are those of, an example's name or a key; "" for any other."""
+        found = self.outcomes.meta.get("prompts", "")
+        try:
+            task = find_prompts(found).task if isinstance(found, str) else None
+        except InputError:
+            return ""
+        # metadata of an uploaded file may name anything
+        return found if task and task.content_hash == self.outcomes.meta.get("task") else ""
+
+    def slots(self, task: PromptTask) -> int:
+        """Demonstrations in a prompt of these texts: as many as in the measured ones."""
+        return self.fixed_size or task.k
+
+    @property
+    def truth_is_exact(self) -> bool:
+        """Whether the truth is free of noise, as a formula's is."""
+        return self.truth is not None and self.truth.meta.get("estimator") == "game without noise"
+
+    @property
+    def word(self) -> str:
+        """What is measured, in one word."""
+        return "score" if self.outcomes.higher_is_better else "loss"
+
+
+def opens(project: str) -> bool:
+    """Whether a project of that key is here and can be read."""
+    try:
+        load_project(project)
+    except InputError:
+        return False
+    return True
+
+
+def source_title(source: str) -> str:
+    """What an example or a project is called."""
+    return EXAMPLES[source].title if source in EXAMPLES else load_project(source).title
+
+
+# with a thousand queries it takes seconds to say what many orders tell of the noise
+@st.cache_resource(max_entries=64, show_spinner="Opening the outcomes ...")
+def open_run(key: str) -> Run:
+    """Return a run by its key.
+
+    Raises
+    ------
+    RunMissing
+        There is none of that name on this server.
+    """
+    if key in EXAMPLES:
+        return Run(key, load_example(key), EXAMPLES[key], load_truth(key))
+    if key in PROMPT_EXAMPLES:
+        return Run(key, load_example(key), None, None)
+    try:
+        return Run(key, with_noise(load_run(key), load_orders(key)), None, None)
+    except KeyError:
+        raise RunMissing("The link names a table that is not on this server: upload it again to see it.") from None
+    except InputError as error:
+        raise RunMissing(f"The table that the link names is damaged: {error}") from None
+
+
+def target_outcomes(run: Run, target: str) -> Outcomes:
+    """Outcomes of one target, or of the mean over targets for ""."""
+    return of_target(run.outcomes, target)
+
+
+def of_target(outcomes: Outcomes, target: str) -> Outcomes:
+    """The same of any table."""
+    if target:
+        return outcomes.target(target)
+    return outcomes if outcomes.q == 1 else outcomes.mean_target(MEAN_TARGET)
+
+
+def shown_readout(run: Run, chosen: str) -> str:
+    """The readout chosen, or what suits the run: with subsets of one size the others lie far from the data."""
+    return chosen or ("inclusion" if run.fixed_size else "leave_one_out")

@@ -1,0 +1,63 @@
+"""Results in plain language, safe to show as Markdown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernelsm.app.shell.words import SCALE_NAMES, plain
+from kernelsm.evaluation.metrics import lds, relative_error
+from kernelsm.surrogates.auto import AutoSurrogate
+from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.results import Attribution, Interactions
+from kernelsm.surrogates.subset_laws import Array
+
+
+def task_sentence(attribution: Attribution, k: int) -> str:
+    """Say what including task k does to the first target, with its interval."""
+    return attribution.sentence(k, name=f"**{plain(attribution.task_names[k])}**")
+
+
+def pair_sentence(interactions: Interactions, j: int, k: int) -> str:
+    """Say what tasks j and k do together to the first target, with its interval."""
+    first, second = (f"**{plain(interactions.task_names[i])}**" for i in (j, k))
+    return interactions.sentence(j, k, names=(first, second))
+
+
+def strongest_task(attribution: Attribution) -> int:
+    """Task of the largest magnitude for the first target."""
+    return int(np.argmax(np.abs(attribution.values[:, 0])))
+
+
+def strongest_pair(interactions: Interactions) -> tuple[int, int]:
+    """Pair of the largest magnitude for the first target; (0, 1) where all are zero."""
+    first, second = interactions.strongest(1)
+    return int(first[0]), int(second[0])
+
+
+def own_scale_sentence(observed: Array, predicted: Array) -> str:
+    """Say how well the surrogate on the outcome's own scale predicts, which Explore reads off."""
+    rank, error = lds(observed, predicted), relative_error(observed, predicted)
+    if not (np.isfinite(rank) and np.isfinite(error)):
+        return ""
+    return (
+        "Effects are differences of the outcome, so Explore reads them off the fit on the outcome's own scale: "
+        f"LDS {rank:.3f}, relative error {error:.1%}."
+    )
+
+
+def choice_sentence(auto: AutoSurrogate) -> str:
+    """Say what the default surrogate chose."""
+    own = auto.effects_
+    if own.components_ == 0:
+        return "**Auto** found nothing that it predicts better than the mean does, leaving each subset out once."
+    q = own.noise_variance_.size
+    shared = (
+        f"{own.components_} components that the {q} targets share" if own.sharing_ == "components" and q > 1
+        else "each target by itself" if q > 1 else "one target"
+    )  # fmt: skip
+    linear = sum(len(part.loadings) for part in own.parts_ if not isinstance(part.surrogate, KernelSurrogate))
+    total = sum(len(part.loadings) for part in own.parts_)
+    kernels = "RBF kernels" if linear == 0 else "linear kernels" if linear == total else "RBF and linear kernels"
+    weights = {SCALE_NAMES[name]: float(weight.mean()) for name, weight in auto.weights_.items()}
+    scales = ", ".join(f"{name} {weight:.0%}" for name, weight in sorted(weights.items(), key=lambda item: -item[1]))
+    return f"**Auto** took {kernels} for {shared}, and weighs scales of the outcome by leave-one-out: {scales}."

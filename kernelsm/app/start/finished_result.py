@@ -1,0 +1,95 @@
+"""The first page: a finished result, and four doors."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kernelsm.app.shell import frame, navigation, session, words
+from kernelsm.app.shell.fits import read_off
+from kernelsm.app.shell.open_runs import Run, shown_readout
+from kernelsm.app.shell.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
+from kernelsm.app.shell.words import SIGN_LOSS, SIGN_SCORE, plain
+from kernelsm.charts.attribution import attribution_bars
+from kernelsm.charts.interactions import interaction_heatmap
+from kernelsm.charts.order import task_order
+
+
+def result(run: Run) -> None:
+    """Draw attribution and interactions of the current run and say the strongest of each in a sentence."""
+    view = session.view()
+    kernel = "auto" if view.kernel == "linear" else view.kernel
+    kind = shown_readout(run, "")
+    readout = read_off(run.key, view.target, kernel, view.gamma, view.ridge, kind)
+    attribution, interactions = readout.attribution, readout.interactions
+    names, better = run.outcomes.task_names, run.outcomes.higher_is_better
+    left, right = frame.panels()
+    with left:
+        st.subheader("What each task does")
+        st.markdown(task_sentence(attribution, strongest_task(attribution)))
+        order = task_order("strength", attribution.values[:, 0], interactions.values[:, :, 0])
+        frame.show(
+            attribution_bars(
+                attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order,
+                margin=attribution.margin()[:, 0],
+            ),
+            "start_bars", toolbar=False,
+        )  # fmt: skip
+    with right:
+        st.subheader("What pairs do together")
+        if len(names) < 2:
+            st.info("One task has no pairs.")
+            return
+        st.markdown(pair_sentence(interactions, *strongest_pair(interactions)))
+        frame.show(
+            interaction_heatmap(
+                interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
+                told=readout.told, clickable=False,
+            ),
+            "start_heatmap", toolbar=False,
+        )  # fmt: skip
+    st.caption(SIGN_SCORE if better else SIGN_LOSS)
+    st.caption(
+        f"Readout: {words.READOUT_NAMES[kind].lower()}, {words.KERNEL_NAMES[kernel]} surrogate of "
+        f"{plain(attribution.target_names[0])}. Whiskers are 90% intervals; what cannot be told from zero is pale."
+    )
+
+
+def doors(run: Run) -> None:
+    """Draw the ways on."""
+    st.subheader("Where to go")
+    (explore, teach), (prompt, own) = (frame.panels(2, 300) for _ in range(2))
+    with explore.container(border=True, height="stretch"):
+        st.markdown("**Explore this result**")
+        st.markdown(
+            "Click a pair and see what both do together." if run.fixed_size  # Explore has no toggles then
+            else "Click a pair, toggle tasks, and see the prediction move."
+        )  # fmt: skip
+        st.page_link(navigation.EXPLORE, label="Explore", icon=":material/hub:")
+        if run.prompts:
+            st.page_link(
+                navigation.DEMONSTRATIONS, label="Choose demonstrations by it", icon=":material/format_list_numbered:"
+            )
+        elif run.source:
+            st.page_link(navigation.GRADIENTS, label="Recompute it from gradients", icon=":material/trending_down:")
+    with teach.container(border=True, height="stretch"):
+        st.markdown("**See what a linear surrogate cannot**")
+        st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")
+        st.button("Open the planted game", icon=":material/school:", on_click=_open_planted)
+    with prompt.container(border=True, height="stretch"):
+        st.markdown("**Choose demonstrations for a prompt**")
+        st.markdown("Put examples in and out of a language model's prompt and see its predicted loss.")
+        st.button("Open movie reviews", icon=":material/format_list_numbered:", on_click=_open_prompts)
+    with own.container(border=True, height="stretch"):
+        st.markdown("**Bring your own**")
+        st.markdown("Samples and a network, or just a table of subsets and their outcomes.")
+        st.page_link(navigation.DATA, label="Data & model", icon=":material/upload:")
+
+
+def _open_planted() -> None:
+    session.look_at("planted")
+    navigation.go(navigation.EXPLORE)
+
+
+def _open_prompts() -> None:
+    session.look_at("movie-reviews")
+    navigation.go(navigation.DEMONSTRATIONS)

@@ -1,0 +1,255 @@
+"""The next best subsets: what they would bring, which they are, and how to measure them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from kernelsm.app.shell import frame, session
+from kernelsm.app.shell.fits import new_surrogate
+from kernelsm.app.shell.job_panel import job_panel
+from kernelsm.app.shell.open_runs import Run, open_run, shown_readout, target_outcomes
+from kernelsm.app.shell.words import KERNEL_NAMES
+from kernelsm.app.subsets.learning_curve import AT_ONCE, asked_for, percent, tuned_parameters
+from kernelsm.charts.learning import variance_left_chart
+from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.outcomes.table_validation import TASK_PREFIX
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.surrogates.base import AttributionKind, Surrogate
+from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
+from kernelsm.surrogates.subset_laws import Array
+from kernelsm.workspace.projects import is_project
+
+_READOUT_WORDS = {"leave_one_out": "leave-one-out", "inclusion": "inclusion", "shapley": "Shapley"}
+_RANDOM_POINTS = 8
+_NAMES_SHOWN, _LONGEST_NAME = 6, 40
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Subsets to measure next and what is expected of them.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (count, K)
+        Best first.
+    left : ndarray, shape (count,)
+        Share of the readout's variance left after each.
+    random_counts : ndarray of int, shape (R,)
+        Numbers of random subsets compared with; the last is count.
+    random_left : ndarray, shape (R,)
+        Share of the variance left after as many random subsets.
+    again : int
+        How many of the proposed subsets were measured before.
+    """
+
+    masks: NDArray[np.bool_]
+    left: Array
+    random_counts: NDArray[np.intp]
+    random_left: Array
+    again: int
+
+
+def next_best(run: Run) -> None:
+    """Draw the proposal for the view's readout and the two ways to measure it."""
+    view = session.view()
+    m = run.outcomes.m
+    if m > AT_ONCE:
+        cost = f"A surrogate is fitted to {m:,} subsets and asked about 1,000 others"
+        if not asked_for(run, "next", "Propose subsets", cost, 6.0 * (m / 3000) ** 3 + 1.0):
+            return
+    readout = shown_readout(run, view.readout)
+    found = proposal(run.key, view.target, *view.surrogate, readout, view.more)
+    if found is None:
+        st.info("All subsets were measured: there is none left to propose.", icon=":material/info:")
+        return
+    left, right = frame.panels()
+    with left:
+        st.markdown(_promise(found, _READOUT_WORDS[readout]))
+        if len(found.masks) < view.more:
+            st.markdown(f"There are only {len(found.masks)} subsets to choose from.")
+        if found.again:
+            st.markdown(
+                f"{found.again} of them {'was' if found.again == 1 else 'were'} measured before: where outcomes are "
+                "noisy, measuring again can be worth more than a new subset."
+            )
+        frame.show(
+            variance_left_chart(found.left, found.random_counts, found.random_left), "subsets_next", toolbar=False
+        )
+        st.caption(_how(run, readout))
+    with right:
+        table = _preview(found, run.outcomes.task_names)
+        st.dataframe(
+            table, hide_index=True, height=420, alt=f"The {len(table)} proposed subsets, best first",
+            column_config={
+                "subset": st.column_config.NumberColumn(width=60),
+                "variance left": st.column_config.NumberColumn(format="%.1f%%", width=90),
+                "tasks": st.column_config.NumberColumn("tasks in", width=70),
+                "in": st.column_config.TextColumn("which", width="large"),
+            },
+        )  # fmt: skip
+        _measure(run, found)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Choosing the next subsets ...")
+def proposal(
+    key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str, count: int
+) -> Proposal | None:
+    """Choose subsets to measure next; None where no subset is left. Shared by all sessions: never change it."""
+    run = open_run(key)
+    outcomes = target_outcomes(run, target)
+    surrogate = _surrogate(key, target, kernel, gamma, ridge).fit_outcomes(outcomes)
+    pool = candidate_masks(outcomes.masks)
+    seen = _among(pool, outcomes.masks)
+    settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
+    if settings is not None and settings.estimator != "game":
+        pool, seen = pool[~seen], seen[~seen]  # these estimators give a subset the same outcome every time
+    count = min(count, len(pool))
+    if count == 0:
+        return None
+    kind, size = cast(AttributionKind, readout), run.fixed_size if readout == "inclusion" else None
+    found = next_subsets(surrogate, count, kind, size=size, candidates=pool)
+    random = random_masks(run, count)
+    counts = np.unique(np.geomspace(1, count, _RANDOM_POINTS).round().astype(np.intp))
+    random_left = [
+        next_subsets(surrogate, n, kind, size=size, candidates=random[:n]).variance_left[-1] for n in counts
+    ]
+    again = int(_among(found.masks, outcomes.masks).sum())
+    return Proposal(found.masks, found.variance_left, counts, np.array(random_left), again)
+
+
+def random_masks(run: Run, count: int) -> NDArray[np.bool_]:
+    """Random subsets like those of the run, shape (count, K)."""
+    K, seed = run.outcomes.K, run.outcomes.m
+    if run.fixed_size:
+        return fixed_size_masks(K, count, size=run.fixed_size, seed=seed)
+    return bernoulli_masks(K, count, p=_inclusion_rate(run), seed=seed)
+
+
+def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
+    """Settings of the job that measures `masks` and appends them to the run; None for a table from elsewhere."""
+    chosen = tuple("".join("1" if inside else "0" for inside in mask) for mask in masks)
+    # the seed is that of the planted noise: other rows, other noise
+    meta, seed = run.outcomes.meta, run.outcomes.m
+    settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key)
+    if settings is None:
+        return None
+    if is_project(settings.source):  # its key and its tasks are those of the content
+        return settings
+    example = open_run(settings.source).outcomes
+    same = (example.task_names, example.target_names) == (run.outcomes.task_names, run.outcomes.target_names)
+    return settings if same else None
+
+
+def _surrogate(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
+    if kernel == "auto":
+        return new_surrogate("rbf", *tuned_parameters(key, target))
+    if kernel == "linear":  # as a Gaussian process, which `next_subsets` asks for
+        return KernelSurrogate(kernel="linear", ridge=ridge)
+    return new_surrogate(kernel, gamma, ridge)
+
+
+def _promise(found: Proposal, readout: str) -> str:
+    count = len(found.masks)
+    these = f"these {count} subsets are" if count > 1 else "this subset is"
+    best, random = float(found.left[-1]), float(found.random_left[-1])
+    return (
+        f"Once {these} measured, **{percent(best)}** of the variance of the {readout} attributions is expected to be "
+        f"left; {count} random {'ones' if count > 1 else 'one'} would leave {percent(random)}. "
+        f"Error bars shrink with its square root: to {percent(best**0.5)} of their width, against "
+        f"{percent(random**0.5)}."
+    )
+
+
+def _how(run: Run, readout: str) -> str:
+    view = session.view()
+    if view.kernel == "auto":
+        gamma, ridge = tuned_parameters(run.key, view.target)
+        surrogate = f"an RBF surrogate with γ = {gamma:.3g} and λ = {ridge:.3g}, chosen by leave-one-out"
+    else:
+        parameters = "λ" if view.kernel == "linear" else "γ and λ"
+        surrogate = f"the {KERNEL_NAMES[view.kernel]} surrogate with the {parameters} of Fit"
+    like = f"r = {run.fixed_size}" if run.fixed_size else f"p = {_inclusion_rate(run):.2g}"
+    near = " Leave-one-out compares all tasks with all but one, so it wants subsets near these."
+    return (
+        f"Expected by {surrogate}, as long as its parameters stay right; random subsets with {like}. Which subsets "
+        "are best does not depend on their outcomes, so all can be measured at once."
+        + (near if readout == "leave_one_out" and view.kernel != "linear" and not run.fixed_size else "")
+    )
+
+
+def _measure(run: Run, found: Proposal) -> None:
+    """Draw the file to measure from, and the job where the outcomes can be computed here."""
+    st.download_button(
+        "Download these subsets (CSV)", subsets_csv(found.masks, run.outcomes.task_names), "next-subsets.csv",
+        "text/csv", icon=":material/download:",
+    )  # fmt: skip
+    settings = continued(run, found.masks)
+    if settings is None:
+        st.caption(
+            "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
+            "Demonstrations; asking it with chosen ones is not offered here."
+            if run.prompts
+            else "The file holds the columns `task:NAME` only. Measure each row, add its outcome as a column "
+            "`target:NAME`, put the rows below those of your table, and upload the longer table on Data & model."
+        )
+        return
+    name = run.title or session.tables().get(run.key, "table")
+    count = len(found.masks)
+    job_panel(
+        settings.job(), estimate_cost(settings).seconds, f"{name} + {count} subsets", start=f"Measure these {count}"
+    )
+    st.caption("Their outcomes are computed as those of this run were, and a longer table is made; this run stays.")
+
+
+def subsets_csv(masks: NDArray[np.bool_], task_names: tuple[str, ...]) -> str:
+    """Subsets as the task columns of the table format, one row each."""
+    columns = [f"{TASK_PREFIX}{name}" for name in task_names]
+    return str(pd.DataFrame(masks.astype(int), columns=columns).to_csv(index=False))
+
+
+def in_words(mask: NDArray[np.bool_], task_names: tuple[str, ...]) -> str:
+    """Say which tasks are in a subset by the shorter of both lists: those in, or those left out."""
+    inside, outside = np.flatnonzero(mask), np.flatnonzero(~mask)
+    if len(outside) == 0:
+        return "all tasks"
+    if len(inside) == 0:
+        return "none"
+    if len(outside) < len(inside):
+        return f"all but {_listed(outside, task_names)}"
+    return _listed(inside, task_names)
+
+
+def _listed(tasks: NDArray[np.intp], task_names: tuple[str, ...]) -> str:
+    names = [task_names[k] for k in tasks[:_NAMES_SHOWN]]
+    shown = ", ".join(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names)
+    more = len(tasks) - len(names)
+    return f"{shown} and {more} more" if more else shown
+
+
+def _preview(found: Proposal, task_names: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "subset": np.arange(1, len(found.masks) + 1),
+            "variance left": 100 * found.left,
+            "tasks": found.masks.sum(axis=1),
+            "in": [in_words(mask, task_names) for mask in found.masks],
+        }
+    )
+
+
+def _among(masks: NDArray[np.bool_] | Array, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows of `masks` are rows of `known`."""
+    rows = {row.tobytes() for row in np.ascontiguousarray(known, dtype=np.bool_)}
+    return np.array([row.astype(np.bool_).tobytes() in rows for row in masks], dtype=np.bool_)
+
+
+def _inclusion_rate(run: Run) -> float:
+    """How often a task was in, kept away from always and never."""
+    return round(float(np.clip(run.outcomes.masks.mean(), 0.05, 0.95)), 2)

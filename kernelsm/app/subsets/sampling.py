@@ -1,0 +1,109 @@
+"""The parts of the Subsets page: what was sampled, and what to sample next."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from kernelsm.app.shell import controls, frame, navigation, session
+from kernelsm.app.shell.fits import fitted
+from kernelsm.app.shell.open_runs import Run, target_outcomes
+from kernelsm.app.subsets.next_subsets import next_best
+from kernelsm.charts.subsets import outcome_histogram, pair_coverage
+from kernelsm.pipelines.run_settings import RunSettings, estimators, recipe_of, task_count
+
+
+def sampled(run: Run) -> None:
+    """Draw how the sampled outcomes spread and how often pairs were together."""
+    outcomes = target_outcomes(run, session.view().target)
+    left, right = frame.panels()
+    with left:
+        st.subheader("Outcomes")
+        # with subsets of one size, all tasks together are unlike anything measured
+        full = None if run.fixed_size else _all_tasks(run)
+        values = outcomes.values[:, 0]
+        st.markdown(
+            f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
+            "A narrow spread leaves little to attribute."
+        )
+        frame.show(outcome_histogram(values, full=full, unit=run.unit), "subsets_histogram")
+    with right:
+        st.subheader("Coverage")
+        st.markdown(_coverage_sentence(outcomes.masks))
+        frame.show(pair_coverage(outcomes.masks, outcomes.task_names), "subsets_coverage")
+
+
+def _all_tasks(run: Run) -> float:
+    """Outcome predicted for all tasks together."""
+    view = session.view()
+    surrogate = fitted(run.key, view.target, *view.surrogate)
+    return float(surrogate.predict(np.ones((1, run.outcomes.K))).ravel()[0])
+
+
+def next_draw(run: Run) -> None:
+    """Draw the sampler's controls and what they would cover."""
+    source = run.source or (run.key if run.example else "")
+    st.subheader("Draw other subsets" if source else "Which subsets to measure next?")
+    best = not source or session.view().sampler == "next"
+    with st.container(horizontal=True, gap="medium"):
+        if source:
+            controls.sampler_picker(run.outcomes.K)
+        if best:
+            controls.more_slider()
+            controls.readout_picker(run)
+    if best:
+        controls.readout_warning(run)
+        next_best(run)
+        return
+    draw(source)
+
+
+def first_draw(project: str) -> None:
+    """Draw the sampler's controls for data and a model that have no outcomes yet."""
+    st.subheader("Which subsets to draw?")
+    view = session.view()
+    if view.sampler == "next":
+        st.caption("Next best needs outcomes to start from: the first subsets are drawn at random.")
+    controls.sampler_picker(task_count(project), proposals=False)
+    draw(project)
+
+
+def draw(source: str) -> None:
+    """Draw the controls of the random samplers and what the subsets would cover."""
+    controls.sampler_controls(task_count(source))
+    masks = draw_settings(source).masks()
+    sizes = masks.sum(axis=1)
+    st.markdown(f"{_coverage_sentence(masks)} Subsets hold {sizes.min()} to {sizes.max()} tasks.")
+    if recipe_of(source):
+        st.page_link(
+            navigation.GRADIENTS, label="Compute their outcomes on Gradients", icon=":material/trending_down:"
+        )
+
+
+def draw_settings(source: str) -> RunSettings:
+    """Sampler settings of the view for an example or a project."""
+    view = session.view()
+    size = None if view.size is None else min(view.size, task_count(source))
+    # with a fixed size p means nothing: left at its default, equal work is one job
+    return RunSettings(
+        source, estimators(source)[0], subsets=view.subsets, p=view.p if size is None else 0.5, size=size,
+        seed=view.seed,
+    )  # fmt: skip
+
+
+def _coverage_sentence(masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> str:
+    m, K = masks.shape
+    if K < 2:
+        return f"The task is in {int(masks.sum())} of {m} subsets."
+    s = masks.astype(np.float64)
+    alone, both = s.sum(axis=0), s.T @ s
+    first, second = np.triu_indices(K, k=1)
+    together = both[first, second]
+    one = np.minimum(alone[first], alone[second]) - together
+    neither = m - alone[first] - alone[second] + together
+    rarest = int(np.minimum(np.minimum(together, one), neither).min())
+    warning = " Some pairs lack one of the four combinations: their interaction is a guess." if rarest == 0 else ""
+    return (
+        f"Each pair was together in {int(together.min())} to {int(together.max())} of {m} subsets, and each of its "
+        f"four combinations (both, one, the other, neither) was seen at least {rarest} times.{warning}"
+    )

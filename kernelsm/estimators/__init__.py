@@ -1,0 +1,1 @@
+"""F(s) of trained networks: GradEx and retraining."""

@@ -1,0 +1,136 @@
+"""Where the loss of GradEx' linear model curves: leading directions, the Hessian, and a preconditioner per mask."""
+
+from __future__ import annotations
+
+import torch
+
+from kernelsm.estimators.gradex_task_rows import Members, TaskRows
+
+# directions solved by Newton steps, and those of them in which a mask's preconditioner is a full matrix
+LEADING = 384
+_DENSE = 64
+# samples of a task from which on every other one is enough to find the directions
+_WORTH_HALVING = 20
+# features up to this many directions are all leading: leaving some out would save too little
+_WORTH_SPLITTING = 640
+
+
+def leading_directions(tasks: list[TaskRows]) -> tuple[list[TaskRows], torch.Tensor | None]:
+    """Project the rows on the directions in which the mean loss over all tasks curves most at Z = 0.
+
+    Returns
+    -------
+    list of TaskRows
+        With features (R * n, r).
+    basis : Tensor, shape (k, r), or None
+        Orthonormal columns; None where all k directions are kept. From one random range finder (Halko, Martinsson
+        and Tropp 2011) with a fixed seed.
+    """
+    k = tasks[0].features.shape[1]
+    if k <= _WORTH_SPLITTING:
+        return [TaskRows(task.features, task.offsets, task.one_hot) for task in tasks], None
+    generator = torch.Generator().manual_seed(0)
+    guess = torch.randn((k, LEADING), generator=generator).to(tasks[0].features)
+    image = torch.zeros_like(guess)
+    for task in tasks:
+        # half of the samples tell the directions as well
+        half = slice(None, None, 2 if task.size >= _WORTH_HALVING else 1)
+        p = task.probabilities(torch.zeros_like(task.offsets))[:, half]
+        features = task.features.unflatten(0, task.shape)[:, half].flatten(0, 1)
+        u = (features @ guess).reshape(*p.shape[:2], -1)
+        u = p * (u - (p * u).sum(dim=0))
+        image += features.T @ u.flatten(0, 1) / p.shape[1]
+    basis = torch.linalg.qr(image).Q
+    return [TaskRows(task.features @ basis, task.offsets, task.one_hot) for task in tasks], basis
+
+
+class Curvature:
+    """Gauss-Newton matrices of each task at reference probabilities, and the Hessian at any.
+
+    Parameters
+    ----------
+    tasks : list of TaskRows
+    reference : list of Tensor, shape (R, n, 1)
+    """
+
+    def __init__(self, tasks: list[TaskRows], reference: list[torch.Tensor]) -> None:
+        self.tasks = tasks
+        dense = min(_DENSE, tasks[0].features.shape[1])
+        self.dense = torch.stack([_gauss_newton(task, p, dense) for task, p in zip(tasks, reference, strict=True)])
+        self.diagonal = torch.stack([_diagonal(task, p) for task, p in zip(tasks, reference, strict=True)])
+        self._size_at_reference = [_size(task, p).clamp(min=1e-30) for task, p in zip(tasks, reference, strict=True)]
+
+    @staticmethod
+    def rotation(tasks: list[TaskRows], reference: list[torch.Tensor]) -> torch.Tensor:
+        """Eigenvectors (r, r) of the mean Gauss-Newton matrix over tasks, the most curved direction first."""
+        rank = tasks[0].features.shape[1]
+        mean = sum(
+            (_gauss_newton(task, p, rank) for task, p in zip(tasks, reference, strict=True)),
+            torch.zeros_like(tasks[0].features[:1]),
+        )
+        vectors: torch.Tensor = torch.linalg.eigh(mean).eigenvectors
+        return vectors.flip(1)
+
+    def adapted_shares(self, shares: torch.Tensor, members: Members, sizes: list[torch.Tensor]) -> torch.Tensor:
+        """Shares (m, K) times how much more each task curves for a mask than at the reference.
+
+        A task that other tasks contradict curves much more than one that the model has learnt for sure. `sizes` holds
+        the trace of each task's curvature for the masks that include it.
+        """
+        adapted = shares.clone()
+        for t, (rows, size) in enumerate(zip(members.rows, sizes, strict=True)):
+            adapted[rows, t] *= size / self._size_at_reference[t]
+        return adapted
+
+
+class Preconditioner:
+    """(H_s + λI)⁻¹ of each mask, roughly: dense in the most curved directions, diagonal in the others.
+
+    Parameters
+    ----------
+    curvature : Curvature
+    shares : Tensor, shape (m, K)
+    ridge : float
+    """
+
+    def __init__(self, curvature: Curvature, shares: torch.Tensor, ridge: float) -> None:
+        dense = (shares @ curvature.dense.flatten(1)).reshape(len(shares), *curvature.dense.shape[1:])
+        dense.diagonal(dim1=1, dim2=2).add_(ridge)
+        factor, failed = torch.linalg.cholesky_ex(dense)
+        if bool(failed.any()):  # what a task of hardly any curvature is scaled to may be rounding alone
+            diagonal = dense.diagonal(dim1=1, dim2=2).clamp(min=ridge).sqrt().diag_embed()
+            factor = torch.where(failed[:, None, None] > 0, diagonal, factor)
+        self.inverse = torch.cholesky_inverse(factor)
+        self.rest = 1 / (shares @ curvature.diagonal[:, dense.shape[1] :] + ridge)
+
+    def take(self, kept: torch.Tensor) -> Preconditioner:
+        """The same for some of the masks."""
+        part = object.__new__(Preconditioner)
+        part.inverse, part.rest = self.inverse[kept], self.rest[kept]
+        return part
+
+    def __call__(self, v: torch.Tensor) -> torch.Tensor:
+        """Apply to each row of v (m, r)."""
+        d = self.inverse.shape[1]
+        return torch.cat([torch.bmm(self.inverse, v[:, :d, None]).squeeze(2), v[:, d:] * self.rest], dim=1)
+
+
+def _size(task: TaskRows, p: torch.Tensor) -> torch.Tensor:
+    squares = task.features.square().sum(dim=1).reshape(*task.shape, 1)
+    return (p * (1 - p) * squares).sum(dim=(0, 1))
+
+
+def _centred(task: TaskRows, p: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features and their mean over classes, both scaled so that Gauss-Newton = AᵀA - BᵀB."""
+    features = task.features[:, :width].reshape(*task.shape, width)
+    return (features * p.sqrt()).flatten(0, 1), (features * p).sum(dim=0)
+
+
+def _gauss_newton(task: TaskRows, p: torch.Tensor, width: int) -> torch.Tensor:
+    a, b = _centred(task, p, width)
+    return (a.T @ a - b.T @ b) / task.size
+
+
+def _diagonal(task: TaskRows, p: torch.Tensor) -> torch.Tensor:
+    a, b = _centred(task, p, task.features.shape[1])
+    return (a.square().sum(dim=0) - b.square().sum(dim=0)).clamp(min=0) / task.size

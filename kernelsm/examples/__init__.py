@@ -1,0 +1,1 @@
+"""The built-in examples: samples, recipes and finished results, one folder an example."""

@@ -1,0 +1,1 @@
+"""Coin flips in a prompt."""

@@ -1,0 +1,1 @@
+"""Movie reviews in a prompt."""

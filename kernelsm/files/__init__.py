@@ -1,0 +1,1 @@
+"""Bytes from strangers in, whole files out: text and encodings, JSON, archives, NPZ, limits, atomic writing."""

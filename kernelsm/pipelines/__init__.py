@@ -1,0 +1,1 @@
+"""What runs as a job: preparing, computing, asking a language model, checking."""

@@ -1,0 +1,297 @@
+"""Asking a language model as a job: outcomes of many prompts, and the check of chosen ones on fresh queries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from kernelsm.outcomes.samplers import fixed_size_masks
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.orders import OrderedOutcomes, orders_path, save_orders
+from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.progress import Report
+from kernelsm.runtime.store import Store
+from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.tables import save_run
+
+if TYPE_CHECKING:
+    from kernelsm.models.language_model import LanguageModel
+    from kernelsm.prompts.prompting import Prompting
+
+START_SECONDS = 15.0
+"""Until the default model is there."""
+MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
+FEWEST_PROMPTS = 3
+"""With two, what tells them apart is anyone's guess."""
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """Which prompts to ask a language model with.
+
+    Parameters
+    ----------
+    source : str
+        Name of a built-in prompt task, or the key of one that was brought.
+    subsets : int
+        m, 3 to 5,000, all different; set to the number that there are where that is less.
+    size : int, optional
+        Demonstrations in each; the task's own k if not given.
+    orders : int
+        Random orders of each subset, 1 to 24.
+    seed : int
+        Of the subsets and of the orders.
+
+    Raises
+    ------
+    InputError
+        A setting out of its range, fewer than 3 different prompts, or a source that is not here.
+    """
+
+    source: str
+    subsets: int = 200
+    size: int | None = None
+    orders: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        task = find_prompts(self.source).task
+        if self.size is None:  # resolved here, so that equal work is one job
+            object.__setattr__(self, "size", task.k)
+        size = self.size or 0
+        checks = (
+            ("subsets", self.subsets, FEWEST_PROMPTS <= self.subsets <= MOST_SUBSETS,
+             f"{FEWEST_PROMPTS} to {MOST_SUBSETS:,}"),
+            ("size", size, 1 <= size <= task.K, f"1 to {task.K}"),
+            ("orders", self.orders, 1 <= self.orders <= MOST_ORDERS, f"1 to {MOST_ORDERS}"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+        )  # fmt: skip
+        for place, found, fine, expected in checks:
+            if not fine:
+                raise InputError(place, repr(found), expected, "Change this setting.")
+        most = math.comb(task.K, size)
+        if most < FEWEST_PROMPTS:
+            raise InputError(
+                "candidates", f"{most} different prompt{'s' * (most > 1)} of {size} of {task.K}",
+                f"at least {FEWEST_PROMPTS} prompts to learn from",
+                "Give more candidates, or take fewer of them into a prompt.",
+            )  # fmt: skip
+        object.__setattr__(self, "subsets", min(self.subsets, most))
+
+    @property
+    def all_there_are(self) -> bool:
+        """Whether these are all the prompts of their size."""
+        return self.subsets == math.comb(find_prompts(self.source).task.K, self.size or 0)
+
+    def masks(self) -> NDArray[np.bool_]:
+        """The subsets, shape (m, K), no two alike."""
+        assert self.size is not None
+        K = find_prompts(self.source).task.K
+        return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed, distinct=True)
+
+    def seconds(self) -> float:
+        """Expected seconds on two cores with nothing cached."""
+        source = find_prompts(self.source)
+        orders = min(self.orders, math.factorial(min(self.size or source.task.k, 12)))
+        return START_SECONDS + self.subsets * orders * len(source.task.queries) * source.seconds_a_query
+
+    def job(self) -> JobSpec:
+        """The job that computes these outcomes."""
+        return JobSpec("kernelsm.pipelines.ask_model:run", asdict(self))
+
+    def named(self, found: Outcomes, store: Store) -> Outcomes:
+        """Return outcomes of these prompts that tell which texts they are of, as the Demonstrations page needs it."""
+        likeness = _likeness(find_prompts(self.source).task, store)
+        told = {"sampler": "fixed", "size": self.size, "prompts": self.source, "likeness": likeness}
+        return replace(found, meta={**found.meta, **told})
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """Which prompts to check on the fresh queries of a task.
+
+    Parameters
+    ----------
+    source : str
+        As of `PromptSettings`.
+    prompts : sequence of sequences of int
+        Candidates of each prompt, in the order in which they are shown.
+    orders : int
+        Orders of each prompt: its own, and further ones drawn at random.
+    seed : int
+        Of these.
+
+    Raises
+    ------
+    InputError
+        No prompt, an unknown or repeated candidate, a setting out of its range, or no fresh queries.
+    """
+
+    source: str
+    prompts: tuple[tuple[int, ...], ...]
+    orders: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        task = find_prompts(self.source).task
+        object.__setattr__(self, "prompts", tuple(tuple(int(i) for i in prompt) for prompt in self.prompts))
+        if not task.fresh:
+            raise InputError("fresh queries", "none", "at least 1", "Bring queries that are kept for checking.")
+        if not 1 <= len(self.prompts) <= MOST_PROMPTS:
+            raise InputError("prompts", f"{len(self.prompts)}", f"1 to {MOST_PROMPTS}", "Choose a prompt to check.")
+        for prompt in self.prompts:
+            if len(set(prompt)) != len(prompt) or not all(0 <= i < task.K for i in prompt):
+                raise InputError("prompts", repr(prompt)[:80], f"different ones of 0..{task.K - 1}", "Choose again.")
+        if not 1 <= self.orders <= MOST_ORDERS or self.seed < 0:
+            found = f"{self.orders} orders, seed {self.seed}"
+            raise InputError("orders", found, f"1 to {MOST_ORDERS} orders, seed 0 or more", "Change this setting.")
+
+    def orders_of(self, prompt: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return a prompt in its own order, then in further ones, all different."""
+        rng = np.random.default_rng([self.seed, *prompt])
+        found = {tuple(prompt): None}
+        while len(found) < min(self.orders, math.factorial(min(len(prompt), 12))):
+            found[tuple(int(i) for i in rng.permutation(prompt))] = None
+        return list(found)
+
+    def seconds(self) -> float:
+        """Expected seconds on two cores with nothing cached."""
+        source = find_prompts(self.source)
+        count = sum(len(self.orders_of(prompt)) for prompt in self.prompts)
+        return START_SECONDS + count * len(source.task.fresh) * source.seconds_a_query
+
+    def job(self) -> JobSpec:
+        """The job that checks these prompts."""
+        return JobSpec("kernelsm.pipelines.ask_model:check", asdict(self))
+
+
+def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: ask the model about every query after each prompt, keep the table, and return {"run": content hash}."""
+    found, ordered = compute(PromptSettings(**settings), report, store)
+    key = save_run(found, store.root.parent)
+    save_orders(ordered, orders_path(key, store.root.parent))
+    return {"run": key}
+
+
+def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Outcomes, OrderedOutcomes]:
+    """Compute the outcomes that `settings` name, and those of single orders; finished subsets come from the store."""
+    from kernelsm.prompts.prompting import Prompting
+
+    task, model = open_model(settings.source, report)
+    prompting = Prompting(task, model, orders=settings.orders, seed=settings.seed)
+    masks = settings.masks()
+    ask(prompting, masks, store, report)
+    orders, values = prompting.by_order(masks, store=store)
+    found = settings.named(prompting.outcomes(masks, store=store), store)
+    return found, OrderedOutcomes(np.array(orders), values)
+
+
+def ask(prompting: Prompting, masks: NDArray[np.bool_], store: Store, report: Report) -> None:
+    """Score subsets into the store, as many at a time as there are cores; finished ones are not asked again.
+
+    Raises
+    ------
+    InputError
+        A prompt that is longer than the model can read.
+    """
+    prompting.check_lengths(masks)
+    calls = (delayed(_asked)(prompting, mask, store) for mask in masks)
+    for done, reused in enumerate(_at_once(calls), start=1):
+        report(done, len(masks), "asking the language model", reused=reused)
+
+
+def _likeness(task: PromptTask, store: Store) -> list[float]:
+    """Mean cosine of each candidate's sentence embedding with those of the queries."""
+    from kernelsm.models.text_embedding import embedded
+
+    vectors = embedded([one.text for one in (*task.candidates, *task.queries)], store).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [round(float(one), 6) for one in vectors[: task.K] @ vectors[task.K :].mean(axis=0)]
+
+
+def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: ask the model about the fresh queries after some prompts.
+
+    Returns {"values": for each prompt and each of its orders the (loss, accuracy) of every fresh query}.
+    """
+    from kernelsm.prompts.prompting import Prompting
+
+    wanted = CheckSettings(**settings)
+    task, model = open_model(wanted.source, report)
+    prompting = Prompting(task, model, fresh=True)
+    ordered = [wanted.orders_of(prompt) for prompt in wanted.prompts]
+    flat = [order for orders in ordered for order in orders]
+    calls = (delayed(_checked)(prompting, order, store) for order in flat)
+    values = []
+    for done, (found, reused) in enumerate(_at_once(calls), start=1):
+        values.append(found[:2].tolist())
+        report(done, len(flat), "asking about fresh queries", reused=reused)
+    ends = np.cumsum([len(orders) for orders in ordered]).tolist()
+    return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
+
+
+def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
+    """Return the texts of a source and its language model, one thread for each prompt.
+
+    Raises
+    ------
+    InputError
+        No such source, or a model that cannot be used.
+    """
+    from kernelsm.pipelines.prompt_check import source_model
+    from kernelsm.runtime.threads import use_torch_threads
+
+    found = find_prompts(source)
+    report(0, 1, "loading the language model", reused=None)
+    # prompts are independent: one thread each is faster than all threads on one after the other
+    use_torch_threads(1)
+    return found.task, source_model(found)
+
+
+def _at_once(calls: Any) -> Any:
+    """Results in order, as many at a time as there are cores; the network is shared, so threads and not processes."""
+    from kernelsm.runtime.threads import available_cores
+
+    return Parallel(n_jobs=available_cores(), backend="threading", return_as="generator")(calls)
+
+
+def _asked(prompting: Prompting, mask: NDArray[np.bool_], store: Store) -> bool:
+    """Score one subset into the store; returns whether it was there."""
+    mine = Store(store.root.parent)  # its counts are those of this thread alone
+    prompting.outcomes(mask[None], store=mine)
+    return mine.computed == 0
+
+
+def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tuple[NDArray[np.float64], bool]:
+    mine = Store(store.root.parent)
+    return ordered_measures(prompting, order, mine), mine.computed == 0
+
+
+def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:
+    """Return loss, accuracy and margin of every query of `prompting` after one prompt, shape (3, q)."""
+    # fresh queries go by the task alone: so they were kept before others could be asked about
+    task = prompting.task.content_hash if prompting.fresh else f"{prompting.task.content_hash} fit"
+    found: NDArray[np.float64] = store.call(
+        _measure_order, order, task, prompting.model.content_hash, heavy={"prompting": prompting}
+    )
+    return found
+
+
+def _measure_order(
+    order: tuple[int, ...], task_hash: str, model_hash: str, prompting: Prompting
+) -> NDArray[np.float64]:
+    """Loss, accuracy and margin of every fresh query after one prompt, shape (3, q); hashes are the store's key."""
+    from kernelsm.prompts.prompting import score
+    from kernelsm.prompts.scoring import measure_labels
+
+    task = prompting.task
+    true = np.array([task.labels.index(query.label) for query in prompting.queries])
+    return measure_labels(score(prompting.model, task, order, prompting.queries), true)

@@ -1,0 +1,246 @@
+"""From samples and a network to outcomes, in one resumable piece of work: base model, gradients, estimates."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.examples.planted.game import planted_game
+from kernelsm.examples.recipes import RECIPES, Recipe
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.pipelines.run_settings import GAME, RunSettings, estimate_cost, outputs_of
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, Stages, silent
+from kernelsm.runtime.store import Store
+from kernelsm.workspace.projects import find_recipe
+from kernelsm.workspace.tables import load_run, save_run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kernelsm.estimators.estimator import Estimator
+    from kernelsm.estimators.retraining import Retraining
+    from kernelsm.gradients.features import GradientFeatures
+    from kernelsm.models.training import EpochLosses
+    from kernelsm.tasks.suite import TaskSuite
+
+# what outcomes of one table have in common
+_ONE_WAY = ("estimator", "ridge", "projection", "outputs")
+
+
+def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: compute outcomes, append them to a table where one is named, keep it, and return {"run": content hash}."""
+    wanted = RunSettings(**settings)
+    before = _table(wanted.onto, store) if wanted.onto else None  # a table that is not here fails before the work
+    outcomes = compute(wanted, report, store)
+    if before is not None:
+        outcomes = appended(before, outcomes, wanted.onto)
+    return {"run": save_run(outcomes, store.root.parent)}
+
+
+def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
+    """Return a table with further outcomes below those of another.
+
+    Parameters
+    ----------
+    before : Outcomes
+        The table continued.
+    outcomes : Outcomes
+        The new rows; their metadata is kept, with `onto` and the number of rows `added`.
+    onto : str
+        Key of `before`.
+
+    Raises
+    ------
+    InputError
+        Other tasks or targets, or outcomes estimated in another way.
+    """
+    for place, have, new in (
+        ("tasks", before.task_names, outcomes.task_names),
+        ("targets", before.target_names, outcomes.target_names),
+        ("sign", before.higher_is_better, outcomes.higher_is_better),
+        # rows of a table without metadata may have come from anywhere
+        *((key, before.meta.get(key), outcomes.meta.get(key)) for key in _ONE_WAY if key in before.meta),
+    ):
+        if have != new:
+            raise InputError(
+                f"{place} of the table {onto}", repr(have)[:200], repr(new)[:200],
+                "Outcomes are appended to a table of the same tasks and targets, computed in the same way.",
+            )  # fmt: skip
+    return Outcomes(
+        np.vstack([before.masks, outcomes.masks]), np.vstack([before.values, outcomes.values]),
+        task_names=before.task_names, target_names=before.target_names, higher_is_better=before.higher_is_better,
+        meta={**outcomes.meta, "onto": onto, "added": outcomes.m},
+    )  # fmt: skip
+
+
+def _table(key: str, store: Store) -> Outcomes:
+    if key in (GAME, *RECIPES):
+        from kernelsm.examples.catalog import load_example  # which needs this module
+
+        return load_example(key)
+    try:
+        return load_run(key, store.root.parent)
+    except KeyError:
+        raise InputError("onto", repr(key), "a table that is here", "Upload or compute the table again.") from None
+
+
+def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
+    """Compute the outcomes that `settings` name; finished chunks come from the store."""
+    masks = settings.masks()
+    if settings.estimator == "game":
+        outcomes = play(settings.seed, masks)
+        report(1, 1, "game")
+    else:
+        outcomes = _estimate(settings, masks, report, store)
+    return Outcomes(
+        outcomes.masks, outcomes.values, task_names=outcomes.task_names, target_names=outcomes.target_names,
+        meta={**outcomes.meta, **settings.sampler(), "computed_from": settings.source, "unit": "nats"},
+    )  # fmt: skip
+
+
+def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes:
+    """Outcomes of the planted game, with or without its noise."""
+    game = planted_game()
+    values = game.play(masks, seed=seed + 1) if noise else game.truth(masks)
+    meta = {"estimator": "game" if noise else "game without noise"}
+    return Outcomes(masks, values, task_names=game.task_names, target_names=("loss",), meta=meta)
+
+
+def base_model(source: str, store: Store, report: Report = silent, *, seed: int = 0) -> nn.Module:
+    """Return the network of a source at W0; where it is trained, its weights come from the store.
+
+    Parameters
+    ----------
+    source : str
+        The name of an example with a model, or the key of a project.
+    store : Store
+    report : Report
+        Told after each epoch of training.
+    seed : int
+        Of the initial weights and of the order of batches; results of examples have 0.
+    """
+    recipe = find_recipe(source)
+    return trained(recipe, recipe.suite(), store, report, seed=seed)[0]
+
+
+def trained(
+    recipe: Recipe, suite: TaskSuite, store: Store, report: Report = silent, *, seed: int = 0
+) -> tuple[nn.Module, list[EpochLosses]]:
+    """Return a recipe's network at W0, trained on all tasks or as it was brought, and its training curve.
+
+    Raises
+    ------
+    InputError
+        The network does not fit the samples, or its training fails.
+    """
+    import torch
+
+    from kernelsm.models.fit_check import check_model
+    from kernelsm.runtime.threads import use_torch_threads
+
+    # networks this small train as fast on one thread, and ten times faster where cores are shared
+    use_torch_threads(1)
+    model = _initial(recipe, seed)
+    check_model(model, suite)
+    if recipe.training is None:
+        report(1, 1, "base model", reused=None)
+        return model.eval(), []
+    before = store.reused
+
+    def epochs(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+        report(done, total + 1, message, reused=None)  # all of W0 is one chunk
+
+    from kernelsm.models.hashing import model_hash
+    from kernelsm.models.training import EpochLosses
+
+    weights, curve = store.call(
+        _train, suite.content_hash, model_hash(model), recipe.training, seed,
+        heavy={"model": model, "suite": suite, "report": epochs},
+    )  # fmt: skip
+    report(1, 1, "base model", reused=store.reused > before)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return model.eval(), [EpochLosses(**row) for row in curve]
+
+
+def _initial(recipe: Recipe, seed: int) -> nn.Module:
+    """The network that training starts from, or that was brought."""
+    from kernelsm.models.registry import build_model
+
+    model = build_model(recipe.architecture, **recipe.config, seed=seed)
+    if recipe.weights:
+        from kernelsm.models.weights import load_weights, read_weights
+
+        load_weights(model, read_weights(recipe.weights, recipe.weights.name), recipe.weights.name)
+    return model
+
+
+def _train(
+    suite_hash: str,
+    weights_hash: str,
+    training: dict[str, Any],
+    seed: int,
+    model: nn.Module,
+    suite: TaskSuite,
+    report: Report,
+) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
+    """Weights W0 by parameter name, and the training curve; hashes, arguments and seed are the store's key."""
+    from kernelsm.models.training import train_base
+
+    curve: list[EpochLosses] = []
+    model = train_base(model, suite, **training, seed=seed, curve=curve, report=report)
+    return {name: value.numpy() for name, value in model.state_dict().items()}, [asdict(row) for row in curve]
+
+
+def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store) -> Outcomes:
+    from kernelsm.runtime.threads import use_torch_threads
+
+    recipe = find_recipe(settings.source)
+    stages = Stages(report, estimate_cost(settings).stages)
+    if recipe.rates.inputs:
+        recipe.suite(stages.stage("inputs"))
+    estimator: Estimator
+    if settings.estimator == "retraining":
+        trainer = retraining(settings, recipe, base_model(settings.source, store, stages.stage("base")))
+        estimator, last = trainer, "retraining"
+    else:
+        model = None if recipe.features else base_model(settings.source, store, stages.stage("base"))
+        use_torch_threads()
+        estimator, last = gradex(settings, recipe, model, stages, store), "gradex"
+    return estimator.outcomes(masks, store=store, report=stages.stage(last))
+
+
+def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module) -> Retraining:
+    """Return the ground truth of these settings."""
+    from kernelsm.estimators.retraining import Retraining
+
+    assert settings.ridge is not None
+    return Retraining(recipe.suite(), model, ridge=settings.ridge, **recipe.retraining)
+
+
+def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stages: Stages, store: Store) -> Estimator:
+    """Return the estimator of these settings; features come from the model, the store, or a file that was brought."""
+    from kernelsm.estimators.gradex import GradEx
+    from kernelsm.gradients.features import gradient_features
+
+    assert settings.ridge is not None
+    if recipe.features:
+        from kernelsm.gradients.features_file import load_features
+
+        return GradEx(*load_features(recipe.features), ridge=settings.ridge)
+    assert model is not None
+    suite = recipe.suite()
+    outputs = outputs_of(settings, recipe)
+
+    def features(inputs: NDArray[Any], labels: NDArray[np.int64], stage: str) -> GradientFeatures:
+        return gradient_features(
+            model, inputs, labels, settings.projection, settings.dim, store=store, report=stages.stage(stage),
+            outputs=outputs,
+        )  # fmt: skip
+
+    train = features(suite.inputs, suite.labels, "train")
+    test = features(suite.test_inputs, suite.test_labels, "test")
+    return GradEx(suite, train, test, ridge=settings.ridge)

@@ -1,0 +1,196 @@
+"""Whether GradEx can be trusted on a model: computed as a job, shipped with the examples.
+
+Three questions: does the network stay near its first-order expansion when it is really fine-tuned, do outcomes agree
+with those of retraining, and how much does the projection distort gradients?
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
+from kernelsm.evaluation.metrics import lds, spearman_per_target
+from kernelsm.examples.catalog import FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth, load_truth
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.pipelines.compute import base_model, gradex, retraining
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, Stages, silent
+from kernelsm.runtime.store import Store
+from kernelsm.runtime.threads import use_torch_threads
+from kernelsm.workspace.projects import find_recipe
+
+CHECK_SUBSETS = 8
+CEILING_SUBSETS = 30
+_NETWORKS = 3
+_SHOWN_PAIRS, _MAPS = 300, 5
+
+
+@dataclass(frozen=True)
+class ProjectionCheck:
+    """How far a projection distorts inner products of this model's gradients.
+
+    Parameters
+    ----------
+    kind : str
+        Its name among the choices of projections.
+    dim : int
+        k.
+    size : float
+        Root mean square error of <Pg, Ph>, in units of |g| |h|, over all pairs and several random maps.
+    errors : list of float
+        Errors of some pairs, in the same unit.
+    """
+
+    kind: str
+    dim: int
+    size: float
+    errors: list[float]
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """How well outcomes of one base model predict those of another, trained from another seed.
+
+    Parameters
+    ----------
+    subsets : int
+    lds, spearman : float
+        Mean over targets of the rank correlation over subsets; rank correlation of the outcome averaged over targets.
+    """
+
+    subsets: int
+    lds: float
+    spearman: float
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is known of an example's first-order estimates beyond its truth.
+
+    Parameters
+    ----------
+    first_order : FirstOrderCheck
+    projections : list of ProjectionCheck
+    expected_distortion : float
+        The `size` of a dense Gaussian in theory, √(mean (1 + cos²) / k).
+    ceiling : Ceiling, optional
+    """
+
+    first_order: FirstOrderCheck
+    projections: list[ProjectionCheck]
+    expected_distortion: float
+    ceiling: Ceiling | None
+
+    def save(self, path: Path) -> Path:
+        """Write as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        return path
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Checks:
+        """Read what `save` or the job wrote."""
+        return cls(
+            FirstOrderCheck.from_json(found["first_order"]),
+            [ProjectionCheck(**one) for one in found["projections"]],
+            found["expected_distortion"],
+            Ceiling(**found["ceiling"]) if found["ceiling"] else None,
+        )
+
+
+def load_checks(name: str) -> Checks | None:
+    """Return the finished checks of a built-in example; None for one without a model."""
+    path = FINISHED / f"{get_example(name).name}.checks.json"
+    return Checks.from_json(json.loads(path.read_text())) if get_example(name).has_model else None
+
+
+def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: retrain a few subsets, estimate them, compare, and return the checks as JSON under "checks"."""
+    return {"checks": asdict(check(RunSettings(**settings), report, store))}
+
+
+def check(settings: RunSettings, report: Report, store: Store) -> Checks:
+    """Check GradEx with these settings on `settings.subsets` retrained subsets."""
+    recipe = find_recipe(settings.source)
+    stages = Stages(report, check_cost(settings))
+    suite = recipe.suite(stages.stage("inputs") if recipe.rates.inputs else silent)
+    masks = settings.masks()
+    model = base_model(settings.source, store, stages.stage("base"))
+    trainer = retraining(settings, recipe, model)
+    truth = trainer.outcomes(masks, store=store, report=stages.stage("retraining"))
+    networks = []
+    told = stages.stage("networks")
+    for mask in masks[:_NETWORKS]:
+        networks.append(trainer.fine_tune(mask))
+        told(len(networks), _NETWORKS, "networks")
+    use_torch_threads()
+    estimates = gradex(settings, recipe, model, stages, store).outcomes(
+        masks, store=store, report=stages.stage("gradex")
+    )
+    projections, expected = projection_checks(settings.source, settings.dim, store, stages.stage("projections"))
+    return Checks(first_order_check(suite, model, networks, truth, estimates), projections, expected, None)
+
+
+def check_cost(settings: RunSettings) -> dict[str, float]:
+    """Seconds that each stage of `check` is expected to take."""
+    estimated = estimate_cost(replace(settings, estimator="gradex")).stages
+    rates = find_recipe(settings.source).rates
+    inputs = {"inputs": rates.inputs} if rates.inputs else {}
+    return inputs | {
+        "base": estimated["base"], "retraining": rates.retraining * settings.subsets,
+        "networks": rates.retraining * _NETWORKS, "train": estimated["train"], "test": estimated["test"],
+        "gradex": estimated["gradex"], "projections": _MAPS * 64 * sum(rates.gradients.values()) / 1000,
+    }  # fmt: skip
+
+
+def projection_checks(source: str, dim: int, store: Store, report: Report) -> tuple[list[ProjectionCheck], float]:
+    """Distortion of every random projection on gradients of an example's training samples, and the theory's size.
+
+    Each kind is drawn several times: the errors of one map's pairs go together.
+    """
+    from kernelsm.gradients.distortion import distortion
+    from kernelsm.gradients.projections import RANDOM
+
+    suite = find_recipe(source).suite()
+    maps = [kind(dim, seed) for kind in RANDOM.values() for seed in range(_MAPS)]
+    found = distortion(base_model(source, store), suite.inputs, suite.labels, maps, report=report)
+    checks = []
+    for number, name in enumerate(RANDOM):
+        errors = np.concatenate([one.errors for one in found[number * _MAPS : (number + 1) * _MAPS]])
+        rows = np.linspace(0, len(errors) - 1, min(_SHOWN_PAIRS, len(errors))).astype(int)
+        size = float(np.sqrt(np.mean(np.square(errors))))
+        checks.append(ProjectionCheck(name, dim, size, [round(float(error), 5) for error in errors[rows]]))
+    return checks, float(np.sqrt(np.mean(1 + np.square(found[0].exact)) / dim))
+
+
+def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store: Store) -> Ceiling:
+    """Retrain the subsets of `settings` from another base model, and compare with a truth that begins with them."""
+    recipe = find_recipe(settings.source)
+    model = base_model(settings.source, store, seed=1)
+    other = retraining(settings, recipe, model).outcomes(settings.masks(), store=store, report=report)
+    same = truth.take(range(min(other.m, truth.m)))
+    if not np.array_equal(same.masks, other.masks):
+        raise InputError("truth", "other subsets", "those of the settings, first", "Use the truth of these settings.")
+    overall = spearman_per_target(same.mean_target().values, other.mean_target().values)
+    return Ceiling(other.m, lds(same.values, other.values), float(overall[0]))
+
+
+def rebuild_checks(name: str, report: Report, store: Store, folder: Path = FINISHED) -> Path:
+    """Compute the finished checks of an example anew and write them; its outcomes and truth must be finished."""
+    example = get_example(name)
+    recipe = find_recipe(name)
+    truth, estimates = load_truth(name), load_estimates_of_truth(name)
+    assert estimates is not None
+    model = base_model(name, store)
+    trainer = retraining(example.settings, recipe, model)
+    networks = [trainer.fine_tune(mask) for mask in truth.masks[:_NETWORKS]]
+    first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
+    projections, expected = projection_checks(name, example.settings.dim, store, report)
+    held_out = replace(example.settings, subsets=CEILING_SUBSETS, seed=TRUTH_SEED, estimator="retraining")
+    ceiling = noise_ceiling(held_out, truth, report, store)
+    return Checks(first_order, projections, expected, ceiling).save(folder / f"{name}.checks.json")

@@ -1,0 +1,265 @@
+"""The job that turns what a user brought into a project: read, group, train or load, check, and time a little."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kernelsm.examples.recipes import Rates, Recipe, Size
+from kernelsm.files.archives import unpack
+from kernelsm.files.limits import limits
+from kernelsm.gradients.features_file import load_features
+from kernelsm.models.config_files import read_config
+from kernelsm.models.hashing import model_hash
+from kernelsm.models.model_copies import copy_model
+from kernelsm.models.model_folders import CONVERT, PICKLES, local_models_allowed, model_folder, tokenize
+from kernelsm.models.presets import Preset, presets
+from kernelsm.models.text_embedding import embedded
+from kernelsm.pipelines.compute import trained
+from kernelsm.pipelines.timing import features_rate, measure_rates
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, Stages, silent
+from kernelsm.runtime.store import Store, content_hash
+from kernelsm.samples.reader import read_samples
+from kernelsm.samples.samples import Samples
+from kernelsm.tasks.build import build_suite
+from kernelsm.tasks.mapping import SampleMapping
+from kernelsm.tasks.suite import TaskSuite
+from kernelsm.workspace.projects import Project, save_project
+from kernelsm.workspace.requests import WAYS, Model, Preparation
+
+SMALL = 4096  # parameters up to which retraining to full accuracy takes a second or so
+_UNKNOWN = Rates(base=0.0, gradients={}, gradex={}, retraining=0.0)
+# importing torch counts as reading
+_STAGES = {"read": 4.0, "inputs": 1.0, "base": 8.0, "probe": 4.0}
+_EMBEDDED_A_SECOND = 60
+
+
+def run(report: Report, store: Store, *, what: str) -> dict[str, Any]:
+    """Job: prepare, keep the project and return {"project": key}."""
+    wanted = Preparation.from_json(what)
+    return {"project": prepare(wanted, report, store)}
+
+
+def prepare(wanted: Preparation, report: Report, store: Store) -> str:
+    """Prepare what was brought and return the project's key.
+
+    Raises
+    ------
+    InputError
+        Names the first thing that is wrong, in the data, the mapping or the model.
+    """
+    root = store.root.parent
+    if wanted.model.way == "features":
+        return _from_features(wanted, Stages(report, _STAGES), root)
+    if wanted.model.way not in WAYS:
+        raise InputError("model", repr(wanted.model.way), " or ".join(map(repr, WAYS)), "Choose one of these.")
+    mapping = SampleMapping.from_dict(wanted.mapping)
+    samples = read_samples(wanted.data.path(root), wanted.data.name)
+    embeds = mapping.kind == "text" and wanted.model.way not in ("folder", "path")
+    seconds = samples.rows / _EMBEDDED_A_SECOND if embeds else 0.0
+    stages = Stages(report, {**_STAGES, "inputs": _STAGES["inputs"] + seconds})
+    stages.stage("read")(1, 1, "read", reused=None)
+    (root / "uploads").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="model-", dir=root / "uploads") as place:
+        folder = _model_folder(wanted.model, Path(place, "model"), root, text=mapping.kind == "text")
+        with _named_as_sent(wanted.model, folder, root):
+            read = _read(samples, mapping, folder, stages.stage("inputs"), store)
+            stages.stage("inputs")(1, 1, "inputs", reused=None)
+            recipe = _recipe(wanted.model, read, mapping, folder, root)
+            begun = time.perf_counter()
+            model, curve = trained(recipe, read.suite, store, stages.stage("base"))
+            _check_head(model, recipe)
+        recipe = _measured(
+            recipe, read.suite, model, time.perf_counter() - begun, wanted.model, stages.stage("probe")
+        )
+        about = {
+            "file": wanted.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
+            "curve": [asdict(row) for row in curve], "accuracy": _accuracies(model, read.suite),
+            "contents": [read.suite.content_hash, model_hash(model), *read.contents],
+        }  # fmt: skip
+        return save_project(Project(wanted.title, recipe, about), read.suite, root=root, model_folder=folder)
+
+
+def _measured(
+    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, wanted: Model, report: Report
+) -> Recipe:
+    """The recipe with what is known once the network is there: it is counted and timed."""
+    d = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    ridge = wanted.ridge or (0.03 if d <= SMALL else 0.1)
+    retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
+    rates = measure_rates(
+        suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report
+    )  # fmt: skip
+    return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
+
+
+def _accuracies(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
+    """Share of samples whose true class has the largest logit, at W0, in training and test."""
+    found = {}
+    for name, inputs, labels in (
+        ("train", suite.inputs, suite.labels), ("test", suite.test_inputs, suite.test_labels),
+    ):  # fmt: skip
+        rows = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 2000)).astype(np.intp))
+        with torch.no_grad():
+            parts = torch.from_numpy(inputs[rows]).split(64)
+            best = torch.cat([model(part).argmax(dim=1) for part in parts]).numpy()
+        found[name] = float((best == labels[rows]).mean())
+    return found
+
+
+@contextmanager
+def _named_as_sent(model: Model, folder: Path | None, root: Path) -> Iterator[None]:
+    """Errors name the files of a network as their owner does, not as they are kept here."""
+    names: dict[str, str] = {}
+    if folder:
+        sent = model.archive.name if model.archive else model.path
+        names = {f"model {folder.name!r}": sent, "tokenizer": f"{sent}, tokenizer"}
+    elif model.weights:
+        names = {model.weights.path(root).name: model.weights.name}
+    try:
+        yield
+    except InputError as error:
+        for kept, sent in names.items():
+            if error.place.startswith(kept):
+                place = sent + error.place.removeprefix(kept)
+                raise InputError(place, error.found, error.expected, error.fix) from error
+        raise
+
+
+def _check_head(model: nn.Module, recipe: Recipe) -> None:
+    """Refuse a network whose classes are told apart by random weights, unless it is trained here."""
+    fresh: tuple[str, ...] = getattr(model, "fresh", ())
+    if recipe.training is None and fresh:
+        raise InputError(
+            f"model {Path(recipe.config['folder']).name!r}", "no trained head that tells classes apart",
+            "a sequence classification model",
+            "Switch on 'Train it further on these samples', or bring a model that was trained to classify.",
+        )  # fmt: skip
+
+
+def _model_folder(model: Model, place: Path, root: Path, *, text: bool) -> Path | None:
+    """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others."""
+    if model.way == "folder":
+        if model.archive is None:
+            raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
+        ending = PurePath(model.archive.name).suffix.lower()
+        if ending != ".zip":
+            found = f"a pickle ({ending})" if ending in PICKLES else f"the ending {ending or '(none)'!r}"
+            fix = CONVERT if ending in PICKLES else "Zip the folder that save_pretrained wrote."
+            raise InputError(model.archive.name, found, "the zip of a Hugging Face folder", fix)
+        unpack(model.archive.path(root), place, model.archive.name, limits())
+        return model_folder(place, model.archive.name, text=text)
+    if model.way == "path":
+        if not local_models_allowed():
+            raise InputError(
+                "model", "a path or hub name", "an uploaded model",
+                "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
+            )  # fmt: skip
+        place.mkdir()
+        return copy_model(model.path, place, text=text)
+    return None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Samples as read: grouped, with the padding token of their tokens, and hashes of what was stored on the way."""
+
+    suite: TaskSuite
+    pad_id: int | None
+    contents: list[str]
+
+
+def _read(samples: Samples, mapping: SampleMapping, folder: Path | None, report: Report, store: Store) -> _Read:
+    """Group the samples; text becomes tokens of the network in `folder`, or embeddings."""
+    pads: list[int] = []
+    contents: list[str] = []
+
+    def tokens(texts: list[str]) -> NDArray[Any]:
+        assert folder is not None
+        found = tokenize(folder, texts)
+        pads.append(found.pad_id)
+        return found.ids
+
+    def embeddings(texts: list[str]) -> NDArray[np.float32]:
+        contents.append(content_hash(texts))
+        return embedded(texts, store, report)
+
+    suite = build_suite(samples, mapping, embed=tokens if folder else embeddings)
+    return _Read(suite, pads[0] if pads else None, contents)
+
+
+def _recipe(model: Model, read: _Read, mapping: SampleMapping, folder: Path | None, root: Path) -> Recipe:
+    """The network before it is trained or loaded."""
+    suite, pad_id = read.suite, read.pad_id
+    known: dict[str, Any] = {
+        "suite": lambda report=silent: suite,
+        "parameters": 0,
+        "ridge": model.ridge or 0.1,
+        "rates": _UNKNOWN,
+    }
+    if folder:
+        if suite.inputs.dtype != np.int64:
+            raise InputError(
+                "inputs", f"{mapping.kind} inputs", "text or tokens, which a Hugging Face model reads",
+                "Choose a text column, or train a built-in network.",
+            )  # fmt: skip
+        config = {"folder": str(folder), "classes": suite.classes, **({} if pad_id is None else {"pad_id": pad_id})}
+        return Recipe(architecture="hugging_face", config=config, training=model.training or None, **known)
+    if model.way == "weights":
+        if model.weights is None or model.config is None:
+            missing = "weights (.safetensors)" if model.weights is None else "their description (.json)"
+            raise InputError("model", "one file", f"two: {missing} is missing", "Upload both.")
+        architecture, config = read_config(model.config.path(root).read_bytes(), model.config.name)
+        return Recipe(
+            architecture=architecture, config=config, training=None, weights=model.weights.path(root), **known
+        )
+    preset = _preset(model, suite, mapping)
+    training = {**preset.training, **model.training}
+    sizes = np.bincount(suite.task_of)
+    if sizes[sizes > 1].sum() * training.get("validation", 0.0) < 1:  # tasks so small can spare no sample
+        training = {name: value for name, value in training.items() if name not in ("validation", "patience")}
+    return Recipe(architecture=preset.architecture, config=preset.config, training=training, **known)
+
+
+def _preset(model: Model, suite: TaskSuite, mapping: SampleMapping) -> Preset:
+    tokens = suite.inputs.dtype == np.int64
+    vocabulary = int(max(suite.inputs.max(), suite.test_inputs.max())) + 1 if tokens else None
+    fitting = presets(mapping.kind, suite.inputs.shape[1:], suite.classes, len(suite.inputs), vocabulary=vocabulary)
+    if model.architecture and model.architecture not in fitting:
+        expected = " or ".join(map(repr, fitting))
+        raise InputError(
+            "architecture", repr(model.architecture)[:80], f"{expected}, for these inputs", "Choose one of these."
+        )
+    chosen = fitting[model.architecture] if model.architecture else next(iter(fitting.values()))
+    if model.hidden and chosen.architecture == "mlp":
+        sizes = chosen.config["sizes"]
+        chosen = replace(chosen, config={**chosen.config, "sizes": [sizes[0], model.hidden, sizes[-1]]})
+    return chosen
+
+
+def _from_features(wanted: Preparation, stages: Stages, root: Path) -> str:
+    """A project of gradient features that another machine computed."""
+    path = wanted.data.path(root)
+    suite, train, test = load_features(path, wanted.data.name)
+    stages.stage("read")(1, 1, "read", reused=None)
+    ridge = wanted.model.ridge or 0.1
+    rates = features_rate(suite, train, test, ridge)
+    stages.stage("probe")(1, 1, "timing GradEx", reused=None)
+    recipe = Recipe(
+        suite=lambda report=silent: suite, architecture="", config={"outputs": train.outputs},
+        parameters=train.features.shape[2], ridge=ridge, rates=rates, training=None, features=path,
+        counted=Size.of(suite),
+    )  # fmt: skip
+    about = {"file": wanted.data.name, "data": suite.meta, "features": train.meta, "contents": [suite.content_hash]}
+    return save_project(Project(wanted.title, recipe, about), suite, root=root)

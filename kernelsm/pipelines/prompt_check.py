@@ -1,0 +1,172 @@
+"""The job that tries prompts with their language model: label words, the longest prompt, costs, how orders matter."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from kernelsm.models.language_model import LanguageModel, load_language_model
+from kernelsm.models.model_folders import local_models_allowed, quiet_transformers
+from kernelsm.outcomes.samplers import fixed_size_masks
+from kernelsm.prompts.orders import OrderedOutcomes
+from kernelsm.prompts.prompting import Prompting, score
+from kernelsm.prompts.scoring import Tokens, read_prompts
+from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, Stages, silent
+from kernelsm.runtime.store import Store
+from kernelsm.runtime.threads import use_torch_threads
+from kernelsm.workspace.prompt_projects import PromptSource, prompts_key
+from kernelsm.workspace.prompt_requests import BroughtPrompts
+
+TIMED = 16
+"""Most queries that are timed."""
+_TIMES, _TIMING_SECONDS = 3, 20.0  # how often each timing is taken at most, and what all may take
+# importing torch counts as loading
+_STAGES = {"model": 10.0, "prompts": 2.0, "timing": 4.0, "orders": 15.0}
+PROBED = 8
+"""Subsets that are scored in two orders each to see how much the order matters."""
+_PROBE_SECONDS = 60.0
+_FEWEST_PROBED = 4  # queries; with fewer the mean says little
+
+
+def run(report: Report, store: Store, *, what: str) -> dict[str, Any]:
+    """Job: read what was brought (`BroughtPrompts.job`) and check it, see `check_prompts`."""
+    wanted = BroughtPrompts.from_json(what)
+    task = wanted.read(store.root.parent).task
+    return check_prompts(PromptSource(task.name, task, wanted.model), report)
+
+
+def source_model(source: PromptSource) -> LanguageModel:
+    """Load the language model of a source.
+
+    A source may come from another computer, in a session file: folders and names are followed only where this one
+    allows them.
+
+    Raises
+    ------
+    InputError
+        Another than the default model where `local_models_allowed` says no, or none that can be used.
+    """
+    if source.model and not local_models_allowed():
+        fix = "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use folders and names on the hub."
+        raise InputError(f"model {source.model!r}"[:160], "a folder or hub name", "the default model", fix)
+    return load_language_model(source.model or None)
+
+
+def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, Any]:
+    """Try prompts with their language model.
+
+    Parameters
+    ----------
+    source : PromptSource
+    report : Report, optional
+
+    Returns
+    -------
+    dict
+        JSON types: `prompts` (key of the source), `model` (its name), `labels` (label word -> its number of tokens),
+        `shared` (pairs of label words that begin with the same token), `longest` (tokens of the longest prompt with
+        its label, of those of k candidates), `max_length` (most that the model reads), `queries` (their number),
+        `seconds` (to score all of them with one subset in one order) and `orders` (how many of each subset a probe
+        advises, see `orders_needed`; 0 where a probe would take more than a minute).
+
+    Raises
+    ------
+    InputError
+        The model cannot be used, label words that it cannot tell apart, or a prompt that is longer than it can read;
+        the longest text in it is named.
+    """
+    use_torch_threads()
+    quiet_transformers()
+    stages, task = Stages(report, _STAGES), source.task
+    stages.stage("model")(0, 1, "loading the language model", reused=None)
+    model = source_model(source)
+    stages.stage("model")(1, 1, "loading the language model", reused=None)
+    longest = _longest_prompt(model, task)
+    own = _label_tokens(model, task)
+    stages.stage("prompts")(1, 1, "reading the longest prompt", reused=None)
+    seconds = _seconds(model, task)
+    stages.stage("timing")(1, 1, "timing a few queries", reused=None)
+    orders = _orders(model, task, seconds / len(task.queries), stages.stage("orders"))
+    return {
+        "prompts": prompts_key(source), "model": model.name,
+        "labels": {label: len(tokens) for label, tokens in own.items()},
+        "shared": [[one, other] for one, other in combinations(own, 2) if own[one][0] == own[other][0]],
+        "longest": longest, "max_length": model.max_length, "queries": len(task.queries), "seconds": seconds,
+        "orders": orders,
+    }  # fmt: skip
+
+
+def _longest_prompt(model: LanguageModel, task: PromptTask) -> int:
+    """Tokens of the longest prompt, which is really asked: what does not fit into memory fails here, not later."""
+    (bare,) = model.encode([task.template.head([])])
+    if len(bare) >= model.max_length:
+        expected = f"fewer than {model.max_length:,}, which is what {model.name!r} reads"
+        raise InputError("template, instruction", f"{len(bare):,} tokens", expected, "Shorten it.")
+    sizes = [len(row) for row in model.encode([task.template.head([one]) for one in task.candidates])]
+    largest = np.argsort(sizes)[::-1][: task.k].tolist()
+    head = task.template.head([task.candidates[i] for i in largest])
+    asked = (*task.queries, *task.fresh)
+    lengths = read_prompts(model, [head + task.template.tail(query) for query in asked], task.labels).lengths()
+    score(model, task, largest, [asked[int(lengths.argmax())]])
+    return int(lengths.max())
+
+
+def _label_tokens(model: LanguageModel, task: PromptTask) -> dict[str, Tokens]:
+    """The tokens of each label word after a prompt; none has none, else it would be the start of another one."""
+    prompt = task.template.prompt(task.candidates[: task.k], task.queries[0])
+    before, *rows = model.encode([prompt, *(f"{prompt} {label}" for label in task.labels)])
+    found = {}
+    for label, row in zip(task.labels, rows, strict=True):
+        apart = (i for i, (one, other) in enumerate(zip(before, row, strict=False)) if one != other)
+        found[label] = tuple(row[next(apart, min(len(before), len(row) - 1)) :])
+    return found
+
+
+def _seconds(model: LanguageModel, task: PromptTask) -> float:
+    """Seconds to score all queries with one subset: what is read once, and as much again for each query."""
+    shown = _typical(task.candidates, task.k)
+    asked = [task.queries[i] for i in _typical(task.queries, TIMED)]
+
+    def timed(queries: Sequence[Labelled]) -> float:
+        begun = time.perf_counter()
+        score(model, task, shown, queries)
+        return time.perf_counter() - begun
+
+    # the first time takes longer, and so does one that other programs disturb: the least of some is the cost
+    alone = together = math.inf
+    begun = time.perf_counter()
+    for _ in range(_TIMES):
+        alone, together = min(alone, timed(asked[:1])), min(together, timed(asked))
+        if time.perf_counter() - begun + alone + together > _TIMING_SECONDS:
+            break
+    each = max(together - alone, 0.0) / max(len(asked) - 1, 1)
+    return alone + each * (len(task.queries) - 1)
+
+
+def _orders(model: LanguageModel, task: PromptTask, each: float, report: Report) -> int:
+    """How many orders of each subset a few subsets, in two orders each, advise."""
+    message = "trying two orders of some demonstrations"
+    count = min(TIMED, int(_PROBE_SECONDS / (2 * PROBED * each)))
+    if task.k == 1 or count < _FEWEST_PROBED:
+        report(1, 1, message)
+        return 1 if task.k == 1 else 0
+    asked = tuple(task.queries[i] for i in _typical(task.queries, count))
+    prompting = Prompting(replace(task, queries=asked), model, orders=2)
+    masks = fixed_size_masks(task.K, PROBED, size=task.k, distinct=True)
+    orders, values = prompting.by_order(masks, report=lambda done, total, *_, **__: report(done, total, message))
+    return OrderedOutcomes(np.array(orders), values).needed()
+
+
+def _typical(texts: Sequence[Labelled], most: int) -> list[int]:
+    """Some texts, evenly from the shortest to the longest."""
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i].text))
+    count = min(most, len(texts))
+    return [by_length[int((place + 0.5) * len(texts) / count)] for place in range(count)]

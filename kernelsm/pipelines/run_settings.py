@@ -1,0 +1,268 @@
+"""Which outcomes are to be computed, how, and what that costs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.examples.planted.game import planted_game
+from kernelsm.examples.recipes import RECIPES, Recipe
+from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, Outputs, outputs_name, projection_name
+from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.workspace.projects import find_recipe, is_project
+from kernelsm.workspace.tables import is_run
+
+EstimatorName = Literal["gradex", "retraining", "game"]
+GAME = "planted"
+MAX_SUBSETS = 20_000
+START_SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Which outcomes to compute, and how.
+
+    Parameters
+    ----------
+    source : str
+        What the tasks are those of: the name of a built-in example, or the key of a project.
+    estimator : {"gradex", "retraining", "game"}
+        "game" plays the planted game; the other two need a model.
+    subsets : int
+        m, 3 to 20,000.
+    p : float
+        Inclusion probability of the Bernoulli sampler.
+    size : int, optional
+        Tasks per subset; replaces the Bernoulli sampler by the fixed-size one.
+    seed : int
+        Seed of the sampler (and of the planted noise).
+    ridge : float, optional
+        λ of the pull towards W0; the example's own if not given.
+    projection : {"auto", "exact", "kronecker", "gaussian", "rademacher", "sparse"}
+        Of the gradients; see `gradient_features`.
+    dim : int
+        Dimension of a random projection.
+    outputs : {"auto", "logits", "margin"}
+        What is linearised; see `gradient_features`.
+    chosen : sequence of str
+        Subsets to compute instead of random ones, each K characters of 0 and 1; then `subsets` is their number, and
+        `p` and `size` mean nothing.
+    onto : str
+        Key of the table that the job appends the outcomes to: the name of an example, or 40 hex digits; "" for none.
+
+    Raises
+    ------
+    InputError
+        A setting out of its range, a project that is not here, or an estimator that the source does not have.
+    """
+
+    source: str
+    estimator: str = "gradex"
+    subsets: int = 400
+    p: float = 0.5
+    size: int | None = None
+    seed: int = 0
+    ridge: float | None = None
+    projection: str = "auto"
+    dim: int = 512
+    outputs: str = "auto"
+    chosen: tuple[str, ...] = ()
+    onto: str = ""
+
+    def __post_init__(self) -> None:
+        known_estimators = estimators(self.source)
+        if self.estimator not in known_estimators:
+            expected = " or ".join(map(repr, known_estimators))
+            raise InputError(f"estimator of {self.source}", repr(self.estimator), expected, "Choose one of these.")
+        object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.source)))
+        if self.chosen:
+            object.__setattr__(self, "subsets", len(self.chosen))
+        fewest = 1 if self.chosen else 3
+        recipe = recipe_of(self.source)
+        ridge = self.ridge if self.ridge is not None else recipe.ridge if recipe else 1.0
+        object.__setattr__(self, "ridge", ridge)
+        # resolved here, so that equal work is one job
+        if self.projection == "auto" and recipe and not recipe.features:
+            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+        small = recipe is None or recipe.parameters <= EXACT_UP_TO
+        known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
+        checks = (
+            ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
+            ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
+            ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.source), "1 to K"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+            ("ridge", ridge, ridge > 0 and math.isfinite(ridge), "a number above 0"),
+            ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
+            ("projection", self.projection, self.projection in known, " or ".join(map(repr, known))),
+            ("outputs", self.outputs, self.outputs in ("auto", "logits", "margin"), "'auto', 'logits' or 'margin'"),
+            ("onto", self.onto, self.onto in ("", GAME, *RECIPES) or is_run(self.onto), "a name or 40 hex digits"),
+        )
+        for place, found, fine, expected in checks:
+            if not fine:
+                raise InputError(place, repr(found), expected, "Change this setting.")
+        # what means nothing is left at its default, for the same reason
+        if recipe and recipe.features:
+            object.__setattr__(self, "projection", "auto")
+            object.__setattr__(self, "outputs", "auto")
+        elif self.estimator != "gradex" and recipe:
+            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+            object.__setattr__(self, "outputs", "auto")
+        if self.estimator != "gradex" or self.projection == "exact" or (recipe and recipe.features):
+            object.__setattr__(self, "dim", 512)
+        if self.chosen or self.size is not None:
+            object.__setattr__(self, "p", 0.5)
+
+    @classmethod
+    def like(cls, meta: Mapping[str, Any], **changes: Any) -> RunSettings | None:
+        """Return settings that compute further outcomes in the way of a table with this metadata.
+
+        None where the metadata does not name a source that is here and how its outcomes were computed.
+        """
+        written = str(meta.get("projection", ""))
+        random = re.fullmatch(r"(\w{1,20}), (\d{1,4}) dimensions", written)
+        known = {name: meta[name] for name in ("ridge", "outputs") if name in meta}
+        known |= {"projection": random[1].lower(), "dim": int(random[2])} if random else {}
+        known |= {"projection": "exact"} if written == "exact basis" else {}
+        try:
+            return cls(meta["computed_from"], meta["estimator"], **{**known, **changes})
+        except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
+            return None
+
+    def masks(self) -> NDArray[np.bool_]:
+        """The subsets these settings name, shape (m, K)."""
+        K = task_count(self.source)
+        if self.chosen:
+            return np.array([[character == "1" for character in subset] for subset in self.chosen])
+        if self.size is not None:
+            return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed)
+        return bernoulli_masks(K, self.subsets, p=self.p, seed=self.seed)
+
+    def sampler(self) -> dict[str, Any]:
+        """The sampler, for the metadata of the outcomes."""
+        kind: dict[str, Any]
+        if self.chosen:
+            kind = {"sampler": "next best"}
+        else:
+            bernoulli = self.size is None
+            kind = {"sampler": "bernoulli", "p": self.p} if bernoulli else {"sampler": "fixed", "size": self.size}
+        return {**kind, "seed": self.seed}
+
+    def job(self) -> JobSpec:
+        """The job that computes these outcomes."""
+        return JobSpec("kernelsm.pipelines.compute:run", asdict(self))
+
+
+def _checked_subsets(chosen: Any, K: int) -> tuple[str, ...]:
+    """Subsets as a tuple; JSON brings a list."""
+    expected = f"a list of subsets, each {K} characters of 0 and 1"
+    fix = "Write 1 for a task that is in and 0 for one that is not, in the order of the tasks."
+    if not isinstance(chosen, list | tuple):
+        raise InputError("chosen", repr(chosen)[:80], expected, fix)
+    for row, subset in enumerate(chosen, start=1):
+        if not (isinstance(subset, str) and re.fullmatch("[01]*", subset) and len(subset) == K):
+            raise InputError(f"chosen, subset {row}", repr(subset)[:80], expected, fix)
+    return tuple(chosen)
+
+
+def recipe_of(source: str) -> Recipe | None:
+    """Return the recipe of a source; None for the planted game.
+
+    Raises
+    ------
+    InputError
+        There is no such source here.
+    """
+    if source == GAME:
+        return None
+    if source in RECIPES or is_project(source):
+        return find_recipe(source)
+    expected = " or ".join(map(repr, (*RECIPES, GAME))) + ", or the 40 hex digits of a project"
+    raise InputError("source", repr(source)[:80], expected, "Choose one of these.")
+
+
+def estimators(source: str) -> tuple[EstimatorName, ...]:
+    """Return the ways to get outcomes of a source, the usual one first."""
+    recipe = recipe_of(source)
+    if recipe is None:
+        return ("game",)
+    return ("gradex",) if recipe.features else ("gradex", "retraining")
+
+
+def task_count(source: str) -> int:
+    """K of a source."""
+    recipe = recipe_of(source)
+    return recipe.size.tasks if recipe else planted_game().K
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a computation needs on two cores with nothing cached.
+
+    Parameters
+    ----------
+    seconds : float
+        From measured rates.
+    stages : dict
+        Stage -> its seconds, in order.
+    memory : int
+        Bytes of the features, as loaded and as prepared for the solver.
+    coordinates : int
+        Gradient coordinates of each output.
+    outputs : str
+        What is linearised: "logits" or "margin"; "" where nothing is.
+    """
+
+    seconds: float
+    stages: dict[str, float]
+    memory: int
+    coordinates: int
+    outputs: str
+
+
+def outputs_of(settings: RunSettings, recipe: Recipe) -> Outputs:
+    """What is linearised: training and test features together must fit the budget for logits."""
+    if recipe.features:
+        found: Outputs = recipe.config["outputs"]
+        return found
+    samples = recipe.size.samples + recipe.size.test_samples
+    return outputs_name(settings.outputs, samples * recipe.size.classes * coordinates(settings, recipe))
+
+
+def coordinates(settings: RunSettings, recipe: Recipe) -> int:
+    """Gradient coordinates of each output, k."""
+    return recipe.parameters if settings.projection == "exact" or recipe.features else settings.dim
+
+
+def estimate_cost(settings: RunSettings) -> Cost:
+    """Estimate what `settings` will need, without starting anything or importing torch."""
+    recipe = recipe_of(settings.source)
+    if recipe is None:
+        return Cost(seconds=0.1, stages={"game": 0.1}, memory=0, coordinates=0, outputs="")
+    rates, size = recipe.rates, recipe.size
+    stages = {"inputs": rates.inputs} if rates.inputs else {}
+    stages |= {} if recipe.features else {"base": rates.base}
+    memory, outputs, k = 0, "", coordinates(settings, recipe)
+    if settings.estimator == "retraining":
+        stages["retraining"] = rates.retraining * settings.subsets
+    else:
+        outputs = outputs_of(settings, recipe)
+        columns = size.classes if outputs == "logits" else 1
+        whole = settings.projection == "exact" or recipe.features is not None
+        # dense maps cost d·k, and a solve grows with the coordinates too
+        wide = 1.0 if whole else k / 512
+        if not recipe.features:
+            each = rates.gradients[settings.projection] * columns / 1000
+            each *= wide if settings.projection in ("gaussian", "rademacher") else 1.0
+            stages["train"], stages["test"] = each * size.samples, each * size.test_samples
+        solve = rates.gradex["exact" if whole else "projected"] * wide * columns / size.classes
+        stages["gradex"] = solve * settings.subsets / 1000
+        memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
+    return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)

@@ -1,0 +1,157 @@
+"""A short measurement of what a network costs on this machine, before any long work is begun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kernelsm.estimators.gradex import GradEx
+from kernelsm.examples.recipes import Rates
+from kernelsm.gradients.choices import EXACT_UP_TO, outputs_name
+from kernelsm.gradients.features import GradientFeatures, gradient_features
+from kernelsm.gradients.projections import RANDOM
+from kernelsm.runtime.progress import Report, silent
+from kernelsm.runtime.threads import use_torch_threads
+from kernelsm.tasks.suite import TaskSuite
+
+_DIM = 512
+_DENSE = ("gaussian", "rademacher")
+_MOST_NUMBERS = 2**25  # of a dense map that is timed: to draw more takes seconds
+_ENOUGH_SECONDS = 1.0
+_FEW_SAMPLES, _MOST_SAMPLES = 4, 128
+_MASKS = 32
+# passes over the training samples until retraining has converged: to full accuracy (the digits take 80 to 200), and
+# to a hundredth of the first gradient
+_PASSES, _FEW_PASSES = 150, 40
+
+
+def measure_rates(
+    suite: TaskSuite, model: nn.Module, *, base_seconds: float, ridge: float, quick: bool, report: Report = silent
+) -> Rates:
+    """Time gradients of a few samples, a few subsets of GradEx, and one pass of retraining.
+
+    Parameters
+    ----------
+    suite : TaskSuite
+    model : torch.nn.Module
+        At W0.
+    base_seconds : float
+        What training W0 took.
+    ridge : float
+        λ of the pull towards W0.
+    quick : bool
+        Whether retraining ends at a hundredth of the first gradient.
+    report : Report
+        Told after each projection and at the end.
+    """
+    use_torch_threads()
+    d = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    names = [*(["exact"] if d <= EXACT_UP_TO else []), *RANDOM]
+    gradients = {}
+    for done, name in enumerate(names):
+        dim = max(2, min(_DIM, _MOST_NUMBERS // d)) if name in _DENSE else _DIM
+        gradients[name] = _gradient_rate(suite, model, name, dim)
+        if dim < _DIM:  # the map of a dense projection costs d·k, the gradients below it what they cost Kronecker
+            own = gradients["kronecker"]
+            gradients[name] = own + max(gradients[name] - own, 0.0) * _DIM / dim
+        report(done + 1, len(names) + 2, f"timing {name} gradients", reused=None)
+    gradex = {"projected": _gradex_rate(suite, model, "kronecker", ridge)}
+    if d <= EXACT_UP_TO:
+        gradex["exact"] = _gradex_rate(suite, model, "exact", ridge)
+    report(len(names) + 1, len(names) + 2, "timing GradEx", reused=None)
+    retraining = _pass_seconds(suite, model) * (_FEW_PASSES if quick else 2 * _PASSES)
+    report(len(names) + 2, len(names) + 2, "timing retraining", reused=None)
+    return Rates(base=base_seconds, gradients=gradients, gradex=gradex, retraining=retraining)
+
+
+def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatures, ridge: float) -> Rates:
+    """Time GradEx on gradient features that were brought."""
+    use_torch_threads()
+    columns = train.features.shape[1]
+    seconds = _solve_seconds(suite, train, test, ridge) * suite.classes / columns
+    return Rates(base=0.0, gradients={}, gradex={"exact": 1000 * seconds}, retraining=0.0)
+
+
+def _spread(count: int, wanted: int) -> NDArray[np.intp]:
+    """Rows from all over the data."""
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.intp))
+
+
+def _gradient_rate(suite: TaskSuite, model: nn.Module, name: str, dim: int) -> float:
+    """Milliseconds a sample and output."""
+    outputs = outputs_name("auto", (len(suite.inputs) + len(suite.test_inputs)) * suite.classes * _DIM)
+    columns = suite.classes if outputs == "logits" else 1
+    few = _spread(len(suite.inputs), _FEW_SAMPLES)
+    # each call also chooses the engine, on a few samples: what more samples take beyond that is their own
+    fixed = min(_seconds(_features(suite, model, name, dim, few, outputs)) for _ in range(2))
+    if fixed > _ENOUGH_SECONDS or len(suite.inputs) < 2 * _FEW_SAMPLES:
+        return 1000 * fixed / (len(few) * columns)
+    many = _spread(len(suite.inputs), _MOST_SAMPLES)
+    seconds = _seconds(_features(suite, model, name, dim, many, outputs))
+    return 1000 * max(seconds - fixed, seconds / 10) / ((len(many) - len(few)) * columns)
+
+
+def _features(
+    suite: TaskSuite, model: nn.Module, name: str, dim: int, rows: NDArray[np.intp], outputs: Any
+) -> Callable[[], GradientFeatures]:
+    return lambda: gradient_features(model, suite.inputs[rows], suite.labels[rows], name, dim, outputs=outputs)
+
+
+def _gradex_rate(suite: TaskSuite, model: nn.Module, name: str, ridge: float) -> float:
+    """Milliseconds a subset with all logits, from a part of the samples."""
+    outputs = outputs_name("auto", (len(suite.inputs) + len(suite.test_inputs)) * suite.classes * _DIM)
+    columns = suite.classes if outputs == "logits" else 1
+    few = _part(suite, _MOST_SAMPLES)
+    train = gradient_features(model, few.inputs, few.labels, name, _DIM, outputs=outputs)
+    test = gradient_features(model, few.test_inputs, few.test_labels, name, _DIM, outputs=outputs)
+    share = (len(suite.inputs) + len(suite.test_inputs)) / (len(few.inputs) + len(few.test_inputs))
+    return 1000 * _solve_seconds(few, train, test, ridge) * share * suite.classes / columns
+
+
+def _solve_seconds(suite: TaskSuite, train: GradientFeatures, test: GradientFeatures, ridge: float) -> float:
+    """Seconds a subset."""
+    masks = np.random.default_rng(0).random((_MASKS, suite.K)) < 0.5
+    gradex = GradEx(suite, train, test, ridge=ridge)
+    gradex.outcomes(masks[:2])
+    return _seconds(lambda: gradex.outcomes(masks)) / _MASKS
+
+
+def _part(suite: TaskSuite, wanted: int) -> TaskSuite:
+    """A suite of about so many samples in which every task and target has one."""
+    first = np.unique(suite.task_of, return_index=True)[1]
+    rows = np.union1d(_spread(len(suite.inputs), wanted), first)
+    first = np.unique(suite.target_of, return_index=True)[1]
+    tests = np.union1d(_spread(len(suite.test_inputs), wanted), first)
+    return replace(
+        suite, inputs=suite.inputs[rows], labels=suite.labels[rows], task_of=suite.task_of[rows],
+        test_inputs=suite.test_inputs[tests], test_labels=suite.test_labels[tests], target_of=suite.target_of[tests],
+    )  # fmt: skip
+
+
+def _pass_seconds(suite: TaskSuite, model: nn.Module) -> float:
+    """Seconds of one forward and backward pass over half of the training samples, which is what a subset holds."""
+    use_torch_threads(1)
+    rows = _spread(len(suite.inputs), _MOST_SAMPLES)
+    inputs, labels = torch.from_numpy(suite.inputs[rows]), torch.from_numpy(suite.labels[rows])
+
+    def once() -> None:
+        model.zero_grad()
+        nn.functional.cross_entropy(model(inputs), labels).backward()
+
+    once()
+    seconds = min(_seconds(once) for _ in range(3))
+    model.zero_grad()
+    return seconds * len(suite.inputs) / 2 / len(rows)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun

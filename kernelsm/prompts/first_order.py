@@ -1,0 +1,234 @@
+"""First-order scoring of prompts (paper eq. 26): gradients at a few anchor prompts estimate all others at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from math import perm
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.estimators.measures import check_measure
+from kernelsm.models.arguments import check_counts
+from kernelsm.models.language_model import LanguageModel
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.gradients import (
+    Linearisation,
+    Order,
+    Slots,
+    filling,
+    gradients,
+    normalised,
+    query_batches,
+)
+from kernelsm.prompts.prompting import Prompting
+from kernelsm.prompts.scoring import measure_labels, passes, read_prompts
+from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, silent
+from kernelsm.runtime.store import Store
+
+Combine = Literal["nearest", "mean"]
+
+
+class FirstOrder:
+    """Estimates subsets of demonstrations from a few anchor prompts, each under the orders that `Prompting` takes.
+
+    At an anchor, k random candidates in random order, each query passes through the network once, forward and back.
+    The gradient of its label scores in the embeddings of the slots is multiplied with those of every candidate at
+    once, which leaves one number for each query, label, slot and candidate: any further prompt is a sum of k of them.
+    A prompt is estimated from its nearest anchor (that with most candidates in the same slots, then with most in
+    common, then the first), or from the mean of all: each anchor is off by an amount of its own, which prompts that
+    have different nearest anchors do not share.
+
+    Two things are not exact: the first order itself, which is crude for small models, and the slots, whose tokens are
+    read piece by piece and filled up to the longest candidate. See `kernelsm.prompts.first_order_check`.
+
+    Parameters
+    ----------
+    task : PromptTask
+        Its candidates are the tasks, its queries the targets; every prompt holds `task.k` demonstrations.
+    model : LanguageModel
+    anchors : int
+        How many; fewer where there are not so many prompts. The first ones do not depend on their number.
+    combine : {"nearest", "mean"}
+        Which anchors estimate a prompt; "mean" is that of the label scores.
+    orders, seed, fresh
+        As of `Prompting`; the seed also draws the anchors.
+
+    Raises
+    ------
+    InputError
+        Anchors below 1, an unknown way to combine them, what `Prompting` refuses, label words that the model cannot
+        tell apart, or slots that are together longer than the model can read.
+    """
+
+    def __init__(
+        self,
+        task: PromptTask,
+        model: LanguageModel,
+        *,
+        anchors: int = 4,
+        combine: Combine = "nearest",
+        orders: int = 2,
+        seed: int = 0,
+        fresh: bool = False,
+    ) -> None:
+        check_counts(anchors=anchors)
+        if combine not in ("nearest", "mean"):
+            raise InputError("combine", repr(combine)[:80], "'nearest' or 'mean'", "Choose one of these.")
+        self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)
+        self.task, self.model, self.combine = task, model, combine
+        rng = np.random.default_rng(seed)
+        drawn: dict[Order, None] = {}
+        while len(drawn) < min(anchors, perm(task.K, task.k)):
+            drawn[tuple(int(i) for i in rng.permutation(task.K)[: task.k])] = None
+        self.anchors = tuple(drawn)
+        self._check_length()
+
+    @cached_property
+    def slots(self) -> Slots:
+        """The tokens of all prompts."""
+        task, template = self.task, self.task.template
+        marks, head, *texts = self.model.encode(
+            [
+                "",
+                template.head([]),
+                *(template.demonstration.format(text=c.text, label=c.label) for c in task.candidates),
+            ]
+        )
+        rows = [row[len(marks) :] for row in texts]
+        tails = read_prompts(self.model, [template.tail(query) for query in self.prompting.queries], task.labels)
+        longest = max(map(len, rows))
+        fill = filling(self.model, rows)
+        blocks = np.array([[fill] * (longest - len(row)) + row for row in rows])
+        return Slots(tuple(head), blocks, replace(tails, prompts=tuple(p[len(marks) :] for p in tails.prompts)))
+
+    def outcomes(
+        self,
+        masks: NDArray[np.bool_],
+        *,
+        measure: str = "loss",
+        store: Store | None = None,
+        report: Report = silent,
+    ) -> Outcomes:
+        """Estimate the outcome of each mask, as `Prompting.outcomes` finds it.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+            Of `task.k` candidates each.
+        measure : {"loss", "accuracy", "margin"}
+            Of the estimated probabilities of the label words.
+        store, report
+            Where finished anchors are kept, and what is told while they are computed: queries done.
+
+        Returns
+        -------
+        Outcomes
+            Shape (m, q), means over the orders; `meta["estimator"]` is "first order".
+
+        Raises
+        ------
+        InputError
+            Masks of another shape, size or type, an unknown measure, or gradients that are not finite.
+        """
+        check_measure(measure)
+        self.prompting.check_masks(masks)
+        masks = np.asarray(masks)
+        sizes, k = masks.sum(axis=1), self.task.k
+        if (wrong := np.flatnonzero(sizes != k)).size:
+            found, fix = f"{sizes[wrong[0]]} candidates in row {wrong[0]}", "Score other sizes exactly: Prompting."
+            raise InputError("masks", found, f"{k} in every row, as the anchors hold", fix)
+        linearised = self.linearise(store=store, report=report)
+        true = np.array([self.task.labels.index(query.label) for query in self.prompting.queries])
+        entries = [
+            np.stack(
+                [measure_labels(self._estimated(order, linearised), true) for order in self.prompting.orders_of(mask)]
+            )
+            for mask in masks
+        ]
+        anchors = [list(anchor) for anchor in self.anchors]
+        return self.prompting.table(
+            masks, entries, measure, estimator="first order", anchors=anchors, combine=self.combine
+        )
+
+    def linearise(self, *, store: Store | None = None, report: Report = silent) -> list[Linearisation]:
+        """Linearise the model at every anchor; finished anchors are found in the store.
+
+        Raises
+        ------
+        InputError
+            Gradients that are not finite.
+        """
+        key = (self.task.content_hash, self.model.content_hash, self.prompting.fresh)
+        q = len(self.prompting.queries)
+        found = []
+        for position, anchor in enumerate(self.anchors):
+
+            def told(done: int, *, reused: bool = False, before: int = position * q) -> None:
+                kind = reused if done == q else None  # None: within an anchor
+                report(before + done, len(self.anchors) * q, "finding gradients at anchor prompts", reused=kind)
+
+            if store is None:
+                kept = _linearise(anchor, *key, first_order=self, told=told)
+            else:
+                reused = store.reused
+                kept = store.call(_linearise, anchor, *key, heavy={"first_order": self, "told": told})
+                if store.reused > reused:
+                    told(q, reused=True)
+            found.append(Linearisation(anchor, *kept))
+        return found
+
+    def _estimated(self, order: Order, linearised: Sequence[Linearisation]) -> NDArray[np.float64]:
+        """Estimated log-probabilities of the labels, shape (q, labels)."""
+        if self.combine == "nearest":
+            return nearest(order, linearised).log_probabilities(order)
+        return normalised(np.mean([one.scores(order) for one in linearised], axis=0))
+
+    def _check_length(self) -> None:
+        slots, model = self.slots, self.model
+        length = len(slots.head) + slots.blocks.shape[1] * self.task.k + int(slots.tails.lengths().max())
+        if length > model.max_length:
+            longest = max(self.task.candidates, key=lambda one: len(one.text))
+            raise InputError(
+                f"candidate {longest.text[:60]!r}",
+                f"{self.task.k} slots of its length, a prompt of {length:,} tokens",
+                f"at most {model.max_length:,}, which is what {model.name!r} reads",
+                "Leave out the longest candidates, take fewer demonstrations, or score exactly.",
+            )  # fmt: skip
+
+
+def nearest(order: Sequence[int], found: Sequence[Linearisation]) -> Linearisation:
+    """Return what is nearest: most candidates in the same slots, then most in common, then the first."""
+    return max(
+        found,
+        key=lambda one: (sum(a == b for a, b in zip(one.anchor, order, strict=True)), len({*one.anchor} & {*order})),
+    )
+
+
+def _linearise(
+    anchor: Order,
+    task_hash: str,
+    model_hash: str,
+    fresh: bool,
+    first_order: FirstOrder,
+    told: Callable[[int], None],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Base and table of an anchor; what stands before `first_order` is the store's key."""
+    model, slots = first_order.model, first_order.slots
+    rows = passes(slots.tails)
+    bases, tables = [], []
+    for start, stop in query_batches(slots, rows, len(anchor)):
+        base, table = gradients(model, slots, anchor, [row for row in rows if start <= row.query < stop], start)
+        bases.append(base)
+        tables.append(table)
+        told(stop)
+    found = np.concatenate(bases), np.concatenate(tables)
+    if not all(np.isfinite(part).all() for part in found):
+        fix = "Were its weights damaged, or saved in half precision and too large?"
+        raise InputError(f"model {model.name!r}", "gradients that are not finite", "finite gradients", fix)
+    return found

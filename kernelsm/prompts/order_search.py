@@ -1,0 +1,244 @@
+"""Choosing a prompt, with its order or for all orders: what a position-aware surrogate predicts to be best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations, islice, permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.prompts.order_surrogate import PositionSurrogate
+from kernelsm.prompts.orders import OrderedOutcomes
+from kernelsm.selection.search import Balance
+from kernelsm.surrogates.results import interval_quantile
+
+Slots = NDArray[np.intp]
+Values = NDArray[np.float64]
+
+_DRAWN_STARTS = 20
+_DRAWN_SETS = 6
+_SEEN_STARTS = 20
+_DOUBTED = 200  # neighbours whose doubt is asked, those of the best predictions
+_TIE = 1e-9
+
+
+def best_order(
+    surrogate: PositionSurrogate, picked: Sequence[int], *, higher_is_better: bool = False
+) -> tuple[int, ...]:
+    """Return the same demonstrations in the order of the best predicted outcome, of at most six all tried.
+
+    Parameters
+    ----------
+    surrogate : PositionSurrogate
+        Fitted; of several targets their mean counts.
+    picked : sequence of int
+        As many as in the prompts of the fit.
+    higher_is_better : bool
+        False for a loss.
+    """
+    orders = list(permutations(sorted(picked)))
+    return orders[int(np.argmin(_badness(surrogate, orders, higher_is_better)))]
+
+
+def choose_ordered(
+    surrogate: PositionSurrogate,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
+) -> tuple[tuple[int, ...], float]:
+    """Choose demonstrations and their order: from twenty drawn prompts on, the best exchange while one helps.
+
+    An exchange puts another candidate into a slot, or swaps the contents of two slots.
+
+    Parameters
+    ----------
+    surrogate : PositionSurrogate
+        Fitted; of several targets their mean counts.
+    labels, balance
+        As of `choose`.
+    higher_is_better : bool
+        False for a loss.
+
+    Returns
+    -------
+    (tuple of int, float)
+        The prompt, and its predicted outcome. The best of many predictions is picked: the real one tends to be worse.
+
+    Raises
+    ------
+    InputError
+        What `choose` refuses of labels and balance.
+    """
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
+    starts = []
+    for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
+        inside = rule.first(drawn)
+        starts.append(drawn[inside[drawn]])
+    value, end = _search(surrogate, starts, rule, higher_is_better)
+    return end, -value if higher_is_better else value
+
+
+def choose_cautiously(
+    surrogate: PositionSurrogate,
+    seen: OrderedOutcomes,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
+) -> tuple[tuple[int, ...], float]:
+    """Choose demonstrations and their order by the worse end of the 90% interval of their predicted outcome.
+
+    The search starts from the twenty best measured prompts and from what `choose_ordered` chooses. A measured prompt
+    is in little doubt, so another one is chosen only where even the worse end promises more.
+
+    Parameters
+    ----------
+    surrogate : PositionSurrogate
+        Fitted to `seen`; of several targets their mean counts.
+    seen : OrderedOutcomes
+    labels, balance, higher_is_better
+        As of `choose_ordered`.
+
+    Returns
+    -------
+    (tuple of int, float)
+        The prompt, and the worse end of its interval.
+
+    Raises
+    ------
+    InputError
+        What `choose` refuses of labels and balance.
+    """
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
+    values = seen.values.mean(axis=1)
+    best = seen.orders[np.argsort(-values if higher_is_better else values, kind="stable")]
+    allowed = (order for order in best if rule.allows(np.isin(np.arange(surrogate.K_), order)))
+    bold, _ = choose_ordered(surrogate, labels=labels, balance=balance, higher_is_better=higher_is_better)
+    starts = [np.array(bold), *islice(allowed, _SEEN_STARTS)]
+    caution = interval_quantile(surrogate.degrees_of_freedom_)
+    value, end = _search(surrogate, starts, rule, higher_is_better, caution)
+    return end, -value if higher_is_better else value
+
+
+def choose_set(
+    surrogate: PositionSurrogate,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
+) -> tuple[tuple[int, ...], float]:
+    """Choose demonstrations by their mean over all orders: from six drawn sets on, the best exchange while one helps.
+
+    The surrogate knows pairs of demonstrations and how many of each label are in; what the order does is averaged
+    out of it, where a fit to means over a few orders takes it for noise.
+
+    Parameters
+    ----------
+    surrogate : PositionSurrogate
+        Fitted to prompts of at most six demonstrations; of several targets their mean counts.
+    labels, balance
+        As of `choose`.
+    higher_is_better : bool
+        False for a loss.
+
+    Returns
+    -------
+    (tuple of int, float)
+        The demonstrations, rising, and their predicted outcome.
+
+    Raises
+    ------
+    InputError
+        Prompts of more than six demonstrations, or what `choose` refuses of labels and balance.
+    """
+    rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
+    starts = [np.flatnonzero(rule.first(drawn)) for drawn in _drawn(surrogate.K_, _DRAWN_SETS)]
+
+    def around(now: Slots) -> tuple[float, Slots, Values]:
+        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=True)
+        return value, np.sort(steps, axis=1), values
+
+    value, chosen = _best_end(starts, around)
+    return chosen, -value if higher_is_better else value
+
+
+def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
+    """Random orders of all candidates, the same each time."""
+    rng = np.random.default_rng(0)
+    return [rng.permutation(K) for _ in range(count)]
+
+
+def _search(
+    surrogate: PositionSurrogate, starts: list[Slots], rule: Balance, higher_is_better: bool, caution: float = 0.0
+) -> tuple[float, tuple[int, ...]]:
+    """The least value reached, and the prompt there; `caution` standard deviations make a value worse."""
+
+    def around(now: Slots) -> tuple[float, Slots, Values]:
+        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=False)
+        turned = _reordered(now)
+        if len(turned):
+            steps = np.concatenate([steps, turned])
+            values = np.concatenate([values, _badness(surrogate, turned, higher_is_better)])
+        if not caution:
+            return value, steps, values
+        value += caution * float(surrogate.predict_std(now[None]).mean())
+        # doubt makes none better, so that only what is predicted to be better needs it
+        promising = np.argsort(values, kind="stable")[:_DOUBTED]
+        promising = promising[values[promising] < value]
+        steps, values = steps[promising], values[promising]
+        if len(steps):
+            values = values + caution * surrogate.predict_std(steps).mean(axis=1)
+        return value, steps, values
+
+    return _best_end(starts, around)
+
+
+def _best_end(
+    starts: list[Slots], around: Callable[[Slots], tuple[float, Slots, Values]]
+) -> tuple[float, tuple[int, ...]]:
+    """Go from every start to the best neighbour until none is better; the least value reached, and where.
+
+    `around` returns the value of a prompt, its neighbours, and theirs.
+    """
+    ends: list[tuple[float, tuple[int, ...]]] = []
+    for now in starts:
+        value, steps, values = around(now)
+        while len(steps):
+            best = int(np.argmin(values))
+            if not values[best] < value - _TIE * abs(value):
+                break
+            now = steps[best]
+            value, steps, values = around(now)
+        ends.append((value, tuple(now.tolist())))
+    least = min(value for value, _ in ends)
+    # where the order of equal labels does not count, ends differ by rounding
+    return min((end for end in ends if end[0] <= least + _TIE * abs(least)), key=lambda end: end[1])
+
+
+def _exchanged(
+    surrogate: PositionSurrogate, prompt: Slots, rule: Balance, higher_is_better: bool, *, over_orders: bool
+) -> tuple[float, Slots, Values]:
+    """The value of a prompt, all prompts with another candidate in one of the slots, and their values."""
+    predicted = surrogate.predict_exchanges(prompt.tolist(), over_orders=over_orders).mean(axis=2)
+    bad = -predicted if higher_is_better else predicted
+    inside = np.isin(np.arange(len(rule.label_of)), prompt)
+    out, into = rule.swaps(inside)
+    slot = np.argsort(prompt)[np.searchsorted(np.sort(prompt), out)]
+    steps = np.tile(prompt, (len(out), 1))
+    steps[np.arange(len(out)), slot] = into
+    return float(bad[0, prompt[0]]), steps, bad[slot, into]
+
+
+def _reordered(prompt: Slots) -> Slots:
+    """All prompts with the contents of two slots swapped."""
+    pairs = np.array(list(combinations(range(len(prompt)), 2)), dtype=np.intp).reshape(-1, 2)
+    found = np.tile(prompt, (len(pairs), 1))
+    found[np.arange(len(pairs))[:, None], pairs] = prompt[pairs[:, ::-1]]
+    return found
+
+
+def _badness(surrogate: PositionSurrogate, orders: Sequence[Sequence[int]] | Slots, higher_is_better: bool) -> Values:
+    predicted = np.asarray(surrogate.predict(orders).mean(axis=1))
+    return -predicted if higher_is_better else predicted

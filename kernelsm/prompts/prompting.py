@@ -1,0 +1,305 @@
+"""Prompting: F(s) by really asking a language model, its prompt holding the demonstrations in s."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from math import factorial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.estimators.measures import UNITS, check_measure
+from kernelsm.models.arguments import check_counts
+from kernelsm.models.language_model import LanguageModel
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.orders import order_noise
+from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
+from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, silent
+from kernelsm.runtime.store import Store
+
+_LONGEST_NAME = 60
+_SAME_BEGINNING = 12  # characters; a shorter one stays
+
+
+class Prompting:
+    """Scores subsets of demonstrations exactly, each under several random orders.
+
+    Small models heed the order of demonstrations, by about as much as their choice. The outcome of a subset is the
+    mean over its orders, and their spread says how far one order may be from it. The empty subset is a prompt without
+    a demonstration.
+
+    Parameters
+    ----------
+    task : PromptTask
+        Its candidates are the tasks, its queries the targets.
+    model : LanguageModel
+        See `load_language_model`.
+    orders : int
+        Random orders of each subset, different ones; fewer where it has not so many.
+    seed : int
+        Of the orders. Those of a subset depend on nothing else, in particular not on the other subsets.
+    fresh : bool
+        Ask the task's fresh queries instead, which no choice of demonstrations has seen.
+
+    Raises
+    ------
+    InputError
+        Orders below 1, a seed below 0, or no fresh query where they are asked for.
+    """
+
+    def __init__(
+        self, task: PromptTask, model: LanguageModel, *, orders: int = 2, seed: int = 0, fresh: bool = False
+    ) -> None:
+        check_counts(orders=orders)
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InputError("seed", repr(seed)[:80], "a whole number, 0 or more", "Number the seeds from 0.")
+        if fresh and not task.fresh:
+            raise InputError("fresh", "no fresh query", "at least 1", "Give the task queries that are kept back.")
+        self.task, self.model, self.orders, self.seed, self.fresh = task, model, orders, seed, fresh
+        self.queries = task.fresh if fresh else task.queries
+
+    def orders_of(self, mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
+        """Return the orders that a subset is scored under: all different, drawn by the seed and the subset alone."""
+        inside = np.flatnonzero(mask)
+        rng = np.random.default_rng([self.seed, *inside.tolist()])
+        # beyond 12 demonstrations there are more orders than anyone asks for
+        most = min(self.orders, factorial(min(len(inside), 12)))
+        drawn: dict[tuple[int, ...], None] = {}
+        while len(drawn) < most:
+            drawn[tuple(int(i) for i in rng.permutation(inside))] = None
+        return tuple(drawn)
+
+    def outcomes(
+        self,
+        masks: NDArray[np.bool_],
+        *,
+        measure: str = "loss",
+        store: Store | None = None,
+        report: Report = silent,
+    ) -> Outcomes:
+        """Find the outcome of each mask.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+            Of any size.
+        measure : {"loss", "accuracy", "margin"}
+            Of each query: cross-entropy over the label words in nats, being right, or log p_y - log(1 - p_y). The
+            store keeps all three: asking for another one computes nothing again.
+        store, report
+            Where finished subsets are kept, and what is told after each.
+
+        Returns
+        -------
+        Outcomes
+            Shape (m, q), means over the orders. `meta["order_spread"]` holds for each subset the standard deviation
+            over its orders of the mean over the queries (one degree of freedom less; 0 for one order). What the
+            orders say of the noise goes along as `noise`.
+
+        Raises
+        ------
+        InputError
+            Masks of another number of candidates, an unknown measure, label words that the model cannot tell apart,
+            or a prompt that is longer than it can read.
+        """
+        return self.table(masks, self._entries(masks, measure, store, report), measure)
+
+    def by_order(
+        self,
+        masks: NDArray[np.bool_],
+        *,
+        measure: str = "loss",
+        store: Store | None = None,
+        report: Report = silent,
+    ) -> tuple[list[tuple[int, ...]], NDArray[np.float64]]:
+        """Find the outcome of each order of each mask: what `outcomes` takes the mean of, from the same store.
+
+        Returns
+        -------
+        orders : list of tuples of int
+            The candidates of each prompt as they stand in it, subset by subset.
+        values : ndarray, shape (orders, q)
+
+        Raises
+        ------
+        InputError
+            As `outcomes`.
+        """
+        entries = self._entries(masks, measure, store, report)
+        orders = [order for mask in masks for order in self.orders_of(mask)]
+        return orders, np.concatenate([found[:, check_measure(measure)] for found in entries])
+
+    def table(
+        self, masks: NDArray[np.bool_], entries: Sequence[NDArray[np.float64]], measure: str = "loss", **meta: Any
+    ) -> Outcomes:
+        """Take the mean over the orders of each subset, however they were scored.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+        entries : sequence of ndarray, shape (orders, 3, q)
+            All measures of each subset under its `orders_of`.
+        measure : {"loss", "accuracy", "margin"}
+        **meta
+            What else the table is to tell of itself; JSON types only.
+        """
+        place = check_measure(measure)
+        means = [found[:, place].mean(axis=1) for found in entries]
+        return Outcomes(
+            masks, np.stack([found[:, place].mean(axis=0) for found in entries]),
+            task_names=short_names(self.task.candidates), target_names=short_names(self.queries),
+            higher_is_better=measure != "loss",
+            noise=order_noise([found[:, place] for found in entries], np.sum(masks, axis=1).tolist()),
+            meta={
+                "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
+                "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
+                "weights": self.model.content_hash,
+                "order_spread": [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means],
+                "measure": measure, "unit": UNITS[measure], **meta,
+            },
+        )  # fmt: skip
+
+    def check_masks(self, masks: NDArray[np.bool_]) -> None:
+        """Refuse masks that are not of this task.
+
+        Raises
+        ------
+        InputError
+            Another number of columns, no row, or another type than bool.
+        """
+        K, shape, kind = self.task.K, np.shape(masks), np.asarray(masks).dtype
+        if len(shape) != 2 or shape[1] != K or not shape[0]:
+            raise InputError("masks", f"shape {shape}", f"(m, {K})", "One column per candidate of the task.")
+        if kind != np.bool_:
+            raise InputError("masks", f"type {kind}", "bool", "Write masks.astype(bool).")
+
+    def _entries(
+        self, masks: NDArray[np.bool_], measure: str, store: Store | None, report: Report
+    ) -> list[NDArray[np.float64]]:
+        """All measures of each subset under its orders, shape (orders, 3, q) each."""
+        check_measure(measure)
+        self.check_masks(masks)
+        self.check_lengths(np.asarray(masks))
+        key = (self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh)
+        entries = []
+        for done, mask in enumerate(np.asarray(masks), start=1):
+            if store is None:
+                found, reused = _score_orders(mask, *key, prompting=self), False
+            else:
+                before = store.reused
+                found = store.call(_score_orders, mask, *key, heavy={"prompting": self})
+                reused = store.reused > before
+            entries.append(found)
+            report(done, len(masks), "asking the language model", reused=reused)
+        return entries
+
+    def check_lengths(self, masks: NDArray[np.bool_]) -> None:
+        """Refuse too long prompts before the first one is scored, not hours after it."""
+        sizes = np.array([len(row) for row in self.model.encode([one.text for one in self.task.candidates])])
+        largest = masks[(masks @ sizes + masks.sum(axis=1)).argmax()]
+        _read(self.model, self.task, np.flatnonzero(largest).tolist(), self.queries)
+
+
+def score(
+    model: LanguageModel, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
+    """Ask a language model about queries, with some demonstrations in the prompt.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    task : PromptTask
+    demonstrations : sequence of int
+        Indices of candidates, in the order in which they stand in the prompt; may be empty.
+    queries : sequence of Labelled
+        At least one; their labels are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (q, labels)
+        Log-probability in nats of each label word, normalised over the label words.
+
+    Raises
+    ------
+    InputError
+        A candidate that there is not, no query, label words that the model cannot tell apart, or a prompt that is
+        longer than the model can read; the longest candidate in it is named.
+    """
+    return label_log_probabilities(model, _read(model, task, demonstrations, queries))
+
+
+def short_names(texts: Sequence[Labelled]) -> tuple[str, ...]:
+    """Return the texts on one line, cut to 60 characters and, where several are alike, numbered.
+
+    A beginning that they all have is left out: it would be all that is seen of them.
+    """
+    found: list[str] = []
+    shown = ("".join(letter if letter.isprintable() else " " for letter in one.text) for one in texts)
+    words = [text.split() or ["(no", "letters)"] for text in shown]
+    # what the first and the last in the order of words have in common all have; the last word of each stays
+    first, last = min(words, default=[""]), max(words, default=[""])
+    pairs = zip(first[:-1], last[:-1], strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)) if len(words) > 1 else 0
+    if same and len(" ".join(words[0][:same])) < _SAME_BEGINNING:
+        same = 0
+    lines = [("… " if same else "") + " ".join(row[same:]) for row in words]
+    cut = [line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…" for line in lines]
+    for name in cut:
+        unique, number = name, 1
+        while unique in found:
+            number += 1
+            unique = f"{name} ({number})"
+        found.append(unique)
+    return tuple(found)
+
+
+def _read(
+    model: LanguageModel, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+) -> PromptTokens:
+    """Tokens of all prompts; none is cut."""
+    if not queries:
+        raise InputError("queries", "none", "at least 1", "Give the queries that the model is to answer.")
+    wrong = [i for i in demonstrations if not 0 <= i < task.K]
+    if wrong:
+        raise InputError("demonstrations", f"{wrong[0]}", f"0..{task.K - 1}", "Number the candidates from 0.")
+    head = task.template.head([task.candidates[i] for i in demonstrations])
+    tokens = read_prompts(model, [head + task.template.tail(query) for query in queries], task.labels)
+    lengths = tokens.lengths()
+    if lengths.max() > model.max_length:
+        sizes = [len(row) for row in model.encode([task.candidates[i].text for i in demonstrations])]
+        query = queries[int(lengths.argmax())].text
+        place, size = f"query {query[:_LONGEST_NAME]!r}", len(model.encode([query])[0])
+        if sizes and max(sizes) >= size:
+            longest = demonstrations[int(np.argmax(sizes))]
+            size = max(sizes)
+            place = f"candidate {longest + 1}, {task.candidates[longest].text[:_LONGEST_NAME]!r}"
+        raise InputError(
+            place, f"{size:,} tokens, in a prompt of {lengths.max():,}",
+            f"a prompt of at most {model.max_length:,}, which is what {model.name!r} reads",
+            "Leave it out, shorten it, or take fewer demonstrations; nothing is cut.",
+        )  # fmt: skip
+    return tokens
+
+
+def _score_orders(
+    mask: NDArray[np.bool_],
+    task_hash: str,
+    model_hash: str,
+    orders: int,
+    seed: int,
+    fresh: bool,
+    prompting: Prompting,
+) -> NDArray[np.float64]:
+    """All measures of one subset under its orders, shape (orders, 3, q); all but `prompting` is the store's key."""
+    task = prompting.task
+    true = np.array([task.labels.index(query.label) for query in prompting.queries])
+    return np.stack(
+        [
+            measure_labels(score(prompting.model, task, order, prompting.queries), true)
+            for order in prompting.orders_of(mask)
+        ]
+    )

@@ -1,0 +1,295 @@
+"""A PromptTask from files: demonstrations and queries as CSV or JSON lines with the columns text and label."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from kernelsm.files.limits import limits
+from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
+from kernelsm.runtime.errors import InputError
+
+MAX_BYTES = 20 * 2**20
+_COLUMNS = ("text", "label")
+_LINES = (".jsonl", ".ndjson")
+_FORMATS = ".csv, .tsv or .jsonl with the columns text and label"
+
+
+@dataclass(frozen=True)
+class PromptFiles:
+    """A task read from files, and sentences about what its owner should know (repeated texts, a drawn split)."""
+
+    task: PromptTask
+    notes: tuple[str, ...]
+
+
+def read_prompt_task(
+    candidates: tuple[bytes, str],
+    queries: tuple[bytes, str],
+    fresh: tuple[bytes, str] | None = None,
+    *,
+    k: int = 4,
+    template: PromptTemplate | None = None,
+    name: str | None = None,
+    seed: int = 0,
+) -> PromptFiles:
+    """Make a task of the contents and names of two or three files.
+
+    Parameters
+    ----------
+    candidates, queries : (bytes, str)
+        Content and name of a file; the ending of the name chooses the format. The labels are those of the
+        candidates, in the order in which they first appear there.
+    fresh : (bytes, str), optional
+        Queries for checking. Without it half of the queries, drawn at random, become these; `notes` says so.
+    k : int
+        Demonstrations in a prompt.
+    template : PromptTemplate, optional
+    name : str, optional
+        Of the task; that of the candidates' file where not given.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    PromptFiles
+
+    Raises
+    ------
+    InputError
+        Names the file, row and column of the first thing that is wrong.
+    """
+    bounds = limits()
+    shown = read_labelled(*candidates, most=bounds.tasks)
+    labels = tuple(dict.fromkeys(one.label for one in shown))
+    if len(shown) < 2:
+        fix = "There must be something to choose from."
+        raise InputError(candidates[1], f"{len(shown)} candidate", "at least 2", fix)
+    check_label_words(labels, f"{candidates[1]}, column 'label'")
+    asked = read_labelled(*queries, most=bounds.targets, labels=labels)
+    notes = []
+    if fresh is not None:
+        checking = read_labelled(*fresh, most=bounds.targets, labels=labels)
+    else:
+        if len(asked) < 2:
+            fix = "Give more queries, or a file of fresh ones."
+            raise InputError(queries[1], "1 query", "at least 2: half are kept for checking", fix)
+        order = np.random.default_rng(seed).permutation(len(asked))
+        held_out = set(order[: len(asked) // 2].tolist())
+        checking = tuple(one for position, one in enumerate(asked) if position in held_out)
+        asked = tuple(one for position, one in enumerate(asked) if position not in held_out)
+        notes.append(f"{len(checking)} of the queries, drawn at random, are kept for checking.")
+    sources = {"candidates": candidates[1], "queries": queries[1], "fresh": queries[1] if fresh is None else fresh[1]}
+    notes += _repeats({"candidates": shown, "queries": asked, "fresh queries": checking})
+    task = PromptTask(
+        candidates=shown,
+        queries=asked,
+        fresh=checking,
+        labels=labels,
+        template=template or PromptTemplate(),
+        k=k,
+        name=name or PurePath(candidates[1]).stem,
+        meta={"sources": sources, "notes": notes},
+    )
+    return PromptFiles(task, tuple(notes))
+
+
+def read_labelled(
+    data: bytes, name: str, *, most: int | None = None, labels: Sequence[str] | None = None
+) -> tuple[Labelled, ...]:
+    """Read texts and labels, with the spaces around them taken off; other columns are not read.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+    name : str
+        Its name; the ending chooses the format (.csv, .tsv, .jsonl or .ndjson), messages repeat it.
+    most : int, optional
+        Most rows.
+    labels : sequence of str, optional
+        Labels that may stand there; any where not given.
+
+    Raises
+    ------
+    InputError
+        Names the row of the first thing that is wrong; rows count from 1, without header and empty lines.
+    """
+    rows: list[Labelled] = []
+    for place, text, label in _cells(_decoded(data, name), name):
+        if len(rows) == most:
+            raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
+        for column, cell in (("text", text), ("label", label)):
+            if not cell:
+                fix = "Leave the row out, or fill it in."
+                raise InputError(f"{place}, column {column!r}", "an empty cell", f"the {column}", fix)
+        if len(text) > LONGEST_TEXT:
+            found = f"{len(text):,} characters"
+            raise InputError(f"{place}, column 'text'", found, f"at most {LONGEST_TEXT:,}", "Shorten the text.")
+        if labels is not None and label not in labels:
+            known = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
+            expected, fix = f"a label of the candidates ({known})", "Give a candidate of it, or mend its spelling."
+            raise InputError(f"{place}, column 'label'", repr(label[:60]), expected, fix)
+        rows.append(Labelled(text, label))
+    if not rows:
+        raise InputError(name, "no row", "one row per text", "Save the table again.")
+    return tuple(rows)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    if not data:
+        raise InputError(name, "an empty file (0 bytes)", _FORMATS, "Save the table again and retry.")
+    if len(data) > MAX_BYTES:
+        found = f"{len(data) / 2**20:.0f} MiB"
+        raise InputError(name, found, f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"a byte that is not UTF-8 at position {error.start:,}"
+        fix = "Save it as UTF-8: 'CSV UTF-8' in Excel, or `iconv -f latin1 -t utf-8 old > new`."
+        raise InputError(name, found, "text in UTF-8", fix) from None
+    if "\0" in text:
+        fix = "Is it another kind of file, or UTF-16? Save it as UTF-8."
+        raise InputError(name, "binary data (a NUL byte)", "text in UTF-8", fix)
+    return text
+
+
+def _cells(text: str, name: str) -> Iterator[tuple[str, str, str]]:
+    """Place, text and label of each row."""
+    ending = PurePath(name).suffix.lower()
+    if ending in _LINES:
+        return _of_lines(text, name)
+    if ending in (".csv", ".tsv"):
+        return _of_table(text, name, "\t" if ending == ".tsv" else ",")
+    raise InputError(name, f"the ending {ending or '(none)'!r}", _FORMATS, "Export it in one of these.")
+
+
+def _of_table(text: str, name: str, delimiter: str) -> Iterator[tuple[str, str, str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    row = 0
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = [cell.strip().lower() for cell in cells]
+                positions = [_position(header, column, name, delimiter) for column in _COLUMNS]
+                continue
+            row += 1
+            if len(cells) != len(header):
+                found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+                fix = "Put quotes around a text with commas in it."
+                raise InputError(f"{name}, row {row}", found, f"{len(header)}, as in the header", fix)
+            yield f"{name}, row {row}", cells[positions[0]].strip(), cells[positions[1]].strip()
+    except csv.Error as error:
+        place = f"{name}, row {row + 1}" if header else f"{name}, header"
+        fix = 'Close the quotes; inside quotes write " as "".'
+        raise InputError(place, str(error), "cells whose quotes come in pairs", fix) from None
+
+
+def _position(header: list[str], column: str, name: str, delimiter: str) -> int:
+    count = header.count(column)
+    if count == 1:
+        return header.index(column)
+    place = f"{name}, header"
+    if count > 1:
+        raise InputError(place, f"{count} columns {column!r}", "one", "Rename or drop the others.")
+    if len(header) == 1 and delimiter == "," and (";" in header[0] or "\t" in header[0]):
+        raise InputError(place, "';' or tab between columns", "',' between columns", "Export it with commas.")
+    known = ", ".join(repr(cell[:30]) for cell in header[:5]) + (", ..." if len(header) > 5 else "")
+    raise InputError(place, f"no column {column!r} among {known}", "the columns text and label", "Rename a column.")
+
+
+def _of_lines(text: str, name: str) -> Iterator[tuple[str, str, str]]:
+    row = 0
+    # not splitlines: a text may hold other line ends, such as U+2028, within its quotes
+    for line in text.split("\n"):
+        if line.strip():
+            row += 1
+            place = f"{name}, row {row}"
+            one = _object(line, place)
+            yield place, _field(one, "text", place), _field(one, "label", place)
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
+    expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
+    try:
+        found = json.loads(line, object_pairs_hook=_once)
+    except RecursionError:
+        raise InputError(place, "lists within lists without end", expected, fix) from None
+    except ValueError as error:
+        raise InputError(place, f"no JSON ({str(error)[:100]})", expected, fix) from None
+    if not isinstance(found, dict):
+        raise InputError(place, f"a JSON {'list' if isinstance(found, list) else 'value'}", expected, fix)
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(key for key, _ in pairs)
+    if repeated := [key for key, count in counts.items() if count > 1]:
+        raise ValueError(f"the field {repeated[0]!r} twice")
+    return dict(pairs)
+
+
+def _field(one: dict[str, Any], column: str, place: str) -> str:
+    if column not in one:
+        fix = "Give every line the fields text and label."
+        raise InputError(place, f"no field {column!r}", "the fields text and label", fix)
+    value = one[column]
+    if column == "label" and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # as a CSV file would hold it
+    if not isinstance(value, str):
+        found = "null" if value is None else json.dumps(value)[:60]
+        raise InputError(f"{place}, field {column!r}", found, "text in quotes", "Write it as text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        found = "half a surrogate pair (\\ud800..\\udfff)"
+        fix = "Write the text again as UTF-8."
+        raise InputError(f"{place}, field {column!r}", found, "whole letters", fix) from None
+    return value.strip()
+
+
+def _repeats(groups: dict[str, tuple[Labelled, ...]]) -> list[str]:
+    """Sentences on texts that are there more than once, but for case and spaces."""
+    bare = {group: Counter(_bare(one) for one in rows) for group, rows in groups.items()}
+    notes = []
+    for group, counts in bare.items():
+        if repeated := [text for text, count in counts.items() if count > 1]:
+            notes.append(f"{_texts(len(repeated))} more than once among the {group}: {_shortened(repeated[0])}.")
+    names = list(bare)
+    for first, second, harm in (
+        (names[0], names[1], "its label can be read off the prompt"),
+        (names[0], names[2], "its label can be read off the prompt"),
+        (names[1], names[2], "the check is not fresh for it"),
+    ):
+        if shared := [text for text in bare[first] if text in bare[second]]:
+            text = _shortened(shared[0])
+            notes.append(f"{_texts(len(shared))} both among the {first} and the {second} ({harm}): {text}.")
+    labels: dict[str, set[str]] = {}
+    for one in (one for rows in groups.values() for one in rows):
+        labels.setdefault(_bare(one), set()).add(one.label)
+    if torn := [text for text, found in labels.items() if len(found) > 1]:
+        notes.append(f"{_texts(len(torn))} there with different labels: {_shortened(torn[0])}.")
+    return notes
+
+
+def _bare(one: Labelled) -> str:
+    return " ".join(one.text.casefold().split())
+
+
+def _texts(count: int) -> str:
+    return "1 text is" if count == 1 else f"{count} texts are"
+
+
+def _shortened(text: str) -> str:
+    return f"\u201c{text[:57]}...\u201d" if len(text) > 60 else f"\u201c{text}\u201d"

@@ -1,0 +1,187 @@
+"""Samples from folders: a saved Hugging Face dataset, or table files laid out by split as the hub does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kernelsm.files.limits import Limits
+from kernelsm.runtime.errors import InputError
+from kernelsm.samples.columns import join_columns
+from kernelsm.samples.csv_tables import check_table_size, read_csv
+from kernelsm.samples.json_lines import read_lines
+from kernelsm.samples.parquet import read_arrow, read_parquet
+from kernelsm.samples.samples import Column
+from kernelsm.samples.splits import join_splits, split_of
+
+Reader = Callable[[Path, str, Limits, int | None], tuple[dict[str, Column], int | None]]
+TABLES: dict[str, Reader] = {
+    ".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet, ".jsonl": read_lines, ".ndjson": read_lines,
+    ".arrow": read_arrow,
+}  # fmt: skip
+_LONGEST = 16 * 2**20
+_LAYOUT = "a dataset saved by save_to_disk, or one kind of table file, such as train.parquet and test.parquet"
+
+
+def read_folder(
+    folder: Path, name: str, limits: Limits, most: int | None = None
+) -> tuple[dict[str, Column], int | None]:
+    """Columns of all the samples in a folder, with a column `split` where there are several splits.
+
+    Read are what `Dataset.save_to_disk` and `DatasetDict.save_to_disk` of Hugging Face datasets write, and table
+    files of one format whose names or folders say train, test, validation or the like (several files of one split
+    are stacked; files that say nothing are one table).
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, or one that holds nothing but it.
+    name : str
+        Its name, for messages.
+    limits : Limits
+        Bounds of all the files together.
+    most : int, optional
+        Read the first rows of every split only, so many in all.
+
+    Returns
+    -------
+    columns : dict
+    rows : int or None
+        Rows in all, None where not known without reading on.
+
+    Raises
+    ------
+    InputError
+        Another layout, or a file that is refused by its own reader.
+    """
+    home = _home(folder)
+    if (home / "dataset_dict.json").is_file():
+        splits = _json(home / "dataset_dict.json", f"{name}/dataset_dict.json").get("splits")
+        if not (isinstance(splits, list) and splits and all(_is_inside(home, split) for split in splits)):
+            expected = "names of folders beside it"
+            found = f"splits {splits!r}"[:100]
+            raise InputError(f"{name}/dataset_dict.json", found, expected, "Save the dataset again.")
+        parts = {str(split): _saved(home / split, f"{name}/{split}") for split in dict.fromkeys(splits)}
+    elif (home / "state.json").is_file():
+        parts = {"": _saved(home, name)}
+    else:
+        parts = _tables(home, name)
+    share = None if most is None else max(1, most // len(parts))
+    read: dict[str, dict[str, Column]] = {}
+    rows = size = 0
+    total: int | None = 0
+    for split, files in parts.items():
+        stacked: list[dict[str, Column]] = []
+        wanted = share
+        for file in files:
+            if wanted == 0:
+                total = None
+                break
+            columns, known = file.read(file.path, file.place, limits, wanted)
+            total = None if total is None or known is None else total + known
+            got = len(next(iter(columns.values())))
+            wanted = None if wanted is None else wanted - got
+            rows, size = rows + got, size + sum(column.nbytes for column in columns.values())
+            # a column that is empty in this file may hold numbers in the next
+            check_table_size(max(rows, total or 0), max(size, 8 * rows * len(columns)), name, limits)
+            stacked.append(columns)
+        read[split] = join_columns(stacked, [file.place for file in files])
+    return join_splits(read, name), total
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    place: str
+    read: Reader
+
+
+def _home(folder: Path) -> Path:
+    """The folder itself, or the one that a zip program wrapped around nothing else."""
+    while True:
+        seen = [path for path in folder.iterdir() if _is_visible(path.name)]
+        if len(seen) != 1 or not seen[0].is_dir() or split_of(seen[0].name)[0]:
+            return folder
+        folder = seen[0]
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _saved(folder: Path, place: str) -> list[_File]:
+    """Files of a dataset saved by save_to_disk; what its state names must stand in its folder."""
+    state = _json(folder / "state.json", f"{place}/state.json")
+    listed = state.get("_data_files")
+    entries = listed if isinstance(listed, list) else []
+    names = [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
+    if not names or not all(_is_inside(folder, file) for file in names):
+        missing = next((file for file in names if not _is_inside(folder, file)), None)
+        found = f"a data file {missing!r}"[:100] if names else "no data file"
+        expected = "names of files beside it"
+        raise InputError(f"{place}/state.json", found, expected, "Save the dataset again and zip its whole folder.")
+    if state.get("_indices_data_files"):
+        fix = "Call dataset.flatten_indices() before save_to_disk."
+        raise InputError(f"{place}/state.json", "a selection of rows", "a flat dataset", fix)
+    features: object = None
+    if (folder / "dataset_info.json").is_file():
+        features = _json(folder / "dataset_info.json", f"{place}/dataset_info.json").get("features")
+    read = partial(read_arrow, features=features)
+    return [_File(folder / str(file), f"{place}/{file}", read) for file in names]
+
+
+def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
+    """Table files by split."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [path for path in files if all(map(_is_visible, path.relative_to(folder).parts))]
+    endings = Counter(path.suffix.lower() for path in files)
+    if not endings.keys() & TABLES.keys():
+        listed = ", ".join(f"{count:,} {ending or 'without ending'}" for ending, count in endings.most_common(4))
+        fix = "Save pictures as arrays of one size (.npz), texts as a table (.csv, .parquet or .jsonl)."
+        if endings.keys() & {".zip", ".gz", ".tar"}:
+            fix = "Zip the files of samples themselves, not an archive of them."
+        raise InputError(name, f"no table of samples (files: {listed or 'none'})", _LAYOUT, fix)
+    formats = {TABLES[ending] for ending in endings.keys() & TABLES.keys()}
+    if len(formats) > 1:
+        listed = ", ".join(sorted(endings.keys() & TABLES.keys()))
+        raise InputError(name, f"tables of several formats ({listed})", _LAYOUT, "Keep one format.")
+    splits: dict[str, list[_File]] = {}
+    for path in files:
+        if path.suffix.lower() not in TABLES:
+            continue  # a README, a licence
+        inner = path.relative_to(folder)
+        # the file's own name first, then the folders from within
+        words = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(inner.parts[:-1])]
+        split = next((found for found, _ in map(split_of, words) if found), "")
+        place = f"{name}/{inner.as_posix()}"
+        splits.setdefault(split, []).append(_File(path, place, TABLES[path.suffix.lower()]))
+    if "" in splits and len(splits) > 1:
+        fix = "Name every file for its split (train.csv, test.csv) or none."
+        raise InputError(splits[""][0].place, "a name without a split beside files with one", _LAYOUT, fix)
+    return splits
+
+
+def _is_inside(folder: Path, name: object) -> bool:
+    """Whether a name found in a file is that of an entry of the folder, and so no path."""
+    return isinstance(name, str) and name in {path.name for path in folder.iterdir()}
+
+
+def _json(path: Path, place: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(place, "no such file", "what save_to_disk writes", "Zip the whole folder of the dataset.")
+    if path.stat().st_size > _LONGEST:
+        raise InputError(place, f"more than {_LONGEST // 2**20} MiB", "a short JSON file", "Save the dataset again.")
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        reason = f"no JSON ({str(error)[:80]})"
+        raise InputError(place, reason, "what save_to_disk writes", "Save the dataset again.") from None
+    if not isinstance(found, dict):
+        raise InputError(place, "no JSON object", "what save_to_disk writes", "Save the dataset again.")
+    return found

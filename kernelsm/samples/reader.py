@@ -1,0 +1,141 @@
+"""Samples from a file of the user: the ending chooses the reader, the content must agree with it."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from kernelsm.files.archives import unpack
+from kernelsm.files.limits import Limits
+from kernelsm.files.limits import limits as limits_now
+from kernelsm.files.signatures import JSON, NPZ, PARQUET, ZIP, looks_like
+from kernelsm.runtime.errors import InputError
+from kernelsm.samples.folders import TABLES, read_folder
+from kernelsm.samples.npz_arrays import read_npz
+from kernelsm.samples.samples import Column, Samples
+
+FORMATS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".npz", ".zip")
+PREVIEW_ROWS = 1000
+_CONTENTS = {".parquet": PARQUET, ".npz": NPZ, ".zip": ZIP}
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".bin", ".ckpt")
+# what to do with files that hold samples in a form that is not read
+_FIXES = {
+    ".npy": "Save the inputs and the labels together: np.savez('samples.npz', x=x, y=y).",
+    ".json": "Write one object per line: `jq -c '.[]' old.json > new.jsonl`.",
+    ".txt": "Rename it to .csv or .tsv if it is a table with a header.",
+    ".arrow": "Save it as Parquet: pyarrow.parquet.write_table(table, 'samples.parquet').",
+    ".feather": "Save it as Parquet: pandas.read_feather(path).to_parquet('samples.parquet').",
+    ".xlsx": "In the spreadsheet choose 'Save as' and 'CSV UTF-8'.",
+    ".xls": "In the spreadsheet choose 'Save as' and 'CSV UTF-8'.",
+    ".gz": "Unpack it first, or zip it.",
+    ".tar": "Unpack it and zip the folder.",
+    ".7z": "Unpack it and zip the folder.",
+    ".safetensors": "Weights are loaded as a model; samples come as .npz or a table.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """The beginning of a file.
+
+    Parameters
+    ----------
+    samples : Samples
+        The first rows, at most 1000; of several splits the first rows of each. A column's kind may differ in the
+        whole file.
+    rows : int or None
+        Samples in the whole file, None where that could not be told without reading all of it.
+    """
+
+    samples: Samples
+    rows: int | None
+
+
+def read_samples(path: Path, name: str | None = None, limits: Limits | None = None) -> Samples:
+    """Read all samples of a file.
+
+    Parameters
+    ----------
+    path : Path
+        A file in one of `FORMATS`, or a folder as a zip archive would hold it.
+    name : str, optional
+        Its name at the user's; the ending chooses the format, messages repeat it. By default that of `path`.
+    limits : Limits, optional
+        By default those that the environment sets.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    InputError
+        Names the file and the row, column or entry of the first thing that is wrong.
+    """
+    name, bounds = name or path.name, limits or limits_now()
+    columns, _ = _read(path, name, bounds, None)
+    return Samples(columns, name)
+
+
+def preview_samples(path: Path, name: str | None = None, limits: Limits | None = None) -> Preview:
+    """Read the first samples of a file only; what is wrong further down is not seen.
+
+    Takes and raises what `read_samples` does. A zip archive is unpacked as a whole.
+
+    Returns
+    -------
+    Preview
+    """
+    name, bounds = name or path.name, limits or limits_now()
+    columns, rows = _read(path, name, bounds, PREVIEW_ROWS)
+    return Preview(Samples(columns, name), rows)
+
+
+def _read(path: Path, name: str, limits: Limits, most: int | None) -> tuple[dict[str, Column], int | None]:
+    try:
+        if path.is_dir():
+            return read_folder(path, name, limits, most)
+        ending = PurePath(name).suffix.lower()
+        _check_ending(ending, name)
+        _check_content(path, ending, name, limits)
+        if ending == ".npz":
+            return read_npz(path, name, limits, most)
+        if ending != ".zip":
+            return TABLES[ending](path, name, limits, most)
+        with tempfile.TemporaryDirectory(prefix="kernelsm-") as folder:
+            unpack(path, Path(folder), name, limits)
+            return read_folder(Path(folder), name, limits, most)
+    except MemoryError:
+        expected = "samples that fit into it"
+        raise InputError(name, "more than this machine's memory holds", expected, "Send fewer samples.") from None
+    except OSError as error:
+        reason = f"it cannot be read ({error.strerror or error})"
+        raise InputError(name, reason, "a file that can be read", "Check the path and send it again.") from None
+
+
+def _check_ending(ending: str, name: str) -> None:
+    listed = ", ".join(FORMATS)
+    if ending in _PICKLES:
+        fix = "Save the table by DataFrame.to_parquet, arrays by np.savez(path, x=x, y=y)."
+        raise InputError(name, f"a pickle ({ending})", f"{listed}, because pickles can run code", fix)
+    if ending not in FORMATS:
+        fix = _FIXES.get(ending, "Export the samples in one of these formats.")
+        raise InputError(name, f"the ending {ending or '(none)'!r}", f"one of {listed}", fix)
+
+
+def _check_content(path: Path, ending: str, name: str, limits: Limits) -> None:
+    size = path.stat().st_size
+    if not size:
+        raise InputError(name, "an empty file (0 bytes)", "a file with samples", "Save it again and retry.")
+    if size > limits.megabytes * 2**20:
+        found = f"{math.ceil(size / 2**20):,} MiB"
+        raise InputError(name, found, f"at most {limits.megabytes:,} MiB", "Send fewer samples.")
+    seems = looks_like(path)
+    wanted = _CONTENTS.get(ending, "text in UTF-8")
+    fits = ("", JSON) if ending in (".jsonl", ".ndjson") else (_CONTENTS.get(ending, ""),)
+    if seems not in fits:
+        found = f"what seems to be {seems}" if seems else f"no sign of {wanted}"
+        fix = "Name it for what it is, or export the samples again."
+        raise InputError(name, found, f"{wanted}, as the ending {ending} says", fix)

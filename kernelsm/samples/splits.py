@@ -1,0 +1,58 @@
+"""Splits: what the names of files and arrays say about training and testing, as one column `split`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.samples.columns import join_columns
+from kernelsm.samples.samples import Column
+
+SPLIT = "split"
+# the words that dataset hubs know, and the name each stands for
+_SPLITS = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+}  # fmt: skip
+_WORD = "|".join(sorted(_SPLITS, key=len, reverse=True))
+
+
+def split_of(name: str) -> tuple[str, str]:
+    """Split that a name begins or ends with, and the rest of the name; ("", name) where it names none.
+
+    >>> split_of("x_train"), split_of("test-images"), split_of("trainer")
+    (('train', 'x'), ('test', 'images'), ('', 'trainer'))
+    """
+    if found := re.fullmatch(rf"({_WORD})(?:[-_. ]+(.*))?", name, re.IGNORECASE):
+        return _SPLITS[found[1].lower()], found[2] or ""
+    if found := re.fullmatch(rf"(.*?)[-_. ]+({_WORD})", name, re.IGNORECASE):
+        return _SPLITS[found[2].lower()], found[1]
+    return "", name
+
+
+def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[str, Column]:
+    """Stack the parts and say in a column `split` which rows came from which; a single part is taken as it is.
+
+    Raises
+    ------
+    InputError
+        The parts differ in their columns, or have a column `split` already.
+    """
+    if len(parts) == 1:
+        return dict(next(iter(parts.values())))
+    splits = list(parts)
+    joined = join_columns(list(parts.values()), [f"{name}, {split}" for split in splits])
+    if SPLIT in joined:
+        fix = "Rename or remove this column."
+        raise InputError(f"{name}, column {SPLIT!r}", "a column of this name beside several splits", "none", fix)
+    words = pa.array(splits, pa.large_string())
+    chunks = [
+        pa.DictionaryArray.from_arrays(
+            pa.repeat(pa.scalar(number, pa.int32()), len(next(iter(part.values())))), words
+        )
+        for number, part in enumerate(parts.values())
+    ]
+    return {**joined, SPLIT: pa.chunked_array(chunks)}

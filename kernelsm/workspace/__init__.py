@@ -1,0 +1,1 @@
+"""What a user keeps: projects, tables, prompts, uploads and session files."""

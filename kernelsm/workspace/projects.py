@@ -1,0 +1,304 @@
+"""What a user brought, kept in a folder named by its content: samples with their tasks, a network or its features.
+
+`cache/projects/KEY/` holds `project.json` and, as far as they were brought, `suite.npz`, `weights.safetensors`, the
+folder `model/` of a Hugging Face model, and `features.npz`. No file is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import unicodedata
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from kernelsm.examples.recipes import RECIPES, Rates, Recipe, Size
+from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
+from kernelsm.models.config_files import read_config
+from kernelsm.models.model_copies import copy_files
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.progress import Report, silent
+from kernelsm.runtime.store import cache_root, content_hash
+from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite_files import load_suite, save_suite
+from kernelsm.workspace.tables import is_run
+
+_SHEET, _SUITE, _WEIGHTS, _MODEL, _FEATURES = (
+    "project.json", "suite.npz", "weights.safetensors", "model", "features.npz",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    """Samples and a network that a user brought.
+
+    Parameters
+    ----------
+    title : str
+        What the user calls it.
+    recipe : Recipe
+        Its files stand in the project's folder.
+    about : dict
+        What is known of it besides, for the screen: the file and mapping it came from, the training curve, the
+        accuracy at W0; and under "contents" the hashes by which the store knows what was computed of it. JSON types
+        only.
+    """
+
+    title: str
+    recipe: Recipe
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def save_project(
+    project: Project, suite: TaskSuite, *, root: Path | None = None, model_folder: Path | None = None
+) -> str:
+    """Keep a project and return its key, the hash of its content.
+
+    Parameters
+    ----------
+    project : Project
+        Files that its recipe names are copied.
+    suite : TaskSuite
+    root : Path, optional
+        The cache's folder.
+    model_folder : Path, optional
+        A Hugging Face folder, of which weights, configuration and tokenizer become the recipe's.
+    """
+    recipe = project.recipe
+    home = (root or cache_root()) / "projects"
+    part = home / f"{uuid.uuid4().hex}.part"
+    part.mkdir(parents=True)
+    try:
+        save_suite(suite, part / _SUITE)
+        for name, source in ((_WEIGHTS, recipe.weights), (_FEATURES, recipe.features)):
+            if source:
+                shutil.copyfile(source, part / name)
+        if model_folder:
+            copy_files(model_folder, part / _MODEL)
+        sheet = {
+            "title": one_line(project.title), "architecture": recipe.architecture,
+            "config": {name: value for name, value in recipe.config.items() if name != "folder" or not model_folder},
+            "parameters": recipe.parameters, "ridge": recipe.ridge, "rates": asdict(recipe.rates),
+            "training": recipe.training, "retraining": recipe.retraining, "size": asdict(Size.of(suite)),
+            "about": project.about,
+        }  # fmt: skip
+        (part / _SHEET).write_text(json.dumps(sheet, indent=1))
+        key = project_key(part)
+        place = home / key
+        if _is_whole(place):  # the same content: its title and measured rates are renewed
+            (part / _SHEET).replace(place / _SHEET)
+        else:
+            shutil.rmtree(place, ignore_errors=True)
+            part.rename(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return key
+
+
+def project_key(folder: Path) -> str:
+    """Return the key that the content of a project's folder has: forty hex digits.
+
+    Title, measured rates and what is known besides do not count.
+
+    Raises
+    ------
+    InputError
+        The folder is no whole project.
+    """
+    sheet, suite = _read_sheet(folder), _read_suite(folder)
+    if sheet["size"] != asdict(Size.of(suite)):
+        raise InputError(f"{folder.name}/{_SHEET}, 'size'", "other counts", "those of the samples", _FIX)
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != _SHEET)
+    return content_hash(
+        suite.content_hash,
+        [sheet[name] for name in ("architecture", "config", "training", "ridge", "retraining")],
+        [(file.relative_to(folder).as_posix(), _digest(file)) for file in files if file.name != _SUITE],
+    )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a project's folder is there and holds what its name says."""
+    try:
+        return project_key(folder) == folder.name
+    except InputError:
+        return False
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_project(key: str, root: Path | None = None) -> bool:
+    """Whether a project of that key is here."""
+    return is_run(key) and (_folder(key, root) / _SHEET).exists()
+
+
+def load_project(key: str, root: Path | None = None) -> Project:
+    """Return a project; its samples are loaded when they are asked for.
+
+    Raises
+    ------
+    InputError
+        There is none of that key here, or its files are damaged.
+    """
+    if not is_project(key, root):
+        raise InputError("project", repr(key)[:80], "a project that is here", "Bring its data again.")
+    folder = _folder(key, root)
+    return _loaded(folder, (folder / _SHEET).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _loaded(folder: Path, changed: int) -> Project:
+    sheet = _read_sheet(folder)
+    weights, model, features = (folder / name for name in (_WEIGHTS, _MODEL, _FEATURES))
+    recipe = Recipe(
+        suite=partial(_suite, folder),
+        architecture=sheet["architecture"],
+        config={**sheet["config"], **({"folder": str(model)} if model.is_dir() else {})},
+        parameters=sheet["parameters"],
+        ridge=sheet["ridge"],
+        rates=Rates(**sheet["rates"]),
+        training=sheet["training"],
+        retraining=sheet["retraining"],
+        weights=weights if weights.exists() else None,
+        features=features if features.exists() else None,
+        counted=Size(**sheet["size"]),
+    )
+    return Project(sheet["title"], recipe, sheet["about"])
+
+
+def _suite(folder: Path, report: Report = silent) -> TaskSuite:
+    return _kept_suite(folder)
+
+
+@lru_cache(maxsize=2)
+def _kept_suite(folder: Path) -> TaskSuite:
+    return _read_suite(folder)
+
+
+def _read_suite(folder: Path) -> TaskSuite:
+    place = f"{folder.name}/{_SUITE}"
+    if not (folder / _SUITE).is_file():
+        raise InputError(place, "no such file", "the samples of a project", _FIX)
+    return load_suite(folder / _SUITE, place)
+
+
+def find_recipe(source: str) -> Recipe:
+    """Return what stands behind a source: an example with a model by its name, or a project by its key.
+
+    Raises
+    ------
+    InputError
+        There is no such project here.
+    """
+    return RECIPES[source] if source in RECIPES else load_project(source).recipe
+
+
+def rename_project(key: str, title: str, root: Path | None = None) -> None:
+    """Give a project another title."""
+    sheet = _read_sheet(_folder(key, root))
+    part = _folder(key, root) / f"{_SHEET}.part"
+    part.write_text(json.dumps({**sheet, "title": one_line(title)}, indent=1))
+    part.replace(part.with_suffix(""))
+
+
+def delete_project(key: str, root: Path | None = None) -> int:
+    """Delete a project's folder and return the bytes freed; 0 where there is none."""
+    if not is_project(key, root):
+        return 0
+    freed = project_bytes(key, root)
+    shutil.rmtree(_folder(key, root), ignore_errors=True)
+    return freed
+
+
+def project_bytes(key: str, root: Path | None = None) -> int:
+    """Bytes on disk."""
+    return sum(file.stat().st_size for file in _folder(key, root).rglob("*") if file.is_file())
+
+
+def _folder(key: str, root: Path | None) -> Path:
+    return (root or cache_root()) / "projects" / key
+
+
+_FIX = "Bring the data again."
+_LONGEST_TITLE = 300
+_KINDS = {str: "text", dict: "an object", int: "a whole number", float: "a number", type(None): "null"}
+_FORM: Mapping[str, type | tuple[type, ...]] = {
+    "title": str, "architecture": str, "config": dict, "parameters": int, "ridge": (int, float), "rates": dict,
+    "training": (dict, type(None)), "retraining": dict, "size": dict, "about": dict,
+}  # fmt: skip
+
+
+def _read_sheet(folder: Path) -> dict[str, Any]:
+    """The sheet of a project's folder, checked: it may come from a session file."""
+    place = f"{folder.name}/{_SHEET}"
+    try:
+        sheet = json.loads((folder / _SHEET).read_text())
+    except (OSError, ValueError, RecursionError):
+        raise InputError(place, "no file that can be read", "the description of a project", _FIX) from None
+    if not isinstance(sheet, dict):
+        raise InputError(place, "no JSON object", "the description of a project", _FIX)
+    if odd := sorted(set(sheet) ^ set(_FORM)):
+        found = f"no entry {odd[0]!r}" if odd[0] in _FORM else f"the unknown entry {odd[0][:40]!r}"
+        raise InputError(place, found, ", ".join(_FORM), _FIX)
+    for name, kind in _FORM.items():
+        if not isinstance(sheet[name], kind) or isinstance(sheet[name], bool):
+            expected = " or ".join(_KINDS[one] for one in (kind if isinstance(kind, tuple) else (kind,)))
+            raise InputError(f"{place}, {name!r}", repr(sheet[name])[:80], expected, _FIX)
+    for name in ("config", "training", "retraining"):
+        if not all(_is_plain(value) for value in (sheet[name] or {}).values()):
+            raise InputError(f"{place}, {name!r}", "objects within it", "plain values", _FIX)
+    if sheet["title"] != one_line(sheet["title"]):
+        expected = f"one line of at most {_LONGEST_TITLE} characters"
+        raise InputError(f"{place}, 'title'", ascii(sheet["title"])[:80], expected, "Give it another name.")
+    brought = (folder / _FEATURES).exists()
+    try:
+        rates, size = Rates(**sheet["rates"]), Size(**sheet["size"])
+        numbers = [rates.base, rates.retraining, rates.inputs, sheet["ridge"], sheet["parameters"]]
+        numbers += [*rates.gradients.values(), *rates.gradex.values()]
+        fine = all(math.isfinite(number) and number >= 0 for number in numbers)
+        fine = fine and sheet["ridge"] > 0 and sheet["parameters"] > 0
+        fine = fine and all(isinstance(count, int) and count > 0 for count in vars(size).values())
+        timed = {*rates.gradients}, {*rates.gradex}
+    except (TypeError, AttributeError, OverflowError):
+        fine = False
+    if not fine or not all(map(set.issuperset, timed, _timed(sheet["parameters"], brought=brought))):
+        raise InputError(place, "rates or sizes that mean nothing", "numbers above 0", _FIX)
+    if "folder" in sheet["config"]:
+        raise InputError(f"{place}, 'config'", "a folder of another computer", "the project's own", _FIX)
+    if brought and sheet["config"].get("outputs") not in ("logits", "margin"):
+        raise InputError(f"{place}, 'config'", "other outputs", "'logits' or 'margin'", _FIX)
+    contents = sheet["about"].get("contents")  # what was computed of these is deleted with the project
+    if not isinstance(contents, list) or not all(isinstance(one, str) and is_run(one) for one in contents):
+        raise InputError(f"{place}, 'about'", repr(contents)[:80], "hashes under 'contents'", _FIX)
+    if sheet["architecture"] not in ("", "hugging_face"):  # what these read is checked when it is read
+        told = {"architecture": sheet["architecture"], "config": sheet["config"]}
+        read_config(json.dumps(told).encode(), place)
+    return sheet
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, text, true, false, null or a list of these, as arguments are."""
+    return not any(isinstance(one, list | dict) for one in (value if isinstance(value, list) else [value]))
+
+
+def one_line(title: str) -> str:
+    """A title without line breaks and what is no letter, and not too long."""
+    kept = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in title)
+    return kept[:_LONGEST_TITLE]
+
+
+def _timed(parameters: int, *, brought: bool) -> tuple[set[str], set[str]]:
+    """Names of the rates of gradients and of GradEx that estimates of the cost look up."""
+    if brought:
+        return set(), {"exact"}
+    small = parameters <= EXACT_UP_TO
+    projections = {name for name in PROJECTIONS if small or name != "exact"}
+    return projections, {"projected", *(["exact"] if small else [])}

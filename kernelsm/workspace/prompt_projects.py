@@ -1,0 +1,175 @@
+"""What prompts are made of: the built-in prompt tasks, and those that users brought, kept by content."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from kernelsm.examples.prompt_tasks import coin_flip, movie_reviews
+from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.store import cache_root, content_hash
+from kernelsm.workspace.projects import one_line
+from kernelsm.workspace.tables import is_run
+
+SECONDS_A_QUERY = 0.056
+"""For the default model and the texts of the examples, on two cores."""
+
+
+@dataclass(frozen=True)
+class PromptExample:
+    """A built-in prompt task.
+
+    Parameters
+    ----------
+    name, title, summary : str
+        Its name in links and commands, its title, and what there is to see.
+    make : callable
+        Returns the `PromptTask`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    make: Callable[[], PromptTask]
+
+
+PROMPT_EXAMPLES: dict[str, PromptExample] = {
+    example.name: example
+    for example in (
+        PromptExample(
+            name="movie-reviews",
+            title="Movie reviews in a prompt",
+            summary=(
+                "50 real review sentences, four of which go into the prompt of a language model that tells good "
+                "reviews from bad. Which four work best together?"
+            ),
+            make=movie_reviews,
+        ),
+        PromptExample(
+            name="coin-flip",
+            title="Coin flips in a prompt",
+            summary=(
+                "50 short stories of a coin that two people flip or do not, four of which go into the prompt. Is the "
+                "coin still heads up? A small language model can hardly tell."
+            ),
+            make=coin_flip,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class PromptSource:
+    """A prompt task and the language model that answers it.
+
+    Parameters
+    ----------
+    title : str
+        What the user calls it.
+    task : PromptTask
+    model : str
+        A folder or a name on the Hugging Face hub; "" is the default model.
+    pace : float, optional
+        Seconds to ask one query after a prompt, as a check of these texts found on this computer; None: the usual.
+        It is no part of the key.
+    """
+
+    title: str
+    task: PromptTask
+    model: str = ""
+    pace: float | None = None
+
+    @property
+    def seconds_a_query(self) -> float:
+        """Expected seconds to ask one query after a prompt."""
+        return SECONDS_A_QUERY if self.pace is None else self.pace
+
+
+def find_prompts(source: str, root: Path | None = None) -> PromptSource:
+    """Return what a source is: the name of a built-in prompt task, or the key of one that was brought.
+
+    Raises
+    ------
+    InputError
+        There is none of that name here, or its file is damaged.
+    """
+    if source in PROMPT_EXAMPLES:
+        return PromptSource(PROMPT_EXAMPLES[source].title, _example(source))
+    path = _path(source, root) if is_run(source) else None
+    if path is None or not path.exists():
+        expected = " or ".join(map(repr, PROMPT_EXAMPLES)) + ", or the 40 hex digits of texts that were brought"
+        raise InputError("prompts", repr(source)[:80], expected, "Choose one of these, or bring the texts again.")
+    place, fix = f"prompts {source[:8]}", "Bring the texts again."
+    try:
+        sheet = json.loads(path.read_text())
+        found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace"))
+        texts = (found.title, found.model, found.task.name, *found.task.labels)
+        whole = (
+            all(isinstance(text, str) for text in texts) and type(found.task.k) is int
+            and isinstance(found.task.meta, dict) and prompts_key(found) == source
+            and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError(place, "a damaged file", "the texts that were brought", fix)
+    return found
+
+
+@cache
+def _example(name: str) -> PromptTask:
+    return PROMPT_EXAMPLES[name].make()
+
+
+def prompts_key(source: PromptSource) -> str:
+    """Return the key of texts and a model: forty hex digits of their content, without the title."""
+    return content_hash(source.task.content_hash, source.model)
+
+
+def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
+    """Keep texts and the name of a model, and return their key."""
+    key = prompts_key(source)
+    path = _path(key, root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{key}.{uuid.uuid4().hex}.part")
+    sheet = {
+        "title": one_line(source.title), "task": source.task.to_dict(), "model": source.model, "pace": source.pace,
+    }  # fmt: skip
+    part.write_text(json.dumps(sheet, indent=1))
+    part.replace(path)
+    return key
+
+
+def has_prompts(source: str, root: Path | None = None) -> bool:
+    """Whether a source is a built-in prompt task, or one that was brought and is here and whole."""
+    try:
+        find_prompts(source, root)
+    except InputError:
+        return False
+    return True
+
+
+def prompts_bytes(key: str, root: Path | None = None) -> int:
+    """Bytes that kept texts take on the disk; 0 where there are none of that key."""
+    try:
+        return _path(key, root).stat().st_size if is_run(key) else 0
+    except FileNotFoundError:
+        return 0
+
+
+def delete_prompts(key: str, root: Path | None = None) -> int:
+    """Delete kept texts and return the bytes freed; 0 where there were none of that key."""
+    freed = prompts_bytes(key, root)
+    if is_run(key):
+        _path(key, root).unlink(missing_ok=True)
+    return freed
+
+
+def _path(key: str, root: Path | None) -> Path:
+    return (root or cache_root()) / "prompts" / f"{key}.json"

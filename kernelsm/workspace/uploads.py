@@ -1,0 +1,70 @@
+"""Files that users sent, kept for a day by content until a job has read them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+import uuid
+from pathlib import Path, PurePath
+
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.store import cache_root
+from kernelsm.workspace.tables import is_run
+
+_KEPT_SECONDS = 24 * 3600
+_ENDING = re.compile(r"\.[a-z0-9]{1,12}")
+
+
+def keep_upload(data: bytes | memoryview, name: str, root: Path | None = None) -> str:
+    """Keep the content of a file and return its key, forty hex digits.
+
+    Parameters
+    ----------
+    data : bytes-like
+    name : str
+        Only its ending is used.
+    root : Path, optional
+        The cache's folder.
+    """
+    home = (root or cache_root()) / "uploads"
+    home.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    ending = PurePath(name).suffix.lower()
+    place = home / key / f"file{ending if _ENDING.fullmatch(ending) else ''}"
+    place.parent.mkdir(exist_ok=True)
+    if place.exists():
+        place.touch()
+    else:
+        part = place.with_name(f"{uuid.uuid4().hex}.part")
+        part.write_bytes(data)
+        part.replace(place)
+    _drop_old(home)
+    return key
+
+
+def upload_path(key: str, ending: str, root: Path | None = None) -> Path:
+    """Return where the content of a key is kept.
+
+    Raises
+    ------
+    InputError
+        It is not here (any more).
+    """
+    folder = (root or cache_root()) / "uploads" / key
+    path = folder / f"file{ending if _ENDING.fullmatch(ending) else ''}"
+    if not (is_run(key) and path.exists()):
+        raise InputError("upload", "a file that is not here any more", "a file sent today", "Upload it again.")
+    return path
+
+
+def _drop_old(home: Path) -> None:
+    for folder in home.iterdir():
+        try:
+            # an empty one has just been made: its file comes next
+            newest = max(place.stat().st_mtime for place in (folder, *folder.glob("*")))
+        except FileNotFoundError:  # another process drops it now
+            continue
+        if time.time() - newest > _KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,52 @@
+"""How much the order matters beside the choice: what few orders leave to chance counts for neither."""
+
+from math import factorial
+
+import numpy as np
+import pytest
+
+from kernelsm.prompts.orders import load_orders, order_spreads
+
+
+def subsets(within: float, between: float, k: int, orders: list[int], seed: int = 0) -> list[np.ndarray]:
+    """Some orders of many subsets; all k! orders of a subset have exactly these moments in expectation."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for count in orders:
+        every = within * rng.normal(size=factorial(k))
+        level = between * rng.normal() - every.mean()  # the mean over all orders is what subsets differ by
+        found.append((level + rng.permutation(every)[:count])[:, None] + np.array([-1.0, 0.0, 1.0]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("k", "orders"),
+    [(2, [2]), (3, [2]), (4, [2]), (4, [1, 2, 3]), (3, [6])],
+    ids=["all of 2", "3", "4", "mixed", "all"],
+)
+@pytest.mark.parametrize(("within", "between"), [(1.0, 0.5), (0.3, 1.0)])
+def test_both_spreads_are_found_whatever_the_number_of_orders(
+    k: int, orders: list[int], within: float, between: float
+) -> None:
+    found = order_spreads(subsets(within, between, k, orders * (6_000 // len(orders))), k)
+    assert found == pytest.approx((within, between), rel=0.05)
+
+
+def test_prompts_that_differ_by_their_orders_alone_do_not_differ() -> None:
+    within, between = order_spreads(subsets(1.0, 0.0, 4, [2] * 5_000), 4)
+    assert within == pytest.approx(1.0, rel=0.05)
+    assert between < 0.2  # the means of two orders differ by 0.68
+
+
+def test_what_cannot_be_told_is_not_a_number() -> None:
+    one_order, two_orders = np.ones((1, 3)), np.array([[1.0], [3.0]])
+    assert np.isnan(order_spreads([one_order, one_order], 2)).all()
+    within, between = order_spreads([two_orders], 2)
+    assert within == pytest.approx(np.sqrt(2))
+    assert np.isnan(between)
+
+
+def test_the_order_of_movie_reviews_matters_as_much_as_their_choice() -> None:
+    found = {name: order_spreads(load_orders(name).by_subset(), 4) for name in ("movie-reviews", "coin-flip")}
+    assert found["movie-reviews"] == pytest.approx((0.161, 0.129), abs=0.002)
+    assert found["coin-flip"] == pytest.approx((0.066, 0.102), abs=0.002)
