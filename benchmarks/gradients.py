@@ -25,7 +25,7 @@ from machine import publish
 from trak import TRAKer
 
 from kernelsm import GradEx, gradient_features, lds, load_truth, relative_error
-from kernelsm.examples.recipes import RECIPES
+from kernelsm.examples.catalog import RECIPES
 from kernelsm.gradients.distortion import distortion
 from kernelsm.gradients.projections import Gaussian, Kronecker, Projection, Rademacher, Sparse
 from kernelsm.pipelines.compute import base_model

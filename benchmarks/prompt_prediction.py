@@ -24,12 +24,12 @@ import numpy as np
 from machine import publish
 from scipy.stats import norm
 
-from kernelsm.examples.catalog import load_example
+from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_example
 from kernelsm.prompts.order_surrogate import PositionSurrogate
-from kernelsm.prompts.orders import load_orders
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.surrogates.shared import SharedSurrogate
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts
+from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.tables import load_run_orders
 
 FOLDS, TURNS, LEVEL = 5, 5, 0.9
 
@@ -45,7 +45,7 @@ def main() -> None:
 def _held_out(name: str) -> dict[str, Any]:
     """Predict each prompt of an example from the others, in each turn."""
     task = find_prompts(name).task
-    outcomes, ordered = load_example(name).mean_target(), load_orders(name)
+    outcomes, ordered = load_example(name).mean_target(), load_run_orders(name)
     assert ordered is not None
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
     variance = float(outcomes.values.var())

@@ -32,19 +32,18 @@ from numpy.typing import NDArray
 
 from kernelsm.evaluation.metrics import relative_error
 from kernelsm.evaluation.truth import score_estimates
-from kernelsm.examples.prompt_tasks import movie_reviews
+from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
+from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.first_order import Combine, FirstOrder
 from kernelsm.prompts.prompting import Prompting, score
 from kernelsm.prompts.scoring import measure_labels
-from kernelsm.prompts.selection_record import load_selection
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.progress import Cancelled
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
 
 DEMONSTRATIONS = 4
 QUERIES, PLAIN_QUERIES = 100, 20

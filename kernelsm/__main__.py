@@ -10,12 +10,12 @@ from pathlib import Path
 
 from kernelsm.examples.catalog import (
     EXAMPLES,
-    FINISHED,
+    PROMPT_EXAMPLES,
     get_example,
     load_estimates_of_truth,
     load_example,
     load_truth,
-    rebuild_example,
+    results_folder,
 )
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.outcomes.table import Outcomes
@@ -25,7 +25,6 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kernelsm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
 
     run = commands.add_parser("run", help="compute the outcomes of random subsets of an example's tasks")
     run.add_argument("--example", required=True, choices=EXAMPLES)
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
     run.add_argument("--outputs", choices=("auto", "logits", "margin"), default="auto", help="of the network")
+    run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
 
     features = commands.add_parser("features", help="gradient features of a network of your own code, in one file")
@@ -71,11 +72,13 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
-    evaluate.add_argument("--recompute", action="store_true", help="do not read what is shipped")
+    evaluate.add_argument("--recompute", action="store_true", help="compute outcomes anew, from the shipped W0")
+    evaluate.add_argument("--retrain", action="store_true", help=retrained)
 
     example = commands.add_parser("example", help="list an example's finished results, or compute them anew")
     example.add_argument("name", choices=(*EXAMPLES, *PROMPT_EXAMPLES))
-    example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files")
+    example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files, from their W0")
+    example.add_argument("--retrain", action="store_true", help=retrained)
     return parser
 
 
@@ -90,7 +93,7 @@ def _run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     store = Store()
     report = TerminalReport()
-    outcomes = compute(settings, report, store)
+    outcomes = compute(settings, report, store, retrain=options.retrain)
     outcomes.save(options.out)
     print(f"{outcomes!r} -> {options.out}")
     print(
@@ -127,14 +130,18 @@ def _features(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     # imported here: the other commands do not need scikit-learn
     from kernelsm.evaluation.truth import score_estimates, score_surrogates
+    from kernelsm.pipelines.rebuild import rebuild_example
+
+    if options.retrain and not options.recompute:
+        raise InputError("--retrain", "no --recompute", "both", "W0 is trained anew only to compute outcomes anew.")
 
     example = get_example(options.example)
     if options.recompute:
         with tempfile.TemporaryDirectory() as folder:
-            rebuild_example(example.name, TerminalReport(), Store(), Path(folder))
+            rebuild_example(example.name, TerminalReport(), Store(), Path(folder), retrain=options.retrain)
             tables = [
-                Outcomes.load(path) if (path := Path(folder) / f"{example.name}{kind}.parquet").exists() else None
-                for kind in ("", ".truth", ".estimates")
+                Outcomes.load(path) if (path := Path(folder) / f"{kind}.parquet").exists() else None
+                for kind in ("outcomes", "truth", "estimates")
             ]
         outcomes, truth, estimates = tables
         assert outcomes is not None
@@ -155,23 +162,27 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _example(options: argparse.Namespace) -> None:
+    if options.retrain and not options.rebuild:
+        raise InputError("--retrain", "no --rebuild", "both", "W0 is trained anew only to compute all results anew.")
     if options.rebuild:
+        # imported here: listing needs no torch
+        from kernelsm.pipelines.rebuild import rebuild_checks, rebuild_example, rebuild_prompts
+
+        store, report = Store(), TerminalReport()
         if options.name in PROMPT_EXAMPLES:
-            from kernelsm.prompts.selection_record import rebuild_prompts
-
-            written = rebuild_prompts(options.name, TerminalReport(), Store())
+            written = rebuild_prompts(options.name, report, store)
         else:
-            written = rebuild_example(options.name, TerminalReport(), Store())
-        if options.name in EXAMPLES and get_example(options.name).has_model:
-            from kernelsm.pipelines.gradex_check import rebuild_checks
-
-            written.append(rebuild_checks(options.name, TerminalReport(), Store()))
+            written = rebuild_example(options.name, report, store, retrain=options.retrain)
+            if get_example(options.name).has_model:
+                written.append(rebuild_checks(options.name, report, store, retrain=options.retrain))
         for path in written:
             print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)")
-    for path in sorted(FINISHED.glob(f"{options.name}*.parquet")):
+    folder = results_folder(options.name)
+    for path in sorted(folder.glob("*.parquet")):
         print(f"{path.name}: {Outcomes.load(path)!r}")
-    for path in sorted(FINISHED.glob(f"{options.name}.checks.json")):
-        print(f"{path.name}: checks of the first-order estimate")
+    for name, words in (("weights.safetensors", "W0"), ("checks.json", "checks of the first-order estimate")):
+        if (folder / name).exists():
+            print(f"{name}: {words}")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ HOME = Path(__file__).resolve().parents[1]
 PACKAGE = HOME / "kernelsm"
 # the order in which data flows: a folder imports from those before it only
 ORDER = [
-    "runtime", "tasks", "models", "gradients", "outcomes", "surrogates", "selection", "baselines", "evaluation",
-    "charts", "export", "app",
+    "runtime", "files", "samples", "outcomes", "tasks", "surrogates", "evaluation", "selection", "charts", "models",
+    "objectives", "gradients", "estimators", "attributors", "prompts", "policies", "examples", "workspace",
+    "pipelines", "export", "app",
 ]  # fmt: skip
+TO_COME = {"objectives", "attributors", "policies"}  # their place is kept
 PAGES = sorted((HOME / "pages").glob("*.py"))
 FRAME = HOME / "app.py"
 SOURCES = sorted(PACKAGE.rglob("*.py")) + PAGES + ([FRAME] if FRAME.exists() else [])
@@ -46,8 +48,7 @@ def relative(file):
 
 def test_the_folders_of_the_house_are_found():
     folders = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
-    assert {"runtime", "tasks", "models", "gradients", "outcomes", "surrogates", "evaluation"} <= folders
-    assert folders <= set(ORDER)
+    assert set(ORDER) - TO_COME <= folders <= set(ORDER)
     assert len(SOURCES) > 25
 
 
@@ -60,10 +61,35 @@ def test_the_reader_of_imports_sees_them_all(tmp_path):
 
 @pytest.mark.parametrize("folder", ORDER)
 def test_a_folder_imports_only_from_folders_above_it(folder):
-    allowed = {*ORDER[: ORDER.index(folder) + 1], "runtime"}
+    allowed = set(ORDER[: ORDER.index(folder) + 1])
     for file in (PACKAGE / folder).rglob("*.py"):
         below = folders_of(imports(file)) - allowed
         assert not below, f"{relative(file)} imports {', '.join(sorted(below))}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    modules = {
+        ".".join(file.relative_to(HOME).with_suffix("").parts): file for file in SOURCES if file.stem.isidentifier()
+    }
+    needs = {name: sorted(imports(file) & set(modules) - {name}) for name, file in modules.items()}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in done:
+            path.append(name)
+            for other in needs[name]:
+                visit(other)
+            path.pop()
+            done.add(name)
+
+    for name in needs:
+        visit(name)
+
+
+def test_tests_stand_in_the_folders_of_what_they_test():
+    folders = {file.parent.name for file in (HOME / "tests").rglob("test_*.py")}
+    assert folders <= {*ORDER, "app", "browser", "tests"}
 
 
 def test_only_the_app_and_its_pages_import_streamlit():

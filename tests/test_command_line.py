@@ -120,5 +120,5 @@ def test_another_projection_or_output_is_a_usage_error(kernelsm, tmp_path):
 def test_example_lists_the_finished_tables(kernelsm):
     done = kernelsm("example", "planted")
     assert done.returncode == 0
-    assert "planted.parquet: Outcomes(m=300, K=10, q=1" in done.stdout
-    assert "planted.truth.parquet: Outcomes(m=100" in done.stdout
+    assert "outcomes.parquet: Outcomes(m=300, K=10, q=1" in done.stdout
+    assert "truth.parquet: Outcomes(m=100" in done.stdout

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -173,3 +174,9 @@ def _fix(wanted: Mapping[str, torch.Tensor], missing: list[str], unknown: list[s
         if {key.removeprefix(prefix) for key in unknown} >= set(missing):
             return f"Take {prefix[:80]!r} off the names: save the state_dict of the network inside."
     return "Save the state_dict of the network that the configuration describes, or change the configuration."
+
+
+def save_weights(model: nn.Module, path: Path) -> Path:
+    """Write a network's weights and buffers as safetensors, by name, and return the path."""
+    safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    return path

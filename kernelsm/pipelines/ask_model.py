@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.orders import OrderedOutcomes, orders_path, save_orders
+from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.prompt_projects import find_prompts
-from kernelsm.workspace.tables import save_run
+from kernelsm.workspace.tables import save_run, save_run_orders
 
 if TYPE_CHECKING:
     from kernelsm.models.language_model import LanguageModel
@@ -177,7 +177,7 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: ask the model about every query after each prompt, keep the table, and return {"run": content hash}."""
     found, ordered = compute(PromptSettings(**settings), report, store)
     key = save_run(found, store.root.parent)
-    save_orders(ordered, orders_path(key, store.root.parent))
+    save_run_orders(key, ordered, store.root.parent)
     return {"run": key}
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.estimators.recipe import Recipe
+from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.examples.planted.game import planted_game
-from kernelsm.examples.recipes import RECIPES, Recipe
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines.run_settings import GAME, RunSettings, estimate_cost, outputs_of
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, outputs_of
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
@@ -78,9 +79,7 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
 
 
 def _table(key: str, store: Store) -> Outcomes:
-    if key in (GAME, *RECIPES):
-        from kernelsm.examples.catalog import load_example  # which needs this module
-
+    if key in EXAMPLES:
         return load_example(key)
     try:
         return load_run(key, store.root.parent)
@@ -88,14 +87,23 @@ def _table(key: str, store: Store) -> Outcomes:
         raise InputError("onto", repr(key), "a table that is here", "Upload or compute the table again.") from None
 
 
-def compute(settings: RunSettings, report: Report, store: Store) -> Outcomes:
-    """Compute the outcomes that `settings` name; finished chunks come from the store."""
+def compute(settings: RunSettings, report: Report, store: Store, *, retrain: bool = False) -> Outcomes:
+    """Compute the outcomes that `settings` name; finished chunks come from the store.
+
+    Parameters
+    ----------
+    settings : RunSettings
+    report, store
+        Told of progress; keeps finished chunks.
+    retrain : bool
+        Train the W0 of an example anew instead of starting from the shipped one.
+    """
     masks = settings.masks()
     if settings.estimator == "game":
         outcomes = play(settings.seed, masks)
         report(1, 1, "game")
     else:
-        outcomes = _estimate(settings, masks, report, store)
+        outcomes = _estimate(settings, masks, report, store, retrain)
     return Outcomes(
         outcomes.masks, outcomes.values, task_names=outcomes.task_names, target_names=outcomes.target_names,
         meta={**outcomes.meta, **settings.sampler(), "computed_from": settings.source, "unit": "nats"},
@@ -110,8 +118,10 @@ def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes
     return Outcomes(masks, values, task_names=game.task_names, target_names=("loss",), meta=meta)
 
 
-def base_model(source: str, store: Store, report: Report = silent, *, seed: int = 0) -> nn.Module:
-    """Return the network of a source at W0; where it is trained, its weights come from the store.
+def base_model(
+    source: str, store: Store, report: Report = silent, *, seed: int = 0, retrain: bool = False
+) -> nn.Module:
+    """Return the network of a source at W0: as shipped or brought, or trained, with its weights kept by the store.
 
     Parameters
     ----------
@@ -122,8 +132,14 @@ def base_model(source: str, store: Store, report: Report = silent, *, seed: int 
         Told after each epoch of training.
     seed : int
         Of the initial weights and of the order of batches; results of examples have 0.
+    retrain : bool
+        Train it anew even where its W0 is shipped. On another processor that gives another network.
     """
     recipe = find_recipe(source)
+    if recipe.trained_weights and seed == 0 and not retrain:
+        model = _initial(replace(recipe, weights=recipe.trained_weights), seed)
+        report(1, 1, "base model", reused=None)
+        return model.eval()
     return trained(recipe, recipe.suite(), store, report, seed=seed)[0]
 
 
@@ -195,7 +211,9 @@ def _train(
     return {name: value.numpy() for name, value in model.state_dict().items()}, [asdict(row) for row in curve]
 
 
-def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store) -> Outcomes:
+def _estimate(
+    settings: RunSettings, masks: NDArray[np.bool_], report: Report, store: Store, retrain: bool
+) -> Outcomes:
     from kernelsm.runtime.threads import use_torch_threads
 
     recipe = find_recipe(settings.source)
@@ -204,12 +222,12 @@ def _estimate(settings: RunSettings, masks: NDArray[np.bool_], report: Report, s
         recipe.suite(stages.stage("inputs"))
     estimator: Estimator
     if settings.estimator == "retraining":
-        trainer = retraining(settings, recipe, base_model(settings.source, store, stages.stage("base")))
-        estimator, last = trainer, "retraining"
+        model = base_model(settings.source, store, stages.stage("base"), retrain=retrain)
+        estimator, last = retraining(settings, recipe, model), "retraining"
     else:
-        model = None if recipe.features else base_model(settings.source, store, stages.stage("base"))
+        base = None if recipe.features else base_model(settings.source, store, stages.stage("base"), retrain=retrain)
         use_torch_threads()
-        estimator, last = gradex(settings, recipe, model, stages, store), "gradex"
+        estimator, last = gradex(settings, recipe, base, stages, store), "gradex"
     return estimator.outcomes(masks, store=store, report=stages.stage(last))
 
 

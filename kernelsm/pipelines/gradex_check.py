@@ -14,12 +14,9 @@ from typing import Any
 import numpy as np
 
 from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
-from kernelsm.evaluation.metrics import lds, spearman_per_target
-from kernelsm.examples.catalog import FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth, load_truth
-from kernelsm.outcomes.table import Outcomes
+from kernelsm.examples.catalog import get_example
 from kernelsm.pipelines.compute import base_model, gradex, retraining
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
-from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
@@ -27,7 +24,7 @@ from kernelsm.workspace.projects import find_recipe
 
 CHECK_SUBSETS = 8
 CEILING_SUBSETS = 30
-_NETWORKS = 3
+NETWORKS = 3
 _SHOWN_PAIRS, _MAPS = 300, 5
 
 
@@ -105,8 +102,8 @@ class Checks:
 
 def load_checks(name: str) -> Checks | None:
     """Return the finished checks of a built-in example; None for one without a model."""
-    path = FINISHED / f"{get_example(name).name}.checks.json"
-    return Checks.from_json(json.loads(path.read_text())) if get_example(name).has_model else None
+    example = get_example(name)
+    return Checks.from_json(json.loads((example.folder / "checks.json").read_text())) if example.has_model else None
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
@@ -125,9 +122,9 @@ def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     truth = trainer.outcomes(masks, store=store, report=stages.stage("retraining"))
     networks = []
     told = stages.stage("networks")
-    for mask in masks[:_NETWORKS]:
+    for mask in masks[:NETWORKS]:
         networks.append(trainer.fine_tune(mask))
-        told(len(networks), _NETWORKS, "networks")
+        told(len(networks), NETWORKS, "networks")
     use_torch_threads()
     estimates = gradex(settings, recipe, model, stages, store).outcomes(
         masks, store=store, report=stages.stage("gradex")
@@ -143,7 +140,7 @@ def check_cost(settings: RunSettings) -> dict[str, float]:
     inputs = {"inputs": rates.inputs} if rates.inputs else {}
     return inputs | {
         "base": estimated["base"], "retraining": rates.retraining * settings.subsets,
-        "networks": rates.retraining * _NETWORKS, "train": estimated["train"], "test": estimated["test"],
+        "networks": rates.retraining * NETWORKS, "train": estimated["train"], "test": estimated["test"],
         "gradex": estimated["gradex"], "projections": _MAPS * 64 * sum(rates.gradients.values()) / 1000,
     }  # fmt: skip
 
@@ -166,31 +163,3 @@ def projection_checks(source: str, dim: int, store: Store, report: Report) -> tu
         size = float(np.sqrt(np.mean(np.square(errors))))
         checks.append(ProjectionCheck(name, dim, size, [round(float(error), 5) for error in errors[rows]]))
     return checks, float(np.sqrt(np.mean(1 + np.square(found[0].exact)) / dim))
-
-
-def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store: Store) -> Ceiling:
-    """Retrain the subsets of `settings` from another base model, and compare with a truth that begins with them."""
-    recipe = find_recipe(settings.source)
-    model = base_model(settings.source, store, seed=1)
-    other = retraining(settings, recipe, model).outcomes(settings.masks(), store=store, report=report)
-    same = truth.take(range(min(other.m, truth.m)))
-    if not np.array_equal(same.masks, other.masks):
-        raise InputError("truth", "other subsets", "those of the settings, first", "Use the truth of these settings.")
-    overall = spearman_per_target(same.mean_target().values, other.mean_target().values)
-    return Ceiling(other.m, lds(same.values, other.values), float(overall[0]))
-
-
-def rebuild_checks(name: str, report: Report, store: Store, folder: Path = FINISHED) -> Path:
-    """Compute the finished checks of an example anew and write them; its outcomes and truth must be finished."""
-    example = get_example(name)
-    recipe = find_recipe(name)
-    truth, estimates = load_truth(name), load_estimates_of_truth(name)
-    assert estimates is not None
-    model = base_model(name, store)
-    trainer = retraining(example.settings, recipe, model)
-    networks = [trainer.fine_tune(mask) for mask in truth.masks[:_NETWORKS]]
-    first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
-    projections, expected = projection_checks(name, example.settings.dim, store, report)
-    held_out = replace(example.settings, subsets=CEILING_SUBSETS, seed=TRUTH_SEED, estimator="retraining")
-    ceiling = noise_ceiling(held_out, truth, report, store)
-    return Checks(first_order, projections, expected, ceiling).save(folder / f"{name}.checks.json")

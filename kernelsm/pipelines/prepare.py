@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kernelsm.examples.recipes import Rates, Recipe, Size
+from kernelsm.estimators.recipe import Rates, Recipe, Size
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features

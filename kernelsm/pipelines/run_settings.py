@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.estimators.recipe import Recipe
+from kernelsm.examples.catalog import RECIPES, get_example
 from kernelsm.examples.planted.game import planted_game
-from kernelsm.examples.recipes import RECIPES, Recipe
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, Outputs, outputs_name, projection_name
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.runtime.errors import InputError
@@ -24,6 +25,7 @@ EstimatorName = Literal["gradex", "retraining", "game"]
 GAME = "planted"
 MAX_SUBSETS = 20_000
 START_SECONDS = 6.0
+_LOADING_SECONDS = 0.1  # of the file of W0
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,18 @@ class RunSettings:
         return JobSpec("kernelsm.pipelines.compute:run", asdict(self))
 
 
+def example_settings(name: str) -> RunSettings:
+    """Return the settings by which the finished outcomes of a built-in example were computed.
+
+    Raises
+    ------
+    InputError
+        There is no example of that name.
+    """
+    example = get_example(name)
+    return RunSettings(name, estimators(name)[0], subsets=example.subsets, p=example.p)
+
+
 def _checked_subsets(chosen: Any, K: int) -> tuple[str, ...]:
     """Subsets as a tuple; JSON brings a list."""
     expected = f"a list of subsets, each {K} characters of 0 and 1"
@@ -248,7 +262,7 @@ def estimate_cost(settings: RunSettings) -> Cost:
         return Cost(seconds=0.1, stages={"game": 0.1}, memory=0, coordinates=0, outputs="")
     rates, size = recipe.rates, recipe.size
     stages = {"inputs": rates.inputs} if rates.inputs else {}
-    stages |= {} if recipe.features else {"base": rates.base}
+    stages |= {} if recipe.features else {"base": _LOADING_SECONDS if recipe.trained_weights else rates.base}
     memory, outputs, k = 0, "", coordinates(settings, recipe)
     if settings.estimator == "retraining":
         stages["retraining"] = rates.retraining * settings.subsets

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.estimators.gradex import GradEx
-from kernelsm.examples.recipes import Rates
+from kernelsm.estimators.recipe import Rates
 from kernelsm.gradients.choices import EXACT_UP_TO, outputs_name
 from kernelsm.gradients.features import GradientFeatures, gradient_features
 from kernelsm.gradients.projections import RANDOM

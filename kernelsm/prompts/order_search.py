@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations, islice, permutations
+from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.prompts.orders import OrderedOutcomes
+from kernelsm.runtime.errors import InputError
+from kernelsm.selection.completion import MOST_FILLINGS, completed
 from kernelsm.selection.search import Balance
 from kernelsm.surrogates.results import interval_quantile
 
@@ -39,6 +42,74 @@ def best_order(
     """
     orders = list(permutations(sorted(picked)))
     return orders[int(np.argmin(_badness(surrogate, orders, higher_is_better)))]
+
+
+def best_order_seen(
+    ordered: OrderedOutcomes,
+    K: int,
+    *,
+    labels: Sequence[str] | None = None,
+    balance: bool = False,
+    higher_is_better: bool = False,
+) -> tuple[int, ...]:
+    """Return the measured prompt with the best mean outcome, in the order in which it was measured.
+
+    Parameters
+    ----------
+    ordered : OrderedOutcomes
+    K : int
+        Number of candidates.
+    labels, balance
+        As of `choose`: only prompts that are balanced count.
+    higher_is_better : bool
+        False for a loss.
+
+    Returns
+    -------
+    tuple of int
+        In its order; of equally good prompts the first.
+
+    Raises
+    ------
+    InputError
+        No such prompt was measured; labels as of `choose`.
+    """
+    rule = Balance.of(K, ordered.orders.shape[1], labels, balance)
+    values = ordered.values.mean(axis=1)
+    for row in np.argsort(-values if higher_is_better else values, kind="stable"):
+        prompt = ordered.orders[row]
+        if rule.allows(np.isin(np.arange(K), prompt)):
+            return tuple(int(k) for k in prompt)
+    raise InputError("outcomes", "no balanced prompt", "at least one", "Measure some, or choose another size.")
+
+
+def expected_over_orders(surrogate: PositionSurrogate, chosen: tuple[int, ...]) -> tuple[float, float]:
+    """Return the mean predicted outcome with the empty slots filled at random, in the mean over orders too.
+
+    Parameters
+    ----------
+    surrogate : PositionSurrogate
+        Fitted, of one target.
+    chosen : tuple of int
+        Tasks in the slots so far, at most as many as in a prompt of the fit.
+
+    Returns
+    -------
+    (float, float)
+        In the outcome's unit. The standard deviation is that of the mean itself. Where ways to fill the slots and
+        orders are more than two thousand together, as many are drawn at random (the same each time).
+    """
+    k = surrogate.k_
+    members = np.nonzero(completed(chosen, k, surrogate.K_))[1].reshape(-1, k)
+    each = max(1, MOST_FILLINGS // len(members))
+    if factorial(k) <= each:
+        ways = np.array(list(permutations(range(k))))
+        orders = members[:, ways].reshape(-1, k)
+    else:
+        drawn = np.random.default_rng(0).random((len(members), each, k)).argsort(axis=2)
+        orders = np.take_along_axis(members[:, None], drawn, axis=2).reshape(-1, k)
+    value, std = surrogate.predict_mean(orders)
+    return float(value[0]), float(std[0])
 
 
 def choose_ordered(

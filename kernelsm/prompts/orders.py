@@ -13,11 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.runtime.store import cache_root
-from kernelsm.workspace.tables import is_run
 
 logger = logging.getLogger(__name__)
-FINISHED = Path(__file__).parent / "finished"
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
 """One order tells nothing of its noise; beyond six, more subsets are the better use of the time."""
 _FEWEST_SUBSETS = 3
@@ -143,15 +140,8 @@ def save_orders(found: OrderedOutcomes, path: Path) -> None:
     part.replace(path)
 
 
-def orders_path(run: str, root: Path | None = None) -> Path:
-    """Where the single orders of a kept run, or of a built-in prompt task, are."""
-    home = (root or cache_root()) / "runs" if is_run(run) else FINISHED
-    return home / f"{run}.orders.npz"
-
-
-def load_orders(run: str, root: Path | None = None) -> OrderedOutcomes | None:
-    """Return the single orders of a run; None where there are none, or (the log tells) they are damaged."""
-    path = orders_path(run, root)
+def load_orders(path: Path) -> OrderedOutcomes | None:
+    """Return single-order outcomes; None where the file is not there, or (the log tells) is damaged."""
     if not path.exists():
         return None
     try:
@@ -161,7 +151,7 @@ def load_orders(run: str, root: Path | None = None) -> OrderedOutcomes | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         fits = False
     if not fits:
-        logger.warning("the single orders of run %s are damaged: ask the model again to have them anew", run)
+        logger.warning("the single orders in %s are damaged: ask the model again to have them anew", path.name)
         return None
     return OrderedOutcomes(orders, values)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,18 @@ from scipy.stats import t
 
 from kernelsm.evaluation.comparison import paired_gain
 from kernelsm.evaluation.metrics import spearman_per_target
-from kernelsm.examples.catalog import FINISHED
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines.ask_model import PromptSettings, compute, ordered_measures
 from kernelsm.prompts.order_gain import order_gain
-from kernelsm.prompts.order_search import choose_cautiously, choose_ordered, choose_set
+from kernelsm.prompts.order_search import best_order_seen, choose_cautiously, choose_ordered, choose_set
 from kernelsm.prompts.order_surrogate import PositionSurrogate
-from kernelsm.prompts.orders import OrderedOutcomes, save_orders
-from kernelsm.runtime.progress import Report
-from kernelsm.runtime.store import Store
+from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.selection.search import choose
-from kernelsm.selection.simple_choices import best_order_seen, best_seen, most_alike, random_prompts, top_by_linear
+from kernelsm.selection.simple_choices import best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates.shared import SharedSurrogate
-from kernelsm.workspace.prompt_projects import find_prompts
 
 Losses = Callable[[tuple[int, ...], int | None], NDArray[np.float64]]
 """From a prompt to the loss of each fresh query, shape (q,): mean over so many random orders; None: in its own."""
@@ -155,12 +149,6 @@ class SelectionRecord:
         choices = [ChoiceRecord(**one) for one in found["choices"]]
         known = [FitRecord(**one) for one in found["fits"]]
         return cls(**{**found, "choices": choices, "fits": known, "order": OrderRecord(**found["order"])})
-
-
-def load_selection(name: str) -> SelectionRecord | None:
-    """Return the finished record of a built-in prompt task; None where there is none."""
-    path = FINISHED / f"{name}.selection.json"
-    return SelectionRecord.from_json(json.loads(path.read_text())) if path.exists() else None
 
 
 def choices(
@@ -288,39 +276,6 @@ def selection_record(
         outcomes.m, outcomes.q, len(means[RANDOM]), orders, random_count, random_orders, records, fits(outcomes),
         order_record(ordered, outcomes.K, labels),
     )  # fmt: skip
-
-
-def rebuild_prompts(name: str, report: Report, store: Store, folder: Path = FINISHED) -> list[Path]:
-    """Compute the finished results of a built-in prompt task anew and write them; returns the files written.
-
-    Takes hours on two cores where nothing is in the store.
-    """
-    from kernelsm.pipelines.prompt_check import source_model
-    from kernelsm.prompts.prompting import Prompting
-
-    outcomes, ordered = compute(PromptSettings(name), report, store)
-    source = find_prompts(name)
-    task, model = source.task, source_model(source)
-
-    def losses(prompt: tuple[int, ...], orders: int | None) -> NDArray[np.float64]:
-        if orders is None:
-            return np.asarray(ordered_measures(Prompting(task, model, fresh=True), prompt, store)[0])
-        mask = np.zeros((1, task.K), dtype=np.bool_)
-        mask[0, list(prompt)] = True
-        found = Prompting(task, model, orders=orders, fresh=True).outcomes(mask, store=store, report=report)
-        return np.asarray(found.values[0])
-
-    labels = np.array([task.labels.index(one.label) for one in task.candidates])
-    record = selection_record(
-        outcomes, ordered, labels, outcomes.meta["likeness"], losses, orders=4, random_orders=2, random_count=30,
-        random_seed=101,
-    )  # fmt: skip
-    paths = [folder / f"{name}.{kind}" for kind in ("parquet", "orders.npz", "selection.json")]
-    # single precision, as of the single orders: half the bytes, and far below what the model's own noise is
-    replace(outcomes, values=outcomes.values.astype(np.float32)).save(paths[0])
-    save_orders(ordered, paths[1])
-    paths[2].write_text(record.to_json() + "\n")
-    return paths
 
 
 def _margin(by_query: NDArray[np.float64]) -> float:

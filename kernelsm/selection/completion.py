@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
-from math import comb, factorial
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 
@@ -74,32 +73,3 @@ def expected_outcome(surrogate: Surrogate, chosen: tuple[int, ...], size: int) -
     """
     predicted, std = surrogate.predict(completed(chosen, size, len(surrogate.task_names_)), return_std=True)
     return float(predicted.mean()), float(std.mean())
-
-
-def expected_over_orders(surrogate: PositionSurrogate, chosen: tuple[int, ...]) -> tuple[float, float]:
-    """Return the same by a surrogate of ordered prompts, in the mean over orders too.
-
-    Parameters
-    ----------
-    surrogate : PositionSurrogate
-        Fitted, of one target.
-    chosen : tuple of int
-        Tasks in the slots so far, at most as many as in a prompt of the fit.
-
-    Returns
-    -------
-    (float, float)
-        In the outcome's unit. The standard deviation is that of the mean itself. Where ways to fill the slots and
-        orders are more than two thousand together, as many are drawn at random (the same each time).
-    """
-    k = surrogate.k_
-    members = np.nonzero(completed(chosen, k, surrogate.K_))[1].reshape(-1, k)
-    each = max(1, MOST_FILLINGS // len(members))
-    if factorial(k) <= each:
-        ways = np.array(list(permutations(range(k))))
-        orders = members[:, ways].reshape(-1, k)
-    else:
-        drawn = np.random.default_rng(0).random((len(members), each, k)).argsort(axis=2)
-        orders = np.take_along_axis(members[:, None], drawn, axis=2).reshape(-1, k)
-    value, std = surrogate.predict_mean(orders)
-    return float(value[0]), float(std[0])

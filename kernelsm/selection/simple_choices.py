@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.search import Balance, Selection, choose
 from kernelsm.surrogates.linear import LinearSurrogateCV
@@ -157,45 +156,6 @@ def best_seen(
         raise InputError("outcomes", f"no {kind} of {size}", "at least one", fix)
     sign = -1.0 if outcomes.higher_is_better else 1.0
     return min(measured, key=lambda prompt: sign * float(np.mean(measured[prompt])))
-
-
-def best_order_seen(
-    ordered: OrderedOutcomes,
-    K: int,
-    *,
-    labels: Sequence[str] | None = None,
-    balance: bool = False,
-    higher_is_better: bool = False,
-) -> tuple[int, ...]:
-    """Return the measured prompt with the best mean outcome, in the order in which it was measured.
-
-    Parameters
-    ----------
-    ordered : OrderedOutcomes
-    K : int
-        Number of candidates.
-    labels, balance
-        As of `choose`: only prompts that are balanced count.
-    higher_is_better : bool
-        False for a loss.
-
-    Returns
-    -------
-    tuple of int
-        In its order; of equally good prompts the first.
-
-    Raises
-    ------
-    InputError
-        No such prompt was measured; labels as of `choose`.
-    """
-    rule = Balance.of(K, ordered.orders.shape[1], labels, balance)
-    values = ordered.values.mean(axis=1)
-    for row in np.argsort(-values if higher_is_better else values, kind="stable"):
-        prompt = ordered.orders[row]
-        if rule.allows(np.isin(np.arange(K), prompt)):
-            return tuple(int(k) for k in prompt)
-    raise InputError("outcomes", "no balanced prompt", "at least one", "Measure some, or choose another size.")
 
 
 def _directions(vectors: ArrayLike, place: str) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from kernelsm.examples.recipes import RECIPES, Rates, Recipe, Size
+from kernelsm.estimators.recipe import Rates, Recipe, Size
+from kernelsm.examples.catalog import RECIPES
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files

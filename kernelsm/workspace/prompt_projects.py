@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from kernelsm.examples.prompt_tasks import coin_flip, movie_reviews
+from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
@@ -19,49 +17,6 @@ from kernelsm.workspace.tables import is_run
 
 SECONDS_A_QUERY = 0.056
 """For the default model and the texts of the examples, on two cores."""
-
-
-@dataclass(frozen=True)
-class PromptExample:
-    """A built-in prompt task.
-
-    Parameters
-    ----------
-    name, title, summary : str
-        Its name in links and commands, its title, and what there is to see.
-    make : callable
-        Returns the `PromptTask`.
-    """
-
-    name: str
-    title: str
-    summary: str
-    make: Callable[[], PromptTask]
-
-
-PROMPT_EXAMPLES: dict[str, PromptExample] = {
-    example.name: example
-    for example in (
-        PromptExample(
-            name="movie-reviews",
-            title="Movie reviews in a prompt",
-            summary=(
-                "50 real review sentences, four of which go into the prompt of a language model that tells good "
-                "reviews from bad. Which four work best together?"
-            ),
-            make=movie_reviews,
-        ),
-        PromptExample(
-            name="coin-flip",
-            title="Coin flips in a prompt",
-            summary=(
-                "50 short stories of a coin that two people flip or do not, four of which go into the prompt. Is the "
-                "coin still heads up? A small language model can hardly tell."
-            ),
-            make=coin_flip,
-        ),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -100,7 +55,7 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
         There is none of that name here, or its file is damaged.
     """
     if source in PROMPT_EXAMPLES:
-        return PromptSource(PROMPT_EXAMPLES[source].title, _example(source))
+        return PromptSource(PROMPT_EXAMPLES[source].title, PROMPT_EXAMPLES[source].make())
     path = _path(source, root) if is_run(source) else None
     if path is None or not path.exists():
         expected = " or ".join(map(repr, PROMPT_EXAMPLES)) + ", or the 40 hex digits of texts that were brought"
@@ -120,11 +75,6 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     if not whole:
         raise InputError(place, "a damaged file", "the texts that were brought", fix)
     return found
-
-
-@cache
-def _example(name: str) -> PromptTask:
-    return PROMPT_EXAMPLES[name].make()
 
 
 def prompts_key(source: PromptSource) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_example_orders
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.orders import OrderedOutcomes, load_orders, save_orders
 from kernelsm.runtime.store import cache_root
 
 _HASH = re.compile(r"[0-9a-f]{40}")
@@ -59,6 +61,22 @@ def delete_run(name: str, root: Path | None = None) -> int:
     if is_run(name):
         _path(name, root).unlink(missing_ok=True)
     return freed
+
+
+def save_run_orders(name: str, found: OrderedOutcomes, root: Path | None = None) -> None:
+    """Keep the single orders of a kept table of prompts beside it."""
+    save_orders(found, _orders_path(name, root))
+
+
+def load_run_orders(name: str, root: Path | None = None) -> OrderedOutcomes | None:
+    """Return the single orders of a kept table or a built-in prompt task; None where there are none, or damaged."""
+    if is_run(name):
+        return load_orders(_orders_path(name, root))
+    return load_example_orders(name) if name in PROMPT_EXAMPLES else None
+
+
+def _orders_path(name: str, root: Path | None) -> Path:
+    return _path(name, root).with_name(f"{name}.orders.npz")
 
 
 def _path(name: str, root: Path | None) -> Path:

@@ -47,7 +47,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
 
     What a network costs is not measured but made up.
     """
-    from kernelsm.examples.recipes import Rates
+    from kernelsm.estimators.recipe import Rates
     from kernelsm.gradients.choices import PROJECTIONS
     from kernelsm.pipelines import prepare
     from kernelsm.runtime.errors import InputError

@@ -14,11 +14,11 @@ import pytest
 import small_files
 import streamlit as st
 from app_harness import ROOT, open_app, press, texts, turn
+from small_language_model import save, tiny_model
 from streamlit.testing.v1 import AppTest
-from test_language_model import save, tiny_model
 
 from kernelsm.app.data import prompts, saved_work
-from kernelsm.examples.prompt_tasks import movie_reviews
+from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.models import language_model
 from kernelsm.pipelines import prompt_check
 from kernelsm.prompts.task import LONGEST_TEXT

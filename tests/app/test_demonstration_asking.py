@@ -15,11 +15,11 @@ from kernelsm.app.demonstrations.estimates import trusted, verdict
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.prompts.first_order_check import PromptFirstOrderCheck
-from kernelsm.prompts.orders import OrderedOutcomes, orders_path, save_orders
+from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
-from kernelsm.workspace.tables import save_run
+from kernelsm.workspace.tables import save_run, save_run_orders
 
 GOOD = {"subsets": 30, "anchors": 2, "spearman": 0.8, "lds": 0.5, "relative_error": 0.1, "error_of_mean": 0.2}
 POOR = {**GOOD, "spearman": 0.2, "relative_error": 0.3}
@@ -196,7 +196,7 @@ def test_orders_that_were_left_out_are_told() -> None:
     masks = fixed_size_masks(8, 28, size=2)
     meta = {"prompts": key, "task": task.content_hash, "unit": "nats"}
     run = save_run(Outcomes(masks, rng.normal(size=(28, 2)), meta=meta))
-    save_orders(OrderedOutcomes(orders, values), orders_path(run))
+    save_run_orders(run, OrderedOutcomes(orders, values))
     assert "3,000 of the 3,010 measured orders" in texts(demonstrations(run=run))
     assert "measured orders" not in texts(demonstrations())
 

@@ -13,10 +13,11 @@ from demonstrations_page import RUN, TASK, button, demonstrations, in_order, met
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes, load_example
+from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.prompts.task import PromptTask
 from kernelsm.surrogates.wording import amount
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, PromptSource, find_prompts, keep_prompts
+from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
 from kernelsm.workspace.tables import save_run
 
 

@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 from kernelsm import Outcomes
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.pipelines.ask_model import CheckSettings
-from kernelsm.prompts.orders import OrderedOutcomes, orders_path, save_orders, with_noise
+from kernelsm.prompts.orders import OrderedOutcomes, with_noise
 from kernelsm.prompts.prompting import short_names
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
-from kernelsm.workspace.tables import save_run
+from kernelsm.workspace.tables import save_run, save_run_orders
 
 PARTS = ["Prompt", "Check", "One query", "How good are choices?", "Ask again"]
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
@@ -40,7 +40,7 @@ def made_up_run(K: int, k: int, queries: int = 3) -> str:
     meta = {"prompts": key, "task": task.content_hash, "unit": "nats", "likeness": [0.1] * K}
     values = ordered.values.reshape(len(masks), -1, queries).mean(axis=1)
     run = save_run(with_noise(Outcomes(masks, values, **names, meta=meta), ordered))
-    save_orders(ordered, orders_path(run))
+    save_run_orders(run, ordered)
     return run
 
 

@@ -16,10 +16,9 @@ from kernelsm.app.gradients import compute, first_order_checks
 from kernelsm.app.shell.job_panel import registry
 from kernelsm.evaluation.first_order import FirstOrderCheck, LogitError
 from kernelsm.evaluation.truth import score_estimates
-from kernelsm.examples.catalog import EXAMPLES, load_estimates_of_truth
-from kernelsm.examples.recipes import RECIPES
+from kernelsm.examples.catalog import RECIPES, load_estimates_of_truth
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
-from kernelsm.pipelines.run_settings import RunSettings
+from kernelsm.pipelines.run_settings import RunSettings, example_settings
 from kernelsm.runtime.jobs import JobSpec, JobStatus, write_status
 
 
@@ -112,7 +111,7 @@ def test_the_check_measures_fresh_subsets_with_the_settings_chosen_above(started
     assert recomputed.arguments["estimator"] == "retraining"
     wanted = RunSettings(**check.arguments)
     assert (wanted.estimator, wanted.subsets, wanted.p) == ("gradex", CHECK_SUBSETS, 0.3)
-    known = {*map(bytes, EXAMPLES["digits"].settings.masks()), *map(bytes, load_truth("digits").masks)}
+    known = {*map(bytes, example_settings("digits").masks()), *map(bytes, load_truth("digits").masks)}
     fresh = replace(wanted, p=0.5).masks()
     assert not known & {bytes(mask) for mask in fresh}
 

@@ -6,8 +6,7 @@ import re
 import pytest
 from app_harness import ROOT, open_app, press, run, texts
 
-from kernelsm.examples.catalog import EXAMPLES
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
+from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 
 PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "demonstrations")
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}

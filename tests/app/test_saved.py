@@ -17,11 +17,10 @@ from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.data import saved_work
 from kernelsm.app.shell import session_holds
-from kernelsm.examples.catalog import EXAMPLES
+from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import is_project, load_project
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
 from kernelsm.workspace.tables import has_run
 
 pytestmark = pytest.mark.usefixtures("warm_server")

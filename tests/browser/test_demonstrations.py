@@ -9,7 +9,7 @@ import pytest
 from app_server import Server
 from browser_page import open_page, settled
 from playwright.sync_api import Page, expect
-from test_language_model import save
+from small_language_model import save
 
 from kernelsm import Outcomes
 from kernelsm.models.language_model import load_language_model

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from kernelsm.estimators.retraining import Retraining
-from kernelsm.examples.catalog import EXAMPLES
-from kernelsm.examples.recipes import RECIPES
+from kernelsm.examples.catalog import EXAMPLES, RECIPES
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.models.registry import build_model
 from kernelsm.models.training import train_base

@@ -1,10 +1,8 @@
 """The shipped sentences, and how they are drawn from the published archive."""
 
-import io
-import tarfile
-
 import numpy as np
 import pytest
+from sentence_archive import sdist
 
 from kernelsm import InputError
 from kernelsm.examples.sentiment.sentences import (
@@ -22,24 +20,6 @@ from kernelsm.examples.sentiment.sentences import (
 
 def bare(text):
     return "".join(filter(str.isalnum, text.casefold()))
-
-
-def add(archive, name, data):
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
-
-
-def sdist(path, rows, *, inside="additional_resources/hutto_ICWSM_2014.tar.gz", encoding="utf-8"):
-    """An archive like the published one, with the given (rating, text) rows of each source."""
-    inner = io.BytesIO()
-    with tarfile.open(fileobj=inner, mode="w:gz") as archive:
-        for source, name in SOURCES.items():
-            lines = [f"{i}\t{rating}\t{text}" for i, (rating, text) in enumerate(rows[source])]
-            add(archive, f"hutto_ICWSM_2014/{name}_GroundTruth.txt", "\r\n".join(lines).encode(encoding))
-    with tarfile.open(path, "w:gz") as archive:
-        add(archive, f"vaderSentiment-3.3.2/{inside}", inner.getvalue())
-    return path
 
 
 @pytest.fixture

@@ -1,61 +1,89 @@
 """The shipped results are what the code computes today, and they are as good as they are said to be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from kernelsm import InputError, Outcomes, load_example, load_truth
+from kernelsm import GradEx, InputError, Outcomes, gradient_features, load_example, load_truth
 from kernelsm.evaluation.truth import score_estimates, score_surrogates
-from kernelsm.examples.catalog import EXAMPLES, FINISHED, TRUTH_SEED, get_example, load_estimates_of_truth
+from kernelsm.examples.catalog import (
+    EXAMPLES,
+    PROMPT_EXAMPLES,
+    RECIPES,
+    TRUTH_SEED,
+    load_estimates_of_truth,
+    load_selection,
+    results_folder,
+)
 from kernelsm.examples.planted.game import planted_game
+from kernelsm.models.hashing import model_hash
 from kernelsm.pipelines.ask_model import PromptSettings
-from kernelsm.pipelines.compute import base_model, play
-from kernelsm.prompts.orders import load_orders
+from kernelsm.pipelines.compute import base_model, play, retraining
+from kernelsm.pipelines.run_settings import example_settings, outputs_of
 from kernelsm.prompts.prompting import short_names
-from kernelsm.prompts.selection_record import OWN_ORDER, choices, load_selection
+from kernelsm.prompts.selection_record import OWN_ORDER, choices
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts
+from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.tables import load_run_orders
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    from kernelsm.examples.digits.suite import digits_suite
-
-    suite = digits_suite()
-    return suite, base_model("digits", Store(tmp_path_factory.mktemp("base")))
+def kept(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("kept"))
 
 
-def spread_rows(m):
-    """Three subsets: the first, one in the middle, the last."""
-    return np.array([0, m // 2, m - 1])
+def part_of(suite, mask, targets):
+    """The samples of a subset's tasks and of some targets: all that the outcomes of that subset depend on there."""
+    tasks = np.flatnonzero(mask)
+    rows, test = np.isin(suite.task_of, tasks), np.isin(suite.target_of, targets)
+    return replace(
+        suite, inputs=suite.inputs[rows], labels=suite.labels[rows],
+        task_of=np.searchsorted(tasks, suite.task_of[rows]), test_inputs=suite.test_inputs[test],
+        test_labels=suite.test_labels[test], target_of=np.searchsorted(targets, suite.target_of[test]),
+        task_names=tuple(suite.task_names[k] for k in tasks),
+        target_names=tuple(suite.target_names[j] for j in targets), meta={},
+    )  # fmt: skip
 
 
-def test_three_subsets_of_the_digits_come_out_as_shipped(digits):
-    from kernelsm import GradEx, gradient_features
-
-    suite, model = digits
-    use_torch_threads()  # the exact basis of 2,410 parameters is the one large product here
-    shipped = load_example("digits")
-    assert shipped.task_names == suite.task_names
-    assert shipped.meta["suite"] == suite.content_hash
-    train = gradient_features(model, suite.inputs, suite.labels, "exact", batch_size=64)
-    test = gradient_features(model, suite.test_inputs, suite.test_labels, "exact", batch_size=64)
-    slice_ = shipped.take(spread_rows(shipped.m))
-    found = GradEx(suite, train, test, ridge=EXAMPLES["digits"].settings.ridge).outcomes(slice_.masks)
-    np.testing.assert_allclose(found.values, slice_.values, rtol=2e-3)
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_shipped_results_are_those_of_the_shipped_network(name, kept):
+    recipe = RECIPES[name]
+    known = model_hash(base_model(name, kept))
+    for table in (load_example(name), load_truth(name), load_estimates_of_truth(name)):
+        assert table.meta["weights"] == known
+        assert table.meta["suite"] == recipe.suite().content_hash
+        assert table.task_names == recipe.suite().task_names
 
 
-def test_one_retraining_comes_out_as_shipped(digits):
-    from kernelsm import Retraining
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_slice_of_the_estimates_comes_out_as_shipped(name, kept):
+    use_torch_threads()
+    settings, recipe, shipped = example_settings(name), RECIPES[name], load_estimates_of_truth(name)
+    row = int(np.argmin(shipped.masks.sum(axis=1)))
+    targets = [0, shipped.q - 1]
+    part = part_of(recipe.suite(), shipped.masks[row], targets)
+    model = base_model(name, kept)
+    outputs = outputs_of(settings, recipe)
+    train, test = (
+        gradient_features(model, inputs, labels, settings.projection, settings.dim, outputs=outputs)
+        for inputs, labels in ((part.inputs, part.labels), (part.test_inputs, part.test_labels))
+    )
+    found = GradEx(part, train, test, ridge=settings.ridge).outcomes(np.ones((1, part.K), dtype=bool))
+    np.testing.assert_allclose(found.values[0], shipped.values[row, targets], rtol=1e-3)
 
-    suite, model = digits
-    shipped = load_truth("digits").take([41])
-    found = Retraining(suite, model, ridge=EXAMPLES["digits"].settings.ridge).outcomes(shipped.masks)
-    np.testing.assert_allclose(found.values, shipped.values, rtol=2e-3)
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_one_retraining_comes_out_as_shipped(name, kept):
+    settings, recipe, shipped = example_settings(name), RECIPES[name], load_truth(name)
+    row = int(np.argmin(shipped.masks.sum(axis=1)))
+    found = retraining(settings, recipe, base_model(name, kept)).outcomes(shipped.masks[[row]])
+    np.testing.assert_allclose(found.values[0], shipped.values[row], rtol=1e-3)
 
 
 def test_the_planted_game_comes_out_as_shipped():
-    settings = EXAMPLES["planted"].settings
+    settings = example_settings("planted")
     shipped, truth = load_example("planted"), load_truth("planted")
     # the noise of the first rows does not depend on how many follow
     found = play(settings.seed, settings.masks()[:20])
@@ -65,7 +93,7 @@ def test_the_planted_game_comes_out_as_shipped():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_shipped_subsets_are_those_of_the_settings(name):
-    settings = get_example(name).settings
+    settings = example_settings(name)
     assert np.array_equal(load_example(name).masks, settings.masks())
     assert load_example(name).m == settings.subsets
     assert load_truth(name).m == 100
@@ -76,10 +104,10 @@ def test_the_truth_is_held_out(name):
     # its subsets come from another seed; on the planted game's 1,024 subsets a few coincide by chance
     fitted = {mask.tobytes() for mask in load_example(name).masks}
     common = sum(mask.tobytes() in fitted for mask in load_truth(name).masks)
-    p = get_example(name).settings.p
+    p = example_settings(name).p
     expected = 100 * len(fitted) * (p**2 + (1 - p) ** 2) ** load_truth(name).K
     assert common <= expected + 4 * np.sqrt(expected) + 1
-    assert get_example(name).settings.seed != TRUTH_SEED
+    assert example_settings(name).seed != TRUTH_SEED
 
 
 def test_estimates_and_truth_are_of_the_same_subsets():
@@ -89,20 +117,26 @@ def test_estimates_and_truth_are_of_the_same_subsets():
     assert load_estimates_of_truth("planted") is None
 
 
-def test_the_shipped_files_are_small_and_none_is_left_over():
-    files = list(FINISHED.iterdir())
-    assert sum(file.stat().st_size for file in files) < 1_500_000
-    expected = {f"{name}{kind}.parquet" for name in EXAMPLES for kind in ("", ".truth")}
-    for name, example in EXAMPLES.items():
-        expected |= {f"{name}.estimates.parquet", f"{name}.checks.json"} if example.has_model else set()
-    for name in PROMPT_EXAMPLES:
-        expected |= {f"{name}.{kind}" for kind in ("parquet", "orders.npz", "selection.json")}
-    assert {file.name for file in files} == expected
+@pytest.mark.parametrize("name", [*EXAMPLES, *PROMPT_EXAMPLES])
+def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
+    files = {file.name: file.stat().st_size for file in results_folder(name).iterdir() if file.suffix != ".py"}
+    files.pop("__pycache__", None)
+    if name in PROMPT_EXAMPLES:
+        expected = {"outcomes.parquet", "orders.npz", "selection.json"}
+    else:
+        expected = {"outcomes.parquet", "truth.parquet"}
+        expected |= {"estimates.parquet", "checks.json", "weights.safetensors"} if name in RECIPES else set()
+    data = {
+        "sentiment": {"sentiment.csv", "README.md", "LICENSE-vaderSentiment.txt"},
+        "movie-reviews": {"movie_reviews.csv", "README.md"},
+    }
+    assert set(files) == expected | data.get(name, set())
+    assert sum(files.values()) < 2_200_000
 
 
 @pytest.mark.parametrize("name", PROMPT_EXAMPLES)
 def test_finished_prompts_are_those_of_their_task_and_settings(name):
-    outcomes, ordered, task = load_example(name), load_orders(name), find_prompts(name).task
+    outcomes, ordered, task = load_example(name), load_run_orders(name), find_prompts(name).task
     settings = PromptSettings(name)
     assert (outcomes.masks == settings.masks()).all()
     assert outcomes.meta["task"] == task.content_hash
@@ -126,7 +160,7 @@ def test_every_way_to_choose_was_tried_five_times_on_enough_queries(name):
 def test_the_first_choices_of_the_record_are_those_of_today(name):
     outcomes, task = load_example(name), find_prompts(name).task
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
-    found = choices(outcomes, load_orders(name), labels, outcomes.meta["likeness"], 0)
+    found = choices(outcomes, load_run_orders(name), labels, outcomes.meta["likeness"], 0)
     known = {choice.name: choice.prompts for choice in load_selection(name).choices}
     assert {way: list(prompt) for way, prompt in found.items()} == {way: known[way][0] for way in found}
 
@@ -195,6 +229,6 @@ def test_shipped_tables_say_what_made_them():
     for name, estimator in (("digits", "gradex"), ("planted", "game")):
         meta = load_example(name).meta
         assert meta["estimator"] == estimator
-        assert meta["seed"] == get_example(name).settings.seed
+        assert meta["seed"] == example_settings(name).seed
     assert load_truth("digits").meta["estimator"] == "retraining"
     assert isinstance(load_estimates_of_truth("digits"), Outcomes)

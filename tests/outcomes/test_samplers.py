@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, chisquare
 
 from kernelsm import InputError, bernoulli_masks, fixed_size_masks, load_example
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
+from kernelsm.examples.catalog import PROMPT_EXAMPLES
 
 
 def test_fixed_size_subsets_have_exactly_that_size():

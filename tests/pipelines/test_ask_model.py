@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
-from test_language_model import tiny_model
-from test_prompting import QUERIES, TASK
+from small_language_model import tiny_model
+from small_prompt_task import QUERIES, TASK
 
 from kernelsm import InputError, Store
 from kernelsm.pipelines import ask_model
 from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings, check, compute, ordered_measures, run
-from kernelsm.prompts.orders import load_orders
 from kernelsm.prompts.prompting import Prompting, score
 from kernelsm.prompts.scoring import measure_labels
 from kernelsm.runtime.progress import Cancelled, silent
 from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
-from kernelsm.workspace.tables import load_run
+from kernelsm.workspace.tables import load_run, load_run_orders
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_the_job_keeps_the_table_that_the_model_gives(source, model, tmp_path):
     assert found.meta["prompts"] == source
     assert found.meta["task"] == TASK.content_hash
     assert found.meta["size"] == TASK.k
-    ordered = load_orders(key)
+    ordered = load_run_orders(key)
     assert [tuple(order) for order in ordered.orders] == want_orders(model, settings)
     np.testing.assert_allclose(ordered.values.reshape(6, 2, -1).mean(axis=1), found.values, atol=1e-6)
 

@@ -5,11 +5,13 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 
 from kernelsm import InputError, Outcomes, load_example
 from kernelsm.examples.catalog import EXAMPLES
+from kernelsm.models.hashing import model_hash
 from kernelsm.pipelines.compute import base_model, compute, play, run
-from kernelsm.pipelines.run_settings import RunSettings
+from kernelsm.pipelines.run_settings import RunSettings, example_settings
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.tables import load_run, save_run
@@ -35,8 +37,7 @@ def test_the_whole_way_is_resumable_and_its_bar_never_runs_backwards():
     assert done == sorted(set(done))
     assert heard[-1][0] == heard[-1][1]
     second = compute(settings, silent, second_store)
-    # W0 is one chunk, and told of after each of its 100 epochs
-    assert first_store.computed == second_store.reused == len(heard) - 100
+    assert first_store.computed == second_store.reused == len(heard) - 1  # W0 is read, not computed
     assert second_store.computed == first_store.reused == 0
     assert first.content_hash == second.content_hash
     assert np.isfinite(first.values).all()
@@ -50,11 +51,11 @@ def test_w0_is_trained_once_for_each_seed_and_told_of_epoch_by_epoch():
         heard.append((done, total, message, reused))
 
     store = Store()
-    first = base_model("digits", store, report)
+    first = base_model("digits", store, report, retrain=True)
     assert heard[:-1] == [(epoch, 101, "base model", None) for epoch in range(1, 101)]
     assert heard[-1] == (1, 1, "base model", False)
     heard.clear()
-    again = base_model("digits", store, report)
+    again = base_model("digits", store, report, retrain=True)
     assert heard == [(1, 1, "base model", True)]
     assert (store.computed, store.reused) == (1, 1)
     other = base_model("digits", store, seed=1)
@@ -62,6 +63,21 @@ def test_w0_is_trained_once_for_each_seed_and_told_of_epoch_by_epoch():
     for name, weights in first.state_dict().items():
         assert np.array_equal(weights, again.state_dict()[name])
         assert not np.array_equal(weights, other.state_dict()[name])
+
+
+def test_the_shipped_w0_is_read_and_another_seed_is_trained():
+    store, heard = Store(), []
+    model = base_model("digits", store, lambda *told, **named: heard.append((told, named["reused"])))
+    assert heard == [((1, 1, "base model"), None)]
+    assert (store.computed, store.reused) == (0, 0)
+    assert model_hash(model) == load_example("digits").meta["weights"]
+    assert not model.training
+    retrained = base_model("digits", store, retrain=True)
+    assert store.computed == 1
+    # the same network but for what processors round otherwise
+    shipped, anew = (dict(one.named_parameters()) for one in (model, retrained))
+    for name, weights in shipped.items():
+        assert torch.allclose(weights, anew[name], atol=0.05)
 
 
 def test_subsets_are_drawn_as_the_settings_say():
@@ -180,7 +196,7 @@ def test_settings_like_a_table_are_those_it_was_computed_with():
         outcomes = load_example(name)
         like = RunSettings.like(outcomes.meta, subsets=outcomes.m, p=outcomes.meta["p"], seed=outcomes.meta["seed"])
         assert np.array_equal(like.masks(), outcomes.masks)
-        assert replace(like, outputs="auto") == EXAMPLES[name].settings  # a table says what "auto" came to
+        assert replace(like, outputs="auto") == example_settings(name)  # a table says what "auto" came to
     meta = {"computed_from": "digits", "estimator": "gradex", "ridge": 0.2, "projection": "Gaussian, 16 dimensions"}
     assert RunSettings.like(meta) == RunSettings("digits", ridge=0.2, projection="gaussian", dim=16)
 

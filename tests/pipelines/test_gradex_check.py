@@ -8,12 +8,12 @@ import pytest
 
 from kernelsm import InputError
 from kernelsm.evaluation.first_order import FirstOrderCheck, LogitError
-from kernelsm.examples.catalog import TRUTH_SEED, load_truth
-from kernelsm.examples.recipes import RECIPES
+from kernelsm.examples.catalog import RECIPES, TRUTH_SEED, load_truth
 from kernelsm.gradients.projections import RANDOM
 from kernelsm.pipelines import gradex_check as module
 from kernelsm.pipelines.compute import base_model, retraining
-from kernelsm.pipelines.gradex_check import Ceiling, Checks, check_cost, load_checks, noise_ceiling
+from kernelsm.pipelines.gradex_check import Ceiling, Checks, check_cost, load_checks
+from kernelsm.pipelines.rebuild import noise_ceiling
 from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.runtime.job_process import resolve
 from kernelsm.runtime.progress import silent

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save, save_file
 
 from kernelsm import InputError
-from kernelsm.examples.recipes import Rates
+from kernelsm.estimators.recipe import Rates
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.models.mlp import logistic, mlp
 from kernelsm.models.model_folders import tokenize

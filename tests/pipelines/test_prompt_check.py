@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from test_language_model import LanguageModel, config, network, save, tiny_model, tokenizer
+from small_language_model import LanguageModel, config, network, save, tiny_model, tokenizer
 
 from kernelsm import InputError, Store
 from kernelsm.pipelines import prompt_check

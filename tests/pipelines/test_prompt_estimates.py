@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from test_language_model import tiny_model
-from test_prompting import TASK
+from small_language_model import tiny_model
+from small_prompt_task import TASK
 
 from kernelsm import InputError, Store
 from kernelsm.pipelines import ask_model
@@ -15,12 +15,11 @@ from kernelsm.pipelines.ask_model import START_SECONDS, PromptSettings, compute
 from kernelsm.pipelines.prompt_estimates import EstimateSettings, estimate, run
 from kernelsm.prompts.first_order import FirstOrder
 from kernelsm.prompts.first_order_check import PromptFirstOrderCheck, prompt_first_order_check
-from kernelsm.prompts.orders import load_orders
 from kernelsm.prompts.prompting import Prompting
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Cancelled, silent
 from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, PromptSource, find_prompts, keep_prompts
-from kernelsm.workspace.tables import load_run
+from kernelsm.workspace.tables import load_run, load_run_orders
 
 FEW = {"subsets": 8, "anchors": 3, "checked": 4, "seed": 5}
 
@@ -72,7 +71,7 @@ def test_the_table_says_nothing_of_the_order(source):
     assert exact.noise is not None
     assert found.noise is None
     assert "order_spread" not in found.meta
-    assert load_orders(run(silent, Store(), source=source, **FEW)["estimates"]) is None
+    assert load_run_orders(run(silent, Store(), source=source, **FEW)["estimates"]) is None
 
 
 def test_the_exact_part_is_that_of_an_exact_job(source):

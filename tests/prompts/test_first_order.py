@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from test_language_model import tiny_model
-from test_prompting import CANDIDATES, LABELS, QUERIES, TASK
+from small_language_model import tiny_model
+from small_prompt_task import CANDIDATES, LABELS, QUERIES, TASK
 
 from kernelsm import InputError, Store
 from kernelsm.prompts import gradients

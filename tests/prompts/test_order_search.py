@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, SharedSurrogate, load_example
-from kernelsm.prompts.order_search import best_order, choose_cautiously, choose_ordered, choose_set
+from kernelsm.prompts.order_search import (
+    best_order,
+    best_order_seen,
+    choose_cautiously,
+    choose_ordered,
+    choose_set,
+    expected_over_orders,
+)
 from kernelsm.prompts.order_surrogate import PositionSurrogate, position_features
-from kernelsm.prompts.orders import OrderedOutcomes, load_orders, orders_path, save_orders
-from kernelsm.selection.completion import expected_over_orders
-from kernelsm.selection.simple_choices import best_order_seen
+from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.tables import load_run_orders
 
 K, SIZE = 8, 3
 LABELS = np.arange(K) % 2
@@ -94,7 +100,7 @@ def test_doubt_about_a_mean_is_less_than_about_its_parts():
 
 def test_nine_in_ten_intervals_of_unseen_prompts_hold_their_outcome():
     task = find_prompts("movie-reviews").task
-    outcomes, ordered = load_example("movie-reviews").mean_target(), load_orders("movie-reviews")
+    outcomes, ordered = load_example("movie-reviews").mean_target(), load_run_orders("movie-reviews")
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
     train, test = outcomes.split(0.7, seed=1)
     rows, left = ordered.of(train.masks), ordered.of(test.masks)
@@ -110,7 +116,7 @@ def test_nine_in_ten_intervals_of_unseen_prompts_hold_their_outcome():
 @pytest.mark.parametrize(("name", "least"), [("movie-reviews", 0.3), ("coin-flip", 0.6)])
 def test_averaged_over_orders_it_explains_unseen_prompts_far_better_than_a_fit_to_their_means(name, least):
     task = find_prompts(name).task
-    outcomes, ordered = load_example(name).mean_target(), load_orders(name)
+    outcomes, ordered = load_example(name).mean_target(), load_run_orders(name)
     labels = np.array([task.labels.index(one.label) for one in task.candidates])
     part = np.random.default_rng(0).permutation(outcomes.m) % 5
     by_orders, by_means = np.zeros((2, outcomes.m, 1))
@@ -165,20 +171,6 @@ def test_all_candidates_leave_no_choice():
     orders = np.array(list(permutations(range(3))))
     surrogate = PositionSurrogate(weights=[(1.0, 0.0)]).fit(orders, orders[:, :1] * 1.0, 3)
     assert choose_set(surrogate)[0] == (0, 1, 2)
-
-
-def test_single_orders_are_kept_beside_their_run_and_damage_is_told(tmp_path, orders, caplog):
-    found = OrderedOutcomes(orders, np.random.default_rng(1).normal(size=(len(orders), 5)))
-    path = orders_path("a" * 40, tmp_path)
-    assert load_orders("a" * 40, tmp_path) is None
-    assert not caplog.records
-    save_orders(found, path)
-    again = load_orders("a" * 40, tmp_path)
-    assert again.orders.tolist() == orders.tolist()
-    np.testing.assert_allclose(again.values, found.values, atol=1e-6)
-    path.write_bytes(path.read_bytes()[:-100])
-    assert load_orders("a" * 40, tmp_path) is None
-    assert "damaged" in caplog.text
 
 
 def test_the_rows_of_some_subsets_are_found(orders):

@@ -5,7 +5,8 @@ from math import factorial
 import numpy as np
 import pytest
 
-from kernelsm.prompts.orders import load_orders, order_spreads
+from kernelsm.prompts.orders import order_spreads
+from kernelsm.workspace.tables import load_run_orders
 
 
 def subsets(within: float, between: float, k: int, orders: list[int], seed: int = 0) -> list[np.ndarray]:
@@ -47,6 +48,6 @@ def test_what_cannot_be_told_is_not_a_number() -> None:
 
 
 def test_the_order_of_movie_reviews_matters_as_much_as_their_choice() -> None:
-    found = {name: order_spreads(load_orders(name).by_subset(), 4) for name in ("movie-reviews", "coin-flip")}
+    found = {name: order_spreads(load_run_orders(name).by_subset(), 4) for name in ("movie-reviews", "coin-flip")}
     assert found["movie-reviews"] == pytest.approx((0.161, 0.129), abs=0.002)
     assert found["coin-flip"] == pytest.approx((0.066, 0.102), abs=0.002)

@@ -5,7 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
-from test_language_model import LanguageModel, network, tiny_model, tokenizer
+from small_language_model import LanguageModel, network, tiny_model, tokenizer
+from small_prompt_task import CANDIDATES, LABELS, QUERIES, TASK, WORDS
 
 from kernelsm import InputError, Store
 from kernelsm.prompts import prompting as module
@@ -14,11 +15,6 @@ from kernelsm.prompts.scoring import measure_labels
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.runtime.progress import Cancelled
 
-LABELS = ("negative", "positive")
-WORDS = ["a good film", "a bad book", "long", "good and bad", "a film, and a book"]
-CANDIDATES = tuple(Labelled(text, LABELS[i % 2]) for i, text in enumerate(WORDS))
-QUERIES = tuple(Labelled(text, LABELS[i % 3 == 0]) for i, text in enumerate(["a book", "bad film", "good", "a book"]))
-TASK = PromptTask(CANDIDATES, QUERIES, QUERIES[:1] + CANDIDATES[:1], LABELS, PromptTemplate("Judge."), k=2)
 MASKS = np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 1], [1, 1, 1, 1, 1], [0, 1, 0, 1, 0]], dtype=bool)
 
 

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
-from test_language_model import network, tiny_model, tokenizer
+from small_language_model import network, tiny_model, tokenizer
 
 from kernelsm import InputError
 from kernelsm.models.language_model import PACKAGE, LanguageModel, load_language_model

@@ -183,7 +183,8 @@ def test_any_change_of_the_content_changes_the_hash(task, changes):
 def test_prompt_tasks_and_their_examples_load_neither_torch_nor_scikit_learn():
     names = ("torch", "transformers", "sklearn", "streamlit")
     code = (
-        "import sys, kernelsm.prompts.task_files, kernelsm.examples.prompt_tasks as e; e.coin_flip(); "
+        "import sys, kernelsm.prompts.task_files, kernelsm.examples.catalog as e; "
+        "[one.make() for one in e.PROMPT_EXAMPLES.values()]; "
         f"print([m for m in {names} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

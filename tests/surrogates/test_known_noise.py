@@ -16,7 +16,8 @@ from kernelsm import (
     lds,
     load_example,
 )
-from kernelsm.prompts.orders import OrderedOutcomes, load_orders, order_noise, orders_needed, with_noise
+from kernelsm.prompts.orders import OrderedOutcomes, order_noise, orders_needed, with_noise
+from kernelsm.workspace.tables import load_run_orders
 
 MANY = 9
 """Demonstrations with so many orders that some are as good as drawn with repetition."""
@@ -218,6 +219,6 @@ def test_the_finished_prompts_know_their_noise():
     outcomes = load_example("movie-reviews").mean_target()
     spread = np.array(outcomes.meta["order_spread"])
     np.testing.assert_allclose((outcomes.noise**2).sum(), (spread**2).mean() * (1 / 2 - 1 / 24), rtol=1e-4)
-    assert load_orders("movie-reviews").noise().shape == (100, 100)
+    assert load_run_orders("movie-reviews").noise().shape == (100, 100)
     g = SharedSurrogate().fit_outcomes(outcomes)
     assert g.noise_variance_[0] >= (outcomes.noise**2).sum()

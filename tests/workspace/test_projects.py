@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from kernelsm import GradEx, InputError, Retraining, gradient_features
-from kernelsm.examples.recipes import RECIPES, Rates, Recipe
+from kernelsm.estimators.recipe import Rates, Recipe
+from kernelsm.examples.catalog import RECIPES
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.mlp import mlp
 from kernelsm.pipelines.compute import base_model, compute, run

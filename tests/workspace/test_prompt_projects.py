@@ -6,9 +6,9 @@ import json
 import pytest
 
 from kernelsm import InputError
+from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.workspace.prompt_projects import (
-    PROMPT_EXAMPLES,
     SECONDS_A_QUERY,
     PromptSource,
     delete_prompts,

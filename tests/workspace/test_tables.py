@@ -1,8 +1,18 @@
 """Kept tables: their size on the disk, and their deletion."""
 
+import numpy as np
 import pytest
 
-from kernelsm.workspace.tables import delete_run, has_run, load_run, run_bytes, save_run
+from kernelsm.prompts.orders import OrderedOutcomes
+from kernelsm.workspace.tables import (
+    delete_run,
+    has_run,
+    load_run,
+    load_run_orders,
+    run_bytes,
+    save_run,
+    save_run_orders,
+)
 
 
 def test_a_deleted_table_is_gone_and_its_bytes_are_counted(make_outcomes, cache_folder):
@@ -54,3 +64,19 @@ def test_a_folder_without_tables_is_no_error(tmp_path):
     assert run_bytes("0" * 40, tmp_path / "nowhere") == 0
     assert delete_run("0" * 40, tmp_path / "nowhere") == 0
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_single_orders_are_kept_beside_their_table_and_damage_is_told(tmp_path, caplog):
+    rng = np.random.default_rng(1)
+    orders = np.array([rng.permutation(6)[:3] for _ in range(40)])
+    found, name = OrderedOutcomes(orders, rng.normal(size=(40, 5))), "a" * 40
+    assert load_run_orders(name, tmp_path) is None
+    assert not caplog.records
+    save_run_orders(name, found, tmp_path)
+    again = load_run_orders(name, tmp_path)
+    assert again.orders.tolist() == orders.tolist()
+    np.testing.assert_allclose(again.values, found.values, atol=1e-6)
+    (path,) = (tmp_path / "runs").iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    assert load_run_orders(name, tmp_path) is None
+    assert "damaged" in caplog.text

@@ -9,10 +9,10 @@ from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import plain
-from kernelsm.examples.catalog import EXAMPLES, Example, load_example
+from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example
+from kernelsm.examples.example import Example, PromptExample
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, PromptExample
 from kernelsm.workspace.tables import save_run
 
 _UPLOAD, _BETTER, _TAKEN = "kernelsm_upload", "kernelsm_upload_better", "kernelsm_upload_taken"

@@ -17,7 +17,7 @@ from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.kept_uploads import kept
 from kernelsm.app.shell.words import duration, plain
-from kernelsm.examples.prompt_tasks import movie_reviews
+from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.files.limits import limits
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS

@@ -12,11 +12,13 @@ from kernelsm.app.demonstrations.picking import Picking
 from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
+from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings
-from kernelsm.prompts.orders import FEWEST_ORDERS, load_orders, orders_there_are
+from kernelsm.prompts.orders import FEWEST_ORDERS, orders_there_are
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.simple_choices import random_prompts
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, PromptSource, find_prompts
+from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
+from kernelsm.workspace.tables import load_run_orders
 
 _ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
 _EXACT, _FIRST_ORDER = "Exact", "First order"
@@ -153,7 +155,7 @@ def ask_again(p: Picking) -> None:
 @st.cache_data(max_entries=64, show_spinner="Looking how much the order matters ...")
 def _advised(run: str) -> int:
     """How many orders of a prompt are advised by those of a run."""
-    known = load_orders(run)
+    known = load_run_orders(run)
     return FEWEST_ORDERS if known is None else known.needed()
 
 

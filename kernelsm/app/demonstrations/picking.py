@@ -15,17 +15,23 @@ from kernelsm.app.shell import session
 from kernelsm.app.shell.fits import Readout, fitted, read_off
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.words import plain
-from kernelsm.prompts.order_search import best_order, choose_cautiously, choose_set
+from kernelsm.prompts.order_search import (
+    best_order,
+    best_order_seen,
+    choose_cautiously,
+    choose_set,
+    expected_over_orders,
+)
 from kernelsm.prompts.order_surrogate import PositionSurrogate
-from kernelsm.prompts.orders import load_orders
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
-from kernelsm.selection.completion import expected_outcome, expected_over_orders
+from kernelsm.selection.completion import expected_outcome
 from kernelsm.selection.search import MOST_SUBSETS, Balance, choose
-from kernelsm.selection.simple_choices import best_order_seen, best_seen, most_alike, random_prompts, top_by_linear
+from kernelsm.selection.simple_choices import best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
+from kernelsm.workspace.tables import load_run_orders
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
@@ -122,7 +128,7 @@ def picking(run: Run) -> Picking:
 def position_surrogate(key: str) -> PositionSurrogate | None:
     """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
     run = open_run(key)
-    found, task = load_orders(key), find_prompts(run.prompts).task
+    found, task = load_run_orders(key), find_prompts(run.prompts).task
     if found is None or found.orders.shape[1] > _MOST_ORDERED or found.orders.max() >= task.K:
         return None
     if run.outcomes.masks.all():  # it learns from other sets what an order does
@@ -248,7 +254,7 @@ def suggestions(
     size = run.slots(task)
     labels = [one.label for one in task.candidates]
     surrogate = fitted(key, "", kernel, gamma, ridge)
-    outcomes, seen = run.outcomes, load_orders(key)
+    outcomes, seen = run.outcomes, load_run_orders(key)
     rest: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
         (ORDERED, "demonstrations and their order together, by the worse end of the predicted interval",

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.demonstrations import picking
+from kernelsm.examples.catalog import load_selection
 from kernelsm.prompts.selection_record import (
     CAUTIOUS,
     DEFAULT,
@@ -16,7 +17,6 @@ from kernelsm.prompts.selection_record import (
     SEEN_ORDER,
     ChoiceRecord,
     SelectionRecord,
-    load_selection,
 )
 
 CHOICE_NAMES = {

@@ -15,12 +15,12 @@ from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.sentences import pair_sentence
 from kernelsm.app.shell.words import KERNEL_NAMES, plain
+from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
-from kernelsm.prompts.orders import load_orders, order_spreads
-from kernelsm.prompts.selection_record import load_selection
+from kernelsm.prompts.orders import order_spreads
 from kernelsm.prompts.task import PromptTask
 from kernelsm.surrogates.wording import LEVEL, amount, effect_word, is_unclear
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
+from kernelsm.workspace.tables import load_run_orders
 
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
 _TABLE, _REFUSED = "demo_table", "demo_refused"
@@ -298,7 +298,7 @@ def order_note(p: Picking) -> None:
             f"Predictions come from {learnt:,} of the {given:,} measured orders, the first ones of each prompt: more "
             "would take too long here. The others count for the effects in the table, which are of mean outcomes."
         )
-    known = load_orders(p.run.key)
+    known = load_run_orders(p.run.key)
     if known is None:
         return
     within, between = order_spreads(known.by_subset(), known.orders.shape[1])

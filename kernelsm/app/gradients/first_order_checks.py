@@ -17,7 +17,7 @@ from kernelsm.evaluation.truth import score_estimates
 from kernelsm.examples.catalog import load_estimates_of_truth
 from kernelsm.gradients.choices import EXACT_UP_TO
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
-from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings
+from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, example_settings
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.workspace.projects import find_recipe
 
@@ -60,7 +60,7 @@ def trust(run: Run) -> None:
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None
-    _advice(checks.first_order, run.example.settings, find_recipe(run.key).parameters)
+    _advice(checks.first_order, example_settings(run.key), find_recipe(run.key).parameters)
 
 
 def _metrics(spearman: float, lds: float, error: float, check: FirstOrderCheck, digits: int = 4) -> None:

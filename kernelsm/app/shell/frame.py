@@ -12,9 +12,9 @@ from kernelsm.app.shell import navigation, session
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.style import Chart
-from kernelsm.examples.catalog import EXAMPLES, Example
+from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
+from kernelsm.examples.example import Example, PromptExample
 from kernelsm.workspace.projects import load_project
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, PromptExample
 
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 _PICKER = "kernelsm_run_picker"

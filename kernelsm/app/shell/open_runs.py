@@ -9,15 +9,15 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 
-from kernelsm.examples.catalog import EXAMPLES, Example, load_example, load_truth
-from kernelsm.examples.recipes import RECIPES
+from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, RECIPES, load_example, load_truth
+from kernelsm.examples.example import Example
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.orders import load_orders, with_noise
+from kernelsm.prompts.orders import with_noise
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.projects import load_project
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts
-from kernelsm.workspace.tables import load_run
+from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.tables import load_run, load_run_orders
 
 MEAN_TARGET = "mean over targets"
 
@@ -127,7 +127,7 @@ def open_run(key: str) -> Run:
     if key in PROMPT_EXAMPLES:
         return Run(key, load_example(key), None, None)
     try:
-        return Run(key, with_noise(load_run(key), load_orders(key)), None, None)
+        return Run(key, with_noise(load_run(key), load_run_orders(key)), None, None)
     except KeyError:
         raise RunMissing("The link names a table that is not on this server: upload it again to see it.") from None
     except InputError as error:

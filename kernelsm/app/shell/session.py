@@ -12,8 +12,9 @@ from kernelsm.app.shell import session_holds
 from kernelsm.app.shell.open_runs import RunMissing, open_run, opens, source_title
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
+from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.workspace.projects import load_project, one_line
-from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts, has_prompts
+from kernelsm.workspace.prompt_projects import find_prompts, has_prompts
 from kernelsm.workspace.tables import has_run, is_run
 
 _VIEW = "kernelsm_view"

@@ -17,7 +17,7 @@ from kernelsm.runtime.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-SENTENCES = Path(__file__).parent / "data" / "sentiment.csv"
+SENTENCES = Path(__file__).with_name("sentiment.csv")
 SOURCES = {
     "product reviews": "amazonReviewSnippets",
     "movie reviews": "movieReviewSnippets",

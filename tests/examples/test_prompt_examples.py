@@ -6,10 +6,12 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from test_sentiment import sdist
+from sentence_archive import sdist
 
 from kernelsm import InputError
-from kernelsm.examples.prompt_tasks import CLEAR, LONGEST, REVIEWS, SIZES, build_reviews, coin_flip, movie_reviews
+from kernelsm.examples.coin_flip.example import coin_flip
+from kernelsm.examples.example import PROMPT_SIZES
+from kernelsm.examples.movie_reviews.example import CLEAR, LONGEST, REVIEWS, build_reviews, movie_reviews
 from kernelsm.examples.sentiment.sentences import SOURCES
 
 EXAMPLES = [coin_flip, movie_reviews]
@@ -83,7 +85,7 @@ def test_reviews_are_clear_short_and_labelled_by_their_ratings():
 def test_the_shipped_reviews_are_what_the_task_holds():
     rows = pd.read_csv(REVIEWS, keep_default_na=False)
     task = movie_reviews()
-    for group in SIZES:
+    for group in PROMPT_SIZES:
         part = rows[rows["group"] == group]
         found = [(one.text, one.label) for one in getattr(task, group)]
         assert found == list(zip(part["text"], part["label"], strict=True))
@@ -102,7 +104,7 @@ def test_all_that_is_needed_is_drawn_the_same_way_each_time(tmp_path, rated):
     drawn = build_reviews(archive)
     assert sorted(drawn["text"]) == sorted(text for _, text in rated["movie reviews"])
     assert drawn.groupby(["group", "label"]).size().to_dict() == {
-        (group, label): size // 2 for group, size in SIZES.items() for label in ("positive", "negative")
+        (group, label): size // 2 for group, size in PROMPT_SIZES.items() for label in ("positive", "negative")
     }
     assert drawn.equals(build_reviews(archive))
     assert not drawn.equals(build_reviews(archive, seed=1))

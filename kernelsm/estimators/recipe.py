@@ -1,0 +1,113 @@
+"""What stands behind outcomes that are computed: the samples, the network, and how W0 is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from kernelsm.runtime.progress import Report
+from kernelsm.tasks.suite import TaskSuite
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured cost on two cores, for estimates and progress bars.
+
+    Parameters
+    ----------
+    base : float
+        Seconds to train W0.
+    gradients : dict
+        Projection -> milliseconds a sample and output, at 512 dimensions.
+    gradex : dict
+        "exact" (also features as they were brought), or "projected" to 512 dimensions -> milliseconds a subset, with
+        all logits.
+    retraining : float
+        Seconds a subset.
+    inputs : float
+        Seconds until the samples are there.
+    """
+
+    base: float
+    gradients: dict[str, float]
+    gradex: dict[str, float]
+    retraining: float
+    inputs: float = 0.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many training samples, test samples, classes C, tasks K and targets q there are."""
+
+    samples: int
+    test_samples: int
+    classes: int
+    tasks: int
+    targets: int
+
+    @classmethod
+    def of(cls, suite: TaskSuite) -> Size:
+        """Count those of a suite."""
+        return cls(
+            len(suite.inputs), len(suite.test_inputs), suite.classes, len(suite.task_names), len(suite.target_names)
+        )
+
+
+class SuiteMaker(Protocol):
+    """Makes the samples of a recipe."""
+
+    def __call__(self, report: Report = ...) -> TaskSuite:
+        """Return the samples."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Samples and a network.
+
+    Parameters
+    ----------
+    suite : callable
+        Returns the `TaskSuite`, and tells a report how far it is where that takes a while.
+    architecture : str
+        A name that `models.build_model` knows; "" where there are gradient features instead of a network.
+    config : dict
+        Its arguments; JSON types only.
+    parameters : int
+        d; with gradient features the number of their coordinates.
+    ridge : float
+        λ of the pull towards W0.
+    rates : Rates
+    training : dict, optional
+        Arguments of `train_base`; None where W0 is what was brought.
+    retraining : dict
+        Arguments of `Retraining` besides the ridge.
+    weights : Path, optional
+        A file of weights to start from; they are W0 where `training` is None.
+    trained_weights : Path, optional
+        A file of W0 as `training` once made it. Training does not end in the same network on every processor, so
+        what was computed of W0 can only be compared with what starts from the same file.
+    features : Path, optional
+        A file of gradient features, in place of a network.
+    counted : Size, optional
+        Known without loading the samples.
+    """
+
+    suite: SuiteMaker
+    architecture: str
+    config: dict[str, Any]
+    parameters: int
+    ridge: float
+    rates: Rates
+    training: dict[str, Any] | None = field(default_factory=dict)
+    retraining: dict[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    trained_weights: Path | None = None
+    features: Path | None = None
+    counted: Size | None = None
+
+    @cached_property
+    def size(self) -> Size:
+        """How many samples, classes, tasks and targets there are."""
+        return self.counted or Size.of(self.suite())

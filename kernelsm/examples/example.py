@@ -1,0 +1,73 @@
+"""What a built-in example is: its words, what computes its outcomes, and the folder of its finished results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelsm.estimators.recipe import Recipe
+from kernelsm.prompts.task import PromptTask
+
+WEIGHTS = "weights.safetensors"
+"""W0 in an example's folder."""
+PROMPT_SIZES = {"candidates": 50, "queries": 100, "fresh": 200}
+"""Texts of each group of a built-in prompt task."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A built-in example of tasks.
+
+    Parameters
+    ----------
+    name, title, summary : str
+        Its name in links and commands, its title, and what there is to see.
+    folder : Path
+        Holds its finished results: `outcomes.parquet` and `truth.parquet`; with a model also `estimates.parquet`
+        (GradEx for the subsets of the truth), `checks.json` and W0.
+    truth_is : str
+        What the held-out truth is, in words.
+    subsets : int
+        m, how many subsets the outcomes are those of.
+    p : float
+        Inclusion probability by which they were drawn, with seed 0.
+    recipe : Recipe, optional
+        Samples and network; None for a game without a model.
+    """
+
+    name: str
+    title: str
+    summary: str
+    folder: Path
+    truth_is: str
+    subsets: int = 400
+    p: float = 0.5
+    recipe: Recipe | None = None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether its outcomes can be computed anew from a model's gradients."""
+        return self.recipe is not None
+
+
+@dataclass(frozen=True)
+class PromptExample:
+    """A built-in prompt task.
+
+    Parameters
+    ----------
+    name, title, summary : str
+        Its name in links and commands, its title, and what there is to see.
+    folder : Path
+        Holds its finished results: `outcomes.parquet`, `orders.npz` (single orders) and `selection.json` (how good
+        choices of demonstrations are).
+    make : callable
+        Returns the `PromptTask`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    folder: Path
+    make: Callable[[], PromptTask]
