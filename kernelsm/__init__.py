@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import InputError
-    from kernelsm.runtime.store import Store
+    from kernelsm.runtime.store import ChunkKind, Store
     from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
     from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
@@ -30,6 +30,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Attribution": "kernelsm.surrogates.results",
     "AutoSurrogate": "kernelsm.surrogates.auto",
+    "ChunkKind": "kernelsm.runtime.store",
     "GradEx": "kernelsm.estimators.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
@@ -57,10 +58,11 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "AutoSurrogate", "GradEx", "GradientFeatures", "InputError", "Interactions", "KernelSurrogate",
-    "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes", "Retraining", "SharedSurrogate",
-    "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate", "fixed_size_masks",
-    "gradient_features", "lds", "load_example", "load_features", "load_truth", "relative_error", "save_features",
+    "Attribution", "AutoSurrogate", "ChunkKind", "GradEx", "GradientFeatures", "InputError", "Interactions",
+    "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes", "Retraining",
+    "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate",
+    "fixed_size_masks", "gradient_features", "lds", "load_example", "load_features", "load_truth", "relative_error",
+    "save_features",
 ]  # fmt: skip
 
 

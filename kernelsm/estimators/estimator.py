@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
 
 
@@ -41,25 +42,25 @@ def task_weight_key(suite: TaskSuite, task_weights: Sequence[float] | None) -> t
 
 @dataclass(frozen=True)
 class BlockWork:
-    """How an estimator makes one block of outcomes.
+    """How an estimator makes one block of outcomes, and how the store finds it again.
 
     Parameters
     ----------
     solve : callable
-        `solve(masks of a block, *key, **heavy)` returns all measures, shape (masks, 3, q).
+        Maps the masks of a block, shape (m, K), to all measures, shape (m, 3, q).
+    kind : ChunkKind
+        What the estimator's blocks are called in the store.
     key : tuple
-        Everything that the result depends on besides the masks.
-    heavy : dict
-        Brings it in; the store does not look at it.
+        Everything that the measures depend on besides the masks.
     message : str
         What is told after each block.
     meta : dict
         Of the outcomes.
     """
 
-    solve: Callable[..., NDArray[np.float64]]
+    solve: Callable[[NDArray[np.bool_]], NDArray[np.float64]]
+    kind: ChunkKind
     key: tuple[Any, ...]
-    heavy: dict[str, Any]
     message: str
     meta: dict[str, Any]
 
@@ -118,10 +119,10 @@ class Estimator(ABC):
         for done, start in enumerate(starts, start=1):
             part = masks[start : start + self.block]
             if store is None:
-                found, reused = work.solve(part, *work.key, **work.heavy), False
+                found, reused = work.solve(part), False
             else:
                 before = store.reused
-                found = store.call(work.solve, part, *work.key, heavy=work.heavy)
+                found = store.chunk(work.kind, (*work.key, part), partial(work.solve, part))
                 reused = store.reused > before
             values.append(found[:, place])
             report(done, len(starts), work.message, reused=reused)

@@ -14,9 +14,10 @@ from kernelsm.estimators.gradex_solver import LinearisedProblem
 from kernelsm.estimators.measures import measured
 from kernelsm.gradients.features import GradientFeatures
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.store import Store, content_hash
+from kernelsm.runtime.store import ChunkKind, Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
 
+BLOCK_CHUNKS = ChunkKind("gradex", version=1)
 MEMORY_BUDGET = 768 * 2**20
 # beyond this the products gain nothing, and a cancelled job would lose more
 _LARGEST_BLOCK = 1024
@@ -84,9 +85,9 @@ class GradEx(Estimator):
         # hashing takes a second for large features, and names chunks that nobody keeps where there is no store
         features_hash = content_hash(*(vars(features) for features in (self.train, self.test))) if store else ""
         return BlockWork(
-            _solve_block,
+            self._solve_block,
+            kind=BLOCK_CHUNKS,
             key=(self.suite.content_hash, features_hash, self.ridge, self.task_weights, self.tolerance),
-            heavy={"gradex": self},
             message="GradEx",
             meta={
                 "estimator": "gradex", "ridge": self.ridge, "tolerance": self.tolerance,
@@ -120,6 +121,17 @@ class GradEx(Estimator):
         logits = offsets + (features @ z.T).reshape(*offsets.shape[:2], len(z))
         return measured(logits, classes, self.suite)
 
+    def _solve_block(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """All measures of one block of masks, shape (m, 3, q)."""
+        solution = self.problem.solve(self.shares(masks), tolerance=self.tolerance)
+        worst = float(solution.gradient_norm.max())
+        if not worst <= 10 * self.tolerance:
+            fix = "Raise the ridge, or check the features for extreme values."
+            raise InputError(
+                "GradEx", f"gradient norm {worst:.1e} after {solution.passes} passes", f"{self.tolerance:.0e}", fix
+            )
+        return self.measures(solution.z)
+
 
 def masks_at_once(shape: tuple[int, ...], budget: int) -> int:
     """Masks whose solve takes about `budget` bytes, for features of shape (n, R, k); 1 to 1,024."""
@@ -152,23 +164,3 @@ def _check_features(place: str, features: GradientFeatures, labels: NDArray[np.i
         if not np.isfinite(values).all():
             fix = "Check the model's weights and inputs."
             raise InputError(f"{place}, {name}", "values that are not finite", "finite numbers", fix)
-
-
-def _solve_block(
-    masks: NDArray[np.bool_],
-    suite_hash: str,
-    features_hash: str,
-    ridge: float,
-    task_weights: tuple[float, ...] | None,
-    tolerance: float,
-    gradex: GradEx,
-) -> NDArray[np.float64]:
-    """All measures of one block of masks, shape (masks, 3, q); all but `gradex` is the store's key."""
-    solution = gradex.problem.solve(gradex.shares(masks), tolerance=tolerance)
-    worst = float(solution.gradient_norm.max())
-    if not worst <= 10 * tolerance:
-        fix = "Raise the ridge, or check the features for extreme values."
-        raise InputError(
-            "GradEx", f"gradient norm {worst:.1e} after {solution.passes} passes", f"{tolerance:.0e}", fix
-        )
-    return gradex.measures(solution.z)

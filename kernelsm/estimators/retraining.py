@@ -16,12 +16,13 @@ from kernelsm.estimators.estimator import BlockWork, Estimator, check_block, che
 from kernelsm.estimators.measures import measured
 from kernelsm.models.hashing import model_hash
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
 
 Start = Literal["base", "scratch"]
 Method = Literal["auto", "batched", "sequential"]
 Precision = Literal["double", "single"]
+BLOCK_CHUNKS = ChunkKind("retraining", version=1)
 MEMORY_BUDGET = 512 * 2**20
 # samples times parameters beyond which one pass of one subset keeps the processor busy by itself (measured: a batch
 # of 2,410 parameters on 1,200 samples is no faster on two cores, one of 60 parameters on 45 is)
@@ -118,12 +119,12 @@ class Retraining(Estimator):
     def _work(self, store: Store | None) -> BlockWork:
         weights = model_hash(self.model)
         return BlockWork(
-            _retrain_block,
+            self._retrain_block,
+            kind=BLOCK_CHUNKS,
             key=(
                 self.suite.content_hash, weights, self.ridge, self.task_weights, self.start, self.seed, self.method,
                 self.max_steps, self.precision, self.relative_tolerance,
             ),
-            heavy={"retraining": self},
             message="retraining",
             meta={
                 "estimator": "retraining", "ridge": self.ridge, "max_steps": self.max_steps, "method": self.method,
@@ -183,6 +184,22 @@ class Retraining(Estimator):
         )
         return stacked, tuned
 
+    def _retrain_block(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """All measures of a few masks, shape (m, 3, q)."""
+        suite = self.suite
+        inputs = in_precision(suite.test_inputs, torch.double if self.precision == "double" else torch.float)
+        with torch.no_grad():
+            if self.method == "batched":
+                with torch.enable_grad():
+                    stacked, tuned = self.tune_many(masks)
+                logits = stacked.logits(tuned, inputs)
+            else:
+                with torch.enable_grad():
+                    models = [self.fine_tune(mask) for mask in masks]
+                logits = torch.stack([model(inputs) for model in models])
+            relative = (logits - logits[..., -1:])[..., :-1].permute(2, 1, 0)
+        return measured(relative, torch.tensor(suite.test_labels), suite)
+
     def _initial_model(self) -> nn.Module:
         """A copy of the model in the chosen precision, at W0 or at fresh weights; eval mode, as GradEx has it."""
         model = copy.deepcopy(self.model)
@@ -199,33 +216,3 @@ def in_precision(inputs: NDArray[Any], dtype: torch.dtype) -> torch.Tensor:
     """Inputs as a tensor, floating ones in the given precision; tokens stay whole numbers."""
     found = torch.tensor(inputs)
     return found.to(dtype) if found.is_floating_point() else found
-
-
-def _retrain_block(
-    masks: NDArray[np.bool_],
-    suite_hash: str,
-    weights_hash: str,
-    ridge: float,
-    task_weights: tuple[float, ...] | None,
-    start: str,
-    seed: int,
-    method: str,
-    max_steps: int,
-    precision: str,
-    relative_tolerance: float | None,
-    retraining: Retraining,
-) -> NDArray[np.float64]:
-    """All measures of a few masks, shape (masks, 3, q); all but `retraining` is the store's key."""
-    suite = retraining.suite
-    inputs = in_precision(suite.test_inputs, torch.double if precision == "double" else torch.float)
-    with torch.no_grad():
-        if method == "batched":
-            with torch.enable_grad():
-                stacked, tuned = retraining.tune_many(masks)
-            logits = stacked.logits(tuned, inputs)
-        else:
-            with torch.enable_grad():
-                models = [retraining.fine_tune(mask) for mask in masks]
-            logits = torch.stack([model(inputs) for model in models])
-        relative = (logits - logits[..., -1:])[..., :-1].permute(2, 1, 0)
-    return measured(relative, torch.tensor(suite.test_labels), suite)

@@ -29,10 +29,11 @@ from kernelsm.models.hashing import model_hash
 from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.runtime.store import Store, content_hash
+from kernelsm.runtime.store import ChunkKind, Store
 
 logger = logging.getLogger(__name__)
 
+FEATURE_CHUNKS = ChunkKind("gradient_features", version=1)
 _CHUNK_BUDGET = 2**29
 _LARGEST_CHUNK = 512
 
@@ -219,8 +220,7 @@ def _open(store: Store | None, layout: Layout, inputs: NDArray[Any], labels: NDA
     if store is None:
         return None
     own = labels if layout.arguments["outputs"] == "margin" else None  # logits do not depend on the labels
-    key = content_hash(inputs, own, layout.header())
-    return store.arrays("gradient_features", key, layout)
+    return store.arrays(FEATURE_CHUNKS, (inputs, own, layout.header()), layout)
 
 
 def _compute(

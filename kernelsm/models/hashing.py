@@ -25,13 +25,21 @@ def model_hash(model: nn.Module) -> str:
 
     Of a Hugging Face network its configuration counts, too: weights and modules do not hold the number of attention
     heads, the frequencies of positions and more.
+
+    A module counts by the path of its class, or by the name that the class itself states as `hashed_as`: such a class
+    may move to another file, and its networks keep the hash under which outcomes and projects know them.
     """
-    kinds = [f"{type(module).__module__}.{type(module).__qualname__}" for module in model.modules()]
+    kinds = [_class_name(type(module)) for module in model.modules()]
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     state = {
         name: (str(value.dtype), tuple(value.shape), _bytes(value)) for name, value in model.state_dict().items()
     }
     return content_hash(state, kinds, frozen, repr(model), *_configuration(model))
+
+
+def _class_name(kind: type[nn.Module]) -> str:
+    """The name that a class states, not inherited from another one, or else the path that it has."""
+    return vars(kind).get("hashed_as") or f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _configuration(model: nn.Module) -> list[str]:

@@ -33,6 +33,9 @@ class HuggingFaceClassifier(nn.Module):
         Parameters that the checkpoint did not hold, and that are random.
     """
 
+    # see `model_hash`: the name stays, wherever this file goes
+    hashed_as = "kernelsm.models.hugging_face.HuggingFaceClassifier"
+
     network: Any  # a transformers.PreTrainedModel, which is not imported here
 
     def __init__(self, network: nn.Module, *, pad_id: int | None = None, fresh: tuple[str, ...] = ()) -> None:

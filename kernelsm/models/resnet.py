@@ -12,6 +12,9 @@ from kernelsm.models.seeding import seeded
 class ConvolutionBlock(nn.Module):
     """3 x 3 convolution, BatchNorm, ReLU and, where asked, a halving of the image."""
 
+    # see `model_hash`: the name stays, wherever this file goes
+    hashed_as = "kernelsm.models.resnet.ConvolutionBlock"
+
     def __init__(self, channels_in: int, channels_out: int, *, halve: bool = False) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False)
@@ -38,6 +41,8 @@ class ResNet9(nn.Module):
         Channels after the first convolution; the last has eight times as many. 64 is usual for CIFAR (6.6 million
         parameters), 8 does for small grey images (0.1 million).
     """
+
+    hashed_as = "kernelsm.models.resnet.ResNet9"
 
     def __init__(self, channels: int = 3, classes: int = 10, *, width: int = 64) -> None:
         check_counts(channels=channels, classes=classes, width=width)

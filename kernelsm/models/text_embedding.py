@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.models.sentence_encoder import SentenceEncoder, encoder_folder
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.runtime.store import Store, content_hash
+from kernelsm.runtime.store import ChunkKind, Store, content_hash
 from kernelsm.runtime.threads import use_torch_threads
+
+EMBEDDING_CHUNKS = ChunkKind("text_embeddings", version=1)
 
 
 def embedded(texts: list[str], store: Store, report: Report = silent) -> NDArray[np.float32]:
@@ -22,17 +22,12 @@ def embedded(texts: list[str], store: Store, report: Report = silent) -> NDArray
         The encoder's package is not installed.
     """
     folder = encoder_folder()
-    found: NDArray[np.float32] = store.call(
-        _embed, content_hash(texts), folder.parent.name, heavy={"texts": texts, "folder": folder, "report": report}
-    )
-    return found
 
-
-def _embed(text_hash: str, encoder: str, texts: list[str], folder: Path, report: Report) -> NDArray[np.float32]:
-    """Embeddings of texts; their hash and the encoder's name are the store's key."""
-    use_torch_threads()
-
-    def told(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+    def within_the_chunk(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
         report(done, total, "embedding text", reused=None)
 
-    return SentenceEncoder(folder).embed(texts, report=told)
+    def embed() -> NDArray[np.float32]:
+        use_torch_threads()
+        return SentenceEncoder(folder).embed(texts, report=within_the_chunk)
+
+    return store.chunk(EMBEDDING_CHUNKS, (content_hash(texts), folder.parent.name), embed)

@@ -23,6 +23,9 @@ class Attention(nn.Module):
         A divisor of `width`.
     """
 
+    # see `model_hash`: the name stays, wherever this file goes
+    hashed_as = "kernelsm.models.transformer.Attention"
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -51,6 +54,8 @@ class Attention(nn.Module):
 
 class Block(nn.Module):
     """Attention and a perceptron, each added to its input, each behind a LayerNorm (pre-LayerNorm)."""
+
+    hashed_as = "kernelsm.models.transformer.Block"
 
     def __init__(self, width: int, heads: int, expansion: int) -> None:
         super().__init__()
@@ -91,6 +96,8 @@ class Transformer(nn.Module):
     InputError
         A count below 1, or a width that the heads do not divide.
     """
+
+    hashed_as = "kernelsm.models.transformer.Transformer"
 
     def __init__(
         self,

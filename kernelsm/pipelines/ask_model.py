@@ -18,7 +18,7 @@ from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.prompt_projects import find_prompts
 from kernelsm.workspace.tables import save_run, save_run_orders
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kernelsm.models.language_model import LanguageModel
     from kernelsm.prompts.prompting import Prompting
 
+ORDERED_PROMPT_CHUNKS = ChunkKind("prompts_in_order", version=1)
 START_SECONDS = 15.0
 """Until the default model is there."""
 MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
@@ -277,21 +278,14 @@ def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tupl
 
 def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:
     """Return loss, accuracy and margin of every query of `prompting` after one prompt, shape (3, q)."""
-    # fresh queries go by the task alone: so they were kept before others could be asked about
-    task = prompting.task.content_hash if prompting.fresh else f"{prompting.task.content_hash} fit"
-    found: NDArray[np.float64] = store.call(
-        _measure_order, order, task, prompting.model.content_hash, heavy={"prompting": prompting}
-    )
-    return found
-
-
-def _measure_order(
-    order: tuple[int, ...], task_hash: str, model_hash: str, prompting: Prompting
-) -> NDArray[np.float64]:
-    """Loss, accuracy and margin of every fresh query after one prompt, shape (3, q); hashes are the store's key."""
     from kernelsm.prompts.prompting import score
     from kernelsm.prompts.scoring import measure_labels
 
-    task = prompting.task
-    true = np.array([task.labels.index(query.label) for query in prompting.queries])
-    return measure_labels(score(prompting.model, task, order, prompting.queries), true)
+    task, model = prompting.task, prompting.model
+
+    def measure() -> NDArray[np.float64]:
+        true = np.array([task.labels.index(query.label) for query in prompting.queries])
+        return measure_labels(score(model, task, order, prompting.queries), true)
+
+    key = (task.content_hash, model.content_hash, prompting.fresh, order)
+    return store.chunk(ORDERED_PROMPT_CHUNKS, key, measure)

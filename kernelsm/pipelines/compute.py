@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, outputs_of
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import load_run, save_run
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kernelsm.models.training import EpochLosses
     from kernelsm.tasks.suite import TaskSuite
 
+BASE_MODEL_CHUNKS = ChunkKind("base_models", version=1)
 # what outcomes of one table have in common
 _ONE_WAY = ("estimator", "ridge", "projection", "outputs")
 
@@ -173,10 +175,11 @@ def trained(
     from kernelsm.models.hashing import model_hash
     from kernelsm.models.training import EpochLosses
 
-    weights, curve = store.call(
-        _train, suite.content_hash, model_hash(model), recipe.training, seed,
-        heavy={"model": model, "suite": suite, "report": epochs},
-    )  # fmt: skip
+    weights, curve = store.chunk(
+        BASE_MODEL_CHUNKS,
+        (suite.content_hash, model_hash(model), recipe.training, seed),
+        partial(_train, model, suite, recipe.training, seed, epochs),
+    )
     report(1, 1, "base model", reused=store.reused > before)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.eval(), [EpochLosses(**row) for row in curve]
@@ -195,15 +198,9 @@ def _initial(recipe: Recipe, seed: int) -> nn.Module:
 
 
 def _train(
-    suite_hash: str,
-    weights_hash: str,
-    training: dict[str, Any],
-    seed: int,
-    model: nn.Module,
-    suite: TaskSuite,
-    report: Report,
+    model: nn.Module, suite: TaskSuite, training: dict[str, Any], seed: int, report: Report
 ) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
-    """Weights W0 by parameter name, and the training curve; hashes, arguments and seed are the store's key."""
+    """Weights W0 by parameter name, and the training curve."""
     from kernelsm.models.training import train_base
 
     curve: list[EpochLosses] = []

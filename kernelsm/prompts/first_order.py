@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import perm
 from typing import Literal
 
@@ -29,8 +29,9 @@ from kernelsm.prompts.scoring import measure_labels, passes, read_prompts
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import ChunkKind, Store
 
+ANCHOR_CHUNKS = ChunkKind("prompt_anchors", version=1)
 Combine = Literal["nearest", "mean"]
 
 
@@ -173,14 +174,33 @@ class FirstOrder:
                 kind = reused if done == q else None  # None: within an anchor
                 report(before + done, len(self.anchors) * q, "finding gradients at anchor prompts", reused=kind)
 
+            linearise = partial(self._linearise_at, anchor, told)
             if store is None:
-                kept = _linearise(anchor, *key, first_order=self, told=told)
+                kept = linearise()
             else:
                 reused = store.reused
-                kept = store.call(_linearise, anchor, *key, heavy={"first_order": self, "told": told})
+                kept = store.chunk(ANCHOR_CHUNKS, (*key, anchor), linearise)
                 if store.reused > reused:
                     told(q, reused=True)
             found.append(Linearisation(anchor, *kept))
+        return found
+
+    def _linearise_at(
+        self, anchor: Order, told: Callable[[int], None]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Base and table of an anchor, see `Linearisation`; `told` hears how many queries are done."""
+        model, slots = self.model, self.slots
+        rows = passes(slots.tails)
+        bases, tables = [], []
+        for start, stop in query_batches(slots, rows, len(anchor)):
+            base, table = gradients(model, slots, anchor, [row for row in rows if start <= row.query < stop], start)
+            bases.append(base)
+            tables.append(table)
+            told(stop)
+        found = np.concatenate(bases), np.concatenate(tables)
+        if not all(np.isfinite(part).all() for part in found):
+            fix = "Were its weights damaged, or saved in half precision and too large?"
+            raise InputError(f"model {model.name!r}", "gradients that are not finite", "finite gradients", fix)
         return found
 
     def _estimated(self, order: Order, linearised: Sequence[Linearisation]) -> NDArray[np.float64]:
@@ -208,27 +228,3 @@ def nearest(order: Sequence[int], found: Sequence[Linearisation]) -> Linearisati
         found,
         key=lambda one: (sum(a == b for a, b in zip(one.anchor, order, strict=True)), len({*one.anchor} & {*order})),
     )
-
-
-def _linearise(
-    anchor: Order,
-    task_hash: str,
-    model_hash: str,
-    fresh: bool,
-    first_order: FirstOrder,
-    told: Callable[[int], None],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Base and table of an anchor; what stands before `first_order` is the store's key."""
-    model, slots = first_order.model, first_order.slots
-    rows = passes(slots.tails)
-    bases, tables = [], []
-    for start, stop in query_batches(slots, rows, len(anchor)):
-        base, table = gradients(model, slots, anchor, [row for row in rows if start <= row.query < stop], start)
-        bases.append(base)
-        tables.append(table)
-        told(stop)
-    found = np.concatenate(bases), np.concatenate(tables)
-    if not all(np.isfinite(part).all() for part in found):
-        fix = "Were its weights damaged, or saved in half precision and too large?"
-        raise InputError(f"model {model.name!r}", "gradients that are not finite", "finite gradients", fix)
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import takewhile
 from math import factorial
 from typing import Any
@@ -19,8 +20,9 @@ from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, meas
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import ChunkKind, Store
 
+SUBSET_CHUNKS = ChunkKind("prompt_subsets", version=1)
 _LONGEST_NAME = 60
 _SAME_BEGINNING = 12  # characters; a shorter one stays
 
@@ -187,15 +189,26 @@ class Prompting:
         key = (self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh)
         entries = []
         for done, mask in enumerate(np.asarray(masks), start=1):
+            score_orders = partial(self._score_orders, mask)
             if store is None:
-                found, reused = _score_orders(mask, *key, prompting=self), False
+                found, reused = score_orders(), False
             else:
                 before = store.reused
-                found = store.call(_score_orders, mask, *key, heavy={"prompting": self})
+                found = store.chunk(SUBSET_CHUNKS, (*key, np.flatnonzero(mask).tolist()), score_orders)
                 reused = store.reused > before
             entries.append(found)
             report(done, len(masks), "asking the language model", reused=reused)
         return entries
+
+    def _score_orders(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """All measures of one subset under its orders, shape (orders, 3, q)."""
+        true = np.array([self.task.labels.index(query.label) for query in self.queries])
+        return np.stack(
+            [
+                measure_labels(score(self.model, self.task, order, self.queries), true)
+                for order in self.orders_of(mask)
+            ]
+        )
 
     def check_lengths(self, masks: NDArray[np.bool_]) -> None:
         """Refuse too long prompts before the first one is scored, not hours after it."""
@@ -283,23 +296,3 @@ def _read(
             "Leave it out, shorten it, or take fewer demonstrations; nothing is cut.",
         )  # fmt: skip
     return tokens
-
-
-def _score_orders(
-    mask: NDArray[np.bool_],
-    task_hash: str,
-    model_hash: str,
-    orders: int,
-    seed: int,
-    fresh: bool,
-    prompting: Prompting,
-) -> NDArray[np.float64]:
-    """All measures of one subset under its orders, shape (orders, 3, q); all but `prompting` is the store's key."""
-    task = prompting.task
-    true = np.array([task.labels.index(query.label) for query in prompting.queries])
-    return np.stack(
-        [
-            measure_labels(score(prompting.model, task, order, prompting.queries), true)
-            for order in prompting.orders_of(mask)
-        ]
-    )

@@ -1,29 +1,42 @@
-"""What is kept under `cache/`: finished chunks of work, found again by the content of what made them.
+"""What is kept under `cache/`: finished chunks of work, found again by what they are and what made them.
 
-A chunk is a call of a function decorated with `store.memory.cache`. joblib writes each result to a temporary
-file and renames it, so a killed process leaves a whole chunk or none. Results are compressed with zlib, whose
-checksum makes a damaged file fail on reading: the entry is named in the log, dropped and computed again.
-Arrays that may not fit in memory stand beside it in files of their own (see `array_file`).
+A chunk is found by its kind, a name and a version (see `ChunkKind`), and by a key that the caller states: the content
+of everything that the value depends on. Neither says where the code stands or how it is written, so code may move and
+be rewritten; where it is to give other values, the version of the kind is raised by hand.
+
+Each chunk has a folder `store/NAME.vVERSION/HASH/` with its value, written by joblib, and its key as text. Values are
+compressed with zlib, whose checksum makes a damaged file fail on reading: it is named in the log, dropped and
+computed again. Arrays that may not fit in memory stand beside the chunks in files of their own (see `array_file`).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import joblib
-from joblib import Memory
+import numpy as np
 
 from kernelsm.runtime.array_file import ArrayFile, Layout
+from kernelsm.runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 DEFAULT_BUDGET = 4 * 2**30
+_VALUE, _KEY = "value.pkl", "key.json"
+_ATTEMPTS = 3
+_NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 def cache_root() -> Path:
@@ -38,112 +51,271 @@ def cache_root() -> Path:
 
 def content_hash(*parts: Any) -> str:
     """Forty hex digits that depend on the content of `parts` (arrays, numbers, strings, containers) alone."""
-    return str(joblib.hash(parts, hash_name="sha1"))
+    return str(joblib.hash(parts, hash_name="sha1", coerce_mmap=True))
+
+
+@dataclass(frozen=True)
+class ChunkKind:
+    """What chunks of one kind hold: a name, and a version that is raised by hand when its meaning changes.
+
+    State it once, as a constant at the top of the module that computes such chunks. Raise the version whenever the
+    same key is to give another value from now on: chunks of the version before are then no longer found, and are
+    dropped in time like everything that is not used. Moving, renaming or tidying code needs no new version.
+
+    Parameters
+    ----------
+    name : str
+        Unlike that of any other kind: lower-case letters, digits and underscores. It names a folder of the cache, and
+        stands in the dashboard's panel of what is cached.
+    version : int
+        1 or more.
+
+    Raises
+    ------
+    InputError
+        Another name or version.
+
+    Examples
+    --------
+    >>> ChunkKind("squares", version=2).folder
+    'squares.v2'
+    """
+
+    name: str
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            expected = "lower-case letters, digits and underscores, a letter first"
+            raise InputError("kind of chunk, name", repr(self.name)[:80], expected, "Choose such a name.")
+        if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
+            found = repr(self.version)[:80]
+            raise InputError("kind of chunk, version", found, "a whole number above 0", "Begin with 1.")
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder in which chunks of this kind and version stand."""
+        return f"{self.name}.v{self.version}"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished chunk on disk: which function made it, its size in bytes and its folder."""
+    """One chunk or array file on disk: the name of its kind, its size in bytes and its folder."""
 
-    function: str
+    kind: str
     size: int
     path: Path
 
 
 class Store:
-    """Content-addressed results of expensive calls.
+    """Finished chunks of expensive work on disk, shared by all processes that use the same cache folder.
+
+    A chunk is written whole or not at all, also where a process is killed or several write the same one. Values are
+    pickles, so only kernelsm itself may write to the folder.
 
     Parameters
     ----------
     root : Path, optional
         Cache folder; `cache_root()` if not given.
+
+    Attributes
+    ----------
+    computed, reused : int
+        Chunks that this object has computed, and found.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> SQUARES = ChunkKind("squares")
+    >>> store = Store(Path(mkdtemp()))
+    >>> numbers = (2, 3)
+    >>> store.chunk(SQUARES, key=numbers, compute=lambda: [number**2 for number in numbers])
+    [4, 9]
+    >>> store.chunk(SQUARES, key=numbers, compute=lambda: [number * number for number in numbers])
+    [4, 9]
+    >>> store.computed, store.reused
+    (1, 1)
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or cache_root()) / "store"
         self.root.mkdir(parents=True, exist_ok=True)
-        self.memory = Memory(self.root, verbose=0, compress=1)
         self.arrays_root = self.root.parent / "arrays"
         self.computed = 0
         self.reused = 0
 
-    def call(self, function: Callable[..., Any], /, *args: Any, heavy: dict[str, Any] | None = None) -> Any:
-        """Return `function(*args, **heavy)`, from disk where it was computed before.
+    def chunk(self, kind: ChunkKind, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
+        """Return the value of a chunk, from disk where it was computed before.
 
-        `heavy` arguments are not part of the key: name their content among `args` by a hash.
+        Parameters
+        ----------
+        kind : ChunkKind
+            What the chunk holds.
+        key : tuple
+            The content of everything that the value depends on: text, numbers, None, arrays, and tuples, lists and
+            dicts of these. Large things are named by their `content_hash`; `forget` finds a chunk by such names.
+        compute : callable
+            Called without arguments where the chunk is not there. Let it return arrays, numbers, text and containers
+            of these: an object of a class of one's own can be read only while that class stays where it is.
+
+        Returns
+        -------
+        object
+            What `compute` returned, now or earlier. Where the disk is full or may not be written, the value is
+            returned nonetheless and the log says that it was not kept.
+
+        Raises
+        ------
+        TypeError
+            The key holds something else, an object or a function, whose content the store cannot know.
         """
-        heavy = heavy or {}
-        cached = self.memory.cache(function, ignore=list(heavy))
-        if cached.check_call_in_cache(*args, **heavy):
-            kept = cached.call_and_shelve(*args, **heavy)
-            try:
-                value = kept.get()
-            except Exception as error:  # unpickling damaged bytes can raise anything
-                logger.warning("damaged cache entry of %s dropped and computed again: %s", function.__name__, error)
-                kept.clear()
-            else:
-                self.count(reused=True)
-                return value
+        key = _by_content(key)
+        folder = self.root / kind.folder / content_hash(*key)
+        try:
+            value: T = joblib.load(folder / _VALUE)
+        except FileNotFoundError:
+            pass  # never computed, or dropped since
+        except Exception as error:  # unpickling damaged bytes can raise anything
+            logger.warning("damaged chunk %s/%s dropped and computed again: %s", kind.folder, folder.name, error)
+            _delete(folder)
+        else:
+            with suppress(OSError):  # where it may not be touched, or was dropped just now
+                os.utime(folder)  # the least recently used go first when the cache grows too large
+            self.count(reused=True)
+            return value
+        value = compute()
         self.count(reused=False)
-        return cached(*args, **heavy)
+        _write_chunk(folder, kind, key, value)
+        return value
 
     def count(self, *, reused: bool) -> None:
-        """Count a chunk of an array file as those of `call` are counted."""
+        """Count a chunk of an array file as `chunk` counts its own."""
         if reused:
             self.reused += 1
         else:
             self.computed += 1
 
-    def arrays(self, kind: str, key: str, layout: Layout) -> ArrayFile:
-        """Open the array file of a content, named by a hash; finished chunks are found.
+    def arrays(self, kind: ChunkKind, key: tuple[Any, ...], layout: Layout) -> ArrayFile:
+        """Open the array file of a kind and key, as `chunk` takes them; its finished chunks are found.
 
         Raises
         ------
         InputError
             There is no room on the disk.
+        TypeError
+            As `chunk`.
         """
-        return ArrayFile(self.arrays_root / kind / key, layout)
+        return ArrayFile(self.arrays_root / kind.folder / content_hash(*_by_content(key)), layout)
 
     def entries(self) -> list[Entry]:
-        """Every finished chunk and array file, largest first."""
+        """Every chunk and array file, largest first."""
         return sorted((entry for _, entry in self._used()), key=lambda entry: -entry.size)
 
     def clear(self) -> None:
-        """Delete every finished chunk and array file."""
-        self.memory.clear(warn=False)
+        """Delete every chunk and array file."""
+        shutil.rmtree(self.root, ignore_errors=True)
         shutil.rmtree(self.arrays_root, ignore_errors=True)
 
     def forget(self, *contents: str) -> int:
-        """Delete every chunk whose key names one of these content hashes, and return the bytes freed."""
+        """Delete every chunk whose key names one of these content hashes, and return the bytes freed.
+
+        Of an array file, the arguments in its layout count as the key.
+        """
         freed = 0
         for entry in self.entries():
             keys = "".join(file.read_text(errors="ignore") for file in entry.path.glob("*.json"))
             if any(content in keys for content in contents):
-                shutil.rmtree(entry.path, ignore_errors=True)
+                _delete(entry.path)
                 freed += entry.size
         return freed
 
     def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
-        """Drop the least recently used until `budget` bytes are left."""
+        """Drop the least recently used until `budget` bytes are left.
+
+        Work that runs meanwhile computes again what it no longer finds, and goes on reading arrays that it has open.
+        """
         used = sorted(self._used(), key=lambda item: item[0])
         excess = sum(entry.size for _, entry in used) - budget
         for _, entry in used[:-1]:  # what was used last is needed next, however large
             if excess <= 0:
                 break
-            shutil.rmtree(entry.path, ignore_errors=True)
+            _delete(entry.path)
             excess -= entry.size
 
     def _used(self) -> list[tuple[float, Entry]]:
         """Every entry with the time of its last use."""
         found = []
-        for item in self.memory.store_backend.get_items():
-            path = Path(item.path)
-            function = path.parent.relative_to(self.memory.store_backend.location).as_posix()
-            found.append((item.last_access.timestamp(), Entry(function, item.size, path)))
-        for folder in self.arrays_root.glob("*/*"):
+        for kind, folder in self._folders():
             try:
                 size = sum(file.stat().st_size for file in folder.iterdir())
-                found.append((folder.stat().st_mtime, Entry(folder.parent.name, size, folder)))
-            except (FileNotFoundError, NotADirectoryError):  # another process drops it now
+                found.append((folder.stat().st_mtime, Entry(kind, size, folder)))
+            except (FileNotFoundError, NotADirectoryError):  # dropped by another process just now; no chunk
                 continue
         return found
+
+    def _folders(self) -> Iterator[tuple[str, Path]]:
+        """The name of the kind and the folder of every entry."""
+        for folder in (*self.root.glob("*.v*/*"), *self.arrays_root.glob("*/*")):
+            yield folder.parent.name.partition(".")[0], folder
+        # kept under the path of a function before kinds had names: never found again, and so the first to be dropped
+        for file in (self.root / "kernelsm").rglob("output.pkl"):
+            yield "earlier_version", file.parent
+
+
+def _by_content(part: Any) -> Any:
+    """A key or a part of it, as what has one hash wherever the content is equal, however it lies in memory."""
+    match part:
+        case np.generic():
+            return part.item()
+        case np.ndarray() if not part.dtype.hasobject:
+            return np.asarray(part, order="C")
+        case tuple() | list():
+            return tuple(_by_content(one) for one in part)
+        case dict() if all(type(name) is str for name in part):
+            return {name: _by_content(value) for name, value in part.items()}
+    if part is not None and type(part) not in (bool, int, float, str):  # an enumeration brings its own class along
+        kind = type(part).__name__
+        raise TypeError(f"the key of a chunk holds a {kind}; state its content as text, numbers or arrays")
+    return part
+
+
+def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: object) -> None:
+    """Write a chunk; where that cannot be done the chunk is lost and the work is not."""
+
+    def array(part: np.ndarray[Any, Any]) -> str:
+        return f"{part.dtype} {part.shape}"
+
+    stated = json.dumps({"kind": kind.name, "version": kind.version, "key": key}, default=array, indent=1)
+    reason: OSError | None = None
+    for _ in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(folder / _KEY, lambda part: part.write_text(stated))
+            _write_whole(folder / _VALUE, lambda part: joblib.dump(value, part, compress=("zlib", 1)))
+        except FileNotFoundError as error:  # another process emptied the cache meanwhile
+            reason = error
+        except OSError as error:
+            reason = error
+            break
+        else:
+            return
+    logger.warning("chunk %s/%s was computed and could not be kept: %s", kind.folder, folder.name, reason)
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside and move it into place: others see all of it or nothing."""
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _delete(folder: Path) -> None:
+    """Delete the folder of an entry; others see all of it or nothing."""
+    out_of_the_way = folder.with_name(f"{folder.name}.{uuid4().hex}.deleted")
+    with suppress(OSError):  # another process was first, or it is not ours to delete
+        folder.rename(out_of_the_way)
+        shutil.rmtree(out_of_the_way, ignore_errors=True)

@@ -32,7 +32,7 @@ def status(server: Server) -> dict:
 
 
 def chunks_on_disk(server: Server) -> int:
-    return len(list(server.cache.glob("store/**/_retrain_block/*/output.pkl")))
+    return len(list(server.cache.glob("store/retraining.v*/*/value.pkl")))
 
 
 def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, cold_server: Server) -> None:

@@ -112,15 +112,6 @@ def test_losses_of_fresh_queries_are_not_taken_for_those_of_others(source, model
     assert (store.computed, store.reused) == (2, 2)
 
 
-def test_losses_of_fresh_queries_are_found_under_the_key_that_they_always_had(source, model):
-    store = Store()
-    prompting = Prompting(TASK, model, fresh=True)
-    key = (TASK.content_hash, model.content_hash)
-    kept = store.call(ask_model._measure_order, (3, 1), *key, heavy={"prompting": prompting})
-    np.testing.assert_array_equal(ordered_measures(prompting, (3, 1), store), kept)
-    assert (store.computed, store.reused) == (1, 1)
-
-
 def test_orders_of_a_checked_prompt_are_different_and_no_more_than_there_are(source):
     assert len(CheckSettings(source, ((2,),), orders=4).orders_of((2,))) == 1
     found = CheckSettings(source, ((2, 0, 1),), orders=24).orders_of((2, 0, 1))

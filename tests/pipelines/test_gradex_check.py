@@ -82,13 +82,13 @@ def test_the_job_returns_json_that_reads_as_checks_of_three_networks_and_every_p
 
 
 def test_the_exact_basis_is_nearer_to_retraining_than_sixteen_random_coordinates_and_retrains_nothing(job, store):
-    retrained = list(store.root.rglob("_retrain_block/*/output.pkl"))
+    retrained = list(store.root.glob("retraining.v*/*/value.pkl"))
     assert len(retrained) == 3
     rough = Checks.from_json(job[1]["checks"]).first_order
     exact = module.check(replace(SETTINGS, projection="exact"), silent, store).first_order
     assert exact.logits == rough.logits  # a matter of the network, not of the projection
     assert exact.relative_error < 0.1 < rough.relative_error
-    assert list(store.root.rglob("_retrain_block/*/output.pkl")) == retrained
+    assert list(store.root.glob("retraining.v*/*/value.pkl")) == retrained
 
 
 def test_a_check_costs_its_retraining_and_the_stages_of_gradex():

@@ -459,10 +459,9 @@ def test_text_becomes_embeddings_once_and_a_small_network_reads_them(untimed):
     assert (second.computed, second.reused) == (1, 1)
     assert compute(RunSettings(key, subsets=4), silent, Store()).K == 3
     # what was computed of the texts goes with the project
-    names = {entry.function.rpartition("/")[2] for entry in Store().entries()}
-    assert "_embed" in names
+    assert "text_embeddings" in {entry.kind for entry in Store().entries()}
     Store().forget(*project.about["contents"])
-    assert "_embed" not in {entry.function.rpartition("/")[2] for entry in Store().entries()}
+    assert "text_embeddings" not in {entry.kind for entry in Store().entries()}
 
 
 # --- gradient features

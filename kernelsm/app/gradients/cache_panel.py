@@ -18,7 +18,7 @@ def cache_panel() -> None:
             st.caption("Nothing has been computed on this server yet.")
             return
         sizes = pd.Series([entry.size / 2**20 for entry in entries])
-        kinds = sizes.groupby([entry.function.split("/")[-1].strip("_") for entry in entries]).agg(["count", "sum"])
+        kinds = sizes.groupby([entry.kind.replace("_", " ") for entry in entries]).agg(["count", "sum"])
         st.dataframe(
             kinds.round(1).reset_index().set_axis(["chunks of", "number", "MiB"], axis=1),
             hide_index=True, width="content", alt="Finished chunks in the cache by kind",
