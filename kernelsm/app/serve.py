@@ -5,18 +5,22 @@ python -m kernelsm.app.serve app.py --server.port 8501
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 
 from streamlit.web.cli import main
 
-from kernelsm.app.data import bring, gallery  # noqa: F401 - for their imports
-from kernelsm.app.demonstrations import slots  # noqa: F401 - for their imports
-from kernelsm.app.explore import effects  # noqa: F401 - for their imports
-from kernelsm.app.fit import workbench  # noqa: F401 - for their imports
-from kernelsm.app.gradients import cache_panel, compute  # noqa: F401 - for their imports
-from kernelsm.app.start import finished_result  # noqa: F401 - for their imports
-from kernelsm.app.subsets import sampling  # noqa: F401 - for their imports
+import kernelsm.app
+
+
+def import_pages() -> None:
+    """Import every file of the dashboard, and with them all that the pages need."""
+    for module in pkgutil.walk_packages(kernelsm.app.__path__, "kernelsm.app."):
+        importlib.import_module(module.name)
+
 
 if __name__ == "__main__":
+    import_pages()
     sys.argv = ["streamlit", "run", *sys.argv[1:]]
     sys.exit(main())
