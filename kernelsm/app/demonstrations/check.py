@@ -7,7 +7,7 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.estimates import estimates
-from kernelsm.app.demonstrations.measured import RANDOM_PROMPTS, YOURS, Asked, show_measured
+from kernelsm.app.demonstrations.measured import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel, registry
@@ -56,7 +56,7 @@ def check(choice: PromptChoice) -> CheckSettings | None:
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
-    asked = [Asked(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
+    asked = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
     settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in asked)), orders=orders)
     spec = settings.job()
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
@@ -67,20 +67,20 @@ def check(choice: PromptChoice) -> CheckSettings | None:
     return settings
 
 
-def _others(choice: PromptChoice) -> list[Asked]:
+def _others(choice: PromptChoice) -> list[ComparedPrompt]:
     """What the picked prompt is compared with."""
-    found: dict[tuple[int, ...], Asked] = {}
+    found: dict[tuple[int, ...], ComparedPrompt] = {}
     for one in prompt_choice.chosen_suggestions(choice):
         same = one.picked == choice.picked if one.ordered else set(one.picked) == set(choice.picked)
         if not same and one.name != prompt_choice.RANDOM:
             prompt = one.picked if one.ordered else _in_random_order(one.picked)
-            found.setdefault(prompt, Asked(one.name, prompt, one.ordered))
+            found.setdefault(prompt, ComparedPrompt(one.name, prompt, one.ordered))
     if choice.size == choice.task.K:
         return list(found.values())
     drawn = [
         tuple(np.flatnonzero(mask).tolist()) for mask in random_prompts(choice.task.K, choice.size, _RANDOM, seed=11)
     ]
-    return [*found.values(), *(Asked(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
+    return [*found.values(), *(ComparedPrompt(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
 
 
 def _in_random_order(prompt: tuple[int, ...]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ Table = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparedPrompt:
     """A prompt that the model is asked with, and whether its order was chosen: else it is a random one."""
 
     name: str
@@ -30,7 +30,7 @@ class Asked:
     ordered: bool
 
 
-def show_measured(choice: PromptChoice, asked: list[Asked], tables: dict[tuple[int, ...], Table]) -> None:
+def show_measured(choice: PromptChoice, asked: list[ComparedPrompt], tables: dict[tuple[int, ...], Table]) -> None:
     """Say what was measured of the picked prompt, which comes first, and draw it beside the others."""
     mine = tables[choice.picked]
     parts = [_in_this_order(choice, mine), _over_all_orders(choice, mine)]
@@ -94,7 +94,7 @@ def _over_all_orders(choice: PromptChoice, mine: Table) -> tuple[str, CheckedPro
     return said if found.queries == 1 else f"{said} {_compared(choice, predicted, found, 'queries and orders')}", row
 
 
-def _other(choice: PromptChoice, one: Asked, losses: Table) -> CheckedPrompt:
+def _other(choice: PromptChoice, one: ComparedPrompt, losses: Table) -> CheckedPrompt:
     in_order = choice.in_order(one.prompt) if one.ordered else None
     if in_order is None:
         return _row(one.name, choice.expected(one.prompt), measured_mean(losses, math.factorial(choice.size)))
