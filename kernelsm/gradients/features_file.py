@@ -39,6 +39,7 @@ from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.models.model_folders import PICKLES
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.extras import needed_by
 from kernelsm.tasks.suite import TaskSuite
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def _check_content(path: Path, name: str) -> None:
 
 def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:
     """Suite and features from the arrays of the layout, checked against each other."""
-    from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
+    with needed_by("kernelsm.load_features"):
+        from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
 
     classes = _check_shapes(arrays, name)
     meta = _meta(str(arrays["meta"]) if "meta" in arrays else "{}", f"{name}, meta")
