@@ -24,7 +24,7 @@ env: .venv/.app-ready
 	@touch .venv/.app-ready $@
 
 app: .venv/.app-ready
-	$(PY) -m kernelsm.app.serve app.py --server.address 127.0.0.1 --server.port $(KERNELSM_PORT)
+	$(PY) -m kernelsm app --port $(KERNELSM_PORT)
 
 lint: .venv/.test-ready
 	$(PY) -m ruff check .
