@@ -1,20 +1,16 @@
-"""The server of the dashboard, with everything imported first, so that the first visitor does not wait for it."""
+"""The server of the dashboard: `python -m kernelsm app`."""
 
 from __future__ import annotations
 
 import errno
+import importlib
+import pkgutil
 import socket
 from pathlib import Path
 
 from streamlit.web.cli import main
 
-from kernelsm.app.data import bring, gallery  # noqa: F401 - for their imports
-from kernelsm.app.demonstrations import slots  # noqa: F401 - for their imports
-from kernelsm.app.explore import effects  # noqa: F401 - for their imports
-from kernelsm.app.fit import workbench  # noqa: F401 - for their imports
-from kernelsm.app.gradients import cache_panel, compute  # noqa: F401 - for their imports
-from kernelsm.app.start import finished_result  # noqa: F401 - for their imports
-from kernelsm.app.subsets import sampling  # noqa: F401 - for their imports
+import kernelsm.app
 from kernelsm.runtime.errors import InputError
 
 
@@ -27,8 +23,15 @@ def serve(address: str, port: int) -> None:
         The port is taken or is none, or the address is not one of this computer.
     """
     _check_free(address, port)
+    import_pages()  # else the first visitor waits for it
     # Streamlit reads pages/ and .streamlit/config.toml beside the script, whatever the current folder is
     main(["run", str(script()), "--server.address", address, "--server.port", str(port)])
+
+
+def import_pages() -> None:
+    """Import every file of the dashboard, and with them all that the pages need."""
+    for module in pkgutil.walk_packages(kernelsm.app.__path__, "kernelsm.app."):
+        importlib.import_module(module.name)
 
 
 def script() -> Path:

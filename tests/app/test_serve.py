@@ -16,6 +16,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What Streamlit is asked to run, instead of running it."""
     commands: list[list[str]] = []
     monkeypatch.setattr(serving, "main", commands.append)
+    monkeypatch.setattr(serving, "import_pages", lambda: None)
     return commands
 
 
