@@ -76,6 +76,14 @@ def test_the_pinned_set_lies_within_the_ranges_and_covers_them() -> None:
         assert named[name].specifier.contains(pin), f"{name}=={pin} is not in {named[name]}"
 
 
+def test_the_version_of_the_package_is_that_of_the_newest_release_in_the_changelog() -> None:
+    import kernelsm
+
+    newest = re.search(r"^## \[(\d[^]]*)\]", (HOME / "CHANGELOG.md").read_text(), flags=re.M)
+    assert newest
+    assert kernelsm.__version__ == PROJECT["version"] == newest[1]
+
+
 def test_a_table_is_fitted_and_read_without_torch_plotly_and_streamlit() -> None:
     done = with_the_table_wing_alone(
         """
