@@ -68,7 +68,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        from kernelsm.runtime.extras import needed_by
+
+        with needed_by(f"kernelsm.{name}"):
+            return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'kernelsm' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The same pipeline without a browser: `python -m kernelsm run | features | evaluate | example`."""
+"""The dashboard and the same pipeline without it: `python -m kernelsm app | run | features | evaluate | example`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
 from kernelsm.pipelines.run_settings import RunSettings, estimators
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
@@ -32,8 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     limit_blas_threads()
     try:
-        {"run": _run, "features": _features, "evaluate": _evaluate, "example": _example}[options.command](options)
-    except (InputError, OSError) as error:
+        with needed_by(f"python -m kernelsm {options.command}"):
+            _COMMANDS[options.command](options)
+    except (InputError, MissingExtraError, OSError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -46,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kernelsm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
+
+    app = commands.add_parser("app", help="start the dashboard; it runs until it is interrupted")
+    app.add_argument("--port", type=int, default=8501, help="default 8501")
+    app.add_argument("--address", default="127.0.0.1", help="default 127.0.0.1: seen from this computer alone")
 
     run = commands.add_parser("run", help="compute the outcomes of random subsets of an example's tasks")
     run.add_argument("--example", required=True, choices=EXAMPLES)
@@ -80,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files, from their W0")
     example.add_argument("--retrain", action="store_true", help=retrained)
     return parser
+
+
+def _app(options: argparse.Namespace) -> None:
+    from kernelsm.app.serve import serve  # imported here: the other commands do not need Streamlit
+
+    serve(options.address, options.port)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -183,6 +195,9 @@ def _example(options: argparse.Namespace) -> None:
     for name, words in (("weights.safetensors", "W0"), ("checks.json", "checks of the first-order estimate")):
         if (folder / name).exists():
             print(f"{name}: {words}")
+
+
+_COMMANDS = {"app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example}
 
 
 if __name__ == "__main__":

@@ -54,6 +54,20 @@ class GradEx(Estimator):
     InputError
         ridge or tolerance ≤ 0, weights that are not positive, features that are not finite or do not belong to the
         suite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import GradEx, build_model, gradient_features
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
+    >>> everything_and_nothing = np.array([[True] * suite.K, [False] * suite.K])
+    >>> outcomes = GradEx(suite, train, test, ridge=1.0).outcomes(everything_and_nothing)
+    >>> outcomes.mean_target().values.ravel().round(1).tolist()
+    [2.2, 2.3]
     """
 
     def __init__(

@@ -74,6 +74,18 @@ class Retraining(Estimator):
     InputError
         ridge ≤ 0, weights that are not positive, an unknown start, method or precision, a seed below 0, or a
         tolerance that is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import Retraining, build_model
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> retraining = Retraining(suite, model, ridge=1.0, precision="single", relative_tolerance=0.01)
+    >>> outcomes = retraining.outcomes(np.array([[True] * suite.K]))
+    >>> outcomes.mean_target().values.ravel().round(1).tolist()  # as GradEx says: this network is linear
+    [2.2]
     """
 
     def __init__(

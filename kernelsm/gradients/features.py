@@ -53,6 +53,15 @@ class GradientFeatures:
         Classes.
     meta : dict
         Projection, outputs, number of parameters d, content hash of the weights and the engine used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import GradientFeatures
+    >>> logits, features = np.zeros((5, 2), np.float32), np.zeros((5, 2, 3), np.float32)
+    >>> features = GradientFeatures(logits, features, labels=np.zeros(5, np.int64))
+    >>> features.outputs
+    'logits'
     """
 
     logits: NDArray[np.float32]
@@ -120,6 +129,19 @@ def gradient_features(
     InputError
         Unknown projection, lengths differ, a label out of range, a forward pass that fails or does not return
         logits, gradients that are not finite, or no room on the disk.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model, gradient_features
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> train.features.shape  # samples, classes, coordinates of a gradient
+    (1198, 10, 650)
+    >>> train.meta["projection"]
+    'exact basis'
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
     """
     inputs, labels = _checked(inputs, labels)
     if batch_size is not None:

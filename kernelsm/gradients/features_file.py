@@ -39,6 +39,7 @@ from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.models.model_folders import PICKLES
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.extras import needed_by
 from kernelsm.tasks.suite import TaskSuite
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
     ------
     InputError
         Features that do not belong to the suite or to each other, or are not finite; an ending other than .npz.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from kernelsm import build_model, gradient_features, load_features, save_features
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels, "gaussian", dim=8)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, "gaussian", dim=8)
+    >>> path = save_features(Path("digits.npz"), suite, train, test)
+    >>> load_features(path)[1].features.shape
+    (1198, 10, 8)
     """
     if path.suffix != ".npz":
         raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
@@ -129,6 +143,20 @@ def load_features(path: Path, name: str | None = None) -> tuple[TaskSuite, Gradi
         Names the array that is missing or wrong.
     FileNotFoundError
         No such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernelsm import load_features
+    >>> side = {"logits": np.zeros((2, 2)), "features": np.ones((2, 1, 3)), "labels": np.array([0, 1])}
+    >>> names = {"task_names": np.array(["reviews", "tweets"]), "target_names": np.array(["test"])}
+    >>> groups = {"train_task": np.array([0, 1]), "test_target": np.array([0, 0])}
+    >>> both = {f"{part}_{name}": array for part in ("train", "test") for name, array in side.items()}
+    >>> np.savez("elsewhere.npz", **both, **groups, **names)
+    >>> suite, train, test = load_features(Path("elsewhere.npz"))
+    >>> suite.task_names, train.outputs
+    (('reviews', 'tweets'), 'margin')
     """
     name = name or path.name
     bounds = limits()
@@ -159,7 +187,8 @@ def _check_content(path: Path, name: str) -> None:
 
 def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:
     """Suite and features from the arrays of the layout, checked against each other."""
-    from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
+    with needed_by("kernelsm.load_features"):
+        from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
 
     classes = _check_shapes(arrays, name)
     meta = _meta(str(arrays["meta"]) if "meta" in arrays else "{}", f"{name}, meta")

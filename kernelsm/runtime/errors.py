@@ -18,6 +18,15 @@ class InputError(ValueError):
         What should stand there.
     fix : str
         What to do about it.
+
+    Examples
+    --------
+    >>> from kernelsm import InputError, Outcomes
+    >>> try:
+    ...     Outcomes([[1, 0], [1, 2]], [0.5, 0.4])
+    ... except InputError as error:
+    ...     print(error)
+    masks, row 1, task 1: found 2; expected 0 or 1. A task is in a subset or not.
     """
 
     def __init__(self, place: str, found: str, expected: str, fix: str) -> None:

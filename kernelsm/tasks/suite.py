@@ -39,6 +39,18 @@ class TaskSuite:
     ------
     InputError
         Lengths differ, an index or label is out of range, or a task or target has no sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import TaskSuite
+    >>> suite = TaskSuite(
+    ...     inputs=np.eye(4, dtype=np.float32), labels=np.array([0, 1, 0, 1]), task_of=np.array([0, 0, 1, 1]),
+    ...     test_inputs=np.eye(4, dtype=np.float32)[:2], test_labels=np.array([0, 1]), target_of=np.array([0, 0]),
+    ...     task_names=("reviews", "tweets"), target_names=("test",), classes=2,
+    ... )
+    >>> suite.K
+    2
     """
 
     inputs: NDArray[np.float32] | NDArray[np.int64]
@@ -93,6 +105,18 @@ class TaskSuite:
         ------
         InputError
             Not one positive, finite weight per task.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from kernelsm import TaskSuite
+        >>> suite = TaskSuite(
+        ...     inputs=np.eye(3, dtype=np.float32), labels=np.array([0, 1, 0]), task_of=np.array([0, 0, 1]),
+        ...     test_inputs=np.eye(3, dtype=np.float32)[:1], test_labels=np.array([0]), target_of=np.array([0]),
+        ...     task_names=("reviews", "tweets"), target_names=("test",), classes=2,
+        ... )
+        >>> suite.sample_weights(np.array([[True, True], [True, False]])).tolist()
+        [[0.25, 0.25, 0.5], [0.5, 0.5, 0.0]]
         """
         weights = np.ones(self.K) if task_weights is None else np.asarray(task_weights, dtype=np.float64)
         if weights.shape != (self.K,):
