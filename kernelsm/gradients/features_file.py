@@ -24,8 +24,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -38,6 +36,7 @@ from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.models.model_folders import PICKLES
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
 
@@ -96,14 +95,8 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
         "meta": np.array(meta),
     }  # fmt: skip
     _assembled(arrays, path.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
     return path
 
 

@@ -19,6 +19,7 @@ from kernelsm.examples.catalog import FINISHED, TRUTH_SEED, get_example, load_es
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import base_model, gradex, retraining
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
@@ -89,7 +90,8 @@ class Checks:
 
     def save(self, path: Path) -> Path:
         """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1) + "\n")
         return path
 
     @classmethod

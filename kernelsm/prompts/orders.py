@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.tables import is_run
 
@@ -137,10 +138,8 @@ def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
 
 def save_orders(found: OrderedOutcomes, path: Path) -> None:
     """Write single-order outcomes, values in single precision; a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part.npz")
-    np.savez_compressed(part, orders=found.orders.astype(np.int32), values=found.values.astype(np.float32))
-    part.replace(path)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, orders=found.orders.astype(np.int32), values=found.values.astype(np.float32))
 
 
 def orders_path(run: str, root: Path | None = None) -> Path:

@@ -21,6 +21,7 @@ from kernelsm.prompts.order_gain import order_gain
 from kernelsm.prompts.order_search import choose_cautiously, choose_ordered, choose_set
 from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.prompts.orders import OrderedOutcomes, save_orders
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
 from kernelsm.selection.search import choose
@@ -319,7 +320,8 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path = FINI
     # single precision, as of the single orders: half the bytes, and far below what the model's own noise is
     replace(outcomes, values=outcomes.values.astype(np.float32)).save(paths[0])
     save_orders(ordered, paths[1])
-    paths[2].write_text(record.to_json() + "\n")
+    with write_whole(paths[2]) as part:
+        part.write_text(record.to_json() + "\n")
     return paths
 
 

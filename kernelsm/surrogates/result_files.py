@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 _FORMAT = 1
@@ -40,12 +39,9 @@ def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.flo
         "arrays": sorted(name for name, array in arrays.items() if array is not None),
         "meta": result.meta,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     content: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
-    with part.open("wb") as file:
+    with write_whole(path) as part, part.open("wb") as file:
         np.savez_compressed(file, info=np.array(json.dumps(info)), **content)
-    part.replace(path)
     return path
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernelsm.files.limits import Limits, limits
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
 
@@ -52,15 +51,9 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
         told = json.dumps(info)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("meta", str(error)[:120], "JSON types", "Leave other values out.") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     arrays: dict[str, Any] = {name: getattr(suite, name) for name in _ARRAYS}
-    try:
-        with part.open("wb") as file:
-            np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
 
 
 def load_suite(path: Path, name: str | None = None) -> TaskSuite:

@@ -11,7 +11,6 @@ import json
 import math
 import shutil
 import unicodedata
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
@@ -22,6 +21,7 @@ from kernelsm.examples.recipes import RECIPES, Rates, Recipe, Size
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
+from kernelsm.runtime.atomic_files import unfinished_folder, write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
@@ -72,9 +72,7 @@ def save_project(
     """
     recipe = project.recipe
     home = (root or cache_root()) / "projects"
-    part = home / f"{uuid.uuid4().hex}.part"
-    part.mkdir(parents=True)
-    try:
+    with unfinished_folder(home / "project") as part:
         save_suite(suite, part / _SUITE)
         for name, source in ((_WEIGHTS, recipe.weights), (_FEATURES, recipe.features)):
             if source:
@@ -96,8 +94,6 @@ def save_project(
         else:
             shutil.rmtree(place, ignore_errors=True)
             part.rename(place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return key
 
 
@@ -204,9 +200,8 @@ def find_recipe(source: str) -> Recipe:
 def rename_project(key: str, title: str, root: Path | None = None) -> None:
     """Give a project another title."""
     sheet = _read_sheet(_folder(key, root))
-    part = _folder(key, root) / f"{_SHEET}.part"
-    part.write_text(json.dumps({**sheet, "title": one_line(title)}, indent=1))
-    part.replace(part.with_suffix(""))
+    with write_whole(_folder(key, root) / _SHEET) as part:
+        part.write_text(json.dumps({**sheet, "title": one_line(title)}, indent=1))
 
 
 def delete_project(key: str, root: Path | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from kernelsm.examples.prompt_tasks import coin_flip, movie_reviews
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.workspace.projects import one_line
@@ -135,14 +135,11 @@ def prompts_key(source: PromptSource) -> str:
 def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
     """Keep texts and the name of a model, and return their key."""
     key = prompts_key(source)
-    path = _path(key, root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{key}.{uuid.uuid4().hex}.part")
     sheet = {
         "title": one_line(source.title), "task": source.task.to_dict(), "model": source.model, "pace": source.pace,
     }  # fmt: skip
-    part.write_text(json.dumps(sheet, indent=1))
-    part.replace(path)
+    with write_whole(_path(key, root)) as part:
+        part.write_text(json.dumps(sheet, indent=1))
     return key
 
 
