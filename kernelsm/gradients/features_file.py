@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,7 @@ from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.models.model_folders import PICKLES
+from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
@@ -43,7 +43,6 @@ from kernelsm.tasks.suite import TaskSuite
 if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures
 
-_LONGEST_NAME = 120
 _PIECE = 2**22
 
 _SIDE = {
@@ -171,8 +170,8 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
             test_inputs=np.empty((len(arrays["test_logits"]), 0), dtype=np.float32),
             test_labels=arrays["test_labels"],
             target_of=arrays["test_target"],
-            task_names=_names(arrays["task_names"], f"{name}, task_names", bounds.tasks),
-            target_names=_names(arrays["target_names"], f"{name}, target_names", bounds.targets),
+            task_names=_names(arrays["task_names"], f"{name}, task_names", "task", bounds.tasks),
+            target_names=_names(arrays["target_names"], f"{name}, target_names", "target", bounds.targets),
             classes=classes,
             meta={"source": name},
         )
@@ -224,19 +223,10 @@ def _check_finite(values: NDArray[Any], place: str) -> None:
             raise InputError(f"{place}, row {start + wrong[0]}", "a value that is not finite", "finite numbers", fix)
 
 
-def _names(array: NDArray[Any], place: str, most: int) -> tuple[str, ...]:
-    names = tuple(str(name).strip() for name in array)
-    if not 1 <= len(names) <= most:
-        raise InputError(place, f"{len(names):,} names", f"1 to {most:,}", "Merge groups.")
-    for position, name in enumerate(names):
-        odd = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
-        if odd or not 1 <= len(name) <= _LONGEST_NAME:
-            expected = f"one line of 1 to {_LONGEST_NAME} characters"
-            raise InputError(f"{place}, position {position}", repr(name)[:60], expected, "Name every group.")
-    if len({*names}) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(place, f"the name {twice!r} a second time", "unique names", "Rename one of the two.")
-    return names
+def _names(array: NDArray[Any], place: str, word: str, most: int) -> tuple[str, ...]:
+    if not 1 <= len(array) <= most:
+        raise InputError(place, f"{len(array):,} names", f"1 to {most:,}", f"Merge {word}s.")
+    return check_names(place, array.tolist(), len(array), word)
 
 
 def _meta(text: str, place: str) -> dict[str, Any]:

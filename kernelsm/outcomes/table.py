@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.splitting import random_parts
 from kernelsm.outcomes.table_files import METADATA_KEY, read_files
 from kernelsm.outcomes.table_validation import (
@@ -22,7 +23,6 @@ from kernelsm.outcomes.table_validation import (
     TASK_PREFIX,
     check_arrays,
     check_frame,
-    check_names,
     check_noise,
 )
 from kernelsm.runtime.atomic_files import write_whole

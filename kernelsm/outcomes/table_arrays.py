@@ -17,13 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table_validation import (
     MAX_ROWS,
     MAX_TARGETS,
     MAX_TASKS,
     TARGET_PREFIX,
     TASK_PREFIX,
-    check_names,
 )
 from kernelsm.runtime.errors import InputError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernelsm.files.limits import Limits, limits
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
@@ -19,7 +19,6 @@ from kernelsm.tasks.suite import TaskSuite
 _FORMAT = 1
 _EXPECTED = "a file that save_suite wrote"
 _FIX = "Build and save the suite again."
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _INPUTS = ("inputs", "test_inputs")
 _GROUPS = ("labels", "task_of", "test_labels", "target_of")
 _ARRAYS = (*_INPUTS, *_GROUPS)
@@ -97,19 +96,13 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
 def _check_info(info: object, name: str, bounds: Limits) -> None:
     if not isinstance(info, dict) or info.get("format") != _FORMAT:
         raise InputError(f"{name}, info", "another kind or format", f"format {_FORMAT} of save_suite", _FIX)
-    for key, most in (("task_names", bounds.tasks), ("target_names", bounds.targets)):
+    for key, word, most in (("task_names", "task", bounds.tasks), ("target_names", "target", bounds.targets)):
         names = info.get(key)
         if not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names):
             raise InputError(f"{name}, {key}", repr(names)[:80], "a list of names", _FIX)
-        if len(set(names)) < len(names):
-            raise InputError(f"{name}, {key}", "a name a second time", "unique names", _FIX)
-        # tables of outcomes refuse such names
-        odd = [one for one in names if any(unicodedata.category(letter) in _UNWRITABLE for letter in one)]
-        if odd:
-            found = f"a line break or control character in {ascii(odd[0])[:80]}"
-            raise InputError(f"{name}, {key}", found, "letters on one line", _FIX)
         if len(names) > most:
             raise InputError(f"{name}, {key}", f"{len(names):,} names", f"at most {most:,}", "Merge some of them.")
+        check_names(f"{name}, {key}", names, len(names), word)
     classes = info.get("classes")
     if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= bounds.classes:
         expected = f"a whole number, 1 to {bounds.classes:,}"

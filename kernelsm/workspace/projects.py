@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import shutil
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
@@ -23,6 +22,7 @@ from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
 from kernelsm.runtime.atomic_files import unfinished_folder, write_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import LONGEST_TITLE, one_line_title
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.tasks.suite import TaskSuite
@@ -80,7 +80,7 @@ def save_project(
         if model_folder:
             copy_files(model_folder, part / _MODEL)
         sheet = {
-            "title": one_line(project.title), "architecture": recipe.architecture,
+            "title": one_line_title(project.title), "architecture": recipe.architecture,
             "config": {name: value for name, value in recipe.config.items() if name != "folder" or not model_folder},
             "parameters": recipe.parameters, "ridge": recipe.ridge, "rates": asdict(recipe.rates),
             "training": recipe.training, "retraining": recipe.retraining, "size": asdict(Size.of(suite)),
@@ -201,7 +201,7 @@ def rename_project(key: str, title: str, root: Path | None = None) -> None:
     """Give a project another title."""
     sheet = _read_sheet(_folder(key, root))
     with write_whole(_folder(key, root) / _SHEET) as part:
-        part.write_text(json.dumps({**sheet, "title": one_line(title)}, indent=1))
+        part.write_text(json.dumps({**sheet, "title": one_line_title(title)}, indent=1))
 
 
 def delete_project(key: str, root: Path | None = None) -> int:
@@ -223,7 +223,6 @@ def _folder(key: str, root: Path | None) -> Path:
 
 
 _FIX = "Bring the data again."
-_LONGEST_TITLE = 300
 _KINDS = {str: "text", dict: "an object", int: "a whole number", float: "a number", type(None): "null"}
 _FORM: Mapping[str, type | tuple[type, ...]] = {
     "title": str, "architecture": str, "config": dict, "parameters": int, "ridge": (int, float), "rates": dict,
@@ -250,8 +249,8 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     for name in ("config", "training", "retraining"):
         if not all(_is_plain(value) for value in (sheet[name] or {}).values()):
             raise InputError(f"{place}, {name!r}", "objects within it", "plain values", _FIX)
-    if sheet["title"] != one_line(sheet["title"]):
-        expected = f"one line of at most {_LONGEST_TITLE} characters"
+    if sheet["title"] != one_line_title(sheet["title"]):
+        expected = f"one line of at most {LONGEST_TITLE} characters"
         raise InputError(f"{place}, 'title'", ascii(sheet["title"])[:80], expected, "Give it another name.")
     brought = (folder / _FEATURES).exists()
     try:
@@ -282,12 +281,6 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     """Whether a value is a number, text, true, false, null or a list of these, as arguments are."""
     return not any(isinstance(one, list | dict) for one in (value if isinstance(value, list) else [value]))
-
-
-def one_line(title: str) -> str:
-    """A title without line breaks and what is no letter, and not too long."""
-    kept = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in title)
-    return kept[:_LONGEST_TITLE]
 
 
 def _timed(parameters: int, *, brought: bool) -> tuple[set[str], set[str]]:

@@ -13,8 +13,8 @@ from kernelsm.examples.prompt_tasks import coin_flip, movie_reviews
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import one_line_title
 from kernelsm.runtime.store import cache_root, content_hash
-from kernelsm.workspace.projects import one_line
 from kernelsm.workspace.tables import is_run
 
 SECONDS_A_QUERY = 0.056
@@ -136,8 +136,11 @@ def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
     """Keep texts and the name of a model, and return their key."""
     key = prompts_key(source)
     sheet = {
-        "title": one_line(source.title), "task": source.task.to_dict(), "model": source.model, "pace": source.pace,
-    }  # fmt: skip
+        "title": one_line_title(source.title),
+        "task": source.task.to_dict(),
+        "model": source.model,
+        "pace": source.pace,
+    }
     with write_whole(_path(key, root)) as part:
         part.write_text(json.dumps(sheet, indent=1))
     return key

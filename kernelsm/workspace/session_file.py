@@ -19,7 +19,6 @@ import math
 import re
 import shutil
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from kernelsm.files.limits import Limits, limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_files import MAX_BYTES
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
 from kernelsm.workspace.tables import is_run, load_run
 
@@ -46,7 +46,7 @@ _TOKENIZER_FILE = re.compile(r"projects/([0-9a-f]{40})/model/[A-Za-z0-9_][A-Za-z
 _PROMPTS_FILE = re.compile(r"prompts/([0-9a-f]{40})\.json")
 _RUN_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
 _MOST_DESCRIBED = 2**20
-_LONGEST_TITLE, _LONGEST_PARAMETER, _MOST_ENTRIES = 300, 4_000, 1_000
+_LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
 
@@ -263,7 +263,7 @@ def _session(
     if unknown:
         raise InputError(place, f"the field {unknown[0][:40]!r}", "view, titles and pinned", "Remove it.")
     view = _texts(description.get("view"), f"{place}, view", _LONGEST_PARAMETER)
-    titles = _texts(description.get("titles"), f"{place}, titles", _LONGEST_TITLE)
+    titles = _texts(description.get("titles"), f"{place}, titles", LONGEST_TITLE)
     pinned = description.get("pinned", [])
     if not isinstance(pinned, list) or not all(isinstance(run, str) and _RUN_NAME.fullmatch(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
@@ -280,15 +280,11 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
         found = f"{len(content):,} entries" if isinstance(content, dict) else repr(content)[:60]
         raise InputError(place, found, f"an object of at most {_MOST_ENTRIES:,} entries", "Save the session again.")
     for key, text in content.items():
-        if not all(isinstance(part, str) and len(part) <= longest and _is_line(part) for part in (key, text)):
+        if not all(isinstance(part, str) and len(part) <= longest and is_one_line(part) for part in (key, text)):
             expected = f"one line of at most {longest:,} characters"
             fix = "Write it on one line, or shorten it."
             raise InputError(f"{place}, {str(key)[:60]!r}", repr(text)[:60], expected, fix)
     return content
-
-
-def _is_line(text: str) -> bool:
-    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text)
 
 
 def _check_hash(place: str, found: str, expected: str) -> None:

@@ -221,7 +221,7 @@ def test_arrays_that_contradict_each_other_are_refused(tmp_path, change, place):
         ({"task_names": "ab"}, "task_names"),
         ({"task_names": ["a", 2]}, "task_names"),
         ({"task_names": ["a", ""]}, "task_names"),
-        ({"task_names": ["a", "a"]}, "task_names"),
+        ({"task_names": ["a", "a"]}, "task_names, position 2"),
         ({"task_names": ["a", "b", "c"]}, "task_of"),
         ({"task_names": [f"t{i}" for i in range(501)]}, "task_names"),
         ({"target_names": [f"t{i}" for i in range(1_001)]}, "target_names"),

@@ -12,7 +12,8 @@ from kernelsm.app.shell import session_holds
 from kernelsm.app.shell.open_runs import RunMissing, open_run, opens, source_title
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
-from kernelsm.workspace.projects import load_project, one_line
+from kernelsm.runtime.one_line import one_line_title
+from kernelsm.workspace.projects import load_project
 from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES, find_prompts, has_prompts
 from kernelsm.workspace.tables import has_run, is_run
 
@@ -122,7 +123,7 @@ def tables() -> dict[str, str]:
 
 def remember_table(run: str, title: str) -> None:
     """Add a table to this session's run picker."""
-    title = one_line(title)[:_LONGEST_TITLE]
+    title = one_line_title(title)[:_LONGEST_TITLE]
     taken = {other for key, other in tables().items() if key != run}
     st.session_state[_TABLES] = {**tables(), run: f"{title} ({run[:6]})" if title in taken else title}
     session_holds.hold([run])
