@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.store import cache_root
-from kernelsm.workspace.tables import is_run
 
 logger = logging.getLogger(__name__)
 FINISHED = Path(__file__).parent / "finished"
@@ -144,7 +144,7 @@ def save_orders(found: OrderedOutcomes, path: Path) -> None:
 
 def orders_path(run: str, root: Path | None = None) -> Path:
     """Where the single orders of a kept run, or of a built-in prompt task, are."""
-    home = (root or cache_root()) / "runs" if is_run(run) else FINISHED
+    home = (root or cache_root()) / "runs" if is_content_hash(run) else FINISHED
     return home / f"{run}.orders.npz"
 
 

@@ -21,13 +21,13 @@ from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
 from kernelsm.runtime.atomic_files import unfinished_folder, write_whole
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, one_line_title
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.tasks.suite import TaskSuite
 from kernelsm.tasks.suite_files import load_suite, save_suite
-from kernelsm.workspace.tables import is_run
 
 _SHEET, _SUITE, _WEIGHTS, _MODEL, _FEATURES = (
     "project.json", "suite.npz", "weights.safetensors", "model", "features.npz",
@@ -133,7 +133,7 @@ def _digest(file: Path) -> str:
 
 def is_project(key: str, root: Path | None = None) -> bool:
     """Whether a project of that key is here."""
-    return is_run(key) and (_folder(key, root) / _SHEET).exists()
+    return is_content_hash(key) and (_folder(key, root) / _SHEET).exists()
 
 
 def load_project(key: str, root: Path | None = None) -> Project:
@@ -270,7 +270,7 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     if brought and sheet["config"].get("outputs") not in ("logits", "margin"):
         raise InputError(f"{place}, 'config'", "other outputs", "'logits' or 'margin'", _FIX)
     contents = sheet["about"].get("contents")  # what was computed of these is deleted with the project
-    if not isinstance(contents, list) or not all(isinstance(one, str) and is_run(one) for one in contents):
+    if not isinstance(contents, list) or not all(isinstance(one, str) and is_content_hash(one) for one in contents):
         raise InputError(f"{place}, 'about'", repr(contents)[:80], "hashes under 'contents'", _FIX)
     if sheet["architecture"] not in ("", "hugging_face"):  # what these read is checked when it is read
         told = {"architecture": sheet["architecture"], "config": sheet["config"]}

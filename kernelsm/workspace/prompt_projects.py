@@ -12,10 +12,10 @@ from pathlib import Path
 from kernelsm.examples.prompt_tasks import coin_flip, movie_reviews
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import one_line_title
 from kernelsm.runtime.store import cache_root, content_hash
-from kernelsm.workspace.tables import is_run
 
 SECONDS_A_QUERY = 0.056
 """For the default model and the texts of the examples, on two cores."""
@@ -101,7 +101,7 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     """
     if source in PROMPT_EXAMPLES:
         return PromptSource(PROMPT_EXAMPLES[source].title, _example(source))
-    path = _path(source, root) if is_run(source) else None
+    path = _path(source, root) if is_content_hash(source) else None
     if path is None or not path.exists():
         expected = " or ".join(map(repr, PROMPT_EXAMPLES)) + ", or the 40 hex digits of texts that were brought"
         raise InputError("prompts", repr(source)[:80], expected, "Choose one of these, or bring the texts again.")
@@ -158,7 +158,7 @@ def has_prompts(source: str, root: Path | None = None) -> bool:
 def prompts_bytes(key: str, root: Path | None = None) -> int:
     """Bytes that kept texts take on the disk; 0 where there are none of that key."""
     try:
-        return _path(key, root).stat().st_size if is_run(key) else 0
+        return _path(key, root).stat().st_size if is_content_hash(key) else 0
     except FileNotFoundError:
         return 0
 
@@ -166,7 +166,7 @@ def prompts_bytes(key: str, root: Path | None = None) -> int:
 def delete_prompts(key: str, root: Path | None = None) -> int:
     """Delete kept texts and return the bytes freed; 0 where there were none of that key."""
     freed = prompts_bytes(key, root)
-    if is_run(key):
+    if is_content_hash(key):
         _path(key, root).unlink(missing_ok=True)
     return freed
 

@@ -29,22 +29,20 @@ from kernelsm.files.archives import unpack
 from kernelsm.files.limits import Limits, limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_files import MAX_BYTES
+from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
-from kernelsm.workspace.tables import is_run, load_run
+from kernelsm.workspace.tables import is_run_name, load_run
 
 _VERSION = 1
 _DESCRIPTION = "session.json"
-_RUN_FILE = re.compile(r"runs/([0-9a-f]{40})\.parquet")
+_RUN_FILE = re.compile(rf"runs/({CONTENT_HASH})\.parquet")
 # what begins with a dot or a dash, or holds anything that a shell or another system reads differently, stays out
-_PROJECT_FILE = re.compile(
-    r"projects/([0-9a-f]{40})(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,3}/"
-    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:json|npz|safetensors|csv)"
-)
-_TOKENIZER_FILE = re.compile(r"projects/([0-9a-f]{40})/model/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:txt|model)")
-_PROMPTS_FILE = re.compile(r"prompts/([0-9a-f]{40})\.json")
-_RUN_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
+_FILE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+_PROJECT_FILE = re.compile(rf"projects/({CONTENT_HASH})(?:/{_FILE}){{0,3}}/{_FILE}\.(?:json|npz|safetensors|csv)")
+_TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{_FILE}\.(?:txt|model)")
+_PROMPTS_FILE = re.compile(rf"prompts/({CONTENT_HASH})\.json")
 _MOST_DESCRIBED = 2**20
 _LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
@@ -109,7 +107,7 @@ def write_session(
         parameter is too long, or there is more than a session may hold (`Limits`).
     """
     allowed = limits()
-    named = sorted({run for run in (*titles, view.get("run", ""), *pinned) if is_run(run)})
+    named = sorted({run for run in (*titles, view.get("run", ""), *pinned) if is_content_hash(run)})
     chosen = sorted(set(projects))
     description = {"version": _VERSION, "view": view, "titles": titles, "pinned": list(pinned)}
     _session(description, tuple(named), tuple(chosen), "session")
@@ -207,7 +205,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
 
 def _prompts(key: str, root: Path, allowed: Limits) -> PromptSource:
     """Prompts that are whole, and no more than would have been read from files; the pace was another computer's."""
-    if not is_run(key):  # else it may be the name of an example, which has no file
+    if not is_content_hash(key):  # else it may be the name of an example, which has no file
         raise InputError("prompts", repr(key)[:80], "40 hex digits", "Leave it out.")
     found = find_prompts(key, root)
     most = max(len(found.task.queries), len(found.task.fresh))
@@ -265,11 +263,11 @@ def _session(
     view = _texts(description.get("view"), f"{place}, view", _LONGEST_PARAMETER)
     titles = _texts(description.get("titles"), f"{place}, titles", LONGEST_TITLE)
     pinned = description.get("pinned", [])
-    if not isinstance(pinned, list) or not all(isinstance(run, str) and _RUN_NAME.fullmatch(run) for run in pinned):
+    if not isinstance(pinned, list) or not all(isinstance(run, str) and is_run_name(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
     for part, names in (("titles", [*titles]), ("view", [view.get("run", "")]), ("pinned", pinned)):
         for run in names:
-            if (is_run(run) or part == "titles") and run not in runs:
+            if (is_content_hash(run) or part == "titles") and run not in runs:
                 fix = "Save the session again where its tables are."
                 raise InputError(f"{place}, {part}", f"{run[:60]!r}", "a table that is in the file", fix)
     return RestoredSession(view, titles, runs, projects, tuple(pinned))
@@ -346,7 +344,7 @@ def _run_file(run: str, root: Path) -> Path:
 def _project_files(project: str, root: Path) -> dict[str, Path]:
     folder = root / "projects" / project
     place = f"project {project[:60]!r}"
-    if not is_run(project) or not folder.is_dir():
+    if not is_content_hash(project) or not folder.is_dir():
         raise InputError(place, "nothing", "a kept project", "It was deleted: leave it out, or make it again.")
     files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     if not files:
