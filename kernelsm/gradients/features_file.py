@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
@@ -154,7 +155,9 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
 
     classes = _check_shapes(arrays, name)
-    meta = _meta(str(arrays["meta"]) if "meta" in arrays else "{}", f"{name}, meta")
+    expected, fix = "a JSON object", "Leave it out, or write json.dumps({...})."
+    written = str(arrays["meta"]) if "meta" in arrays else "{}"
+    meta = parse_json_object(written, f"{name}, meta", expected, fix)
     outputs = "margin" if arrays["train_features"].shape[1] == 1 else "logits"
     if meta.setdefault("outputs", outputs) != outputs:
         found = f"outputs {meta['outputs']!r}"[:80]
@@ -227,13 +230,3 @@ def _names(array: NDArray[Any], place: str, word: str, most: int) -> tuple[str, 
     if not 1 <= len(array) <= most:
         raise InputError(place, f"{len(array):,} names", f"1 to {most:,}", f"Merge {word}s.")
     return check_names(place, array.tolist(), len(array), word)
-
-
-def _meta(text: str, place: str) -> dict[str, Any]:
-    try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError):
-        meta = None
-    if not isinstance(meta, dict):
-        raise InputError(place, repr(text)[:60], "a JSON object", "Leave it out, or write json.dumps({...}).")
-    return meta

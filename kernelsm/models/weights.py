@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -11,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from kernelsm.files.json_text import parse_json
 from kernelsm.models.model_folders import PICKLES
 from kernelsm.runtime.errors import InputError
 
@@ -119,11 +119,11 @@ def _check_content(path: Path, name: str) -> None:
 def _end(header: bytes) -> int:
     """Bytes of tensors that a header announces; 0 where it cannot be read, which the library says better."""
     try:
-        entries = json.loads(header)
+        entries = parse_json(header)
         return max(
             (int(entry["data_offsets"][1]) for key, entry in entries.items() if key != "__metadata__"), default=0
         )
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
 from kernelsm.outcomes.table_validation import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
@@ -192,13 +192,9 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]
             name, reason, "a whole Parquet file", "Was the transfer cut short? Write it again."
         ) from None
     metadata = table.schema.metadata or {}
-    try:
-        info = json.loads(metadata.get(METADATA_KEY, b"{}"))
-    except (ValueError, RecursionError):
-        raise InputError(
-            f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."
-        ) from None
-    return frame.set_axis(names, axis=1), info if isinstance(info, dict) else {}
+    expected, fix = "what Outcomes.save writes", "Save the file again."
+    info = parse_json_object(metadata.get(METADATA_KEY, b"{}"), f"{name}, metadata", expected, fix)
+    return frame.set_axis(names, axis=1), info
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
@@ -25,7 +25,6 @@ TABLES: dict[str, Reader] = {
     ".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet, ".jsonl": read_lines, ".ndjson": read_lines,
     ".arrow": read_arrow,
 }  # fmt: skip
-_LONGEST = 16 * 2**20
 _LAYOUT = "a dataset saved by save_to_disk, or one kind of table file, such as train.parquet and test.parquet"
 
 
@@ -173,15 +172,6 @@ def _is_inside(folder: Path, name: object) -> bool:
 
 
 def _json(path: Path, place: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(place, "no such file", "what save_to_disk writes", "Zip the whole folder of the dataset.")
-    if path.stat().st_size > _LONGEST:
-        raise InputError(place, f"more than {_LONGEST // 2**20} MiB", "a short JSON file", "Save the dataset again.")
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        reason = f"no JSON ({str(error)[:80]})"
-        raise InputError(place, reason, "what save_to_disk writes", "Save the dataset again.") from None
-    if not isinstance(found, dict):
-        raise InputError(place, "no JSON object", "what save_to_disk writes", "Save the dataset again.")
-    return found
+    return read_json_object(
+        path, place, "what save_to_disk writes", "Save the dataset again and zip its whole folder."
+    )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
@@ -60,7 +61,7 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
-        info = json.loads(str(content["info"]))
+        info = parse_json(str(content["info"]))
         free = info["degrees_of_freedom"]
         if info["format"] != _FORMAT or info["kind"] != kind:
             found = f"{info['kind']}, format {info['format']}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, limits
 from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.outcomes.names import check_names
@@ -74,10 +75,7 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
     name = name or path.name
     bounds = limits()
     found = read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes)
-    try:
-        info = json.loads(found["info"].tobytes())
-    except (ValueError, RecursionError):
-        raise InputError(f"{name}, info", "something else", _EXPECTED, _FIX) from None
+    info = parse_json_object(found["info"].tobytes(), f"{name}, info", _EXPECTED, _FIX)
     arrays = {key: found[key] for key in _ARRAYS}
     _check_info(info, name, bounds)
     _check_arrays(arrays, name)
@@ -93,8 +91,8 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
 
 
-def _check_info(info: object, name: str, bounds: Limits) -> None:
-    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+def _check_info(info: dict[str, Any], name: str, bounds: Limits) -> None:
+    if info.get("format") != _FORMAT:
         raise InputError(f"{name}, info", "another kind or format", f"format {_FORMAT} of save_suite", _FIX)
     for key, word, most in (("task_names", "task", bounds.tasks), ("target_names", "target", bounds.targets)):
         names = info.get(key)

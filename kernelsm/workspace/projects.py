@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.examples.recipes import RECIPES, Rates, Recipe, Size
+from kernelsm.files.json_text import read_json_object
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
@@ -233,12 +234,7 @@ _FORM: Mapping[str, type | tuple[type, ...]] = {
 def _read_sheet(folder: Path) -> dict[str, Any]:
     """The sheet of a project's folder, checked: it may come from a session file."""
     place = f"{folder.name}/{_SHEET}"
-    try:
-        sheet = json.loads((folder / _SHEET).read_text())
-    except (OSError, ValueError, RecursionError):
-        raise InputError(place, "no file that can be read", "the description of a project", _FIX) from None
-    if not isinstance(sheet, dict):
-        raise InputError(place, "no JSON object", "the description of a project", _FIX)
+    sheet = read_json_object(folder / _SHEET, place, "the description of a project", _FIX)
     if odd := sorted(set(sheet) ^ set(_FORM)):
         found = f"no entry {odd[0]!r}" if odd[0] in _FORM else f"the unknown entry {odd[0][:40]!r}"
         raise InputError(place, found, ", ".join(_FORM), _FIX)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from kernelsm.examples.prompt_tasks import coin_flip, movie_reviews
+from kernelsm.files.json_text import parse_json
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.content_hash import is_content_hash
@@ -107,7 +108,7 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
         raise InputError("prompts", repr(source)[:80], expected, "Choose one of these, or bring the texts again.")
     place, fix = f"prompts {source[:8]}", "Bring the texts again."
     try:
-        sheet = json.loads(path.read_text())
+        sheet = parse_json(path.read_bytes())
         found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace"))
         texts = (found.title, found.model, found.task.name, *found.task.labels)
         whole = (
@@ -115,7 +116,7 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
             and isinstance(found.task.meta, dict) and prompts_key(found) == source
             and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise InputError(place, "a damaged file", "the texts that were brought", fix)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.files.archives import unpack
+from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_files import MAX_BYTES
@@ -43,7 +44,6 @@ _FILE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _PROJECT_FILE = re.compile(rf"projects/({CONTENT_HASH})(?:/{_FILE}){{0,3}}/{_FILE}\.(?:json|npz|safetensors|csv)")
 _TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{_FILE}\.(?:txt|model)")
 _PROMPTS_FILE = re.compile(rf"prompts/({CONTENT_HASH})\.json")
-_MOST_DESCRIBED = 2**20
 _LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
@@ -220,18 +220,12 @@ def _described(path: Path, place: str) -> dict[str, Any]:
     fix = "Choose a file that 'Save session' wrote."
     if not path.is_file() or path.is_symlink():
         raise InputError(place, "no such entry", "a session file", fix)
-    if path.stat().st_size > _MOST_DESCRIBED:
-        found = f"{path.stat().st_size / 2**20:.1f} MiB"
-        raise InputError(place, found, f"at most {_MOST_DESCRIBED // 2**20} MiB", fix)
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise InputError(place, "something else", "JSON", fix) from None
-    version = content.get("version") if isinstance(content, dict) else None
+    content = read_json_object(path, place, "the description of a session", fix)
+    version = content.get("version")
     if type(version) is not int or version != _VERSION:
         newer = "Open it with the version of kernelsm that wrote it." if type(version) is int else fix
         raise InputError(place, f"version {version!r}"[:60], f"version {_VERSION}", newer)
-    return dict(content)
+    return content
 
 
 def _named(folder: Path, files: list[Path], name: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

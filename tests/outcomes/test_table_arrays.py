@@ -265,7 +265,7 @@ def test_wrong_arrays_are_refused_where_they_are_wrong(arrays, place, found):
         (b'{"values": [1, 2]}', "t.json", "no 'masks'"),
         (b'{"masks": [[1], [0]], "ids": [[0], []], "values": [1, 2]}', "t.json", "both"),
         (b'{"masks": [[1], [0]], "values": [1, 2], "seed": 1}', "t.json, field 'seed'", "unknown"),
-        (b'{"masks": [[1], [0]], "values": [1, 2], "values": [3, 4]}', "t.json, field 'values'", "twice"),
+        (b'{"masks": [[1], [0]], "values": [1, 2], "values": [3, 4]}', "t.json", "the field 'values' twice"),
         (b'{"masks": {"a": 1}, "values": [1, 2]}', "t.json, masks", "an object"),
         (b'{"masks": [], "values": []}', "t.json, masks", "an empty list"),
         (b'{"masks": [1, 0], "values": [1, 2]}', "t.json, masks, row 1", "a number"),
@@ -302,7 +302,7 @@ def test_wrong_arrays_are_refused_where_they_are_wrong(arrays, place, found):
         (b'{"masks": ' + b"[" * 100_000, "t.json", "lists within lists"),
         ('{"masks": "é"}'.encode("latin-1"), "t.json", "position 11"),
         ('{"masks": []}'.encode("utf-16"), "t.json", "position 0"),
-        (b"PK\x03\x04\x00", "t.json, line 1, position 1", "Expecting"),
+        (b"PK\x03\x04\x00", "t.json", "a NUL byte at position 4"),
     ],
     ids=range(48),
 )

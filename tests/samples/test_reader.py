@@ -573,7 +573,7 @@ WRONG = [
     ("t.zip", zipped({"train.csv": "x\n" + "1\n" * 300, "test.csv": "x\n" + "1\n" * 300}), "t.zip",
      "more than 500 rows"),
     ("t.zip", zipped({**DATASET, "state.json": "{"}), "t.zip/state.json", "no JSON"),
-    ("t.zip", zipped({**DATASET, "state.json": "[]"}), "t.zip/state.json", "no JSON object"),
+    ("t.zip", zipped({**DATASET, "state.json": "[]"}), "t.zip/state.json", "a JSON list"),
     ("t.zip", zipped({**DATASET, "state.json": "[" * 100_000}), "t.zip/state.json", "no JSON"),
     ("t.zip", with_state(), "t.zip/state.json", "no data file"),
     ("t.zip", with_state(_data_files=[{"filename": "gone.arrow"}]), "t.zip/state.json", "'gone.arrow'"),
