@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import math
 import shutil
 import stat
 import struct
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from kernelsm.files.limits import Limits
+from kernelsm.files.limits import Limits, check_megabytes
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.runtime.errors import InputError
 
@@ -127,10 +126,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, limits: Limits) ->
 
 
 def _check_size(size: int, name: str, limits: Limits) -> None:
-    if size > limits.unpacked_megabytes * 2**20:
-        found = f"at least {math.ceil(size / 2**20):,} MiB when unpacked"
-        fix = "Send less: fewer samples, or a smaller model."
-        raise InputError(name, found, f"at most {limits.unpacked_megabytes:,} MiB", fix)
+    fix = "Send less: fewer samples, or a smaller model."
+    check_megabytes(size, name, limits.unpacked_megabytes, fix, found="at least {} MiB when unpacked")
 
 
 def _places(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:

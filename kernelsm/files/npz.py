@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.limits import check_megabytes
 from kernelsm.runtime.errors import InputError
 
 _LONGEST_HEADER = 2**14
@@ -174,6 +175,4 @@ def _array(archive: zipfile.ZipFile, array: _Stored, dtype: type[np.generic] | N
 
 
 def _check_total(size: int, name: str, megabytes: int) -> None:
-    if size > megabytes * 2**20:
-        found = f"{math.ceil(size / 2**20):,} MiB when unpacked"
-        raise InputError(name, found, f"at most {megabytes:,} MiB", "Send fewer rows, or numbers per row.")
+    check_megabytes(size, name, megabytes, "Send fewer rows, or numbers per row.", found="{} MiB when unpacked")

@@ -96,6 +96,15 @@ def text_lines(source: Source, name: str, most: int) -> Iterator[tuple[int, str]
                 yield number, line
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is written as Python writes numbers, "inf" and "nan" among them."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check_whole_letters(text: str, place: str) -> None:
     r"""Refuse half of a letter (a lone surrogate), which JSON can say (\ud800) and no file can hold.
 

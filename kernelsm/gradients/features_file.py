@@ -25,17 +25,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import check_content, check_ending, check_size
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
-from kernelsm.files.signatures import NPZ, ZIP, looks_like
-from kernelsm.models.model_folders import PICKLES
+from kernelsm.files.signatures import NPZ, ZIP
 from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
@@ -125,29 +125,12 @@ def load_features(path: Path, name: str | None = None) -> tuple[TaskSuite, Gradi
     """
     name = name or path.name
     bounds = limits()
-    if path.stat().st_size > bounds.megabytes * 2**20:
-        fix = "Project to fewer dimensions, or take the margin alone."
-        found = f"{math.ceil(path.stat().st_size / 2**20):,} MiB"
-        raise InputError(name, found, f"at most {bounds.megabytes:,} MiB", fix)
-    _check_content(path, name)
+    save = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
+    check_ending(name, ("", ".npz"), "one .npz file", save, unpickle=save)
+    fix = "Project to fewer dimensions, or take the margin alone."
+    check_size(path, name, bounds.megabytes, "a whole .npz file", fix)
+    check_content(path, name, ("", ZIP, NPZ), "a NumPy archive (.npz)", save)
     return _assembled(read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes), name)
-
-
-def _check_content(path: Path, name: str) -> None:
-    """Say plainly what is no NPZ archive at all."""
-    ending, seems = PurePath(name).suffix.lower(), looks_like(path)
-    if ending in PICKLES or "pickle" in seems:
-        found = f"a pickle ({ending})" if ending in PICKLES else seems
-        fix = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
-        raise InputError(name, found, "one .npz file, because pickles can run code", fix)
-    if ending not in ("", ".npz"):
-        fix = "Save the arrays by numpy.savez or kernelsm.save_features."
-        raise InputError(name, f"the ending {ending!r}", "one .npz file", fix)
-    if not path.stat().st_size:
-        raise InputError(name, "an empty file (0 bytes)", "a whole .npz file", "Save or send it again.")
-    if seems not in ("", ZIP, NPZ):
-        found = f"what seems to be {seems}"
-        raise InputError(name, found, "a NumPy archive (.npz), as the ending says", "Check which file it is.")
 
 
 def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kernelsm.files.accepting import check_size
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.models.arguments import check_architecture, check_arguments
 from kernelsm.models.model_folders import MAX_LAYERS
@@ -13,7 +14,7 @@ from kernelsm.models.parameter_counts import COUNTS, MAX_PARAMETERS
 from kernelsm.models.presets import Preset
 from kernelsm.runtime.errors import InputError
 
-MAX_BYTES = 2**20
+_MOST_MEGABYTES = 1
 _EXPECTED = 'JSON such as {"architecture": "mlp", "config": {"sizes": [64, 32, 10]}}'
 _TEMPLATE = "Start from the template that is offered for download."
 
@@ -49,7 +50,8 @@ def read_config(data: bytes, name: str, *, allow_paths: bool = False) -> tuple[s
         Not JSON of this form, an unknown architecture, arguments that it does not have, lacks or cannot use, or a
         network of more than 500 million parameters or 1,000 layers.
     """
-    content = _parse(data, name)
+    check_size(data, name, _MOST_MEGABYTES, _EXPECTED, "Send the description only.")
+    content = parse_json_object(data, name, _EXPECTED, _TEMPLATE)
     if "model_type" in content or "architectures" in content:
         fix = "Upload the whole folder of the model as one zip file."
         raise InputError(name, "the config.json of a Hugging Face model", _EXPECTED, fix)
@@ -72,15 +74,6 @@ def read_config(data: bytes, name: str, *, allow_paths: bool = False) -> tuple[s
     except InputError as error:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
     return architecture, config
-
-
-def _parse(data: bytes, name: str) -> dict[str, Any]:
-    if len(data) > MAX_BYTES:
-        found = f"{len(data) / 2**20:.1f} MiB"
-        raise InputError(name, found, f"at most {MAX_BYTES // 2**20} MiB of JSON", "Send the description only.")
-    if not data.strip():
-        raise InputError(name, "an empty file", _EXPECTED, _TEMPLATE)
-    return parse_json_object(data, name, _EXPECTED, _TEMPLATE)
 
 
 def _check_hugging_face(config: Mapping[str, Any], allow_paths: bool) -> None:

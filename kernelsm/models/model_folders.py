@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import PICKLES, ending_of
 from kernelsm.files.json_text import read_json_object
 from kernelsm.models.arguments import check_counts
 from kernelsm.runtime.errors import InputError
 
 EXPECTED = "a sequence classification model with safetensors"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 CONVERT = (
     "Only safetensors are read: pickled weights can run any code. Convert them where you trust them: "
     "AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
@@ -85,7 +85,7 @@ def check_folder(folder: Path, place: str) -> None:
     if not (folder / "model.safetensors").is_file() and index.is_file():
         _check_parts(folder, _described(index, place).get("weight_map"), place)
     if not any(folder.glob("*.safetensors")):
-        pickled = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLES)
+        pickled = sorted(file.name for file in folder.iterdir() if ending_of(file.name) in PICKLES)
         if pickled:
             raise InputError(place, f"only pickled weights, {pickled[0]}", EXPECTED, CONVERT)
         fix = "Zip the whole folder that save_pretrained wrote, with model.safetensors."

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kernelsm.files.accepting import check_ending, check_size
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.text import check_text, check_whole_letters, decode_text, text_lines
@@ -22,6 +23,7 @@ from kernelsm.runtime.errors import InputError
 MAX_BYTES = 20 * 2**20
 _COLUMNS = ("text", "label")
 _LINES = (".jsonl", ".ndjson")
+_ENDINGS = (".csv", ".tsv", *_LINES)
 _FORMATS = ".csv, .tsv or .jsonl with the columns text and label"
 
 
@@ -127,8 +129,11 @@ def read_labelled(
         empty lines, lines of JSON as in the file.
     """
     rows: list[Labelled] = []
-    _check_data(data, name)
-    for place, text, label in _cells(data, name):
+    unpickle = "Save the texts with DataFrame.to_csv."
+    ending = check_ending(name, _ENDINGS, _FORMATS, "Export it in one of these.", unpickle=unpickle)
+    check_size(data, name, MAX_BYTES // 2**20, _FORMATS, "Send fewer rows.")
+    check_text(data, name)
+    for place, text, label in _of_lines(data, name) if ending in _LINES else _of_table(data, name, ending):
         if len(rows) == most:
             raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
         for column, cell in (("text", text), ("label", label)):
@@ -148,26 +153,9 @@ def read_labelled(
     return tuple(rows)
 
 
-def _check_data(data: bytes, name: str) -> None:
-    if not data:
-        raise InputError(name, "an empty file (0 bytes)", _FORMATS, "Save the table again and retry.")
-    if len(data) > MAX_BYTES:
-        found = f"{len(data) / 2**20:.0f} MiB"
-        raise InputError(name, found, f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows.")
-    check_text(data, name)
-
-
-def _cells(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
+def _of_table(data: bytes, name: str, ending: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each row."""
-    ending = PurePath(name).suffix.lower()
-    if ending in _LINES:
-        return _of_lines(data, name)
-    if ending in (".csv", ".tsv"):
-        return _of_table(decode_text(data, name), name, "\t" if ending == ".tsv" else ",")
-    raise InputError(name, f"the ending {ending or '(none)'!r}", _FORMATS, "Export it in one of these.")
-
-
-def _of_table(text: str, name: str, delimiter: str) -> Iterator[tuple[str, str, str]]:
+    text, delimiter = decode_text(data, name), "\t" if ending == ".tsv" else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     row = 0
@@ -205,6 +193,7 @@ def _position(header: list[str], column: str, name: str, delimiter: str) -> int:
 
 
 def _of_lines(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
+    """Place, text and label of each line."""
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
     for number, line in text_lines(data, name, MAX_BYTES):
         place = f"{name}, line {number}"

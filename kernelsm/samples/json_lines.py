@@ -11,11 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kernelsm.files.json_text import parse_json_object
-from kernelsm.files.limits import Limits
+from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.text import check_text, check_whole_letters, text_lines
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import check_names
-from kernelsm.samples.csv_tables import check_table_size
 from kernelsm.samples.samples import Column
 
 _LINES = 4096  # objects turned into columns at a time

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.files.archives import open_archive
-from kernelsm.files.limits import Limits
+from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import check_names
-from kernelsm.samples.csv_tables import check_table_size
 from kernelsm.samples.samples import Column
 from kernelsm.samples.splits import join_splits, split_of
 

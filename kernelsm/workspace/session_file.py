@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 import shutil
 import tempfile
@@ -27,9 +26,9 @@ from typing import Any
 
 from kernelsm.files.archives import unpack
 from kernelsm.files.json_text import read_json_object
-from kernelsm.files.limits import Limits, limits
+from kernelsm.files.limits import Limits, check_megabytes, limits
+from kernelsm.files.source import Source, source_size
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_files import MAX_BYTES
 from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
@@ -44,6 +43,7 @@ _FILE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _PROJECT_FILE = re.compile(rf"projects/({CONTENT_HASH})(?:/{_FILE}){{0,3}}/{_FILE}\.(?:json|npz|safetensors|csv)")
 _TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{_FILE}\.(?:txt|model)")
 _PROMPTS_FILE = re.compile(rf"prompts/({CONTENT_HASH})\.json")
+_SEND_LESS = "Save the session with fewer projects and tables."
 _LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
@@ -117,10 +117,10 @@ def write_session(
     for key in sorted(set(prompts)):
         _prompts(key, root, allowed)
         entries[f"prompts/{key}.json"] = root / "prompts" / f"{key}.json"
-    _check_size("session", sum(path.stat().st_size for path in entries.values()), allowed.unpacked_megabytes)
+    total = sum(path.stat().st_size for path in entries.values())
+    check_megabytes(total, "session", allowed.unpacked_megabytes, _SEND_LESS)
     if len(entries) >= allowed.files:
-        fix = "Save the session with fewer projects and tables."
-        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", fix)
+        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", _SEND_LESS)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
@@ -128,13 +128,11 @@ def write_session(
         for entry, path in sorted(entries.items()):
             with path.open("rb") as content, archive.open(_entry(entry), "w", force_zip64=True) as packed:
                 shutil.copyfileobj(content, packed, 2**20)
-    _check_size("session", file.tell(), allowed.megabytes)
+    check_megabytes(file.tell(), "session", allowed.megabytes, _SEND_LESS)
     return file.getvalue()
 
 
-def read_session(
-    source: Path | bytes, name: str, root: Path, *, check_project: Callable[[Path], str]
-) -> RestoredSession:
+def read_session(source: Source, name: str, root: Path, *, check_project: Callable[[Path], str]) -> RestoredSession:
     """Check a session file and take its tables, projects and prompts over into the cache.
 
     A project that is here already is left as it is.
@@ -156,8 +154,7 @@ def read_session(
         Names the entry that is wrong; the cache is as it was before.
     """
     allowed = limits()
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    _check_size(name, size, allowed.megabytes)
+    check_megabytes(source_size(source), name, allowed.megabytes, _SEND_LESS)
     try:
         root.mkdir(parents=True, exist_ok=True)
         # in the cache itself, so that moving is renaming
@@ -182,7 +179,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
     session = replace(_session(description, runs, projects, f"{name}, {_DESCRIPTION}"), prompts=prompts)
     for run in runs:
         path, place = folder / "runs" / f"{run}.parquet", f"{name}, runs/{run}.parquet"
-        _check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        check_megabytes(path.stat().st_size, place, limits().megabytes, _SEND_LESS)
         outcomes = Outcomes.from_bytes(path.read_bytes(), place)
         _check_hash(place, outcomes.content_hash, run)
         outcomes.save(path)
@@ -195,7 +192,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
         _check_hash(f"{name}, projects/{project}", found, project)
     for key in prompts:
         path, place = folder / "prompts" / f"{key}.json", f"{name}, prompts/{key}.json"
-        _check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        check_megabytes(path.stat().st_size, place, limits().megabytes, _SEND_LESS)
         try:
             keep_prompts(_prompts(key, folder, limits()), folder)
         except InputError as error:
@@ -283,12 +280,6 @@ def _check_hash(place: str, found: str, expected: str) -> None:
     if found != expected:
         fix = "It was changed or damaged: save the session again."
         raise InputError(place, f"content of the hash {found[:40]}", f"{expected}, as its name says", fix)
-
-
-def _check_size(place: str, size: int, megabytes: int) -> None:
-    if size > megabytes * 2**20:
-        fix = "Save the session with fewer projects and tables."
-        raise InputError(place, f"{math.ceil(size / 2**20):,} MiB", f"at most {megabytes:,} MiB", fix)
 
 
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:

@@ -6,8 +6,9 @@ import hashlib
 import re
 import shutil
 import time
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from kernelsm.files.accepting import ending_of
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
@@ -30,7 +31,7 @@ def keep_upload(data: bytes | memoryview, name: str, root: Path | None = None) -
     """
     home = (root or cache_root()) / "uploads"
     key = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    ending = PurePath(name).suffix.lower()
+    ending = ending_of(name)
     place = home / key / f"file{ending if _ENDING.fullmatch(ending) else ''}"
     if place.exists():
         place.touch()

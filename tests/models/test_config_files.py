@@ -31,7 +31,7 @@ def test_every_template_is_read_as_the_network_that_it_describes(kind, shape):
     ("data", "told"),
     [
         (b"", "an empty file"),
-        (b" \n", "an empty file"),
+        (b" \n", "Expecting value"),
         (b"{", "line 1, position 2"),
         (b'{"architecture": "mlp",\n "config": {"sizes": [3, 2]}', "line 2"),
         (b"\xff\xfe{}", "not UTF-8"),
@@ -47,7 +47,7 @@ def test_every_template_is_read_as_the_network_that_it_describes(kind, shape):
         (b'{"architecture": "mlp", "config": {"sizes": [3, 2], "sizes": [3, 3, 2]}}', "twice"),
         (b'{"architecture": "mlp", "config": {"sizes": [' + b"9" * 5000 + b", 2]}}", "no JSON (Exceeds the limit"),
         (b'{"model_type": "bert", "architectures": ["BertModel"]}', "zip"),
-        (b" " * (2**20 + 1), "1.0 MiB"),
+        (b" " * (2**20 + 1), "2 MiB"),
     ],
 )
 def test_what_is_no_description_is_refused_with_the_file(data, told):

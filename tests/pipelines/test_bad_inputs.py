@@ -519,7 +519,7 @@ MISLABELLED = [
     bad(samples("a.jsonl", json.dumps([RECORD] * 3).encode()), "a.jsonl, line 1", "a JSON list"),
     bad(samples("a.json", json.dumps([RECORD] * 3).encode()), "a.json", "'.json'"),
     bad(samples("samples", GOOD), "samples", "(none)"),
-    bad(weights(PAGE), "net.safetensors", "no safetensors"),
+    bad(weights(PAGE), "net.safetensors", "a web page (HTML)"),
     bad(weights(tensors, "net.csv"), "net.csv", "'.csv'"),
     bad(hugging(PNG), "f.zip", "a PNG picture"),
     bad(hugging(tensors, name="net.safetensors"), "net.safetensors", "'.safetensors'"),

@@ -651,7 +651,7 @@ def test_a_file_that_is_not_there_or_may_not_be_read_is_told(tmp_path, monkeypat
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "t.csv").write_text("x\n1\n")
-    monkeypatch.setattr("kernelsm.samples.reader.looks_like", refuse)
+    monkeypatch.setattr("kernelsm.files.accepting.looks_like", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         read_samples(tmp_path / "t.csv")
 

@@ -379,7 +379,7 @@ def test_more_than_the_limits_allow_is_refused(members, occupied, project, monke
 
 
 def test_a_table_is_not_read_beyond_the_size_of_a_table(members, occupied, tables, monkeypatch):
-    monkeypatch.setattr("kernelsm.workspace.session_file.MAX_BYTES", 2**20)
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "1")
     entry = f"runs/{min(tables)}.parquet"
     error = refused(zipped({**members, entry: bytes(2**21)}), occupied)
     assert (error.place, error.found) == (f"s.zip, {entry}", "2 MiB")
