@@ -130,7 +130,7 @@ def load_features(path: Path, name: str | None = None) -> tuple[TaskSuite, Gradi
     fix = "Project to fewer dimensions, or take the margin alone."
     check_size(path, name, bounds.megabytes, "a whole .npz file", fix)
     check_content(path, name, ("", ZIP, NPZ), "a NumPy archive (.npz)", save)
-    return _assembled(read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes), name)
+    return _assembled(read_arrays(path, name, _LAYOUT, bounds), name)
 
 
 def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.files.json_text import JsonError, parse_json
+from kernelsm.files.limits import Limits
 from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table_validation import (
@@ -43,8 +44,8 @@ _ARRAYS = {
 }
 
 
-def read_npz(data: bytes, name: str, megabytes: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read an archive of masks and values that takes at most `megabytes` MiB when unpacked.
+def read_npz(data: bytes, name: str, limits: Limits) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read an archive of masks and values.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def read_npz(data: bytes, name: str, megabytes: int) -> tuple[pd.DataFrame, dict
     InputError
         Names the file and array, or row and column, of the first thing that is wrong.
     """
-    arrays = read_arrays(data, name, _ARRAYS, megabytes)
+    arrays = read_arrays(data, name, _ARRAYS, limits)
     tasks, targets = (arrays[key].tolist() if key in arrays else None for key in ("task_names", "target_names"))
     values = arrays["values"] if arrays["values"].ndim == 2 else arrays["values"][:, None]
     frame = _frame(arrays["masks"], values, tasks, targets, name)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from kernelsm.files.accepting import check_ending, check_size, ending_of
 from kernelsm.files.json_text import parse_json_object
+from kernelsm.files.limits import limits
 from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
 from kernelsm.outcomes.table_validation import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
@@ -82,7 +83,7 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     elif ending == ".parquet":
         frame, info = _read_parquet(data, name)
     elif ending == ".npz":
-        frame, info = read_npz(data, name, 4 * MAX_BYTES // 2**20)
+        frame, info = read_npz(data, name, limits())
     else:
         frame, info = read_json(data, name)
     if not isinstance(info.get("higher_is_better", False), bool) or not isinstance(info.get("meta"), dict | None):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.files.json_text import parse_json
+from kernelsm.files.limits import limits
+from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 _FORMAT = 1
-# what reading a damaged or foreign file ends in
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, TypeError, OSError, NotImplementedError,
-    RuntimeError, AttributeError,
-)  # fmt: skip
+_LAYOUT = {
+    "info": Wanted((0,), "U"), "values": Wanted((2, 3), "f"), "std": Wanted((2, 3), "f", optional=True),
+}  # fmt: skip
 
 
 def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:
@@ -57,10 +55,8 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
         No such file.
     """
     path = Path(path)
-    expected = f"a file that {kind}.save wrote"
+    content = read_arrays(path, path.name, _LAYOUT, limits())
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
         info = parse_json(str(content["info"]))
         free = info["degrees_of_freedom"]
         if info["format"] != _FORMAT or info["kind"] != kind:
@@ -82,7 +78,8 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
             "meta": info["meta"],
             "degrees_of_freedom": math.inf if free is None else free,
         }
-    except (InputError, FileNotFoundError, PermissionError):  # not the content's fault
+    except InputError:
         raise
-    except _DAMAGE as error:
-        raise InputError(path.name, "something else", expected, "Save the result again.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        expected = f"what {kind}.save writes"
+        raise InputError(f"{path.name}: info", "something else", expected, "Save the result again.") from error

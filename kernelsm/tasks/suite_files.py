@@ -74,7 +74,7 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
     """
     name = name or path.name
     bounds = limits()
-    found = read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes)
+    found = read_arrays(path, name, _LAYOUT, bounds)
     info = parse_json_object(found["info"].tobytes(), f"{name}, info", _EXPECTED, _FIX)
     arrays = {key: found[key] for key in _ARRAYS}
     _check_info(info, name, bounds)

@@ -292,7 +292,7 @@ def test_changed_numbers_are_noticed(tmp_path):
 def test_what_is_larger_than_the_limits_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     path = written(tmp_path, np.savez_compressed, n=4_000, train_features=np.zeros((4_000, 3, 100)))
     monkeypatch.setenv("KERNELSM_MAX_UNPACKED_MEGABYTES", "9")
-    assert refusal(path).found == "10 MiB when unpacked"
+    assert refusal(path).found == "at least 10 MiB when unpacked"
     # small in the file, large in single precision: half precision doubles
     path = written(tmp_path, np.savez_compressed, n=4_000, k=300, train_features=np.zeros((4_000, 3, 300), "f2"))
     assert refusal(path).found == "14 MiB when unpacked"
