@@ -24,20 +24,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
-import unicodedata
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import check_content, check_ending, check_size
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
-from kernelsm.files.signatures import NPZ, ZIP, looks_like
-from kernelsm.models.model_folders import PICKLES
+from kernelsm.files.signatures import NPZ, ZIP
+from kernelsm.outcomes.names import check_names
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.extras import needed_by
 from kernelsm.tasks.suite import TaskSuite
@@ -45,7 +45,6 @@ from kernelsm.tasks.suite import TaskSuite
 if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures
 
-_LONGEST_NAME = 120
 _PIECE = 2**22
 
 _SIDE = {
@@ -110,14 +109,8 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
         "meta": np.array(meta),
     }  # fmt: skip
     _assembled(arrays, path.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
     return path
 
 
@@ -160,29 +153,12 @@ def load_features(path: Path, name: str | None = None) -> tuple[TaskSuite, Gradi
     """
     name = name or path.name
     bounds = limits()
-    if path.stat().st_size > bounds.megabytes * 2**20:
-        fix = "Project to fewer dimensions, or take the margin alone."
-        found = f"{math.ceil(path.stat().st_size / 2**20):,} MiB"
-        raise InputError(name, found, f"at most {bounds.megabytes:,} MiB", fix)
-    _check_content(path, name)
-    return _assembled(read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes), name)
-
-
-def _check_content(path: Path, name: str) -> None:
-    """Say plainly what is no NPZ archive at all."""
-    ending, seems = PurePath(name).suffix.lower(), looks_like(path)
-    if ending in PICKLES or "pickle" in seems:
-        found = f"a pickle ({ending})" if ending in PICKLES else seems
-        fix = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
-        raise InputError(name, found, "one .npz file, because pickles can run code", fix)
-    if ending not in ("", ".npz"):
-        fix = "Save the arrays by numpy.savez or kernelsm.save_features."
-        raise InputError(name, f"the ending {ending!r}", "one .npz file", fix)
-    if not path.stat().st_size:
-        raise InputError(name, "an empty file (0 bytes)", "a whole .npz file", "Save or send it again.")
-    if seems not in ("", ZIP, NPZ):
-        found = f"what seems to be {seems}"
-        raise InputError(name, found, "a NumPy archive (.npz), as the ending says", "Check which file it is.")
+    save = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
+    check_ending(name, ("", ".npz"), "one .npz file", save, unpickle=save)
+    fix = "Project to fewer dimensions, or take the margin alone."
+    check_size(path, name, bounds.megabytes, "a whole .npz file", fix)
+    check_content(path, name, ("", ZIP, NPZ), "a NumPy archive (.npz)", save)
+    return _assembled(read_arrays(path, name, _LAYOUT, bounds), name)
 
 
 def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:
@@ -191,7 +167,9 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
         from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
 
     classes = _check_shapes(arrays, name)
-    meta = _meta(str(arrays["meta"]) if "meta" in arrays else "{}", f"{name}, meta")
+    expected, fix = "a JSON object", "Leave it out, or write json.dumps({...})."
+    written = str(arrays["meta"]) if "meta" in arrays else "{}"
+    meta = parse_json_object(written, f"{name}, meta", expected, fix)
     outputs = "margin" if arrays["train_features"].shape[1] == 1 else "logits"
     if meta.setdefault("outputs", outputs) != outputs:
         found = f"outputs {meta['outputs']!r}"[:80]
@@ -207,8 +185,8 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
             test_inputs=np.empty((len(arrays["test_logits"]), 0), dtype=np.float32),
             test_labels=arrays["test_labels"],
             target_of=arrays["test_target"],
-            task_names=_names(arrays["task_names"], f"{name}, task_names", bounds.tasks),
-            target_names=_names(arrays["target_names"], f"{name}, target_names", bounds.targets),
+            task_names=_names(arrays["task_names"], f"{name}, task_names", "task", bounds.tasks),
+            target_names=_names(arrays["target_names"], f"{name}, target_names", "target", bounds.targets),
             classes=classes,
             meta={"source": name},
         )
@@ -260,26 +238,7 @@ def _check_finite(values: NDArray[Any], place: str) -> None:
             raise InputError(f"{place}, row {start + wrong[0]}", "a value that is not finite", "finite numbers", fix)
 
 
-def _names(array: NDArray[Any], place: str, most: int) -> tuple[str, ...]:
-    names = tuple(str(name).strip() for name in array)
-    if not 1 <= len(names) <= most:
-        raise InputError(place, f"{len(names):,} names", f"1 to {most:,}", "Merge groups.")
-    for position, name in enumerate(names):
-        odd = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
-        if odd or not 1 <= len(name) <= _LONGEST_NAME:
-            expected = f"one line of 1 to {_LONGEST_NAME} characters"
-            raise InputError(f"{place}, position {position}", repr(name)[:60], expected, "Name every group.")
-    if len({*names}) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(place, f"the name {twice!r} a second time", "unique names", "Rename one of the two.")
-    return names
-
-
-def _meta(text: str, place: str) -> dict[str, Any]:
-    try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError):
-        meta = None
-    if not isinstance(meta, dict):
-        raise InputError(place, repr(text)[:60], "a JSON object", "Leave it out, or write json.dumps({...}).")
-    return meta
+def _names(array: NDArray[Any], place: str, word: str, most: int) -> tuple[str, ...]:
+    if not 1 <= len(array) <= most:
+        raise InputError(place, f"{len(array):,} names", f"1 to {most:,}", f"Merge {word}s.")
+    return check_names(place, array.tolist(), len(array), word)

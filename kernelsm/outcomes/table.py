@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.splitting import random_parts
 from kernelsm.outcomes.table_files import METADATA_KEY, read_files
 from kernelsm.outcomes.table_validation import (
@@ -24,9 +23,9 @@ from kernelsm.outcomes.table_validation import (
     TASK_PREFIX,
     check_arrays,
     check_frame,
-    check_names,
     check_noise,
 )
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
 
@@ -246,19 +245,17 @@ class Outcomes:
         'outcomes.parquet'
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-        if path.suffix == ".csv":
-            self.to_frame().to_csv(part, index=False)
-        elif path.suffix == ".parquet":
-            table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
-            info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
-            pq.write_table(table.replace_schema_metadata({METADATA_KEY: info.encode()}), part, compression="zstd")
-        else:
-            raise InputError(
-                f"file name {path.name!r}", f"the ending {path.suffix!r}", ".parquet or .csv", "Rename it."
-            )
-        part.replace(path)
+        if path.suffix not in (".csv", ".parquet"):
+            found = f"the ending {path.suffix!r}"
+            raise InputError(f"file name {path.name!r}", found, ".parquet or .csv", "Rename it.")
+        with write_whole(path) as part:
+            if path.suffix == ".csv":
+                self.to_frame().to_csv(part, index=False)
+            else:
+                table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
+                info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
+                described = table.replace_schema_metadata({METADATA_KEY: info.encode()})
+                pq.write_table(described, part, compression="zstd")
         return path
 
     @classmethod

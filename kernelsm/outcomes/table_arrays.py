@@ -8,7 +8,6 @@ list: the two are read together (`read_lists`), and {"ids": ..., "values": ...} 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,14 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import JsonError, parse_json
+from kernelsm.files.limits import Limits
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table_validation import (
     MAX_ROWS,
     MAX_TARGETS,
     MAX_TASKS,
     TARGET_PREFIX,
     TASK_PREFIX,
-    check_names,
 )
 from kernelsm.runtime.errors import InputError
 
@@ -43,8 +44,8 @@ _ARRAYS = {
 }
 
 
-def read_npz(data: bytes, name: str, megabytes: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read an archive of masks and values that takes at most `megabytes` MiB when unpacked.
+def read_npz(data: bytes, name: str, limits: Limits) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read an archive of masks and values.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def read_npz(data: bytes, name: str, megabytes: int) -> tuple[pd.DataFrame, dict
     InputError
         Names the file and array, or row and column, of the first thing that is wrong.
     """
-    arrays = read_arrays(data, name, _ARRAYS, megabytes)
+    arrays = read_arrays(data, name, _ARRAYS, limits)
     tasks, targets = (arrays[key].tolist() if key in arrays else None for key in ("task_names", "target_names"))
     values = arrays["values"] if arrays["values"].ndim == 2 else arrays["values"][:, None]
     frame = _frame(arrays["masks"], values, tasks, targets, name)
@@ -169,36 +170,16 @@ def _frame(
 
 
 def _parsed(data: bytes, name: str) -> Any:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"a byte that is not UTF-8 text at position {error.start:,}"
-        raise InputError(name, found, "JSON in UTF-8", "Is it another kind of file? Export it as JSON.") from None
     for mark, most in _MOST_MARKS.items():
         if (count := data.count(mark)) > most:
             fix = "Send fewer rows, or the table as Parquet or NPZ."
             raise InputError(name, f"{count:,} times {mark.decode()!r}", f"at most {most:,}", fix)
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise InputError(f"{name}, field {twice[:40]!r}", "this field twice", "each field once", "Remove one.")
-        return content
-
     try:
-        return json.loads(text, object_pairs_hook=once)
-    except InputError:
-        raise
-    except json.JSONDecodeError as error:
-        place = f"{name}, line {error.lineno}, position {error.colno}"
+        return parse_json(data)
+    except JsonError as error:
+        place = f"{name}, line {error.line}, position {error.position}" if error.line else name
         fix = "Was the transfer cut short? Write it again."
-        raise InputError(place, f"no JSON ({error.msg})", "JSON", fix) from None
-    except RecursionError:
-        raise InputError(name, "lists within lists without end", _SHAPE, "Write it again.") from None
-    except ValueError as error:  # a whole number of thousands of digits
-        raise InputError(name, str(error)[:80], "numbers", "Write them with fewer digits.") from None
+        raise InputError(place, f"no JSON ({error.reason})", f"JSON: {_SHAPE}", fix) from None
 
 
 def _matrix(rows: Any, place: str, *, flat: bool = False) -> NDArray[np.float64]:

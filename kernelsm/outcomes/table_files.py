@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kernelsm.files.accepting import check_ending, check_size, ending_of
+from kernelsm.files.json_text import parse_json_object
+from kernelsm.files.limits import limits
 from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
 from kernelsm.outcomes.table_validation import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
 
 METADATA_KEY = b"kernelsm"
 MAX_BYTES = 200 * 2**20
-_PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
+_ENDINGS = (".csv", ".parquet", ".npz", ".json")
 
 
 def read_files(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[str, Any], str]:
@@ -41,12 +42,12 @@ def read_files(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[s
         data, name = files[0]
         return *read_frame(data, name), name
     names = [name for _, name in files]
-    if len(files) != 2 or any(PurePath(name).suffix.lower() != ".json" for name in names):
+    if len(files) != 2 or any(ending_of(name) != ".json" for name in names):
         found = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") or "no file"
         expected = "one table, or two JSON lists: the tasks of each subset and its outcomes"
         raise InputError("files", found, expected, "Choose the files of one table.")
     for data, name in files:
-        _check_size(data, name)
+        check_size(data, name, MAX_BYTES // 2**20, "a table", "Send fewer rows.")
     return read_lists(files)
 
 
@@ -72,35 +73,22 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     InputError
         Names the file, row and column of the first thing that is wrong.
     """
-    _check_size(data, name)
+    check_size(data, name, MAX_BYTES // 2**20, "a table", "Send fewer rows.")
     info: dict[str, Any] = {}
-    ending = PurePath(name).suffix.lower()
-    if ending in _PICKLES:
-        fix = "Save the table with DataFrame.to_parquet or to_csv instead."
-        raise InputError(name, f"a pickle ({ending})", ".csv or .parquet, because pickles can run code", fix)
+    expected = ".csv or .parquet for a table, .npz or .json for arrays"
+    unpickle = "Save the table with DataFrame.to_parquet or to_csv instead."
+    ending = check_ending(name, _ENDINGS, expected, "Export it in one of these.", unpickle=unpickle)
     if ending == ".csv":
         frame = _read_csv(data, name)
     elif ending == ".parquet":
         frame, info = _read_parquet(data, name)
     elif ending == ".npz":
-        frame, info = read_npz(data, name, 4 * MAX_BYTES // 2**20)
-    elif ending == ".json":
-        frame, info = read_json(data, name)
+        frame, info = read_npz(data, name, limits())
     else:
-        expected = ".csv or .parquet for a table, .npz or .json for arrays"
-        raise InputError(name, f"the ending {ending or '(none)'!r}", expected, "Export it in one of these.")
+        frame, info = read_json(data, name)
     if not isinstance(info.get("higher_is_better", False), bool) or not isinstance(info.get("meta"), dict | None):
         raise InputError(f"{name}, metadata", repr(info)[:80], "what Outcomes.save writes", "Save the file again.")
     return frame, info
-
-
-def _check_size(data: bytes, name: str) -> None:
-    if not data:
-        raise InputError(name, "an empty file (0 bytes)", "a table", "Save the table again and retry.")
-    if len(data) > MAX_BYTES:
-        raise InputError(
-            name, f"{len(data) / 2**20:.0f} MiB", f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows."
-        )
 
 
 def _read_csv(data: bytes, name: str) -> pd.DataFrame:
@@ -192,13 +180,9 @@ def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]
             name, reason, "a whole Parquet file", "Was the transfer cut short? Write it again."
         ) from None
     metadata = table.schema.metadata or {}
-    try:
-        info = json.loads(metadata.get(METADATA_KEY, b"{}"))
-    except (ValueError, RecursionError):
-        raise InputError(
-            f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."
-        ) from None
-    return frame.set_axis(names, axis=1), info if isinstance(info, dict) else {}
+    expected, fix = "what Outcomes.save writes", "Save the file again."
+    info = parse_json_object(metadata.get(METADATA_KEY, b"{}"), f"{name}, metadata", expected, fix)
+    return frame.set_axis(names, axis=1), info
 
 
 def _is_text(kind: pa.DataType) -> bool:

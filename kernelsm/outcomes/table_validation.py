@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.outcomes.names import check_name
 from kernelsm.runtime.errors import InputError
 
 TASK_PREFIX = "task:"
@@ -18,9 +17,7 @@ TARGET_PREFIX = "target:"
 MAX_TASKS = 500
 MAX_TARGETS = 1_000
 MAX_ROWS = 1_000_000
-MAX_NAME_LENGTH = 120
 _LARGEST = 1e100  # squares and their sums must stay within double precision
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _FORMAT_HELP = "Name 0/1 columns 'task:NAME' and outcome columns 'target:NAME'."
 
 
@@ -82,30 +79,6 @@ def _check_size(column: NDArray[np.float64], place: tuple[str, str], *, first: i
         found = f"{column[row]:.3g}" if largest > _LARGEST else f"a column whose values differ by {spread:.3g}"
         expected = f"sizes and differences between {1 / _LARGEST:.0e} and {_LARGEST:.0e}"
         raise InputError(f"{place[0]} {row + first}{place[1]}", found, expected, "Give the outcome in another unit.")
-
-
-def check_names(place: str, names: Sequence[str] | None, count: int, word: str) -> tuple[str, ...]:
-    """Return `count` unique, non-empty names; "word 1" ... where none are given."""
-    if names is None or len(names) == 0:
-        return tuple(f"{word} {k + 1}" for k in range(count))
-    checked = tuple(str(name).strip() for name in names)
-    if len(checked) != count:
-        raise InputError(place, f"{len(checked)} names", f"{count}", f"Give one name per {word}.")
-    seen: set[str] = set()
-    for position, name in enumerate(checked):
-        if not name:
-            raise InputError(f"{place}, position {position + 1}", "an empty name", "a name", f"Name every {word}.")
-        if len(name) > MAX_NAME_LENGTH:
-            found = f"a name of {len(name)} characters"
-            raise InputError(f"{place}, position {position + 1}", found, f"at most {MAX_NAME_LENGTH}", "Shorten it.")
-        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
-            found = f"a line break or control character in {name!r}"
-            raise InputError(f"{place}, position {position + 1}", found, "letters on one line", "Remove it.")
-        if name in seen:
-            found = f"the name {name!r} a second time"
-            raise InputError(f"{place}, position {position + 1}", found, "unique names", f"Rename one {word}.")
-        seen.add(name)
-    return checked
 
 
 def check_frame(
@@ -172,10 +145,7 @@ def _check_columns(columns: list[str], tasks: list[str], targets: list[str], sou
         name = _bare(column, prefix)
         if not name:
             raise InputError(place, repr(column), "a name after the prefix", "Write for example 'task:poetry'.")
-        if len(name) > MAX_NAME_LENGTH:
-            raise InputError(place, f"{len(name)} characters", f"at most {MAX_NAME_LENGTH}", "Shorten the name.")
-        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
-            raise InputError(place, f"a line break or control character in {name!r}", "one line", "Remove it.")
+        check_name(place, name, prefix.removesuffix(":"))
         if (prefix, name) in seen:
             found = f"'{column}' again (first in column {seen[prefix, name]})"
             raise InputError(place, found, "unique names", "Rename one of the two.")

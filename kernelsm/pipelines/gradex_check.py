@@ -17,6 +17,7 @@ from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
 from kernelsm.examples.catalog import get_example
 from kernelsm.pipelines.compute import base_model, gradex, retraining
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
@@ -86,7 +87,8 @@ class Checks:
 
     def save(self, path: Path) -> Path:
         """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1) + "\n")
         return path
 
     @classmethod

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.estimators.recipe import Rates, Recipe, Size
+from kernelsm.files.accepting import check_ending
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features
 from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
-from kernelsm.models.model_folders import CONVERT, PICKLES, local_models_allowed, model_folder, tokenize
+from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
 from kernelsm.models.text_embedding import embedded
 from kernelsm.pipelines.compute import trained
@@ -153,11 +154,8 @@ def _model_folder(model: Model, place: Path, root: Path, *, text: bool) -> Path 
     if model.way == "folder":
         if model.archive is None:
             raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
-        ending = PurePath(model.archive.name).suffix.lower()
-        if ending != ".zip":
-            found = f"a pickle ({ending})" if ending in PICKLES else f"the ending {ending or '(none)'!r}"
-            fix = CONVERT if ending in PICKLES else "Zip the folder that save_pretrained wrote."
-            raise InputError(model.archive.name, found, "the zip of a Hugging Face folder", fix)
+        expected, fix = "the zip of a Hugging Face folder", "Zip the folder that save_pretrained wrote."
+        check_ending(model.archive.name, (".zip",), expected, fix, unpickle=CONVERT)
         unpack(model.archive.path(root), place, model.archive.name, limits())
         return model_folder(place, model.archive.name, text=text)
     if model.way == "path":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from kernelsm.runtime.one_line import escape_line_breaks
 
 
 class InputError(ValueError):
@@ -30,15 +30,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, place: str, found: str, expected: str, fix: str) -> None:
-        self.place, self.found, self.expected, self.fix = map(_one_line, (place, found, expected, fix))
+        self.place, self.found, self.expected, self.fix = map(escape_line_breaks, (place, found, expected, fix))
         super().__init__(f"{self.place}: found {self.found}; expected {self.expected}. {self.fix}")
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
         return type(self), (self.place, self.found, self.expected, self.fix)
-
-
-def _one_line(text: str) -> str:
-    """Line breaks, control characters and halves of letters, which files may hold, are told as Python does."""
-    return "".join(
-        ascii(letter)[1:-1] if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in text
-    )

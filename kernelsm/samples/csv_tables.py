@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from kernelsm.files.limits import Limits
-from kernelsm.files.text import check_quotes, check_text
+from kernelsm.files.accepting import ending_of
+from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.text import check_quotes, check_text, is_number
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import check_names
 from kernelsm.samples.samples import Column
@@ -97,7 +97,7 @@ class _Csv:
             fix = "Write the names of the columns in the first row."
             raise InputError(f"{self.name}, header", "no name at all", "a name for each column", fix)
         check_names([column.strip() for column in schema.names], self.name)
-        if all(map(_is_number, schema.names)) and not all(column.strip().isdigit() for column in schema.names):
+        if all(map(is_number, schema.names)) and not all(column.strip().isdigit() for column in schema.names):
             fix = "Write the names of the columns in the first row."
             raise InputError(f"{self.name}, header", f"numbers ({', '.join(schema.names[:3])})", "names", fix)
         return {column.name: _settled(column.type) for column in schema}
@@ -216,20 +216,10 @@ def _ragged_row(path: Path, delimiter: str) -> str:
     return ""
 
 
-def check_table_size(rows: int, size: int, name: str, limits: Limits) -> None:
-    """Refuse more rows or bytes in memory than the limits allow."""
-    if rows > limits.rows:
-        found = f"more than {limits.rows:,} rows"
-        raise InputError(name, found, f"at most {limits.rows:,}", "Send a sample of the rows.")
-    if size > limits.unpacked_megabytes * 2**20:
-        found = f"at least {math.ceil(size / 2**20):,} MiB in memory"
-        raise InputError(name, found, f"at most {limits.unpacked_megabytes:,} MiB", "Send fewer rows or columns.")
-
-
 def _dialect(head: str, name: str) -> tuple[str, str]:
     """Delimiter and decimal point by the beginning of the file."""
     cells = {}
-    for delimiter in "\t,;" if PurePath(name).suffix.lower() == ".tsv" else ",;\t":
+    for delimiter in "\t,;" if ending_of(name) == ".tsv" else ",;\t":
         with suppress(csv.Error):
             rows = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
             cells[delimiter] = len(next((row for row in rows if row), []))
@@ -237,14 +227,6 @@ def _dialect(head: str, name: str) -> tuple[str, str]:
     # a spreadsheet writes ; between columns where the comma is taken by the numbers
     comma = chosen == ";" and re.search(r"(^|;)[-+]?\d+,\d+(;|\r?$)", head, re.MULTILINE)
     return chosen, "," if comma else "."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _settled(kind: pa.DataType) -> pa.DataType:

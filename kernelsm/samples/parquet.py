@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kernelsm.files.limits import Limits
+from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import check_names, embedded_features, name_classes, plain_columns
-from kernelsm.samples.csv_tables import check_table_size
 from kernelsm.samples.samples import Column
 
 # rows decoded at a time: what a few stored bytes can repeat without being counted in between

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_validation import check_names, check_noise
+from kernelsm.outcomes.table_validation import check_noise
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.results import Attribution, Interactions
 from kernelsm.surrogates.subset_laws import Array, Indices, Law, law_of

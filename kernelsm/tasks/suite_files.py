@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, limits
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.names import check_names
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
 
 _FORMAT = 1
 _EXPECTED = "a file that save_suite wrote"
 _FIX = "Build and save the suite again."
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _INPUTS = ("inputs", "test_inputs")
 _GROUPS = ("labels", "task_of", "test_labels", "target_of")
 _ARRAYS = (*_INPUTS, *_GROUPS)
@@ -52,15 +51,9 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
         told = json.dumps(info)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("meta", str(error)[:120], "JSON types", "Leave other values out.") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     arrays: dict[str, Any] = {name: getattr(suite, name) for name in _ARRAYS}
-    try:
-        with part.open("wb") as file:
-            np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
 
 
 def load_suite(path: Path, name: str | None = None) -> TaskSuite:
@@ -81,11 +74,8 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
     """
     name = name or path.name
     bounds = limits()
-    found = read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes)
-    try:
-        info = json.loads(found["info"].tobytes())
-    except (ValueError, RecursionError):
-        raise InputError(f"{name}, info", "something else", _EXPECTED, _FIX) from None
+    found = read_arrays(path, name, _LAYOUT, bounds)
+    info = parse_json_object(found["info"].tobytes(), f"{name}, info", _EXPECTED, _FIX)
     arrays = {key: found[key] for key in _ARRAYS}
     _check_info(info, name, bounds)
     _check_arrays(arrays, name)
@@ -101,22 +91,16 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
 
 
-def _check_info(info: object, name: str, bounds: Limits) -> None:
-    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+def _check_info(info: dict[str, Any], name: str, bounds: Limits) -> None:
+    if info.get("format") != _FORMAT:
         raise InputError(f"{name}, info", "another kind or format", f"format {_FORMAT} of save_suite", _FIX)
-    for key, most in (("task_names", bounds.tasks), ("target_names", bounds.targets)):
+    for key, word, most in (("task_names", "task", bounds.tasks), ("target_names", "target", bounds.targets)):
         names = info.get(key)
         if not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names):
             raise InputError(f"{name}, {key}", repr(names)[:80], "a list of names", _FIX)
-        if len(set(names)) < len(names):
-            raise InputError(f"{name}, {key}", "a name a second time", "unique names", _FIX)
-        # tables of outcomes refuse such names
-        odd = [one for one in names if any(unicodedata.category(letter) in _UNWRITABLE for letter in one)]
-        if odd:
-            found = f"a line break or control character in {ascii(odd[0])[:80]}"
-            raise InputError(f"{name}, {key}", found, "letters on one line", _FIX)
         if len(names) > most:
             raise InputError(f"{name}, {key}", f"{len(names):,} names", f"at most {most:,}", "Merge some of them.")
+        check_names(f"{name}, {key}", names, len(names), word)
     classes = info.get("classes")
     if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= bounds.classes:
         expected = f"a whole number, 1 to {bounds.classes:,}"

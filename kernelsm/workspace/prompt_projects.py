@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
+from kernelsm.files.json_text import parse_json
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import one_line_title
 from kernelsm.runtime.store import cache_root, content_hash
-from kernelsm.workspace.projects import one_line
-from kernelsm.workspace.tables import is_run
 
 SECONDS_A_QUERY = 0.056
 """For the default model and the texts of the examples, on two cores."""
@@ -56,13 +57,13 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     """
     if source in PROMPT_EXAMPLES:
         return PromptSource(PROMPT_EXAMPLES[source].title, PROMPT_EXAMPLES[source].make())
-    path = _path(source, root) if is_run(source) else None
+    path = _path(source, root) if is_content_hash(source) else None
     if path is None or not path.exists():
         expected = " or ".join(map(repr, PROMPT_EXAMPLES)) + ", or the 40 hex digits of texts that were brought"
         raise InputError("prompts", repr(source)[:80], expected, "Choose one of these, or bring the texts again.")
     place, fix = f"prompts {source[:8]}", "Bring the texts again."
     try:
-        sheet = json.loads(path.read_text())
+        sheet = parse_json(path.read_bytes())
         found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace"))
         texts = (found.title, found.model, found.task.name, *found.task.labels)
         whole = (
@@ -70,7 +71,7 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
             and isinstance(found.task.meta, dict) and prompts_key(found) == source
             and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise InputError(place, "a damaged file", "the texts that were brought", fix)
@@ -85,14 +86,14 @@ def prompts_key(source: PromptSource) -> str:
 def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
     """Keep texts and the name of a model, and return their key."""
     key = prompts_key(source)
-    path = _path(key, root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{key}.{uuid.uuid4().hex}.part")
     sheet = {
-        "title": one_line(source.title), "task": source.task.to_dict(), "model": source.model, "pace": source.pace,
-    }  # fmt: skip
-    part.write_text(json.dumps(sheet, indent=1))
-    part.replace(path)
+        "title": one_line_title(source.title),
+        "task": source.task.to_dict(),
+        "model": source.model,
+        "pace": source.pace,
+    }
+    with write_whole(_path(key, root)) as part:
+        part.write_text(json.dumps(sheet, indent=1))
     return key
 
 
@@ -108,7 +109,7 @@ def has_prompts(source: str, root: Path | None = None) -> bool:
 def prompts_bytes(key: str, root: Path | None = None) -> int:
     """Bytes that kept texts take on the disk; 0 where there are none of that key."""
     try:
-        return _path(key, root).stat().st_size if is_run(key) else 0
+        return _path(key, root).stat().st_size if is_content_hash(key) else 0
     except FileNotFoundError:
         return 0
 
@@ -116,7 +117,7 @@ def prompts_bytes(key: str, root: Path | None = None) -> int:
 def delete_prompts(key: str, root: Path | None = None) -> int:
     """Delete kept texts and return the bytes freed; 0 where there were none of that key."""
     freed = prompts_bytes(key, root)
-    if is_run(key):
+    if is_content_hash(key):
         _path(key, root).unlink(missing_ok=True)
     return freed
 

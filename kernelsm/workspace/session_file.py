@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
 import shutil
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,26 +25,26 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.files.archives import unpack
-from kernelsm.files.limits import Limits, limits
+from kernelsm.files.json_text import read_json_object
+from kernelsm.files.limits import Limits, check_megabytes, limits
+from kernelsm.files.source import Source, source_size
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_files import MAX_BYTES
+from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
-from kernelsm.workspace.tables import is_run, load_run
+from kernelsm.workspace.tables import is_run_name, load_run
 
 _VERSION = 1
 _DESCRIPTION = "session.json"
-_RUN_FILE = re.compile(r"runs/([0-9a-f]{40})\.parquet")
+_RUN_FILE = re.compile(rf"runs/({CONTENT_HASH})\.parquet")
 # what begins with a dot or a dash, or holds anything that a shell or another system reads differently, stays out
-_PROJECT_FILE = re.compile(
-    r"projects/([0-9a-f]{40})(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,3}/"
-    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:json|npz|safetensors|csv)"
-)
-_TOKENIZER_FILE = re.compile(r"projects/([0-9a-f]{40})/model/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:txt|model)")
-_PROMPTS_FILE = re.compile(r"prompts/([0-9a-f]{40})\.json")
-_RUN_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
-_MOST_DESCRIBED = 2**20
-_LONGEST_TITLE, _LONGEST_PARAMETER, _MOST_ENTRIES = 300, 4_000, 1_000
+_FILE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+_PROJECT_FILE = re.compile(rf"projects/({CONTENT_HASH})(?:/{_FILE}){{0,3}}/{_FILE}\.(?:json|npz|safetensors|csv)")
+_TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{_FILE}\.(?:txt|model)")
+_PROMPTS_FILE = re.compile(rf"prompts/({CONTENT_HASH})\.json")
+_SEND_LESS = "Save the session with fewer projects and tables."
+_LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
 
@@ -109,7 +107,7 @@ def write_session(
         parameter is too long, or there is more than a session may hold (`Limits`).
     """
     allowed = limits()
-    named = sorted({run for run in (*titles, view.get("run", ""), *pinned) if is_run(run)})
+    named = sorted({run for run in (*titles, view.get("run", ""), *pinned) if is_content_hash(run)})
     chosen = sorted(set(projects))
     description = {"version": _VERSION, "view": view, "titles": titles, "pinned": list(pinned)}
     _session(description, tuple(named), tuple(chosen), "session")
@@ -119,10 +117,10 @@ def write_session(
     for key in sorted(set(prompts)):
         _prompts(key, root, allowed)
         entries[f"prompts/{key}.json"] = root / "prompts" / f"{key}.json"
-    _check_size("session", sum(path.stat().st_size for path in entries.values()), allowed.unpacked_megabytes)
+    total = sum(path.stat().st_size for path in entries.values())
+    check_megabytes(total, "session", allowed.unpacked_megabytes, _SEND_LESS)
     if len(entries) >= allowed.files:
-        fix = "Save the session with fewer projects and tables."
-        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", fix)
+        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", _SEND_LESS)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
@@ -130,13 +128,11 @@ def write_session(
         for entry, path in sorted(entries.items()):
             with path.open("rb") as content, archive.open(_entry(entry), "w", force_zip64=True) as packed:
                 shutil.copyfileobj(content, packed, 2**20)
-    _check_size("session", file.tell(), allowed.megabytes)
+    check_megabytes(file.tell(), "session", allowed.megabytes, _SEND_LESS)
     return file.getvalue()
 
 
-def read_session(
-    source: Path | bytes, name: str, root: Path, *, check_project: Callable[[Path], str]
-) -> RestoredSession:
+def read_session(source: Source, name: str, root: Path, *, check_project: Callable[[Path], str]) -> RestoredSession:
     """Check a session file and take its tables, projects and prompts over into the cache.
 
     A project that is here already is left as it is.
@@ -158,8 +154,7 @@ def read_session(
         Names the entry that is wrong; the cache is as it was before.
     """
     allowed = limits()
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    _check_size(name, size, allowed.megabytes)
+    check_megabytes(source_size(source), name, allowed.megabytes, _SEND_LESS)
     try:
         root.mkdir(parents=True, exist_ok=True)
         # in the cache itself, so that moving is renaming
@@ -184,7 +179,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
     session = replace(_session(description, runs, projects, f"{name}, {_DESCRIPTION}"), prompts=prompts)
     for run in runs:
         path, place = folder / "runs" / f"{run}.parquet", f"{name}, runs/{run}.parquet"
-        _check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        check_megabytes(path.stat().st_size, place, limits().megabytes, _SEND_LESS)
         outcomes = Outcomes.from_bytes(path.read_bytes(), place)
         _check_hash(place, outcomes.content_hash, run)
         outcomes.save(path)
@@ -197,7 +192,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
         _check_hash(f"{name}, projects/{project}", found, project)
     for key in prompts:
         path, place = folder / "prompts" / f"{key}.json", f"{name}, prompts/{key}.json"
-        _check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        check_megabytes(path.stat().st_size, place, limits().megabytes, _SEND_LESS)
         try:
             keep_prompts(_prompts(key, folder, limits()), folder)
         except InputError as error:
@@ -207,7 +202,7 @@ def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> R
 
 def _prompts(key: str, root: Path, allowed: Limits) -> PromptSource:
     """Prompts that are whole, and no more than would have been read from files; the pace was another computer's."""
-    if not is_run(key):  # else it may be the name of an example, which has no file
+    if not is_content_hash(key):  # else it may be the name of an example, which has no file
         raise InputError("prompts", repr(key)[:80], "40 hex digits", "Leave it out.")
     found = find_prompts(key, root)
     most = max(len(found.task.queries), len(found.task.fresh))
@@ -222,18 +217,12 @@ def _described(path: Path, place: str) -> dict[str, Any]:
     fix = "Choose a file that 'Save session' wrote."
     if not path.is_file() or path.is_symlink():
         raise InputError(place, "no such entry", "a session file", fix)
-    if path.stat().st_size > _MOST_DESCRIBED:
-        found = f"{path.stat().st_size / 2**20:.1f} MiB"
-        raise InputError(place, found, f"at most {_MOST_DESCRIBED // 2**20} MiB", fix)
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise InputError(place, "something else", "JSON", fix) from None
-    version = content.get("version") if isinstance(content, dict) else None
+    content = read_json_object(path, place, "the description of a session", fix)
+    version = content.get("version")
     if type(version) is not int or version != _VERSION:
         newer = "Open it with the version of kernelsm that wrote it." if type(version) is int else fix
         raise InputError(place, f"version {version!r}"[:60], f"version {_VERSION}", newer)
-    return dict(content)
+    return content
 
 
 def _named(folder: Path, files: list[Path], name: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -263,13 +252,13 @@ def _session(
     if unknown:
         raise InputError(place, f"the field {unknown[0][:40]!r}", "view, titles and pinned", "Remove it.")
     view = _texts(description.get("view"), f"{place}, view", _LONGEST_PARAMETER)
-    titles = _texts(description.get("titles"), f"{place}, titles", _LONGEST_TITLE)
+    titles = _texts(description.get("titles"), f"{place}, titles", LONGEST_TITLE)
     pinned = description.get("pinned", [])
-    if not isinstance(pinned, list) or not all(isinstance(run, str) and _RUN_NAME.fullmatch(run) for run in pinned):
+    if not isinstance(pinned, list) or not all(isinstance(run, str) and is_run_name(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
     for part, names in (("titles", [*titles]), ("view", [view.get("run", "")]), ("pinned", pinned)):
         for run in names:
-            if (is_run(run) or part == "titles") and run not in runs:
+            if (is_content_hash(run) or part == "titles") and run not in runs:
                 fix = "Save the session again where its tables are."
                 raise InputError(f"{place}, {part}", f"{run[:60]!r}", "a table that is in the file", fix)
     return RestoredSession(view, titles, runs, projects, tuple(pinned))
@@ -280,27 +269,17 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
         found = f"{len(content):,} entries" if isinstance(content, dict) else repr(content)[:60]
         raise InputError(place, found, f"an object of at most {_MOST_ENTRIES:,} entries", "Save the session again.")
     for key, text in content.items():
-        if not all(isinstance(part, str) and len(part) <= longest and _is_line(part) for part in (key, text)):
+        if not all(isinstance(part, str) and len(part) <= longest and is_one_line(part) for part in (key, text)):
             expected = f"one line of at most {longest:,} characters"
             fix = "Write it on one line, or shorten it."
             raise InputError(f"{place}, {str(key)[:60]!r}", repr(text)[:60], expected, fix)
     return content
 
 
-def _is_line(text: str) -> bool:
-    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text)
-
-
 def _check_hash(place: str, found: str, expected: str) -> None:
     if found != expected:
         fix = "It was changed or damaged: save the session again."
         raise InputError(place, f"content of the hash {found[:40]}", f"{expected}, as its name says", fix)
-
-
-def _check_size(place: str, size: int, megabytes: int) -> None:
-    if size > megabytes * 2**20:
-        fix = "Save the session with fewer projects and tables."
-        raise InputError(place, f"{math.ceil(size / 2**20):,} MiB", f"at most {megabytes:,} MiB", fix)
 
 
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:
@@ -350,7 +329,7 @@ def _run_file(run: str, root: Path) -> Path:
 def _project_files(project: str, root: Path) -> dict[str, Path]:
     folder = root / "projects" / project
     place = f"project {project[:60]!r}"
-    if not is_run(project) or not folder.is_dir():
+    if not is_content_hash(project) or not folder.is_dir():
         raise InputError(place, "nothing", "a kept project", "It was deleted: leave it out, or make it again.")
     files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     if not files:

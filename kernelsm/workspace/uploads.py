@@ -6,12 +6,13 @@ import hashlib
 import re
 import shutil
 import time
-import uuid
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from kernelsm.files.accepting import ending_of
+from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
-from kernelsm.workspace.tables import is_run
 
 _KEPT_SECONDS = 24 * 3600
 _ENDING = re.compile(r"\.[a-z0-9]{1,12}")
@@ -29,17 +30,14 @@ def keep_upload(data: bytes | memoryview, name: str, root: Path | None = None) -
         The cache's folder.
     """
     home = (root or cache_root()) / "uploads"
-    home.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    ending = PurePath(name).suffix.lower()
+    ending = ending_of(name)
     place = home / key / f"file{ending if _ENDING.fullmatch(ending) else ''}"
-    place.parent.mkdir(exist_ok=True)
     if place.exists():
         place.touch()
     else:
-        part = place.with_name(f"{uuid.uuid4().hex}.part")
-        part.write_bytes(data)
-        part.replace(place)
+        with write_whole(place) as part:
+            part.write_bytes(data)
     _drop_old(home)
     return key
 
@@ -54,7 +52,7 @@ def upload_path(key: str, ending: str, root: Path | None = None) -> Path:
     """
     folder = (root or cache_root()) / "uploads" / key
     path = folder / f"file{ending if _ENDING.fullmatch(ending) else ''}"
-    if not (is_run(key) and path.exists()):
+    if not (is_content_hash(key) and path.exists()):
         raise InputError("upload", "a file that is not here any more", "a file sent today", "Upload it again.")
     return path
 

@@ -201,16 +201,16 @@ def test_saving_again_gives_the_same_bytes(digits, tmp_path):
         ({"test_target": np.ones(4, int)}, ", test_target", "no sample of 'x'"),
         ({"task_names": np.array([], str)}, ", task_names", "0 names"),
         ({"task_names": np.array([f"t{i}" for i in range(501)])}, ", task_names", "501 names"),
-        ({"task_names": np.array(["a", "a "])}, ", task_names", "'a' a second time"),
-        ({"task_names": np.array(["a", ""])}, ", task_names, position 1", "''"),
-        ({"task_names": np.array(["a", "b\nc"])}, ", task_names, position 1", "b\\nc"),
-        ({"task_names": np.array(["a", "b" * 121])}, ", task_names, position 1", "bbb"),
+        ({"task_names": np.array(["a", "a "])}, ", task_names, position 2", "'a' a second time"),
+        ({"task_names": np.array(["a", ""])}, ", task_names, position 2", "empty name"),
+        ({"task_names": np.array(["a", "b\nc"])}, ", task_names, position 2", "b\\nc"),
+        ({"task_names": np.array(["a", "b" * 121])}, ", task_names, position 2", "bbb"),
         ({"task_names": np.array([1, 2])}, ", task_names", "int64"),
         ({"target_names": np.array([b"a", b"b"])}, ", target_names", "|S1"),
         ({"target_names": np.array("ab")}, ", target_names", "shape ()"),
-        ({"meta": np.array("{")}, ", meta", "'{'"),
-        ({"meta": np.array("[1]")}, ", meta", "'[1]'"),
-        ({"meta": np.array("[" * 100_000)}, ", meta", "'[[["),
+        ({"meta": np.array("{")}, ", meta", "no JSON"),
+        ({"meta": np.array("[1]")}, ", meta", "a JSON list"),
+        ({"meta": np.array("[" * 100_000)}, ", meta", "lists within lists"),
         ({"meta": np.array(["{}"])}, ", meta", "shape (1,)"),
         ({"meta": np.array('{"outputs": "margin"}')}, ", meta", "outputs 'margin'"),
         ({"meta": np.array('{"outputs": {}}')}, ", meta", "outputs {}"),
@@ -292,7 +292,7 @@ def test_changed_numbers_are_noticed(tmp_path):
 def test_what_is_larger_than_the_limits_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     path = written(tmp_path, np.savez_compressed, n=4_000, train_features=np.zeros((4_000, 3, 100)))
     monkeypatch.setenv("KERNELSM_MAX_UNPACKED_MEGABYTES", "9")
-    assert refusal(path).found == "10 MiB when unpacked"
+    assert refusal(path).found == "at least 10 MiB when unpacked"
     # small in the file, large in single precision: half precision doubles
     path = written(tmp_path, np.savez_compressed, n=4_000, k=300, train_features=np.zeros((4_000, 3, 300), "f2"))
     assert refusal(path).found == "14 MiB when unpacked"

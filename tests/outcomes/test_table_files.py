@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernelsm import InputError, Outcomes
-from kernelsm.workspace.tables import is_run, load_run, save_run
+from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.workspace.tables import load_run, save_run
 
 AWKWARD = (
     "plain",
@@ -127,7 +128,7 @@ def test_names_that_differ_by_outer_spaces_are_the_same_name():
 def test_a_kept_run_is_found_by_its_content(cache_folder, make_outcomes):
     table = make_outcomes()
     name = save_run(table)
-    assert is_run(name)
+    assert is_content_hash(name)
     assert load_run(name).content_hash == table.content_hash == name
     assert (cache_folder / "runs").is_dir()
 

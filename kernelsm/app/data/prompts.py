@@ -18,6 +18,7 @@ from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.kept_uploads import kept
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.examples.movie_reviews.example import movie_reviews
+from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
@@ -103,7 +104,7 @@ def _dropped(label: str, group: str) -> FileRef | None:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _rows(key: str, name: str) -> int:
-    return len(read_labelled(upload_path(key, PurePath(name).suffix.lower()).read_bytes(), name))
+    return len(read_labelled(upload_path(key, ending_of(name)).read_bytes(), name))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple})

@@ -13,9 +13,11 @@ from kernelsm.app.shell.open_runs import RunMissing, open_run, opens, source_tit
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
-from kernelsm.workspace.projects import load_project, one_line
+from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.runtime.one_line import one_line_title
+from kernelsm.workspace.projects import load_project
 from kernelsm.workspace.prompt_projects import find_prompts, has_prompts
-from kernelsm.workspace.tables import has_run, is_run
+from kernelsm.workspace.tables import has_run
 
 _VIEW = "kernelsm_view"
 _TABLES = "kernelsm_tables"
@@ -63,7 +65,7 @@ def _read_link() -> None:
         st.toast(f"Parts of the link do not fit and were left out: {plain(', '.join(ignored))}")
     st.session_state[_VIEW] = view = kept
     source = open_run(view.run).source
-    if is_run(view.run) and view.run not in tables():
+    if is_content_hash(view.run) and view.run not in tables():
         of = f"{load_project(source).title}: " if opens(source) else ""
         remember_table(view.run, f"{of}table from the link")
     for project in {view.project, source}:
@@ -84,7 +86,7 @@ def _fitting(view: ViewState) -> ViewState:
 def _drop_what_is_gone() -> None:
     """Another session may have deleted what this one shows: one that holds the same content, and was connected."""
     shown = view()
-    here = {shown.run: has_run(shown.run) or not is_run(shown.run), shown.project: opens(shown.project)}
+    here = {shown.run: has_run(shown.run) or not is_content_hash(shown.run), shown.project: opens(shown.project)}
     here[shown.prompts] = has_prompts(shown.prompts)
     for key in [key for key, found in here.items() if key and not found]:
         title = {**projects(), **prompts(), **tables()}.get(key, "What was shown")
@@ -123,7 +125,7 @@ def tables() -> dict[str, str]:
 
 def remember_table(run: str, title: str) -> None:
     """Add a table to this session's run picker."""
-    title = one_line(title)[:_LONGEST_TITLE]
+    title = one_line_title(title)[:_LONGEST_TITLE]
     taken = {other for key, other in tables().items() if key != run}
     st.session_state[_TABLES] = {**tables(), run: f"{title} ({run[:6]})" if title in taken else title}
     session_holds.hold([run])

@@ -10,6 +10,8 @@ from typing import Any
 
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients import choices
+from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.workspace.tables import is_run_name
 
 # a kernel matrix of this side takes 200 MB and some seconds, for all who use the server
 MOST_SUBSETS = 5_000
@@ -22,7 +24,6 @@ FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
 RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
-_RUN = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _pair(text: str) -> tuple[int, int] | None:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "run": lambda text: text if _RUN.fullmatch(text) else None,
+    "run": lambda text: text if is_run_name(text) else None,
     "target": lambda text: text or None,
     "kernel": _one_of(KERNELS),
     "gamma": _number(1e-6, 1e3),
@@ -217,7 +218,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "projection": _one_of(tuple(PROJECTIONS)),
     "dim": _whole(2, 4096),
     "pull": _number(1e-6, 1e4),
-    "project": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
-    "prompts": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
+    "project": lambda text: text if is_content_hash(text) else None,
+    "prompts": lambda text: text if is_content_hash(text) else None,
     "picked": _ordered,
 }
