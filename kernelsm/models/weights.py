@@ -14,6 +14,7 @@ from torch import nn
 from kernelsm.files.accepting import check_ending
 from kernelsm.files.json_text import parse_json
 from kernelsm.files.signatures import ZIP, looks_like
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 _EXPECTED = "weights in a .safetensors file"
@@ -177,5 +178,6 @@ def _fix(wanted: Mapping[str, torch.Tensor], missing: list[str], unknown: list[s
 
 def save_weights(model: nn.Module, path: Path) -> Path:
     """Write a network's weights and buffers as safetensors, by name, and return the path."""
-    safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    with write_whole(path) as part:
+        safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, part)
     return path
