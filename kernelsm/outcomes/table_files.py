@@ -18,7 +18,6 @@ from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
 from kernelsm.runtime.errors import InputError
 
 METADATA_KEY = b"kernelsm"
-MAX_BYTES = 200 * 2**20
 _ENDINGS = (".csv", ".parquet", ".npz", ".json")
 
 
@@ -45,9 +44,10 @@ def read_files(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[s
         found = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") or "no file"
         expected = "one table, or two JSON lists: the tasks of each subset and its outcomes"
         raise InputError("files", found, expected, "Choose the files of one table.")
+    bounds = limits()
     for data, name in files:
-        check_size(data, name, MAX_BYTES // 2**20, "a table", "Send fewer rows.")
-    return read_lists(files)
+        check_size(data, name, bounds.megabytes, "a table", "Send fewer rows.")
+    return read_lists(files, bounds)
 
 
 def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -72,12 +72,12 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     InputError
         Names the file, row and column of the first thing that is wrong.
     """
-    check_size(data, name, MAX_BYTES // 2**20, "a table", "Send fewer rows.")
+    bounds = limits()
+    check_size(data, name, bounds.megabytes, "a table", "Send fewer rows.")
     info: dict[str, Any] = {}
     expected = ".csv or .parquet for a table, .npz or .json for arrays"
     unpickle = "Save the table with DataFrame.to_parquet or to_csv instead."
     ending = check_ending(name, _ENDINGS, expected, "Export it in one of these.", unpickle=unpickle)
-    bounds = limits()
     if ending == ".csv":
         columns, _ = read_csv(data, name, _bounds_of_table(bounds))
         rows = len(next(iter(columns.values())))
@@ -87,7 +87,7 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     elif ending == ".npz":
         frame, info = read_npz(data, name, bounds)
     else:
-        frame, info = read_json(data, name)
+        frame, info = read_json(data, name, bounds)
     if not isinstance(info.get("higher_is_better", False), bool) or not isinstance(info.get("meta"), dict | None):
         raise InputError(f"{name}, metadata", repr(info)[:80], "what Outcomes.save writes", "Save the file again.")
     return frame, info

@@ -19,11 +19,16 @@ from kernelsm.files.text import check_text, check_whole_letters, text_lines
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
 from kernelsm.runtime.errors import InputError
 
-MAX_BYTES = 20 * 2**20
+_MOST_MEGABYTES = 20
 _COLUMNS = ("text", "label")
 _LINES = (".jsonl", ".ndjson")
 _ENDINGS = (".csv", ".tsv", *_LINES)
 _FORMATS = ".csv, .tsv or .jsonl with the columns text and label"
+
+
+def most_megabytes() -> int:
+    """MiB that a file of texts may have: 20, which 500 long texts need, or less where the limits say so."""
+    return min(_MOST_MEGABYTES, limits().megabytes)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def read_labelled(
     rows: list[Labelled] = []
     unpickle = "Save the texts with DataFrame.to_csv."
     ending = check_ending(name, _ENDINGS, _FORMATS, "Export it in one of these.", unpickle=unpickle)
-    check_size(data, name, MAX_BYTES // 2**20, _FORMATS, "Send fewer rows.")
+    check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
     for place, text, label in (_of_lines if ending in _LINES else _of_table)(data, name):
         if len(rows) == most:
             raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
@@ -161,7 +166,7 @@ def _of_lines(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each line."""
     check_text(data, name)
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
-    for number, line in text_lines(data, name, MAX_BYTES):
+    for number, line in text_lines(data, name, _MOST_MEGABYTES * 2**20):
         place = f"{name}, line {number:,}"
         one = parse_json_object(line, place, expected, fix)
         yield place, _field(one, "text", place), _field(one, "label", place)

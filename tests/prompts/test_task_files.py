@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTemplate
-from kernelsm.prompts.task_files import MAX_BYTES, read_labelled, read_prompt_task
+from kernelsm.prompts.task_files import most_megabytes, read_labelled, read_prompt_task
 
 SHOWN = [
     ("Great fun.", "positive"),
@@ -182,6 +182,15 @@ def test_the_limits_of_candidates_follow_the_environment(monkeypatch):
         task_of()
 
 
+def test_the_size_of_a_file_follows_the_environment_where_that_is_less(monkeypatch):
+    assert most_megabytes() == 20
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "2")
+    with pytest.raises(InputError, match="3 MiB; expected at most 2 MiB"):
+        read_labelled(b"x" * (2 * 2**20 + 1), "a.csv")
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "200")
+    assert most_megabytes() == 20
+
+
 @pytest.mark.parametrize(
     ("data", "name", "place", "found"),
     [
@@ -196,7 +205,7 @@ def test_the_limits_of_candidates_follow_the_environment(monkeypatch):
         (b"text,label\ncaf\xe9,b", "a.csv", "a.csv", "a byte that is not UTF-8 at position 14"),
         (b"text,label\na\0,b", "a.csv", "a.csv", "binary data (a NUL byte at position 12)"),
         ("text,label\na,b".encode("utf-16"), "a.csv", "a.csv", "a byte that is not UTF-8 at position 0"),
-        (b"x" * (MAX_BYTES + 1), "a.csv", "a.csv", "21 MiB"),
+        (b"x" * (20 * 2**20 + 1), "a.csv", "a.csv", "21 MiB"),
         (b"sentence,label\na,b", "a.csv", "a.csv, header", "no column 'text' among 'sentence', 'label'"),
         (b"text,class\na,b", "a.csv", "a.csv, header", "no column 'label' among 'text', 'class'"),
         (b"text,label,Text\na,b,c", "a.csv", "a.csv, header", "2 columns 'text'"),
