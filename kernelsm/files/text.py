@@ -1,13 +1,10 @@
-"""Text files of strangers: UTF-8 without NUL bytes, and CSV whose quotes are closed."""
+"""Text files of strangers: UTF-8 without NUL bytes, read line by line or whole."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 from collections.abc import Iterator
-
-import numpy as np
 
 from kernelsm.files.source import Source, open_source
 from kernelsm.runtime.errors import InputError
@@ -118,56 +115,3 @@ def check_whole_letters(text: str, place: str) -> None:
     except UnicodeEncodeError:
         found = "half a surrogate pair (\\ud800..\\udfff)"
         raise InputError(place, found, "whole letters", "Write the text again as UTF-8.") from None
-
-
-def check_quotes(source: Source, name: str, delimiter: str) -> None:
-    """Refuse a CSV file with a quote that is never closed or text behind a closing one.
-
-    A lenient parser reads such a file too: it takes the rows up to the next quote for one cell.
-
-    Raises
-    ------
-    InputError
-        Names the row.
-    """
-    if _well_quoted(source, delimiter):
-        return
-    # a quote within an unquoted cell (a 5" pipe) is fine: only a whole pass can tell
-    rows = -1
-    with open_source(source) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
-        try:
-            for cells in reader:
-                rows += bool(cells)
-        except csv.Error as error:
-            row = f"row {rows + 1}" if rows >= 0 else "header"
-            limit = csv.field_size_limit()
-            reason = f"a cell beyond {limit:,} letters" if "field larger" in str(error) else f"{error}"
-            found = f"a quote that is not closed, or text behind a closing quote ({reason})"
-            fix = 'Close the quote in this row; inside quotes write " as "".'
-            raise InputError(f"{name}, {row}", found, "quotes in pairs around a cell", fix) from None
-
-
-def _well_quoted(source: Source, delimiter: str) -> bool:
-    """Whether quotes open at the start of a cell only, close at its end only, and come in pairs."""
-    edges = np.zeros(256, dtype=np.bool_)
-    edges[list(b'\n\r"' + delimiter.encode())] = True
-    quotes, kept = 0, b"\n"
-    for block in _blocks(source):
-        text = np.frombuffer(kept + block, dtype=np.uint8)
-        at = np.flatnonzero(text[1:-1] == ord('"')) + 1
-        closes = (quotes + np.arange(len(at))) % 2 == 1
-        if not (edges[text[at[closes] + 1]].all() and edges[text[at[~closes] - 1]].all()):
-            return False
-        quotes += len(at)
-        kept = text[-2:].tobytes()  # the last letter is judged with its neighbours of the next block
-    return quotes % 2 == 0
-
-
-def _blocks(source: Source) -> Iterator[bytes]:
-    with open_source(source) as file:
-        if file.read(len(BOM)) != BOM:
-            file.seek(0)
-        while block := file.read(_BLOCK):
-            yield block
-    yield b"\n"

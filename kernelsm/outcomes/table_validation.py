@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.files.limits import Limits, check_table_size, limits
 from kernelsm.outcomes.names import check_name
 from kernelsm.runtime.errors import InputError
 
 TASK_PREFIX = "task:"
 TARGET_PREFIX = "target:"
-MAX_TASKS = 500
-MAX_TARGETS = 1_000
-MAX_ROWS = 1_000_000
 _LARGEST = 1e100  # squares and their sums must stay within double precision
 _FORMAT_HELP = "Name 0/1 columns 'task:NAME' and outcome columns 'target:NAME'."
 
@@ -91,12 +89,12 @@ def check_frame(
     columns = [str(column) for column in frame.columns]
     tasks = [c for c in columns if c.startswith(TASK_PREFIX)]
     targets = [c for c in columns if c.startswith(TARGET_PREFIX)]
-    _check_columns(columns, tasks, targets, source)
+    bounds = limits()
+    _check_columns(columns, tasks, targets, source, bounds)
     if len(frame) < 2:
         rows = "1 row" if len(frame) == 1 else "no rows"
         raise InputError(source, rows, "at least 2 rows, one per subset", "A surrogate needs several subsets.")
-    if len(frame) > MAX_ROWS:
-        raise InputError(source, f"{len(frame):,} rows", f"at most {MAX_ROWS:,}", "Send a sample of the rows.")
+    check_table_size(len(frame), 8 * len(frame) * len(columns), source, bounds)
     frame = frame.set_axis(columns, axis=1)
     numbers = {column: _numeric_column(frame[column], column, source) for column in tasks + targets}
     for column in tasks:
@@ -121,7 +119,7 @@ def check_frame(
     return masks, values, [_bare(c, TASK_PREFIX) for c in tasks], [_bare(c, TARGET_PREFIX) for c in targets]
 
 
-def _check_columns(columns: list[str], tasks: list[str], targets: list[str], source: str) -> None:
+def _check_columns(columns: list[str], tasks: list[str], targets: list[str], source: str, bounds: Limits) -> None:
     named = ", ".join(repr(c) for c in columns[:4]) + (" ..." if len(columns) > 4 else "")
     if not tasks:
         found = f"no task column among {named or 'no columns'}"
@@ -129,7 +127,7 @@ def _check_columns(columns: list[str], tasks: list[str], targets: list[str], sou
     if not targets:
         found = f"no target column among {named}"
         raise InputError(f"{source}, header", found, "columns that begin with 'target:'", _FORMAT_HELP)
-    for kind, prefix, limit in ((tasks, TASK_PREFIX, MAX_TASKS), (targets, TARGET_PREFIX, MAX_TARGETS)):
+    for kind, prefix, limit in ((tasks, TASK_PREFIX, bounds.tasks), (targets, TARGET_PREFIX, bounds.targets)):
         if len(kind) > limit:
             found = f"{len(kind):,} '{prefix}' columns, the first too many is '{kind[limit]}'"
             place = f"{source}, header, column {columns.index(kind[limit]) + 1}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,17 +12,23 @@ from typing import Any
 import numpy as np
 
 from kernelsm.files.accepting import check_ending, check_size
+from kernelsm.files.csv_tables import read_csv_texts
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
-from kernelsm.files.text import check_text, check_whole_letters, decode_text, text_lines
+from kernelsm.files.text import check_text, check_whole_letters, text_lines
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
 from kernelsm.runtime.errors import InputError
 
-MAX_BYTES = 20 * 2**20
+_MOST_MEGABYTES = 20
 _COLUMNS = ("text", "label")
 _LINES = (".jsonl", ".ndjson")
 _ENDINGS = (".csv", ".tsv", *_LINES)
 _FORMATS = ".csv, .tsv or .jsonl with the columns text and label"
+
+
+def most_megabytes() -> int:
+    """MiB that a file of texts may have: 20, which 500 long texts need, or less where the limits say so."""
+    return min(_MOST_MEGABYTES, limits().megabytes)
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,8 @@ def read_labelled(
     rows: list[Labelled] = []
     unpickle = "Save the texts with DataFrame.to_csv."
     ending = check_ending(name, _ENDINGS, _FORMATS, "Export it in one of these.", unpickle=unpickle)
-    check_size(data, name, MAX_BYTES // 2**20, _FORMATS, "Send fewer rows.")
-    check_text(data, name)
-    for place, text, label in _of_lines(data, name) if ending in _LINES else _of_table(data, name, ending):
+    check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
+    for place, text, label in (_of_lines if ending in _LINES else _of_table)(data, name):
         if len(rows) == most:
             raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
         for column, cell in (("text", text), ("label", label)):
@@ -153,50 +156,18 @@ def read_labelled(
     return tuple(rows)
 
 
-def _of_table(data: bytes, name: str, ending: str) -> Iterator[tuple[str, str, str]]:
+def _of_table(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each row."""
-    text, delimiter = decode_text(data, name), "\t" if ending == ".tsv" else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    row = 0
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [cell.strip().lower() for cell in cells]
-                positions = [_position(header, column, name, delimiter) for column in _COLUMNS]
-                continue
-            row += 1
-            if len(cells) != len(header):
-                found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
-                fix = "Put quotes around a text with commas in it."
-                raise InputError(f"{name}, row {row}", found, f"{len(header)}, as in the header", fix)
-            yield f"{name}, row {row}", cells[positions[0]].strip(), cells[positions[1]].strip()
-    except csv.Error as error:
-        place = f"{name}, row {row + 1}" if header else f"{name}, header"
-        fix = 'Close the quotes; inside quotes write " as "".'
-        raise InputError(place, str(error), "cells whose quotes come in pairs", fix) from None
-
-
-def _position(header: list[str], column: str, name: str, delimiter: str) -> int:
-    count = header.count(column)
-    if count == 1:
-        return header.index(column)
-    place = f"{name}, header"
-    if count > 1:
-        raise InputError(place, f"{count} columns {column!r}", "one", "Rename or drop the others.")
-    if len(header) == 1 and delimiter == "," and (";" in header[0] or "\t" in header[0]):
-        raise InputError(place, "';' or tab between columns", "',' between columns", "Export it with commas.")
-    known = ", ".join(repr(cell[:30]) for cell in header[:5]) + (", ..." if len(header) > 5 else "")
-    raise InputError(place, f"no column {column!r} among {known}", "the columns text and label", "Rename a column.")
+    for row, (text, label) in read_csv_texts(data, name, limits(), _COLUMNS):
+        yield f"{name}, row {row:,}", text, label
 
 
 def _of_lines(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each line."""
+    check_text(data, name)
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
-    for number, line in text_lines(data, name, MAX_BYTES):
-        place = f"{name}, line {number}"
+    for number, line in text_lines(data, name, _MOST_MEGABYTES * 2**20):
+        place = f"{name}, line {number:,}"
         one = parse_json_object(line, place, expected, fix)
         yield place, _field(one, "text", place), _field(one, "label", place)
 

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kernelsm.files.json_text import JsonError, parse_json
-from kernelsm.files.text import check_whole_letters
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Column
 
@@ -31,21 +30,6 @@ def plain_columns(table: pa.Table, name: str) -> dict[str, Column]:
         column: _plain(table.column(position), f"{name}, column {column!r}")
         for position, column in enumerate(table.column_names)
     }
-
-
-def check_names(names: Sequence[str], name: str) -> None:
-    """Refuse a header in which a column has no name or that of an earlier one."""
-    seen: dict[str, int] = {}
-    for number, column in enumerate(names, 1):
-        place = f"{name}, header, column {number}"
-        if not column.strip():
-            fix = "Name every column. pandas writes an unnamed one for its index: use to_csv(..., index=False)."
-            raise InputError(place, "no name", "a name for each column", fix)
-        check_whole_letters(column, place)
-        if column in seen:
-            fix = "Rename one of the two."
-            raise InputError(place, f"{column[:80]!r} again (as column {seen[column]})", "different names", fix)
-        seen[column] = number
 
 
 def name_classes(columns: dict[str, Column], features: object, name: str) -> dict[str, Column]:

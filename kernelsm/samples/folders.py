@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.files.accepting import ending_of
+from kernelsm.files.csv_tables import read_csv
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
-from kernelsm.samples.csv_tables import read_csv
 from kernelsm.samples.json_lines import read_lines
 from kernelsm.samples.parquet import read_arrow, read_parquet
 from kernelsm.samples.samples import Column

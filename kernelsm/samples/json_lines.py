@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from kernelsm.files.header import check_header
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.text import check_text, check_whole_letters, text_lines
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.columns import check_names
 from kernelsm.samples.samples import Column
 
 _LINES = 4096  # objects turned into columns at a time
@@ -58,7 +58,7 @@ def read_lines(
         raise InputError(name, "no line", "one JSON object per line", "Save the table again.")
     if not columns:
         raise InputError(name, "objects without a field", "one field per column", "Save the table again.")
-    check_names(list(columns), name)
+    check_header(list(columns), name, limits.columns)
     complete = most is None or rows < most
     return {key: column.joined() for key, column in columns.items()}, rows if complete else None
 

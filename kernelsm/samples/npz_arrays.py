@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.files.archives import open_archive
+from kernelsm.files.header import check_header
 from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.npz import WHOLE_NPZ, StoredArray, read_header
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.columns import check_names
 from kernelsm.samples.samples import Column
 from kernelsm.samples.splits import join_splits, split_of
 
@@ -35,10 +35,7 @@ def read_npz(path: Path, name: str, limits: Limits, most: int | None = None) -> 
         arrays = [_array(archive, entry, name) for entry in archive.infolist()]
         if not arrays:
             raise InputError(name, "no array", "at least one", "Save it by np.savez(path, x=x, y=y).")
-        if len(arrays) > limits.columns:
-            found, fix = f"{len(arrays):,} arrays", "Stack them along a second axis."
-            raise InputError(name, found, f"at most {limits.columns:,}", fix)
-        check_names([array.column for array in arrays], name)
+        check_header([array.column for array in arrays], name, limits.columns, word="arrays")
         parts = _parts(arrays)
         rows = sum(_length(part, name) for part in parts.values())
         check_table_size(rows, sum(array.stored.bytes_as() for array in arrays), name, limits)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTemplate
-from kernelsm.prompts.task_files import MAX_BYTES, read_labelled, read_prompt_task
+from kernelsm.prompts.task_files import most_megabytes, read_labelled, read_prompt_task
 
 SHOWN = [
     ("Great fun.", "positive"),
@@ -55,11 +55,16 @@ def task_of(shown=SHOWN, asked=ASKED, fresh=None, **options):
         (as_csv([(label, "7", text) for text, label in SHOWN], "label,id,text"), "a.csv"),
         (as_csv(SHOWN, "text\tlabel", "\t"), "a.tsv"),
         (as_csv([(f"  {text} ", f" {label}") for text, label in SHOWN]), "a.csv"),
+        (as_csv(SHOWN, "text;label", ";"), "a.csv"),
+        (as_csv(SHOWN, "text\tlabel", "\t"), "a.csv"),
+        (as_csv([("0", *row) for row in SHOWN], ",text,label"), "a.csv"),
+        (as_csv(SHOWN).replace(b"\n", b"\n,\n  \n"), "a.csv"),
         (as_lines(SHOWN), "a.jsonl"),
         (b"\n" + as_lines(SHOWN).replace(b"\n", b"\r\n\r\n") + b"\n", "a.ndjson"),
         (as_lines(SHOWN).replace(b'{"text"', b'{"id": 7, "more": [1], "text"'), "a.jsonl"),
     ],
-    ids=["csv", "capitals", "mark", "returns", "empty lines", "header", "columns", "tabs", "spaces", "lines",
+    ids=["csv", "capitals", "mark", "returns", "empty lines", "header", "columns", "tabs", "spaces", "semicolons",
+         "tabs in csv", "no name", "empty rows", "lines",
          "empty json lines", "fields"],
 )  # fmt: skip
 def test_texts_and_labels_are_read(data, name):
@@ -177,11 +182,20 @@ def test_the_limits_of_candidates_follow_the_environment(monkeypatch):
         task_of()
 
 
+def test_the_size_of_a_file_follows_the_environment_where_that_is_less(monkeypatch):
+    assert most_megabytes() == 20
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "2")
+    with pytest.raises(InputError, match="3 MiB; expected at most 2 MiB"):
+        read_labelled(b"x" * (2 * 2**20 + 1), "a.csv")
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "200")
+    assert most_megabytes() == 20
+
+
 @pytest.mark.parametrize(
     ("data", "name", "place", "found"),
     [
         (b"", "a.csv", "a.csv", "an empty file (0 bytes)"),
-        (b"\n \n", "a.csv", "a.csv", "no row"),
+        (b"\n \n", "a.csv", "a.csv", "no row below the header"),
         (b"text,label\n", "a.csv", "a.csv", "no row"),
         (b"\n\n", "a.jsonl", "a.jsonl", "no row"),
         (b"text,label\na,b", "a.txt", "a.txt", "the ending '.txt'"),
@@ -191,11 +205,10 @@ def test_the_limits_of_candidates_follow_the_environment(monkeypatch):
         (b"text,label\ncaf\xe9,b", "a.csv", "a.csv", "a byte that is not UTF-8 at position 14"),
         (b"text,label\na\0,b", "a.csv", "a.csv", "binary data (a NUL byte at position 12)"),
         ("text,label\na,b".encode("utf-16"), "a.csv", "a.csv", "a byte that is not UTF-8 at position 0"),
-        (b"x" * (MAX_BYTES + 1), "a.csv", "a.csv", "21 MiB"),
+        (b"x" * (20 * 2**20 + 1), "a.csv", "a.csv", "21 MiB"),
         (b"sentence,label\na,b", "a.csv", "a.csv, header", "no column 'text' among 'sentence', 'label'"),
         (b"text,class\na,b", "a.csv", "a.csv, header", "no column 'label' among 'text', 'class'"),
         (b"text,label,Text\na,b,c", "a.csv", "a.csv, header", "2 columns 'text'"),
-        (b"text;label\na;b", "a.csv", "a.csv, header", "';' or tab between columns"),
         (b"text,label\na,b\n\nHello, you,b", "a.csv", "a.csv, row 2", "3 cells"),
         (b"text,label\na", "a.csv", "a.csv, row 1", "1 cell"),
         (b'text,label\na,b\n"c,d', "a.csv", "a.csv, row 2", None),

@@ -162,7 +162,7 @@ def test_a_decimal_comma_is_read_where_semicolons_part_the_columns(read):
 
 @pytest.mark.parametrize("late", ["x", "0.5", "true", "2030-01-01", ""])
 def test_a_value_far_down_may_change_the_type_of_its_column(read, late, monkeypatch):
-    monkeypatch.setattr("kernelsm.samples.csv_tables.BLOCK", 256)
+    monkeypatch.setattr("kernelsm.files.csv_tables.BLOCK", 256)
     rows = [*("1,2,,w" for _ in range(300)), f"{late},2,7,w"]
     samples = read(("a,b,c,d\n" + "\n".join(rows) + "\n").encode(), "t.csv")
     kinds = {"x": "text", "0.5": "number", "true": "text", "2030-01-01": "text", "": "whole"}
@@ -176,8 +176,8 @@ def test_a_value_far_down_may_change_the_type_of_its_column(read, late, monkeypa
 
 
 def test_quoted_newlines_survive_the_cut_into_blocks(read, monkeypatch):
-    monkeypatch.setattr("kernelsm.samples.csv_tables.BLOCK", 200)
-    monkeypatch.setattr("kernelsm.files.text._BLOCK", 3)
+    monkeypatch.setattr("kernelsm.files.csv_tables.BLOCK", 200)
+    monkeypatch.setattr("kernelsm.files.csv_dialect._BLOCK", 3)
     texts = [f'line {i}\nand "more", {"x" * (i % 40)}' for i in range(200)]
     frame = pd.DataFrame({"text": texts, "label": range(200)})
     samples = read(frame.to_csv(index=False).encode(), "t.csv")

@@ -23,7 +23,7 @@ from kernelsm.files.limits import limits
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
-from kernelsm.prompts.task_files import MAX_BYTES, PromptFiles, read_labelled
+from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
 from kernelsm.workspace.prompt_requests import BroughtPrompts
@@ -98,7 +98,7 @@ def _files() -> _Read | None:
 
 
 def _dropped(label: str, group: str) -> FileRef | None:
-    file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=MAX_BYTES // 2**20)
+    file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=most_megabytes())
     return None if file is None else kept(file)
 
 
