@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 from kernelsm import GradEx, GradientFeatures, Retraining, bernoulli_masks, gradient_features, lds
 from kernelsm.examples.digits.suite import digits_suite
 from kernelsm.models.mlp import mlp
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.tasks.suite import TaskSuite
 

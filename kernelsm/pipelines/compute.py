@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kernelsm.estimators.estimator import Estimator
     from kernelsm.estimators.retraining import Retraining
     from kernelsm.gradients.features import GradientFeatures
-    from kernelsm.models.training import EpochLosses
+    from kernelsm.objectives.training import EpochLosses
     from kernelsm.tasks.suite import TaskSuite
 
 BASE_MODEL_CHUNKS = ChunkKind("base_models", version=1)
@@ -157,7 +157,7 @@ def trained(
     """
     import torch
 
-    from kernelsm.models.fit_check import check_model
+    from kernelsm.objectives.fit_check import check_model
     from kernelsm.runtime.threads import use_torch_threads
 
     # networks this small train as fast on one thread, and ten times faster where cores are shared
@@ -173,7 +173,7 @@ def trained(
         report(done, total + 1, message, reused=None)  # all of W0 is one chunk
 
     from kernelsm.models.hashing import model_hash
-    from kernelsm.models.training import EpochLosses
+    from kernelsm.objectives.training import EpochLosses
 
     weights, curve = store.chunk(
         BASE_MODEL_CHUNKS,
@@ -201,7 +201,7 @@ def _train(
     model: nn.Module, suite: TaskSuite, training: dict[str, Any], seed: int, report: Report
 ) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
     """Weights W0 by parameter name, and the training curve."""
-    from kernelsm.models.training import train_base
+    from kernelsm.objectives.training import train_base
 
     curve: list[EpochLosses] = []
     model = train_base(model, suite, **training, seed=seed, curve=curve, report=report)

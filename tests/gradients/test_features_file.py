@@ -15,7 +15,7 @@ from kernelsm.examples.digits.suite import digits_suite
 from kernelsm.gradients.features_file import load_features, save_features
 from kernelsm.gradients.projections import Gaussian
 from kernelsm.models.mlp import logistic
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 from kernelsm.runtime.store import Store
 
 

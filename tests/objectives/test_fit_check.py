@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from kernelsm import InputError
-from kernelsm.models.fit_check import check_model
 from kernelsm.models.hugging_face import HuggingFaceClassifier
 from kernelsm.models.mlp import mlp
 from kernelsm.models.resnet import resnet9
 from kernelsm.models.transformer import transformer
+from kernelsm.objectives.fit_check import check_model
 
 
 def suite_of(blobs, shape, *, test_shape=None, tokens=None):

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from kernelsm.models.arguments import check_counts
-from kernelsm.models.early_stopping import Validation, held_out
 from kernelsm.models.seeding import seeded
+from kernelsm.objectives.early_stopping import Validation, held_out
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.tasks.suite import TaskSuite

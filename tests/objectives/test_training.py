@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from kernelsm import InputError
-from kernelsm.models.early_stopping import Validation, held_out
 from kernelsm.models.mlp import mlp
 from kernelsm.models.resnet import resnet9
-from kernelsm.models.training import train_base
+from kernelsm.objectives.early_stopping import Validation, held_out
+from kernelsm.objectives.training import train_base
 
 
 def suite_of(sizes, blobs, seed=0):
