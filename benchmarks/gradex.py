@@ -49,7 +49,7 @@ class Objective:
         weights = suite.sample_weights(mask[None])[0]
         inside = weights > 0
         self.weights = weights[inside].astype(np.float64)
-        self.logits = train.logits[inside].astype(np.float64)
+        self.logits = train.model_outputs[inside].astype(np.float64)
         self.features = train.features[inside].astype(dtype).reshape(-1, train.features.shape[2])
         self.labels, self.dtype = suite.labels[inside], dtype
         self.one_hot = np.eye(suite.classes)[self.labels]

@@ -50,7 +50,7 @@ def test_what_fits_is_described(blobs, model, shape, tokens):
     state = {name: value.clone() for name, value in model.state_dict().items()}
     facts = check_model(model, suite_of(blobs, shape, tokens=tokens))
     assert facts.parameters == sum(p.numel() for p in model.parameters())
-    assert facts.classes == 3
+    assert facts.outputs == 3
     assert 0 < facts.milliseconds < 10_000
     assert model.training
     for name, value in model.state_dict().items():
