@@ -21,7 +21,7 @@ from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
 from kernelsm.pipelines.run_settings import RunSettings, estimators
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
@@ -29,7 +29,7 @@ from kernelsm.runtime.threads import limit_blas_threads
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status (2: the input cannot be used, 130: stopped)."""
+    """Run one command; returns the exit status (2: the input cannot be used, 3: no convergence, 130: stopped)."""
     options = _parser().parse_args(arguments)
     limit_blas_threads()
     try:
@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, MissingExtraError, OSError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
+    except ConvergenceError as error:
+        print(f"kernelsm: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("\nkernelsm: stopped; finished chunks are kept, run the same command to resume", file=sys.stderr)
         return 130
@@ -47,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kernelsm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    linearised = "what is linearised: auto, or for classes logits or margin (default auto)"
     retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
 
     app = commands.add_parser("app", help="start the dashboard; it runs until it is interrupted")
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
     run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
-    run.add_argument("--outputs", choices=("auto", "logits", "margin"), default="auto", help="of the network")
+    run.add_argument("--outputs", default="auto", help=linearised)
     run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
 
@@ -72,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     features.add_argument("out", type=Path, help="file to write, .npz: bring it on Data & model")
     features.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     features.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
-    features.add_argument(
-        "--outputs", choices=("auto", "logits", "margin"), default="auto", help="what is linearised"
-    )
+    features.add_argument("--outputs", default="auto", help=linearised)
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
@@ -118,6 +120,7 @@ def _features(options: argparse.Namespace) -> None:
     from kernelsm.gradients.features import gradient_features
     from kernelsm.gradients.features_file import save_features
     from kernelsm.gradients.user_code import model_and_suite
+    from kernelsm.objectives.registry import find
 
     if options.out.suffix != ".npz":
         raise InputError("out", repr(options.out.name), "a name ending in .npz", "Rename it.")
@@ -126,11 +129,11 @@ def _features(options: argparse.Namespace) -> None:
     store, report = Store(), TerminalReport()
     train = gradient_features(
         model, suite.inputs, suite.labels, options.projection, options.dim, store=store, report=report,
-        outputs=options.outputs,
+        outputs=options.outputs, objective=find(suite),
     )  # fmt: skip
     test = gradient_features(
         model, suite.test_inputs, suite.test_labels, options.projection, options.dim, store=store, report=report,
-        outputs=train.outputs,
+        outputs=train.outputs, objective=find(suite),
     )  # fmt: skip
     save_features(options.out, suite, train, test)
     size = options.out.stat().st_size / 2**20

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.objectives.objective import Objective, find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
@@ -47,7 +48,7 @@ class BlockWork:
     Parameters
     ----------
     solve : callable
-        Maps the masks of a block, shape (m, K), to all measures, shape (m, 3, q).
+        Maps the masks of a block, shape (m, K), to all measures, shape (m, measures, q).
     kind : ChunkKind
         What the estimator's blocks are called in the store.
     key : tuple
@@ -69,7 +70,13 @@ class Estimator(ABC):
     """A way to get F(s), block by block; each block is kept by the store."""
 
     suite: TaskSuite
+    objective: Objective
     block: int
+
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """What each block holds, in order; part of its key."""
+        return tuple(measure.name for measure in self.objective.measures)
 
     @abstractmethod
     def _work(self, store: Store | None) -> BlockWork:
@@ -88,25 +95,27 @@ class Estimator(ABC):
         Parameters
         ----------
         masks : ndarray of bool, shape (m, K)
-        measure : {"loss", "accuracy", "margin"}
-            Mean over a target's samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). The store
-            keeps all three: asking for another one computes nothing again.
+        measure : str
+            One of the objective's measures. For classes: "loss", "accuracy" or "margin", the mean over a target's
+            samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). The store keeps all of them:
+            asking for another one computes nothing again.
         store, report
             Where finished blocks are kept, and what is told after each.
 
         Returns
         -------
         Outcomes
-            Shape (m, q); higher is better for accuracy and margin.
+            Shape (m, q), in the measure's unit and with its sign.
 
         Raises
         ------
         InputError
-            Masks of another number of tasks, an unknown measure, or a solve that does not converge.
+            Masks of another number of tasks, or an unknown measure.
+        ConvergenceError
+            A solve that does not converge.
         """
-        from kernelsm.estimators.measures import UNITS, check_measure  # needs torch, which samplers and tables do not
-
-        place = check_measure(measure)
+        position = find_measure(self.objective.measures, measure)
+        about = self.objective.measures[position]
         masks = np.asarray(masks)
         K = self.suite.K
         if masks.ndim != 2 or masks.shape[1] != K or not len(masks):
@@ -124,9 +133,9 @@ class Estimator(ABC):
                 before = store.reused
                 found = store.chunk(work.kind, (*work.key, part), partial(work.solve, part))
                 reused = store.reused > before
-            values.append(found[:, place])
+            values.append(found[:, position])
             report(done, len(starts), work.message, reused=reused)
         return Outcomes(
             masks, np.concatenate(values), task_names=self.suite.task_names, target_names=self.suite.target_names,
-            higher_is_better=measure != "loss", meta={**work.meta, "measure": measure, "unit": UNITS[measure]},
+            higher_is_better=about.higher_is_better, meta={**work.meta, "measure": measure, "unit": about.unit},
         )  # fmt: skip

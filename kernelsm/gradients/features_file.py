@@ -17,6 +17,9 @@ target_names    (q,) of text
 meta            text, may be missing        a JSON object that says what made the features
 ==============  ==========================  ===================================================================
 
+Where `meta` names another "objective" than classification, with "objective_settings" as far as it has some, C are the
+outputs of its models, labels are what it expects, and features are those of one of its linearisations.
+
 Names are arrays of text, `numpy.array(names, dtype=str)`: arrays of Python objects are pickles, which are not read.
 """
 
@@ -36,6 +39,8 @@ from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP
+from kernelsm.objectives.objective import Objective
+from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
@@ -50,7 +55,7 @@ _PIECE = 2**22
 _SIDE = {
     "logits": Wanted((2,), "fiu", np.float32),
     "features": Wanted((3,), "fiu", np.float32),
-    "labels": Wanted((1,), "iu", np.int64),
+    "labels": Wanted((1, 2), "iuf"),
 }
 _LAYOUT = {
     **{f"train_{part}": wanted for part, wanted in _SIDE.items()},
@@ -96,14 +101,17 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
             raise InputError(
                 f"{place}_labels", "other labels", "those of the suite", "Compute features of this suite."
             )
+    stated = train.meta
+    if suite.objective != DEFAULT:
+        stated = {**stated, "objective": suite.objective, "objective_settings": suite.objective_settings}
     try:
-        meta = json.dumps(train.meta, allow_nan=False)
+        meta = json.dumps(stated, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError("meta", str(error)[:80], "JSON types", "Leave it out of the features' meta.") from None
     arrays: dict[str, NDArray[Any]] = {
-        "train_logits": np.asarray(train.logits), "train_features": np.asarray(train.features),
+        "train_logits": np.asarray(train.model_outputs), "train_features": np.asarray(train.features),
         "train_labels": suite.labels, "train_task": suite.task_of,
-        "test_logits": np.asarray(test.logits), "test_features": np.asarray(test.features),
+        "test_logits": np.asarray(test.model_outputs), "test_features": np.asarray(test.features),
         "test_labels": suite.test_labels, "test_target": suite.target_of,
         "task_names": np.array(suite.task_names, dtype=str), "target_names": np.array(suite.target_names, dtype=str),
         "meta": np.array(meta),
@@ -166,11 +174,11 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     with needed_by("kernelsm.load_features"):
         from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
 
-    classes = _check_shapes(arrays, name)
     expected, fix = "a JSON object", "Leave it out, or write json.dumps({...})."
     written = str(arrays["meta"]) if "meta" in arrays else "{}"
     meta = parse_json_object(written, f"{name}, meta", expected, fix)
-    outputs = "margin" if arrays["train_features"].shape[1] == 1 else "logits"
+    objective = _objective(meta, arrays["train_logits"].shape[1], name)
+    outputs = _check_shapes(arrays, objective, name)
     if meta.setdefault("outputs", outputs) != outputs:
         found = f"outputs {meta['outputs']!r}"[:80]
         raise InputError(f"{name}, meta", found, f"{outputs!r}, as the features' shape", "Correct or remove it.")
@@ -180,15 +188,17 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     try:
         suite = TaskSuite(
             inputs=np.empty((len(arrays["train_logits"]), 0), dtype=np.float32),
-            labels=arrays["train_labels"],
+            labels=objective.check_labels(arrays["train_labels"], "labels"),
             task_of=arrays["train_task"],
             test_inputs=np.empty((len(arrays["test_logits"]), 0), dtype=np.float32),
-            test_labels=arrays["test_labels"],
+            test_labels=objective.check_labels(arrays["test_labels"], "test_labels"),
             target_of=arrays["test_target"],
             task_names=_names(arrays["task_names"], f"{name}, task_names", "task", bounds.tasks),
             target_names=_names(arrays["target_names"], f"{name}, target_names", "target", bounds.targets),
-            classes=classes,
+            classes=objective.outputs if objective.name == DEFAULT else 0,
             meta={"source": name},
+            objective=objective.name,
+            objective_settings=meta.get("objective_settings", {}),
         )
     except InputError as error:
         part, comma, row = error.place.partition(",")
@@ -201,31 +211,46 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     return suite, train, test
 
 
-def _check_shapes(arrays: Mapping[str, NDArray[Any]], name: str) -> int:
-    """Return the number of classes; the arrays of a side must have one entry per sample."""
+def _objective(meta: dict[str, Any], outputs: int, name: str) -> Objective:
+    """The objective that a file names, for models of so many outputs."""
+    most, settings = limits().classes, meta.get("objective_settings", {})
+    if not 1 <= outputs <= most:
+        fix = "Merge rare classes."
+        raise InputError(f"{name}, train_logits", f"{outputs:,} outputs a sample", f"1 to {most:,}", fix)
+    try:
+        objective = find_class(meta.get("objective", DEFAULT))(outputs, **settings)
+    except (InputError, TypeError) as error:
+        found, fix = f"{meta.get('objective')!r} with {settings!r}"[:80], "Correct or remove it."
+        raise InputError(f"{name}, meta, objective", found, "an objective and settings that it has", fix) from error
+    objective.check_outputs(outputs, f"{name}, train_logits")
+    return objective
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]], objective: Objective, name: str) -> str:
+    """Return the name of the linearisation; the arrays of a side must have one entry per sample."""
     bounds = limits()
     classes: int = arrays["train_logits"].shape[1]
     rows, k = arrays["train_features"].shape[1:]
-    if not 2 <= classes <= bounds.classes:
-        place, fix = f"{name}, train_logits", "A model of two classes with one logit z has the logits [0, z]."
-        raise InputError(place, f"{classes:,} classes", f"2 to {bounds.classes:,}", fix)
-    if rows not in (1, classes) or not k:
-        expected = f"(n, {classes}, k), or (n, 1, k) for the margin alone, with k >= 1"
+    found = [one for one in objective.linearisations if one.width(classes) == rows]
+    if not found or not k:
+        forms = " or ".join(f"(n, {one.width(classes)}, k)" for one in objective.linearisations)
+        expected = f"{forms} with k >= 1, for {' or '.join(one.name for one in objective.linearisations)}"
         raise InputError(f"{name}, train_features", f"shape (n, {rows}, {k})", expected, "Compute them again.")
     for side, group in (("train", "train_task"), ("test", "test_target")):
         count = len(arrays[f"{side}_logits"])
         if not 1 <= count <= bounds.rows:
             fix = "Send a sample of the rows." if count else "Save the features of some samples on both sides."
             raise InputError(f"{name}, {side}_logits", f"{count:,} samples", f"1 to {bounds.rows:,}", fix)
+        labels = arrays[f"{side}_labels"].shape[1:]
         shapes = {
             f"{side}_logits": (count, classes), f"{side}_features": (count, rows, k),
-            f"{side}_labels": (count,), group: (count,),
+            f"{side}_labels": (count, *labels), group: (count,),
         }  # fmt: skip
         for key, shape in shapes.items():
             if arrays[key].shape != shape:
                 fix = f"As many samples as {side}_logits, and as many numbers as the training samples have."
                 raise InputError(f"{name}, {key}", f"shape {arrays[key].shape}", f"{shape}", fix)
-    return classes
+    return found[0].name
 
 
 def _check_finite(values: NDArray[Any], place: str) -> None:

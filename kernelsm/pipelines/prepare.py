@@ -26,6 +26,7 @@ from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
 from kernelsm.models.text_embedding import embedded
+from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import trained
 from kernelsm.pipelines.timing import features_rate, measure_rates
 from kernelsm.runtime.errors import InputError
@@ -86,7 +87,7 @@ def prepare(wanted: Preparation, report: Report, store: Store) -> str:
         )
         about = {
             "file": wanted.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
-            "curve": [asdict(row) for row in curve], "accuracy": _accuracies(model, read.suite),
+            "curve": [asdict(row) for row in curve], find(read.suite).headline: _headlines(model, read.suite),
             "contents": [read.suite.content_hash, model_hash(model), *read.contents],
         }  # fmt: skip
         return save_project(Project(wanted.title, recipe, about), read.suite, root=root, model_folder=folder)
@@ -105,17 +106,17 @@ def _measured(
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 
 
-def _accuracies(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
-    """Share of samples whose true class has the largest logit, at W0, in training and test."""
-    found = {}
+def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
+    """The measure by which people judge a network, the accuracy for classes, at W0 in training and test."""
+    objective, found = find(suite), {}
     for name, inputs, labels in (
         ("train", suite.inputs, suite.labels), ("test", suite.test_inputs, suite.test_labels),
     ):  # fmt: skip
         rows = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 2000)).astype(np.intp))
         with torch.no_grad():
             parts = torch.from_numpy(inputs[rows]).split(64)
-            best = torch.cat([model(part).argmax(dim=1) for part in parts]).numpy()
-        found[name] = float((best == labels[rows]).mean())
+            outputs = torch.cat([model(part) for part in parts])
+        found[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
     return found
 
 

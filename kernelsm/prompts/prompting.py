@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.estimators.measures import UNITS, check_measure
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
+from kernelsm.objectives.classification import Classification
+from kernelsm.objectives.objective import find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
@@ -22,6 +23,8 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 
+MEASURES = Classification.measures
+"""Of the label words, which are the classes; see `measure_labels`."""
 SUBSET_CHUNKS = ChunkKind("prompt_subsets", version=1)
 _LONGEST_NAME = 60
 _SAME_BEGINNING = 12  # characters; a shorter one stays
@@ -133,7 +136,7 @@ class Prompting:
         """
         entries = self._entries(masks, measure, store, report)
         orders = [order for mask in masks for order in self.orders_of(mask)]
-        return orders, np.concatenate([found[:, check_measure(measure)] for found in entries])
+        return orders, np.concatenate([found[:, find_measure(MEASURES, measure)] for found in entries])
 
     def table(
         self, masks: NDArray[np.bool_], entries: Sequence[NDArray[np.float64]], measure: str = "loss", **meta: Any
@@ -149,19 +152,20 @@ class Prompting:
         **meta
             What else the table is to tell of itself; JSON types only.
         """
-        place = check_measure(measure)
-        means = [found[:, place].mean(axis=1) for found in entries]
+        position = find_measure(MEASURES, measure)
+        about = MEASURES[position]
+        means = [found[:, position].mean(axis=1) for found in entries]
         return Outcomes(
-            masks, np.stack([found[:, place].mean(axis=0) for found in entries]),
+            masks, np.stack([found[:, position].mean(axis=0) for found in entries]),
             task_names=short_names(self.task.candidates), target_names=short_names(self.queries),
-            higher_is_better=measure != "loss",
-            noise=order_noise([found[:, place] for found in entries], np.sum(masks, axis=1).tolist()),
+            higher_is_better=about.higher_is_better,
+            noise=order_noise([found[:, position] for found in entries], np.sum(masks, axis=1).tolist()),
             meta={
                 "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
                 "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
                 "weights": self.model.content_hash,
                 "order_spread": [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means],
-                "measure": measure, "unit": UNITS[measure], **meta,
+                "measure": measure, "unit": about.unit, **meta,
             },
         )  # fmt: skip
 
@@ -183,7 +187,7 @@ class Prompting:
         self, masks: NDArray[np.bool_], measure: str, store: Store | None, report: Report
     ) -> list[NDArray[np.float64]]:
         """All measures of each subset under its orders, shape (orders, 3, q) each."""
-        check_measure(measure)
+        find_measure(MEASURES, measure)
         self.check_masks(masks)
         self.check_lengths(np.asarray(masks))
         key = (self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh)

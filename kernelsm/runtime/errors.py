@@ -1,4 +1,4 @@
-"""The error that bad input ends in: it names the place, what was found, what was expected and the way out."""
+"""Errors that are told to users in words: what was found, what was expected and the way out."""
 
 from __future__ import annotations
 
@@ -35,3 +35,26 @@ class InputError(ValueError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
         return type(self), (self.place, self.found, self.expected, self.fix)
+
+
+class ConvergenceError(RuntimeError):
+    """A computation on fine input that did not come to its end.
+
+    Parameters
+    ----------
+    place : str
+        What was computed.
+    reached : str
+        How far it came.
+    wanted : str
+        How far it was to come.
+    fix : str
+        What to do about it.
+    """
+
+    def __init__(self, place: str, reached: str, wanted: str, fix: str) -> None:
+        self.place, self.reached, self.wanted, self.fix = place, reached, wanted, fix
+        super().__init__(f"{place} did not converge: it reached {reached}; wanted {wanted}. {fix}")
+
+    def __reduce__(self) -> tuple[type[ConvergenceError], tuple[str, str, str, str]]:
+        return type(self), (self.place, self.reached, self.wanted, self.fix)

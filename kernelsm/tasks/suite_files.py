@@ -15,7 +15,7 @@ from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, TaskSuite
 
 _FORMAT = 1
 _EXPECTED = "a file that save_suite wrote"
@@ -23,6 +23,8 @@ _FIX = "Build and save the suite again."
 _INPUTS = ("inputs", "test_inputs")
 _GROUPS = ("labels", "task_of", "test_labels", "target_of")
 _ARRAYS = (*_INPUTS, *_GROUPS)
+_LABELS = ("labels", "test_labels")
+_OBJECTIVE = {"objective": str, "objective_settings": dict}  # written where labels are no classes
 _LAYOUT = {
     "info": Wanted((1,), "u"),
     **{key: Wanted(tuple(range(1, 9)), "biuf") for key in _INPUTS},
@@ -47,6 +49,8 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
         "classes": int(suite.classes),
         "meta": suite.meta,
     }
+    if suite.objective != CLASSIFICATION:
+        info |= {key: getattr(suite, key) for key in _OBJECTIVE}
     try:
         told = json.dumps(info)
     except (TypeError, ValueError, RecursionError) as error:
@@ -76,9 +80,9 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
     bounds = limits()
     found = read_arrays(path, name, _LAYOUT, bounds)
     info = parse_json_object(found["info"].tobytes(), f"{name}, info", _EXPECTED, _FIX)
-    arrays = {key: found[key] for key in _ARRAYS}
+    arrays: dict[str, Any] = {key: found[key] for key in _ARRAYS}
     _check_info(info, name, bounds)
-    _check_arrays(arrays, name)
+    _check_arrays(arrays, name, have_classes=_has_classes(info))
     try:
         return TaskSuite(
             **arrays,
@@ -86,6 +90,7 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
             target_names=tuple(info["target_names"]),
             classes=info["classes"],
             meta=info["meta"],
+            **{key: info[key] for key in _OBJECTIVE if key in info},
         )
     except InputError as error:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
@@ -101,18 +106,25 @@ def _check_info(info: dict[str, Any], name: str, bounds: Limits) -> None:
         if len(names) > most:
             raise InputError(f"{name}, {key}", f"{len(names):,} names", f"at most {most:,}", "Merge some of them.")
         check_names(f"{name}, {key}", names, len(names), word)
-    classes = info.get("classes")
-    if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= bounds.classes:
-        expected = f"a whole number, 1 to {bounds.classes:,}"
+    for key, kind in _OBJECTIVE.items():
+        if key in info and not isinstance(info[key], kind):
+            raise InputError(f"{name}, {key}", repr(info[key])[:80], f"a {kind.__name__}", _FIX)
+    classes, fewest = info.get("classes"), int(_has_classes(info))
+    if isinstance(classes, bool) or not isinstance(classes, int) or not fewest <= classes <= bounds.classes:
+        expected = f"a whole number, {fewest} to {bounds.classes:,}"
         raise InputError(f"{name}, classes", repr(classes)[:80], expected, _FIX)
     if not isinstance(info.get("meta"), dict):
         raise InputError(f"{name}, meta", repr(info.get("meta"))[:80], "a dict", _FIX)
 
 
-def _check_arrays(arrays: dict[str, NDArray[Any]], name: str) -> None:
+def _has_classes(info: dict[str, Any]) -> bool:
+    return bool(info.get("objective", CLASSIFICATION) == CLASSIFICATION)
+
+
+def _check_arrays(arrays: dict[str, NDArray[Any]], name: str, *, have_classes: bool) -> None:
     """Refuse arrays that TaskSuite, which takes types and the two inputs' shapes as given, would not."""
     for key in _GROUPS:
-        if arrays[key].dtype != np.int64:
+        if arrays[key].dtype != np.int64 and (have_classes or key not in _LABELS):
             raise InputError(f"{name}, {key}", f"{arrays[key].dtype} numbers", "int64", _FIX)
     inputs, test = (arrays[key] for key in _INPUTS)
     for key, array in zip(_INPUTS, (inputs, test), strict=True):
