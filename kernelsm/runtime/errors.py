@@ -50,6 +50,12 @@ class ConvergenceError(RuntimeError):
         How far it was to come.
     fix : str
         What to do about it.
+
+    Examples
+    --------
+    >>> from kernelsm import ConvergenceError
+    >>> print(ConvergenceError("GradEx", "a gradient norm of 2e-03", "9e-05", "Raise the ridge."))
+    GradEx did not converge: it reached a gradient norm of 2e-03; wanted 9e-05. Raise the ridge.
     """
 
     def __init__(self, place: str, reached: str, wanted: str, fix: str) -> None:
