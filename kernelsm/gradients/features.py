@@ -53,8 +53,8 @@ class GradientFeatures:
     >>> import numpy as np
     >>> from kernelsm import GradientFeatures
     >>> made_elsewhere = GradientFeatures(np.zeros((6, 3)), np.zeros((6, 3, 4)), np.arange(6) % 3)
-    >>> made_elsewhere.outputs
-    'logits'
+    >>> made_elsewhere.features.shape
+    (6, 3, 4)
     """
 
     model_outputs: NDArray[np.float32]
