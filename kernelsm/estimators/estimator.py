@@ -47,7 +47,8 @@ class BlockWork:
     Parameters
     ----------
     solve : callable
-        Maps the masks of a block, shape (m, K), to all measures, shape (m, 3, q).
+        Maps the masks of a block, shape (m, K), to what is kept of it: all measures, shape (m, 3, q), or something
+        else that the estimator's own `table` makes outcomes of.
     kind : ChunkKind
         What the estimator's blocks are called in the store.
     key : tuple
@@ -66,10 +67,25 @@ class BlockWork:
 
 
 class Estimator(ABC):
-    """A way to get F(s), block by block; each block is kept by the store."""
+    """A way to get F(s), block by block; each block is kept by the store.
 
-    suite: TaskSuite
+    Attributes
+    ----------
+    block : int
+        Masks in a block.
+    """
+
     block: int
+
+    @property
+    @abstractmethod
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the K tasks."""
+
+    @property
+    @abstractmethod
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the q targets."""
 
     @abstractmethod
     def _work(self, store: Store | None) -> BlockWork:
@@ -104,18 +120,61 @@ class Estimator(ABC):
         InputError
             Masks of another number of tasks, an unknown measure, or a solve that does not converge.
         """
-        from kernelsm.estimators.measures import UNITS, check_measure  # needs torch, which samplers and tables do not
+        from kernelsm.estimators.measures import check_measure  # needs torch, which samplers and tables do not
 
-        place = check_measure(measure)
-        masks = np.asarray(masks)
-        K = self.suite.K
+        check_measure(measure)
+        masks = self.check_masks(masks)
+        work = self._work(store)
+        return self.table(masks, self._blocks(masks, work, store, report), measure, work.meta)
+
+    def check_masks(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return masks as an array.
+
+        Raises
+        ------
+        InputError
+            Another number of columns than tasks, no row, or another type than bool.
+        """
+        masks, K = np.asarray(masks), len(self.task_names)
         if masks.ndim != 2 or masks.shape[1] != K or not len(masks):
-            raise InputError("masks", f"shape {masks.shape}", f"(m, {K})", "One column per task of the suite.")
+            raise InputError("masks", f"shape {masks.shape}", f"(m, {K})", "Give one column per task.")
         if masks.dtype != np.bool_:
             raise InputError("masks", f"type {masks.dtype}", "bool", "Write masks.astype(bool).")
-        work = self._work(store)
+        return masks
+
+    def table(
+        self, masks: NDArray[np.bool_], blocks: Sequence[NDArray[np.float64]], measure: str, meta: dict[str, Any]
+    ) -> Outcomes:
+        """Put the measures of all blocks together.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+        blocks : sequence of ndarray
+            What `BlockWork.solve` gave for each block of them.
+        measure : {"loss", "accuracy", "margin"}
+        meta : dict
+            Of the outcomes, without measure and unit; JSON types only.
+        """
+        from kernelsm.estimators.measures import UNITS, check_measure
+
+        place = check_measure(measure)
+        return Outcomes(
+            masks, np.concatenate([self._values(found, place) for found in blocks]),
+            task_names=self.task_names, target_names=self.target_names, higher_is_better=measure != "loss",
+            meta={**meta, "measure": measure, "unit": UNITS[measure]},
+        )  # fmt: skip
+
+    def _values(self, block: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+        """Outcomes of the masks of one block, shape (m, q), in the measure of that place in `MEASURES`."""
+        return block[:, place]
+
+    def _blocks(
+        self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
+    ) -> list[NDArray[np.float64]]:
+        """All measures of each block of masks; finished blocks come from the store."""
         starts = range(0, len(masks), self.block)
-        values = []
+        blocks = []
         for done, start in enumerate(starts, start=1):
             part = masks[start : start + self.block]
             if store is None:
@@ -124,9 +183,27 @@ class Estimator(ABC):
                 before = store.reused
                 found = store.chunk(work.kind, (*work.key, part), partial(work.solve, part))
                 reused = store.reused > before
-            values.append(found[:, place])
+            blocks.append(found)
             report(done, len(starts), work.message, reused=reused)
-        return Outcomes(
-            masks, np.concatenate(values), task_names=self.suite.task_names, target_names=self.suite.target_names,
-            higher_is_better=measure != "loss", meta={**work.meta, "measure": measure, "unit": UNITS[measure]},
-        )  # fmt: skip
+        return blocks
+
+
+class SuiteEstimator(Estimator):
+    """An estimator whose tasks and targets are those of a suite of samples.
+
+    Attributes
+    ----------
+    suite : TaskSuite
+    """
+
+    suite: TaskSuite
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the suite's tasks."""
+        return self.suite.task_names
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the suite's targets."""
+        return self.suite.target_names
