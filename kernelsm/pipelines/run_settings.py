@@ -16,10 +16,10 @@ from kernelsm.examples.catalog import RECIPES, get_example
 from kernelsm.examples.planted.game import planted_game
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, Outputs, outputs_name, projection_name
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.workspace.projects import find_recipe, is_project
-from kernelsm.workspace.tables import is_run
+from kernelsm.workspace.projects import PROJECTS, find_recipe
 
 EstimatorName = Literal["gradex", "retraining", "game"]
 GAME = "planted"
@@ -105,7 +105,12 @@ class RunSettings:
             ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
             ("projection", self.projection, self.projection in known, " or ".join(map(repr, known))),
             ("outputs", self.outputs, self.outputs in ("auto", "logits", "margin"), "'auto', 'logits' or 'margin'"),
-            ("onto", self.onto, self.onto in ("", GAME, *RECIPES) or is_run(self.onto), "a name or 40 hex digits"),
+            (
+                "onto",
+                self.onto,
+                self.onto in ("", GAME, *RECIPES) or is_content_hash(self.onto),
+                "a name or 40 hex digits",
+            ),
         )
         for place, found, fine, expected in checks:
             if not fine:
@@ -196,7 +201,7 @@ def recipe_of(source: str) -> Recipe | None:
     """
     if source == GAME:
         return None
-    if source in RECIPES or is_project(source):
+    if source in RECIPES or PROJECTS.is_here(source):
         return find_recipe(source)
     expected = " or ".join(map(repr, (*RECIPES, GAME))) + ", or the 40 hex digits of a project"
     raise InputError("source", repr(source)[:80], expected, "Choose one of these.")

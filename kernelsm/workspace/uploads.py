@@ -9,9 +9,9 @@ import time
 import uuid
 from pathlib import Path, PurePath
 
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
-from kernelsm.workspace.tables import is_run
 
 _KEPT_SECONDS = 24 * 3600
 _ENDING = re.compile(r"\.[a-z0-9]{1,12}")
@@ -54,7 +54,7 @@ def upload_path(key: str, ending: str, root: Path | None = None) -> Path:
     """
     folder = (root or cache_root()) / "uploads" / key
     path = folder / f"file{ending if _ENDING.fullmatch(ending) else ''}"
-    if not (is_run(key) and path.exists()):
+    if not (is_content_hash(key) and path.exists()):
         raise InputError("upload", "a file that is not here any more", "a file sent today", "Upload it again.")
     return path
 

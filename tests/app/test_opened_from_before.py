@@ -11,7 +11,7 @@ import pytest
 from app_harness import ROOT, bring, open_app, press, run, texts, turn
 
 from kernelsm.app.shell.view import ViewState
-from kernelsm.workspace.tables import load_run
+from kernelsm.workspace.tables import TABLES
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 MADE_BEFORE = ROOT / "tests" / "workspace" / "made_before"
@@ -58,4 +58,4 @@ def test_a_session_file_is_restored_in_an_empty_cache(own_cache: Path) -> None:
     assert titles == {*FACTS["projects"].values(), *FACTS["prompts"].values(), *FACTS["titles"].values()}
     turn(app, "explore")
     assert any(caption.value.startswith("Places, estimated · 12 subsets · 4 tasks") for caption in app.caption)
-    assert load_run(run(app)).content_hash == run(app)
+    assert TABLES.load(run(app)).content_hash == run(app)

@@ -17,10 +17,10 @@ from kernelsm.pipelines.compute import base_model, compute
 from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
-from kernelsm.workspace.projects import load_project, project_key
-from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.projects import PROJECTS, project_key
+from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 from kernelsm.workspace.session_file import read_session
-from kernelsm.workspace.tables import load_run, load_run_orders
+from kernelsm.workspace.tables import TABLES, load_run_orders
 
 MADE_BEFORE = Path(__file__).with_name("made_before")
 FACTS = json.loads((MADE_BEFORE / "facts.json").read_text())
@@ -40,13 +40,13 @@ def cache(cache_folder: Path) -> Path:
 def test_every_table_is_read_and_has_the_content_that_its_name_says(cache: Path) -> None:
     assert sorted(path.stem for path in (cache / "runs").glob("*.parquet")) == sorted(FACTS["runs"])
     for run in FACTS["runs"]:
-        assert load_run(run).content_hash == run
+        assert TABLES.load(run).content_hash == run
 
 
 def test_every_project_is_read_and_gives_its_samples_and_network(cache: Path) -> None:
     assert sorted(path.name for path in (cache / "projects").iterdir()) == sorted(FACTS["projects"])
     for key, title in FACTS["projects"].items():
-        project = load_project(key)
+        project = PROJECTS.load(key)
         assert project.title == title
         assert project_key(cache / "projects" / key) == key
         suite = project.recipe.suite()
@@ -59,7 +59,7 @@ def test_every_project_is_read_and_gives_its_samples_and_network(cache: Path) ->
 
 @pytest.mark.parametrize("run", COMPUTED_TABLES)
 def test_outcomes_computed_anew_agree_with_those_of_before(cache: Path, run: str) -> None:
-    before = load_run(run)
+    before = TABLES.load(run)
     settings = RunSettings.like(before.meta, subsets=before.m, p=before.meta["p"], seed=before.meta["seed"])
     assert settings is not None
     store = Store()
@@ -80,7 +80,7 @@ def test_chunks_of_before_are_counted_and_make_room(cache: Path) -> None:
     assert {"earlier_version", "gradient_features"} <= kinds
     (key,) = (key for key, title in FACTS["projects"].items() if title == "Four places")
     before = len(store.entries())
-    assert store.forget(*load_project(key).about["contents"]) > 0
+    assert store.forget(*PROJECTS.load(key).about["contents"]) > 0
     assert 0 < len(store.entries()) < before
     store.clear()
     assert store.entries() == []
@@ -90,7 +90,7 @@ def test_prompts_and_their_single_orders_are_read(cache: Path) -> None:
     ((key, title),) = FACTS["prompts"].items()
     source = find_prompts(key)
     assert (source.title, source.pace) == (title, 0.25)
-    table, ordered = load_run(PROMPTS_TABLE), load_run_orders(PROMPTS_TABLE)
+    table, ordered = TABLES.load(PROMPTS_TABLE), load_run_orders(PROMPTS_TABLE)
     assert table.meta["task"] == source.task.content_hash
     assert ordered is not None
     assert ordered.orders.shape == (len(ordered.values), source.task.k)
@@ -100,13 +100,10 @@ def test_prompts_and_their_single_orders_are_read(cache: Path) -> None:
 
 
 def test_a_session_file_brings_its_tables_projects_and_prompts(cache_folder: Path) -> None:
-    found = read_session(MADE_BEFORE / "session.zip", "session.zip", cache_folder, check_project=project_key)
+    found = read_session(MADE_BEFORE / "session.zip", "session.zip", cache_folder)
     assert found.view == FACTS["links"][0]
-    assert found.titles == FACTS["titles"]
     assert found.pinned == ("digits", UPLOADED_TABLE)
-    assert set(found.runs) == set(FACTS["titles"])
-    assert (set(found.projects), set(found.prompts)) == (set(FACTS["projects"]), set(FACTS["prompts"]))
-    for run in found.runs:
-        assert load_run(run).content_hash == run
-    assert {key: load_project(key).title for key in found.projects} == FACTS["projects"]
-    assert {key: find_prompts(key).title for key in found.prompts} == FACTS["prompts"]
+    assert found.kept["tables"] == FACTS["titles"]
+    assert all(TABLES.load(key).content_hash == key for key in found.kept["tables"])
+    for kind in (PROJECTS, PROMPTS):
+        assert {key: kind.title(key) for key in found.kept[kind.name]} == FACTS[kind.name]

@@ -10,6 +10,8 @@ from typing import Any
 
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients import choices
+from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.workspace.tables import is_run_name
 
 # a kernel matrix of this side takes 200 MB and some seconds, for all who use the server
 MOST_SUBSETS = 5_000
@@ -22,7 +24,6 @@ FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
 RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
-_RUN = re.compile(r"[a-z][a-z0-9-]{0,30}|[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,35 @@ class ViewState:
                 found.append(f"{name}={_written(tuple(k for k in was if k not in now) if several else was)}"[:60])
         return found
 
+    def opened(self, parameter: str, key: str) -> ViewState:
+        """Return the view that turns to something kept (see `Kept`), which a link names by `parameter`.
+
+        Raises
+        ------
+        ValueError
+            No parameter of the view names anything kept.
+        """
+        match parameter:
+            case "run":
+                return self.on_run(key)
+            case "project":
+                return replace(self, project=key, pull=None, projection="auto", estimator="gradex", size=None)
+            case "prompts":
+                return replace(self, prompts=key, picked=())
+        raise ValueError(f"the view's parameter {parameter!r} names nothing that is kept")
+
+    def closed(self, parameter: str) -> ViewState:
+        """Return the view without what `parameter` names; the run becomes that of the first page.
+
+        Raises
+        ------
+        ValueError
+            As `opened`.
+        """
+        if parameter == "project":  # what was chosen for the next computation holds for the run as well
+            return replace(self, project="")
+        return self.opened(parameter, getattr(ViewState(), parameter, ""))
+
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(
@@ -197,7 +227,7 @@ def _pair(text: str) -> tuple[int, int] | None:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "run": lambda text: text if _RUN.fullmatch(text) else None,
+    "run": lambda text: text if is_run_name(text) else None,
     "target": lambda text: text or None,
     "kernel": _one_of(KERNELS),
     "gamma": _number(1e-6, 1e3),
@@ -217,7 +247,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "projection": _one_of(tuple(PROJECTIONS)),
     "dim": _whole(2, 4096),
     "pull": _number(1e-6, 1e4),
-    "project": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
-    "prompts": lambda text: text if re.fullmatch("[0-9a-f]{40}", text) else None,
+    "project": lambda text: text if is_content_hash(text) else None,
+    "prompts": lambda text: text if is_content_hash(text) else None,
     "picked": _ordered,
 }
