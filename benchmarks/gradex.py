@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 from kernelsm import GradEx, GradientFeatures, Retraining, bernoulli_masks, gradient_features, lds
 from kernelsm.examples.digits.suite import digits_suite
 from kernelsm.models.mlp import mlp
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.tasks.suite import TaskSuite
 
@@ -49,7 +49,7 @@ class Objective:
         weights = suite.sample_weights(mask[None])[0]
         inside = weights > 0
         self.weights = weights[inside].astype(np.float64)
-        self.logits = train.logits[inside].astype(np.float64)
+        self.logits = train.model_outputs[inside].astype(np.float64)
         self.features = train.features[inside].astype(dtype).reshape(-1, train.features.shape[2])
         self.labels, self.dtype = suite.labels[inside], dtype
         self.one_hot = np.eye(suite.classes)[self.labels]

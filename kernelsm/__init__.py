@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernelsm.models.registry import build_model
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
-    from kernelsm.runtime.errors import InputError
+    from kernelsm.runtime.errors import ConvergenceError, InputError
     from kernelsm.runtime.store import ChunkKind, Store
     from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
@@ -31,6 +31,7 @@ _HOME = {
     "Attribution": "kernelsm.surrogates.results",
     "AutoSurrogate": "kernelsm.surrogates.auto",
     "ChunkKind": "kernelsm.runtime.store",
+    "ConvergenceError": "kernelsm.runtime.errors",
     "GradEx": "kernelsm.estimators.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
@@ -58,9 +59,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "AutoSurrogate", "ChunkKind", "GradEx", "GradientFeatures", "InputError", "Interactions",
-    "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes", "Retraining",
-    "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate",
+    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "GradEx", "GradientFeatures", "InputError",
+    "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes",
+    "Retraining", "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate",
     "fixed_size_masks", "gradient_features", "lds", "load_example", "load_features", "load_truth", "relative_error",
     "save_features",
 ]  # fmt: skip
@@ -68,7 +69,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        from kernelsm.runtime.extras import needed_by
+
+        with needed_by(f"kernelsm.{name}"):
+            return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'kernelsm' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The same pipeline without a browser: `python -m kernelsm run | features | evaluate | example`."""
+"""The dashboard and the same pipeline without it: `python -m kernelsm app | run | features | evaluate | example`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,26 @@ from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
 from kernelsm.pipelines.run_settings import RunSettings, estimators
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.errors import ConvergenceError, InputError
+from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status (2: the input cannot be used, 130: stopped)."""
+    """Run one command; returns the exit status (2: the input cannot be used, 3: no convergence, 130: stopped)."""
     options = _parser().parse_args(arguments)
     limit_blas_threads()
     try:
-        {"run": _run, "features": _features, "evaluate": _evaluate, "example": _example}[options.command](options)
-    except (InputError, OSError) as error:
+        with needed_by(f"python -m kernelsm {options.command}"):
+            _COMMANDS[options.command](options)
+    except (InputError, MissingExtraError, OSError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
+    except ConvergenceError as error:
+        print(f"kernelsm: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("\nkernelsm: stopped; finished chunks are kept, run the same command to resume", file=sys.stderr)
         return 130
@@ -45,7 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kernelsm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    linearised = "what is linearised: auto, or for classes logits or margin (default auto)"
     retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
+
+    app = commands.add_parser("app", help="start the dashboard; it runs until it is interrupted")
+    app.add_argument("--port", type=int, default=8501, help="default 8501")
+    app.add_argument("--address", default="127.0.0.1", help="default 127.0.0.1: seen from this computer alone")
 
     run = commands.add_parser("run", help="compute the outcomes of random subsets of an example's tasks")
     run.add_argument("--example", required=True, choices=EXAMPLES)
@@ -57,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
     run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
-    run.add_argument("--outputs", choices=("auto", "logits", "margin"), default="auto", help="of the network")
+    run.add_argument("--outputs", default="auto", help=linearised)
     run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
 
@@ -66,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     features.add_argument("out", type=Path, help="file to write, .npz: bring it on Data & model")
     features.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     features.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
-    features.add_argument(
-        "--outputs", choices=("auto", "logits", "margin"), default="auto", help="what is linearised"
-    )
+    features.add_argument("--outputs", default="auto", help=linearised)
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
@@ -80,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files, from their W0")
     example.add_argument("--retrain", action="store_true", help=retrained)
     return parser
+
+
+def _app(options: argparse.Namespace) -> None:
+    from kernelsm.app.serve import serve  # imported here: the other commands do not need Streamlit
+
+    serve(options.address, options.port)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -106,6 +120,7 @@ def _features(options: argparse.Namespace) -> None:
     from kernelsm.gradients.features import gradient_features
     from kernelsm.gradients.features_file import save_features
     from kernelsm.gradients.user_code import model_and_suite
+    from kernelsm.objectives.registry import find
 
     if options.out.suffix != ".npz":
         raise InputError("out", repr(options.out.name), "a name ending in .npz", "Rename it.")
@@ -114,11 +129,11 @@ def _features(options: argparse.Namespace) -> None:
     store, report = Store(), TerminalReport()
     train = gradient_features(
         model, suite.inputs, suite.labels, options.projection, options.dim, store=store, report=report,
-        outputs=options.outputs,
+        outputs=options.outputs, objective=find(suite),
     )  # fmt: skip
     test = gradient_features(
         model, suite.test_inputs, suite.test_labels, options.projection, options.dim, store=store, report=report,
-        outputs=train.outputs,
+        outputs=train.outputs, objective=find(suite),
     )  # fmt: skip
     save_features(options.out, suite, train, test)
     size = options.out.stat().st_size / 2**20
@@ -183,6 +198,9 @@ def _example(options: argparse.Namespace) -> None:
     for name, words in (("weights.safetensors", "W0"), ("checks.json", "checks of the first-order estimate")):
         if (folder / name).exists():
             print(f"{name}: {words}")
+
+
+_COMMANDS = {"app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example}
 
 
 if __name__ == "__main__":

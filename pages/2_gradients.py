@@ -18,7 +18,7 @@ else:
     compute.cost_note(settings)
     compute.recompute(settings)
     if run.key == source:
-        first_order_checks.trust(run)
+        first_order_checks.show_first_order_checks(run)
         first_order_checks.projections(run)
     first_order_checks.check_again(settings)
     cache_panel.cache_panel()

@@ -1,6 +1,6 @@
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.subsets import sampling
-from kernelsm.app.subsets.learning_curve import enough
+from kernelsm.app.subsets.learning_curve import show_learning_curve
 
 navigation.require_entry()
 project = session.view().project
@@ -16,5 +16,5 @@ if project:
     sampling.first_draw(project)
 else:
     sampling.sampled(run)
-    enough(run)
+    show_learning_curve(run)
     sampling.next_draw(run)

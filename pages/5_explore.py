@@ -9,18 +9,18 @@ frame.head(
     run,
 )
 effects.settings(run)
-e = effects.explore(run)
-effects.sign_note(e)
+exploration = effects.explore(run)
+effects.sign_note(exploration)
 left, right = frame.panels()
 with left:
-    effects.bars(e)
-    effects.truth_heatmap(e)
+    effects.bars(exploration)
+    effects.truth_heatmap(exploration)
 with right:
-    effects.heatmap(e)
+    effects.heatmap(exploration)
 if run.outcomes.K > 1:
     left, right = frame.panels()
     with left:
-        effects.pair_detail(e)
+        effects.pair_detail(exploration)
     with right:
-        effects.ranked_pairs(e)
+        effects.ranked_pairs(exploration)
 effects.what_if(run)

@@ -1,6 +1,6 @@
 import streamlit as st
 
-from kernelsm.app.demonstrations import check, estimates, one_query, past_checks, picking, record, slots
+from kernelsm.app.demonstrations import check, estimates, one_query, past_checks, prompt_choice, record, slots
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
@@ -20,20 +20,20 @@ elif not run.prompts:
     slots.blocked(run)
 else:
     estimates.estimates_note(run)
-    p = picking.picking(run)
+    choice = prompt_choice.prompt_choice(run)
     left, right = st.columns([4, 3], gap="medium")
     with left:
-        slots.candidates(p)
+        slots.candidates(choice)
     with right:
-        slots.slots(p)
-    slots.suggested(p)
-    slots.order_note(p)
+        slots.slots(choice)
+    slots.suggested(choice)
+    slots.order_note(choice)
     parts = {
-        "Prompt": lambda: slots.take_away(p),
-        "Check": lambda: past_checks.kept_checks(p, check.check(p)),
-        "One query": lambda: one_query.one_query(p),
+        "Prompt": lambda: slots.take_away(choice),
+        "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
+        "One query": lambda: one_query.one_query(choice),
         "How good are choices?": lambda: record.record(run.prompts),
-        "Ask again": lambda: check.ask_again(p),
+        "Ask again": lambda: check.ask_again(choice),
     }
     chosen = st.segmented_control(
         "Part", list(parts), key="demo_part", default="Prompt", required=True, label_visibility="collapsed",

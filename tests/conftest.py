@@ -85,7 +85,7 @@ def blobs():
 def blobs_model(blobs):
     """A small network trained on all five tasks; tests must not change it."""
     from kernelsm.models.mlp import mlp
-    from kernelsm.models.training import train_base
+    from kernelsm.objectives.training import train_base
 
     return train_base(mlp((4, 6, 3)), blobs, epochs=40)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelsm import Outcomes
+from kernelsm import ConvergenceError, Outcomes
 from kernelsm.__main__ import main
 
 HOME = Path(__file__).resolve().parents[1]
@@ -65,6 +65,16 @@ def test_run_writes_a_table_that_loads(kernelsm, tmp_path, ending):
     assert str(out) in done.stdout
 
 
+def test_a_computation_that_does_not_converge_is_told_in_one_line(capsys, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise ConvergenceError("GradEx", "a norm of 1", "0", "Raise the ridge.")
+
+    monkeypatch.setattr("kernelsm.__main__.compute", fails)
+    assert main(["run", "--example", "planted", "--out", str(tmp_path / "x.csv")]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "kernelsm: GradEx did not converge: it reached a norm of 1; wanted 0. Raise the ridge."
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -110,10 +120,12 @@ def test_a_file_that_cannot_be_written_ends_in_one_clear_line(kernelsm, tmp_path
 
 
 def test_another_projection_or_output_is_a_usage_error(kernelsm, tmp_path):
-    for wrong in (("--projection", "dense"), ("--outputs", "labels")):
+    for *wrong, words in (
+        ("--projection", "dense", "invalid choice"), ("--outputs", "labels", "'auto' or 'logits' or 'margin'"),
+    ):  # fmt: skip
         done = kernelsm("run", "--example", "digits", *wrong, "--out", tmp_path / "x.csv")
         assert done.returncode == 2
-        assert "invalid choice" in done.stderr
+        assert words in done.stderr
         assert "Traceback" not in done.stderr
 
 

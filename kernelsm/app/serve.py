@@ -1,22 +1,62 @@
-"""`streamlit run` with everything imported first, so that the first visitor does not wait for it.
-
-python -m kernelsm.app.serve app.py --server.port 8501
-"""
+"""The server of the dashboard: `python -m kernelsm app`."""
 
 from __future__ import annotations
 
-import sys
+import errno
+import importlib
+import pkgutil
+import socket
+from pathlib import Path
 
 from streamlit.web.cli import main
 
-from kernelsm.app.data import bring, gallery  # noqa: F401 - for their imports
-from kernelsm.app.demonstrations import slots  # noqa: F401 - for their imports
-from kernelsm.app.explore import effects  # noqa: F401 - for their imports
-from kernelsm.app.fit import workbench  # noqa: F401 - for their imports
-from kernelsm.app.gradients import cache_panel, compute  # noqa: F401 - for their imports
-from kernelsm.app.start import finished_result  # noqa: F401 - for their imports
-from kernelsm.app.subsets import sampling  # noqa: F401 - for their imports
+import kernelsm.app
+from kernelsm.runtime.errors import InputError
 
-if __name__ == "__main__":
-    sys.argv = ["streamlit", "run", *sys.argv[1:]]
-    sys.exit(main())
+
+def serve(address: str, port: int) -> None:
+    """Serve the dashboard until it is interrupted.
+
+    Raises
+    ------
+    InputError
+        The port is taken or is none, or the address is not one of this computer.
+    """
+    _check_free(address, port)
+    import_pages()  # else the first visitor waits for it
+    # Streamlit reads pages/ and .streamlit/config.toml beside the script, whatever the current folder is
+    main(["run", str(script()), "--server.address", address, "--server.port", str(port)])
+
+
+def import_pages() -> None:
+    """Import every file of the dashboard, and with them all that the pages need."""
+    for module in pkgutil.walk_packages(kernelsm.app.__path__, "kernelsm.app."):
+        importlib.import_module(module.name)
+
+
+def script() -> Path:
+    """Return app.py: an installed package holds it in `site/` beside this file, a checkout at its top."""
+    here = Path(__file__).resolve()
+    installed = here.parent / "site" / "app.py"
+    return installed if installed.exists() else here.parents[2] / "app.py"
+
+
+def _check_free(address: str, port: int) -> None:
+    """Raise InputError where another program has the port, or the address is not one of this computer."""
+    if not 1 <= port <= 65535:
+        raise InputError("--port", f"{port}", "a port from 1 to 65535", "8501 is the default.")
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # a port whose last server has just ended is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            fix = f"Stop that program, or choose another port: --port {port % 65535 + 1}."
+            raise InputError("--port", f"{port}, where another program listens", "a free port", fix) from None
+        if error.errno == errno.EACCES:
+            fix = "Choose one from 1024; 8501 is the default."
+            raise InputError("--port", f"{port}", "a port that this user may open", fix) from None
+        fix = "127.0.0.1 is for this computer alone, 0.0.0.0 for all that can reach it."
+        raise InputError("--address", repr(address), "an address of this computer", fix) from None

@@ -12,12 +12,12 @@ _PATIENCE = 10
 # weak Wolfe conditions: enough decrease, and a slope that has risen enough
 _DECREASE, _RISE = 1e-4, 0.9
 
-Objective = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Function = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 _Pair = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def minimise(
-    objective: Objective,
+    function: Function,
     start: torch.Tensor,
     *,
     tolerance: float = 1e-6,
@@ -31,7 +31,7 @@ def minimise(
 
     Parameters
     ----------
-    objective : callable
+    function : callable
         Maps points (a, P) and the problems they belong to (a,) to values (a,) and gradients (a, P).
     start : Tensor, shape (m, P)
     tolerance : float
@@ -49,7 +49,7 @@ def minimise(
     result = start.clone()
     active = torch.arange(len(start))
     x = start.clone()
-    value, gradient = objective(x, active)
+    value, gradient = function(x, active)
     earlier = value.clone()
     history: list[_Pair] = []
     finished = gradient.abs().amax(dim=1) <= tolerance
@@ -65,7 +65,7 @@ def minimise(
         length = torch.ones_like(value)
         if step == 0:
             length = (1 / gradient.abs().sum(dim=1).clamp(min=1e-30)).clamp(max=1.0)
-        new_x, new_value, new_gradient, stuck = _line_search(objective, active, x, value, gradient, direction, length)
+        new_x, new_value, new_gradient, stuck = _line_search(function, active, x, value, gradient, direction, length)
         difference, change = new_x - x, new_gradient - gradient
         curvature = (difference * change).sum(dim=1)
         usable = curvature > 1e-12 * difference.norm(dim=1) * change.norm(dim=1)
@@ -98,7 +98,7 @@ def _inverse_hessian_times(gradient: torch.Tensor, history: list[_Pair]) -> torc
 
 
 def _line_search(
-    objective: Objective,
+    function: Function,
     active: torch.Tensor,
     x: torch.Tensor,
     value: torch.Tensor,
@@ -114,7 +114,7 @@ def _line_search(
     for _ in range(_TRIALS):
         t = length[searching]
         point = x[searching] + t[:, None] * direction[searching]
-        found, its_gradient = objective(point, active[searching])
+        found, its_gradient = function(point, active[searching])
         decreased = found <= value[searching] + _DECREASE * t * slope[searching]
         risen = (its_gradient * direction[searching]).sum(dim=1) >= _RISE * slope[searching]
         better = decreased & (found <= best_value[searching])

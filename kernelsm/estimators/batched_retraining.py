@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from kernelsm.estimators.batched_lbfgs import minimise
+from kernelsm.objectives.objective import Objective
 
 
 class StackedModel:
@@ -32,8 +33,8 @@ class StackedModel:
         """The model's own parameters as one row, shape (P,)."""
         return torch.cat([p.detach().flatten() for p in self.model.parameters()])
 
-    def logits(self, weights: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits (m, n, C) of inputs (m, n, ...), or (n, ...) for all, under each row of weights (m, P)."""
+    def outputs(self, weights: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Outputs (m, n, C) of inputs (m, n, ...), or (n, ...) for all, under each row of weights (m, P)."""
         pieces = weights.split([shape.numel() for shape in self.shapes.values()], dim=1)
         stacked = {
             name: piece.reshape(-1, *shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
@@ -49,6 +50,7 @@ class StackedModel:
 
 def tune_together(
     stacked: StackedModel,
+    objective: Objective,
     inputs: torch.Tensor,
     labels: torch.Tensor,
     sample_weights: torch.Tensor,
@@ -58,7 +60,9 @@ def tune_together(
     ridge: float,
     max_steps: int,
 ) -> torch.Tensor:
-    """Minimise Σ_i w_i CE(f_W(x_i), y_i) + ridge/2 ‖W - centre‖² for each row of `sample_weights` (m, n).
+    """Minimise Σ_i w_i ℓ(f_W(x_i), y_i) + ridge/2 ‖W - centre‖² for each row of `sample_weights` (m, n).
+
+    ℓ is the loss of `objective`.
 
     Returns
     -------
@@ -70,17 +74,16 @@ def tune_together(
     own = (sample_weights > 0).to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :widest]
     own_weights, own_inputs, own_labels = sample_weights.gather(1, own), inputs[own], labels[own]
 
-    def objective(weights: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def pulled_loss(weights: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         moving = weights.detach().requires_grad_()
         value = ridge / 2 * (moving - centre).square().sum(dim=1)
         if widest:
-            logits = stacked.logits(moving, own_inputs[which])
-            losses = nn.functional.cross_entropy(logits.flatten(0, 1), own_labels[which].flatten(), reduction="none")
-            value = value + (own_weights[which] * losses.reshape(len(weights), -1)).sum(dim=1)
+            losses = objective.loss(stacked.outputs(moving, own_inputs[which]), own_labels[which])
+            value = value + (own_weights[which] * losses).sum(dim=1)
         (gradient,) = torch.autograd.grad(value.sum(), moving)
         return value.detach(), gradient
 
-    return minimise(objective, start.expand(len(sample_weights), -1), max_steps=max_steps)
+    return minimise(pulled_loss, start.expand(len(sample_weights), -1), max_steps=max_steps)
 
 
 def bytes_per_subset(model: nn.Module, inputs: torch.Tensor) -> int:

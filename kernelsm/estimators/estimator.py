@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.objectives.objective import Measure, Objective, find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
@@ -47,8 +48,8 @@ class BlockWork:
     Parameters
     ----------
     solve : callable
-        Maps the masks of a block, shape (m, K), to what is kept of it: all measures, shape (m, 3, q), or something
-        else that the estimator's own `table` makes outcomes of.
+        Maps the masks of a block, shape (m, K), to what is kept of it: all measures, shape (m, measures, q), or
+        something else that the estimator's own `table` makes outcomes of.
     kind : ChunkKind
         What the estimator's blocks are called in the store.
     key : tuple
@@ -87,6 +88,16 @@ class Estimator(ABC):
     def target_names(self) -> tuple[str, ...]:
         """Names of the q targets."""
 
+    @property
+    @abstractmethod
+    def measures(self) -> Sequence[Measure]:
+        """What a block holds of every target, in order."""
+
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """Names of the measures; part of a block's key."""
+        return tuple(measure.name for measure in self.measures)
+
     @abstractmethod
     def _work(self, store: Store | None) -> BlockWork:
         """Say how a block is made."""
@@ -104,25 +115,26 @@ class Estimator(ABC):
         Parameters
         ----------
         masks : ndarray of bool, shape (m, K)
-        measure : {"loss", "accuracy", "margin"}
-            Mean over a target's samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). The store
-            keeps all three: asking for another one computes nothing again.
+        measure : str
+            One of the objective's measures. For classes: "loss", "accuracy" or "margin", the mean over a target's
+            samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). The store keeps all of them:
+            asking for another one computes nothing again.
         store, report
             Where finished blocks are kept, and what is told after each.
 
         Returns
         -------
         Outcomes
-            Shape (m, q); higher is better for accuracy and margin.
+            Shape (m, q), in the measure's unit and with its sign.
 
         Raises
         ------
         InputError
-            Masks of another number of tasks, an unknown measure, or a solve that does not converge.
+            Masks of another number of tasks, or an unknown measure.
+        ConvergenceError
+            A solve that does not converge.
         """
-        from kernelsm.estimators.measures import check_measure  # needs torch, which samplers and tables do not
-
-        check_measure(measure)
+        find_measure(self.measures, measure)
         masks = self.check_masks(masks)
         work = self._work(store)
         return self.table(masks, self._blocks(masks, work, store, report), measure, work.meta)
@@ -152,22 +164,22 @@ class Estimator(ABC):
         masks : ndarray of bool, shape (m, K)
         blocks : sequence of ndarray
             What `BlockWork.solve` gave for each block of them.
-        measure : {"loss", "accuracy", "margin"}
+        measure : str
+            Name of one of the `measures`.
         meta : dict
             Of the outcomes, without measure and unit; JSON types only.
         """
-        from kernelsm.estimators.measures import UNITS, check_measure
-
-        place = check_measure(measure)
+        position = find_measure(self.measures, measure)
+        about = self.measures[position]
         return Outcomes(
-            masks, np.concatenate([self._values(found, place) for found in blocks]),
-            task_names=self.task_names, target_names=self.target_names, higher_is_better=measure != "loss",
-            meta={**meta, "measure": measure, "unit": UNITS[measure]},
+            masks, np.concatenate([self._values(found, position) for found in blocks]),
+            task_names=self.task_names, target_names=self.target_names, higher_is_better=about.higher_is_better,
+            meta={**meta, "measure": measure, "unit": about.unit},
         )  # fmt: skip
 
-    def _values(self, block: NDArray[np.float64], place: int) -> NDArray[np.float64]:
-        """Outcomes of the masks of one block, shape (m, q), in the measure of that place in `MEASURES`."""
-        return block[:, place]
+    def _values(self, block: NDArray[np.float64], position: int) -> NDArray[np.float64]:
+        """Outcomes of the masks of one block, shape (m, q), in the measure of that position among all."""
+        return block[:, position]
 
     def _blocks(
         self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
@@ -189,14 +201,17 @@ class Estimator(ABC):
 
 
 class SuiteEstimator(Estimator):
-    """An estimator whose tasks and targets are those of a suite of samples.
+    """An estimator whose tasks, targets and measures are those of a suite of samples.
 
     Attributes
     ----------
     suite : TaskSuite
+    objective : Objective
+        Of the suite.
     """
 
     suite: TaskSuite
+    objective: Objective
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -207,3 +222,8 @@ class SuiteEstimator(Estimator):
     def target_names(self) -> tuple[str, ...]:
         """Names of the suite's targets."""
         return self.suite.target_names
+
+    @property
+    def measures(self) -> Sequence[Measure]:
+        """Those of the objective."""
+        return self.objective.measures

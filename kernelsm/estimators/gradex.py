@@ -1,9 +1,10 @@
-"""GradEx: outcomes of all subsets from logits and gradients at W0, without retraining (paper Algorithm 2)."""
+"""GradEx: outcomes of all subsets from outputs and gradients at W0, without retraining (paper Algorithm 2)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 
 from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, check_block, check_ridge, task_weight_key
 from kernelsm.estimators.gradex_solver import LinearisedProblem
-from kernelsm.estimators.measures import measured
 from kernelsm.gradients.features import GradientFeatures
-from kernelsm.runtime.errors import InputError
+from kernelsm.objectives.registry import find
+from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.store import ChunkKind, Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
 
-BLOCK_CHUNKS = ChunkKind("gradex", version=1)
+BLOCK_CHUNKS = ChunkKind("gradex", version=2)
 MEMORY_BUDGET = 768 * 2**20
 # beyond this the products gain nothing, and a cancelled job would lose more
 _LARGEST_BLOCK = 1024
@@ -26,11 +27,11 @@ _LARGEST_BLOCK = 1024
 class GradEx(SuiteEstimator):
     """Estimates F(s) in the model linearised at W0.
 
-    For each subset, minimise over Z the mean cross-entropy of f_W0(x) + <∇f_W0(x), Z> on the included tasks plus
-    ridge/2 ‖Z‖², then read the measures of each target in the same linear model. Features of the margin alone are
-    linearised as such: the loss is log(1 + exp(-margin)), and right means that the true class has p above 1/2. The
-    empty subset leaves the model at W0. The matching ground truth is `Retraining` with the same
-    ridge and task weights.
+    For each subset, minimise over Z the mean loss of f_W0(x) + <∇f_W0(x), Z> on the included tasks plus ridge/2 ‖Z‖²,
+    then read the measures of each target in the same linear model. The suite's objective says what the loss is:
+    cross-entropy for classes. Features of the margin alone are linearised as such: the loss is log(1 + exp(-margin)),
+    and right means that the true class has p above 1/2. The empty subset leaves the model at W0. The matching ground
+    truth is `Retraining` with the same ridge and task weights.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class GradEx(SuiteEstimator):
         Largest gradient norm at which a solution is accepted.
     block : int, optional
         Masks solved together; also the chunk that a resumed job repeats. None chooses as many as `budget` bytes hold,
-        at most 1,024; the choice depends on n, C, k and the budget alone, so that a later job finds the same chunks.
+        at most 1,024; the choice depends on n, Q, k and the budget alone, so that a later job finds the same chunks.
     budget : int
         Bytes that the masks of one block may take besides the features, when `block` is None.
 
@@ -54,6 +55,20 @@ class GradEx(SuiteEstimator):
     InputError
         ridge or tolerance ≤ 0, weights that are not positive, features that are not finite or do not belong to the
         suite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import GradEx, build_model, gradient_features
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
+    >>> everything_and_nothing = np.array([[True] * suite.K, [False] * suite.K])
+    >>> outcomes = GradEx(suite, train, test, ridge=1.0).outcomes(everything_and_nothing)
+    >>> outcomes.mean_target().values.ravel().round(1).tolist()
+    [2.2, 2.3]
     """
 
     def __init__(
@@ -72,8 +87,14 @@ class GradEx(SuiteEstimator):
         check_block(block)
         if not 0 < tolerance < np.inf:
             raise InputError("tolerance", f"{tolerance}", "a finite number above 0", "9e-5 suits single precision.")
-        _check_features("train", train, suite.labels)
-        _check_features("test", test, suite.test_labels)
+        self.objective = find(suite)
+        for place, features in (("train", train), ("test", test)):
+            if features.objective != self.objective.name:
+                found, fix = repr(features.objective), "Compute features of this suite, with its objective."
+                raise InputError(f"{place}, objective", found, repr(self.objective.name), fix)
+        self.linearisation = self.objective.linearisation(train.outputs)
+        self._check_features("train", train, suite.labels)
+        self._check_features("test", test, suite.test_labels)
         if train.meta != test.meta:
             raise InputError("test", f"{test.meta}", f"{train.meta}", "Use one model and one projection for both.")
         self.suite, self.train, self.test = suite, train, test
@@ -87,7 +108,10 @@ class GradEx(SuiteEstimator):
         return BlockWork(
             self._solve_block,
             kind=BLOCK_CHUNKS,
-            key=(self.suite.content_hash, features_hash, self.ridge, self.task_weights, self.tolerance),
+            key=(
+                self.suite.content_hash, features_hash, self.ridge, self.task_weights, self.tolerance,
+                self.measure_names,
+            ),
             message="GradEx",
             meta={
                 "estimator": "gradex", "ridge": self.ridge, "tolerance": self.tolerance,
@@ -99,14 +123,22 @@ class GradEx(SuiteEstimator):
     @cached_property
     def problem(self) -> LinearisedProblem:
         """The shared part of all solves; built when the first block is not in the store."""
-        offsets, features, classes = _against_last_class(self.train)
-        return LinearisedProblem(offsets, features, classes, torch.from_numpy(self.suite.task_of), self.ridge)
+        offsets, features, labels = self._rows(self.train)
+        targets = self.linearisation.targets(labels, offsets.shape[1])
+        task_of = torch.from_numpy(self.suite.task_of)
+        return LinearisedProblem(self.linearisation.loss, offsets, features, targets, task_of, self.ridge)
 
     @cached_property
     def _test_rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Test offsets (R, n, 1), features (R * n, k) and classes (n,)."""
-        offsets, features, classes = _against_last_class(self.test)
-        return offsets.T[..., None], features.transpose(0, 1).flatten(0, 1).contiguous(), classes
+        """Test offsets (R, n, 1), features (R * n, k) and labels (n, ...)."""
+        offsets, features, labels = self._rows(self.test)
+        return offsets.T[..., None], features.transpose(0, 1).flatten(0, 1).contiguous(), labels
+
+    def _rows(self, features: GradientFeatures) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Offsets (n, R), features (n, R, k) and labels (n, ...) of the linearisation."""
+        labels, outputs = torch.tensor(features.labels), torch.tensor(features.model_outputs)
+        gradients = self.linearisation.features(torch.tensor(features.features))
+        return self.linearisation.offsets(outputs, labels), gradients, labels
 
     def shares(self, masks: NDArray[np.bool_]) -> torch.Tensor:
         """Share of each task in the training loss of each mask, shape (m, K); rows sum to 1, or to 0 if empty."""
@@ -115,52 +147,44 @@ class GradEx(SuiteEstimator):
         sizes = np.bincount(self.suite.task_of, minlength=self.suite.K)
         return torch.from_numpy(weights[:, first] * sizes)
 
-    def measures(self, z: torch.Tensor) -> NDArray[np.float64]:
-        """All measures of each target in the linear model at Z (m, k), shape (m, 3, q)."""
-        offsets, features, classes = self._test_rows
-        logits = offsets + (features @ z.T).reshape(*offsets.shape[:2], len(z))
-        return measured(logits, classes, self.suite)
+    def measure_at(self, z: torch.Tensor) -> NDArray[np.float64]:
+        """All measures of each target in the linear model at Z (m, k), shape (m, measures, q)."""
+        offsets, features, labels = self._test_rows
+        outputs = offsets + (features @ z.T).reshape(*offsets.shape[:2], len(z))
+        target_of = torch.from_numpy(self.suite.target_of)
+        found = self.objective.measure(
+            outputs, labels, target_of, len(self.suite.target_names), self.linearisation
+        )  # fmt: skip
+        return np.asarray(found.double().numpy())
 
     def _solve_block(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """All measures of one block of masks, shape (m, 3, q)."""
+        """All measures of one block of masks, shape (m, measures, q)."""
         solution = self.problem.solve(self.shares(masks), tolerance=self.tolerance)
         worst = float(solution.gradient_norm.max())
         if not worst <= 10 * self.tolerance:
-            fix = "Raise the ridge, or check the features for extreme values."
-            raise InputError(
-                "GradEx", f"gradient norm {worst:.1e} after {solution.passes} passes", f"{self.tolerance:.0e}", fix
-            )
-        return self.measures(solution.z)
+            reached = f"a gradient norm of {worst:.1e} after {solution.passes} passes"
+            fix = "Raise the ridge, or look for extreme values in the samples and the features."
+            raise ConvergenceError("GradEx", reached, f"at most {self.tolerance:.0e}", fix)
+        return self.measure_at(solution.z)
+
+    def _check_features(self, place: str, features: GradientFeatures, labels: NDArray[Any]) -> None:
+        fix, count = "Compute features of this suite.", len(labels)
+        if len(features.model_outputs) != count:
+            found = f"features of {len(features.model_outputs)} samples"
+            raise InputError(place, found, f"{count}, as in the suite", fix)
+        if not np.array_equal(features.labels, labels):
+            raise InputError(f"{place}, labels", "other labels", "those of the suite", fix)
+        width = self.linearisation.width(features.model_outputs.shape[1])
+        if features.features.ndim != 3 or features.features.shape[:2] != (count, width):
+            raise InputError(f"{place}, features", f"shape {features.features.shape}", f"({count}, {width}, k)", fix)
+        for name in ("model_outputs", "features"):
+            if not np.isfinite(getattr(features, name)).all():
+                fix = "Check the model's weights and inputs."
+                raise InputError(f"{place}, {name}", "values that are not finite", "finite numbers", fix)
 
 
 def masks_at_once(shape: tuple[int, ...], budget: int) -> int:
-    """Masks whose solve takes about `budget` bytes, for features of shape (n, R, k); 1 to 1,024."""
-    n, rows, k = shape
-    per_mask = 4 * (10 * n * rows + 6 * k + 2 * 64**2)
+    """Masks whose solve takes about `budget` bytes, for features of shape (n, Q, k); 1 to 1,024."""
+    n, width, k = shape
+    per_mask = 4 * (10 * n * width + 6 * k + 2 * 64**2)
     return max(1, min(_LARGEST_BLOCK, budget // per_mask))
-
-
-def _against_last_class(features: GradientFeatures) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Offsets (n, R), features (n, R, k) and classes (n,) with the last class as the reference."""
-    gradients = torch.tensor(features.features)
-    if features.outputs == "margin":
-        # two classes: the true one is class 0, all others together are the reference
-        return torch.tensor(features.margins)[:, None], gradients, torch.zeros(len(gradients), dtype=torch.int64)
-    logits = torch.tensor(features.logits)
-    return logits[:, :-1] - logits[:, -1:], gradients[:, :-1] - gradients[:, -1:], torch.tensor(features.labels)
-
-
-def _check_features(place: str, features: GradientFeatures, labels: NDArray[np.int64]) -> None:
-    fix = "Compute features of this suite."
-    count = len(labels)
-    if len(features.logits) != count:
-        raise InputError(place, f"features of {len(features.logits)} samples", f"{count}, as in the suite", fix)
-    if not np.array_equal(features.labels, labels):
-        raise InputError(f"{place}, labels", "other labels", "those of the suite", fix)
-    rows = 1 if features.outputs == "margin" else features.logits.shape[1]
-    if features.features.ndim != 3 or features.features.shape[:2] != (count, rows):
-        raise InputError(f"{place}, features", f"shape {features.features.shape}", f"({count}, {rows}, k)", fix)
-    for name, values in (("logits", features.logits), ("features", features.features)):
-        if not np.isfinite(values).all():
-            fix = "Check the model's weights and inputs."
-            raise InputError(f"{place}, {name}", "values that are not finite", "finite numbers", fix)

@@ -1,8 +1,8 @@
 """Newton steps in the leading directions on the rows that matter, the others held fixed.
 
-Most classes of most samples have a probability near 0 for every mask: their logits hardly move anything. Their share
-of each sample's normaliser and of each mask's gradient is frozen at the point where the steps begin; what that leaves
-out is put right by the next full gradient.
+Many rows (output, sample) hardly curve the loss of any mask and have hardly a slope: most classes of most samples
+have a probability near 0. They are frozen where the steps begin: their part of the gradient and their influence on
+the other outputs stay. What that leaves out is put right by the next full gradient.
 """
 
 from __future__ import annotations
@@ -12,47 +12,66 @@ from dataclasses import dataclass
 import torch
 
 from kernelsm.estimators.gradex_task_rows import Members, TaskRows
+from kernelsm.objectives.objective import Expansion, RestrictedLoss
 
-# rows whose p (1 - p) is below the first for every mask are frozen, below the second left out of the Hessian.
-# Neither holds where p is further than the third from what it should be.
+# rows whose own curvature is below the first for every mask are frozen, below the second left out of the Hessian.
+# Neither holds where the slope is larger than the third.
 _NEGLIGIBLE = 1e-4
 _FLAT = 1e-3
-_WRONG = 0.5
+_STEEP = 0.5
 
 
 @dataclass
-class _Rows:
-    """Kept rows of one task: features (rows, r), sample of each, true class (rows, 1), and samples n of the task.
+class _ActiveTask:
+    """Active rows of one task, for the masks that include it.
 
-    The first `curved` rows are those of the Hessian.
-    Per mask that includes the task: logits and probabilities (rows, m_t), per sample the scale of the exponentials
-    and the frozen rest of the normaliser (n, m_t).
+    Parameters
+    ----------
+    loss : RestrictedLoss
+        Of these rows.
+    features : Tensor, shape (rows, r)
+    sample : Tensor of int64, shape (rows,)
+    size : int
+        Samples n of the task.
+    curved : int
+        The first so many rows are those of the Hessian.
+    outputs : Tensor, shape (rows, m_t)
+    expansion : Expansion
+        At these outputs.
     """
 
+    loss: RestrictedLoss
     features: torch.Tensor
     sample: torch.Tensor
-    one_hot: torch.Tensor
     size: int
     curved: int
-    logits: torch.Tensor
-    high: torch.Tensor
-    rest: torch.Tensor
-    p: torch.Tensor
+    outputs: torch.Tensor
+    expansion: Expansion
 
-    def refresh(self) -> None:
-        exponentials = (self.logits - self.high[self.sample]).exp_()
-        total = self.rest.index_add(0, self.sample, exponentials)
-        self.p = exponentials.div_(total[self.sample])
+    def move(self, change: torch.Tensor) -> None:
+        """Add a change (rows, m_t) to the outputs; the expansion follows."""
+        self.outputs = self.outputs + change
+        self.expansion = self.loss.expand(self.outputs)
 
-    def of_masks(self, columns: torch.Tensor) -> _Rows:
-        return _Rows(
-            self.features, self.sample, self.one_hot, self.size, self.curved, self.logits[:, columns],
-            self.high[:, columns], self.rest[:, columns], self.p[:, columns],
+    def hessian_times(self, direction: torch.Tensor) -> torch.Tensor:
+        """The curvature of the curved rows times the change of outputs along directions (m_t, r), (curved, m_t)."""
+        change = self.features[: self.curved] @ direction.T
+        diagonal, cross = self.expansion.diagonal, self.expansion.cross
+        if cross is None:
+            return change.mul_(diagonal[: self.curved])
+        cross, sample = cross[: self.curved], self.sample[: self.curved]
+        along = change.new_zeros((self.size, change.shape[1])).index_add_(0, sample, change * cross)
+        return change.mul_(diagonal[: self.curved]).addcmul_(cross, along[sample], value=-1)
+
+    def of_masks(self, columns: torch.Tensor) -> _ActiveTask:
+        return _ActiveTask(
+            self.loss.of_models(columns), self.features, self.sample, self.size, self.curved,
+            self.outputs[:, columns], self.expansion.of_models(columns),
         )  # fmt: skip
 
 
-class KeptRows:
-    """All masks of a batch on the kept rows, at leading coordinates z (m, r).
+class ActiveRows:
+    """All masks of a batch on the active rows, at leading coordinates z (m, r).
 
     Parameters
     ----------
@@ -60,8 +79,10 @@ class KeptRows:
         With features of the leading directions.
     shares : Tensor, shape (m, K)
     members : Members
-    shift, probabilities : list of Tensor, shape (R, n, m_t)
-        Logits less the offsets, and probabilities, of all rows where the steps begin.
+    shift : list of Tensor, shape (R, n, m_t)
+        Outputs less the offsets, of all rows where the steps begin.
+    expansions : list of Expansion
+        Of all rows, there.
     z : Tensor, shape (m, r)
     gradient : Tensor, shape (m, r)
         The true gradient there; the frozen rows' part of it stays.
@@ -74,40 +95,37 @@ class KeptRows:
         shares: torch.Tensor,
         members: Members,
         shift: list[torch.Tensor],
-        probabilities: list[torch.Tensor],
+        expansions: list[Expansion],
         z: torch.Tensor,
         gradient: torch.Tensor,
         ridge: float,
     ) -> None:
         self.shares, self.members, self.z, self.ridge = shares, members, z, ridge
-        self.tasks = [_kept(task, s, p) for task, s, p in zip(tasks, shift, probabilities, strict=True)]
+        self.tasks = [_activate(*of_task) for of_task in zip(tasks, shift, expansions, strict=True)]
         self.frozen = torch.zeros_like(z)
         self.frozen = gradient - self.gradient()
 
     def gradient(self) -> torch.Tensor:
-        """Gradient of the objective of each mask, (m, r)."""
+        """Gradient of what each mask minimises, (m, r)."""
         total = torch.addcmul(self.frozen, self.z, self.z.new_tensor(self.ridge))
         for task, rows, scale in zip(self.tasks, self.members.rows, self.members.scale, strict=True):
-            total.index_add_(0, rows, ((task.p - task.one_hot).mul_(scale)).T @ task.features)
+            total.index_add_(0, rows, (task.expansion.slope * scale).T @ task.features)
         return total
 
     def hessian_times(self, v: torch.Tensor) -> torch.Tensor:
-        """Hessian of the objective of each mask times v (m, r)."""
+        """Hessian of what each mask minimises times v (m, r)."""
         total = self.ridge * v
         for task, rows, scale in zip(self.tasks, self.members.rows, self.members.scale, strict=True):
-            features, p, sample = task.features[: task.curved], task.p[: task.curved], task.sample[: task.curved]
-            u = (features @ v[rows].T).mul_(p)
-            mean = u.new_zeros((task.size, u.shape[1])).index_add_(0, sample, u)
-            u.addcmul_(p, mean[sample], value=-1).mul_(scale)
-            total.index_add_(0, rows, u.T @ features)
+            curved = task.hessian_times(v[rows]).mul_(scale)
+            total.index_add_(0, rows, curved.T @ task.features[: task.curved])
         return total
 
     def changes(self, direction: torch.Tensor) -> list[torch.Tensor]:
-        """Change of the logits along directions (m, r), per task (rows, m_t)."""
+        """Change of the outputs along directions (m, r), per task (rows, m_t)."""
         return [task.features @ direction[rows].T for task, rows in zip(self.tasks, self.members.rows, strict=True)]
 
     def farthest(self, change: list[torch.Tensor]) -> torch.Tensor:
-        """Largest change of a logit of each mask, (m,)."""
+        """Largest change of an output of each mask, (m,)."""
         found = self.z.new_zeros(len(self.z))
         for rows, by in zip(self.members.rows, change, strict=True):
             if by.numel():
@@ -115,52 +133,43 @@ class KeptRows:
         return found
 
     def move(self, change: list[torch.Tensor]) -> None:
-        """Add changes to the logits; probabilities follow."""
+        """Add changes to the outputs; expansions follow."""
         for task, by in zip(self.tasks, change, strict=True):
-            task.logits = task.logits + by
-            task.refresh()
+            task.move(by)
 
     def slopes(self, change: list[torch.Tensor]) -> torch.Tensor:
-        """Slope of the kept rows' loss along changes, (m,)."""
+        """Slope of the active rows' loss along changes, (m,)."""
         found = self.z.new_zeros(len(self.z))
         for task, rows, scale, by in zip(self.tasks, self.members.rows, self.members.scale, change, strict=True):
-            found.index_add_(0, rows, ((task.p - task.one_hot) * by).sum(dim=0) * scale)
+            found.index_add_(0, rows, (task.expansion.slope * by).sum(dim=0) * scale)
         return found
 
-    def take(self, kept: torch.Tensor) -> KeptRows:
+    def take(self, chosen: torch.Tensor) -> ActiveRows:
         """The same for some of the masks."""
-        part = object.__new__(KeptRows)
-        part.shares, part.z, part.ridge, part.frozen = self.shares[kept], self.z[kept], self.ridge, self.frozen[kept]
+        part = object.__new__(ActiveRows)
+        part.shares, part.z, part.ridge = self.shares[chosen], self.z[chosen], self.ridge
+        part.frozen = self.frozen[chosen]
         part.members = Members(part.shares, self.members.sizes)
-        part.tasks = [task.of_masks(kept[rows]) for task, rows in zip(self.tasks, self.members.rows, strict=True)]
+        part.tasks = [task.of_masks(chosen[rows]) for task, rows in zip(self.tasks, self.members.rows, strict=True)]
         return part
 
     def sizes(self) -> list[torch.Tensor]:
         """How much each task curves for each mask, (m_t,) per task: the trace of its Gauss-Newton matrix, roughly."""
         return [
-            (task.p * (1 - task.p) * task.features.square().sum(dim=1, keepdim=True)).sum(dim=0)
+            (task.expansion.own_curvature * task.features.square().sum(dim=1, keepdim=True)).sum(dim=0)
             for task in self.tasks
         ]
 
 
-def _kept(task: TaskRows, shift: torch.Tensor, p: torch.Tensor) -> _Rows:
-    classes, samples = task.shape
-    flat = p.flatten(0, 1)
-    # a sample that the network is surely wrong about does not curve the loss, but will as soon as it is put right
-    wrong = (flat - task.one_hot.flatten(0, 1)).abs()
-    matters = torch.where(wrong > _WRONG, wrong, flat * (1 - flat))
-    largest = matters.amax(dim=1) if flat.shape[1] else flat.new_zeros(len(flat))
+def _activate(task: TaskRows, shift: torch.Tensor, expansion: Expansion) -> _ActiveTask:
+    slope, curvature = expansion.slope.flatten(0, 1).abs(), expansion.own_curvature.flatten(0, 1)
+    # a sample that the model is surely wrong about does not curve the loss, but will as soon as it is put right
+    matters = torch.where(slope > _STEEP, slope, curvature)
+    largest = matters.amax(dim=1) if matters.shape[1] else matters.new_zeros(len(matters))
     curved = torch.nonzero(largest > _FLAT).squeeze(1)
     rows = torch.cat([curved, torch.nonzero((largest > _NEGLIGIBLE) & (largest <= _FLAT)).squeeze(1)])
-    logits = (task.offsets + shift).flatten(0, 1)
-    # what was frozen is what the kept rows do not explain of 1 = Σ p; both in the scale of the largest logit
-    high = (task.offsets + shift).amax(dim=0).clamp_(min=0)
-    kept = logits[rows]
-    sample = rows % samples
-    whole = (logits.reshape(classes, samples, -1) - high).exp_().sum(dim=0) + (-high).exp()
-    mine = torch.zeros_like(whole).index_add_(0, sample, (kept - high[sample]).exp_())
-    features = task.features[rows]
-    return _Rows(
-        features, sample, task.one_hot.flatten(0, 1)[rows], samples, len(curved), kept, high,
-        (whole - mine).clamp_(min=0), flat[rows],
+    outputs = task.offsets + shift
+    return _ActiveTask(
+        task.loss.restrict(outputs, task.targets, rows), task.features[rows], rows % task.size, task.size,
+        len(curved), outputs.flatten(0, 1)[rows], expansion.of_rows(rows),
     )  # fmt: skip

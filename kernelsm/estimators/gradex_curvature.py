@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from kernelsm.estimators.gradex_task_rows import Members, TaskRows
+from kernelsm.objectives.objective import Expansion
 
 # directions solved by Newton steps, and those of them in which a mask's preconditioner is a full matrix
 LEADING = 384
@@ -28,44 +29,46 @@ def leading_directions(tasks: list[TaskRows]) -> tuple[list[TaskRows], torch.Ten
     """
     k = tasks[0].features.shape[1]
     if k <= _WORTH_SPLITTING:
-        return [TaskRows(task.features, task.offsets, task.one_hot) for task in tasks], None
+        return list(tasks), None
     generator = torch.Generator().manual_seed(0)
     guess = torch.randn((k, LEADING), generator=generator).to(tasks[0].features)
     image = torch.zeros_like(guess)
     for task in tasks:
         # half of the samples tell the directions as well
         half = slice(None, None, 2 if task.size >= _WORTH_HALVING else 1)
-        p = task.probabilities(torch.zeros_like(task.offsets))[:, half]
+        expansion = task.expand(torch.zeros_like(task.offsets)).of_samples(half)
         features = task.features.unflatten(0, task.shape)[:, half].flatten(0, 1)
-        u = (features @ guess).reshape(*p.shape[:2], -1)
-        u = p * (u - (p * u).sum(dim=0))
-        image += features.T @ u.flatten(0, 1) / p.shape[1]
+        outputs, samples = expansion.diagonal.shape[:2]
+        curved = expansion.curvature_times((features @ guess).reshape(outputs, samples, -1))
+        image += features.T @ curved.flatten(0, 1) / samples
     basis = torch.linalg.qr(image).Q
-    return [TaskRows(task.features @ basis, task.offsets, task.one_hot) for task in tasks], basis
+    return [task.times(basis) for task in tasks], basis
 
 
 class Curvature:
-    """Gauss-Newton matrices of each task at reference probabilities, and the Hessian at any.
+    """Gauss-Newton matrices of each task at the reference, which is what the full set minimises.
 
     Parameters
     ----------
     tasks : list of TaskRows
-    reference : list of Tensor, shape (R, n, 1)
+    reference : list of Expansion
+        Of one model, m = 1.
     """
 
-    def __init__(self, tasks: list[TaskRows], reference: list[torch.Tensor]) -> None:
+    def __init__(self, tasks: list[TaskRows], reference: list[Expansion]) -> None:
         self.tasks = tasks
         dense = min(_DENSE, tasks[0].features.shape[1])
-        self.dense = torch.stack([_gauss_newton(task, p, dense) for task, p in zip(tasks, reference, strict=True)])
-        self.diagonal = torch.stack([_diagonal(task, p) for task, p in zip(tasks, reference, strict=True)])
-        self._size_at_reference = [_size(task, p).clamp(min=1e-30) for task, p in zip(tasks, reference, strict=True)]
+        pairs = list(zip(tasks, reference, strict=True))
+        self.dense = torch.stack([_gauss_newton(task, expansion, dense) for task, expansion in pairs])
+        self.diagonal = torch.stack([_diagonal(task, expansion) for task, expansion in pairs])
+        self._size_at_reference = [_size(task, expansion).clamp(min=1e-30) for task, expansion in pairs]
 
     @staticmethod
-    def rotation(tasks: list[TaskRows], reference: list[torch.Tensor]) -> torch.Tensor:
+    def rotation(tasks: list[TaskRows], reference: list[Expansion]) -> torch.Tensor:
         """Eigenvectors (r, r) of the mean Gauss-Newton matrix over tasks, the most curved direction first."""
         rank = tasks[0].features.shape[1]
         mean = sum(
-            (_gauss_newton(task, p, rank) for task, p in zip(tasks, reference, strict=True)),
+            (_gauss_newton(task, expansion, rank) for task, expansion in zip(tasks, reference, strict=True)),
             torch.zeros_like(tasks[0].features[:1]),
         )
         vectors: torch.Tensor = torch.linalg.eigh(mean).eigenvectors
@@ -103,10 +106,10 @@ class Preconditioner:
         self.inverse = torch.cholesky_inverse(factor)
         self.rest = 1 / (shares @ curvature.diagonal[:, dense.shape[1] :] + ridge)
 
-    def take(self, kept: torch.Tensor) -> Preconditioner:
+    def take(self, chosen: torch.Tensor) -> Preconditioner:
         """The same for some of the masks."""
         part = object.__new__(Preconditioner)
-        part.inverse, part.rest = self.inverse[kept], self.rest[kept]
+        part.inverse, part.rest = self.inverse[chosen], self.rest[chosen]
         return part
 
     def __call__(self, v: torch.Tensor) -> torch.Tensor:
@@ -115,22 +118,24 @@ class Preconditioner:
         return torch.cat([torch.bmm(self.inverse, v[:, :d, None]).squeeze(2), v[:, d:] * self.rest], dim=1)
 
 
-def _size(task: TaskRows, p: torch.Tensor) -> torch.Tensor:
+def _size(task: TaskRows, expansion: Expansion) -> torch.Tensor:
     squares = task.features.square().sum(dim=1).reshape(*task.shape, 1)
-    return (p * (1 - p) * squares).sum(dim=(0, 1))
+    return (expansion.own_curvature * squares).sum(dim=(0, 1))
 
 
-def _centred(task: TaskRows, p: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features and their mean over classes, both scaled so that Gauss-Newton = AᵀA - BᵀB."""
+def _factors(task: TaskRows, expansion: Expansion, width: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """A (R * n, width) and B (n, width), or None for 0, of the Gauss-Newton matrix AᵀA - BᵀB of the samples' sum."""
     features = task.features[:, :width].reshape(*task.shape, width)
-    return (features * p.sqrt()).flatten(0, 1), (features * p).sum(dim=0)
+    cross = None if expansion.cross is None else (features * expansion.cross).sum(dim=0)
+    return (features * expansion.diagonal.sqrt()).flatten(0, 1), cross
 
 
-def _gauss_newton(task: TaskRows, p: torch.Tensor, width: int) -> torch.Tensor:
-    a, b = _centred(task, p, width)
-    return (a.T @ a - b.T @ b) / task.size
+def _gauss_newton(task: TaskRows, expansion: Expansion, width: int) -> torch.Tensor:
+    a, b = _factors(task, expansion, width)
+    return (a.T @ a if b is None else a.T @ a - b.T @ b) / task.size
 
 
-def _diagonal(task: TaskRows, p: torch.Tensor) -> torch.Tensor:
-    a, b = _centred(task, p, task.features.shape[1])
-    return (a.square().sum(dim=0) - b.square().sum(dim=0)).clamp(min=0) / task.size
+def _diagonal(task: TaskRows, expansion: Expansion) -> torch.Tensor:
+    a, b = _factors(task, expansion, task.features.shape[1])
+    squares = a.square().sum(dim=0)
+    return (squares if b is None else squares - b.square().sum(dim=0)).clamp(min=0) / task.size

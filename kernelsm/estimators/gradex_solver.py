@@ -1,12 +1,11 @@
-"""The convex core of GradEx: many softmax regressions on shared features, solved together.
+"""The convex core of GradEx: many regressions on shared features, solved together, for any convex loss.
 
 For each mask, with shares α_t of the tasks (0 where a task is out), minimise over Z in R^k
 
-    Σ_t α_t · mean over the samples i of task t of CE(f_i + G_i Z, y_i)  +  λ/2 ‖Z‖²
+    Σ_t α_t · mean over the samples i of task t of ℓ(u_i + G_i Z, t_i)  +  λ/2 ‖Z‖²
 
-Logits are written against one reference class whose logit is 0, so C classes need R = C - 1 rows per sample and a
-margin (two classes) one. All masks share G: every product is one of matrices, and a task's rows meet only the masks
-that include it.
+for the R numbers u_i and G_i Z of each sample. All masks share G: every product is one of matrices, and a task's rows
+meet only the masks that include it.
 
 Most of Z lies in the few hundred directions in which the loss curves most. There each mask takes Newton steps by
 conjugate gradients, cheap because the features are narrow. What is left over, the tail, hardly curves the loss: one
@@ -16,14 +15,16 @@ most the tolerance, so the answer owes nothing to the choice of directions.
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 
-from kernelsm.estimators.gradex_active_rows import KeptRows
+from kernelsm.estimators.gradex_active_rows import ActiveRows
 from kernelsm.estimators.gradex_curvature import Curvature, Preconditioner, leading_directions
-from kernelsm.estimators.gradex_task_rows import Members, TaskRows, gradient, logit_changes, task_rows
+from kernelsm.estimators.gradex_task_rows import Members, TaskRows, gradient, output_changes, task_rows
+from kernelsm.objectives.objective import Expansion, OutputLoss
 
 _NEWTON_STEPS = 100
 _CG_STEPS = 10
@@ -31,12 +32,12 @@ _LOOSE = 0.1
 _MOST = 0.8
 _SHRINKS = 8
 _WORTH_A_THREAD = 16
-# Newton steps at which the preconditioner follows the probabilities
+# Newton steps at which the preconditioner follows the curvature
 _REFRESHED = (2, 4)
 # the share of |slope at 0| up to which a step may overshoot
 _OVERSHOOT = 0.25
-# the farthest that a step may move a logit, and how often that starts again with the rows that matter there
-_FARTHEST, _RESTARTS = 20.0, 20
+# how often steps as long as the loss allows start again with the rows that matter there
+_RESTARTS = 20
 # gradient norm in the leading directions before the tail is looked at: the tail's gradient is larger than this
 _FIRST_PASS = 1e-3
 
@@ -55,12 +56,14 @@ class LinearisedProblem:
 
     Parameters
     ----------
+    loss : OutputLoss
+        ℓ.
     offsets : Tensor, shape (n, R)
-        Logits f of all classes but the last, less the logit of the last (the reference).
+        u at Z = 0.
     features : Tensor, shape (n, R, k)
         Their gradients G; the floating type is that of the whole solve.
-    classes : Tensor of int64, shape (n,)
-        0..R, where R is the reference class.
+    targets : Tensor, shape (n, R)
+        What the loss compares them with.
     task_of : Tensor of int64, shape (n,)
         Task of each sample, 0..K-1; every task has a sample.
     ridge : float
@@ -69,14 +72,15 @@ class LinearisedProblem:
 
     def __init__(
         self,
+        loss: OutputLoss,
         offsets: torch.Tensor,
         features: torch.Tensor,
-        classes: torch.Tensor,
+        targets: torch.Tensor,
         task_of: torch.Tensor,
         ridge: float,
     ) -> None:
-        self.ridge = ridge
-        self.tasks = task_rows(offsets, features, classes, task_of)
+        self.loss, self.ridge = loss, ridge
+        self.tasks = task_rows(loss, offsets, features, targets, task_of)
         self.leading, projected = leading_directions(self.tasks)
         rotation = self._choose_reference()
         self.basis = rotation if projected is None else projected @ rotation
@@ -92,17 +96,16 @@ class LinearisedProblem:
         rank = self.leading[0].features.shape[1]
         shares = self.leading[0].features.new_full((1, len(self.leading)), 1 / len(self.leading))
         state = _State.at(self.leading, shares, shares.new_zeros((1, rank)))
-        self.curvature = Curvature(self.leading, state.probabilities)
-        slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+        self.curvature = Curvature(self.leading, state.expansions)
+        slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
         for _ in range(_RESTARTS):
             if not self._solve_leading(state, slope, shares.new_full((1,), 1e-2)):
                 break
-            slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
-        rotation = Curvature.rotation(self.leading, state.probabilities)
-        for task in self.leading:
-            task.features = task.features @ rotation
+            slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+        rotation = Curvature.rotation(self.leading, state.expansions)
+        self.leading = [task.times(rotation) for task in self.leading]
         self.start = state.z @ rotation
-        self.curvature = Curvature(self.leading, state.probabilities)
+        self.curvature = Curvature(self.leading, state.expansions)
         return rotation
 
     def _choose_tails(self) -> None:
@@ -110,7 +113,7 @@ class LinearisedProblem:
         each = torch.eye(len(self.tasks)).to(self.start)
         state = _State.at(self.leading, each, self.start.expand(len(each), -1))
         full = gradient(
-            self.tasks, state.members, state.probabilities, 0.0, each.new_zeros((len(each), len(self.basis)))
+            self.tasks, state.members, state.expansions, 0.0, each.new_zeros((len(each), len(self.basis)))
         )
         self.tails = (full - (full @ self.basis) @ self.basis.T).div_(-self.ridge)
         self.tail_changes = [task.features @ self.tails.T for task in self.tasks]
@@ -118,7 +121,8 @@ class LinearisedProblem:
     def solve(self, shares: torch.Tensor, *, tolerance: float = 9e-5, max_passes: int = 50) -> Solution:
         """Minimise for every row of `shares` (m, K), until each gradient norm is at most `tolerance`.
 
-        A row of zeros (the empty subset) gives Z = 0. What has not converged after `max_passes` is told by its norm.
+        A row of zeros (the empty subset) gives Z = 0. The gradient norm shows what has not converged after
+        `max_passes`.
         """
         shares = shares.to(self.start)
         threads = min(torch.get_num_threads(), max(1, len(shares) // _WORTH_A_THREAD))
@@ -144,47 +148,42 @@ class LinearisedProblem:
         m, k = len(shares), self.basis.shape[0]
         z = shares.new_zeros((m, k))
         norms = shares.new_zeros(m)
-        active = torch.nonzero(shares.sum(dim=1) > 0).squeeze(1)
-        state = _State.at(self.leading, shares[active], self.start.expand(len(active), -1).clone())
+        unfinished = torch.nonzero(shares.sum(dim=1) > 0).squeeze(1)
+        state = _State.at(self.leading, shares[unfinished], self.start.expand(len(unfinished), -1).clone())
         tail = shares.new_zeros((0, k))
         if self.has_tail:
-            tail = shares[active] @ self.tails
+            tail = shares[unfinished] @ self.tails
             state.move(
                 [
-                    (change @ shares[active][rows].T).reshape(*task.shape, -1)
+                    (change @ shares[unfinished][rows].T).reshape(*task.shape, -1)
                     for task, change, rows in zip(self.tasks, self.tail_changes, state.members.rows, strict=True)
                 ]
             )
-        goal = shares.new_full((len(active),), max(_FIRST_PASS, tolerance) if self.has_tail else tolerance)
-        slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+        goal = shares.new_full((len(unfinished),), max(_FIRST_PASS, tolerance) if self.has_tail else tolerance)
+        slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
         passes = 0
-        while len(active):
+        while len(unfinished):
             self._solve_leading(state, slope, goal)
             passes += 1
             if not self.has_tail:
-                slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
+                slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
                 current, full = state.z @ self.basis.T, slope
             else:
                 current = state.z @ self.basis.T + tail
-                full = gradient(self.tasks, state.members, state.probabilities, self.ridge, current)
+                full = gradient(self.tasks, state.members, state.expansions, self.ridge, current)
             norm = full.norm(dim=1)
             finished = (norm <= tolerance) | (passes >= max_passes)
-            z[active[finished]], norms[active[finished]] = current[finished], norm[finished]
-            left = ~finished
-            active, full, tail, state = (
-                active[left],
-                full[left],
-                tail[left] if self.has_tail else tail,
-                state.take(left),
-            )
+            z[unfinished[finished]], norms[unfinished[finished]] = current[finished], norm[finished]
+            going_on = ~finished
+            unfinished, full, state = unfinished[going_on], full[going_on], state.take(going_on)
             slope = full
             if self.has_tail:
                 slope = full @ self.basis
                 step = (full - slope @ self.basis.T).div_(-self.ridge)
-                tail = tail + step
-                state.move(logit_changes(self.tasks, state.members, step))
-                slope = gradient(self.leading, state.members, state.probabilities, self.ridge, state.z)
-            goal = shares.new_full((len(active),), tolerance / 2)
+                tail = tail[going_on] + step
+                state.move(output_changes(self.tasks, state.members, step))
+                slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+            goal = shares.new_full((len(unfinished),), tolerance / 2)
         return Solution(z, norms, passes)
 
     def _solve_leading(self, state: _State, slope: torch.Tensor, goal: torch.Tensor) -> bool:
@@ -193,62 +192,67 @@ class LinearisedProblem:
         Returns True where they ended early because a mask went so far that other rows may matter now.
         """
         begun = state.z
-        kept = KeptRows(
-            self.leading, state.shares, state.members, state.shift, state.probabilities, state.z, slope, self.ridge
+        active = ActiveRows(
+            self.leading, state.shares, state.members, state.shift, state.expansions, state.z, slope, self.ridge
         )
-        places = torch.arange(len(slope))
+        positions = torch.arange(len(slope))
         z = state.z.clone()
         preconditioner: Preconditioner | None = None
         far = False
         for newton in range(_NEWTON_STEPS):
-            live = slope.norm(dim=1) > goal
-            if not bool(live.all()):
-                z[places[~live]] = kept.z[~live]
-                if not bool(live.any()):
+            unsolved = slope.norm(dim=1) > goal
+            if not bool(unsolved.all()):
+                z[positions[~unsolved]] = active.z[~unsolved]
+                if not bool(unsolved.any()):
                     break
-                kept, slope, goal, places = kept.take(live), slope[live], goal[live], places[live]
-                preconditioner = preconditioner.take(live) if preconditioner else None
+                active, positions = active.take(unsolved), positions[unsolved]
+                slope, goal = slope[unsolved], goal[unsolved]
+                preconditioner = preconditioner.take(unsolved) if preconditioner else None
             if preconditioner is None or newton in _REFRESHED:
-                adapted = self.curvature.adapted_shares(kept.shares, kept.members, kept.sizes())
+                adapted = self.curvature.adapted_shares(active.shares, active.members, active.sizes())
                 preconditioner = Preconditioner(self.curvature, adapted, self.ridge)
-            far = self._step(kept, slope, _newton_direction(kept, slope, preconditioner, goal))
+            far = self._step(active, slope, _newton_direction(active, slope, preconditioner, goal))
             if far:
-                z[places] = kept.z
+                z[positions] = active.z
                 break
-            slope = kept.gradient()
+            slope = active.gradient()
         else:
-            z[places] = kept.z
-        state.move(logit_changes(self.leading, state.members, z - begun))
+            z[positions] = active.z
+        state.move(output_changes(self.leading, state.members, z - begun))
         state.z = z
         return far
 
-    def _step(self, kept: KeptRows, slope: torch.Tensor, direction: torch.Tensor) -> bool:
+    def _step(self, active: ActiveRows, slope: torch.Tensor, direction: torch.Tensor) -> bool:
         """Move by the direction, shortened for the masks whose slope along it turns up too steeply.
 
         Returns whether it was too long for some mask whatever the slope.
         """
-        change = kept.changes(direction)
+        change = active.changes(direction)
         at_zero = (slope * direction).sum(dim=1).abs()
-        fixed = ((kept.frozen + self.ridge * kept.z) * direction).sum(dim=1)
+        fixed = ((active.frozen + self.ridge * active.z) * direction).sum(dim=1)
         square = self.ridge * direction.square().sum(dim=1)
-        length = _FARTHEST / kept.farthest(change).clamp(min=_FARTHEST)
+        length = torch.ones_like(at_zero)
+        if math.isfinite(longest := self.loss.longest_step):
+            length = longest / active.farthest(change).clamp(min=longest)
         far = bool((length < 1).any())
-        kept.move([c * length[rows] for c, rows in zip(change, kept.members.rows, strict=True)] if far else change)
+        active.move(
+            [c * length[rows] for c, rows in zip(change, active.members.rows, strict=True)] if far else change
+        )
         for _ in range(_SHRINKS):
-            found = kept.slopes(change) + fixed + length * square
+            found = active.slopes(change) + fixed + length * square
             steep = found > _OVERSHOOT * at_zero
             if not bool(steep.any()):
                 break
             shorter = torch.where(steep, length * at_zero / (at_zero + found), length)
             difference = shorter - length
-            kept.move([c * difference[rows] for c, rows in zip(change, kept.members.rows, strict=True)])
+            active.move([c * difference[rows] for c, rows in zip(change, active.members.rows, strict=True)])
             length = shorter
-        kept.z = torch.addcmul(kept.z, direction, length[:, None])
+        active.z = torch.addcmul(active.z, direction, length[:, None])
         return far
 
 
 def _newton_direction(
-    kept: KeptRows, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
+    active: ActiveRows, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
 ) -> torch.Tensor:
     """Solve (Hessian) d = -slope roughly, by preconditioned conjugate gradients for all masks at once."""
     norm = slope.norm(dim=1)
@@ -257,7 +261,7 @@ def _newton_direction(
     scaled = preconditioner(residual)
     search, product = scaled, (residual * scaled).sum(dim=1)
     for _ in range(_CG_STEPS):
-        curved = kept.hessian_times(search)
+        curved = active.hessian_times(search)
         length = product / (search * curved).sum(dim=1).clamp(min=1e-37)
         length = torch.where(residual.norm(dim=1) > enough, length, torch.zeros_like(length))
         direction = torch.addcmul(direction, search, length[:, None])
@@ -272,7 +276,7 @@ def _newton_direction(
 
 
 class _State:
-    """Masks in progress: leading coordinates (m, r); per task, shift of the logits and probabilities (R, n, m_t)."""
+    """Masks in progress: leading coordinates (m, r); per task, shift of the outputs (R, n, m_t) and expansions."""
 
     def __init__(
         self,
@@ -281,29 +285,29 @@ class _State:
         z: torch.Tensor,
         members: Members,
         shift: list[torch.Tensor],
-        probabilities: list[torch.Tensor],
+        expansions: list[Expansion],
     ) -> None:
         self.tasks, self.shares, self.z, self.members = tasks, shares, z, members
-        self.shift, self.probabilities = shift, probabilities
+        self.shift, self.expansions = shift, expansions
 
     @classmethod
     def at(cls, tasks: list[TaskRows], shares: torch.Tensor, z: torch.Tensor) -> _State:
         members = Members(shares, [task.size for task in tasks])
-        shift = logit_changes(tasks, members, z)
-        return cls(tasks, shares, z, members, shift, _probabilities(tasks, shift))
+        shift = output_changes(tasks, members, z)
+        return cls(tasks, shares, z, members, shift, _expansions(tasks, shift))
 
     def move(self, change: list[torch.Tensor]) -> None:
         self.shift = [old + new for old, new in zip(self.shift, change, strict=True)]
-        self.probabilities = _probabilities(self.tasks, self.shift)
+        self.expansions = _expansions(self.tasks, self.shift)
 
-    def take(self, kept: torch.Tensor) -> _State:
-        columns = [kept[rows] for rows in self.members.rows]
+    def take(self, chosen: torch.Tensor) -> _State:
+        columns = [chosen[rows] for rows in self.members.rows]
         return _State(
-            self.tasks, self.shares[kept], self.z[kept], Members(self.shares[kept], self.members.sizes),
-            [x[..., c] for x, c in zip(self.shift, columns, strict=True)],
-            [x[..., c] for x, c in zip(self.probabilities, columns, strict=True)],
+            self.tasks, self.shares[chosen], self.z[chosen], Members(self.shares[chosen], self.members.sizes),
+            [shift[..., c] for shift, c in zip(self.shift, columns, strict=True)],
+            [expansion.of_models(c) for expansion, c in zip(self.expansions, columns, strict=True)],
         )  # fmt: skip
 
 
-def _probabilities(tasks: list[TaskRows], shift: list[torch.Tensor]) -> list[torch.Tensor]:
-    return [task.probabilities(x) for task, x in zip(tasks, shift, strict=True)]
+def _expansions(tasks: list[TaskRows], shift: list[torch.Tensor]) -> list[Expansion]:
+    return [task.expand(of_task) for task, of_task in zip(tasks, shift, strict=True)]

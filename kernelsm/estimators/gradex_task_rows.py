@@ -1,26 +1,31 @@
-"""The rows of the linearised logits, task by task, and the products of all masks with them."""
+"""The rows of the linearised outputs, task by task, and the products of all masks with them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from kernelsm.objectives.objective import Expansion, OutputLoss
 
-@dataclass
+
+@dataclass(frozen=True)
 class TaskRows:
-    """The samples of one task; rows are ordered by class, then sample.
+    """The samples of one task; rows are ordered by output, then sample.
 
     Parameters
     ----------
+    loss : OutputLoss
+        Of the R outputs of each sample.
     features : Tensor, shape (R * n, k)
-    offsets, one_hot : Tensor, shape (R, n, 1)
-        Logits at Z = 0 and the true class; all 0 for the reference class.
+    offsets, targets : Tensor, shape (R, n, 1)
+        Outputs at Z = 0, and what the loss compares outputs with.
     """
 
+    loss: OutputLoss
     features: torch.Tensor
     offsets: torch.Tensor
-    one_hot: torch.Tensor
+    targets: torch.Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -32,31 +37,35 @@ class TaskRows:
         """Number of samples n."""
         return int(self.offsets.shape[1])
 
-    def probabilities(self, shift: torch.Tensor) -> torch.Tensor:
-        """Probabilities of the R classes at the logits offsets + shift (R, n, m); the rest is the reference's."""
-        logits = self.offsets + shift
-        highest = logits.amax(dim=0).clamp_(min=0)
-        exponentials = logits.sub_(highest).exp_()
-        return exponentials.div_(exponentials.sum(dim=0).add_(highest.neg_().exp_()))
+    def expand(self, shift: torch.Tensor) -> Expansion:
+        """Expand the loss at the outputs offsets + shift (R, n, m)."""
+        return self.loss.expand(self.offsets + shift, self.targets)
+
+    def times(self, directions: torch.Tensor) -> TaskRows:
+        """The same rows with features in other coordinates: their products with the columns of `directions`."""
+        return replace(self, features=self.features @ directions)
 
 
 def task_rows(
-    offsets: torch.Tensor, features: torch.Tensor, classes: torch.Tensor, task_of: torch.Tensor
+    loss: OutputLoss,
+    offsets: torch.Tensor,
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    task_of: torch.Tensor,
 ) -> list[TaskRows]:
-    """Split offsets (n, R), features (n, R, k) and classes (n,) by task."""
+    """Split offsets (n, R), features (n, R, k) and targets (n, R) by task."""
     rows, k = features.shape[1:]
     order = torch.argsort(task_of, stable=True)
     sizes = torch.bincount(task_of).tolist()
-    tasks = []
-    for samples in order.split(sizes):
-        tasks.append(
-            TaskRows(
-                features[samples].transpose(0, 1).reshape(rows * len(samples), k),
-                offsets[samples].to(features).T[..., None].contiguous(),
-                (classes[samples] == torch.arange(rows)[:, None]).to(features)[..., None],
-            )
+    return [
+        TaskRows(
+            loss,
+            features[samples].transpose(0, 1).reshape(rows * len(samples), k),
+            offsets[samples].to(features).T[..., None].contiguous(),
+            targets[samples].to(features).T[..., None].contiguous(),
         )
-    return tasks
+        for samples in order.split(sizes)
+    ]
 
 
 class Members:
@@ -75,7 +84,7 @@ class Members:
         self.scale = [shares[rows, t] / size for t, (rows, size) in enumerate(zip(self.rows, sizes, strict=True))]
 
 
-def logit_changes(tasks: list[TaskRows], members: Members, z: torch.Tensor) -> list[torch.Tensor]:
+def output_changes(tasks: list[TaskRows], members: Members, z: torch.Tensor) -> list[torch.Tensor]:
     """<G, z> per task for the masks that include it, each (R, n, m_t); z is (m, k)."""
     return [
         (task.features @ z[rows].T).reshape(*task.shape, -1) for task, rows in zip(tasks, members.rows, strict=True)
@@ -83,11 +92,10 @@ def logit_changes(tasks: list[TaskRows], members: Members, z: torch.Tensor) -> l
 
 
 def gradient(
-    tasks: list[TaskRows], members: Members, probabilities: list[torch.Tensor], ridge: float, z: torch.Tensor
+    tasks: list[TaskRows], members: Members, expansions: list[Expansion], ridge: float, z: torch.Tensor
 ) -> torch.Tensor:
-    """Gradient of the objective of each mask, (m, k), from the probabilities of its samples."""
+    """Gradient of what each mask minimises, (m, k), from the expansions of its samples' losses."""
     total = ridge * z
-    for task, rows, scale, p in zip(tasks, members.rows, members.scale, probabilities, strict=True):
-        residual = (p - task.one_hot).flatten(0, 1).mul_(scale)
-        total.index_add_(0, rows, residual.T @ task.features)
+    for task, rows, scale, expansion in zip(tasks, members.rows, members.scale, expansions, strict=True):
+        total.index_add_(0, rows, (expansion.slope.flatten(0, 1) * scale).T @ task.features)
     return total

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from kernelsm.objectives.registry import DEFAULT, find
 from kernelsm.runtime.progress import Report
 from kernelsm.tasks.suite import TaskSuite
 
@@ -23,7 +24,7 @@ class Rates:
         Projection -> milliseconds a sample and output, at 512 dimensions.
     gradex : dict
         "exact" (also features as they were brought), or "projected" to 512 dimensions -> milliseconds a subset, with
-        all logits.
+        all outputs.
     retraining : float
         Seconds a subset.
     inputs : float
@@ -39,7 +40,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Size:
-    """How many training samples, test samples, classes C, tasks K and targets q there are."""
+    """How many training samples, test samples, outputs C of the network, tasks K and targets q there are."""
 
     samples: int
     test_samples: int
@@ -51,7 +52,11 @@ class Size:
     def of(cls, suite: TaskSuite) -> Size:
         """Count those of a suite."""
         return cls(
-            len(suite.inputs), len(suite.test_inputs), suite.classes, len(suite.task_names), len(suite.target_names)
+            len(suite.inputs),
+            len(suite.test_inputs),
+            find(suite).outputs,
+            len(suite.task_names),
+            len(suite.target_names),
         )
 
 
@@ -92,6 +97,8 @@ class Recipe:
         A file of gradient features, in place of a network.
     counted : Size, optional
         Known without loading the samples.
+    objective : str
+        Name of the objective of the samples.
     """
 
     suite: SuiteMaker
@@ -106,8 +113,9 @@ class Recipe:
     trained_weights: Path | None = None
     features: Path | None = None
     counted: Size | None = None
+    objective: str = DEFAULT
 
     @cached_property
     def size(self) -> Size:
-        """How many samples, classes, tasks and targets there are."""
+        """How many samples, outputs, tasks and targets there are."""
         return self.counted or Size.of(self.suite())

@@ -13,8 +13,8 @@ from torch import nn
 
 from kernelsm.estimators.batched_retraining import StackedModel, bytes_per_subset, tune_together
 from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, check_block, check_ridge, task_weight_key
-from kernelsm.estimators.measures import measured
 from kernelsm.models.hashing import model_hash
+from kernelsm.objectives.registry import find
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
@@ -22,7 +22,7 @@ from kernelsm.tasks.suite import TaskSuite
 Start = Literal["base", "scratch"]
 Method = Literal["auto", "batched", "sequential"]
 Precision = Literal["double", "single"]
-BLOCK_CHUNKS = ChunkKind("retraining", version=1)
+BLOCK_CHUNKS = ChunkKind("retraining", version=2)
 MEMORY_BUDGET = 512 * 2**20
 # samples times parameters beyond which one pass of one subset keeps the processor busy by itself (measured: a batch
 # of 2,410 parameters on 1,200 samples is no faster on two cores, one of 60 parameters on 45 is)
@@ -33,15 +33,15 @@ _LARGEST_BLOCK = 32
 class Retraining(SuiteEstimator):
     """Trains the whole network on each subset, to convergence.
 
-    With `start` "base", minimise over W the mean cross-entropy of f_W on the included tasks (paper eq. 1) plus
-    ridge/2 ‖W - W0‖², from W = W0: the objective of `GradEx` without its linearisation; no randomness is left. With
-    "scratch", minimise the mean cross-entropy plus ridge/2 ‖W‖² (weight decay) from fresh initial weights drawn by
-    `seed`; then the LDS of one seed's outcomes against another's (`kernelsm.lds`) is the noise ceiling, which no
-    estimate of one of them can be expected to exceed by much. Both by full-batch L-BFGS in eval mode (no dropout).
-    The empty subset leaves the model at W0, or, from scratch, at weights 0.
+    With `start` "base", minimise over W the mean loss of f_W on the included tasks (paper eq. 1) plus
+    ridge/2 ‖W - W0‖², from W = W0: what `GradEx` minimises without its linearisation; no randomness is left. The loss
+    is that of the suite's objective. With "scratch", minimise the mean loss plus ridge/2 ‖W‖² (weight decay) from
+    fresh initial weights drawn by `seed`; then the LDS of one seed's outcomes against another's (`kernelsm.lds`) is
+    the noise ceiling, which no estimate of one of them can be expected to exceed by much. Both by full-batch L-BFGS
+    in eval mode (no dropout). The empty subset leaves the model at W0, or, from scratch, at weights 0.
 
     At the kinks of a ReLU network the search may end where the gradient does not vanish; what is left to gain there
-    was at most 0.1 % of the objective on small networks. Batched and sequential searches may end at different kinks.
+    was at most 0.1 % of the sum on small networks. Batched and sequential searches may end at different kinks.
 
     Parameters
     ----------
@@ -74,6 +74,18 @@ class Retraining(SuiteEstimator):
     InputError
         ridge ≤ 0, weights that are not positive, an unknown start, method or precision, a seed below 0, or a
         tolerance that is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import Retraining, build_model
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> retraining = Retraining(suite, model, ridge=1.0, precision="single", relative_tolerance=0.01)
+    >>> outcomes = retraining.outcomes(np.array([[True] * suite.K]))
+    >>> outcomes.mean_target().values.ravel().round(1).tolist()  # as GradEx says: this network is linear
+    [2.2]
     """
 
     def __init__(
@@ -105,6 +117,7 @@ class Retraining(SuiteEstimator):
             raise InputError("relative_tolerance", f"{relative_tolerance}", "between 0 and 1", fix)
         if seed < 0:
             raise InputError("seed", f"{seed}", "0 or more", "Number the seeds from 0.")
+        self.objective = find(suite)
         self.suite, self.model, self.ridge, self.max_steps = suite, model, ridge, max_steps
         self.task_weights = task_weight_key(suite, task_weights)
         self.precision, self.relative_tolerance = precision, relative_tolerance
@@ -123,7 +136,7 @@ class Retraining(SuiteEstimator):
             kind=BLOCK_CHUNKS,
             key=(
                 self.suite.content_hash, weights, self.ridge, self.task_weights, self.start, self.seed, self.method,
-                self.max_steps, self.precision, self.relative_tolerance,
+                self.max_steps, self.precision, self.relative_tolerance, self.measure_names,
             ),
             message="retraining",
             meta={
@@ -146,18 +159,18 @@ class Retraining(SuiteEstimator):
         labels, weight = torch.tensor(self.suite.labels)[inside], weight[inside]
         parameters = [p for p in model.parameters() if p.requires_grad]
 
-        def objective() -> torch.Tensor:
+        def pulled_loss() -> torch.Tensor:
             model.zero_grad()
             pull = sum(((p - c).square().sum() for p, c in zip(parameters, centre, strict=True)), torch.zeros(()))
             loss = self.ridge / 2 * pull
             if len(labels):
-                loss = loss + (weight * nn.functional.cross_entropy(model(inputs), labels, reduction="none")).sum()
+                loss = loss + (weight * self.objective.loss(model(inputs), labels)).sum()
             loss.backward()
             return loss
 
         tolerance = 1e-6
         if self.relative_tolerance is not None:
-            objective()
+            pulled_loss()
             tolerance = self.relative_tolerance * max(
                 float(p.grad.abs().max()) for p in parameters if p.grad is not None
             )
@@ -165,7 +178,7 @@ class Retraining(SuiteEstimator):
             parameters, max_iter=self.max_steps, max_eval=2 * self.max_steps, tolerance_grad=tolerance,
             tolerance_change=1e-12, history_size=20, line_search_fn="strong_wolfe",
         )  # fmt: skip
-        optimizer.step(objective)
+        optimizer.step(pulled_loss)
         return model.eval()
 
     def tune_many(self, masks: NDArray[np.bool_]) -> tuple[StackedModel, torch.Tensor]:
@@ -174,6 +187,7 @@ class Retraining(SuiteEstimator):
         start = stacked.weights
         tuned = tune_together(
             stacked,
+            self.objective,
             in_precision(self.suite.inputs, torch.double),
             torch.tensor(self.suite.labels),
             torch.from_numpy(self.suite.sample_weights(masks, self.task_weights)).double(),
@@ -185,20 +199,22 @@ class Retraining(SuiteEstimator):
         return stacked, tuned
 
     def _retrain_block(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """All measures of a few masks, shape (m, 3, q)."""
+        """All measures of a few masks, shape (m, measures, q)."""
         suite = self.suite
         inputs = in_precision(suite.test_inputs, torch.double if self.precision == "double" else torch.float)
         with torch.no_grad():
             if self.method == "batched":
                 with torch.enable_grad():
                     stacked, tuned = self.tune_many(masks)
-                logits = stacked.logits(tuned, inputs)
+                outputs = stacked.outputs(tuned, inputs)
             else:
                 with torch.enable_grad():
                     models = [self.fine_tune(mask) for mask in masks]
-                logits = torch.stack([model(inputs) for model in models])
-            relative = (logits - logits[..., -1:])[..., :-1].permute(2, 1, 0)
-        return measured(relative, torch.tensor(suite.test_labels), suite)
+                outputs = torch.stack([model(inputs) for model in models])
+            found = self.objective.measure_model(
+                outputs, torch.tensor(suite.test_labels), torch.from_numpy(suite.target_of), len(suite.target_names)
+            )
+        return np.asarray(found.double().numpy())
 
     def _initial_model(self) -> nn.Module:
         """A copy of the model in the chosen precision, at W0 or at fresh weights; eval mode, as GradEx has it."""

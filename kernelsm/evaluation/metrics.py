@@ -35,6 +35,14 @@ def lds(truth: ArrayLike, predicted: ArrayLike) -> float:
     References
     ----------
     Ilyas et al. (2022), Datamodels; the paper's section 4.1.
+
+    Examples
+    --------
+    >>> from kernelsm import lds
+    >>> truth = [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    >>> predicted = [[10.0, 5.0], [20.0, 4.0], [50.0, 3.0]]  # right order of one target, reverse of the other
+    >>> round(abs(lds(truth, predicted)), 6)
+    0.0
     """
     true, _ = _columns(truth, predicted)
     scores = spearman_per_target(truth, predicted)
@@ -43,7 +51,14 @@ def lds(truth: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def relative_error(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Mean absolute error over all subsets and targets, as a fraction of the mean absolute truth."""
+    """Mean absolute error over all subsets and targets, as a fraction of the mean absolute truth.
+
+    Examples
+    --------
+    >>> from kernelsm import relative_error
+    >>> round(relative_error([1.0, 2.0], [1.1, 2.2]), 6)
+    0.1
+    """
     true, guess = _columns(truth, predicted)
     scale = np.abs(true).mean()
     return float(np.abs(guess - true).mean() / scale) if scale > 0 else float("nan")

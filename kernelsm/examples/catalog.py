@@ -60,13 +60,27 @@ def results_folder(name: str) -> Path:
 
 
 def load_example(name: str) -> Outcomes:
-    """Return the finished outcomes of a built-in example or prompt task, shipped with the package."""
+    """Return the finished outcomes of a built-in example or prompt task, shipped with the package.
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> load_example("digits")
+    Outcomes(m=400, K=20, q=10, loss, mean=...)
+    """
     outcomes = Outcomes.load(results_folder(name) / "outcomes.parquet")
     return with_noise(outcomes, load_example_orders(name)) if name in PROMPT_EXAMPLES else outcomes
 
 
 def load_truth(name: str) -> Outcomes:
-    """Return the held-out truth of a built-in example: `TRUTH_SUBSETS` subsets that no surrogate was fitted to."""
+    """Return the held-out truth of a built-in example: `TRUTH_SUBSETS` subsets that no surrogate was fitted to.
+
+    Examples
+    --------
+    >>> from kernelsm import load_truth
+    >>> load_truth("digits")
+    Outcomes(m=100, K=20, q=10, loss, mean=...)
+    """
     return Outcomes.load(get_example(name).folder / "truth.parquet")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import math
 import shutil
 import stat
 import struct
@@ -12,9 +11,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from kernelsm.files.limits import Limits
+from kernelsm.files.limits import Limits, check_megabytes
 from kernelsm.files.signatures import NPZ, ZIP, looks_like
+from kernelsm.files.source import Source, open_source, source_size
 from kernelsm.runtime.errors import InputError
 
 _ENTRY = b"PK\x01\x02"  # begins each entry of the archive's list of files
@@ -65,51 +66,69 @@ def unpack(archive: Path, folder: Path, name: str, limits: Limits) -> None:
 
 
 @contextmanager
-def open_archive(archive: Path, name: str, limits: Limits) -> Iterator[zipfile.ZipFile]:
-    """A zip archive whose list of entries is in order; damage met while reading it ends in InputError too.
+def open_archive(
+    source: Source, name: str, limits: Limits, *, expected: str = "a whole zip archive"
+) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive whose list of entries is in order; damage met while reading it ends in InputError too.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The archive.
+    name : str
+        Its name, for messages.
+    limits : Limits
+        Of these `files` and `unpacked_megabytes`.
+    expected : str
+        What it should be, for messages.
 
     Raises
     ------
     InputError
         No zip archive, too many entries, too large by its own account, encrypted or damaged.
+    FileNotFoundError
+        No such file.
     """
-    if not zipfile.is_zipfile(archive):
-        raise InputError(name, _instead(archive), "a whole zip archive", "Was the transfer cut short? Zip it again.")
-    if _entries(archive, limits.files) > limits.files:
-        fix = "Leave files out, or put the samples into fewer, larger ones."
-        raise InputError(name, f"more than {limits.files:,} files", f"at most {limits.files:,}", fix)
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            _check_entries(opened.infolist(), name, limits)
-            yield opened
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        reason = f"a damaged archive ({str(error)[:120] or type(error).__name__})"
-        fix = "Was the transfer cut short? Zip it again."
-        raise InputError(name, reason, "a whole zip archive", fix) from None
+    again = "Was the transfer cut short? Write it again."
+    if isinstance(source, Path) and source.is_dir():
+        raise InputError(name, "a folder", expected, "Choose the file itself.")
+    with open_source(source) as file:
+        if not zipfile.is_zipfile(file):
+            raise InputError(name, _instead(source), expected, again)
+        if _entries(file, limits.files) > limits.files:
+            fix = "Leave files out, or put the samples into fewer, larger ones."
+            raise InputError(name, f"more than {limits.files:,} files", f"at most {limits.files:,}", fix)
+        try:
+            with zipfile.ZipFile(file) as opened:
+                _check_entries(opened.infolist(), name, limits)
+                yield opened
+        except InputError:
+            raise
+        except _DAMAGE as error:
+            reason = f"a damaged archive ({str(error)[:120] or type(error).__name__})"
+            raise InputError(name, reason, expected, again) from None
 
 
-def _instead(archive: Path) -> str:
+def _instead(source: Source) -> str:
     """What a file is that is no zip archive."""
-    if not archive.stat().st_size:
+    if not source_size(source):
         return "no zip archive but an empty file (0 bytes)"
-    seems = looks_like(archive)
+    seems = looks_like(source)
     # an archive that was cut short has its beginning, but not the list of files at its end
     return f"no zip archive but {seems}" if seems not in ("", ZIP, NPZ) else "no zip archive"
 
 
-def _entries(archive: Path, most: int) -> int:
+def _entries(file: BinaryIO, most: int) -> int:
     """How many entries the archive can have at most; stops counting beyond `most`.
 
     Counted before the list is read: a list of millions of entries would fill the memory, and the number that the
     archive states need not be true.
     """
     found, end = 0, b""
-    with archive.open("rb") as file:
-        while found <= most and (block := file.read(_BLOCK)):
-            found += (end + block).count(_ENTRY)
-            end = block[-len(_ENTRY) + 1 :]
+    file.seek(0)
+    while found <= most and (block := file.read(_BLOCK)):
+        found += (end + block).count(_ENTRY)
+        end = block[-len(_ENTRY) + 1 :]
     return found
 
 
@@ -127,10 +146,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], name: str, limits: Limits) ->
 
 
 def _check_size(size: int, name: str, limits: Limits) -> None:
-    if size > limits.unpacked_megabytes * 2**20:
-        found = f"at least {math.ceil(size / 2**20):,} MiB when unpacked"
-        fix = "Send less: fewer samples, or a smaller model."
-        raise InputError(name, found, f"at most {limits.unpacked_megabytes:,} MiB", fix)
+    fix = "Send less: fewer samples, or a smaller model."
+    check_megabytes(size, name, limits.unpacked_megabytes, fix, found="at least {} MiB when unpacked")
 
 
 def _places(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 
@@ -62,3 +63,44 @@ def limits() -> Limits:
             raise InputError(f"environment variable {variable}", repr(text[:40]), "a whole number of 1 or more", fix)
         chosen[field.name] = int(text)
     return Limits(**chosen)
+
+
+def check_megabytes(size: int, place: str, megabytes: int, fix: str, *, found: str = "{} MiB") -> None:
+    """Refuse more bytes than so many MiB.
+
+    Parameters
+    ----------
+    size : int
+        Bytes.
+    place : str
+        What takes them, for messages.
+    megabytes : int
+        Most MiB.
+    fix : str
+        How to send less.
+    found : str
+        How to tell it, with {} for the number of MiB: "at least {} MiB in memory".
+
+    Raises
+    ------
+    InputError
+        Says how many MiB there are.
+    """
+    if size > megabytes * 2**20:
+        needed = f"{math.ceil(size / 2**20):,}"
+        raise InputError(place, found.format(needed), f"at most {megabytes:,} MiB", fix)
+
+
+def check_table_size(rows: int, size: int, name: str, limits: Limits) -> None:
+    """Refuse a table of more rows, or of more bytes in memory, than the limits allow.
+
+    Raises
+    ------
+    InputError
+        Says which of the two it is.
+    """
+    if rows > limits.rows:
+        found = f"more than {limits.rows:,} rows"
+        raise InputError(name, found, f"at most {limits.rows:,}", "Send a sample of the rows.")
+    fix = "Send fewer rows or columns."
+    check_megabytes(size, name, limits.unpacked_megabytes, fix, found="at least {} MiB in memory")

@@ -1,34 +1,31 @@
-"""NPZ archives of known arrays, read without pickles: every header and size is checked before memory is taken."""
+"""NumPy archives (.npz) read without pickles: every header and size is checked before memory is taken."""
 
 from __future__ import annotations
 
 import io
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.archives import open_archive
+from kernelsm.files.limits import Limits, check_megabytes
+from kernelsm.files.source import Source
 from kernelsm.runtime.errors import InputError
+
+WHOLE_NPZ = "a whole .npz file"
 
 _LONGEST_HEADER = 2**14
 _MOST_TEXT = 2**24
 _PIECE = 2**22
-_MOST_ENTRIES = 1_000  # the mark of an entry also stands in numbers, by chance
-_ENTRY = b"PK\x01\x02"  # begins each entry of an archive's list of files
 _KINDS = {"b": "true/false", "i": "whole numbers", "u": "whole numbers", "f": "numbers", "U": "text"}
-# what reading a damaged or foreign archive ends in
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ValueError, KeyError, EOFError, TypeError,
-    OSError, NotImplementedError, RuntimeError, OverflowError, MemoryError, SyntaxError, AttributeError, IndexError,
-)  # fmt: skip
+_REFUSED = {
+    "S": "bytes", "c": "complex numbers", "V": "records of several fields", "M": "dates", "m": "durations",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,58 +50,146 @@ class Wanted:
     optional: bool = False
 
 
-def read_arrays(
-    source: Path | bytes, name: str, wanted: Mapping[str, Wanted], megabytes: int
-) -> dict[str, NDArray[Any]]:
-    """Read an NPZ archive, each array straight into the type wanted; all headers and sizes are checked before.
+def read_arrays(source: Source, name: str, wanted: Mapping[str, Wanted], limits: Limits) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a known layout, each straight into the type wanted; all headers are checked before.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The archive.
+    name : str
+        Its name, for messages.
+    wanted : dict
+        Name of an array -> what it has to be; the archive may hold no others.
+    limits : Limits
+        Of these `files` and `unpacked_megabytes`.
 
     Raises
     ------
     InputError
-        Not a whole archive; an array missing, unknown, of another type or shape or a pickle; more than `megabytes`
-        MiB when unpacked.
+        Not a whole archive; an array missing, unknown, of another type or shape or a pickle; more than the limits
+        allow when unpacked.
     FileNotFoundError
         No such file.
     """
-    try:
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-            _check_entries(file, name)
-            archive = zipfile.ZipFile(file)
-            members = _members(archive, name, wanted)
-            _check_total(sum(member.file_size for member in members.values()), name, megabytes)
-            stored = {key: _stored(archive, member, f"{name}, {key}", wanted[key]) for key, member in members.items()}
-            _check_total(sum(array.bytes_as(wanted[key].dtype) for key, array in stored.items()), name, megabytes)
-            return {key: _array(archive, array, wanted[key].dtype) for key, array in stored.items()}
-    except (InputError, FileNotFoundError, PermissionError):  # not the content's fault
-        raise
-    except _DAMAGE as error:
-        fix = "Was the transfer cut short? Write it again with numpy.savez."
-        raise InputError(name, f"no readable archive ({str(error)[:80]})", "a whole .npz file", fix) from None
-
-
-def _check_entries(file: IO[bytes], name: str) -> None:
-    """Count entries before their list is read: one of millions would fill the memory."""
-    found, end = 0, b""
-    while block := file.read(_PIECE):
-        found += (end + block).count(_ENTRY)
-        end = block[1 - len(_ENTRY) :]
-    if found > _MOST_ENTRIES:
-        raise InputError(name, f"{found:,} arrays", "a few", "Save only the arrays that belong to the layout.")
+    with open_archive(source, name, limits, expected=WHOLE_NPZ) as archive:
+        members = _members(archive, name, wanted)
+        stored = {key: read_header(archive, member, f"{name}, {key}") for key, member in members.items()}
+        for key, array in stored.items():
+            _check_layout(array, f"{name}, {key}", wanted[key])
+        total = sum(array.bytes_as(wanted[key].dtype) for key, array in stored.items())
+        fix = "Send fewer rows, or numbers per row."
+        check_megabytes(total, name, limits.unpacked_megabytes, fix, found="{} MiB when unpacked")
+        return {key: array.read(archive, wanted[key].dtype) for key, array in stored.items()}
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """An array as its header says it is stored."""
+class StoredArray:
+    """An array of an archive as its header says it is stored.
+
+    Parameters
+    ----------
+    member : ZipInfo
+        Its entry in the archive.
+    place : str
+        What messages call it.
+    offset : int
+        Bytes of the header.
+    shape : tuple of int
+    by_column : bool
+        Whether it is stored column by column (Fortran's order).
+    dtype : dtype
+        Of numbers, true/false or text.
+    """
 
     member: zipfile.ZipInfo
+    place: str
     offset: int
     shape: tuple[int, ...]
-    fortran: bool
+    by_column: bool
     dtype: np.dtype[Any]
 
-    def bytes_as(self, dtype: type[np.generic] | None) -> int:
-        """Bytes that it takes in memory, read into another type."""
+    def bytes_as(self, dtype: type[np.generic] | None = None) -> int:
+        """Bytes that the whole array takes in memory, read into another type."""
         return math.prod(self.shape) * np.dtype(dtype or self.dtype).itemsize
+
+    def read(
+        self, archive: zipfile.ZipFile, dtype: type[np.generic] | None = None, *, rows: int | None = None
+    ) -> NDArray[Any]:
+        """Read it a piece at a time, so that nothing but the result is whole in memory.
+
+        Parameters
+        ----------
+        archive : ZipFile
+            As `open_archive` opened it.
+        dtype : type, optional
+            Type to read into; None keeps the file's, in this machine's byte order.
+        rows : int, optional
+            Return the first rows only.
+
+        Raises
+        ------
+        InputError
+            Text of letters that do not exist.
+        EOFError
+            The array ends early; `open_archive` turns this into InputError.
+        """
+        shape = self.shape
+        if rows is not None and not self.by_column:  # only an array stored row by row begins with its first rows
+            shape = (min(rows, shape[0]), *shape[1:])
+        count, itemsize = math.prod(shape), self.dtype.itemsize
+        result = np.empty(count, dtype=dtype or self.dtype.newbyteorder("="))
+        step = max(1, _PIECE // itemsize)
+        # what a smaller type cannot hold becomes infinite, which is told where the numbers are checked
+        with archive.open(self.member) as stream, np.errstate(over="ignore", invalid="ignore"):
+            stream.read(self.offset)
+            for start in range(0, count, step):
+                here = min(step, count - start)
+                piece = stream.read(here * itemsize)
+                if len(piece) != here * itemsize:
+                    raise EOFError("it ends early")
+                result[start : start + here] = np.frombuffer(piece, dtype=self.dtype)
+        if self.dtype.kind == "U":
+            _check_letters(result, self.place)
+        ordered = result.reshape(shape, order="F" if self.by_column else "C")
+        wanted = ordered if rows is None else ordered[:rows]
+        return np.ascontiguousarray(wanted).reshape(wanted.shape)  # which makes one axis of none
+
+
+def read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> StoredArray:
+    """Read what an archive says of one of its arrays, and refuse what is no array of numbers or text.
+
+    Raises
+    ------
+    InputError
+        A pickle, another type, or a header that cannot be read or does not fit the array's size.
+    """
+    again = "Was the transfer cut short? Save it again."
+    with archive.open(member) as stream:
+        head = io.BytesIO(stream.read(_LONGEST_HEADER))
+    try:
+        version = np.lib.format.read_magic(head)
+        if version not in ((1, 0), (2, 0)):  # 3.0 is for records, which are refused anyway
+            raise ValueError(f"version {version} of the format")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_column, dtype = read(head)
+    except Exception as error:  # NumPy parses the header as Python text, whose errors are of many kinds
+        reason = (str(error).splitlines() or [""])[0][:80]
+        raise InputError(place, f"a damaged header ({reason})", "a NumPy array", again) from None
+    if dtype.hasobject:
+        fix = "Convert it first: numpy.array(x.tolist(), dtype=float), or dtype=str for names."
+        found = "Python objects (a pickle, which can run code)"
+        raise InputError(place, found, "numbers, true/false or text", fix)
+    if dtype.kind not in _KINDS or not dtype.itemsize:
+        found = f"{_REFUSED.get(dtype.kind, 'another type')} (type {dtype})"[:80]
+        fix = "Save it as numbers or text: np.array(values.tolist()), or .astype(str)."
+        raise InputError(place, found, "numbers, true/false or text", fix)
+    array = StoredArray(member, place, head.tell(), shape, by_column and len(shape) > 1, dtype)
+    size = max(0, member.file_size - array.offset)
+    if any(type(length) is not int or length < 0 for length in shape) or array.bytes_as() != size:
+        found = f"{size:,} bytes for {dtype} of shape {shape}"[:120]
+        raise InputError(place, found, "as many as the shape takes", again)
+    return array
 
 
 def _members(archive: zipfile.ZipFile, name: str, wanted: Mapping[str, Wanted]) -> dict[str, zipfile.ZipInfo]:
@@ -117,9 +202,6 @@ def _members(archive: zipfile.ZipFile, name: str, wanted: Mapping[str, Wanted]) 
             raise InputError(place, "an unknown array", known, "Save the file without it.")
         if key in found:
             raise InputError(f"{name}, {key}", "this array twice", "each array once", "Write the file again.")
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
-            what = "an encrypted or oddly compressed array"
-            raise InputError(f"{name}, {key}", what, "what numpy.savez writes", "Write it again with NumPy.")
         found[key] = member
     missing = [key for key, want in wanted.items() if not want.optional and key not in found]
     if missing:
@@ -127,53 +209,20 @@ def _members(archive: zipfile.ZipFile, name: str, wanted: Mapping[str, Wanted]) 
     return found
 
 
-def _stored(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, want: Wanted) -> _Stored:
-    with archive.open(member) as stream:
-        head = io.BytesIO(stream.read(_LONGEST_HEADER))
-    version = np.lib.format.read_magic(head)
-    if version not in ((1, 0), (2, 0)):
-        raise InputError(place, f"format version {version}", "1.0 or 2.0", "Write plain numbers or text.")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(head)
-    if dtype.hasobject:
-        fix = "Convert it first: numpy.array(x, dtype=float), or dtype=str for names."
-        raise InputError(place, "Python objects (a pickle)", "numbers or text; pickles can run code", fix)
-    if dtype.kind not in want.kinds:
+def _check_layout(array: StoredArray, place: str, want: Wanted) -> None:
+    if array.dtype.kind not in want.kinds:
         expected = " or ".join(dict.fromkeys(_KINDS[kind] for kind in want.kinds))
-        raise InputError(place, f"type {dtype}"[:60], expected, "Convert the array and write it again.")
-    if len(shape) not in want.axes:
+        raise InputError(place, f"type {array.dtype}"[:60], expected, "Convert the array and write it again.")
+    if len(array.shape) not in want.axes:
         axes = " or ".join(f"{count} axes" if count != 1 else "1 axis" for count in want.axes)
-        raise InputError(place, f"shape {shape}"[:80], axes, "Reshape the array and write it again.")
-    array = _Stored(member, head.tell(), shape, fortran, dtype)
-    size = member.file_size - array.offset
-    if min(shape, default=0) < 0 or not dtype.itemsize or array.bytes_as(None) != size:
-        found = f"{size:,} bytes for {dtype} of shape {shape}"[:120]
-        raise InputError(place, found, "as many as the shape takes", "Write the file again.")
-    if dtype.kind == "U" and size > _MOST_TEXT:
-        raise InputError(place, f"{size / 2**20:.0f} MiB of text", "at most 16 MiB", "Shorten it.")
-    return array
+        raise InputError(place, f"shape {array.shape}"[:80], axes, "Reshape the array and write it again.")
+    if array.dtype.kind == "U" and array.bytes_as() > _MOST_TEXT:
+        found = f"{array.bytes_as() / 2**20:.0f} MiB of text"
+        raise InputError(place, found, f"at most {_MOST_TEXT // 2**20} MiB", "Shorten it.")
 
 
-def _array(archive: zipfile.ZipFile, array: _Stored, dtype: type[np.generic] | None) -> NDArray[Any]:
-    """Read a piece at a time, so that nothing but the result is whole in memory."""
-    count, itemsize = math.prod(array.shape), array.dtype.itemsize
-    result = np.empty(count, dtype=dtype or array.dtype.newbyteorder("="))
-    step = max(1, _PIECE // itemsize)
-    # what a smaller type cannot hold becomes infinite, which is told where the numbers are checked
-    with archive.open(array.member) as stream, np.errstate(over="ignore", invalid="ignore"):
-        stream.read(array.offset)
-        for start in range(0, count, step):
-            here = min(step, count - start)
-            piece = stream.read(here * itemsize)
-            if len(piece) != here * itemsize:
-                raise EOFError("it ends early")
-            result[start : start + here] = np.frombuffer(piece, dtype=array.dtype)
-    if array.dtype.kind == "U":
-        result.tolist()  # raises for what is no letter
-    return np.ascontiguousarray(result.reshape(array.shape, order="F" if array.fortran else "C")).reshape(array.shape)
-
-
-def _check_total(size: int, name: str, megabytes: int) -> None:
-    if size > megabytes * 2**20:
-        found = f"{math.ceil(size / 2**20):,} MiB when unpacked"
-        raise InputError(name, found, f"at most {megabytes:,} MiB", "Send fewer rows, or numbers per row.")
+def _check_letters(words: NDArray[np.str_], place: str) -> None:
+    """Refuse numbers that stand for no letter: Python cannot make text of them."""
+    letters = words.view(np.uint32)
+    if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
+        raise InputError(place, "text with letters that do not exist", "text", "Save it again.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from kernelsm.files.source import Source, open_source
 
 PARQUET, NPZ, ZIP, JSON = "a Parquet file", "a NumPy archive (.npz)", "a zip archive", "JSON text"
 _BEGINNINGS = {
@@ -30,9 +31,9 @@ _BEGINNINGS = {
 }
 
 
-def looks_like(path: Path) -> str:
+def looks_like(source: Source) -> str:
     """What the first bytes say ("a PNG picture"); empty for plain text and for what is not known."""
-    with path.open("rb") as file:
+    with open_source(source) as file:
         head = file.read(1024)
     for beginning, words in _BEGINNINGS.items():
         if head.startswith(beginning):

@@ -1,26 +1,24 @@
-"""Text files of strangers: UTF-8 without NUL bytes, and CSV whose quotes are closed."""
+"""Text files of strangers: UTF-8 without NUL bytes, read line by line or whole."""
 
 from __future__ import annotations
 
 import codecs
-import csv
+import io
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
-
+from kernelsm.files.source import Source, open_source
 from kernelsm.runtime.errors import InputError
 
 BOM = codecs.BOM_UTF8
 _BLOCK = 2**20
 
 
-def check_text(path: Path, name: str, most: int | None = None) -> None:
+def check_text(source: Source, name: str, most: int | None = None) -> None:
     """Refuse a file that is no UTF-8 text.
 
     Parameters
     ----------
-    path : Path
+    source : Path or bytes
         The file.
     name : str
         Its name, for messages.
@@ -34,7 +32,7 @@ def check_text(path: Path, name: str, most: int | None = None) -> None:
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     start = 0
-    with path.open("rb") as file:
+    with open_source(source) as file:
         while most is None or start < most:
             block = file.read(_BLOCK)
             waiting = len(decoder.getstate()[0])  # of a letter that the end of the last block cut
@@ -53,54 +51,67 @@ def check_text(path: Path, name: str, most: int | None = None) -> None:
             start += len(block)
 
 
-def check_quotes(path: Path, name: str, delimiter: str) -> None:
-    """Refuse a CSV file with a quote that is never closed or text behind a closing one.
-
-    A lenient parser reads such a file too: it takes the rows up to the next quote for one cell.
+def decode_text(data: bytes, name: str) -> str:
+    """Return the text of a file's bytes, without a byte order mark.
 
     Raises
     ------
     InputError
-        Names the row.
+        No UTF-8 text, see `check_text`.
     """
-    if _well_quoted(path, delimiter):
-        return
-    # a quote within an unquoted cell (a 5" pipe) is fine: only a whole pass can tell
-    rows = -1
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            for cells in reader:
-                rows += bool(cells)
-        except csv.Error as error:
-            row = f"row {rows + 1}" if rows >= 0 else "header"
-            limit = csv.field_size_limit()
-            reason = f"a cell beyond {limit:,} letters" if "field larger" in str(error) else f"{error}"
-            found = f"a quote that is not closed, or text behind a closing quote ({reason})"
-            fix = 'Close the quote in this row; inside quotes write " as "".'
-            raise InputError(f"{name}, {row}", found, "quotes in pairs around a cell", fix) from None
+    check_text(data, name)
+    return data.decode("utf-8-sig")
 
 
-def _well_quoted(path: Path, delimiter: str) -> bool:
-    """Whether quotes open at the start of a cell only, close at its end only, and come in pairs."""
-    edges = np.zeros(256, dtype=np.bool_)
-    edges[list(b'\n\r"' + delimiter.encode())] = True
-    quotes, kept = 0, b"\n"
-    for block in _blocks(path):
-        text = np.frombuffer(kept + block, dtype=np.uint8)
-        at = np.flatnonzero(text[1:-1] == ord('"')) + 1
-        closes = (quotes + np.arange(len(at))) % 2 == 1
-        if not (edges[text[at[closes] + 1]].all() and edges[text[at[~closes] - 1]].all()):
-            return False
-        quotes += len(at)
-        kept = text[-2:].tobytes()  # the last letter is judged with its neighbours of the next block
-    return quotes % 2 == 0
+def text_lines(source: Source, name: str, most: int) -> Iterator[tuple[int, str]]:
+    """Lines of a text file that hold more than spaces, with their numbers from 1.
+
+    Lines end as they do on any system; what else Unicode takes for the end of a line (U+2028 ...) is a letter like
+    others. The text must have been checked by `check_text`.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file.
+    name : str
+        Its name, for messages.
+    most : int
+        Letters that a line may have.
+
+    Raises
+    ------
+    InputError
+        Names the first longer line.
+    """
+    with open_source(source) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace") as text:
+        for number, line in enumerate(iter(lambda: text.readline(most), ""), start=1):
+            if len(line) == most:
+                found = f"more than {most:,} letters"
+                fix = "Is it one object per line?"
+                raise InputError(f"{name}, line {number:,}", found, "a shorter line", fix)
+            if line.strip():
+                yield number, line
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        if file.read(len(BOM)) != BOM:
-            file.seek(0)
-        while block := file.read(_BLOCK):
-            yield block
-    yield b"\n"
+def is_number(text: str) -> bool:
+    """Whether a text is written as Python writes numbers, "inf" and "nan" among them."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check_whole_letters(text: str, place: str) -> None:
+    r"""Refuse half of a letter (a lone surrogate), which JSON can say (\ud800) and no file can hold.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        found = "half a surrogate pair (\\ud800..\\udfff)"
+        raise InputError(place, found, "whole letters", "Write the text again as UTF-8.") from None

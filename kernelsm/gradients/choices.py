@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
+from kernelsm.objectives.objective import Linearisation
 from kernelsm.runtime.errors import InputError
 
-Outputs = Literal["logits", "margin"]
 PROJECTIONS = ("exact", "kronecker", "gaussian", "rademacher", "sparse")
 EXACT_UP_TO = 4096
 """Parameters up to which every coordinate is kept."""
 OUTPUTS_BUDGET = 3 * 2**29
-"""Bytes that the features of all logits may take; beyond, those of the margin alone are computed."""
+"""Bytes that the features of all outputs may take; beyond, fewer numbers of each sample are linearised."""
 
 
 def projection_name(asked: str, parameters: int) -> str:
@@ -29,8 +29,21 @@ def projection_name(asked: str, parameters: int) -> str:
     return asked
 
 
-def outputs_name(asked: str, numbers: int) -> Outputs:
-    """Resolve "auto": all logits where n·C·k single-precision numbers take at most 1.5 GiB, else the margin.
+def choose_linearisation(
+    linearisations: Sequence[Linearisation], asked: str, outputs: int, numbers: int
+) -> Linearisation:
+    """Resolve "auto": the first whose features take at most 1.5 GiB, or else the last; see `Objective`.
+
+    Parameters
+    ----------
+    linearisations : sequence of Linearisation
+        Those of an objective.
+    asked : str
+        "auto" or the name of one of them.
+    outputs : int
+        C, outputs of the model for each sample.
+    numbers : int
+        n·k single-precision numbers that the features of one output take.
 
     Raises
     ------
@@ -38,9 +51,9 @@ def outputs_name(asked: str, numbers: int) -> Outputs:
         The name is not known.
     """
     if asked == "auto":
-        return "logits" if 4 * numbers <= OUTPUTS_BUDGET else "margin"
-    if asked == "logits":
-        return "logits"
-    if asked == "margin":
-        return "margin"
-    raise InputError("outputs", repr(asked), "'auto', 'logits' or 'margin'", "Choose one of these.")
+        small = (one for one in linearisations if 4 * numbers * one.width(outputs) <= OUTPUTS_BUDGET)
+        return next(small, linearisations[-1])
+    named = {one.name: one for one in linearisations}
+    if asked not in named:
+        raise InputError("outputs", repr(asked), " or ".join(map(repr, ("auto", *named))), "Choose one of these.")
+    return named[asked]

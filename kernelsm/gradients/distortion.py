@@ -14,6 +14,8 @@ from torch import nn
 from kernelsm.gradients.features import gradient_features
 from kernelsm.gradients.per_sample import trainable
 from kernelsm.gradients.projections import Exact, Projection
+from kernelsm.objectives.objective import Objective
+from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 
@@ -23,7 +25,7 @@ _FEWEST = 4
 
 @dataclass(frozen=True)
 class Distortion:
-    """Inner products of margin gradients before and after a projection.
+    """Inner products of gradients before and after a projection.
 
     Parameters
     ----------
@@ -55,20 +57,26 @@ class Distortion:
 def distortion(
     model: nn.Module,
     inputs: NDArray[Any],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     projections: Sequence[Projection],
     *,
+    objective: Objective | None = None,
     samples: int = 64,
     report: Report = silent,
 ) -> list[Distortion]:
     """Compare inner products of projected gradients with the exact ones, on a few samples.
 
+    The gradients are those of the first number of each sample in the objective's last linearisation, which has the
+    fewest: the margin for classes.
+
     Parameters
     ----------
     model : torch.nn.Module
     inputs, labels : ndarray
-        Samples, shape (n, ...), and their classes (n,); `samples` of them are taken, evenly.
+        Samples, shape (n, ...), and their labels; `samples` of them are taken, evenly.
     projections : sequence of Projection
+    objective : Objective, optional
+        As of `gradient_features`.
     samples : int
         At most; fewer where their exact gradients take more than 256 MiB.
     report : Report
@@ -91,9 +99,10 @@ def distortion(
     rows = np.linspace(0, len(inputs) - 1, count).astype(int)
     x, y = inputs[rows], labels[rows]
     total = len(projections) + 1
+    fewest = (objective or find_class(DEFAULT)).linearisations[-1].name
 
     def projected(projection: Projection) -> NDArray[np.float32]:
-        return gradient_features(model, x, y, projection, outputs="margin").features[:, 0]
+        return gradient_features(model, x, y, projection, outputs=fewest, objective=objective).features[:, 0]
 
     exact = _gram(projected(Exact()))
     report(1, total, "exact gradients")

@@ -17,6 +17,9 @@ target_names    (q,) of text
 meta            text, may be missing        a JSON object that says what made the features
 ==============  ==========================  ===================================================================
 
+Where `meta` names another "objective" than classification, with "objective_settings" as far as it has some, C are the
+outputs of its models, labels are what it expects, and features are those of one of its linearisations.
+
 Names are arrays of text, `numpy.array(names, dtype=str)`: arrays of Python objects are pickles, which are not read.
 """
 
@@ -24,33 +27,35 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
-import unicodedata
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import check_content, check_ending, check_size
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
-from kernelsm.files.signatures import NPZ, ZIP, looks_like
-from kernelsm.models.model_folders import PICKLES
+from kernelsm.files.signatures import NPZ, ZIP
+from kernelsm.objectives.objective import Objective
+from kernelsm.objectives.registry import DEFAULT, find_class
+from kernelsm.outcomes.names import check_names
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.extras import needed_by
 from kernelsm.tasks.suite import TaskSuite
 
 if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures
 
-_LONGEST_NAME = 120
 _PIECE = 2**22
 
 _SIDE = {
     "logits": Wanted((2,), "fiu", np.float32),
     "features": Wanted((3,), "fiu", np.float32),
-    "labels": Wanted((1,), "iu", np.int64),
+    "labels": Wanted((1, 2), "iuf"),
 }
 _LAYOUT = {
     **{f"train_{part}": wanted for part, wanted in _SIDE.items()},
@@ -72,6 +77,19 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
     ------
     InputError
         Features that do not belong to the suite or to each other, or are not finite; an ending other than .npz.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from kernelsm import build_model, gradient_features, load_features, save_features
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite = digits_suite()
+    >>> model = build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels, "gaussian", dim=8)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, "gaussian", dim=8)
+    >>> path = save_features(Path("digits.npz"), suite, train, test)
+    >>> load_features(path)[1].features.shape
+    (1198, 10, 8)
     """
     if path.suffix != ".npz":
         raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
@@ -83,27 +101,24 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
             raise InputError(
                 f"{place}_labels", "other labels", "those of the suite", "Compute features of this suite."
             )
+    stated = train.meta
+    if suite.objective != DEFAULT:
+        stated = {**stated, "objective": suite.objective, "objective_settings": suite.objective_settings}
     try:
-        meta = json.dumps(train.meta, allow_nan=False)
+        meta = json.dumps(stated, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError("meta", str(error)[:80], "JSON types", "Leave it out of the features' meta.") from None
     arrays: dict[str, NDArray[Any]] = {
-        "train_logits": np.asarray(train.logits), "train_features": np.asarray(train.features),
+        "train_logits": np.asarray(train.model_outputs), "train_features": np.asarray(train.features),
         "train_labels": suite.labels, "train_task": suite.task_of,
-        "test_logits": np.asarray(test.logits), "test_features": np.asarray(test.features),
+        "test_logits": np.asarray(test.model_outputs), "test_features": np.asarray(test.features),
         "test_labels": suite.test_labels, "test_target": suite.target_of,
         "task_names": np.array(suite.task_names, dtype=str), "target_names": np.array(suite.target_names, dtype=str),
         "meta": np.array(meta),
     }  # fmt: skip
     _assembled(arrays, path.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
     return path
 
 
@@ -129,41 +144,41 @@ def load_features(path: Path, name: str | None = None) -> tuple[TaskSuite, Gradi
         Names the array that is missing or wrong.
     FileNotFoundError
         No such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernelsm import load_features
+    >>> side = {"logits": np.zeros((2, 2)), "features": np.ones((2, 1, 3)), "labels": np.array([0, 1])}
+    >>> names = {"task_names": np.array(["reviews", "tweets"]), "target_names": np.array(["test"])}
+    >>> groups = {"train_task": np.array([0, 1]), "test_target": np.array([0, 0])}
+    >>> both = {f"{part}_{name}": array for part in ("train", "test") for name, array in side.items()}
+    >>> np.savez("elsewhere.npz", **both, **groups, **names)
+    >>> suite, train, test = load_features(Path("elsewhere.npz"))
+    >>> suite.task_names, train.outputs
+    (('reviews', 'tweets'), 'margin')
     """
     name = name or path.name
     bounds = limits()
-    if path.stat().st_size > bounds.megabytes * 2**20:
-        fix = "Project to fewer dimensions, or take the margin alone."
-        found = f"{math.ceil(path.stat().st_size / 2**20):,} MiB"
-        raise InputError(name, found, f"at most {bounds.megabytes:,} MiB", fix)
-    _check_content(path, name)
-    return _assembled(read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes), name)
-
-
-def _check_content(path: Path, name: str) -> None:
-    """Say plainly what is no NPZ archive at all."""
-    ending, seems = PurePath(name).suffix.lower(), looks_like(path)
-    if ending in PICKLES or "pickle" in seems:
-        found = f"a pickle ({ending})" if ending in PICKLES else seems
-        fix = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
-        raise InputError(name, found, "one .npz file, because pickles can run code", fix)
-    if ending not in ("", ".npz"):
-        fix = "Save the arrays by numpy.savez or kernelsm.save_features."
-        raise InputError(name, f"the ending {ending!r}", "one .npz file", fix)
-    if not path.stat().st_size:
-        raise InputError(name, "an empty file (0 bytes)", "a whole .npz file", "Save or send it again.")
-    if seems not in ("", ZIP, NPZ):
-        found = f"what seems to be {seems}"
-        raise InputError(name, found, "a NumPy archive (.npz), as the ending says", "Check which file it is.")
+    save = "Save the arrays by numpy.savez, names as arrays of text, or by kernelsm.save_features."
+    check_ending(name, ("", ".npz"), "one .npz file", save, unpickle=save)
+    fix = "Project to fewer dimensions, or take the margin alone."
+    check_size(path, name, bounds.megabytes, "a whole .npz file", fix)
+    check_content(path, name, ("", ZIP, NPZ), "a NumPy archive (.npz)", save)
+    return _assembled(read_arrays(path, name, _LAYOUT, bounds), name)
 
 
 def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite, GradientFeatures, GradientFeatures]:
     """Suite and features from the arrays of the layout, checked against each other."""
-    from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
+    with needed_by("kernelsm.load_features"):
+        from kernelsm.gradients.features import GradientFeatures  # here: tables of arrays are read without torch
 
-    classes = _check_shapes(arrays, name)
-    meta = _meta(str(arrays["meta"]) if "meta" in arrays else "{}", f"{name}, meta")
-    outputs = "margin" if arrays["train_features"].shape[1] == 1 else "logits"
+    expected, fix = "a JSON object", "Leave it out, or write json.dumps({...})."
+    written = str(arrays["meta"]) if "meta" in arrays else "{}"
+    meta = parse_json_object(written, f"{name}, meta", expected, fix)
+    objective = _objective(meta, arrays["train_logits"].shape[1], name)
+    outputs = _check_shapes(arrays, objective, name)
     if meta.setdefault("outputs", outputs) != outputs:
         found = f"outputs {meta['outputs']!r}"[:80]
         raise InputError(f"{name}, meta", found, f"{outputs!r}, as the features' shape", "Correct or remove it.")
@@ -173,15 +188,17 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     try:
         suite = TaskSuite(
             inputs=np.empty((len(arrays["train_logits"]), 0), dtype=np.float32),
-            labels=arrays["train_labels"],
+            labels=objective.check_labels(arrays["train_labels"], "labels"),
             task_of=arrays["train_task"],
             test_inputs=np.empty((len(arrays["test_logits"]), 0), dtype=np.float32),
-            test_labels=arrays["test_labels"],
+            test_labels=objective.check_labels(arrays["test_labels"], "test_labels"),
             target_of=arrays["test_target"],
-            task_names=_names(arrays["task_names"], f"{name}, task_names", bounds.tasks),
-            target_names=_names(arrays["target_names"], f"{name}, target_names", bounds.targets),
-            classes=classes,
+            task_names=_names(arrays["task_names"], f"{name}, task_names", "task", bounds.tasks),
+            target_names=_names(arrays["target_names"], f"{name}, target_names", "target", bounds.targets),
+            classes=objective.outputs if objective.name == DEFAULT else 0,
             meta={"source": name},
+            objective=objective.name,
+            objective_settings=meta.get("objective_settings", {}),
         )
     except InputError as error:
         part, comma, row = error.place.partition(",")
@@ -194,31 +211,46 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     return suite, train, test
 
 
-def _check_shapes(arrays: Mapping[str, NDArray[Any]], name: str) -> int:
-    """Return the number of classes; the arrays of a side must have one entry per sample."""
+def _objective(meta: dict[str, Any], outputs: int, name: str) -> Objective:
+    """The objective that a file names, for models of so many outputs."""
+    most, settings = limits().classes, meta.get("objective_settings", {})
+    if not 1 <= outputs <= most:
+        fix = "Merge rare classes."
+        raise InputError(f"{name}, train_logits", f"{outputs:,} outputs a sample", f"1 to {most:,}", fix)
+    try:
+        objective = find_class(meta.get("objective", DEFAULT))(outputs, **settings)
+    except (InputError, TypeError) as error:
+        found, fix = f"{meta.get('objective')!r} with {settings!r}"[:80], "Correct or remove it."
+        raise InputError(f"{name}, meta, objective", found, "an objective and settings that it has", fix) from error
+    objective.check_outputs(outputs, f"{name}, train_logits")
+    return objective
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]], objective: Objective, name: str) -> str:
+    """Return the name of the linearisation; the arrays of a side must have one entry per sample."""
     bounds = limits()
     classes: int = arrays["train_logits"].shape[1]
     rows, k = arrays["train_features"].shape[1:]
-    if not 2 <= classes <= bounds.classes:
-        place, fix = f"{name}, train_logits", "A model of two classes with one logit z has the logits [0, z]."
-        raise InputError(place, f"{classes:,} classes", f"2 to {bounds.classes:,}", fix)
-    if rows not in (1, classes) or not k:
-        expected = f"(n, {classes}, k), or (n, 1, k) for the margin alone, with k >= 1"
+    found = [one for one in objective.linearisations if one.width(classes) == rows]
+    if not found or not k:
+        forms = " or ".join(f"(n, {one.width(classes)}, k)" for one in objective.linearisations)
+        expected = f"{forms} with k >= 1, for {' or '.join(one.name for one in objective.linearisations)}"
         raise InputError(f"{name}, train_features", f"shape (n, {rows}, {k})", expected, "Compute them again.")
     for side, group in (("train", "train_task"), ("test", "test_target")):
         count = len(arrays[f"{side}_logits"])
         if not 1 <= count <= bounds.rows:
             fix = "Send a sample of the rows." if count else "Save the features of some samples on both sides."
             raise InputError(f"{name}, {side}_logits", f"{count:,} samples", f"1 to {bounds.rows:,}", fix)
+        labels = arrays[f"{side}_labels"].shape[1:]
         shapes = {
             f"{side}_logits": (count, classes), f"{side}_features": (count, rows, k),
-            f"{side}_labels": (count,), group: (count,),
+            f"{side}_labels": (count, *labels), group: (count,),
         }  # fmt: skip
         for key, shape in shapes.items():
             if arrays[key].shape != shape:
                 fix = f"As many samples as {side}_logits, and as many numbers as the training samples have."
                 raise InputError(f"{name}, {key}", f"shape {arrays[key].shape}", f"{shape}", fix)
-    return classes
+    return found[0].name
 
 
 def _check_finite(values: NDArray[Any], place: str) -> None:
@@ -231,26 +263,7 @@ def _check_finite(values: NDArray[Any], place: str) -> None:
             raise InputError(f"{place}, row {start + wrong[0]}", "a value that is not finite", "finite numbers", fix)
 
 
-def _names(array: NDArray[Any], place: str, most: int) -> tuple[str, ...]:
-    names = tuple(str(name).strip() for name in array)
-    if not 1 <= len(names) <= most:
-        raise InputError(place, f"{len(names):,} names", f"1 to {most:,}", "Merge groups.")
-    for position, name in enumerate(names):
-        odd = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
-        if odd or not 1 <= len(name) <= _LONGEST_NAME:
-            expected = f"one line of 1 to {_LONGEST_NAME} characters"
-            raise InputError(f"{place}, position {position}", repr(name)[:60], expected, "Name every group.")
-    if len({*names}) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(place, f"the name {twice!r} a second time", "unique names", "Rename one of the two.")
-    return names
-
-
-def _meta(text: str, place: str) -> dict[str, Any]:
-    try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError):
-        meta = None
-    if not isinstance(meta, dict):
-        raise InputError(place, repr(text)[:60], "a JSON object", "Leave it out, or write json.dumps({...}).")
-    return meta
+def _names(array: NDArray[Any], place: str, word: str, most: int) -> tuple[str, ...]:
+    if not 1 <= len(array) <= most:
+        raise InputError(place, f"{len(array):,} names", f"1 to {most:,}", f"Merge {word}s.")
+    return check_names(place, array.tolist(), len(array), word)

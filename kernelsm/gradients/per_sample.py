@@ -15,12 +15,12 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from kernelsm.gradients.choices import Outputs
 from kernelsm.gradients.contributions import Contribution, Full
 from kernelsm.gradients.projections import Kronecker
 from kernelsm.gradients.recorder import Recorder, trace
 from kernelsm.gradients.sample_axes import Unsupported, wide
 from kernelsm.gradients.sketches import Sketch
+from kernelsm.objectives.objective import Linearisation
 from kernelsm.runtime.errors import InputError
 
 _AT_ONCE = 2**28  # bytes of gradients that vmap may write down at a time
@@ -34,9 +34,9 @@ class Engine(Protocol):
     """Numbers that one sample and one output need while they are worked on, roughly."""
 
     def project(
-        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+        self, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation, sketch: Sketch
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits (n, C) and projected gradients (n, Q, k) of a batch; Q is C, or 1 for the margin."""
+        """Return outputs (n, C) and the projected gradients (n, Q, k) of what is linearised in a batch."""
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -44,25 +44,25 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
 
 
-def logits_of(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    """Logits (n, C) of a batch.
+def outputs_of(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """Outputs (n, C) of a batch.
 
     Raises
     ------
     InputError
-        The model's forward pass raises, or what it returns are not logits.
+        The model's forward pass raises, or returns something else.
     """
     try:
-        out = model(batch)
+        found = model(batch)
     except (Unsupported, InputError):
         raise
     except Exception as error:
         raise InputError(
             "model", f"{type(error).__name__} in its forward pass: {_one_line(error)}",
-            f"logits (n, C) for inputs of shape {tuple(batch.shape)} and type {batch.dtype}",
-            "Run the model on these inputs by itself until it returns logits.",
+            f"outputs (n, C) for inputs of shape {tuple(batch.shape)} and type {batch.dtype}",
+            "Run the model on these inputs by itself until it returns its outputs.",
         ) from error  # fmt: skip
-    return checked_logits(out, len(batch))
+    return checked_outputs(found, len(batch))
 
 
 def _one_line(error: Exception) -> str:
@@ -70,32 +70,22 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= 300 else text[:299] + "…"
 
 
-def checked_logits(out: object, count: int) -> torch.Tensor:
-    """Return the logits that a model returned, as a tensor or as the field `logits`.
+def checked_outputs(found: object, count: int) -> torch.Tensor:
+    """Return what a model returned, as a tensor or as the field `logits`.
 
     Raises
     ------
     InputError
-        They are not a floating tensor of shape (count, C).
+        It is no floating tensor of shape (count, C).
     """
-    found = getattr(out, "logits", out)
-    if not (isinstance(found, torch.Tensor) and found.is_floating_point()):
-        raise InputError("model", f"output of type {type(out).__name__}", "logits", "Return a tensor of logits.")
-    if found.dim() != 2 or len(found) != count:
-        fix = "Return one row of logits for each sample."
-        raise InputError("model", f"output of shape {tuple(found.shape)}", f"({count}, C)", fix)
-    return found
-
-
-def margin(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-odds of the true class, log p_y - log(1 - p_y), from logits (n, C) and classes (n,); shape (n,)."""
-    true = logits.gather(1, labels[:, None]).squeeze(1)
-    others = logits.scatter(1, labels[:, None], float("-inf"))
-    return true - others.logsumexp(dim=1)
-
-
-def _wanted(logits: torch.Tensor, labels: torch.Tensor, outputs: Outputs) -> torch.Tensor:
-    return logits if outputs == "logits" else margin(wide(logits), labels)[:, None]
+    outputs = getattr(found, "logits", found)
+    if not (isinstance(outputs, torch.Tensor) and outputs.is_floating_point()):
+        fix = "Return one tensor of floating numbers."
+        raise InputError("model", f"output of type {type(found).__name__}", f"a tensor ({count}, C)", fix)
+    if outputs.dim() != 2 or len(outputs) != count:
+        fix = "Return one row of numbers for each sample."
+        raise InputError("model", f"output of shape {tuple(outputs.shape)}", f"({count}, C)", fix)
+    return outputs
 
 
 class Hooks:
@@ -106,27 +96,27 @@ class Hooks:
     def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
         self.model = model
         self.names = {id(p): name for name, p in trainable(model).items()}
-        self.axes, self.numbers_per_sample = trace(lambda batch: logits_of(model, batch), self.names, sample)
+        self.axes, self.numbers_per_sample = trace(lambda batch: outputs_of(model, batch), self.names, sample)
 
     def project(
-        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+        self, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation, sketch: Sketch
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One forward pass, one backward pass per output."""
+        """One forward pass, one backward pass per differentiated number."""
         with torch.enable_grad(), Recorder(self.names, len(batch), self.axes) as recorder:
-            logits = logits_of(self.model, batch)
+            outputs = outputs_of(self.model, batch)
         with torch.enable_grad():
-            sums = _wanted(logits, labels, outputs).sum(dim=0).unbind()
+            sums = linearisation.differentiated(outputs, labels).sum(dim=0).unbind()
         edges = recorder.edges()
         by_output = [
             torch.autograd.grad(one, edges, retain_graph=number + 1 < len(sums), allow_unused=True)
             for number, one in enumerate(sums)
         ]
         gradients = [_stacked(found) for found in zip(*by_output, strict=True)]
-        return _sketched(logits, len(sums), sketch, recorder.contributions(gradients))
+        return _sketched(outputs, len(sums), sketch, recorder.contributions(gradients))
 
 
 def _stacked(gradients: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
-    """Gradients of all outputs, (Q, *shape); an output that does not depend on the tensor has zeros."""
+    """Gradients of all Q numbers, (Q, *shape); one that does not depend on the tensor has zeros."""
     some = next((g for g in gradients if g is not None), None)
     if some is None:
         return None
@@ -136,13 +126,13 @@ def _stacked(gradients: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
 
 
 def _sketched(
-    logits: torch.Tensor, outputs: int, sketch: Sketch, parts: Iterator[tuple[str, Contribution]]
+    outputs: torch.Tensor, width: int, sketch: Sketch, parts: Iterator[tuple[str, Contribution]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     with torch.no_grad():
-        into = wide(logits).new_zeros((outputs, len(logits), sketch.dim))
+        into = wide(outputs).new_zeros((width, len(outputs), sketch.dim))
         for parameter, contribution in parts:
             sketch.add(into, parameter, contribution)
-        return logits.detach(), into.transpose(0, 1)
+        return outputs.detach(), into.transpose(0, 1)
 
 
 class _Whole:
@@ -159,7 +149,7 @@ class Vmap(_Whole):
     name = "vmap"
 
     def project(
-        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+        self, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation, sketch: Sketch
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Differentiate sample by sample, as many at once as fit."""
         parameters = {name: p.detach() for name, p in trainable(self.model).items()}
@@ -169,20 +159,20 @@ class Vmap(_Whole):
         def one(
             weights: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            out = torch.func.functional_call(self.model, (weights, fixed), (x.unsqueeze(0),))
-            logits = checked_logits(out, 1)
-            return _wanted(logits, y.unsqueeze(0), outputs).squeeze(0), logits.squeeze(0)
+            found = torch.func.functional_call(self.model, (weights, fixed), (x.unsqueeze(0),))
+            outputs = checked_outputs(found, 1)
+            return linearisation.differentiated(outputs, y.unsqueeze(0)).squeeze(0), outputs.squeeze(0)
 
         every = torch.func.vmap(torch.func.jacrev(one, has_aux=True), in_dims=(None, 0, 0))
-        wanted = 1 if outputs == "margin" else logits_of(self.model, batch[:1]).shape[1]
-        written = 4 * wanted * sum(p.numel() for p in parameters.values())
+        width = linearisation.width(outputs_of(self.model, batch[:1]).shape[1])
+        written = 4 * width * sum(p.numel() for p in parameters.values())
         found = []
         for x, y in zip(*(t.split(max(1, _AT_ONCE // written)) for t in (batch, labels)), strict=True):
-            gradients, logits = every(parameters, x, y)
+            gradients, outputs = every(parameters, x, y)
             parts = ((name, Full(wide(g).transpose(0, 1))) for name, g in gradients.items())
-            found.append(_sketched(logits, wanted, sketch, parts))
-        logits, features = (torch.cat(column) for column in zip(*found, strict=True))
-        return logits, features
+            found.append(_sketched(outputs, width, sketch, parts))
+        outputs, features = (torch.cat(column) for column in zip(*found, strict=True))
+        return outputs, features
 
 
 class Loop(_Whole):
@@ -191,23 +181,23 @@ class Loop(_Whole):
     name = "loop"
 
     def project(
-        self, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs, sketch: Sketch
+        self, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation, sketch: Sketch
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One forward pass and Q backward passes for each sample."""
         parameters = trainable(self.model)
         found = []
         for x, y in zip(batch.split(1), labels.split(1), strict=True):
             with torch.enable_grad():
-                logits = logits_of(self.model, x)
-                wanted = _wanted(logits, y, outputs).squeeze(0).unbind()
-            rows = [_gradients(one, parameters) for one in wanted]
+                outputs = outputs_of(self.model, x)
+                differentiated = linearisation.differentiated(outputs, y).squeeze(0).unbind()
+            rows = [_gradients(one, parameters) for one in differentiated]
             parts = (
                 (name, Full(torch.stack(columns).unsqueeze(1)))
                 for name, columns in zip(parameters, zip(*rows, strict=True), strict=True)
             )
-            found.append(_sketched(logits, len(wanted), sketch, parts))
-        logits, features = (torch.cat(column) for column in zip(*found, strict=True))
-        return logits, features
+            found.append(_sketched(outputs, len(differentiated), sketch, parts))
+        outputs, features = (torch.cat(column) for column in zip(*found, strict=True))
+        return outputs, features
 
 
 def _gradients(output: torch.Tensor, parameters: dict[str, nn.Parameter]) -> list[torch.Tensor]:
@@ -216,14 +206,14 @@ def _gradients(output: torch.Tensor, parameters: dict[str, nn.Parameter]) -> lis
         found = torch.autograd.grad(output, list(parameters.values()), retain_graph=True, materialize_grads=True)
     except RuntimeError as error:
         raise InputError(
-            "model", f"a backward pass that fails: {_one_line(error)}", "logits that can be differentiated",
-            "Look for detach(), no_grad() or changes in place between the parameters and the logits.",
+            "model", f"a backward pass that fails: {_one_line(error)}", "outputs that can be differentiated",
+            "Look for detach(), no_grad() or changes in place between the parameters and the outputs.",
         ) from error  # fmt: skip
     return [wide(g.to_dense() if g.is_sparse else g) for g in found]
 
 
 def choose_engine(
-    model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, outputs: Outputs
+    model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation
 ) -> tuple[Engine, str]:
     """Return the fastest way that agrees with plain backward passes on a few samples, and why faster ones do not do.
 
@@ -233,23 +223,24 @@ def choose_engine(
         In eval mode.
     batch, labels : Tensor
         A few samples, as different as can be had, on the model's device.
-    outputs : {"logits", "margin"}
+    linearisation : Linearisation
+        What is differentiated.
 
     Raises
     ------
     InputError
-        The model's forward pass raises, or what it returns are not logits.
+        The model's forward pass raises, or what it returns are not outputs of samples.
     """
     sketch = Kronecker(64, seed=1).bind({name: p.shape for name, p in trainable(model).items()})
     loop = Loop(model, batch[:1])
-    expected = loop.project(batch, labels, outputs, sketch)[1]
+    expected = loop.project(batch, labels, linearisation, sketch)[1]
     half = next(iter(trainable(model).values())).dtype in (torch.bfloat16, torch.float16)
     tolerance = (0.1 if half else 1e-3) * float(expected.abs().max())
     reasons = []
     for kind in (Hooks, Vmap):
         try:
             engine = kind(model, batch[:1])
-            found = engine.project(batch, labels, outputs, sketch)[1]
+            found = engine.project(batch, labels, linearisation, sketch)[1]
         except Unsupported as reason:
             reasons.append(f"{kind.name}: no rule for {reason}")
         except Exception as error:  # torch.func refuses in many ways, and a slower way is left

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kernelsm.files.accepting import check_size
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.models.arguments import check_architecture, check_arguments
 from kernelsm.models.model_folders import MAX_LAYERS
 from kernelsm.models.parameter_counts import COUNTS, MAX_PARAMETERS
 from kernelsm.models.presets import Preset
 from kernelsm.runtime.errors import InputError
 
-MAX_BYTES = 2**20
+_MOST_MEGABYTES = 1
 _EXPECTED = 'JSON such as {"architecture": "mlp", "config": {"sizes": [64, 32, 10]}}'
 _TEMPLATE = "Start from the template that is offered for download."
 
@@ -48,7 +50,8 @@ def read_config(data: bytes, name: str, *, allow_paths: bool = False) -> tuple[s
         Not JSON of this form, an unknown architecture, arguments that it does not have, lacks or cannot use, or a
         network of more than 500 million parameters or 1,000 layers.
     """
-    content = _parse(data, name)
+    check_size(data, name, _MOST_MEGABYTES, _EXPECTED, "Send the description only.")
+    content = parse_json_object(data, name, _EXPECTED, _TEMPLATE)
     if "model_type" in content or "architectures" in content:
         fix = "Upload the whole folder of the model as one zip file."
         raise InputError(name, "the config.json of a Hugging Face model", _EXPECTED, fix)
@@ -71,36 +74,6 @@ def read_config(data: bytes, name: str, *, allow_paths: bool = False) -> tuple[s
     except InputError as error:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
     return architecture, config
-
-
-def _parse(data: bytes, name: str) -> dict[str, Any]:
-    if len(data) > MAX_BYTES:
-        found = f"{len(data) / 2**20:.1f} MiB"
-        raise InputError(name, found, f"at most {MAX_BYTES // 2**20} MiB of JSON", "Send the description only.")
-    if not data.strip():
-        raise InputError(name, "an empty file", _EXPECTED, _TEMPLATE)
-    try:
-        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_without_repeats)
-    except UnicodeDecodeError:
-        raise InputError(name, "bytes that are not UTF-8 text", _EXPECTED, _TEMPLATE) from None
-    except json.JSONDecodeError as error:
-        place = f"{name}, line {error.lineno}, column {error.colno}"
-        raise InputError(place, f"no JSON ({error.msg})", _EXPECTED, _TEMPLATE) from None
-    except (ValueError, RecursionError) as error:
-        reason = "lists within lists without end" if isinstance(error, RecursionError) else str(error)[:120]
-        raise InputError(name, f"no usable JSON ({reason})", _EXPECTED, _TEMPLATE) from None
-    if not isinstance(content, dict):
-        raise InputError(name, repr(content)[:80], _EXPECTED, _TEMPLATE)
-    return content
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that stands twice in an object: JSON readers would keep the last without a word."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return found
 
 
 def _check_hugging_face(config: Mapping[str, Any], allow_paths: bool) -> None:

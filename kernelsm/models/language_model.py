@@ -6,7 +6,6 @@ import copy
 import hashlib
 import inspect
 import logging
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import EXPECTED as _CLASSIFIER
 from kernelsm.models.model_folders import local_models_allowed, model_folder, quiet_transformers
+from kernelsm.runtime.atomic_files import unfinished_folder
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
 
@@ -271,12 +271,9 @@ def _unpack(source: Path, place: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-    place.parent.mkdir(parents=True, exist_ok=True)
     for left in place.parent.glob(f"{place.name}.*.part"):
         if time.time() - left.stat().st_mtime > _ABANDONED:
             shutil.rmtree(left, ignore_errors=True)
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
     where: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(str(source.parent), **where)
     # not by from_pretrained(gguf_file=...), which asks for accelerate and needs nothing of it
@@ -287,14 +284,14 @@ def _unpack(source: Path, place: Path) -> None:
     )["tensors"]
     sketch.to_empty(device="cpu").load_state_dict(weights, strict=False, assign=True)
     sketch.tie_weights()
-    try:
+    with unfinished_folder(place) as part:
         sketch.float().save_pretrained(part)
         AutoTokenizer.from_pretrained(str(source.parent), **where).save_pretrained(part)
-        part.rename(place)
-    except OSError:
-        shutil.rmtree(part, ignore_errors=True)
-        if not place.is_dir():  # else another process was quicker
-            raise
+        try:
+            part.rename(place)
+        except OSError:
+            if not place.is_dir():  # else another process was quicker
+                raise
 
 
 def _load(folder: Path, name: str | None = None) -> LanguageModel:

@@ -5,7 +5,6 @@ Weights are safetensors only, and Python files that come with a model are never 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import PICKLES, ending_of
+from kernelsm.files.json_text import read_json_object
 from kernelsm.models.arguments import check_counts
 from kernelsm.runtime.errors import InputError
 
 EXPECTED = "a sequence classification model with safetensors"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 CONVERT = (
     "Only safetensors are read: pickled weights can run any code. Convert them where you trust them: "
     "AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
@@ -80,26 +80,20 @@ def check_folder(folder: Path, place: str) -> None:
     """
     if not (folder / "config.json").is_file():
         raise InputError(place, "no config.json", EXPECTED, "Save the model with save_pretrained.")
-    _check_config(_json(folder / "config.json", place), place)
+    _check_config(_described(folder / "config.json", place), place)
     index = folder / "model.safetensors.index.json"
     if not (folder / "model.safetensors").is_file() and index.is_file():
-        _check_parts(folder, _json(index, place).get("weight_map"), place)
+        _check_parts(folder, _described(index, place).get("weight_map"), place)
     if not any(folder.glob("*.safetensors")):
-        pickled = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLES)
+        pickled = sorted(file.name for file in folder.iterdir() if ending_of(file.name) in PICKLES)
         if pickled:
             raise InputError(place, f"only pickled weights, {pickled[0]}", EXPECTED, CONVERT)
         fix = "Zip the whole folder that save_pretrained wrote, with model.safetensors."
         raise InputError(place, "no weights", EXPECTED, fix)
 
 
-def _json(file: Path, place: str) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise InputError(f"{place}, {file.name}", "no JSON object", EXPECTED, "Save the model with save_pretrained.")
-    return content
+def _described(file: Path, place: str) -> dict[str, Any]:
+    return read_json_object(file, f"{place}, {file.name}", EXPECTED, "Save the model with save_pretrained.")
 
 
 def _check_config(config: dict[str, Any], place: str) -> None:

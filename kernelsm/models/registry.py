@@ -35,6 +35,13 @@ def build_model(name: str, **config: Any) -> nn.Module:
     ------
     InputError
         Unknown name, an argument that the architecture does not have, lacks or cannot use.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> model = build_model("mlp", sizes=(64, 32, 10), seed=0)
+    >>> sum(parameter.numel() for parameter in model.parameters())
+    2410
     """
     check_architecture(name, ARCHITECTURES)
     builder = ARCHITECTURES[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.model_folders import Tokens, check_folder, tokenize
 from kernelsm.runtime.errors import InputError
@@ -125,10 +125,9 @@ def _normalised(folder: Path) -> bool:
     if not (folder / "modules.json").is_file():
         return False
     try:
-        kinds = [
-            str(module["type"]).rpartition(".")[2] for module in json.loads((folder / "modules.json").read_bytes())
-        ]
-        pooling = json.loads((folder / "1_Pooling" / "config.json").read_bytes()) if "Pooling" in kinds else {}
+        modules = parse_json((folder / "modules.json").read_bytes())
+        kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
+        pooling = parse_json((folder / "1_Pooling" / "config.json").read_bytes()) if "Pooling" in kinds else {}
         chosen = [key for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise InputError(place, "modules that cannot be read", _EXPECTED, "Save it again.") from None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from kernelsm.models.model_folders import PICKLES
+from kernelsm.files.accepting import check_ending
+from kernelsm.files.json_text import parse_json
+from kernelsm.files.signatures import ZIP, looks_like
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 _EXPECTED = "weights in a .safetensors file"
@@ -46,12 +48,8 @@ def read_weights(path: Path, name: str) -> dict[str, torch.Tensor]:
     InputError
         Pickles, files of another kind or cut short, numbers of a kind that no network has, NaN or infinite weights.
     """
-    ending = PurePath(name).suffix.lower()
-    if ending in PICKLES:
-        raise InputError(name, f"a pickle ({ending})", _EXPECTED, _CONVERT)
-    if ending != ".safetensors":
-        fix = "Save the state_dict with safetensors.torch.save_file."
-        raise InputError(name, f"the ending {ending or '(none)'!r}", _EXPECTED, fix)
+    fix = "Save the state_dict with safetensors.torch.save_file."
+    check_ending(name, (".safetensors",), _EXPECTED, fix, unpickle=_CONVERT)
     _check_content(path, name)
     tensors = {}
     try:
@@ -102,11 +100,13 @@ def _check_content(path: Path, name: str) -> None:
         raise InputError(name, "an empty file (0 bytes)", _EXPECTED, _AGAIN)
     with path.open("rb") as file:
         start = file.read(_HEADER + 1)
-        # torch.save writes a zip archive or, in old versions, a bare pickle
-        if start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
-            raise InputError(name, "a pickle or zip archive with another ending", _EXPECTED, _CONVERT)
-        if len(start) <= _HEADER or start[_HEADER:] != b"{":
-            raise InputError(name, "bytes that no safetensors file begins with", _EXPECTED, "Check which file it is.")
+        # asked first: the length of the header may begin as a pickle does
+        if start[_HEADER:] != b"{":
+            seems = looks_like(path)
+            found = f"what seems to be {seems}" if seems else "bytes that no safetensors file begins with"
+            # torch.save writes a zip archive or, in old versions, a bare pickle
+            fix = _CONVERT if seems == ZIP or "pickle" in seems else "Check which file it is."
+            raise InputError(name, found, _EXPECTED, fix)
         length: int = struct.unpack("<Q", start[:_HEADER])[0]
         if _HEADER + length > size:
             found = f"{size:,} bytes, of which the header alone should be {length:,}"
@@ -120,11 +120,11 @@ def _check_content(path: Path, name: str) -> None:
 def _end(header: bytes) -> int:
     """Bytes of tensors that a header announces; 0 where it cannot be read, which the library says better."""
     try:
-        entries = json.loads(header)
+        entries = parse_json(header)
         return max(
             (int(entry["data_offsets"][1]) for key, entry in entries.items() if key != "__metadata__"), default=0
         )
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return 0
 
 
@@ -178,5 +178,6 @@ def _fix(wanted: Mapping[str, torch.Tensor], missing: list[str], unknown: list[s
 
 def save_weights(model: nn.Module, path: Path) -> Path:
     """Write a network's weights and buffers as safetensors, by name, and return the path."""
-    safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    with write_whole(path) as part:
+        safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, part)
     return path

@@ -22,6 +22,15 @@ def bernoulli_masks(K: int, m: int, *, p: float = 0.5, seed: int = 0) -> NDArray
     ------
     InputError
         K < 1, m < 1, or p outside (0, 1).
+
+    Examples
+    --------
+    >>> from kernelsm import bernoulli_masks
+    >>> masks = bernoulli_masks(K=20, m=400, p=0.5)
+    >>> masks.shape, masks.dtype
+    ((400, 20), dtype('bool'))
+    >>> bool((masks[:100] == bernoulli_masks(K=20, m=100, p=0.5)).all())
+    True
     """
     _check_counts(K, m)
     if not 0.0 < p < 1.0:
@@ -49,6 +58,15 @@ def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0, distinct: bool
     ------
     InputError
         K < 1, m < 1, or size outside 1..K.
+
+    Examples
+    --------
+    >>> from kernelsm import fixed_size_masks
+    >>> masks = fixed_size_masks(K=50, m=200, size=4)
+    >>> set(masks.sum(axis=1).tolist())
+    {4}
+    >>> len(fixed_size_masks(K=4, m=100, size=2, distinct=True))  # there are no more
+    6
     """
     _check_counts(K, m)
     if not 1 <= size <= K:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.splitting import random_parts
 from kernelsm.outcomes.table_files import METADATA_KEY, read_files
 from kernelsm.outcomes.table_validation import (
@@ -24,9 +23,9 @@ from kernelsm.outcomes.table_validation import (
     TASK_PREFIX,
     check_arrays,
     check_frame,
-    check_names,
     check_noise,
 )
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
 
@@ -56,6 +55,16 @@ class Outcomes:
     ------
     InputError
         A mask that is not 0/1, a value or a noise that is not finite, fewer than 1 row, wrong shapes, bad names.
+
+    Examples
+    --------
+    >>> from kernelsm import Outcomes
+    >>> masks = [[1, 1], [1, 0], [0, 1], [0, 0]]
+    >>> outcomes = Outcomes(masks, [1.0, 2.0, 2.0, 4.0], task_names=["reviews", "tweets"])
+    >>> outcomes
+    Outcomes(m=4, K=2, q=1, loss, mean=2.25)
+    >>> outcomes.task_names
+    ('reviews', 'tweets')
     """
 
     masks: NDArray[np.bool_]
@@ -117,7 +126,14 @@ class Outcomes:
         return content_hash(self.masks, self.values, self.task_names, self.target_names, self.higher_is_better, unit)
 
     def take(self, rows: ArrayLike) -> Outcomes:
-        """Return the outcomes of some subsets: `rows` are indices or a boolean row mask."""
+        """Return the outcomes of some subsets: `rows` are indices or a boolean row mask.
+
+        Examples
+        --------
+        >>> outcomes = Outcomes([[1, 1], [1, 0], [0, 1]], [1.0, 2.0, 4.0])
+        >>> outcomes.take([0, 2]).values.ravel().tolist()
+        [1.0, 4.0]
+        """
         rows = np.asarray(rows)
         return self._with(masks=self.masks[rows], values=self.values[rows])
 
@@ -128,6 +144,12 @@ class Outcomes:
         ------
         KeyError
             No target has that name.
+
+        Examples
+        --------
+        >>> outcomes = Outcomes([[1, 0], [0, 1]], [[1.0, 5.0], [2.0, 6.0]], target_names=["reviews", "tweets"])
+        >>> outcomes.target("tweets").values.ravel().tolist()
+        [5.0, 6.0]
         """
         if name not in self.target_names:
             raise KeyError(f"no target {name!r}; the targets are {', '.join(self.target_names)}")
@@ -136,7 +158,14 @@ class Outcomes:
         return self._with(values=self.values[:, [j]], target_names=(name,), noise=noise)
 
     def mean_target(self, name: str = "mean over targets") -> Outcomes:
-        """Return the outcomes of one target that is the unweighted mean over all targets."""
+        """Return the outcomes of one target that is the unweighted mean over all targets.
+
+        Examples
+        --------
+        >>> outcomes = Outcomes([[1, 0], [0, 1]], [[1.0, 5.0], [2.0, 6.0]])
+        >>> outcomes.mean_target().values.ravel().tolist()
+        [3.0, 4.0]
+        """
         noise = None if self.noise is None else self.noise.mean(axis=1, keepdims=True)
         return self._with(values=self.values.mean(axis=1, keepdims=True), target_names=(name,), noise=noise)
 
@@ -149,6 +178,14 @@ class Outcomes:
         ------
         InputError
             `fraction` is not between 0 and 1, or there are fewer than 2 subsets.
+
+        Examples
+        --------
+        >>> from kernelsm import bernoulli_masks
+        >>> masks = bernoulli_masks(K=12, m=100)
+        >>> train, test = Outcomes(masks, masks.sum(axis=1)).split(0.8)
+        >>> train.m, test.m
+        (80, 20)
         """
         if not 0.0 < fraction < 1.0:
             raise InputError("fraction", f"{fraction}", "a number between 0 and 1", "0.8 keeps 80 % to train.")
@@ -159,7 +196,14 @@ class Outcomes:
         return self.take(np.sort(train)), self.take(np.sort(test))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per subset: 0/1 columns `task:NAME`, float columns `target:NAME`."""
+        """Return one row per subset: 0/1 columns `task:NAME`, float columns `target:NAME`.
+
+        Examples
+        --------
+        >>> Outcomes([[1, 0]], [0.5], task_names=["reviews", "tweets"], target_names=["test"]).to_frame()
+           task:reviews  task:tweets  target:test
+        0             1            0          0.5
+        """
         tasks = pd.DataFrame(self.masks.astype(np.int8), columns=[TASK_PREFIX + n for n in self.task_names])
         targets = pd.DataFrame(self.values, columns=[TARGET_PREFIX + n for n in self.target_names])
         return pd.concat([tasks, targets], axis=1)
@@ -179,6 +223,13 @@ class Outcomes:
         ------
         InputError
             Names the row and column of the first thing that is wrong; `source` is the name it gives the table.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"task:reviews": [0, 1], "target:accuracy": [0.5, 0.9]})
+        >>> Outcomes.from_frame(frame, higher_is_better=True)
+        Outcomes(m=2, K=1, q=1, score, mean=0.7)
         """
         masks, values, tasks, targets = check_frame(frame, source)
         return cls(
@@ -186,21 +237,25 @@ class Outcomes:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write Parquet (keeps `meta` and `higher_is_better`) or, for a name ending in .csv, plain CSV."""
+        """Write Parquet (keeps `meta` and `higher_is_better`) or, for a name ending in .csv, plain CSV.
+
+        Examples
+        --------
+        >>> Outcomes([[1, 0], [0, 1]], [1.0, 2.0]).save("outcomes.parquet").name
+        'outcomes.parquet'
+        """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-        if path.suffix == ".csv":
-            self.to_frame().to_csv(part, index=False)
-        elif path.suffix == ".parquet":
-            table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
-            info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
-            pq.write_table(table.replace_schema_metadata({METADATA_KEY: info.encode()}), part, compression="zstd")
-        else:
-            raise InputError(
-                f"file name {path.name!r}", f"the ending {path.suffix!r}", ".parquet or .csv", "Rename it."
-            )
-        part.replace(path)
+        if path.suffix not in (".csv", ".parquet"):
+            found = f"the ending {path.suffix!r}"
+            raise InputError(f"file name {path.name!r}", found, ".parquet or .csv", "Rename it.")
+        with write_whole(path) as part:
+            if path.suffix == ".csv":
+                self.to_frame().to_csv(part, index=False)
+            else:
+                table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
+                info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
+                described = table.replace_schema_metadata({METADATA_KEY: info.encode()})
+                pq.write_table(described, part, compression="zstd")
         return path
 
     @classmethod
@@ -215,6 +270,12 @@ class Outcomes:
             Names the file, row and column of the first thing that is wrong.
         FileNotFoundError
             No such file.
+
+        Examples
+        --------
+        >>> path = Outcomes([[1, 0], [0, 1]], [1.0, 2.0]).save("outcomes.csv")
+        >>> Outcomes.load(path)
+        Outcomes(m=2, K=2, q=1, loss, mean=1.5)
         """
         path = Path(path)
         return cls.from_bytes(path.read_bytes(), path.name, higher_is_better=higher_is_better)

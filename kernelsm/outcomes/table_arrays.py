@@ -8,7 +8,6 @@ list: the two are read together (`read_lists`), and {"ids": ..., "values": ...} 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,23 +15,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import JsonError, parse_json
+from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table_validation import (
-    MAX_ROWS,
-    MAX_TARGETS,
-    MAX_TASKS,
     TARGET_PREFIX,
     TASK_PREFIX,
-    check_names,
 )
 from kernelsm.runtime.errors import InputError
 
 _FIELDS = ("masks", "ids", "values", "task_names", "target_names", "higher_is_better")
 _SHAPE = "an object with 'masks' (or 'ids') and 'values'"
-_MOST_CELLS = 100 * 2**20
-# each mark makes an object in memory many times its size as text: numbers, lists, fields
-_MOST_MARKS = {b",": 25_000_000, b"[": 2 * MAX_ROWS + 100, b":": 200_000, b"{": 200_000}
-
+_NUMBER_BYTES = 160  # that a number takes from its text to the table, at most
+_MOST_FIELDS = 200_000
 
 _ARRAYS = {
     "masks": Wanted((2,), "biuf", np.float64),
@@ -43,8 +39,8 @@ _ARRAYS = {
 }
 
 
-def read_npz(data: bytes, name: str, megabytes: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read an archive of masks and values that takes at most `megabytes` MiB when unpacked.
+def read_npz(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read an archive of masks and values, of a size within the limits.
 
     Returns
     -------
@@ -58,22 +54,22 @@ def read_npz(data: bytes, name: str, megabytes: int) -> tuple[pd.DataFrame, dict
     InputError
         Names the file and array, or row and column, of the first thing that is wrong.
     """
-    arrays = read_arrays(data, name, _ARRAYS, megabytes)
+    arrays = read_arrays(data, name, _ARRAYS, bounds)
     tasks, targets = (arrays[key].tolist() if key in arrays else None for key in ("task_names", "target_names"))
     values = arrays["values"] if arrays["values"].ndim == 2 else arrays["values"][:, None]
-    frame = _frame(arrays["masks"], values, tasks, targets, name)
+    frame = _frame(arrays["masks"], values, tasks, targets, name, bounds)
     return frame, {key: bool(arrays[key]) for key in ("higher_is_better",) if key in arrays}
 
 
-def read_json(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read an object of masks (or ids) and values.
+def read_json(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read an object of masks (or ids) and values, of a size within the limits.
 
     Raises
     ------
     InputError
         Names the file, field and row of the first thing that is wrong.
     """
-    content = _parsed(data, name)
+    content = _parsed(data, name, bounds)
     if isinstance(content, list):
         fix = "Upload the file of outcomes and the file of subsets together, or put both into one object."
         raise InputError(name, "a list alone", _SHAPE, fix)
@@ -92,10 +88,11 @@ def read_json(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     tasks, targets = (_names(content.get(key), f"{name}, {key}") for key in ("task_names", "target_names"))
     masks: NDArray[Any]
     if given == ["ids"]:
-        masks, tasks = _included(content["ids"], f"{name}, ids", tasks)
+        masks, tasks = _included(content["ids"], f"{name}, ids", tasks, bounds)
     else:
         masks = _matrix(content["masks"], f"{name}, masks")
-    frame = _frame(masks, _matrix(content["values"], f"{name}, values", flat=True), tasks, targets, name)
+    values = _matrix(content["values"], f"{name}, values", flat=True)
+    frame = _frame(masks, values, tasks, targets, name, bounds)
     better = content.get("higher_is_better", False)
     if not isinstance(better, bool):
         fix = "false for a loss, true for a score."
@@ -103,7 +100,7 @@ def read_json(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame, {"higher_is_better": better} if "higher_is_better" in content else {}
 
 
-def read_lists(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[str, Any], str]:
+def read_lists(files: Sequence[tuple[bytes, str]], bounds: Limits) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Read two JSON lists, in any order: the ids of the tasks in each subset, and the outcomes of each subset.
 
     Ids are whole numbers from 0, none twice in a row. Where both lists are that, or neither is, the one whose file
@@ -124,7 +121,7 @@ def read_lists(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[s
     (first, first_name), (second, second_name) = files
     found = []
     for data, name in ((first, first_name), (second, second_name)):
-        content = _parsed(data, name)
+        content = _parsed(data, name, bounds)
         if not isinstance(content, list):
             fix = "Upload a whole table alone."
             raise InputError(name, _word(content), "a list of ids or of outcomes", fix)
@@ -138,16 +135,22 @@ def read_lists(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[s
         raise InputError(f"{first_name} and {second_name}", what, expected, fix)
     ids, ids_name = (likely if len(likely) == 1 else named)[0]
     values, name = found[1] if ids is found[0][0] else found[0]
-    masks, tasks = _included(ids, ids_name, None)
+    masks, tasks = _included(ids, ids_name, None, bounds)
     outcomes = _matrix(values, name, flat=True)
     if len(outcomes) != len(masks):
         found_rows, expected = f"outcomes of {len(outcomes):,} subsets", f"{len(masks):,}, as in {ids_name}"
         raise InputError(name, found_rows, expected, "Choose two files of the same subsets.")
-    return _frame(masks, outcomes, tasks, None, name), {"meta": {"source": f"{ids_name}, {name}"}}, name
+    frame = _frame(masks, outcomes, tasks, None, name, bounds)
+    return frame, {"meta": {"source": f"{ids_name}, {name}"}}, name
 
 
 def _frame(
-    masks: NDArray[Any], values: NDArray[Any], tasks: list[str] | None, targets: list[str] | None, name: str
+    masks: NDArray[Any],
+    values: NDArray[Any],
+    tasks: list[str] | None,
+    targets: list[str] | None,
+    name: str,
+    bounds: Limits,
 ) -> pd.DataFrame:
     """Return the frame that a CSV file of these arrays would hold; entries are checked by whoever reads frames."""
     if len(values) != len(masks):
@@ -155,7 +158,8 @@ def _frame(
         raise InputError(f"{name}, values", f"{len(values):,} rows", f"{len(masks):,}, as in the masks", fix)
     columns = []
     for array, names, prefix, most, key in (
-        (masks, tasks, TASK_PREFIX, MAX_TASKS, "task"), (values, targets, TARGET_PREFIX, MAX_TARGETS, "target"),
+        (masks, tasks, TASK_PREFIX, bounds.tasks, "task"),
+        (values, targets, TARGET_PREFIX, bounds.targets, "target"),
     ):  # fmt: skip
         count = array.shape[1]
         if not 1 <= count <= most:
@@ -168,37 +172,20 @@ def _frame(
     return pd.concat(columns, axis=1)
 
 
-def _parsed(data: bytes, name: str) -> Any:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"a byte that is not UTF-8 text at position {error.start:,}"
-        raise InputError(name, found, "JSON in UTF-8", "Is it another kind of file? Export it as JSON.") from None
-    for mark, most in _MOST_MARKS.items():
+def _parsed(data: bytes, name: str, bounds: Limits) -> Any:
+    # each mark makes an object in memory many times its size as text: numbers, lists, fields
+    most_numbers = bounds.unpacked_megabytes * 2**20 // _NUMBER_BYTES
+    most_marks = {b",": most_numbers, b"[": 2 * bounds.rows + 100, b":": _MOST_FIELDS, b"{": _MOST_FIELDS}
+    for mark, most in most_marks.items():
         if (count := data.count(mark)) > most:
             fix = "Send fewer rows, or the table as Parquet or NPZ."
             raise InputError(name, f"{count:,} times {mark.decode()!r}", f"at most {most:,}", fix)
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise InputError(f"{name}, field {twice[:40]!r}", "this field twice", "each field once", "Remove one.")
-        return content
-
     try:
-        return json.loads(text, object_pairs_hook=once)
-    except InputError:
-        raise
-    except json.JSONDecodeError as error:
-        place = f"{name}, line {error.lineno}, position {error.colno}"
+        return parse_json(data)
+    except JsonError as error:
+        place = f"{name}, line {error.line}, position {error.position}" if error.line else name
         fix = "Was the transfer cut short? Write it again."
-        raise InputError(place, f"no JSON ({error.msg})", "JSON", fix) from None
-    except RecursionError:
-        raise InputError(name, "lists within lists without end", _SHAPE, "Write it again.") from None
-    except ValueError as error:  # a whole number of thousands of digits
-        raise InputError(name, str(error)[:80], "numbers", "Write them with fewer digits.") from None
+        raise InputError(place, f"no JSON ({error.reason})", f"JSON: {_SHAPE}", fix) from None
 
 
 def _matrix(rows: Any, place: str, *, flat: bool = False) -> NDArray[np.float64]:
@@ -224,25 +211,24 @@ def _matrix(rows: Any, place: str, *, flat: bool = False) -> NDArray[np.float64]
         raise InputError(f"{place}, row {i}", "a number above 1e308", "one below", "Use another unit.") from None
 
 
-def _included(rows: Any, place: str, names: list[str] | None) -> tuple[NDArray[np.bool_], list[str]]:
+def _included(rows: Any, place: str, names: list[str] | None, bounds: Limits) -> tuple[NDArray[np.bool_], list[str]]:
     """Masks, and names of tasks, from lists of the tasks in each subset."""
     _check_rows(rows, place)
-    most = MAX_TASKS if names is None else min(len(names), MAX_TASKS)
+    most = bounds.tasks if names is None else min(len(names), bounds.tasks)
     for i, row in enumerate(rows, start=1):
         where = f"{place}, row {i}"
         if not isinstance(row, list) or any(type(task) is not int for task in row):
             raise InputError(where, "something else", "a list of whole numbers", "List the tasks of the subset.")
         wrong = [task for task in row if not 0 <= task < most]
         if wrong:
-            fix = "Tasks are counted from 0." if names is None else "Tasks are counted from 0; name them all."
+            counted = f"at most {most:,} fit" if names is None else "name them all"
+            fix = f"Tasks are counted from 0; {counted}."
             raise InputError(where, f"task {str(wrong[0])[:20]}", f"0..{most - 1}", fix)
         if len({*row}) < len(row):
             raise InputError(where, "a task twice", "each once", "A task is in a subset or not.")
     if names is None:
         names = [f"id {task}" for task in range(max((max(row) for row in rows if row), default=-1) + 1)]
-    if len(rows) * len(names) > _MOST_CELLS:
-        found = f"{len(rows):,} subsets of {len(names):,} tasks"
-        raise InputError(place, found, f"at most {_MOST_CELLS:,} entries", "Send a sample of the rows.")
+    check_table_size(len(rows), 8 * len(rows) * len(names), place, bounds)
     masks = np.zeros((len(rows), len(names)), dtype=np.bool_)
     for mask, row in zip(masks, rows, strict=True):
         mask[row] = True
@@ -260,8 +246,6 @@ def _check_rows(rows: Any, place: str) -> None:
     if not isinstance(rows, list) or not rows:
         found = "an empty list" if rows == [] else _word(rows)
         raise InputError(place, found, "a list with an entry for each subset", "Give one row per subset.")
-    if len(rows) > MAX_ROWS:
-        raise InputError(place, f"{len(rows):,} rows", f"at most {MAX_ROWS:,}", "Send a sample of the rows.")
 
 
 def _names(names: Any, place: str) -> list[str] | None:

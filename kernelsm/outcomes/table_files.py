@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from kernelsm.files.accepting import check_ending, check_size, ending_of
+from kernelsm.files.csv_tables import read_csv
+from kernelsm.files.json_text import parse_json_object
+from kernelsm.files.limits import Limits, check_table_size, limits
+from kernelsm.files.parquet_tables import read_parquet_table
 from kernelsm.outcomes.table_arrays import read_json, read_lists, read_npz
-from kernelsm.outcomes.table_validation import MAX_ROWS, MAX_TARGETS, MAX_TASKS
 from kernelsm.runtime.errors import InputError
 
 METADATA_KEY = b"kernelsm"
-MAX_BYTES = 200 * 2**20
-_PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
+_ENDINGS = (".csv", ".parquet", ".npz", ".json")
 
 
 def read_files(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[str, Any], str]:
@@ -41,13 +40,14 @@ def read_files(files: Sequence[tuple[bytes, str]]) -> tuple[pd.DataFrame, dict[s
         data, name = files[0]
         return *read_frame(data, name), name
     names = [name for _, name in files]
-    if len(files) != 2 or any(PurePath(name).suffix.lower() != ".json" for name in names):
+    if len(files) != 2 or any(ending_of(name) != ".json" for name in names):
         found = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") or "no file"
         expected = "one table, or two JSON lists: the tasks of each subset and its outcomes"
         raise InputError("files", found, expected, "Choose the files of one table.")
+    bounds = limits()
     for data, name in files:
-        _check_size(data, name)
-    return read_lists(files)
+        check_size(data, name, bounds.megabytes, "a table", "Send fewer rows.")
+    return read_lists(files, bounds)
 
 
 def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -72,133 +72,49 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     InputError
         Names the file, row and column of the first thing that is wrong.
     """
-    _check_size(data, name)
+    bounds = limits()
+    check_size(data, name, bounds.megabytes, "a table", "Send fewer rows.")
     info: dict[str, Any] = {}
-    ending = PurePath(name).suffix.lower()
-    if ending in _PICKLES:
-        fix = "Save the table with DataFrame.to_parquet or to_csv instead."
-        raise InputError(name, f"a pickle ({ending})", ".csv or .parquet, because pickles can run code", fix)
+    expected = ".csv or .parquet for a table, .npz or .json for arrays"
+    unpickle = "Save the table with DataFrame.to_parquet or to_csv instead."
+    ending = check_ending(name, _ENDINGS, expected, "Export it in one of these.", unpickle=unpickle)
     if ending == ".csv":
-        frame = _read_csv(data, name)
+        columns, _ = read_csv(data, name, _bounds_of_table(bounds))
+        rows = len(next(iter(columns.values())))
+        frame = _frame(columns, rows, name, bounds)
     elif ending == ".parquet":
-        frame, info = _read_parquet(data, name)
+        frame, info = _read_parquet(data, name, _bounds_of_table(bounds))
     elif ending == ".npz":
-        frame, info = read_npz(data, name, 4 * MAX_BYTES // 2**20)
-    elif ending == ".json":
-        frame, info = read_json(data, name)
+        frame, info = read_npz(data, name, bounds)
     else:
-        expected = ".csv or .parquet for a table, .npz or .json for arrays"
-        raise InputError(name, f"the ending {ending or '(none)'!r}", expected, "Export it in one of these.")
+        frame, info = read_json(data, name, bounds)
     if not isinstance(info.get("higher_is_better", False), bool) or not isinstance(info.get("meta"), dict | None):
         raise InputError(f"{name}, metadata", repr(info)[:80], "what Outcomes.save writes", "Save the file again.")
     return frame, info
 
 
-def _check_size(data: bytes, name: str) -> None:
-    if not data:
-        raise InputError(name, "an empty file (0 bytes)", "a table", "Save the table again and retry.")
-    if len(data) > MAX_BYTES:
-        raise InputError(
-            name, f"{len(data) / 2**20:.0f} MiB", f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows."
-        )
+def _bounds_of_table(bounds: Limits) -> Limits:
+    """Limits of a table whose columns are tasks and targets."""
+    return replace(bounds, columns=min(bounds.columns, bounds.tasks + bounds.targets))
 
 
-def _read_csv(data: bytes, name: str) -> pd.DataFrame:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"a byte that is not UTF-8 text at position {error.start:,}"
-        raise InputError(
-            name, found, "a CSV file in UTF-8", "Is it another kind of file? Export it as CSV."
-        ) from None
-    if "\0" in text:
-        raise InputError(name, "binary data (NUL bytes)", "a CSV file in UTF-8", "Export the table as CSV.")
-    lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
-    reader = csv.reader(lines)
-    header: list[str] = []
-    header_ends = rows = 0
-    try:
-        # pandas would rename the second of two equal names and pad short rows: cells are counted here
-        for cells in reader:
-            if not any(cell.strip() for cell in cells) and len(cells) <= 1:
-                continue
-            if not header:
-                header, header_ends = cells, reader.line_num
-                _check_header(header, name)
-                continue
-            rows += 1
-            if len(cells) != len(header):
-                found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
-                fix = "Check commas and quotes in this row."
-                raise InputError(f"{name}, row {rows}", found, f"{len(header)}, as in the header", fix)
-    except csv.Error as error:
-        raise InputError(
-            f"{name}, row {rows + 1}" if header else f"{name}, header",
-            str(error),
-            "comma-separated values",
-            "Check its quotes.",
-        ) from None
-    if not rows:
-        return pd.DataFrame(columns=header)
-    lines.seek(0)
-    try:
-        frame = pd.read_csv(lines, header=None, skiprows=header_ends, names=range(len(header)), index_col=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
-        raise InputError(
-            name, str(error).strip()[:120], "comma-separated values", "Export the table again."
-        ) from None
-    return frame.set_axis([cell.strip() for cell in header], axis=1)
+def _frame(columns: Mapping[str, pa.ChunkedArray], rows: int, name: str, bounds: Limits) -> pd.DataFrame:
+    """Columns as pandas holds them: each number, true or false will take eight bytes."""
+    check_table_size(rows, 8 * rows * len(columns), name, bounds)
+    return pd.DataFrame({column: held.to_pandas() for column, held in columns.items()})
 
 
-def _check_header(header: list[str], name: str) -> None:
-    if len(header) == 1 and header[0].count(";") + header[0].count("\t") > 0:
-        raise InputError(
-            f"{name}, header", "';' or tab between columns", "',' between columns", "Export it with commas."
-        )
-    if len(header) > MAX_TASKS + MAX_TARGETS:
-        place, limit = f"{name}, header, column {MAX_TASKS + MAX_TARGETS + 1}", f"at most {MAX_TASKS + MAX_TARGETS:,}"
-        fix = f"At most {MAX_TASKS} task and {MAX_TARGETS:,} target columns fit: merge tasks into groups."
-        raise InputError(place, f"{len(header):,} columns", limit, fix)
-
-
-def _read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        if file.metadata.num_columns > MAX_TASKS + MAX_TARGETS:
-            found = f"{file.metadata.num_columns:,} columns"
-            place = f"{name}, column {MAX_TASKS + MAX_TARGETS + 1}"
-            raise InputError(place, found, f"at most {MAX_TASKS + MAX_TARGETS:,}", "Merge tasks into groups.")
-        cells = file.metadata.num_rows * file.metadata.num_columns
-        if file.metadata.num_rows > MAX_ROWS or 8 * cells > 4 * MAX_BYTES:  # encoded sizes say nothing about repeats
-            found = f"{file.metadata.num_rows:,} rows of {file.metadata.num_columns:,} columns"
-            expected = f"at most {MAX_ROWS:,} rows and {4 * MAX_BYTES // 2**20} MiB"
-            raise InputError(name, found, expected, "Send a sample of the rows.")
-        size = sum(file.metadata.row_group(g).total_byte_size for g in range(file.num_row_groups))
-        if size > 4 * MAX_BYTES:
-            found = f"{size / 2**20:.0f} MiB when unpacked"
-            raise InputError(name, found, f"at most {4 * MAX_BYTES // 2**20} MiB", "Send fewer rows.")
-        names = file.schema_arrow.names
-        for position, kind in enumerate(file.schema_arrow.types):
-            plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-            if not (plain or pa.types.is_boolean(kind) or _is_text(kind)):
-                place = f"{name}, row 1, column '{names[position]}'"
-                raise InputError(place, f"values of type {kind}", "numbers", "Write one number per cell.")
-        # Arrow's threads may abort the process when it ends (github.com/apache/arrow/issues/34314)
-        table = file.read(use_threads=False)
-        frame = pd.DataFrame({i: table.column(i).to_pandas() for i in range(table.num_columns)})
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = f"a damaged file ({(str(error).splitlines() or [type(error).__name__])[0][:120]})"
-        raise InputError(
-            name, reason, "a whole Parquet file", "Was the transfer cut short? Write it again."
-        ) from None
-    metadata = table.schema.metadata or {}
-    try:
-        info = json.loads(metadata.get(METADATA_KEY, b"{}"))
-    except (ValueError, RecursionError):
-        raise InputError(
-            f"{name}, metadata", "text that is not JSON", "what Outcomes.save writes", "Save again."
-        ) from None
-    return frame.set_axis(names, axis=1), info if isinstance(info, dict) else {}
+def _read_parquet(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dict[str, Any]]:
+    table, rows = read_parquet_table(data, name, bounds)
+    for column, kind in zip(table.column_names, table.schema.types, strict=True):
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        if not (number or pa.types.is_boolean(kind) or _is_text(kind)):
+            place = f"{name}, row 1, column '{column}'"
+            raise InputError(place, f"values of type {kind}", "numbers", "Write one number per cell.")
+    written = (table.schema.metadata or {}).get(METADATA_KEY, b"{}")
+    expected, fix = "what Outcomes.save writes", "Save the file again."
+    info = parse_json_object(written, f"{name}, metadata", expected, fix)
+    return _frame(dict(zip(table.column_names, table.columns, strict=True)), rows, name, bounds), info
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.files.limits import Limits, check_table_size, limits
+from kernelsm.outcomes.names import check_name
 from kernelsm.runtime.errors import InputError
 
 TASK_PREFIX = "task:"
 TARGET_PREFIX = "target:"
-MAX_TASKS = 500
-MAX_TARGETS = 1_000
-MAX_ROWS = 1_000_000
-MAX_NAME_LENGTH = 120
 _LARGEST = 1e100  # squares and their sums must stay within double precision
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _FORMAT_HELP = "Name 0/1 columns 'task:NAME' and outcome columns 'target:NAME'."
 
 
@@ -84,30 +79,6 @@ def _check_size(column: NDArray[np.float64], place: tuple[str, str], *, first: i
         raise InputError(f"{place[0]} {row + first}{place[1]}", found, expected, "Give the outcome in another unit.")
 
 
-def check_names(place: str, names: Sequence[str] | None, count: int, word: str) -> tuple[str, ...]:
-    """Return `count` unique, non-empty names; "word 1" ... where none are given."""
-    if names is None or len(names) == 0:
-        return tuple(f"{word} {k + 1}" for k in range(count))
-    checked = tuple(str(name).strip() for name in names)
-    if len(checked) != count:
-        raise InputError(place, f"{len(checked)} names", f"{count}", f"Give one name per {word}.")
-    seen: set[str] = set()
-    for position, name in enumerate(checked):
-        if not name:
-            raise InputError(f"{place}, position {position + 1}", "an empty name", "a name", f"Name every {word}.")
-        if len(name) > MAX_NAME_LENGTH:
-            found = f"a name of {len(name)} characters"
-            raise InputError(f"{place}, position {position + 1}", found, f"at most {MAX_NAME_LENGTH}", "Shorten it.")
-        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
-            found = f"a line break or control character in {name!r}"
-            raise InputError(f"{place}, position {position + 1}", found, "letters on one line", "Remove it.")
-        if name in seen:
-            found = f"the name {name!r} a second time"
-            raise InputError(f"{place}, position {position + 1}", found, "unique names", f"Rename one {word}.")
-        seen.add(name)
-    return checked
-
-
 def check_frame(
     frame: pd.DataFrame, source: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[str], list[str]]:
@@ -118,12 +89,12 @@ def check_frame(
     columns = [str(column) for column in frame.columns]
     tasks = [c for c in columns if c.startswith(TASK_PREFIX)]
     targets = [c for c in columns if c.startswith(TARGET_PREFIX)]
-    _check_columns(columns, tasks, targets, source)
+    bounds = limits()
+    _check_columns(columns, tasks, targets, source, bounds)
     if len(frame) < 2:
         rows = "1 row" if len(frame) == 1 else "no rows"
         raise InputError(source, rows, "at least 2 rows, one per subset", "A surrogate needs several subsets.")
-    if len(frame) > MAX_ROWS:
-        raise InputError(source, f"{len(frame):,} rows", f"at most {MAX_ROWS:,}", "Send a sample of the rows.")
+    check_table_size(len(frame), 8 * len(frame) * len(columns), source, bounds)
     frame = frame.set_axis(columns, axis=1)
     numbers = {column: _numeric_column(frame[column], column, source) for column in tasks + targets}
     for column in tasks:
@@ -148,7 +119,7 @@ def check_frame(
     return masks, values, [_bare(c, TASK_PREFIX) for c in tasks], [_bare(c, TARGET_PREFIX) for c in targets]
 
 
-def _check_columns(columns: list[str], tasks: list[str], targets: list[str], source: str) -> None:
+def _check_columns(columns: list[str], tasks: list[str], targets: list[str], source: str, bounds: Limits) -> None:
     named = ", ".join(repr(c) for c in columns[:4]) + (" ..." if len(columns) > 4 else "")
     if not tasks:
         found = f"no task column among {named or 'no columns'}"
@@ -156,7 +127,7 @@ def _check_columns(columns: list[str], tasks: list[str], targets: list[str], sou
     if not targets:
         found = f"no target column among {named}"
         raise InputError(f"{source}, header", found, "columns that begin with 'target:'", _FORMAT_HELP)
-    for kind, prefix, limit in ((tasks, TASK_PREFIX, MAX_TASKS), (targets, TARGET_PREFIX, MAX_TARGETS)):
+    for kind, prefix, limit in ((tasks, TASK_PREFIX, bounds.tasks), (targets, TARGET_PREFIX, bounds.targets)):
         if len(kind) > limit:
             found = f"{len(kind):,} '{prefix}' columns, the first too many is '{kind[limit]}'"
             place = f"{source}, header, column {columns.index(kind[limit]) + 1}"
@@ -172,10 +143,7 @@ def _check_columns(columns: list[str], tasks: list[str], targets: list[str], sou
         name = _bare(column, prefix)
         if not name:
             raise InputError(place, repr(column), "a name after the prefix", "Write for example 'task:poetry'.")
-        if len(name) > MAX_NAME_LENGTH:
-            raise InputError(place, f"{len(name)} characters", f"at most {MAX_NAME_LENGTH}", "Shorten the name.")
-        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
-            raise InputError(place, f"a line break or control character in {name!r}", "one line", "Remove it.")
+        check_name(place, name, prefix.removesuffix(":"))
         if (prefix, name) in seen:
             found = f"'{column}' again (first in column {seen[prefix, name]})"
             raise InputError(place, found, "unique names", "Rename one of the two.")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.examples.planted.game import planted_game
+from kernelsm.objectives.registry import find
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, outputs_of
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearisation_of
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import ChunkKind, Store
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from kernelsm.estimators.estimator import Estimator
     from kernelsm.estimators.retraining import Retraining
     from kernelsm.gradients.features import GradientFeatures
-    from kernelsm.models.training import EpochLosses
+    from kernelsm.objectives.training import EpochLosses
     from kernelsm.tasks.suite import TaskSuite
 
-BASE_MODEL_CHUNKS = ChunkKind("base_models", version=1)
+BASE_MODEL_CHUNKS = ChunkKind("base_models", version=2)
 # what outcomes of one table have in common
 _ONE_WAY = ("estimator", "ridge", "projection", "outputs")
 
@@ -105,10 +106,9 @@ def compute(settings: RunSettings, report: Report, store: Store, *, retrain: boo
         report(1, 1, "game")
     else:
         outcomes = _estimate(settings, masks, report, store, retrain)
-    return Outcomes(
-        outcomes.masks, outcomes.values, task_names=outcomes.task_names, target_names=outcomes.target_names,
-        meta={**outcomes.meta, **settings.sampler(), "computed_from": settings.source, "unit": "nats"},
-    )  # fmt: skip
+    unit = outcomes.meta.get("unit", "nats")
+    meta = {**outcomes.meta, **settings.sampler(), "computed_from": settings.source, "unit": unit}
+    return replace(outcomes, meta=meta)
 
 
 def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes:
@@ -156,7 +156,7 @@ def trained(
     """
     import torch
 
-    from kernelsm.models.fit_check import check_model
+    from kernelsm.objectives.fit_check import check_model
     from kernelsm.runtime.threads import use_torch_threads
 
     # networks this small train as fast on one thread, and ten times faster where cores are shared
@@ -172,7 +172,7 @@ def trained(
         report(done, total + 1, message, reused=None)  # all of W0 is one chunk
 
     from kernelsm.models.hashing import model_hash
-    from kernelsm.models.training import EpochLosses
+    from kernelsm.objectives.training import EpochLosses
 
     weights, curve = store.chunk(
         BASE_MODEL_CHUNKS,
@@ -200,7 +200,7 @@ def _train(
     model: nn.Module, suite: TaskSuite, training: dict[str, Any], seed: int, report: Report
 ) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
     """Weights W0 by parameter name, and the training curve."""
-    from kernelsm.models.training import train_base
+    from kernelsm.objectives.training import train_base
 
     curve: list[EpochLosses] = []
     model = train_base(model, suite, **training, seed=seed, curve=curve, report=report)
@@ -247,12 +247,12 @@ def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stage
         return GradEx(*load_features(recipe.features), ridge=settings.ridge)
     assert model is not None
     suite = recipe.suite()
-    outputs = outputs_of(settings, recipe)
+    outputs, objective = linearisation_of(settings, recipe).name, find(suite)
 
-    def features(inputs: NDArray[Any], labels: NDArray[np.int64], stage: str) -> GradientFeatures:
+    def features(inputs: NDArray[Any], labels: NDArray[Any], stage: str) -> GradientFeatures:
         return gradient_features(
             model, inputs, labels, settings.projection, settings.dim, store=store, report=stages.stage(stage),
-            outputs=outputs,
+            outputs=outputs, objective=objective,
         )  # fmt: skip
 
     train = features(suite.inputs, suite.labels, "train")

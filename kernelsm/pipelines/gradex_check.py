@@ -15,8 +15,10 @@ import numpy as np
 
 from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
 from kernelsm.examples.catalog import get_example
+from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import base_model, gradex, retraining
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
@@ -86,7 +88,8 @@ class Checks:
 
     def save(self, path: Path) -> Path:
         """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1) + "\n")
         return path
 
     @classmethod
@@ -155,7 +158,9 @@ def projection_checks(source: str, dim: int, store: Store, report: Report) -> tu
 
     suite = find_recipe(source).suite()
     maps = [kind(dim, seed) for kind in RANDOM.values() for seed in range(_MAPS)]
-    found = distortion(base_model(source, store), suite.inputs, suite.labels, maps, report=report)
+    found = distortion(
+        base_model(source, store), suite.inputs, suite.labels, maps, objective=find(suite), report=report
+    )
     checks = []
     for number, name in enumerate(RANDOM):
         errors = np.concatenate([one.errors for one in found[number * _MAPS : (number + 1) * _MAPS]])

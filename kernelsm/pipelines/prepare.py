@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.estimators.recipe import Rates, Recipe, Size
+from kernelsm.files.accepting import check_ending
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features
 from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
-from kernelsm.models.model_folders import CONVERT, PICKLES, local_models_allowed, model_folder, tokenize
+from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
 from kernelsm.models.text_embedding import embedded
+from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import trained
 from kernelsm.pipelines.timing import features_rate, measure_rates
 from kernelsm.runtime.errors import InputError
@@ -85,7 +87,7 @@ def prepare(wanted: Preparation, report: Report, store: Store) -> str:
         )
         about = {
             "file": wanted.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
-            "curve": [asdict(row) for row in curve], "accuracy": _accuracies(model, read.suite),
+            "curve": [asdict(row) for row in curve], find(read.suite).headline: _headlines(model, read.suite),
             "contents": [read.suite.content_hash, model_hash(model), *read.contents],
         }  # fmt: skip
         return save_project(Project(wanted.title, recipe, about), read.suite, root=root, model_folder=folder)
@@ -104,17 +106,17 @@ def _measured(
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 
 
-def _accuracies(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
-    """Share of samples whose true class has the largest logit, at W0, in training and test."""
-    found = {}
+def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
+    """The measure by which people judge a network, the accuracy for classes, at W0 in training and test."""
+    objective, found = find(suite), {}
     for name, inputs, labels in (
         ("train", suite.inputs, suite.labels), ("test", suite.test_inputs, suite.test_labels),
     ):  # fmt: skip
         rows = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 2000)).astype(np.intp))
         with torch.no_grad():
             parts = torch.from_numpy(inputs[rows]).split(64)
-            best = torch.cat([model(part).argmax(dim=1) for part in parts]).numpy()
-        found[name] = float((best == labels[rows]).mean())
+            outputs = torch.cat([model(part) for part in parts])
+        found[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
     return found
 
 
@@ -153,11 +155,8 @@ def _model_folder(model: Model, place: Path, root: Path, *, text: bool) -> Path 
     if model.way == "folder":
         if model.archive is None:
             raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
-        ending = PurePath(model.archive.name).suffix.lower()
-        if ending != ".zip":
-            found = f"a pickle ({ending})" if ending in PICKLES else f"the ending {ending or '(none)'!r}"
-            fix = CONVERT if ending in PICKLES else "Zip the folder that save_pretrained wrote."
-            raise InputError(model.archive.name, found, "the zip of a Hugging Face folder", fix)
+        expected, fix = "the zip of a Hugging Face folder", "Zip the folder that save_pretrained wrote."
+        check_ending(model.archive.name, (".zip",), expected, fix, unpickle=CONVERT)
         unpack(model.archive.path(root), place, model.archive.name, limits())
         return model_folder(place, model.archive.name, text=text)
     if model.way == "path":

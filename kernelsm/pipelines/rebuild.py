@@ -18,6 +18,7 @@ from kernelsm.pipelines.gradex_check import NETWORKS, Ceiling, Checks, projectio
 from kernelsm.pipelines.run_settings import RunSettings, example_settings
 from kernelsm.prompts.orders import save_orders
 from kernelsm.prompts.selection_record import selection_record
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
@@ -125,5 +126,6 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path | None
     # single precision, as of the single orders: half the bytes, and far below what the model's own noise is
     replace(outcomes, values=outcomes.values.astype(np.float32)).save(paths[0])
     save_orders(ordered, paths[1])
-    paths[2].write_text(record.to_json() + "\n")
+    with write_whole(paths[2]) as part:
+        part.write_text(record.to_json() + "\n")
     return paths

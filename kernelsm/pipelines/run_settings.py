@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.catalog import RECIPES, get_example
 from kernelsm.examples.planted.game import planted_game
-from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, Outputs, outputs_name, projection_name
+from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, choose_linearisation, projection_name
+from kernelsm.objectives.objective import Linearisation
+from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
@@ -52,8 +54,9 @@ class RunSettings:
         Of the gradients; see `gradient_features`.
     dim : int
         Dimension of a random projection.
-    outputs : {"auto", "logits", "margin"}
-        What is linearised; see `gradient_features`.
+    outputs : str
+        What is linearised: "auto" or a name that the objective knows, "logits" or "margin" for classes; see
+        `gradient_features`.
     chosen : sequence of str
         Subsets to compute instead of random ones, each K characters of 0 and 1; then `subsets` is their number, and
         `p` and `size` mean nothing.
@@ -96,6 +99,8 @@ class RunSettings:
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
         small = recipe is None or recipe.parameters <= EXACT_UP_TO
         known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
+        objective = find_class(recipe.objective if recipe else DEFAULT)
+        known_outputs = ("auto", *(one.name for one in objective.linearisations))
         checks = (
             ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
             ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
@@ -104,7 +109,7 @@ class RunSettings:
             ("ridge", ridge, ridge > 0 and math.isfinite(ridge), "a number above 0"),
             ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
             ("projection", self.projection, self.projection in known, " or ".join(map(repr, known))),
-            ("outputs", self.outputs, self.outputs in ("auto", "logits", "margin"), "'auto', 'logits' or 'margin'"),
+            ("outputs", self.outputs, self.outputs in known_outputs, " or ".join(map(repr, known_outputs))),
             (
                 "onto",
                 self.onto,
@@ -236,7 +241,7 @@ class Cost:
     coordinates : int
         Gradient coordinates of each output.
     outputs : str
-        What is linearised: "logits" or "margin"; "" where nothing is.
+        Name of what is linearised; "" where nothing is.
     """
 
     seconds: float
@@ -246,13 +251,14 @@ class Cost:
     outputs: str
 
 
-def outputs_of(settings: RunSettings, recipe: Recipe) -> Outputs:
-    """What is linearised: training and test features together must fit the budget for logits."""
+def linearisation_of(settings: RunSettings, recipe: Recipe) -> Linearisation:
+    """What is linearised: training and test features together must fit the budget for all outputs."""
+    objective = find_class(recipe.objective)
     if recipe.features:
-        found: Outputs = recipe.config["outputs"]
-        return found
+        return objective.linearisation(recipe.config["outputs"])
     samples = recipe.size.samples + recipe.size.test_samples
-    return outputs_name(settings.outputs, samples * recipe.size.classes * coordinates(settings, recipe))
+    numbers = samples * coordinates(settings, recipe)
+    return choose_linearisation(objective.linearisations, settings.outputs, recipe.size.classes, numbers)
 
 
 def coordinates(settings: RunSettings, recipe: Recipe) -> int:
@@ -272,8 +278,8 @@ def estimate_cost(settings: RunSettings) -> Cost:
     if settings.estimator == "retraining":
         stages["retraining"] = rates.retraining * settings.subsets
     else:
-        outputs = outputs_of(settings, recipe)
-        columns = size.classes if outputs == "logits" else 1
+        linearisation = linearisation_of(settings, recipe)
+        outputs, columns = linearisation.name, linearisation.width(size.classes)
         whole = settings.projection == "exact" or recipe.features is not None
         # dense maps cost d·k, and a solve grows with the coordinates too
         wide = 1.0 if whole else k / 512

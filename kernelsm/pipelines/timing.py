@@ -14,9 +14,11 @@ from torch import nn
 
 from kernelsm.estimators.gradex import GradEx
 from kernelsm.estimators.recipe import Rates
-from kernelsm.gradients.choices import EXACT_UP_TO, outputs_name
+from kernelsm.gradients.choices import EXACT_UP_TO, choose_linearisation
 from kernelsm.gradients.features import GradientFeatures, gradient_features
 from kernelsm.gradients.projections import RANDOM
+from kernelsm.objectives.objective import Linearisation
+from kernelsm.objectives.registry import find
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.tasks.suite import TaskSuite
@@ -75,7 +77,7 @@ def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatu
     """Time GradEx on gradient features that were brought."""
     use_torch_threads()
     columns = train.features.shape[1]
-    seconds = _solve_seconds(suite, train, test, ridge) * suite.classes / columns
+    seconds = _solve_seconds(suite, train, test, ridge) * find(suite).outputs / columns
     return Rates(base=0.0, gradients={}, gradex={"exact": 1000 * seconds}, retraining=0.0)
 
 
@@ -86,33 +88,44 @@ def _spread(count: int, wanted: int) -> NDArray[np.intp]:
 
 def _gradient_rate(suite: TaskSuite, model: nn.Module, name: str, dim: int) -> float:
     """Milliseconds a sample and output."""
-    outputs = outputs_name("auto", (len(suite.inputs) + len(suite.test_inputs)) * suite.classes * _DIM)
-    columns = suite.classes if outputs == "logits" else 1
+    linearisation = _linearisation(suite)
+    columns = linearisation.width(find(suite).outputs)
     few = _spread(len(suite.inputs), _FEW_SAMPLES)
     # each call also chooses the engine, on a few samples: what more samples take beyond that is their own
-    fixed = min(_seconds(_features(suite, model, name, dim, few, outputs)) for _ in range(2))
+    fixed = min(_seconds(_features(suite, model, name, dim, few, linearisation)) for _ in range(2))
     if fixed > _ENOUGH_SECONDS or len(suite.inputs) < 2 * _FEW_SAMPLES:
         return 1000 * fixed / (len(few) * columns)
     many = _spread(len(suite.inputs), _MOST_SAMPLES)
-    seconds = _seconds(_features(suite, model, name, dim, many, outputs))
+    seconds = _seconds(_features(suite, model, name, dim, many, linearisation))
     return 1000 * max(seconds - fixed, seconds / 10) / ((len(many) - len(few)) * columns)
 
 
+def _linearisation(suite: TaskSuite) -> Linearisation:
+    """What "auto" linearises in the usual number of dimensions."""
+    objective = find(suite)
+    numbers = (len(suite.inputs) + len(suite.test_inputs)) * _DIM
+    return choose_linearisation(objective.linearisations, "auto", objective.outputs, numbers)
+
+
 def _features(
-    suite: TaskSuite, model: nn.Module, name: str, dim: int, rows: NDArray[np.intp], outputs: Any
+    suite: TaskSuite, model: nn.Module, name: str, dim: int, rows: NDArray[np.intp], linearisation: Linearisation
 ) -> Callable[[], GradientFeatures]:
-    return lambda: gradient_features(model, suite.inputs[rows], suite.labels[rows], name, dim, outputs=outputs)
+    return lambda: gradient_features(
+        model, suite.inputs[rows], suite.labels[rows], name, dim, outputs=linearisation.name, objective=find(suite)
+    )
 
 
 def _gradex_rate(suite: TaskSuite, model: nn.Module, name: str, ridge: float) -> float:
-    """Milliseconds a subset with all logits, from a part of the samples."""
-    outputs = outputs_name("auto", (len(suite.inputs) + len(suite.test_inputs)) * suite.classes * _DIM)
-    columns = suite.classes if outputs == "logits" else 1
+    """Milliseconds a subset with all outputs, from a part of the samples."""
+    objective, linearisation = find(suite), _linearisation(suite)
     few = _part(suite, _MOST_SAMPLES)
-    train = gradient_features(model, few.inputs, few.labels, name, _DIM, outputs=outputs)
-    test = gradient_features(model, few.test_inputs, few.test_labels, name, _DIM, outputs=outputs)
+    train, test = (
+        gradient_features(model, inputs, labels, name, _DIM, outputs=linearisation.name, objective=objective)
+        for inputs, labels in ((few.inputs, few.labels), (few.test_inputs, few.test_labels))
+    )
     share = (len(suite.inputs) + len(suite.test_inputs)) / (len(few.inputs) + len(few.test_inputs))
-    return 1000 * _solve_seconds(few, train, test, ridge) * share * suite.classes / columns
+    whole = objective.outputs / linearisation.width(objective.outputs)
+    return 1000 * _solve_seconds(few, train, test, ridge) * share * whole
 
 
 def _solve_seconds(suite: TaskSuite, train: GradientFeatures, test: GradientFeatures, ridge: float) -> float:
@@ -140,10 +153,11 @@ def _pass_seconds(suite: TaskSuite, model: nn.Module) -> float:
     use_torch_threads(1)
     rows = _spread(len(suite.inputs), _MOST_SAMPLES)
     inputs, labels = torch.from_numpy(suite.inputs[rows]), torch.from_numpy(suite.labels[rows])
+    objective = find(suite)
 
     def once() -> None:
         model.zero_grad()
-        nn.functional.cross_entropy(model(inputs), labels).backward()
+        objective.loss(model(inputs), labels).mean().backward()
 
     once()
     seconds = min(_seconds(once) for _ in range(3))

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.estimators.measures import check_measure
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
+from kernelsm.objectives.objective import find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.gradients import (
     Linearisation,
@@ -24,7 +24,7 @@ from kernelsm.prompts.gradients import (
     normalised,
     query_batches,
 )
-from kernelsm.prompts.prompting import Prompting
+from kernelsm.prompts.prompting import MEASURES, Prompting
 from kernelsm.prompts.scoring import measure_labels, passes, read_prompts
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
@@ -137,7 +137,7 @@ class FirstOrder:
         InputError
             Masks of another shape, size or type, an unknown measure, or gradients that are not finite.
         """
-        check_measure(measure)
+        find_measure(MEASURES, measure)
         masks = self.prompting.check_masks(masks)
         sizes, k = masks.sum(axis=1), self.task.k
         if (wrong := np.flatnonzero(sizes != k)).size:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import factorial
@@ -12,13 +11,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.limits import limits
+from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
 """One order tells nothing of its noise; beyond six, more subsets are the better use of the time."""
 _FEWEST_SUBSETS = 3
 _LARGE = 12
+_LAYOUT = {"orders": Wanted((2,), "iu", np.int64), "values": Wanted((2,), "f", np.float64)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +138,8 @@ def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
 
 def save_orders(found: OrderedOutcomes, path: Path) -> None:
     """Write single-order outcomes, values in single precision; a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part.npz")
-    np.savez_compressed(part, orders=found.orders.astype(np.int32), values=found.values.astype(np.float32))
-    part.replace(path)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, orders=found.orders.astype(np.int32), values=found.values.astype(np.float32))
 
 
 def load_orders(path: Path) -> OrderedOutcomes | None:
@@ -145,15 +147,14 @@ def load_orders(path: Path) -> OrderedOutcomes | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            orders, values = file["orders"].astype(np.int64), file["values"].astype(np.float64)
-        fits = orders.ndim == values.ndim == 2 and len(orders) == len(values) > 0 and np.isfinite(values).all()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = OrderedOutcomes(**read_arrays(path, path.name, _LAYOUT, limits()))
+        fits = len(found.orders) == len(found.values) > 0 and np.isfinite(found.values).all()
+    except (InputError, OSError):
         fits = False
     if not fits:
         logger.warning("the single orders in %s are damaged: ask the model again to have them anew", path.name)
         return None
-    return OrderedOutcomes(orders, values)
+    return found
 
 
 def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[float, float]:

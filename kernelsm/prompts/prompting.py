@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.estimators.estimator import BlockWork, Estimator
-from kernelsm.estimators.measures import check_measure
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
+from kernelsm.objectives.classification import Classification
+from kernelsm.objectives.objective import Measure, find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
@@ -24,6 +25,8 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 
+MEASURES = Classification.measures
+"""Of the label words, which are the classes; see `measure_labels`."""
 SUBSET_CHUNKS = ChunkKind("prompt_subsets", version=1)
 _LONGEST_NAME = 60
 _SAME_BEGINNING = 12  # characters; a shorter one stays
@@ -91,6 +94,11 @@ class Prompting(Estimator):
         return short_names(self.queries)
 
     @property
+    def measures(self) -> Sequence[Measure]:
+        """Those of the label words, which are the classes; see `measure_labels`."""
+        return MEASURES
+
+    @property
     def meta(self) -> dict[str, Any]:
         """What a table of outcomes tells of how they were found; JSON types only."""
         return {
@@ -120,11 +128,11 @@ class Prompting(Estimator):
         InputError
             As `outcomes`.
         """
-        place = check_measure(measure)
+        position = find_measure(MEASURES, measure)
         masks = self.check_masks(masks)
         blocks = self._blocks(masks, self._work(store), store, report)
         orders = [order for mask in masks for order in self.orders_of(mask)]
-        return orders, np.concatenate([found[:, place] for found in blocks])
+        return orders, np.concatenate([found[:, position] for found in blocks])
 
     def table(
         self, masks: NDArray[np.bool_], blocks: Sequence[NDArray[np.float64]], measure: str, meta: dict[str, Any]
@@ -147,16 +155,16 @@ class Prompting(Estimator):
             mean over the queries (one degree of freedom less; 0 for one order). What the orders say of the noise goes
             along as `noise`.
         """
-        place = check_measure(measure)
-        by_order = [found[:, place] for found in blocks]
+        position = find_measure(MEASURES, measure)
+        by_order = [found[:, position] for found in blocks]
         means = [found.mean(axis=1) for found in by_order]
         spread = [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means]
         noise = order_noise(by_order, np.sum(masks, axis=1).tolist())
         return replace(super().table(masks, blocks, measure, {**meta, "order_spread": spread}), noise=noise)
 
-    def _values(self, block: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+    def _values(self, block: NDArray[np.float64], position: int) -> NDArray[np.float64]:
         """Mean over the orders of one subset, shape (1, q)."""
-        return np.asarray(block[:, place].mean(axis=0, keepdims=True))
+        return np.asarray(block[:, position].mean(axis=0, keepdims=True))
 
     def _work(self, store: Store | None) -> BlockWork:
         return BlockWork(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,14 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from kernelsm.files.accepting import check_ending, check_size
+from kernelsm.files.csv_tables import read_csv_texts
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
+from kernelsm.files.text import check_text, check_whole_letters, text_lines
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
 from kernelsm.runtime.errors import InputError
 
-MAX_BYTES = 20 * 2**20
+_MOST_MEGABYTES = 20
 _COLUMNS = ("text", "label")
 _LINES = (".jsonl", ".ndjson")
+_ENDINGS = (".csv", ".tsv", *_LINES)
 _FORMATS = ".csv, .tsv or .jsonl with the columns text and label"
+
+
+def most_megabytes() -> int:
+    """MiB that a file of texts may have: 20, which 500 long texts need, or less where the limits say so."""
+    return min(_MOST_MEGABYTES, limits().megabytes)
 
 
 @dataclass(frozen=True)
@@ -121,10 +129,14 @@ def read_labelled(
     Raises
     ------
     InputError
-        Names the row of the first thing that is wrong; rows count from 1, without header and empty lines.
+        Names the row of the first thing that is wrong; rows count from 1, without header and
+        empty lines, lines of JSON as in the file.
     """
     rows: list[Labelled] = []
-    for place, text, label in _cells(_decoded(data, name), name):
+    unpickle = "Save the texts with DataFrame.to_csv."
+    ending = check_ending(name, _ENDINGS, _FORMATS, "Export it in one of these.", unpickle=unpickle)
+    check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
+    for place, text, label in (_of_lines if ending in _LINES else _of_table)(data, name):
         if len(rows) == most:
             raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
         for column, cell in (("text", text), ("label", label)):
@@ -144,100 +156,20 @@ def read_labelled(
     return tuple(rows)
 
 
-def _decoded(data: bytes, name: str) -> str:
-    if not data:
-        raise InputError(name, "an empty file (0 bytes)", _FORMATS, "Save the table again and retry.")
-    if len(data) > MAX_BYTES:
-        found = f"{len(data) / 2**20:.0f} MiB"
-        raise InputError(name, found, f"at most {MAX_BYTES // 2**20} MiB", "Send fewer rows.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"a byte that is not UTF-8 at position {error.start:,}"
-        fix = "Save it as UTF-8: 'CSV UTF-8' in Excel, or `iconv -f latin1 -t utf-8 old > new`."
-        raise InputError(name, found, "text in UTF-8", fix) from None
-    if "\0" in text:
-        fix = "Is it another kind of file, or UTF-16? Save it as UTF-8."
-        raise InputError(name, "binary data (a NUL byte)", "text in UTF-8", fix)
-    return text
-
-
-def _cells(text: str, name: str) -> Iterator[tuple[str, str, str]]:
+def _of_table(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each row."""
-    ending = PurePath(name).suffix.lower()
-    if ending in _LINES:
-        return _of_lines(text, name)
-    if ending in (".csv", ".tsv"):
-        return _of_table(text, name, "\t" if ending == ".tsv" else ",")
-    raise InputError(name, f"the ending {ending or '(none)'!r}", _FORMATS, "Export it in one of these.")
+    for row, (text, label) in read_csv_texts(data, name, limits(), _COLUMNS):
+        yield f"{name}, row {row:,}", text, label
 
 
-def _of_table(text: str, name: str, delimiter: str) -> Iterator[tuple[str, str, str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    row = 0
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [cell.strip().lower() for cell in cells]
-                positions = [_position(header, column, name, delimiter) for column in _COLUMNS]
-                continue
-            row += 1
-            if len(cells) != len(header):
-                found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
-                fix = "Put quotes around a text with commas in it."
-                raise InputError(f"{name}, row {row}", found, f"{len(header)}, as in the header", fix)
-            yield f"{name}, row {row}", cells[positions[0]].strip(), cells[positions[1]].strip()
-    except csv.Error as error:
-        place = f"{name}, row {row + 1}" if header else f"{name}, header"
-        fix = 'Close the quotes; inside quotes write " as "".'
-        raise InputError(place, str(error), "cells whose quotes come in pairs", fix) from None
-
-
-def _position(header: list[str], column: str, name: str, delimiter: str) -> int:
-    count = header.count(column)
-    if count == 1:
-        return header.index(column)
-    place = f"{name}, header"
-    if count > 1:
-        raise InputError(place, f"{count} columns {column!r}", "one", "Rename or drop the others.")
-    if len(header) == 1 and delimiter == "," and (";" in header[0] or "\t" in header[0]):
-        raise InputError(place, "';' or tab between columns", "',' between columns", "Export it with commas.")
-    known = ", ".join(repr(cell[:30]) for cell in header[:5]) + (", ..." if len(header) > 5 else "")
-    raise InputError(place, f"no column {column!r} among {known}", "the columns text and label", "Rename a column.")
-
-
-def _of_lines(text: str, name: str) -> Iterator[tuple[str, str, str]]:
-    row = 0
-    # not splitlines: a text may hold other line ends, such as U+2028, within its quotes
-    for line in text.split("\n"):
-        if line.strip():
-            row += 1
-            place = f"{name}, row {row}"
-            one = _object(line, place)
-            yield place, _field(one, "text", place), _field(one, "label", place)
-
-
-def _object(line: str, place: str) -> dict[str, Any]:
+def _of_lines(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
+    """Place, text and label of each line."""
+    check_text(data, name)
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
-    try:
-        found = json.loads(line, object_pairs_hook=_once)
-    except RecursionError:
-        raise InputError(place, "lists within lists without end", expected, fix) from None
-    except ValueError as error:
-        raise InputError(place, f"no JSON ({str(error)[:100]})", expected, fix) from None
-    if not isinstance(found, dict):
-        raise InputError(place, f"a JSON {'list' if isinstance(found, list) else 'value'}", expected, fix)
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    counts = Counter(key for key, _ in pairs)
-    if repeated := [key for key, count in counts.items() if count > 1]:
-        raise ValueError(f"the field {repeated[0]!r} twice")
-    return dict(pairs)
+    for number, line in text_lines(data, name, _MOST_MEGABYTES * 2**20):
+        place = f"{name}, line {number:,}"
+        one = parse_json_object(line, place, expected, fix)
+        yield place, _field(one, "text", place), _field(one, "label", place)
 
 
 def _field(one: dict[str, Any], column: str, place: str) -> str:
@@ -250,12 +182,7 @@ def _field(one: dict[str, Any], column: str, place: str) -> str:
     if not isinstance(value, str):
         found = "null" if value is None else json.dumps(value)[:60]
         raise InputError(f"{place}, field {column!r}", found, "text in quotes", "Write it as text.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        found = "half a surrogate pair (\\ud800..\\udfff)"
-        fix = "Write the text again as UTF-8."
-        raise InputError(f"{place}, field {column!r}", found, "whole letters", fix) from None
+    check_whole_letters(value, f"{place}, field {column!r}")
     return value.strip()
 
 

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -170,9 +171,8 @@ class ArrayFile:
         (self.folder / "finished.txt").write_text("")
         for name in self.layout.fields:
             self._path(name).write_bytes(b"")
-        part = self.folder / "header.json.part"
-        part.write_text(json.dumps(self.layout.header(), indent=1))
-        part.replace(self.folder / "header.json")
+        with write_whole(self.folder / "header.json") as part:
+            part.write_text(json.dumps(self.layout.header(), indent=1))
 
     def _append(self, number: int, sums: list[int]) -> None:
         with (self.folder / "finished.txt").open("a") as file:
@@ -196,9 +196,9 @@ class ArrayFile:
                 damaged = True
                 logger.warning("damaged chunk %d of %s dropped and computed again", number, self.folder.name)
         if damaged:
-            part = self.folder / "finished.txt.part"
-            part.write_text("".join(" ".join(map(str, [n, *sums])) + "\n" for n, sums in self.finished.items()))
-            part.replace(self.folder / "finished.txt")
+            lines = (" ".join(map(str, [n, *sums])) + "\n" for n, sums in self.finished.items())
+            with write_whole(self.folder / "finished.txt") as part:
+                part.write_text("".join(lines))
 
     def _lines(self) -> list[str]:
         try:

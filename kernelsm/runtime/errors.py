@@ -1,8 +1,8 @@
-"""The error that bad input ends in: it names the place, what was found, what was expected and the way out."""
+"""Errors that are told to users in words: what was found, what was expected and the way out."""
 
 from __future__ import annotations
 
-import unicodedata
+from kernelsm.runtime.one_line import escape_line_breaks
 
 
 class InputError(ValueError):
@@ -18,18 +18,49 @@ class InputError(ValueError):
         What should stand there.
     fix : str
         What to do about it.
+
+    Examples
+    --------
+    >>> from kernelsm import InputError, Outcomes
+    >>> try:
+    ...     Outcomes([[1, 0], [1, 2]], [0.5, 0.4])
+    ... except InputError as error:
+    ...     print(error)
+    masks, row 1, task 1: found 2; expected 0 or 1. A task is in a subset or not.
     """
 
     def __init__(self, place: str, found: str, expected: str, fix: str) -> None:
-        self.place, self.found, self.expected, self.fix = map(_one_line, (place, found, expected, fix))
+        self.place, self.found, self.expected, self.fix = map(escape_line_breaks, (place, found, expected, fix))
         super().__init__(f"{self.place}: found {self.found}; expected {self.expected}. {self.fix}")
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str, str]]:
         return type(self), (self.place, self.found, self.expected, self.fix)
 
 
-def _one_line(text: str) -> str:
-    """Line breaks, control characters and halves of letters, which files may hold, are told as Python does."""
-    return "".join(
-        ascii(letter)[1:-1] if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in text
-    )
+class ConvergenceError(RuntimeError):
+    """A computation on fine input that did not come to its end.
+
+    Parameters
+    ----------
+    place : str
+        What was computed.
+    reached : str
+        How far it came.
+    wanted : str
+        How far it was to come.
+    fix : str
+        What to do about it.
+
+    Examples
+    --------
+    >>> from kernelsm import ConvergenceError
+    >>> print(ConvergenceError("GradEx", "a gradient norm of 2e-03", "9e-05", "Raise the ridge."))
+    GradEx did not converge: it reached a gradient norm of 2e-03; wanted 9e-05. Raise the ridge.
+    """
+
+    def __init__(self, place: str, reached: str, wanted: str, fix: str) -> None:
+        self.place, self.reached, self.wanted, self.fix = place, reached, wanted, fix
+        super().__init__(f"{place} did not converge: it reached {reached}; wanted {wanted}. {fix}")
+
+    def __reduce__(self) -> tuple[type[ConvergenceError], tuple[str, str, str, str]]:
+        return type(self), (self.place, self.reached, self.wanted, self.fix)

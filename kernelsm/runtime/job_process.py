@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.jobs import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
@@ -36,7 +36,7 @@ def main(folder: Path, parent: int) -> int:
         store.shrink()
     except Cancelled:
         report.finish("cancelled", message="cancelled; finished chunks are kept")
-    except InputError as error:
+    except (InputError, ConvergenceError) as error:
         report.finish("failed", error=str(error))
     except MemoryError:
         report.finish("failed", error="out of memory; lower the number of subsets or the projection's dimension")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import kernelsm
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.store import cache_root, content_hash
 
 JobState = Literal["queued", "running", "done", "cancelled", "failed", "interrupted"]
@@ -76,9 +77,8 @@ class JobStatus:
 
 def write_status(folder: Path, status: JobStatus) -> None:
     """Replace `status.json` of a job atomically."""
-    part = folder / f"status.json.{os.getpid()}.{threading.get_ident()}.part"
-    part.write_text(json.dumps(asdict(status)))
-    part.replace(folder / "status.json")
+    with write_whole(folder / "status.json") as part:
+        part.write_text(json.dumps(asdict(status)))
 
 
 def read_status(folder: Path) -> JobStatus | None:
@@ -131,8 +131,8 @@ class JobRegistry:
             if key in self._live:
                 return key
             folder = self.folder(key)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "spec.json").write_text(json.dumps(asdict(spec), indent=1))
+            with write_whole(folder / "spec.json") as part:
+                part.write_text(json.dumps(asdict(spec), indent=1))
             write_status(folder, JobStatus(state="queued", message="waiting for a free slot"))
             live = _Live(folder, self._slots)
             self._live[key] = live

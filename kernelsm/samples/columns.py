@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import JsonError, parse_json
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Column
 
@@ -31,23 +30,6 @@ def plain_columns(table: pa.Table, name: str) -> dict[str, Column]:
         column: _plain(table.column(position), f"{name}, column {column!r}")
         for position, column in enumerate(table.column_names)
     }
-
-
-def check_names(names: Sequence[str], name: str) -> None:
-    """Refuse a header in which a column has no name or that of an earlier one."""
-    seen: dict[str, int] = {}
-    for number, column in enumerate(names, 1):
-        place = f"{name}, header, column {number}"
-        if not column.strip():
-            fix = "Name every column. pandas writes an unnamed one for its index: use to_csv(..., index=False)."
-            raise InputError(place, "no name", "a name for each column", fix)
-        if any(unicodedata.category(letter) == "Cs" for letter in column):
-            found = "half a surrogate pair (\\ud800..\\udfff) in a name"
-            raise InputError(place, found, "whole letters", "Write the name again as UTF-8.")
-        if column in seen:
-            fix = "Rename one of the two."
-            raise InputError(place, f"{column[:80]!r} again (as column {seen[column]})", "different names", fix)
-        seen[column] = number
 
 
 def name_classes(columns: dict[str, Column], features: object, name: str) -> dict[str, Column]:
@@ -91,8 +73,8 @@ def name_classes(columns: dict[str, Column], features: object, name: str) -> dic
 def embedded_features(schema: pa.Schema) -> object:
     """The `features` that Hugging Face datasets write into the schema of a file, None where there are none."""
     try:
-        info = json.loads((schema.metadata or {}).get(b"huggingface", b"null"))
-    except (ValueError, RecursionError):
+        info = parse_json((schema.metadata or {}).get(b"huggingface", b"null"))
+    except JsonError:
         return None  # a remark of another program that happens to have this name
     inner = info.get("info") if isinstance(info, dict) else None
     return inner.get("features") if isinstance(inner, dict) else None

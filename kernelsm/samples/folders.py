@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -11,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kernelsm.files.limits import Limits
+from kernelsm.files.accepting import ending_of
+from kernelsm.files.csv_tables import read_csv
+from kernelsm.files.json_text import read_json_object
+from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
-from kernelsm.samples.csv_tables import check_table_size, read_csv
 from kernelsm.samples.json_lines import read_lines
 from kernelsm.samples.parquet import read_arrow, read_parquet
 from kernelsm.samples.samples import Column
@@ -25,7 +26,6 @@ TABLES: dict[str, Reader] = {
     ".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet, ".jsonl": read_lines, ".ndjson": read_lines,
     ".arrow": read_arrow,
 }  # fmt: skip
-_LONGEST = 16 * 2**20
 _LAYOUT = "a dataset saved by save_to_disk, or one kind of table file, such as train.parquet and test.parquet"
 
 
@@ -140,7 +140,7 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
     """Table files by split."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [path for path in files if all(map(_is_visible, path.relative_to(folder).parts))]
-    endings = Counter(path.suffix.lower() for path in files)
+    endings = Counter(ending_of(path.name) for path in files)
     if not endings.keys() & TABLES.keys():
         listed = ", ".join(f"{count:,} {ending or 'without ending'}" for ending, count in endings.most_common(4))
         fix = "Save pictures as arrays of one size (.npz), texts as a table (.csv, .parquet or .jsonl)."
@@ -153,14 +153,14 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
         raise InputError(name, f"tables of several formats ({listed})", _LAYOUT, "Keep one format.")
     splits: dict[str, list[_File]] = {}
     for path in files:
-        if path.suffix.lower() not in TABLES:
+        if ending_of(path.name) not in TABLES:
             continue  # a README, a licence
         inner = path.relative_to(folder)
         # the file's own name first, then the folders from within
         words = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(inner.parts[:-1])]
         split = next((found for found, _ in map(split_of, words) if found), "")
         place = f"{name}/{inner.as_posix()}"
-        splits.setdefault(split, []).append(_File(path, place, TABLES[path.suffix.lower()]))
+        splits.setdefault(split, []).append(_File(path, place, TABLES[ending_of(path.name)]))
     if "" in splits and len(splits) > 1:
         fix = "Name every file for its split (train.csv, test.csv) or none."
         raise InputError(splits[""][0].place, "a name without a split beside files with one", _LAYOUT, fix)
@@ -173,15 +173,6 @@ def _is_inside(folder: Path, name: object) -> bool:
 
 
 def _json(path: Path, place: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(place, "no such file", "what save_to_disk writes", "Zip the whole folder of the dataset.")
-    if path.stat().st_size > _LONGEST:
-        raise InputError(place, f"more than {_LONGEST // 2**20} MiB", "a short JSON file", "Save the dataset again.")
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        reason = f"no JSON ({str(error)[:80]})"
-        raise InputError(place, reason, "what save_to_disk writes", "Save the dataset again.") from None
-    if not isinstance(found, dict):
-        raise InputError(place, "no JSON object", "what save_to_disk writes", "Save the dataset again.")
-    return found
+    return read_json_object(
+        path, place, "what save_to_disk writes", "Save the dataset again and zip its whole folder."
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kernelsm.files.limits import Limits
-from kernelsm.files.text import check_text
+from kernelsm.files.header import check_header
+from kernelsm.files.json_text import parse_json_object
+from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.text import check_text, check_whole_letters, text_lines
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.columns import check_names
-from kernelsm.samples.csv_tables import check_table_size
 from kernelsm.samples.samples import Column
 
 _LINES = 4096  # objects turned into columns at a time
@@ -59,7 +58,7 @@ def read_lines(
         raise InputError(name, "no line", "one JSON object per line", "Save the table again.")
     if not columns:
         raise InputError(name, "objects without a field", "one field per column", "Save the table again.")
-    check_names(list(columns), name)
+    check_header(list(columns), name, limits.columns)
     complete = most is None or rows < most
     return {key: column.joined() for key, column in columns.items()}, rows if complete else None
 
@@ -121,8 +120,7 @@ class _Field:
                 try:
                     pa.array([value], _TYPES[self.kind])
                 except UnicodeEncodeError:
-                    found = "half a surrogate pair (\\ud800..\\udfff)"
-                    raise self._wrong(number, found, "whole letters", "Write the text again as UTF-8.") from None
+                    check_whole_letters(value, self._place(number))
                 except (pa.ArrowException, OverflowError):
                     fix = "Store it as text."
                     raise self._wrong(number, f"{value:.6g}", f"{self.kind} of 64 bits", fix) from None
@@ -157,57 +155,31 @@ class _Field:
         return row
 
     def _wrong(self, line: int, found: str, expected: str, fix: str) -> InputError:
-        return InputError(f"{self.name}, line {line:,}, field {self.key!r}", found, expected, fix)
+        return InputError(self._place(line), found, expected, fix)
+
+    def _place(self, line: int) -> str:
+        return f"{self.name}, line {line:,}, field {self.key!r}"
 
 
 def _blocks(path: Path, name: str, most: int | None) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     numbers: list[int] = []
     objects: list[dict[str, Any]] = []
-    size = read = 0
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST), ""), 1):
-            if len(line) == _LONGEST:
-                found, fix = f"more than {_LONGEST // 2**20} Mi letters", "Is it one object per line?"
-                raise InputError(f"{name}, line {number:,}", found, "a shorter line", fix)
-            if not line.strip():
-                continue
-            numbers.append(number)
-            objects.append(_object(line, f"{name}, line {number:,}"))
-            size += len(line)
-            read += 1
-            if len(objects) == _LINES or size > _LONGEST or read == most:
-                yield numbers, objects
-                numbers, objects, size = [], [], 0
-            if read == most:
-                return
+    size = 0
+    for read, (number, line) in enumerate(text_lines(path, name, _LONGEST), start=1):
+        numbers.append(number)
+        objects.append(_object(line, f"{name}, line {number:,}"))
+        size += len(line)
+        if len(objects) == _LINES or size > _LONGEST or read == most:
+            yield numbers, objects
+            numbers, objects, size = [], [], 0
+        if read == most:
+            return
     if objects:
         yield numbers, objects
 
 
 def _object(line: str, place: str) -> dict[str, Any]:
     expected, fix = 'one JSON object, such as {"text": "...", "label": 1}', "Write each sample on one line."
-    try:
-        found = _DECODER.decode(line)
-    except RecursionError:
-        raise InputError(place, "lists within lists without end", expected, fix) from None
-    except ValueError as error:
-        if line.lstrip().startswith("["):
-            fix = "Write it as lines: `jq -c '.[]' old.json > new.jsonl`."
-        raise InputError(place, f"no JSON ({str(error)[:100]})", expected, fix) from None
-    if isinstance(found, dict):
-        return found
-    if isinstance(found, list):
+    if line.lstrip().startswith("["):
         fix = "Write it as lines: `jq -c '.[]' old.json > new.jsonl`."
-    raise InputError(place, f"a JSON {'list' if isinstance(found, list) else 'value'}", expected, fix)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the field {twice!r} twice")
-    return found
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+    return parse_json_object(line, place, expected, fix)

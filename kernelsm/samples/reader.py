@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from kernelsm.files.accepting import check_content, check_ending, check_size, ending_of
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as limits_now
-from kernelsm.files.signatures import JSON, NPZ, PARQUET, ZIP, looks_like
+from kernelsm.files.signatures import JSON, NPZ, PARQUET, ZIP
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.folders import TABLES, read_folder
 from kernelsm.samples.npz_arrays import read_npz
@@ -19,7 +19,6 @@ from kernelsm.samples.samples import Column, Samples
 FORMATS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".npz", ".zip")
 PREVIEW_ROWS = 1000
 _CONTENTS = {".parquet": PARQUET, ".npz": NPZ, ".zip": ZIP}
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".bin", ".ckpt")
 # what to do with files that hold samples in a form that is not read
 _FIXES = {
     ".npy": "Save the inputs and the labels together: np.savez('samples.npz', x=x, y=y).",
@@ -97,9 +96,7 @@ def _read(path: Path, name: str, limits: Limits, most: int | None) -> tuple[dict
     try:
         if path.is_dir():
             return read_folder(path, name, limits, most)
-        ending = PurePath(name).suffix.lower()
-        _check_ending(ending, name)
-        _check_content(path, ending, name, limits)
+        ending = _check_file(path, name, limits)
         if ending == ".npz":
             return read_npz(path, name, limits, most)
         if ending != ".zip":
@@ -115,27 +112,13 @@ def _read(path: Path, name: str, limits: Limits, most: int | None) -> tuple[dict
         raise InputError(name, reason, "a file that can be read", "Check the path and send it again.") from None
 
 
-def _check_ending(ending: str, name: str) -> None:
-    listed = ", ".join(FORMATS)
-    if ending in _PICKLES:
-        fix = "Save the table by DataFrame.to_parquet, arrays by np.savez(path, x=x, y=y)."
-        raise InputError(name, f"a pickle ({ending})", f"{listed}, because pickles can run code", fix)
-    if ending not in FORMATS:
-        fix = _FIXES.get(ending, "Export the samples in one of these formats.")
-        raise InputError(name, f"the ending {ending or '(none)'!r}", f"one of {listed}", fix)
-
-
-def _check_content(path: Path, ending: str, name: str, limits: Limits) -> None:
-    size = path.stat().st_size
-    if not size:
-        raise InputError(name, "an empty file (0 bytes)", "a file with samples", "Save it again and retry.")
-    if size > limits.megabytes * 2**20:
-        found = f"{math.ceil(size / 2**20):,} MiB"
-        raise InputError(name, found, f"at most {limits.megabytes:,} MiB", "Send fewer samples.")
-    seems = looks_like(path)
-    wanted = _CONTENTS.get(ending, "text in UTF-8")
-    fits = ("", JSON) if ending in (".jsonl", ".ndjson") else (_CONTENTS.get(ending, ""),)
-    if seems not in fits:
-        found = f"what seems to be {seems}" if seems else f"no sign of {wanted}"
-        fix = "Name it for what it is, or export the samples again."
-        raise InputError(name, found, f"{wanted}, as the ending {ending} says", fix)
+def _check_file(path: Path, name: str, limits: Limits) -> str:
+    """Return the ending that chooses the reader, once ending, size and first bytes are in order."""
+    other = _FIXES.get(ending_of(name), "Export the samples in one of these formats.")
+    unpickle = "Save the table by DataFrame.to_parquet, arrays by np.savez(path, x=x, y=y)."
+    ending = check_ending(name, FORMATS, f"one of {', '.join(FORMATS)}", other, unpickle=unpickle)
+    check_size(path, name, limits.megabytes, "a file with samples", "Send fewer samples.")
+    kinds = ("", JSON) if ending in (".jsonl", ".ndjson") else (_CONTENTS.get(ending, ""),)
+    fix = "Name it for what it is, or export the samples again."
+    check_content(path, name, kinds, _CONTENTS.get(ending, "text in UTF-8"), fix)
+    return ending

@@ -65,6 +65,16 @@ class AutoSurrogate(Surrogate):
 
     On the outcomes published with the paper (200 prompts, 869 queries, 80 prompts to fit) its LDS is 0.63 against
     0.52 of RBF ridge regression with the authors' fixed parameters (`benchmarks/coin_flip.py`).
+
+    Examples
+    --------
+    >>> from kernelsm import AutoSurrogate, load_example, load_truth, lds
+    >>> g = AutoSurrogate().fit_outcomes(load_example("planted"))
+    >>> sorted(g.weights_)
+    ['identity', 'log', 'rank', 'sqrt']
+    >>> truth = load_truth("planted")
+    >>> lds(truth.values, g.predict(truth.masks)) > 0.9
+    True
     """
 
     def __init__(
@@ -138,7 +148,15 @@ class AutoSurrogate(Surrogate):
         return np.where(self._way_back.flat, self.effects_._predict_variance(X), variance)
 
     def on_own_scale(self) -> SharedSurrogate:
-        """Return the surrogate on the outcome's own scale, whose readouts these are, as one that stands alone."""
+        """Return the surrogate on the outcome's own scale, whose readouts these are, as one that stands alone.
+
+        Examples
+        --------
+        >>> from kernelsm import AutoSurrogate, load_example
+        >>> g = AutoSurrogate().fit_outcomes(load_example("planted"))
+        >>> bool((g.on_own_scale().attribution().values == g.attribution().values).all())
+        True
+        """
         check_is_fitted(self)
         own = copy(self.effects_)
         for name in _OF_THE_FIT:
@@ -171,5 +189,13 @@ def _rescaled(noise: Array | None, values: Array, scaled: Array) -> Array | None
 
 
 def default_surrogate() -> AutoSurrogate:
-    """Return the surrogate that the dashboard offers first, not fitted yet."""
+    """Return the surrogate that the dashboard offers first, not fitted yet.
+
+    Examples
+    --------
+    >>> from kernelsm import default_surrogate, load_example
+    >>> g = default_surrogate().fit_outcomes(load_example("planted"))
+    >>> g.attribution().top(1)["words"][0]
+    'Including ... lowers the loss by ...: it helps.'
+    """
     return AutoSurrogate()

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_validation import check_names, check_noise
+from kernelsm.outcomes.table_validation import check_noise
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.results import Attribution, Interactions
 from kernelsm.surrogates.subset_laws import Array, Indices, Law, law_of
@@ -72,6 +73,13 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         ------
         InputError
             Inputs or outcomes that are not finite, wrong names, or noise of another number of targets.
+
+        Examples
+        --------
+        >>> from kernelsm import KernelSurrogate
+        >>> g = KernelSurrogate(ridge=0.001).fit([[0, 0], [0, 1], [1, 0], [1, 1]], [4.0, 2.0, 2.0, 1.0])
+        >>> g.predict([[1, 1]]).round(1).tolist()
+        [1.0]
         """
         inputs: Array
         given: Array
@@ -92,7 +100,15 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         return self
 
     def fit_outcomes(self, outcomes: Outcomes) -> Self:
-        """Fit g to a table of outcomes and take over its names."""
+        """Fit g to a table of outcomes and take over its names.
+
+        Examples
+        --------
+        >>> from kernelsm import default_surrogate, load_example
+        >>> g = default_surrogate().fit_outcomes(load_example("planted"))
+        >>> g.task_names_[:2]
+        ('arithmetic (helps)', 'algebra (helps a little)')
+        """
         self.fit(
             outcomes.masks,
             outcomes.values,
@@ -125,6 +141,15 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         -------
         ndarray, or two
             Shape (m, q), or (m,) where `y` was 1-D.
+
+        Examples
+        --------
+        >>> from kernelsm import default_surrogate, load_example
+        >>> outcomes = load_example("planted")
+        >>> g = default_surrogate().fit_outcomes(outcomes)
+        >>> predicted, std = g.predict(outcomes.masks, return_std=True)
+        >>> predicted.shape == std.shape == outcomes.values.shape
+        True
         """
         check_is_fitted(self)
         inputs: Array = validate_data(self, X, dtype=np.float64, reset=False)
@@ -150,6 +175,15 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         (ndarray, ndarray)
             g(X) - g(reference) and its posterior standard deviation, shapes as of `predict`. Doubts that both share
             cancel.
+
+        Examples
+        --------
+        >>> from kernelsm import LinearSurrogate, bernoulli_masks
+        >>> masks = bernoulli_masks(K=3, m=20)
+        >>> g = LinearSurrogate(ridge=0.0).fit(masks, 5.0 - 2.0 * masks[:, 0])
+        >>> change, std = g.predict_change([[1, 0, 0]], reference=[0, 0, 0])
+        >>> change.round(6).tolist()
+        [-2.0]
         """
         check_is_fitted(self)
         inputs: Array = validate_data(self, X, dtype=np.float64, reset=False)
@@ -219,6 +253,17 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         References
         ----------
         Shapley (1953); Banzhaf (1965); weighted Banzhaf: Li and Yu (2023). The paper's score: section 3.
+
+        Examples
+        --------
+        >>> from kernelsm import default_surrogate, load_example
+        >>> g = default_surrogate().fit_outcomes(load_example("planted"))
+        >>> g.attribution("leave_one_out").values.shape
+        (10, 1)
+        >>> shapley = g.attribution("shapley").values.sum()
+        >>> change, std = g.predict_change([[1] * 10], [0] * 10)
+        >>> bool(abs(shapley - change[0]).max() < 1e-6)  # Shapley values share out the whole change
+        True
         """
         K = self._check_readout()
         law, readout = law_of(kind, 1, K, at=at, p=p, size=size)
@@ -266,6 +311,14 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         References
         ----------
         Grabisch and Roubens (1999), An axiomatic approach to the concept of interaction.
+
+        Examples
+        --------
+        >>> from kernelsm import default_surrogate, load_example
+        >>> g = default_surrogate().fit_outcomes(load_example("planted"))
+        >>> pairs = g.interactions("banzhaf", p=0.5).top(3)
+        >>> sorted(zip(pairs["first"], pairs["second"], strict=True))
+        [('XOR left', 'XOR right'), ('copy one', 'copy two'), ('lock (with key)', 'key (with lock)')]
         """
         K = self._check_readout()
         law, readout = law_of(kind, 2, K, at=at, p=p, size=size)
@@ -306,6 +359,15 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         ------
         InputError
             No two tasks, or as `interactions`.
+
+        Examples
+        --------
+        >>> from kernelsm import default_surrogate, load_example
+        >>> g = default_surrogate().fit_outcomes(load_example("planted"))
+        >>> means = g.pair_means(8, 9)[..., 0]
+        >>> second_difference = means[1, 1] - means[1, 0] - means[0, 1] + means[0, 0]
+        >>> bool(abs(second_difference - g.interactions().values[8, 9, 0]) < 1e-6)
+        True
         """
         K = self._check_readout()
         if not (0 <= j < K and 0 <= k < K and j != k):

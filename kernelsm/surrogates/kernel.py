@@ -50,6 +50,17 @@ class KernelSurrogate(Surrogate):
         γ (NaN for "linear") and λ of the fit.
     masks_ : ndarray, shape (m, K)
         Training inputs.
+
+    Examples
+    --------
+    >>> from kernelsm import KernelSurrogate, bernoulli_masks
+    >>> masks = bernoulli_masks(K=6, m=80)
+    >>> losses = 2.0 - masks[:, 0] - 0.5 * masks[:, 1] * masks[:, 2]  # tasks 2 and 3 help only together
+    >>> g = KernelSurrogate(gamma=0.1, ridge=0.001).fit(masks, losses)
+    >>> g.predict([[1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 1]]).round(1).tolist()
+    [0.5, 1.0]
+    >>> g.interactions().top(1)[["first", "second", "kind"]].values.tolist()
+    [['task 2', 'task 3', 'synergy']]
     """
 
     def __init__(
@@ -173,6 +184,17 @@ class KernelSurrogateCV(KernelSurrogate):
     gamma_, ridge_ : float
         The best. Errors are relative to each target's own, so that targets count alike. With fewer than three subsets
         or no target that varies there is nothing to choose by: the grid's nearest to 1/K and 0.1.
+
+    Examples
+    --------
+    >>> from kernelsm import KernelSurrogateCV, bernoulli_masks
+    >>> masks = bernoulli_masks(K=6, m=80)
+    >>> losses = 2.0 - masks[:, 0] - 0.5 * masks[:, 1] * masks[:, 2]  # tasks 2 and 3 help only together
+    >>> g = KernelSurrogateCV().fit(masks, losses)
+    >>> g.surface_.relative.shape  # leave-one-out error of every γ and λ, as a part of the variance
+    (20, 20)
+    >>> bool(g.surface_.relative.min() < 0.001)
+    True
     """
 
     def __init__(

@@ -36,6 +36,16 @@ class LinearSurrogate(Surrogate):
         b.
     ridge_ : float
         λ of the fit.
+
+    Examples
+    --------
+    >>> from kernelsm import LinearSurrogate, bernoulli_masks
+    >>> masks = bernoulli_masks(K=3, m=30)
+    >>> g = LinearSurrogate(ridge=1e-6).fit(masks, 2.0 - masks[:, 0] + 0.5 * masks[:, 1] + 0.2 * masks[:, 2])
+    >>> g.coef_.ravel().round(3).tolist()
+    [-1.0, 0.5, 0.2]
+    >>> bool(g.interactions().values.any())  # it sees none, whatever the data
+    False
     """
 
     def __init__(self, *, ridge: float = 0.1, fit_intercept: bool = True) -> None:
@@ -126,6 +136,14 @@ class LinearSurrogateCV(LinearSurrogate):
         Leave-one-out errors of all λ; one row.
     ridge_ : float
         The best. Errors are relative to each target's own, so that targets count alike.
+
+    Examples
+    --------
+    >>> from kernelsm import LinearSurrogateCV, bernoulli_masks
+    >>> masks = bernoulli_masks(K=3, m=30)
+    >>> g = LinearSurrogateCV(ridges=[0.001, 100.0]).fit(masks, 2.0 - masks[:, 0])
+    >>> g.ridge_
+    0.001
     """
 
     def __init__(self, *, ridges: Sequence[float] = LINEAR_RIDGES, fit_intercept: bool = True) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json
+from kernelsm.files.limits import limits
+from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 _FORMAT = 1
-# what reading a damaged or foreign file ends in
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, TypeError, OSError, NotImplementedError,
-    RuntimeError, AttributeError,
-)  # fmt: skip
+_LAYOUT = {
+    "info": Wanted((0,), "U"), "values": Wanted((2, 3), "f"), "std": Wanted((2, 3), "f", optional=True),
+}  # fmt: skip
 
 
 def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:
@@ -40,12 +38,9 @@ def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.flo
         "arrays": sorted(name for name, array in arrays.items() if array is not None),
         "meta": result.meta,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     content: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
-    with part.open("wb") as file:
+    with write_whole(path) as part, part.open("wb") as file:
         np.savez_compressed(file, info=np.array(json.dumps(info)), **content)
-    part.replace(path)
     return path
 
 
@@ -60,11 +55,9 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
         No such file.
     """
     path = Path(path)
-    expected = f"a file that {kind}.save wrote"
+    content = read_arrays(path, path.name, _LAYOUT, limits())
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-        info = json.loads(str(content["info"]))
+        info = parse_json(str(content["info"]))
         free = info["degrees_of_freedom"]
         if info["format"] != _FORMAT or info["kind"] != kind:
             found = f"{info['kind']}, format {info['format']}"
@@ -85,7 +78,8 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
             "meta": info["meta"],
             "degrees_of_freedom": math.inf if free is None else free,
         }
-    except (InputError, FileNotFoundError, PermissionError):  # not the content's fault
+    except InputError:
         raise
-    except _DAMAGE as error:
-        raise InputError(path.name, "something else", expected, "Save the result again.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        expected = f"what {kind}.save writes"
+        raise InputError(f"{path.name}: info", "something else", expected, "Save the result again.") from error

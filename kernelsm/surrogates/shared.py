@@ -59,6 +59,19 @@ class SharedSurrogate(Surrogate):
         Leave-one-out predictions of the tuning rows.
     tuning_rows_ : slice or ndarray of int
         Which rows those are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import SharedSurrogate, bernoulli_masks
+    >>> masks = bernoulli_masks(K=6, m=80)
+    >>> rng = np.random.default_rng(0)
+    >>> losses = np.outer(2.0 - masks[:, 0], np.linspace(1.0, 2.0, 10)) + rng.normal(scale=0.1, size=(80, 10))
+    >>> g = SharedSurrogate(sharing="components").fit(masks, losses)
+    >>> g.attribution().values.shape
+    (6, 10)
+    >>> bool(g.components_ < 10)  # ten targets move together
+    True
     """
 
     def __init__(self, *, sharing: Sharing = "auto", tuning_rows: int | None = 1000) -> None:

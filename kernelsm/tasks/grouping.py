@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kernelsm.files.limits import Limits
+from kernelsm.outcomes.names import check_name
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.mapping import (
@@ -30,8 +30,6 @@ Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 CROSS = " · "
-MAX_NAME_LENGTH = 120
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # tables of outcomes refuse names with these
 # k-means sees no more samples, and of wide ones no more numbers, than these; the others join the nearest centre
 _FITTED_ROWS = 20_000
 _FITTED_NUMBERS = 10_000_000
@@ -262,16 +260,10 @@ def numbered(groups: Groups, where: str, word: str, most: int) -> tuple[Rows, tu
         raise InputError(where, f"{len(occurring):,} different {word}s", f"at most {most:,}", fix)
     names = tuple(groups.name(int(group)) for group in occurring)
     seen: set[str] = set()
-    for name in names:
-        told = repr(name if len(name) <= 40 else name[:37] + "...")
-        if len(name) > MAX_NAME_LENGTH:
-            found, expected = f"the name {told} of {len(name):,} characters", f"at most {MAX_NAME_LENGTH}"
-            raise InputError(where, found, expected, f"Shorten the name of this {word}.")
-        if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
-            found = f"a line break or control character in {told}"
-            raise InputError(where, found, "letters on one line", "Remove it.")
+    for name in (name.strip() for name in names):  # tables of outcomes take them without spaces around them
+        check_name(where, name, word)
         if name in seen:
-            raise InputError(where, f"two {word}s named {told}", "unique names", "Rename one of them.")
+            raise InputError(where, f"two {word}s named {name!r}", "unique names", "Rename one of them.")
         seen.add(name)
     return of.astype(np.int64), names
 

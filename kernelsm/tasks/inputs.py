@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.files.limits import Limits
+from kernelsm.files.limits import Limits, check_megabytes
+from kernelsm.files.text import is_number
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.grouping import Groups, Matrix, Rows, place, value_groups
@@ -147,7 +148,7 @@ def _one_hot(source: Source, column: str) -> _Features:
 def _refuse_categories(source: Source, column: str, groups: Groups, known: int) -> NoReturn:
     """Say whether a column of many texts is one of numbers with a few odd entries."""
     words = [groups.name(group) for group in range(groups.count)]
-    odd = np.array([not _is_number(word) for word in words])
+    odd = np.array([not is_number(word) for word in words])
     if odd.mean() < 0.5 and odd.any():
         first = int(np.flatnonzero(odd[groups.of])[0])
         at = place(source.samples, column, int(source.rows[first]))
@@ -330,16 +331,6 @@ def _pieces(count: int, width: int) -> Iterator[slice]:
 
 
 def _check_size(source: Source, width: int, kind: type[np.float32] | type[np.int64]) -> None:
-    found = len(source.rows) * width * np.dtype(kind).itemsize / 2**20
-    if found > source.bounds.unpacked_megabytes:
-        expected = f"at most {source.bounds.unpacked_megabytes:,} MiB"
-        size = f"{math.ceil(found):,} MiB in memory"
-        raise InputError(f"{source.samples.name}, inputs", size, expected, "Send fewer samples.")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    size = len(source.rows) * width * np.dtype(kind).itemsize
+    place, most = f"{source.samples.name}, inputs", source.bounds.unpacked_megabytes
+    check_megabytes(size, place, most, "Send fewer samples.", found="{} MiB in memory")

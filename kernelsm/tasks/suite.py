@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
+from kernelsm.tasks.labels import check_labels
+
+CLASSIFICATION = "classification"
+"""The objective of suites that name none."""
 
 
 @dataclass(frozen=True, eq=False)
 class TaskSuite:
-    """Labelled samples of a classification problem, grouped.
+    """Labelled samples, grouped, and what a model is trained on with them.
 
     Parameters
     ----------
     inputs : ndarray of float32 or int64, shape (n, ...)
         Training inputs; whole numbers are tokens.
-    labels : ndarray of int64, shape (n,)
-        Class of each training sample, 0..classes-1.
+    labels : ndarray, shape (n,) or (n, ...)
+        Of each training sample. Classes are int64, 0..classes-1; other objectives have numbers.
     task_of : ndarray of int64, shape (n,)
         Task of each training sample, an index into `task_names`.
     test_inputs, test_labels, target_of : ndarray
@@ -31,32 +35,52 @@ class TaskSuite:
     task_names, target_names : tuple of str
         Names of the K tasks and q targets.
     classes : int
-        Number of classes C.
+        Number of classes C; 0 where labels are no classes.
     meta : dict
         Where the samples come from; JSON types only.
+    objective : str
+        What a model is trained on and measured by: the name of one of `kernelsm.objectives`.
+    objective_settings : dict
+        What the objective needs to know besides the labels; JSON types only.
 
     Raises
     ------
     InputError
-        Lengths differ, an index or label is out of range, or a task or target has no sample.
+        Lengths differ, an index or label is out of range or not finite, or a task or target has no sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernelsm import TaskSuite
+    >>> suite = TaskSuite(
+    ...     inputs=np.eye(4, dtype=np.float32), labels=np.array([0, 1, 0, 1]), task_of=np.array([0, 0, 1, 1]),
+    ...     test_inputs=np.eye(4, dtype=np.float32)[:2], test_labels=np.array([0, 1]), target_of=np.array([0, 0]),
+    ...     task_names=("reviews", "tweets"), target_names=("test",), classes=2,
+    ... )
+    >>> suite.K
+    2
     """
 
     inputs: NDArray[np.float32] | NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     task_of: NDArray[np.int64]
     test_inputs: NDArray[np.float32] | NDArray[np.int64]
-    test_labels: NDArray[np.int64]
+    test_labels: NDArray[Any]
     target_of: NDArray[np.int64]
     task_names: tuple[str, ...]
     target_names: tuple[str, ...]
-    classes: int
+    classes: int = 0
     meta: dict[str, Any] = field(default_factory=dict)
+    objective: str = CLASSIFICATION
+    objective_settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_group("task_of", self.task_of, self.task_names, len(self.inputs))
         _check_group("target_of", self.target_of, self.target_names, len(self.test_inputs))
-        _check_labels("labels", self.labels, len(self.inputs), self.classes)
-        _check_labels("test_labels", self.test_labels, len(self.test_inputs), self.classes)
+        if self.objective == CLASSIFICATION and self.classes < 1:
+            raise InputError("classes", f"{self.classes}", "the number of classes", "Labels are 0..classes-1.")
+        check_labels("labels", self.labels, len(self.inputs), self.classes)
+        check_labels("test_labels", self.test_labels, len(self.test_inputs), self.classes)
 
     @property
     def K(self) -> int:  # noqa: N802 - the field's sign for the number of tasks
@@ -69,7 +93,9 @@ class TaskSuite:
         arrays = (self.inputs, self.labels, self.task_of, self.test_inputs, self.test_labels, self.target_of)
         # joblib tells apart arrays by their strides, and one tuple given twice from two equal ones
         names = ((*self.task_names,), (*self.target_names,))
-        return content_hash(*(np.ascontiguousarray(array) for array in arrays), *names, self.classes)
+        # a suite of classes keeps the hash that it had when there was no other objective
+        other = (self.objective, self.objective_settings) if self.objective != CLASSIFICATION else ()
+        return content_hash(*(np.ascontiguousarray(array) for array in arrays), *names, self.classes, *other)
 
     def sample_weights(
         self, masks: NDArray[np.bool_], task_weights: Sequence[float] | None = None
@@ -93,6 +119,18 @@ class TaskSuite:
         ------
         InputError
             Not one positive, finite weight per task.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from kernelsm import TaskSuite
+        >>> suite = TaskSuite(
+        ...     inputs=np.eye(3, dtype=np.float32), labels=np.array([0, 1, 0]), task_of=np.array([0, 0, 1]),
+        ...     test_inputs=np.eye(3, dtype=np.float32)[:1], test_labels=np.array([0]), target_of=np.array([0]),
+        ...     task_names=("reviews", "tweets"), target_names=("test",), classes=2,
+        ... )
+        >>> suite.sample_weights(np.array([[True, True], [True, False]])).tolist()
+        [[0.25, 0.25, 0.5], [0.5, 0.5, 0.0]]
         """
         weights = np.ones(self.K) if task_weights is None else np.asarray(task_weights, dtype=np.float64)
         if weights.shape != (self.K,):
@@ -118,12 +156,3 @@ def _check_group(place: str, group: NDArray[np.int64], names: tuple[str, ...], l
     empty = np.flatnonzero(np.bincount(group, minlength=len(names)) == 0)
     if len(empty):
         raise InputError(place, f"no sample of {names[empty[0]]!r}", "at least one", "Drop the empty group.")
-
-
-def _check_labels(place: str, labels: NDArray[np.int64], length: int, classes: int) -> None:
-    if labels.shape != (length,):
-        raise InputError(place, f"shape {labels.shape}", f"({length},)", "Give one label per sample.")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        found = f"label {labels[wrong[0]]}"
-        raise InputError(f"{place}, row {wrong[0]}", found, f"0..{classes - 1}", "Number the classes from 0.")

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, limits
 from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.outcomes.names import check_names
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, TaskSuite
 
 _FORMAT = 1
 _EXPECTED = "a file that save_suite wrote"
 _FIX = "Build and save the suite again."
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _INPUTS = ("inputs", "test_inputs")
 _GROUPS = ("labels", "task_of", "test_labels", "target_of")
 _ARRAYS = (*_INPUTS, *_GROUPS)
+_LABELS = ("labels", "test_labels")
+_OBJECTIVE = {"objective": str, "objective_settings": dict}  # written where labels are no classes
 _LAYOUT = {
     "info": Wanted((1,), "u"),
     **{key: Wanted(tuple(range(1, 9)), "biuf") for key in _INPUTS},
@@ -48,19 +49,15 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
         "classes": int(suite.classes),
         "meta": suite.meta,
     }
+    if suite.objective != CLASSIFICATION:
+        info |= {key: getattr(suite, key) for key in _OBJECTIVE}
     try:
         told = json.dumps(info)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("meta", str(error)[:120], "JSON types", "Leave other values out.") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     arrays: dict[str, Any] = {name: getattr(suite, name) for name in _ARRAYS}
-    try:
-        with part.open("wb") as file:
-            np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
 
 
 def load_suite(path: Path, name: str | None = None) -> TaskSuite:
@@ -81,14 +78,11 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
     """
     name = name or path.name
     bounds = limits()
-    found = read_arrays(path, name, _LAYOUT, bounds.unpacked_megabytes)
-    try:
-        info = json.loads(found["info"].tobytes())
-    except (ValueError, RecursionError):
-        raise InputError(f"{name}, info", "something else", _EXPECTED, _FIX) from None
-    arrays = {key: found[key] for key in _ARRAYS}
+    found = read_arrays(path, name, _LAYOUT, bounds)
+    info = parse_json_object(found["info"].tobytes(), f"{name}, info", _EXPECTED, _FIX)
+    arrays: dict[str, Any] = {key: found[key] for key in _ARRAYS}
     _check_info(info, name, bounds)
-    _check_arrays(arrays, name)
+    _check_arrays(arrays, name, have_classes=_has_classes(info))
     try:
         return TaskSuite(
             **arrays,
@@ -96,39 +90,41 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
             target_names=tuple(info["target_names"]),
             classes=info["classes"],
             meta=info["meta"],
+            **{key: info[key] for key in _OBJECTIVE if key in info},
         )
     except InputError as error:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
 
 
-def _check_info(info: object, name: str, bounds: Limits) -> None:
-    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+def _check_info(info: dict[str, Any], name: str, bounds: Limits) -> None:
+    if info.get("format") != _FORMAT:
         raise InputError(f"{name}, info", "another kind or format", f"format {_FORMAT} of save_suite", _FIX)
-    for key, most in (("task_names", bounds.tasks), ("target_names", bounds.targets)):
+    for key, word, most in (("task_names", "task", bounds.tasks), ("target_names", "target", bounds.targets)):
         names = info.get(key)
         if not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names):
             raise InputError(f"{name}, {key}", repr(names)[:80], "a list of names", _FIX)
-        if len(set(names)) < len(names):
-            raise InputError(f"{name}, {key}", "a name a second time", "unique names", _FIX)
-        # tables of outcomes refuse such names
-        odd = [one for one in names if any(unicodedata.category(letter) in _UNWRITABLE for letter in one)]
-        if odd:
-            found = f"a line break or control character in {ascii(odd[0])[:80]}"
-            raise InputError(f"{name}, {key}", found, "letters on one line", _FIX)
         if len(names) > most:
             raise InputError(f"{name}, {key}", f"{len(names):,} names", f"at most {most:,}", "Merge some of them.")
-    classes = info.get("classes")
-    if isinstance(classes, bool) or not isinstance(classes, int) or not 1 <= classes <= bounds.classes:
-        expected = f"a whole number, 1 to {bounds.classes:,}"
+        check_names(f"{name}, {key}", names, len(names), word)
+    for key, kind in _OBJECTIVE.items():
+        if key in info and not isinstance(info[key], kind):
+            raise InputError(f"{name}, {key}", repr(info[key])[:80], f"a {kind.__name__}", _FIX)
+    classes, fewest = info.get("classes"), int(_has_classes(info))
+    if isinstance(classes, bool) or not isinstance(classes, int) or not fewest <= classes <= bounds.classes:
+        expected = f"a whole number, {fewest} to {bounds.classes:,}"
         raise InputError(f"{name}, classes", repr(classes)[:80], expected, _FIX)
     if not isinstance(info.get("meta"), dict):
         raise InputError(f"{name}, meta", repr(info.get("meta"))[:80], "a dict", _FIX)
 
 
-def _check_arrays(arrays: dict[str, NDArray[Any]], name: str) -> None:
+def _has_classes(info: dict[str, Any]) -> bool:
+    return bool(info.get("objective", CLASSIFICATION) == CLASSIFICATION)
+
+
+def _check_arrays(arrays: dict[str, NDArray[Any]], name: str, *, have_classes: bool) -> None:
     """Refuse arrays that TaskSuite, which takes types and the two inputs' shapes as given, would not."""
     for key in _GROUPS:
-        if arrays[key].dtype != np.int64:
+        if arrays[key].dtype != np.int64 and (have_classes or key not in _LABELS):
             raise InputError(f"{name}, {key}", f"{arrays[key].dtype} numbers", "int64", _FIX)
     inputs, test = (arrays[key] for key in _INPUTS)
     for key, array in zip(_INPUTS, (inputs, test), strict=True):

@@ -7,7 +7,6 @@ view. How a thing is made and saved differs from kind to kind and stands beside 
 
 from __future__ import annotations
 
-import math
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import Store
 
 T = TypeVar("T")
+SEND_LESS = "Save the session with fewer projects and tables."
+"""How to mend a session file that is too large."""
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,3 @@ def check_hash(place: str, found: str, expected: str) -> None:
     if found != expected:
         fix = "It was changed or damaged: save the session again."
         raise InputError(place, f"content of the hash {found[:40]}", f"{expected}, as its name says", fix)
-
-
-def check_size(place: str, size: int, megabytes: int) -> None:
-    """Raise InputError if something for a session file has more bytes than so many MiB."""
-    if size > megabytes * 2**20:
-        fix = "Save the session with fewer projects and tables."
-        raise InputError(place, f"{math.ceil(size / 2**20):,} MiB", f"at most {megabytes:,} MiB", fix)

@@ -11,8 +11,6 @@ import json
 import math
 import re
 import shutil
-import unicodedata
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
@@ -21,11 +19,14 @@ from typing import Any
 
 from kernelsm.estimators.recipe import Rates, Recipe, Size
 from kernelsm.examples.catalog import RECIPES
+from kernelsm.files.json_text import read_json_object
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
+from kernelsm.runtime.atomic_files import unfinished_folder, write_whole
 from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import LONGEST_TITLE, one_line_title
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.tasks.suite import TaskSuite
@@ -149,9 +150,7 @@ def save_project(
     """
     recipe = project.recipe
     home = (root or cache_root()) / "projects"
-    part = home / f"{uuid.uuid4().hex}.part"
-    part.mkdir(parents=True)
-    try:
+    with unfinished_folder(home / "project") as part:
         save_suite(suite, part / _SUITE)
         for name, source in ((_WEIGHTS, recipe.weights), (_FEATURES, recipe.features)):
             if source:
@@ -159,7 +158,7 @@ def save_project(
         if model_folder:
             copy_files(model_folder, part / _MODEL)
         sheet = {
-            "title": one_line(project.title), "architecture": recipe.architecture,
+            "title": one_line_title(project.title), "architecture": recipe.architecture,
             "config": {name: value for name, value in recipe.config.items() if name != "folder" or not model_folder},
             "parameters": recipe.parameters, "ridge": recipe.ridge, "rates": asdict(recipe.rates),
             "training": recipe.training, "retraining": recipe.retraining, "size": asdict(Size.of(suite)),
@@ -173,8 +172,6 @@ def save_project(
         else:
             shutil.rmtree(place, ignore_errors=True)
             part.rename(place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return key
 
 
@@ -262,9 +259,8 @@ def find_recipe(source: str) -> Recipe:
 def rename_project(key: str, title: str, root: Path | None = None) -> None:
     """Give a project another title."""
     sheet = _read_sheet(_folder(key, root))
-    part = _folder(key, root) / f"{_SHEET}.part"
-    part.write_text(json.dumps({**sheet, "title": one_line(title)}, indent=1))
-    part.replace(part.with_suffix(""))
+    with write_whole(_folder(key, root) / _SHEET) as part:
+        part.write_text(json.dumps({**sheet, "title": one_line_title(title)}, indent=1))
 
 
 def _folder(key: str, root: Path | None) -> Path:
@@ -272,7 +268,6 @@ def _folder(key: str, root: Path | None) -> Path:
 
 
 _FIX = "Bring the data again."
-_LONGEST_TITLE = 300
 _KINDS = {str: "text", dict: "an object", int: "a whole number", float: "a number", type(None): "null"}
 _FORM: Mapping[str, type | tuple[type, ...]] = {
     "title": str, "architecture": str, "config": dict, "parameters": int, "ridge": (int, float), "rates": dict,
@@ -283,12 +278,7 @@ _FORM: Mapping[str, type | tuple[type, ...]] = {
 def _read_sheet(folder: Path) -> dict[str, Any]:
     """The sheet of a project's folder, checked: it may come from a session file."""
     place = f"{folder.name}/{_SHEET}"
-    try:
-        sheet = json.loads((folder / _SHEET).read_text())
-    except (OSError, ValueError, RecursionError):
-        raise InputError(place, "no file that can be read", "the description of a project", _FIX) from None
-    if not isinstance(sheet, dict):
-        raise InputError(place, "no JSON object", "the description of a project", _FIX)
+    sheet = read_json_object(folder / _SHEET, place, "the description of a project", _FIX)
     if odd := sorted(set(sheet) ^ set(_FORM)):
         found = f"no entry {odd[0]!r}" if odd[0] in _FORM else f"the unknown entry {odd[0][:40]!r}"
         raise InputError(place, found, ", ".join(_FORM), _FIX)
@@ -299,8 +289,8 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     for name in ("config", "training", "retraining"):
         if not all(_is_plain(value) for value in (sheet[name] or {}).values()):
             raise InputError(f"{place}, {name!r}", "objects within it", "plain values", _FIX)
-    if sheet["title"] != one_line(sheet["title"]):
-        expected = f"one line of at most {_LONGEST_TITLE} characters"
+    if sheet["title"] != one_line_title(sheet["title"]):
+        expected = f"one line of at most {LONGEST_TITLE} characters"
         raise InputError(f"{place}, 'title'", ascii(sheet["title"])[:80], expected, "Give it another name.")
     brought = (folder / _FEATURES).exists()
     try:
@@ -331,12 +321,6 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     """Whether a value is a number, text, true, false, null or a list of these, as arguments are."""
     return not any(isinstance(one, list | dict) for one in (value if isinstance(value, list) else [value]))
-
-
-def one_line(title: str) -> str:
-    """A title without line breaks and what is no letter, and not too long."""
-    kept = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in title)
-    return kept[:_LONGEST_TITLE]
 
 
 def _timed(parameters: int, *, brought: bool) -> tuple[set[str], set[str]]:

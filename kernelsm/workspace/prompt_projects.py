@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import math
 import re
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
-from kernelsm.files.limits import limits
-from kernelsm.outcomes.table_files import MAX_BYTES
+from kernelsm.files.json_text import parse_json
+from kernelsm.files.limits import check_megabytes, limits
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.content_hash import CONTENT_HASH
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.one_line import one_line_title
 from kernelsm.runtime.store import cache_root, content_hash
-from kernelsm.workspace.kept import Kept, check_size
-from kernelsm.workspace.projects import one_line
+from kernelsm.workspace.kept import SEND_LESS, Kept
 
 _ENTRY = re.compile(rf"prompts/({CONTENT_HASH})\.json")
 SECONDS_A_QUERY = 0.056
@@ -72,7 +72,7 @@ class Prompts(Kept[PromptSource]):
             raise InputError("prompts", repr(key)[:80], expected, "Leave it out, or bring the texts again.")
         place, fix = f"prompts {key[:8]}", "Bring the texts again."
         try:
-            sheet = json.loads(_path(key, root).read_text())
+            sheet = parse_json(_path(key, root).read_bytes())
             found = PromptSource(
                 sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace")
             )
@@ -82,7 +82,7 @@ class Prompts(Kept[PromptSource]):
                 and isinstance(found.task.meta, dict) and prompts_key(found) == key
                 and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if not whole:
             raise InputError(place, "a damaged file", "the texts that were brought", fix)
@@ -113,7 +113,7 @@ class Prompts(Kept[PromptSource]):
     def check_copy(self, key: str, folder: Path, name: str) -> None:
         """Read texts that came in a session file, and write them anew; the pace was that of another computer."""
         path, place = _path(key, folder), f"{name}, prompts/{key}.json"
-        check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        check_megabytes(path.stat().st_size, place, limits().megabytes, SEND_LESS)
         try:
             keep_prompts(replace(self._load_within_limits(key, folder), pace=None), folder)
         except InputError as error:
@@ -157,14 +157,14 @@ def prompts_key(source: PromptSource) -> str:
 def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
     """Keep texts and the name of a model, and return their key."""
     key = prompts_key(source)
-    path = _path(key, root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{key}.{uuid.uuid4().hex}.part")
     sheet = {
-        "title": one_line(source.title), "task": source.task.to_dict(), "model": source.model, "pace": source.pace,
-    }  # fmt: skip
-    part.write_text(json.dumps(sheet, indent=1))
-    part.replace(path)
+        "title": one_line_title(source.title),
+        "task": source.task.to_dict(),
+        "model": source.model,
+        "pace": source.pace,
+    }
+    with write_whole(_path(key, root)) as part:
+        part.write_text(json.dumps(sheet, indent=1))
     return key
 
 

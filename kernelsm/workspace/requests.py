@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
 
+from kernelsm.files.accepting import ending_of
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.workspace.uploads import upload_path
 
@@ -23,7 +24,7 @@ class FileRef:
 
     def path(self, root: Path) -> Path:
         """Where it is kept."""
-        return upload_path(self.key, PurePath(self.name).suffix.lower(), root)
+        return upload_path(self.key, ending_of(self.name), root)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import io
 import json
 import shutil
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,17 +26,19 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.files.archives import unpack
-from kernelsm.files.limits import limits
+from kernelsm.files.json_text import read_json_object
+from kernelsm.files.limits import check_megabytes, limits
+from kernelsm.files.source import Source, source_size
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
-from kernelsm.workspace.kept import check_size
+from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
+from kernelsm.workspace.kept import SEND_LESS
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.tables import TABLES, is_run_name
 
 _VERSION = 1
 _DESCRIPTION = "session.json"
-_MOST_DESCRIBED = 2**20
-_LONGEST_TITLE, _LONGEST_PARAMETER, _MOST_ENTRIES = 300, 4_000, 1_000
+_LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
 
@@ -103,10 +104,10 @@ def write_session(
             files = kind.files_to_share(key, root)
             _keys(root, files, "session")
             entries |= {path.relative_to(root).as_posix(): path for path in files}
-    check_size("session", sum(path.stat().st_size for path in entries.values()), allowed.unpacked_megabytes)
+    total = sum(path.stat().st_size for path in entries.values())
+    check_megabytes(total, "session", allowed.unpacked_megabytes, SEND_LESS)
     if len(entries) >= allowed.files:
-        fix = "Save the session with fewer projects and tables."
-        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", fix)
+        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", SEND_LESS)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
@@ -114,11 +115,11 @@ def write_session(
         for entry, path in sorted(entries.items()):
             with path.open("rb") as content, archive.open(_entry(entry), "w", force_zip64=True) as packed:
                 shutil.copyfileobj(content, packed, 2**20)
-    check_size("session", file.tell(), allowed.megabytes)
+    check_megabytes(file.tell(), "session", allowed.megabytes, SEND_LESS)
     return file.getvalue()
 
 
-def read_session(source: Path | bytes, name: str, root: Path) -> RestoredSession:
+def read_session(source: Source, name: str, root: Path) -> RestoredSession:
     """Check a session file and take everything that is kept in it over into the cache.
 
     A project that is here already is left as it is.
@@ -138,8 +139,7 @@ def read_session(source: Path | bytes, name: str, root: Path) -> RestoredSession
         Names the entry that is wrong; the cache is as it was before.
     """
     allowed = limits()
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    check_size(name, size, allowed.megabytes)
+    check_megabytes(source_size(source), name, allowed.megabytes, SEND_LESS)
     try:
         root.mkdir(parents=True, exist_ok=True)
         # in the cache itself, so that moving is renaming
@@ -173,18 +173,12 @@ def _described(path: Path, place: str) -> dict[str, Any]:
     fix = "Choose a file that 'Save session' wrote."
     if not path.is_file() or path.is_symlink():
         raise InputError(place, "no such entry", "a session file", fix)
-    if path.stat().st_size > _MOST_DESCRIBED:
-        found = f"{path.stat().st_size / 2**20:.1f} MiB"
-        raise InputError(place, found, f"at most {_MOST_DESCRIBED // 2**20} MiB", fix)
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise InputError(place, "something else", "JSON", fix) from None
-    version = content.get("version") if isinstance(content, dict) else None
+    content = read_json_object(path, place, "the description of a session", fix)
+    version = content.get("version")
     if type(version) is not int or version != _VERSION:
         newer = "Open it with the version of kernelsm that wrote it." if type(version) is int else fix
         raise InputError(place, f"version {version!r}"[:60], f"version {_VERSION}", newer)
-    return dict(content)
+    return content
 
 
 def _keys(folder: Path, files: Iterable[Path], name: str) -> dict[str, list[str]]:
@@ -208,7 +202,7 @@ def _session(description: dict[str, Any], keys: Mapping[str, Sequence[str]], pla
     if unknown:
         raise InputError(place, f"the field {unknown[0][:40]!r}", "view, titles and pinned", "Remove it.")
     view = _texts(description.get("view"), f"{place}, view", _LONGEST_PARAMETER)
-    titles = _texts(description.get("titles"), f"{place}, titles", _LONGEST_TITLE)
+    titles = _texts(description.get("titles"), f"{place}, titles", LONGEST_TITLE)
     pinned = description.get("pinned", [])
     if not isinstance(pinned, list) or not all(isinstance(run, str) and is_run_name(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
@@ -230,15 +224,11 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
         found = f"{len(content):,} entries" if isinstance(content, dict) else repr(content)[:60]
         raise InputError(place, found, f"an object of at most {_MOST_ENTRIES:,} entries", "Save the session again.")
     for key, text in content.items():
-        if not all(isinstance(part, str) and len(part) <= longest and _is_line(part) for part in (key, text)):
+        if not all(isinstance(part, str) and len(part) <= longest and is_one_line(part) for part in (key, text)):
             expected = f"one line of at most {longest:,} characters"
             fix = "Write it on one line, or shorten it."
             raise InputError(f"{place}, {str(key)[:60]!r}", repr(text)[:60], expected, fix)
     return content
-
-
-def _is_line(text: str) -> bool:
-    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text)
 
 
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:

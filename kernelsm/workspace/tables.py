@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, RECIPES, load_example_orders
+from kernelsm.files.limits import check_megabytes, limits
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.table_files import MAX_BYTES
 from kernelsm.prompts.orders import OrderedOutcomes, load_orders, save_orders
 from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
-from kernelsm.workspace.kept import Kept, KeptItem, check_hash, check_size
+from kernelsm.workspace.kept import SEND_LESS, Kept, KeptItem, check_hash
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
@@ -78,7 +78,7 @@ class Tables(Kept[Outcomes]):
     def check_copy(self, key: str, folder: Path, name: str) -> None:
         """Read a table that came in a session file, and write it anew."""
         path, place = _path(key, folder), f"{name}, runs/{key}.parquet"
-        check_size(place, path.stat().st_size, MAX_BYTES // 2**20)
+        check_megabytes(path.stat().st_size, place, limits().megabytes, SEND_LESS)
         outcomes = Outcomes.from_bytes(path.read_bytes(), place)
         check_hash(place, outcomes.content_hash, key)
         outcomes.save(path)

@@ -6,9 +6,10 @@ import hashlib
 import re
 import shutil
 import time
-import uuid
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from kernelsm.files.accepting import ending_of
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
@@ -29,17 +30,14 @@ def keep_upload(data: bytes | memoryview, name: str, root: Path | None = None) -
         The cache's folder.
     """
     home = (root or cache_root()) / "uploads"
-    home.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    ending = PurePath(name).suffix.lower()
+    ending = ending_of(name)
     place = home / key / f"file{ending if _ENDING.fullmatch(ending) else ''}"
-    place.parent.mkdir(exist_ok=True)
     if place.exists():
         place.touch()
     else:
-        part = place.with_name(f"{uuid.uuid4().hex}.part")
-        part.write_bytes(data)
-        part.replace(place)
+        with write_whole(place) as part:
+            part.write_bytes(data)
     _drop_old(home)
     return key
 

@@ -10,7 +10,7 @@ from app_harness import press, texts
 from demonstrations_page import TASK, demonstrations, in_order, part, predicted
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.app.demonstrations import picking
+from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.runtime.jobs import JobSpec
 
@@ -85,7 +85,7 @@ def test_what_is_chosen_with_its_order_is_measured_in_its_order(checked: Any, jo
     app = asked_for(demonstrations(picked=PICKED), 3)
     app.toggle(key="demo_check_against").set_value(True).run()
     checked(app, lambda prompt, orders: [0.1, 0.7, 0.9][: len(orders)])
-    best = picking.suggestions("movie-reviews", *app.session_state["kernelsm_view"].surrogate, False, False)[0]
+    best = prompt_choice.suggestions("movie-reviews", *app.session_state["kernelsm_view"].surrogate, False, False)[0]
     asked = jobs[-1].arguments["prompts"]
     assert best.ordered
     assert best.picked in asked

@@ -1,4 +1,4 @@
-"""Picking demonstrations in a real browser, checked by a real, if tiny, language model."""
+"""PromptChoice demonstrations in a real browser, checked by a real, if tiny, language model."""
 
 from __future__ import annotations
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from kernelsm import GradEx, GradientFeatures, InputError, bernoulli_masks, gradient_features, lds
+from kernelsm import ConvergenceError, GradEx, GradientFeatures, InputError, bernoulli_masks, gradient_features, lds
+from kernelsm.estimators import gradex_solver
 from kernelsm.gradients.projections import Gaussian
+from kernelsm.objectives.classification import margin
 from kernelsm.runtime.store import Store
 
 RIDGE = 0.05
@@ -31,7 +34,7 @@ def by_scipy(suite, train, test, mask):
     inside = mask[suite.task_of]
     sizes = np.bincount(suite.task_of)
     w = inside / (max(mask.sum(), 1) * sizes[suite.task_of])
-    G, f = train.features.astype(float), train.logits.astype(float)
+    G, f = train.features.astype(float), train.model_outputs.astype(float)
 
     def objective(z):
         logits = f + G @ z
@@ -41,7 +44,7 @@ def by_scipy(suite, train, test, mask):
 
     options = {"maxiter": 10_000, "maxfun": 100_000, "ftol": 1e-15, "gtol": 1e-10}
     z = minimize(objective, np.zeros(G.shape[-1]), method="L-BFGS-B", jac=True, options=options).x
-    losses = cross_entropy(test.logits + test.features.astype(float) @ z, suite.test_labels)
+    losses = cross_entropy(test.model_outputs + test.features.astype(float) @ z, suite.test_labels)
     return [losses[suite.target_of == j].mean() for j in range(len(suite.target_names))]
 
 
@@ -59,7 +62,7 @@ def test_outcomes_are_those_of_algorithm_two(blobs, features):
 
 
 def test_the_empty_subset_has_the_losses_of_w0(blobs, features):
-    at_w0 = cross_entropy(features[1].logits.astype(float), blobs.test_labels)
+    at_w0 = cross_entropy(features[1].model_outputs.astype(float), blobs.test_labels)
     found = GradEx(blobs, *features).outcomes(np.zeros((1, 5), dtype=bool))
     np.testing.assert_allclose(found.values[0], [at_w0[blobs.target_of == j].mean() for j in range(3)], rtol=1e-5)
 
@@ -86,7 +89,7 @@ def margin_features(blobs, blobs_model, features):
     """The margin's gradient: the chain rule on those of the logits, d m / d f = e_y - softmax over the others."""
 
     def of(full):
-        others = full.logits.astype(float).copy()
+        others = full.model_outputs.astype(float).copy()
         rows = np.arange(len(full.labels))
         others[rows, full.labels] = -np.inf
         slope = -softmax(others, axis=1)
@@ -97,12 +100,18 @@ def margin_features(blobs, blobs_model, features):
     return tuple(of(full) for full in features)
 
 
+def margins_of(features):
+    """Log-odds of the true class at W0."""
+    outputs, labels = torch.tensor(features.model_outputs), torch.tensor(features.labels)
+    return margin(outputs, labels).numpy().astype(float)
+
+
 def test_margin_features_are_a_logistic_regression(blobs, margin_features):
     train, test = margin_features
     mask = np.array([1, 0, 1, 1, 0], dtype=bool)
     weights = [2.0, 1.0, 1.0, 4.0, 1.0]
     w = blobs.sample_weights(mask[None], weights)[0].astype(float)
-    G, m0 = train.features[:, 0].astype(float), train.margins.astype(float)
+    G, m0 = train.features[:, 0].astype(float), margins_of(train)
 
     def objective(z):
         margin = m0 + G @ z
@@ -112,7 +121,7 @@ def test_margin_features_are_a_logistic_regression(blobs, margin_features):
     z = minimize(
         objective, np.zeros(G.shape[1]), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10}
     ).x
-    margins = test.margins + test.features[:, 0].astype(float) @ z
+    margins = margins_of(test) + test.features[:, 0].astype(float) @ z
     gradex = GradEx(blobs, train, test, ridge=RIDGE, tolerance=1e-6, task_weights=weights)
     for measure, values in (("loss", np.logaddexp(0, -margins)), ("accuracy", margins > 0), ("margin", margins)):
         expected = [values[blobs.target_of == j].mean() for j in range(3)]
@@ -159,7 +168,7 @@ def test_the_block_follows_shape_and_budget_alone(blobs, features):
     assert GradEx(blobs, *features, budget=1, block=7).block == 7
 
 
-@pytest.mark.parametrize("name", ["logits", "features"])
+@pytest.mark.parametrize("name", ["model_outputs", "features"])
 def test_features_that_are_not_finite_are_refused(blobs, features, name):
     values = getattr(features[0], name).copy()
     values[3] = np.nan
@@ -221,6 +230,13 @@ def test_whatever_changes_the_outcome_changes_the_key(blobs, blobs_model, featur
     assert np.array_equal(found.values, second.outcomes(masks).values)
 
 
+def test_a_solve_that_does_not_converge_says_how_far_it_came_and_what_to_do(blobs, features, monkeypatch):
+    monkeypatch.setattr(gradex_solver, "_NEWTON_STEPS", 1)
+    # single precision cannot reach such a gradient
+    with pytest.raises(ConvergenceError, match=r"gradient norm of .* after 50 passes; wanted at most 1e-20\. Raise"):
+        GradEx(blobs, *features, tolerance=1e-20).outcomes(MASKS[:1])
+
+
 @pytest.mark.parametrize("ridge", [0.0, -1.0, float("nan")])
 def test_a_ridge_that_is_not_positive_is_refused(blobs, features, ridge):
     with pytest.raises(InputError, match="ridge"):
@@ -229,7 +245,7 @@ def test_a_ridge_that_is_not_positive_is_refused(blobs, features, ridge):
 
 def test_features_of_another_suite_are_refused(blobs, features):
     train, test = features
-    fewer = GradientFeatures(train.logits[1:], train.features[1:], train.labels[1:], train.meta)
+    fewer = GradientFeatures(train.model_outputs[1:], train.features[1:], train.labels[1:], train.meta)
     with pytest.raises(InputError, match="train"):
         GradEx(blobs, fewer, test)
 

@@ -1,4 +1,4 @@
-"""The batched softmax solver against scipy's L-BFGS-B, one mask at a time, in double precision."""
+"""The batched solver against scipy's L-BFGS-B, one mask at a time, in double precision."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from scipy.special import log_softmax, softmax
 
 from kernelsm.estimators import gradex_curvature
 from kernelsm.estimators.gradex_solver import LinearisedProblem
+from kernelsm.objectives.classification import EveryLogit, SoftmaxLoss
 
 N, C, DIM, TASKS = 40, 3, 9, 5
 
@@ -41,11 +42,11 @@ class Reference:
         return minimize(self.objective, np.zeros(DIM), (w,), "L-BFGS-B", self.gradient, options=options).x
 
     def problem(self, dtype=torch.float64):
-        features = torch.tensor(self.features, dtype=dtype)
-        offsets = torch.tensor(self.offsets, dtype=dtype)
+        every, labels = EveryLogit(), torch.tensor(self.labels)
         return LinearisedProblem(
-            offsets[:, :-1] - offsets[:, -1:], features[:, :-1] - features[:, -1:],
-            torch.tensor(self.labels), torch.tensor(self.task_of), self.ridge,
+            every.loss, every.offsets(torch.tensor(self.offsets, dtype=dtype), labels),
+            every.features(torch.tensor(self.features, dtype=dtype)), every.targets(labels, C - 1),
+            torch.tensor(self.task_of), self.ridge,
         )  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def test_one_row_per_sample_is_logistic_regression():
     rows = torch.tensor(reference.features[:, :1])
     margins = torch.tensor(reference.offsets[:, 0])
     problem = LinearisedProblem(
-        margins[:, None], rows, torch.zeros(N, dtype=torch.int64), torch.tensor(reference.task_of), 0.05
+        SoftmaxLoss(), margins[:, None], rows, torch.ones((N, 1)), torch.tensor(reference.task_of), 0.05
     )
     found = problem.solve(shares(MASKS), tolerance=1e-9).z.numpy()
     for z, w in zip(found, reference.weights(MASKS), strict=True):

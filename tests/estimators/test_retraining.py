@@ -8,7 +8,7 @@ import torch
 
 from kernelsm import InputError, Retraining
 from kernelsm.models.mlp import mlp
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 from kernelsm.runtime.store import Store
 
 MASKS = np.array([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]], dtype=bool)

@@ -11,7 +11,7 @@ from kernelsm.estimators.retraining import Retraining
 from kernelsm.examples.catalog import EXAMPLES, RECIPES
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.models.registry import build_model
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
 from kernelsm.runtime.errors import InputError
 

@@ -20,7 +20,7 @@ from kernelsm.examples.planted.game import planted_game
 from kernelsm.models.hashing import model_hash
 from kernelsm.pipelines.ask_model import PromptSettings
 from kernelsm.pipelines.compute import base_model, play, retraining
-from kernelsm.pipelines.run_settings import example_settings, outputs_of
+from kernelsm.pipelines.run_settings import example_settings, linearisation_of
 from kernelsm.prompts.prompting import short_names
 from kernelsm.prompts.selection_record import OWN_ORDER, choices
 from kernelsm.runtime.store import Store
@@ -65,7 +65,7 @@ def test_a_slice_of_the_estimates_comes_out_as_shipped(name, kept):
     targets = [0, shipped.q - 1]
     part = part_of(recipe.suite(), shipped.masks[row], targets)
     model = base_model(name, kept)
-    outputs = outputs_of(settings, recipe)
+    outputs = linearisation_of(settings, recipe).name
     train, test = (
         gradient_features(model, inputs, labels, settings.projection, settings.dim, outputs=outputs)
         for inputs, labels in ((part.inputs, part.labels), (part.test_inputs, part.test_labels))

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from kernelsm.gradients.per_sample import trainable
 from kernelsm.gradients.projections import Exact
+from kernelsm.objectives.classification import Classification
 
 T, D, C = 4, 6, 3
 
@@ -308,7 +309,7 @@ def by_torch_func(model, batch):
 
 def project(engine, batch, labels=None, outputs="logits"):
     labels = torch.zeros(len(batch), dtype=torch.int64) if labels is None else labels
-    return engine.project(batch, labels, outputs, exact(engine.model))
+    return engine.project(batch, labels, Classification.linearisation(outputs), exact(engine.model))
 
 
 def close(found, expected, tolerance):

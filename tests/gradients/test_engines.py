@@ -20,7 +20,7 @@ def test_a_model_that_mixes_samples_is_taken_sample_by_sample():
     found = gradient_features(model, np.random.default_rng(0).normal(size=(5, D)), np.zeros(5, dtype=np.int64))
     assert found.meta["engine"] == "vmap"
     assert "not the gradients of plain backward passes" in found.meta["engine_because"]
-    np.testing.assert_allclose(found.logits, np.tile(model.a.bias.detach(), (5, 1)), atol=1e-7)
+    np.testing.assert_allclose(found.model_outputs, np.tile(model.a.bias.detach(), (5, 1)), atol=1e-7)
     assert not found.features[:, :, : C * D].any()
 
 
@@ -159,7 +159,7 @@ def test_half_precision_is_close_to_single(name, dtype):
     inputs, labels = batch.numpy(), np.arange(4) % C
     expected, found = (gradient_features(model, inputs, labels, "exact") for model in (single, half))
     assert found.meta["engine"] == "hooks"
-    assert found.features.dtype == found.logits.dtype == np.float32
+    assert found.features.dtype == found.model_outputs.dtype == np.float32
     size = np.abs(expected.features).max()
     assert np.abs(found.features - expected.features).max() < (0.05 if dtype is torch.bfloat16 else 0.01) * size
 

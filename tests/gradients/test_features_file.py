@@ -15,7 +15,7 @@ from kernelsm.examples.digits.suite import digits_suite
 from kernelsm.gradients.features_file import load_features, save_features
 from kernelsm.gradients.projections import Gaussian
 from kernelsm.models.mlp import logistic
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 from kernelsm.runtime.store import Store
 
 
@@ -78,9 +78,9 @@ def test_what_was_saved_is_what_is_loaded(digits, tmp_path):
     path = save_features(tmp_path / "new folder" / "f.npz", *digits)
     suite, *sides = load_features(path)
     for side, original in zip(sides, digits[1:], strict=True):
-        assert np.array_equal(side.logits, original.logits)
+        assert np.array_equal(side.model_outputs, original.model_outputs)
         assert np.array_equal(side.features, original.features)
-        assert side.features.dtype == side.logits.dtype == np.float32
+        assert side.features.dtype == side.model_outputs.dtype == np.float32
         assert np.array_equal(side.labels, original.labels)
         assert (side.meta, side.outputs) == (original.meta, original.outputs)
     for name in ("labels", "task_of", "test_labels", "target_of"):
@@ -111,9 +111,9 @@ def test_other_precisions_and_byte_orders_are_read_in_single_precision(tmp_path,
     kinds = {"train_labels": half["train_labels"].astype("u1"), "train_task": half["train_task"].astype(">i2")}
     suite, train, test = load_features(written(tmp_path, save, **numbers, **kinds))
     for found, key in (
-        (train.logits, "train_logits"),
+        (train.model_outputs, "train_logits"),
         (train.features, "train_features"),
-        (test.logits, "test_logits"),
+        (test.model_outputs, "test_logits"),
     ):
         assert found.dtype == np.float32
         assert np.array_equal(found, half[key].astype("f2").astype("f4"))
@@ -148,7 +148,7 @@ def test_arrays_in_fortran_order_are_read_right(tmp_path):
     path = written(tmp_path, **{key: np.asfortranarray(array) for key, array in plain.items()})
     _, train, test = load_features(path)
     assert np.array_equal(train.features, plain["train_features"].astype("f4"))
-    assert np.array_equal(test.logits, plain["test_logits"].astype("f4"))
+    assert np.array_equal(test.model_outputs, plain["test_logits"].astype("f4"))
     assert train.features.flags.c_contiguous
 
 
@@ -175,8 +175,8 @@ def test_saving_again_gives_the_same_bytes(digits, tmp_path):
         ({"test_labels": None, "task_names": None}, "", "no array test_labels, task_names"),
         ({"weights": np.ones(3)}, ", 'weights.npy'", "an unknown array"),
         ({"train_logits": np.ones(6)}, ", train_logits", "shape (6,)"),
-        ({"train_logits": np.ones((6, 1))}, ", train_logits", "1 classes"),
-        ({"train_logits": np.ones((6, 1001)), "test_logits": np.ones((4, 1001))}, ", train_logits", "1,001 classes"),
+        ({"train_logits": np.ones((6, 1))}, ", train_logits", "one logit for each sample"),
+        ({"train_logits": np.ones((6, 1001)), "test_logits": np.ones((4, 1001))}, ", train_logits", "1,001 outputs"),
         ({"train_logits": np.ones((0, 3))}, ", train_logits", "0 samples"),
         ({"train_logits": np.ones((6, 3)) * 1j}, ", train_logits", "complex128"),
         ({"train_logits": np.ones((6, 3)).astype(str)}, ", train_logits", "<U"),
@@ -201,16 +201,16 @@ def test_saving_again_gives_the_same_bytes(digits, tmp_path):
         ({"test_target": np.ones(4, int)}, ", test_target", "no sample of 'x'"),
         ({"task_names": np.array([], str)}, ", task_names", "0 names"),
         ({"task_names": np.array([f"t{i}" for i in range(501)])}, ", task_names", "501 names"),
-        ({"task_names": np.array(["a", "a "])}, ", task_names", "'a' a second time"),
-        ({"task_names": np.array(["a", ""])}, ", task_names, position 1", "''"),
-        ({"task_names": np.array(["a", "b\nc"])}, ", task_names, position 1", "b\\nc"),
-        ({"task_names": np.array(["a", "b" * 121])}, ", task_names, position 1", "bbb"),
+        ({"task_names": np.array(["a", "a "])}, ", task_names, position 2", "'a' a second time"),
+        ({"task_names": np.array(["a", ""])}, ", task_names, position 2", "empty name"),
+        ({"task_names": np.array(["a", "b\nc"])}, ", task_names, position 2", "b\\nc"),
+        ({"task_names": np.array(["a", "b" * 121])}, ", task_names, position 2", "bbb"),
         ({"task_names": np.array([1, 2])}, ", task_names", "int64"),
         ({"target_names": np.array([b"a", b"b"])}, ", target_names", "|S1"),
         ({"target_names": np.array("ab")}, ", target_names", "shape ()"),
-        ({"meta": np.array("{")}, ", meta", "'{'"),
-        ({"meta": np.array("[1]")}, ", meta", "'[1]'"),
-        ({"meta": np.array("[" * 100_000)}, ", meta", "'[[["),
+        ({"meta": np.array("{")}, ", meta", "no JSON"),
+        ({"meta": np.array("[1]")}, ", meta", "a JSON list"),
+        ({"meta": np.array("[" * 100_000)}, ", meta", "lists within lists"),
         ({"meta": np.array(["{}"])}, ", meta", "shape (1,)"),
         ({"meta": np.array('{"outputs": "margin"}')}, ", meta", "outputs 'margin'"),
         ({"meta": np.array('{"outputs": {}}')}, ", meta", "outputs {}"),
@@ -292,7 +292,7 @@ def test_changed_numbers_are_noticed(tmp_path):
 def test_what_is_larger_than_the_limits_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     path = written(tmp_path, np.savez_compressed, n=4_000, train_features=np.zeros((4_000, 3, 100)))
     monkeypatch.setenv("KERNELSM_MAX_UNPACKED_MEGABYTES", "9")
-    assert refusal(path).found == "10 MiB when unpacked"
+    assert refusal(path).found == "at least 10 MiB when unpacked"
     # small in the file, large in single precision: half precision doubles
     path = written(tmp_path, np.savez_compressed, n=4_000, k=300, train_features=np.zeros((4_000, 3, 300), "f2"))
     assert refusal(path).found == "14 MiB when unpacked"
@@ -342,7 +342,7 @@ def test_a_damaged_file_is_refused_or_read_right(tmp_path):
         else:  # a byte that carries no meaning
             assert suite.content_hash == whole[0].content_hash
             assert np.array_equal(train.features, whole[1].features)
-            assert np.array_equal(test.logits, whole[2].logits)
+            assert np.array_equal(test.model_outputs, whole[2].model_outputs)
     assert refused > 300
 
 
@@ -356,8 +356,8 @@ def test_features_that_do_not_belong_together_are_not_written(digits, tmp_path):
         (suite, replace(train, labels=(train.labels + 1) % 10), test),
         (suite, train, replace(test, meta={**test.meta, "weights": "others"})),
         (suite, replace(train, features=train.features[:, :, :5]), test),
-        (suite, replace(train, logits=train.logits[:, :9]), test),
-        (suite, replace(train, logits=np.full_like(train.logits, np.nan)), test),
+        (suite, replace(train, model_outputs=train.model_outputs[:, :9]), test),
+        (suite, replace(train, model_outputs=np.full_like(train.model_outputs, np.nan)), test),
         (replace(suite, task_names=(*suite.task_names[:-1], suite.task_names[0])), train, test),
     ]
     for arguments in wrong:
@@ -381,7 +381,7 @@ def test_a_failed_save_keeps_the_old_file(digits, tmp_path):
 
 def test_features_made_by_hand_need_no_meta(tmp_path):
     suite, train, test = load_features(written(tmp_path))
-    plain = [GradientFeatures(side.logits, side.features, side.labels) for side in (train, test)]
+    plain = [GradientFeatures(side.model_outputs, side.features, side.labels) for side in (train, test)]
     masks = np.array([[True, True], [True, False]])
     expected = GradEx(suite, train, test).outcomes(masks).values
     again = load_features(save_features(tmp_path / "plain.npz", suite, *plain))

@@ -20,8 +20,9 @@ from layer_cases import (
 from torch import nn
 
 from kernelsm import gradient_features
-from kernelsm.gradients.per_sample import Hooks, Loop, Vmap, choose_engine, margin
+from kernelsm.gradients.per_sample import Hooks, Loop, Vmap, choose_engine
 from kernelsm.gradients.sample_axes import Unsupported
+from kernelsm.objectives.classification import EveryLogit, margin
 
 
 @pytest.mark.parametrize("name", WITH_RULES)
@@ -38,7 +39,7 @@ def test_hooks_are_torch_func_layer_by_layer(name):
 @pytest.mark.parametrize("name", WITH_RULES)
 def test_hooks_are_chosen_and_right_in_single_precision(name):
     model, batch = ready(WITH_RULES[name], 5, torch.float32)
-    engine, why = choose_engine(model, batch[:2], torch.zeros(2, dtype=torch.int64), "logits")
+    engine, why = choose_engine(model, batch[:2], torch.zeros(2, dtype=torch.int64), EveryLogit())
     assert (engine.name, why) == ("hooks", "")
     close(project(engine, batch)[1], by_torch_func(model, batch), 1e-5)
 
@@ -60,7 +61,7 @@ def test_what_hooks_cannot_do_is_said_and_right_all_the_same(name):
     model, batch = ready(WITHOUT_RULES[name], 6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch has no batched LSTM and says so
-        engine, why = choose_engine(model, batch[:2], torch.zeros(2, dtype=torch.int64), "logits")
+        engine, why = choose_engine(model, batch[:2], torch.zeros(2, dtype=torch.int64), EveryLogit())
         gradients = project(engine, batch)[1]
     assert engine.name in ("vmap", "loop")
     assert why.startswith("hooks: ")

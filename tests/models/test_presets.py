@@ -15,7 +15,7 @@ from kernelsm.models.mlp import mlp
 from kernelsm.models.parameter_counts import COUNTS
 from kernelsm.models.presets import presets
 from kernelsm.models.registry import ARCHITECTURES, build_model
-from kernelsm.models.training import train_base
+from kernelsm.objectives.training import train_base
 
 DATA = {
     "table": ("tabular", (6,), {}),

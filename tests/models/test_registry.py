@@ -10,8 +10,8 @@ import torch
 from kernelsm import InputError
 from kernelsm.models.mlp import mlp
 from kernelsm.models.registry import ARCHITECTURES, build_model
-from kernelsm.models.training import train_base
 from kernelsm.models.transformer import transformer
+from kernelsm.objectives.training import train_base
 from kernelsm.runtime.store import content_hash
 
 CONFIGS = {

@@ -93,6 +93,17 @@ def test_pickles_with_another_ending_are_refused_by_their_content(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_header_as_long_as_a_pickle_begins_is_no_pickle(tmp_path):
+    """Its length, 640 bytes, is written as the two bytes that begin pickles of protocol 2."""
+    weight = torch.arange(3.0)
+    header = {"weight": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}, "__metadata__": {"made by": ""}}
+    header["__metadata__"]["made by"] = "x" * (640 - len(json.dumps(header)))
+    path = tmp_path / "w"
+    path.write_bytes((640).to_bytes(8, "little") + json.dumps(header).encode() + weight.numpy().tobytes())
+    assert path.read_bytes().startswith(b"\x80\x02")
+    assert torch.equal(read_weights(path, "net.safetensors")["weight"], weight)
+
+
 def test_a_zip_archive_is_no_file_of_weights(tmp_path):
     with zipfile.ZipFile(tmp_path / "w", "w") as archive:
         archive.writestr("a.txt", "a")

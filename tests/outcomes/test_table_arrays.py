@@ -265,7 +265,7 @@ def test_wrong_arrays_are_refused_where_they_are_wrong(arrays, place, found):
         (b'{"values": [1, 2]}', "t.json", "no 'masks'"),
         (b'{"masks": [[1], [0]], "ids": [[0], []], "values": [1, 2]}', "t.json", "both"),
         (b'{"masks": [[1], [0]], "values": [1, 2], "seed": 1}', "t.json, field 'seed'", "unknown"),
-        (b'{"masks": [[1], [0]], "values": [1, 2], "values": [3, 4]}', "t.json, field 'values'", "twice"),
+        (b'{"masks": [[1], [0]], "values": [1, 2], "values": [3, 4]}', "t.json", "the field 'values' twice"),
         (b'{"masks": {"a": 1}, "values": [1, 2]}', "t.json, masks", "an object"),
         (b'{"masks": [], "values": []}', "t.json, masks", "an empty list"),
         (b'{"masks": [1, 0], "values": [1, 2]}', "t.json, masks, row 1", "a number"),
@@ -302,7 +302,7 @@ def test_wrong_arrays_are_refused_where_they_are_wrong(arrays, place, found):
         (b'{"masks": ' + b"[" * 100_000, "t.json", "lists within lists"),
         ('{"masks": "é"}'.encode("latin-1"), "t.json", "position 11"),
         ('{"masks": []}'.encode("utf-16"), "t.json", "position 0"),
-        (b"PK\x03\x04\x00", "t.json, line 1, position 1", "Expecting"),
+        (b"PK\x03\x04\x00", "t.json", "a NUL byte at position 4"),
     ],
     ids=range(48),
 )
@@ -388,10 +388,10 @@ def test_a_header_that_lies_or_makes_no_sense_is_refused(masks, found):
 
 
 def test_a_small_archive_of_a_huge_array_is_refused_before_it_is_unpacked(monkeypatch):
-    monkeypatch.setattr("kernelsm.outcomes.table_files.MAX_BYTES", 2**20)
+    monkeypatch.setenv("KERNELSM_MAX_UNPACKED_MEGABYTES", "4")
     data = zipped(masks__npy=npy((200_000, 12), bytes(19_200_000)), values__npy=npy((2,), bytes(16)))
     assert len(data) < 2**16
-    assert refusal(data, "bomb.npz").found == "19 MiB when unpacked"
+    assert refusal(data, "bomb.npz").found == "at least 19 MiB when unpacked"
     # what unpacks to little, but is much as the numbers that it stands for
     data = zipped(masks__npy=npy((200_000, 10), bytes(2_000_000), kind="|u1"), values__npy=npy((2,), bytes(16)))
     assert refusal(data, "bomb.npz").found == "16 MiB when unpacked"
@@ -412,10 +412,10 @@ def test_odd_archives_are_refused():
     assert "unknown" in refusal(zipped(**good, readme__txt=b"hello"), "t.npz").found
     assert "unknown" in refusal(zipped(**good, **{"../evil__npy": b"hello"}), "t.npz").found
     many = zipped(**good, **{f"x{i}": b"" for i in range(3000)})
-    assert refusal(many, "t.npz").found == "3,002 arrays"
+    assert refusal(many, "t.npz").found == "more than 2,000 files"
     array = io.BytesIO()
     np.save(array, np.ones((2, 2)))
-    assert "no readable archive" in refusal(array.getvalue(), "t.npz").found
+    assert "no zip archive" in refusal(array.getvalue(), "t.npz").found
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.05, 0.3, 0.7, 0.97, 0.999])

@@ -51,7 +51,7 @@ def test_the_unspoilt_table_is_read():
         ('task:a,target:loss\n1,"1,5"\n0,2\n', "t.csv, row 1, column 'target:loss'", "1,5"),
         ("task:a,target:loss\n1,3 nats\n0,2\n", "t.csv, row 1, column 'target:loss'", "3 nats"),
         ("task:a,target:loss\n1,0.5\n", "t.csv", "1 row"),
-        ("task:a,target:loss\n", "t.csv", "no rows"),
+        ("task:a,target:loss\n", "t.csv", "no row below the header"),
         ("task:a,task:a,target:loss\n1,0,2\n0,1,3\n", "t.csv, header, column 2", "'task:a' again"),
         ("task:a,target:x,target:x\n1,0,2\n0,1,3\n", "t.csv, header, column 3", "'target:x' again"),
         ("task:a, task: a ,target:x\n1,0,2\n0,1,3\n", "t.csv, header, column 2", "a"),
@@ -59,20 +59,39 @@ def test_the_unspoilt_table_is_read():
         ("task:a,target:x\n1,2\n0.5,3\n", "t.csv, row 2, column 'task:a'", "0.5"),
         ("task:a,target:x\n1,2\nyes,3\n", "t.csv, row 2, column 'task:a'", "'yes'"),
         ("task:a,target:x\n1,2\n,3\n", "t.csv, row 2, column 'task:a'", "empty cell"),
-        ("task:a;target:x\n1;2\n0;3\n", "t.csv, header", "';'"),
-        ("task:a\ttarget:x\n1\t2\n0\t3\n", "t.csv, header", "tab"),
         ("task:a,target:x\n1,2\n0,3,9\n1,1\n", "t.csv, row 2", "3 cells"),
         ("task:a,target:x\n1,2\n0\n1,1\n", "t.csv, row 2", "1 cell"),
         ("task:,target:x\n1,2\n0,3\n", "t.csv, header, column 1", "'task:'"),
         ("task:" + "k" * 200 + ",target:x\n1,2\n0,3\n", "t.csv, header, column 1", "200 characters"),
-        ("\n\n\n", "t.csv, header", "no columns"),
-        ("1,0,0.5\n0,1,0.25\n1,1,0.1\n", "t.csv, header", "no task column"),
+        ("\n\n\n", "t.csv", "no row"),
+        ("1,0,0.5\n0,1,0.25\n1,1,0.1\n", "t.csv, header", "numbers (1, 0, 0.5)"),
+        (",task:a,target:x\n0,1,2\n1,0,3\n", "t.csv, header, column 1", "no name"),
     ],
 )
 def test_a_wrong_csv_is_refused_where_it_is_wrong(text, place, found):
     error = refusal(text.encode(), "t.csv")
     assert error.place == place
     assert found in error.found
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_columns_may_be_parted_by_semicolons_or_tabs(delimiter):
+    text = GOOD.decode().replace(",", delimiter)
+    found = Outcomes.from_bytes(text.encode(), "t.csv")
+    assert found.content_hash == Outcomes.from_bytes(GOOD, "t.csv").content_hash
+
+
+def test_numbers_may_have_a_decimal_comma_between_semicolons():
+    assert Outcomes.from_bytes(b"task:a;target:x\n1;2,5\n0;-3,25\n", "t.csv").values.tolist() == [[2.5], [-3.25]]
+
+
+def test_semicolons_in_a_name_part_no_columns():
+    found = Outcomes.from_bytes(b"task:a;b;c,target:x\n1,2\n0,3\n", "t.csv")
+    assert (found.task_names, found.target_names) == (("a;b;c",), ("x",))
+
+
+def test_lines_of_spaces_are_no_rows():
+    assert Outcomes.from_bytes(b"  \n" + GOOD.replace(b"\n", b"\n   \n"), "t.csv").m == 3
 
 
 def test_a_blank_line_does_not_shift_the_row_that_is_named():

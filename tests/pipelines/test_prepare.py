@@ -287,7 +287,7 @@ LOGISTIC = {"inputs": 3, "classes": 2}
         (lambda: weighed(logistic(4, 2)), lambda: described("logistic", **LOGISTIC), "net.safetensors", "(2, 4)"),
         (lambda: weighed(mlp((3, 2, 2))), lambda: described("logistic", **LOGISTIC), "net.safetensors", "'2.bias'"),
         (lambda: sent(b"PK\x03\x04", "net.safetensors"), lambda: described("logistic", **LOGISTIC),
-         "net.safetensors", "pickle"),
+         "net.safetensors", "a zip archive"),
         (lambda: sent(b"\x80\x02}", "net.pt"), lambda: described("logistic", **LOGISTIC), "net.pt", "any code"),
         (lambda: weighed(logistic(3, 2, seed=0)), lambda: sent(b'{"model_type": "bert"}', "net.json"), "net.json",
          "whole folder"),

@@ -5,7 +5,7 @@ from math import factorial
 import numpy as np
 import pytest
 
-from kernelsm.prompts.orders import order_spreads
+from kernelsm.prompts.orders import OrderedOutcomes, load_orders, order_spreads, save_orders
 from kernelsm.workspace.tables import load_run_orders
 
 
@@ -51,3 +51,20 @@ def test_the_order_of_movie_reviews_matters_as_much_as_their_choice() -> None:
     found = {name: order_spreads(load_run_orders(name).by_subset(), 4) for name in ("movie-reviews", "coin-flip")}
     assert found["movie-reviews"] == pytest.approx((0.161, 0.129), abs=0.002)
     assert found["coin-flip"] == pytest.approx((0.066, 0.102), abs=0.002)
+
+
+def test_single_orders_that_are_saved_while_they_are_saved_are_whole(tmp_path, monkeypatch):
+    """Two jobs of equal prompts once shared one unfinished file, and the slower one found it gone."""
+    path = tmp_path / "kept.orders.npz"
+    first, second = (OrderedOutcomes(np.arange(4)[None], np.full((1, 5), value)) for value in (1.0, 2.0))
+    write, between = np.savez_compressed, [second]
+
+    def write_and_be_overtaken(*args, **arrays):
+        write(*args, **arrays)
+        if between:
+            save_orders(between.pop(), path)
+
+    monkeypatch.setattr(np, "savez_compressed", write_and_be_overtaken)
+    save_orders(first, path)
+    assert load_orders(path).values.tolist() == [[1.0] * 5]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

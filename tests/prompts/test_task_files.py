@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTemplate
-from kernelsm.prompts.task_files import MAX_BYTES, read_labelled, read_prompt_task
+from kernelsm.prompts.task_files import most_megabytes, read_labelled, read_prompt_task
 
 SHOWN = [
     ("Great fun.", "positive"),
@@ -55,11 +55,16 @@ def task_of(shown=SHOWN, asked=ASKED, fresh=None, **options):
         (as_csv([(label, "7", text) for text, label in SHOWN], "label,id,text"), "a.csv"),
         (as_csv(SHOWN, "text\tlabel", "\t"), "a.tsv"),
         (as_csv([(f"  {text} ", f" {label}") for text, label in SHOWN]), "a.csv"),
+        (as_csv(SHOWN, "text;label", ";"), "a.csv"),
+        (as_csv(SHOWN, "text\tlabel", "\t"), "a.csv"),
+        (as_csv([("0", *row) for row in SHOWN], ",text,label"), "a.csv"),
+        (as_csv(SHOWN).replace(b"\n", b"\n,\n  \n"), "a.csv"),
         (as_lines(SHOWN), "a.jsonl"),
         (b"\n" + as_lines(SHOWN).replace(b"\n", b"\r\n\r\n") + b"\n", "a.ndjson"),
         (as_lines(SHOWN).replace(b'{"text"', b'{"id": 7, "more": [1], "text"'), "a.jsonl"),
     ],
-    ids=["csv", "capitals", "mark", "returns", "empty lines", "header", "columns", "tabs", "spaces", "lines",
+    ids=["csv", "capitals", "mark", "returns", "empty lines", "header", "columns", "tabs", "spaces", "semicolons",
+         "tabs in csv", "no name", "empty rows", "lines",
          "empty json lines", "fields"],
 )  # fmt: skip
 def test_texts_and_labels_are_read(data, name):
@@ -177,25 +182,33 @@ def test_the_limits_of_candidates_follow_the_environment(monkeypatch):
         task_of()
 
 
+def test_the_size_of_a_file_follows_the_environment_where_that_is_less(monkeypatch):
+    assert most_megabytes() == 20
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "2")
+    with pytest.raises(InputError, match="3 MiB; expected at most 2 MiB"):
+        read_labelled(b"x" * (2 * 2**20 + 1), "a.csv")
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "200")
+    assert most_megabytes() == 20
+
+
 @pytest.mark.parametrize(
     ("data", "name", "place", "found"),
     [
         (b"", "a.csv", "a.csv", "an empty file (0 bytes)"),
-        (b"\n \n", "a.csv", "a.csv", "no row"),
+        (b"\n \n", "a.csv", "a.csv", "no row below the header"),
         (b"text,label\n", "a.csv", "a.csv", "no row"),
         (b"\n\n", "a.jsonl", "a.jsonl", "no row"),
         (b"text,label\na,b", "a.txt", "a.txt", "the ending '.txt'"),
         (b"text,label\na,b", "a", "a", "the ending '(none)'"),
-        (b"text,label\na,b", "a.pkl", "a.pkl", "the ending '.pkl'"),
+        (b"text,label\na,b", "a.pkl", "a.pkl", "a pickle (.pkl)"),
         (b"[]", "a.json", "a.json", "the ending '.json'"),
         (b"text,label\ncaf\xe9,b", "a.csv", "a.csv", "a byte that is not UTF-8 at position 14"),
-        (b"text,label\na\0,b", "a.csv", "a.csv", "binary data (a NUL byte)"),
+        (b"text,label\na\0,b", "a.csv", "a.csv", "binary data (a NUL byte at position 12)"),
         ("text,label\na,b".encode("utf-16"), "a.csv", "a.csv", "a byte that is not UTF-8 at position 0"),
-        (b"x" * (MAX_BYTES + 1), "a.csv", "a.csv", "20 MiB"),
+        (b"x" * (20 * 2**20 + 1), "a.csv", "a.csv", "21 MiB"),
         (b"sentence,label\na,b", "a.csv", "a.csv, header", "no column 'text' among 'sentence', 'label'"),
         (b"text,class\na,b", "a.csv", "a.csv, header", "no column 'label' among 'text', 'class'"),
         (b"text,label,Text\na,b,c", "a.csv", "a.csv, header", "2 columns 'text'"),
-        (b"text;label\na;b", "a.csv", "a.csv, header", "';' or tab between columns"),
         (b"text,label\na,b\n\nHello, you,b", "a.csv", "a.csv, row 2", "3 cells"),
         (b"text,label\na", "a.csv", "a.csv, row 1", "1 cell"),
         (b'text,label\na,b\n"c,d', "a.csv", "a.csv, row 2", None),
@@ -203,28 +216,28 @@ def test_the_limits_of_candidates_follow_the_environment(monkeypatch):
         (b'"text,label', "a.csv", "a.csv, header", None),
         (b"text,label\na,b\n   ,b", "a.csv", "a.csv, row 2, column 'text'", "an empty cell"),
         (b"text,label\na,\n", "a.csv", "a.csv, row 1, column 'label'", "an empty cell"),
-        (b'{"text": "a", "label": "b"}\n{"text": "a"', "a.jsonl", "a.jsonl, row 2", None),
+        (b'{"text": "a", "label": "b"}\n{"text": "a"', "a.jsonl", "a.jsonl, line 2", None),
         (
             b'{"text": "a", "text": "c", "label": "b"}',
             "a.jsonl",
-            "a.jsonl, row 1",
+            "a.jsonl, line 1",
             "no JSON (the field 'text' twice)",
         ),
-        (b"[" * 100_000, "a.jsonl", "a.jsonl, row 1", None),
-        (b'["a", "b"]', "a.jsonl", "a.jsonl, row 1", "a JSON list"),
-        (b"17", "a.jsonl", "a.jsonl, row 1", "a JSON value"),
-        (b'{"text": "a"}', "a.jsonl", "a.jsonl, row 1", "no field 'label'"),
-        (b'{"Text": "a", "label": "b"}', "a.jsonl", "a.jsonl, row 1", "no field 'text'"),
-        (b'{"text": null, "label": "b"}', "a.jsonl", "a.jsonl, row 1, field 'text'", "null"),
-        (b'{"text": 7, "label": "b"}', "a.jsonl", "a.jsonl, row 1, field 'text'", "7"),
-        (b'{"text": "a", "label": true}', "a.jsonl", "a.jsonl, row 1, field 'label'", "true"),
-        (b'{"text": "a", "label": 1.0}', "a.jsonl", "a.jsonl, row 1, field 'label'", "1.0"),
-        (b'{"text": "a", "label": ["b"]}', "a.jsonl", "a.jsonl, row 1, field 'label'", '["b"]'),
-        (b'{"text": "a\\ud83d", "label": "b"}', "a.jsonl", "a.jsonl, row 1, field 'text'", None),
+        (b"[" * 100_000, "a.jsonl", "a.jsonl, line 1", None),
+        (b'["a", "b"]', "a.jsonl", "a.jsonl, line 1", "a JSON list"),
+        (b"17", "a.jsonl", "a.jsonl, line 1", "a JSON value"),
+        (b'{"text": "a"}', "a.jsonl", "a.jsonl, line 1", "no field 'label'"),
+        (b'{"Text": "a", "label": "b"}', "a.jsonl", "a.jsonl, line 1", "no field 'text'"),
+        (b'{"text": null, "label": "b"}', "a.jsonl", "a.jsonl, line 1, field 'text'", "null"),
+        (b'{"text": 7, "label": "b"}', "a.jsonl", "a.jsonl, line 1, field 'text'", "7"),
+        (b'{"text": "a", "label": true}', "a.jsonl", "a.jsonl, line 1, field 'label'", "true"),
+        (b'{"text": "a", "label": 1.0}', "a.jsonl", "a.jsonl, line 1, field 'label'", "1.0"),
+        (b'{"text": "a", "label": ["b"]}', "a.jsonl", "a.jsonl, line 1, field 'label'", '["b"]'),
+        (b'{"text": "a\\ud83d", "label": "b"}', "a.jsonl", "a.jsonl, line 1, field 'text'", None),
         (
             b'{"text": "' + b"x" * (LONGEST_TEXT + 1) + b'", "label": "b"}',
             "a.jsonl",
-            "a.jsonl, row 1, column 'text'",
+            "a.jsonl, line 1, column 'text'",
             f"{LONGEST_TEXT + 1:,} characters",
         ),
     ],

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,18 @@ def test_starting_again_after_damage_or_interruption_finishes_the_job(registry):
     assert (status.state, status.error) == ("done", "")
     assert not list(folder.glob("*.part"))
     assert json.loads((folder / "spec.json").read_text())["arguments"]["subsets"] == 20
+
+
+def test_the_folder_of_a_job_whose_function_stood_elsewhere_does_no_harm(registry):
+    before = JobSpec("kernelsm.outcomes.pipeline:run", PLANTED.arguments)
+    folder = registry.folder(before.key)
+    folder.mkdir()
+    (folder / "spec.json").write_text(json.dumps(asdict(before)))
+    finished = JobStatus(state="done", result={"run": "a" * 40})
+    write_status(folder, finished)
+    key = registry.start(PLANTED)
+    assert key != before.key
+    assert registry.wait(key, timeout=60).state == "done"
+    assert registry.status(before.key) == finished
+    # and if somebody starts it nevertheless, it says what it misses
+    assert "kernelsm.outcomes.pipeline" in registry.wait(registry.start(before), timeout=60).error

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsm import InputError
-from kernelsm.outcomes.table_validation import check_names
+from kernelsm.outcomes.names import check_names
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.grouping import (
     Groups,

@@ -80,6 +80,58 @@ def test_what_is_saved_is_loaded(tmp_path, suite):
     assert [file.name for file in path.parent.iterdir()] == ["suite.npz"]
 
 
+def test_a_suite_of_classes_is_written_as_when_there_was_no_other_objective(tmp_path):
+    save_suite(SUITE, tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as found:
+        assert found["info"].tobytes() == json.dumps(members()[1]).encode()
+
+
+def quantities(**changes):
+    labels = {"labels": np.array([0.5, -1, 2]), "test_labels": np.array([[1.5], [0]], dtype=np.float32)}
+    return tiny(**labels, classes=0, objective="quantities", objective_settings={"unit": "kg"}, **changes)
+
+
+def test_labels_of_another_objective_keep_their_numbers_and_its_name(tmp_path):
+    save_suite(quantities(), tmp_path / "s.npz")
+    found = load_suite(tmp_path / "s.npz")
+    assert found.content_hash == quantities().content_hash
+    assert (found.labels.dtype, found.test_labels.shape) == (np.float64, (2, 1))
+    assert (found.objective, found.objective_settings, found.classes) == ("quantities", {"unit": "kg"}, 0)
+
+
+def test_objective_and_settings_are_part_of_the_content():
+    with_class_labels = [tiny(), tiny(objective="a"), tiny(objective="b"), tiny(objective="b", classes=0)]
+    others = [quantities(), replace(quantities(), objective_settings={"unit": "g"})]
+    assert len({suite.content_hash for suite in (*with_class_labels, *others)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"objective": 3}, "objective"), ({"objective": None}, "objective"),
+        ({"objective": "quantities", "objective_settings": ["kg"]}, "objective_settings"),
+        ({"objective": "quantities", "classes": -1}, "classes"), ({"classes": 0}, "classes"),
+    ],
+)  # fmt: skip
+def test_an_objective_is_a_name_with_settings(tmp_path, change, place):
+    arrays, info = members()
+    write(tmp_path / "s.npz", arrays, info | change)
+    assert refused(tmp_path / "s.npz").place == f"s.npz, {place}"
+
+
+@pytest.mark.parametrize(
+    ("labels", "place"),
+    [
+        ([0.5, np.nan, 2], "labels, row 1"), ([[0.5, 1], [1, np.inf], [1, 2]], "labels, row 1"),
+        ([0.5, 1], "labels"), (["1", "2", "3"], "labels"),
+    ],
+)  # fmt: skip
+def test_labels_must_be_finite_numbers_of_every_sample(labels, place):
+    with pytest.raises(InputError) as caught:
+        replace(quantities(), labels=np.array(labels))
+    assert caught.value.place == place
+
+
 def test_saving_again_replaces_the_file(tmp_path):
     path = tmp_path / "suite.npz"
     save_suite(SUITE, path)
@@ -180,7 +232,7 @@ def test_pickled_objects_are_refused(tmp_path, key):
         tmp_path / "s.npz", **({"info": np.frombuffer(json.dumps(info).encode(), np.uint8)} | arrays | {key: objects})
     )
     error = refused(tmp_path / "s.npz")
-    assert (error.place, error.found) == (f"s.npz, {key}", "Python objects (a pickle)")
+    assert (error.place, error.found) == (f"s.npz, {key}", "Python objects (a pickle, which can run code)")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +273,7 @@ def test_arrays_that_contradict_each_other_are_refused(tmp_path, change, place):
         ({"task_names": "ab"}, "task_names"),
         ({"task_names": ["a", 2]}, "task_names"),
         ({"task_names": ["a", ""]}, "task_names"),
-        ({"task_names": ["a", "a"]}, "task_names"),
+        ({"task_names": ["a", "a"]}, "task_names, position 2"),
         ({"task_names": ["a", "b", "c"]}, "task_of"),
         ({"task_names": [f"t{i}" for i in range(501)]}, "task_names"),
         ({"target_names": [f"t{i}" for i in range(1_001)]}, "target_names"),
@@ -281,7 +333,7 @@ def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, mon
     assert path.stat().st_size < 2**20
     assert load_suite(path).content_hash == suite.content_hash
     monkeypatch.setenv("KERNELSM_MAX_UNPACKED_MEGABYTES", "7")
-    assert refused(path).found == "8 MiB when unpacked"
+    assert refused(path).found == "at least 8 MiB when unpacked"
 
 
 def test_limits_of_names_come_from_the_environment(tmp_path, monkeypatch):

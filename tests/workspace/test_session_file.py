@@ -296,13 +296,13 @@ def described(**changes):
     ("change", "place", "found"),
     [
         (lambda m: {k: v for k, v in m.items() if k != "session.json"}, "session.json", "no such entry"),
-        (lambda m: {**m, "session.json": b""}, "session.json", "something else"),
-        (lambda m: {**m, "session.json": b"[" * 10**5}, "session.json", "something else"),
-        (lambda m: {**m, "session.json": b"\xff\xfe\xfd"}, "session.json", "something else"),
-        (lambda m: {**m, "session.json": b"9" * 10_000}, "session.json", "something else"),
-        (lambda m: {**m, "session.json": pickle.dumps({"version": 1})}, "session.json", "something else"),
-        (lambda m: {**m, "session.json": b"[1]"}, "session.json", "version None"),
-        (lambda m: {**m, "session.json": b" " * 2**21}, "session.json", "2.0 MiB"),
+        (lambda m: {**m, "session.json": b""}, "session.json", "no JSON (Expecting value"),
+        (lambda m: {**m, "session.json": b"[" * 10**5}, "session.json", "lists within lists"),
+        (lambda m: {**m, "session.json": b"\xff\xfe\xfd"}, "session.json", "not UTF-8 at position 0"),
+        (lambda m: {**m, "session.json": b"9" * 10_000}, "session.json", "no JSON (Exceeds the limit"),
+        (lambda m: {**m, "session.json": pickle.dumps({"version": 1})}, "session.json", "not UTF-8"),
+        (lambda m: {**m, "session.json": b"[1]"}, "session.json", "a JSON list"),
+        (lambda m: {**m, "session.json": b" " * (2**24 + 1)}, "session.json", "16.0 MiB"),
         (described(version=2), "session.json", "version 2"),
         (described(version="1"), "session.json", "version '1'"),
         (described(version=True), "session.json", "version True"),
@@ -388,7 +388,7 @@ def test_more_than_the_limits_allow_is_refused(members, occupied, project, monke
 
 
 def test_a_table_is_not_read_beyond_the_size_of_a_table(members, occupied, tables, monkeypatch):
-    monkeypatch.setattr("kernelsm.workspace.tables.MAX_BYTES", 2**20)
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "1")
     entry = f"runs/{min(tables)}.parquet"
     error = refused(zipped({**members, entry: bytes(2**21)}), occupied)
     assert (error.place, error.found) == (f"s.zip, {entry}", "2 MiB")

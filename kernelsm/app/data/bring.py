@@ -17,6 +17,7 @@ from kernelsm.app.shell.kept_uploads import kept
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.training import training_curve
 from kernelsm.examples.templates import Template, templates
+from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
@@ -97,7 +98,7 @@ def features() -> None:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the file ...")
 def _preview(key: str, name: str) -> Preview:
-    return preview_samples(upload_path(key, PurePath(name).suffix.lower()), name)
+    return preview_samples(upload_path(key, ending_of(name)), name)
 
 
 def _templates() -> None:

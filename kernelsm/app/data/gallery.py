@@ -11,6 +11,7 @@ from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example
 from kernelsm.examples.example import Example, PromptExample
+from kernelsm.files.limits import limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.tables import TABLES, save_run
@@ -24,9 +25,10 @@ One row per subset. Column names say what a column is:
 - `task:NAME` holds 1 where the task was in the subset and 0 where it was not;
 - `target:NAME` holds the outcome measured with that subset, a number.
 
-CSV with commas and a header, in UTF-8, or Parquet. NPZ and JSON hold `masks` (m, K), `values` (m, q) and, if you
-like, `task_names` and `target_names`. The two JSON lists that the paper's authors publish (tasks in each subset,
-outcomes of each subset) are read together. At most 5,000 subsets, 500 tasks, 1,000 targets, 200 MiB.
+CSV with a header, in UTF-8, or Parquet. NPZ and JSON hold `masks` (m, K), `values` (m, q) and, if you like,
+`task_names` and `target_names`. The two JSON lists that the paper's authors publish (tasks in each subset, outcomes
+of each subset) are read together. At most {subsets:,} subsets, {tasks:,} tasks, {targets:,} targets, {megabytes:,}
+MiB.
 """
 
 
@@ -52,8 +54,13 @@ def gallery() -> None:
 def upload() -> None:
     """Draw the upload of a table: format, template, file, preview, and where to go with it."""
     left, right = frame.panels()
+    bounds = limits()
     with right:
-        st.markdown(FORMAT)
+        st.markdown(
+            FORMAT.format(
+                subsets=MOST_SUBSETS, tasks=bounds.tasks, targets=bounds.targets, megabytes=bounds.megabytes
+            )
+        )
         template = load_example("planted").take(range(12)).to_frame().round(4).to_csv(index=False)
         st.download_button(
             "Download a small template", template, "outcomes-template.csv", "text/csv", icon=":material/download:"
@@ -64,8 +71,9 @@ def upload() -> None:
             help="On for a score such as accuracy, off for a loss. A Parquet file saved by kernelsm knows it itself.",
         )  # fmt: skip
         files = st.file_uploader(
-            "Outcomes table (CSV, Parquet, NPZ or JSON)", key=_UPLOAD, max_upload_size=200, accept_multiple_files=True
-        )
+            "Outcomes table (CSV, Parquet, NPZ or JSON)", key=_UPLOAD, max_upload_size=bounds.megabytes,
+            accept_multiple_files=True,
+        )  # fmt: skip
         if not files:
             return
         name = " and ".join(file.name for file in files)

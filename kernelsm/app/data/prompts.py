@@ -18,11 +18,12 @@ from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.kept_uploads import kept
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.examples.movie_reviews.example import movie_reviews
+from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
-from kernelsm.prompts.task_files import MAX_BYTES, PromptFiles, read_labelled
+from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts
 from kernelsm.workspace.prompt_requests import BroughtPrompts
@@ -97,13 +98,13 @@ def _files() -> _Read | None:
 
 
 def _dropped(label: str, group: str) -> FileRef | None:
-    file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=MAX_BYTES // 2**20)
+    file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=most_megabytes())
     return None if file is None else kept(file)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _rows(key: str, name: str) -> int:
-    return len(read_labelled(upload_path(key, PurePath(name).suffix.lower()).read_bytes(), name))
+    return len(read_labelled(upload_path(key, ending_of(name)).read_bytes(), name))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple})

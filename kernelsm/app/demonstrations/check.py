@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import picking
+from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.estimates import estimates
-from kernelsm.app.demonstrations.measured import RANDOM_PROMPTS, YOURS, Asked, show_measured
-from kernelsm.app.demonstrations.picking import Picking
+from kernelsm.app.demonstrations.measured import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
+from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
@@ -24,25 +24,26 @@ _EXACT, _FIRST_ORDER = "Exact", "First order"
 _RANDOM, _MOST_ORDERS = 8, 12
 
 
-def check(p: Picking) -> CheckSettings | None:
+def check(choice: PromptChoice) -> CheckSettings | None:
     """Offer to ask the model about fresh queries after the picked prompt, and show what came of it.
 
     Returns what it offers; None where there is nothing to check.
     """
-    task = p.task
+    task = choice.task
     if not task.fresh:
         st.info("These texts have no fresh queries to check with.", icon=":material/info:")
         return None
-    if len(p.picked) < p.size:
-        st.info(f"Fill all {p.size} slots first.", icon=":material/info:")
+    if len(choice.picked) < choice.size:
+        st.info(f"Fill all {choice.size} slots first.", icon=":material/info:")
         return None
+    in_orders = ": in the order shown, and in others, because small models heed the order" if choice.size > 1 else ""
     st.markdown(
         f"Asks the language model about **{len(task.fresh)} fresh queries**, which no choice has seen, after this "
-        f"prompt{': in the order shown, and in others, because small models heed the order' if p.size > 1 else ''}."
+        f"prompt{in_orders}."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         orders = 1
-        if p.size > 1:
+        if choice.size > 1:
             orders = int(
                 st.number_input(
                     "Orders", 1, _MOST_ORDERS, 4, key=_ORDERS, persist_state="session", width=140,
@@ -50,33 +51,35 @@ def check(p: Picking) -> CheckSettings | None:
                     "of the mean over all orders.",
                 )
             )  # fmt: skip
-        against = not p.holds_all and st.toggle(
+        against = not choice.holds_all and st.toggle(
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
-    asked = [Asked(YOURS, p.picked, ordered=True), *(_others(p) if against else ())]
-    settings = CheckSettings(p.run.prompts, tuple(dict.fromkeys(one.prompt for one in asked)), orders=orders)
+    asked = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
+    settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in asked)), orders=orders)
     spec = settings.job()
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         tables = (np.array(found, dtype=float) for found in status.result["values"])  # (orders, 2, q) each
-        show_measured(p, asked, dict(zip(settings.prompts, tables, strict=True)))
+        show_measured(choice, asked, dict(zip(settings.prompts, tables, strict=True)))
     return settings
 
 
-def _others(p: Picking) -> list[Asked]:
+def _others(choice: PromptChoice) -> list[ComparedPrompt]:
     """What the picked prompt is compared with."""
-    found: dict[tuple[int, ...], Asked] = {}
-    for one in picking.chosen_suggestions(p):
-        same = one.picked == p.picked if one.ordered else set(one.picked) == set(p.picked)
-        if not same and one.name != picking.RANDOM:
+    found: dict[tuple[int, ...], ComparedPrompt] = {}
+    for one in prompt_choice.chosen_suggestions(choice):
+        same = one.picked == choice.picked if one.ordered else set(one.picked) == set(choice.picked)
+        if not same and one.name != prompt_choice.RANDOM:
             prompt = one.picked if one.ordered else _in_random_order(one.picked)
-            found.setdefault(prompt, Asked(one.name, prompt, one.ordered))
-    if p.size == p.task.K:
+            found.setdefault(prompt, ComparedPrompt(one.name, prompt, one.ordered))
+    if choice.size == choice.task.K:
         return list(found.values())
-    drawn = [tuple(np.flatnonzero(mask).tolist()) for mask in random_prompts(p.task.K, p.size, _RANDOM, seed=11)]
-    return [*found.values(), *(Asked(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
+    drawn = [
+        tuple(np.flatnonzero(mask).tolist()) for mask in random_prompts(choice.task.K, choice.size, _RANDOM, seed=11)
+    ]
+    return [*found.values(), *(ComparedPrompt(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
 
 
 def _in_random_order(prompt: tuple[int, ...]) -> tuple[int, ...]:
@@ -103,7 +106,7 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
     task = found.task
     if task.k == task.K:
         st.warning(
-            f"{picking.ALL_IN} To choose among them, bring more candidates, or take fewer into a prompt.",
+            f"{prompt_choice.ALL_IN} To choose among them, bring more candidates, or take fewer into a prompt.",
             icon=":material/warning:",
         )
     advise_orders(source, FEWEST_ORDERS)
@@ -145,10 +148,10 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
     )
 
 
-def ask_again(p: Picking) -> None:
+def ask_again(choice: PromptChoice) -> None:
     """Offer to ask with other random prompts, in as many orders as the run at hand advises."""
-    advise_orders(p.run.prompts, _advised(p.run.key))
-    ask(p.run.prompts, p.source, start="Ask the model")
+    advise_orders(choice.run.prompts, _advised(choice.run.key))
+    ask(choice.run.prompts, choice.source, start="Ask the model")
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking how much the order matters ...")

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from kernelsm.app.demonstrations.picking import ALL_IN, Picking
+from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice
 from kernelsm.app.shell import session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.words import plain
@@ -20,9 +20,9 @@ _SHOWN, _WORDS = 5, 3
 _ROW = 84  # pixels: four lines of text
 
 
-def one_query(p: Picking) -> None:
+def one_query(choice: PromptChoice) -> None:
     """Draw the most helpful and most harmful candidates of one query, with what they share with it."""
-    task, names = p.task, p.run.outcomes.target_names
+    task, names = choice.task, choice.run.outcomes.target_names
     if len(names) != len(task.queries):
         st.info("This table has no outcomes of single queries.", icon=":material/info:")
         return
@@ -31,20 +31,20 @@ def one_query(p: Picking) -> None:
         format_func=lambda j: f"{task.queries[j].label}: {task.queries[j].text[:120]}",
     )  # fmt: skip
     query = task.queries[j]
-    losses = p.run.outcomes.values[:, j]
+    losses = choice.run.outcomes.values[:, j]
     st.markdown(f"> {plain(query.text)}\n\nThe right label is **{plain(query.label)}**.")
     st.caption(
-        f"After the measured prompts its {p.run.word} was {losses.mean():.3f} in the mean, {losses.min():.3f} to "
-        f"{losses.max():.3f}."
+        f"After the measured prompts its {choice.run.word} was {losses.mean():.3f} in the mean, "
+        f"{losses.min():.3f} to {losses.max():.3f}."
     )
-    if p.holds_all:
+    if choice.holds_all:
         st.info(ALL_IN, icon=":material/info:")
         return
     # as the table of candidates
-    effect = _of_query(p.run.key, names[j], *session.view().surrogate, p.run.fixed_size)
+    effect = _of_query(choice.run.key, names[j], *session.view().surrogate, choice.run.fixed_size)
     values, margin = effect.values[:, 0], effect.margin()[:, 0]
-    order = np.argsort(values if not p.run.outcomes.higher_is_better else -values, kind="stable")
-    alike = _likeness(p.run.prompts)[:, j]
+    order = np.argsort(values if not choice.run.outcomes.higher_is_better else -values, kind="stable")
+    alike = _likeness(choice.run.prompts)[:, j]
     count = min(_SHOWN, task.K // 2)  # none is both
     for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):
         st.markdown(f"##### {title}")
@@ -61,7 +61,7 @@ def one_query(p: Picking) -> None:
             hide_index=True, row_height=_ROW, height="content", alt=f"{title} demonstrations for the query",
             column_config={
                 "text": st.column_config.TextColumn("label: text", width=210),
-                "effect": st.column_config.TextColumn(width=110, help=f"{p.run.unit}; 90% interval"),
+                "effect": st.column_config.TextColumn(width=110, help=f"{choice.run.unit}; 90% interval"),
                 "likeness": st.column_config.TextColumn(
                     width=110, help="Cosine of both texts' words, rare words counting more, and words that both have"
                 ),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import picking
-from kernelsm.app.demonstrations.picking import Picking
+from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell.job_panel import progress, registry
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings
@@ -35,21 +35,21 @@ class KeptCheck:
     in_order: bool
 
 
-def kept_checks(p: Picking, offered: CheckSettings | None) -> None:
+def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
     """Draw the checks of this run, the newest first, and keep the one on offer as soon as it was started.
 
     Parameters
     ----------
-    p : Picking
+    choice : PromptChoice
     offered : CheckSettings, optional
         The check that the page offers or shows already.
     """
     of_runs: dict[str, dict[str, KeptCheck]] = st.session_state.setdefault(_KEPT, {})
-    kept = of_runs.setdefault(p.run.key, {})
+    kept = of_runs.setdefault(choice.run.key, {})
     here = offered.job().key if offered else ""
     if offered and here not in kept and registry().status(here):
-        of_order = p.in_order(p.picked)
-        kept[here] = KeptCheck(offered, *(of_order or p.expected(p.picked)), in_order=of_order is not None)
+        of_order = choice.in_order(choice.picked)
+        kept[here] = KeptCheck(offered, *(of_order or choice.expected(choice.picked)), in_order=of_order is not None)
     found = {key: status for key in kept if (status := registry().status(key))}
     ended = [key for key in kept if key not in found or not found[key].active]
     for key in ended[: max(0, len(kept) - _MOST)]:
@@ -60,25 +60,25 @@ def kept_checks(p: Picking, offered: CheckSettings | None) -> None:
     st.markdown("##### Checks so far")
     for key, status in rows.items():
         with st.container(border=True):
-            _row(p, key, kept[key], status)
+            _row(choice, key, kept[key], status)
     st.caption(
         f"Of this visit, at most {_MOST}, the newest first. Predicted: when it was asked. Measured: on the fresh "
         "queries. 90% intervals."
     )
 
 
-def _row(p: Picking, key: str, one: KeptCheck, status: JobStatus) -> None:
+def _row(choice: PromptChoice, key: str, one: KeptCheck, status: JobStatus) -> None:
     prompt = one.settings.prompts[0]
-    taken = prompt == p.picked
+    taken = prompt == choice.picked
     predicted = amount(one.predicted, one.margin, digits=".3f")
-    shown = " · ".join(_short(p, k) for k in prompt)
+    shown = " · ".join(_short(choice, k) for k in prompt)
     orders = "in this order" if one.in_order else "over all orders"
     st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
     if status.active:
         st.fragment(_running, run_every=_REFRESH)(key)
     with st.container(horizontal=True):
         st.button(
-            "Taken" if taken else "Take", key=f"demo_again_{key}", disabled=taken, on_click=picking.pick,
+            "Taken" if taken else "Take", key=f"demo_again_{key}", disabled=taken, on_click=prompt_choice.pick,
             args=(prompt,), help="Put this prompt into the slots",
         )  # fmt: skip
         if status.active:
@@ -103,7 +103,7 @@ def _outcome(status: JobStatus) -> str:
     return "the model is being asked" if status.active else f"not measured: {status.state}"
 
 
-def _short(p: Picking, k: int) -> str:
-    name = p.run.outcomes.task_names[k]
+def _short(choice: PromptChoice, k: int) -> str:
+    name = choice.run.outcomes.task_names[k]
     cut = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1].rstrip()}…"
-    return f"{plain(cut)} → **{plain(p.task.candidates[k].label)}**"
+    return f"{plain(cut)} → **{plain(choice.task.candidates[k].label)}**"

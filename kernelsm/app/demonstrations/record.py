@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.demonstrations import picking
+from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.examples.catalog import load_selection
 from kernelsm.prompts.selection_record import (
     CAUTIOUS,
@@ -20,12 +20,17 @@ from kernelsm.prompts.selection_record import (
 )
 
 CHOICE_NAMES = {
-    CAUTIOUS: picking.ORDERED, ORDERED: f"{picking.ORDERED}, without caution", SEEN_ORDER: picking.SEEN,
-    PAIRWISE: picking.PAIRWISE, DEFAULT: "By Fit's surrogate",
-    "top by attribution": "Top by attribution", "top by linear surrogate": "Top by linear surrogate",
-    "nearest to the queries": "Nearest to the queries", "best prompt seen": f"{picking.SEEN}, in other orders",
-    RANDOM: picking.RANDOM,
-}  # fmt: skip
+    CAUTIOUS: prompt_choice.ORDERED,
+    ORDERED: f"{prompt_choice.ORDERED}, without caution",
+    SEEN_ORDER: prompt_choice.SEEN,
+    PAIRWISE: prompt_choice.PAIRWISE,
+    DEFAULT: "By Fit's surrogate",
+    "top by attribution": "Top by attribution",
+    "top by linear surrogate": "Top by linear surrogate",
+    "nearest to the queries": "Nearest to the queries",
+    "best prompt seen": f"{prompt_choice.SEEN}, in other orders",
+    RANDOM: prompt_choice.RANDOM,
+}
 """Ways to choose as the record writes them, in the words of the suggestions."""
 _RANKED_NAMES = {"ridge": "Linear, tuned", "linear": "Linear, not tuned", "kernel": "RBF, tuned", "default": "Auto"}
 """Surrogates as the record writes them, in the words of Fit."""

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.demonstrations import picking
-from kernelsm.app.demonstrations.picking import Picking, Suggestion
+from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations.prompt_choice import PromptChoice, Suggestion
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.sentences import pair_sentence
@@ -46,10 +46,10 @@ def blocked(run: Run) -> None:
     places[-1].page_link(navigation.DATA, label="Bring your own texts", icon=":material/upload:")
 
 
-def candidates(p: Picking) -> None:
+def candidates(choice: PromptChoice) -> None:
     """Draw the table of candidates; a box ticked puts one into the next slot."""
     st.subheader("Candidates")
-    task, size = p.task, p.size
+    task, size = choice.task, choice.size
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         text = st.text_input("Search", key=_SEARCH, placeholder="words in the text", persist_state="session")
         wanted: list[str] = []
@@ -57,53 +57,60 @@ def candidates(p: Picking) -> None:
             wanted = st.pills(
                 "Label", list(task.labels), key=_LABELS, selection_mode="multi", persist_state="session"
             )  # fmt: skip
-    effect, margin = p.readout.attribution.values[:, 0], p.readout.attribution.margin()[:, 0]
-    better = -effect if p.run.outcomes.higher_is_better else effect
+    effect, margin = choice.readout.attribution.values[:, 0], choice.readout.attribution.margin()[:, 0]
+    better = -effect if choice.run.outcomes.higher_is_better else effect
     fits = [text.casefold() in one.text.casefold() and (not wanted or one.label in wanted) for one in task.candidates]
     shown = [k for k in sorted(range(task.K), key=lambda k: better[k]) if fits[k]]
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
-    effects = {} if p.holds_all else {
+    effects = {} if choice.holds_all else {
         "effect": effect[shown], "±": np.where(np.isfinite(margin), margin, np.nan)[shown]
     }  # fmt: skip
-    st.caption(_what_the_table_says(p, len(shown)))
-    rows = {"rows": [row for row, k in enumerate(shown) if k in p.picked], "columns": [], "cells": []}
+    st.caption(_what_the_table_says(choice, len(shown)))
+    rows = {"rows": [row for row, k in enumerate(shown) if k in choice.picked], "columns": [], "cells": []}
     # the browser takes boxes as they are where they are set to what they were: a table of a new name is drawn anew
     key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
     st.session_state[key] = {"selection": rows}
     st.dataframe(
         pd.DataFrame(
             {
-                "text": [task.candidates[k].text for k in shown], "label": [task.candidates[k].label for k in shown],
+                "text": [task.candidates[k].text for k in shown],
+                "label": [task.candidates[k].label for k in shown],
                 **effects,
             }
         ),
-        key=key, hide_index=True, height=_ROWS_HIGH, row_height=_ROW, selection_mode="multi-row",
+        key=key,
+        hide_index=True,
+        height=_ROWS_HIGH,
+        row_height=_ROW,
+        selection_mode="multi-row",
         on_select=lambda: _tick(key, shown, size),
         alt=f"Candidates with their label{' and effect' if effects else ''}",
         column_config={
             "text": st.column_config.TextColumn(width=210),
             "label": st.column_config.TextColumn(width=70),
             "effect": st.column_config.NumberColumn(
-                width=70, format="%+.3f", help=f"Mean {p.run.unit} of prompts of {size} with it, minus without it"
+                width=70,
+                format="%+.3f",
+                help=f"Mean {choice.run.unit} of prompts of {size} with it, minus without it",
             ),
             "±": st.column_config.NumberColumn(width=60, format="%.3f", help="Half of the 90% interval"),
         },
-    )  # fmt: skip
+    )
 
 
-def _what_the_table_says(p: Picking, shown: int) -> str:
+def _what_the_table_says(choice: PromptChoice, shown: int) -> str:
     """Say how many candidates are shown, which sign helps, and whether their order is more than chance."""
-    if p.holds_all:
-        return f"{shown} of {p.task.K} candidates. {picking.ALL_IN}"
-    effects, K = p.readout.attribution, p.task.K
+    if choice.holds_all:
+        return f"{shown} of {choice.task.K} candidates. {prompt_choice.ALL_IN}"
+    effects, K = choice.readout.attribution, choice.task.K
     clear = sum(not is_unclear(*one) for one in zip(effects.values[:, 0], effects.margin()[:, 0], strict=True))
-    helps = "Positive" if p.run.outcomes.higher_is_better else "Negative"
+    helps = "Positive" if choice.run.outcomes.higher_is_better else "Negative"
     told = f"{clear} of {K} effects can be told from zero"
     if clear > round((1 - LEVEL) * K):  # so many are clear by chance alone
         return f"{shown} of {K} candidates, the most helpful first. {helps} effects help. {told}, one at a time."
-    there_is_more = load_selection(p.run.prompts) is not None
+    there_is_more = load_selection(choice.run.prompts) is not None
     return (
         f"{shown} of {K} candidates. {helps} effects help, but {told}: the order of this table is mostly chance."
         f"{' See **How good are choices?**' if there_is_more else ''}"
@@ -112,61 +119,72 @@ def _what_the_table_says(p: Picking, shown: int) -> str:
 
 def _tick(key: str, shown: list[int], size: int) -> None:
     picked = session.view().picked
-    now = picking.ticked(picked, shown, st.session_state[key].selection.rows)
+    now = prompt_choice.ticked(picked, shown, st.session_state[key].selection.rows)
     if len(now) > size:
         st.session_state[_REFUSED] = st.session_state.get(_REFUSED, 0) + 1
         st.toast(f"All {size} slots are full: take one out first.", icon=":material/block:")
     else:
-        picking.pick(now)
+        prompt_choice.pick(now)
 
 
-def slots(p: Picking) -> None:
+def slots(choice: PromptChoice) -> None:
     """Draw the slots, what the surrogate predicts of them, and how the picked ones go together."""
     st.subheader("Your prompt")
-    _prediction(p)
-    for place in range(p.size):
+    _prediction(choice)
+    for place in range(choice.size):
         with st.container(border=True):
-            if place < len(p.picked):
-                _slot(p, place)
+            if place < len(choice.picked):
+                _slot(choice, place)
             else:
                 st.markdown(f":gray[{place + 1} · empty]")
-    _add(p)
+    _add(choice)
     with st.container(horizontal=True):
-        st.button("Undo", icon=":material/undo:", on_click=picking.undo, disabled=picking.picked_before() is None)
-        best = p.best_order(p.picked) if len(p.picked) == p.size > 1 else None
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            on_click=prompt_choice.undo,
+            disabled=prompt_choice.picked_before() is None,
+        )
+        best = choice.best_order(choice.picked) if len(choice.picked) == choice.size > 1 else None
         if best:
             st.button(
-                "Best order", icon=":material/sort:", on_click=picking.pick, args=(best,), disabled=best == p.picked,
+                "Best order",
+                icon=":material/sort:",
+                on_click=prompt_choice.pick,
+                args=(best,),
+                disabled=best == choice.picked,
                 help="The order of these that is predicted to be best",
-            )  # fmt: skip
-        st.button("Clear", icon=":material/clear_all:", on_click=picking.pick, args=((),), disabled=not p.picked)
-    _pairs(p)
+            )
+        st.button(
+            "Clear", icon=":material/clear_all:", on_click=prompt_choice.pick, args=((),), disabled=not choice.picked
+        )
+    _pairs(choice)
 
 
-def _prediction(p: Picking) -> None:
-    value, margin = p.expected(p.picked)
-    before = picking.picked_before()
-    change = None if before is None else value - p.expected(before)[0]
-    better = change is not None and (change > 0) == p.run.outcomes.higher_is_better
+def _prediction(choice: PromptChoice) -> None:
+    value, margin = choice.expected(choice.picked)
+    before = prompt_choice.picked_before()
+    change = None if before is None else value - choice.expected(before)[0]
+    better = change is not None and (change > 0) == choice.run.outcomes.higher_is_better
     both = st.container(horizontal=True, gap="small")
     both.metric(
-        f"Predicted {p.run.unit}", amount(value, margin, digits=".3f"),
+        f"Predicted {choice.run.unit}", amount(value, margin, digits=".3f"),
         None if change is None else f"{change:+.3f} by the last change",
         delta_color="off" if not change else "blue" if better else "orange",
         delta_arrow="off" if not change else "auto", width="content",
         help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
-        f"{_KNOWS_ORDERS if p.knows_orders else ''}",
+        f"{_KNOWS_ORDERS if choice.knows_orders else ''}",
     )  # fmt: skip
-    if len(p.picked) == p.size > 1 and (in_order := p.in_order(p.picked)) is not None:
+    if len(choice.picked) == choice.size > 1 and (in_order := choice.in_order(choice.picked)) is not None:
         both.metric(
             "In this order", amount(*in_order, digits=".3f"), width="content",
             help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
             "90% interval.",
         )  # fmt: skip
-    empty = p.size - len(p.picked)
-    random_prompt = p.expected(())[0]
-    if empty == p.size:
-        st.caption(f"The mean of all prompts of {p.size}. Tick candidates, or take a suggestion.")
+    empty = choice.size - len(choice.picked)
+    random_prompt = choice.expected(())[0]
+    if empty == choice.size:
+        st.caption(f"The mean of all prompts of {choice.size}. Tick candidates, or take a suggestion.")
     elif empty:
         st.caption(
             f"With the {empty} empty slot{'s' if empty > 1 else ''} filled at random. The mean of all prompts: "
@@ -174,55 +192,55 @@ def _prediction(p: Picking) -> None:
         )
     else:
         st.caption(f"The mean of all prompts: {random_prompt:.3f}. The model has its say under Check.")
-    st.caption(_who_says_what(p))
+    st.caption(_who_says_what(choice))
 
 
-def _who_says_what(p: Picking) -> str:
+def _who_says_what(choice: PromptChoice) -> str:
     """Name the surrogate of each number: there may be two."""
     of_fit = f"Fit's surrogate ({KERNEL_NAMES[session.view().kernel]})"
-    if p.knows_orders:
+    if choice.knows_orders:
         return f"Predictions: the surrogate of prompts in their order. Effects and pairs: {of_fit}."
-    orders = picking.position_surrogate(p.run.key) is not None
+    orders = prompt_choice.position_surrogate(choice.run.key) is not None
     return (
         f"Predictions, effects and pairs: {of_fit}."
         f"{' What is said of one order: the surrogate of prompts in their order.' if orders else ''}"
     )
 
 
-def _slot(p: Picking, place: int) -> None:
-    k = p.picked[place]
-    one = p.task.candidates[k]
-    value, margin = p.readout.attribution.values[k, 0], p.readout.attribution.margin()[k, 0]
-    word = f"{effect_word(value, p.run.outcomes.higher_is_better)}: "
+def _slot(choice: PromptChoice, place: int) -> None:
+    k = choice.picked[place]
+    one = choice.task.candidates[k]
+    value, margin = choice.readout.attribution.values[k, 0], choice.readout.attribution.margin()[k, 0]
+    word = f"{effect_word(value, choice.run.outcomes.higher_is_better)}: "
     unclear = is_unclear(value, margin)
     alone = (
         f"  \n:gray[by itself {'' if unclear else word}{amount(value, margin, digits='+.3f')}"
         f"{', which cannot be told from no effect' if unclear else ''}]"
     )
     text = f"{plain(one.text[:200])}{'…' if len(one.text) > 200 else ''}"
-    st.markdown(f"**{place + 1}** · {text} → **{plain(one.label)}**{'' if p.holds_all else alone}")
+    st.markdown(f"**{place + 1}** · {text} → **{plain(one.label)}**{'' if choice.holds_all else alone}")
     with st.container(horizontal=True, gap="medium"):
         st.button(
-            "Take out", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", on_click=picking.pick,
-            args=(tuple(other for other in p.picked if other != k),),
+            "Take out", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", on_click=prompt_choice.pick,
+            args=(tuple(other for other in choice.picked if other != k),),
         )  # fmt: skip
         if place:
             st.button(
                 "Earlier", icon=":material/arrow_upward:", key=f"demo_up_{k}", type="tertiary",
-                on_click=picking.pick, args=(picking.moved_up(p.picked, place),),
+                on_click=prompt_choice.pick, args=(prompt_choice.moved_up(choice.picked, place),),
             )  # fmt: skip
 
 
-def _add(p: Picking) -> None:
+def _add(choice: PromptChoice) -> None:
     """The keyboard's way into a slot."""
-    left = [k for k in range(p.task.K) if k not in p.picked]
-    full = len(p.picked) >= p.size
+    left = [k for k in range(choice.task.K) if k not in choice.picked]
+    full = len(choice.picked) >= choice.size
     st.session_state[_ADD] = None
     st.selectbox(
         "Add a demonstration", left, key=_ADD, disabled=full or not left,
         placeholder="All slots are full" if full else "Type some words of it",
-        format_func=lambda k: f"{p.task.candidates[k].label}: {p.run.outcomes.task_names[k]}",
-        on_change=_added, args=(p.size,),
+        format_func=lambda k: f"{choice.task.candidates[k].label}: {choice.run.outcomes.task_names[k]}",
+        on_change=_added, args=(choice.size,),
     )  # fmt: skip
 
 
@@ -230,97 +248,99 @@ def _added(size: int) -> None:
     k = st.session_state[_ADD]
     picked = session.view().picked
     if k is not None and k not in picked and len(picked) < size:
-        picking.pick((*picked, int(k)))
+        prompt_choice.pick((*picked, int(k)))
 
 
-def _pairs(p: Picking) -> None:
+def _pairs(choice: PromptChoice) -> None:
     """Say which picked pairs help each other or clash."""
-    if len(p.picked) < 2 or p.holds_all:
+    if len(choice.picked) < 2 or choice.holds_all:
         return
     told = [
-        (j, k) for j, k in (sorted(pair) for pair in combinations(p.picked, 2)) if p.readout.told[j, k]
+        (j, k) for j, k in (sorted(pair) for pair in combinations(choice.picked, 2)) if choice.readout.told[j, k]
     ]  # fmt: skip
     if not told:
-        total = sum(p.readout.interactions.values[j, k, 0] for j, k in combinations(p.picked, 2))
+        total = sum(choice.readout.interactions.values[j, k, 0] for j, k in combinations(choice.picked, 2))
         st.caption(
             f"No picked pair can be told from the sum of both. All together their interactions add {total:+.3f}."
         )
     for j, k in told:
-        st.markdown(f"- {pair_sentence(p.readout.interactions, j, k)}")
+        st.markdown(f"- {pair_sentence(choice.readout.interactions, j, k)}")
 
 
-def suggested(p: Picking) -> None:
+def suggested(choice: PromptChoice) -> None:
     """Draw the suggestions, each with its prediction and one click away."""
     st.subheader("Suggestions")
-    if p.holds_all:
+    if choice.holds_all:
         st.caption(
-            f"{picking.ALL_IN} Which one is best cannot be learnt from a single set: ask under Check, or bring more "
-            "candidates."
+            f"{prompt_choice.ALL_IN} Which one is best cannot be learnt from a single set: ask under Check, or bring "
+            "more candidates."
         )
         return
     with st.container(horizontal=True, gap="large"):
-        balance = p.size >= 2 and st.toggle(
-            "As many of each label", key=picking.BALANCE, persist_state="session",
+        balance = choice.size >= 2 and st.toggle(
+            "As many of each label", key=prompt_choice.BALANCE, persist_state="session",
             help="Only prompts in which no label has more than one demonstration more than another.",
         )  # fmt: skip
-        if count := picking.prompts_to_search(p.task, p.size, balance):
+        if count := prompt_choice.prompts_to_search(choice.task, choice.size, balance):
             st.toggle(
-                f"Try all {count:,} prompts", key=picking.EVERY, persist_state="session",
+                f"Try all {count:,} prompts", key=prompt_choice.EVERY, persist_state="session",
                 help="Predict every prompt of this size by Fit's surrogate, not only those that a search passes.",
             )  # fmt: skip
-    found = picking.chosen_suggestions(p)
+    found = prompt_choice.chosen_suggestions(choice)
     for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
-        taken = suggestion.picked == p.picked if suggestion.ordered else set(suggestion.picked) == set(p.picked)
-        in_order = p.in_order(suggestion.picked) if suggestion.ordered else None
+        taken = (
+            suggestion.picked == choice.picked if suggestion.ordered else set(suggestion.picked) == set(choice.picked)
+        )
+        in_order = choice.in_order(suggestion.picked) if suggestion.ordered else None
         with place.container(border=True, height="stretch"):
             if suggestion.measured is not None:
                 said = f"{suggestion.measured:.3f} measured in its order"
             else:
-                said = amount(*(in_order or p.expected(suggestion.picked)), digits=".3f")
+                said = amount(*(in_order or choice.expected(suggestion.picked)), digits=".3f")
                 said += " in its order" if in_order else ""
             st.markdown(f"**{suggestion.name}** · {said}")
             st.caption(suggestion.about)
             st.button(
-                "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=picking.pick,
-                args=(suggestion.picked,), help=_names(p, suggestion),
+                "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=prompt_choice.pick,
+                args=(suggestion.picked,), help=_names(choice, suggestion),
             )  # fmt: skip
     st.caption(
-        f"Predicted {p.run.unit}. The best of many predictions is picked, so the real ones tend to be worse: check "
-        "them."
+        f"Predicted {choice.run.unit}. The best of many predictions is picked, so the real ones tend to be worse: "
+        "check them."
     )
 
 
-def order_note(p: Picking) -> None:
+def order_note(choice: PromptChoice) -> None:
     """Say how much the order of demonstrations matters beside their choice, and whether some orders were left out."""
-    learnt, given = p.orders_learnt
+    learnt, given = choice.orders_learnt
     if learnt < given:
         st.caption(
             f"Predictions come from {learnt:,} of the {given:,} measured orders, the first ones of each prompt: more "
             "would take too long here. The others count for the effects in the table, which are of mean outcomes."
         )
-    known = load_run_orders(p.run.key)
+    known = load_run_orders(choice.run.key)
     if known is None:
         return
     within, between = order_spreads(known.by_subset(), known.orders.shape[1])
     if not within > 0:
         return
-    noise = p.run.outcomes.noise  # none is left where all orders were asked
+    noise = choice.run.outcomes.noise  # none is left where all orders were asked
     told = noise is not None and bool(noise.any()) and session.view().kernel == "auto"
     prompts = "" if math.isnan(between) else f", and the mean over all orders by {between:.2f} between prompts"
     st.caption(
-        f"Does the order matter? The {p.run.word} of one prompt differs by {within:.2f} between its orders{prompts} "
-        f"(standard deviation{'s' if prompts else ''})."
+        f"Does the order matter? The {choice.run.word} of one prompt differs by {within:.2f} between its orders"
+        f"{prompts} (standard deviation{'s' if prompts else ''})."
         f"{' The default surrogate takes what the measured means keep of the order as noise.' if told else ''}"
     )
 
 
-def _names(p: Picking, suggestion: Suggestion) -> str:
-    return "\n".join(f"- {p.name(k)}" for k in suggestion.picked)
+def _names(choice: PromptChoice, suggestion: Suggestion) -> str:
+    return "\n".join(f"- {choice.name(k)}" for k in suggestion.picked)
 
 
-def take_away(p: Picking) -> None:
+def take_away(choice: PromptChoice) -> None:
     """Draw the prompt as it will be sent, in three forms, each with a button that copies it."""
-    task = p.task
+    task = choice.task
     left, right = frame.panels(2, 260)
     form = left.segmented_control(
         "Copy as", ["Text", "Chat JSON", "JSON lines"], key="demo_form", default="Text", required=True,
@@ -330,7 +350,7 @@ def take_away(p: Picking) -> None:
         "Query", range(-1, len(task.queries)), key="demo_query",
         format_func=lambda j: "A place for your own" if j < 0 else task.queries[j].text[:80],
     )  # fmt: skip
-    text, name, kind = _form(task, p.picked, str(form), None if query is None or query < 0 else query)
+    text, name, kind = _form(task, choice.picked, str(form), None if query is None or query < 0 else query)
     st.code(text, language=None if form == "Text" else "json", wrap_lines=True)
     st.download_button(f"Download {name}", text, name, kind, icon=":material/download:", on_click="ignore")
     if form == "Chat JSON":

@@ -86,63 +86,75 @@ def settings(run: Run) -> None:
     controls.readout_warning(run)
 
 
-def bars(e: Exploration) -> None:
+def bars(exploration: Exploration) -> None:
     """Draw the attribution of each task."""
     st.subheader("What each task does")
-    st.markdown(task_sentence(e.attribution, strongest_task(e.attribution)))
-    truth = e.game.attribution() if e.game else None
+    st.markdown(task_sentence(exploration.attribution, strongest_task(exploration.attribution)))
+    truth = exploration.game.attribution() if exploration.game else None
     chart = attribution_bars(
-        e.attribution.values[:, 0], e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order,
-        margin=e.attribution.margin()[:, 0], truth=truth,
-    )  # fmt: skip
+        exploration.attribution.values[:, 0],
+        exploration.names,
+        unit=exploration.run.unit,
+        higher_is_better=exploration.higher_is_better,
+        order=exploration.order,
+        margin=exploration.attribution.margin()[:, 0],
+        truth=truth,
+    )
     frame.show(chart, "explore_bars")
     st.caption(
         "Whiskers are 90% intervals; pale bars cannot be told from no effect."
         + (" Diamonds: the true effects." if truth is not None else "")
-        + _swap_note(e)
+        + _swap_note(exploration)
     )
 
 
-def _swap_note(e: Exploration) -> str:
+def _swap_note(exploration: Exploration) -> str:
     """Say what an effect is where no task can come in without another going out."""
-    size = e.run.fixed_size if e.kind == "inclusion" else None
+    size = exploration.run.fixed_size if exploration.kind == "inclusion" else None
     return f" Each subset holds {size} tasks: one that is in takes the place of another." if size else ""
 
 
-def heatmap(e: Exploration) -> None:
+def heatmap(exploration: Exploration) -> None:
     """Draw the interaction of each pair; a click on a cell makes it the focus pair."""
     st.subheader("What pairs do together")
-    if len(e.names) < 2:
+    if len(exploration.names) < 2:
         st.info("One task has no pairs.")
         return
     if session.view().kernel == "linear":
         st.info(words.WHY_LINEAR_IS_ZERO, icon=":material/lightbulb:")
-    elif not target_outcomes(e.run, session.view().target).values.std() > 0:
+    elif not target_outcomes(exploration.run, session.view().target).values.std() > 0:
         st.info("These outcomes do not vary: there is nothing to attribute.", icon=":material/lightbulb:")
-    elif not e.interactions.values.any() and session.view().kernel == "auto":
+    elif not exploration.interactions.values.any() and session.view().kernel == "auto":
         st.info(words.WHY_AUTO_IS_ZERO, icon=":material/lightbulb:")
     else:
-        st.markdown(pair_sentence(e.interactions, *strongest_pair(e.interactions)))
-    values = e.interactions.values[:, :, 0]
+        st.markdown(pair_sentence(exploration.interactions, *strongest_pair(exploration.interactions)))
+    values = exploration.interactions.values[:, :, 0]
     chart = interaction_heatmap(
-        values, e.names, unit=e.run.unit, higher_is_better=e.higher_is_better, order=e.order, told=e.readout.told,
-        focus=_drawn_focus(e), dark=frame.is_dark(), limit=_limit(e),
-    )  # fmt: skip
+        values,
+        exploration.names,
+        unit=exploration.run.unit,
+        higher_is_better=exploration.higher_is_better,
+        order=exploration.order,
+        told=exploration.readout.told,
+        focus=_drawn_focus(exploration),
+        dark=frame.is_dark(),
+        limit=_limit(exploration),
+    )
     st.plotly_chart(
         chart.figure, key=_HEATMAP_KEY, alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
-        on_select=_take_click if len(e.names) <= CLICKABLE_UP_TO else "ignore",
+        on_select=_take_click if len(exploration.names) <= CLICKABLE_UP_TO else "ignore",
     )  # fmt: skip
-    measured = e.run.fixed_size
-    if e.kind == "inclusion" and measured and pair_readout(e.run, e.kind)[1] is None:
+    measured = exploration.run.fixed_size
+    if exploration.kind == "inclusion" and measured and pair_readout(exploration.run, exploration.kind)[1] is None:
         st.caption(
-            f"Subsets of {measured} of {len(e.names)} tasks never tell the four combinations of a pair apart: shown "
-            "is what the surrogate makes of random subsets of all sizes (p = ½)."
+            f"Subsets of {measured} of {len(exploration.names)} tasks never tell the four combinations of a "
+            "pair apart: shown is what the surrogate makes of random subsets of all sizes (p = ½)."
         )
-    st.caption(_told_sentence(e))
+    st.caption(_told_sentence(exploration))
 
 
-def _told_sentence(e: Exploration) -> str:
-    told, pairs = int(e.readout.told.sum()) // 2, len(e.names) * (len(e.names) - 1) // 2
+def _told_sentence(exploration: Exploration) -> str:
+    told, pairs = int(exploration.readout.told.sum()) // 2, len(exploration.names) * (len(exploration.names) - 1) // 2
     if told == 0:
         return f"None of the {pairs:,} pairs can be told from zero: the surrogate sees no sure interaction here."
     return (
@@ -151,31 +163,36 @@ def _told_sentence(e: Exploration) -> str:
     )
 
 
-def truth_heatmap(e: Exploration) -> None:
+def truth_heatmap(exploration: Exploration) -> None:
     """Draw the true interactions, where they are known, on the colours of the estimate."""
-    if e.game is None:
+    if exploration.game is None:
         return
     st.subheader("The truth")
     chart = interaction_heatmap(
-        e.game.interactions(), e.names, unit=e.run.unit, order=e.order, dark=frame.is_dark(), limit=_limit(e),
+        exploration.game.interactions(),
+        exploration.names,
+        unit=exploration.run.unit,
+        order=exploration.order,
+        dark=frame.is_dark(),
+        limit=_limit(exploration),
         clickable=False,
-    )  # fmt: skip
+    )
     frame.show(chart, "explore_truth")
 
 
-def _limit(e: Exploration) -> float | None:
+def _limit(exploration: Exploration) -> float | None:
     """Range of colours that estimate and truth share."""
-    if e.game is None:
+    if exploration.game is None:
         return None
-    return float(max(np.abs(e.interactions.values).max(), np.abs(e.game.interactions()).max()))
+    return float(max(np.abs(exploration.interactions.values).max(), np.abs(exploration.game.interactions()).max()))
 
 
-def focus_pair(e: Exploration) -> tuple[int, int]:
+def focus_pair(exploration: Exploration) -> tuple[int, int]:
     """The pair looked at: the user's choice, else the strongest."""
-    return session.view().focus or strongest_pair(e.interactions)
+    return session.view().focus or strongest_pair(exploration.interactions)
 
 
-def _drawn_focus(e: Exploration) -> tuple[int, int]:
+def _drawn_focus(exploration: Exploration) -> tuple[int, int]:
     """The pair that the figure outlines.
 
     A clicked cell is outlined by the browser itself. Drawing it into the figure too would make another figure, which
@@ -184,8 +201,8 @@ def _drawn_focus(e: Exploration) -> tuple[int, int]:
     view = session.view()
     dark = frame.is_dark()
     selected = ((st.session_state.get(_HEATMAP_KEY) or {}).get("selection") or {}).get("points")
-    figure = (e.run.key, view.target, *view.surrogate, view.order, view.readout, view.truth, dark)
-    pair = focus_pair(e)
+    figure = (exploration.run.key, view.target, *view.surrogate, view.order, view.readout, view.truth, dark)
+    pair = focus_pair(exploration)
     drawn = st.session_state.get(_DRAWN)
     if drawn and selected and drawn["figure"] == figure and pair == st.session_state.get(_CLICKED):
         return tuple(drawn["focus"])
@@ -194,15 +211,15 @@ def _drawn_focus(e: Exploration) -> tuple[int, int]:
     return pair
 
 
-def pair_detail(e: Exploration) -> None:
+def pair_detail(exploration: Exploration) -> None:
     """Draw the focus pair: its sentence and the 2 x 2 table that is the second difference."""
     st.subheader("One pair")
-    j, k = focus_pair(e)
-    controls.pair_pickers(e.names, (j, k))
-    st.markdown(pair_sentence(e.interactions, j, k))
-    kind, size = pair_readout(e.run, e.kind)
-    table = e.surrogate.pair_means(j, k, kind, size=size)[:, :, 0]
-    first, second = e.names[j], e.names[k]
+    j, k = focus_pair(exploration)
+    controls.pair_pickers(exploration.names, (j, k))
+    st.markdown(pair_sentence(exploration.interactions, j, k))
+    kind, size = pair_readout(exploration.run, exploration.kind)
+    table = exploration.surrogate.pair_means(j, k, kind, size=size)[:, :, 0]
+    first, second = exploration.names[j], exploration.names[k]
     st.table(
         pd.DataFrame(
             [[f"{value:.4f}" for value in row] for row in table],
@@ -211,29 +228,35 @@ def pair_detail(e: Exploration) -> None:
         )
     )
     difference = table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0]
-    margin = e.interactions.quantile() * float(e.interactions.std_of(np.array([j]), np.array([k]))[0, 0])
-    over = words.PAIR_MEANS[e.kind] if size is None else f"mean over random subsets of {size} of {len(e.names)} tasks"
+    margin = exploration.interactions.quantile() * float(
+        exploration.interactions.std_of(np.array([j]), np.array([k]))[0, 0]
+    )
+    over = (
+        words.PAIR_MEANS[exploration.kind]
+        if size is None
+        else f"mean over random subsets of {size} of {len(exploration.names)} tasks"
+    )
     st.caption(
-        f"Predicted {plain(e.run.unit)}, {over}. "
+        f"Predicted {plain(exploration.run.unit)}, {over}. "
         f"Interaction = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} = "
         f"{amount(difference, margin or None, '+z.4f')}."
     )
 
 
-def ranked_pairs(e: Exploration) -> None:
+def ranked_pairs(exploration: Exploration) -> None:
     """Draw the strongest pairs as a table; choosing a row makes it the focus pair."""
     st.subheader("Strongest pairs")
-    top = e.interactions.top(_RANKED)
-    pairs = [(int(j), int(k)) for j, k in zip(*e.interactions.strongest(_RANKED), strict=True)]
-    top["std"] *= e.interactions.quantile()
-    top["clear"] = [bool(e.readout.told[pair]) for pair in pairs]
+    top = exploration.interactions.top(_RANKED)
+    pairs = [(int(j), int(k)) for j, k in zip(*exploration.interactions.strongest(_RANKED), strict=True)]
+    top["std"] *= exploration.interactions.quantile()
+    top["clear"] = [bool(exploration.readout.told[pair]) for pair in pairs]
     top["pair"] = [f"{first} and {second}" for first, second in zip(top["first"], top["second"], strict=True)]
     st.dataframe(
         top[["value", "std", "pair", "clear", "kind"]], hide_index=True, key=_RANKED_KEY,
         row_height=_WRAPPED if top["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
-            "value": st.column_config.NumberColumn(e.run.unit, format="%+.4f", width=80),
+            "value": st.column_config.NumberColumn(exploration.run.unit, format="%+.4f", width=80),
             "std": st.column_config.NumberColumn("±", format="%.4f", width=65, help="Half of the 90% interval"),
             "pair": st.column_config.TextColumn(width=200),
             "clear": st.column_config.CheckboxColumn(width=55, help="Can be told from zero, all pairs in mind"),
@@ -275,28 +298,28 @@ def _no_toggles(run: Run) -> None:
 @st.fragment
 def _prediction(key: str) -> None:
     """Draw the toggles and the prediction alone: every element more costs a toggle ten milliseconds or two."""
-    e = _for_prediction(key)
-    names = e.run.outcomes.task_names
+    exploration = _for_prediction(key)
+    names = exploration.run.outcomes.task_names
     controls.task_pills(names)
     mask = np.ones((2, len(names)))
     mask[1, list(session.view().off)] = 0.0
-    predicted, std = (float(table.ravel()[0]) for table in e.surrogate.predict(mask[1:], return_std=True))
-    change, doubt = (float(table.ravel()[0]) for table in e.surrogate.predict_change(mask[1:], mask[0]))
-    margin = e.quantile * doubt
+    predicted, std = (float(table.ravel()[0]) for table in exploration.surrogate.predict(mask[1:], return_std=True))
+    change, doubt = (float(table.ravel()[0]) for table in exploration.surrogate.predict_change(mask[1:], mask[0]))
+    margin = exploration.quantile * doubt
     left_out = len(session.view().off)
     unclear = is_unclear(change, margin)
-    helps = (change > 0) == e.run.outcomes.higher_is_better
+    helps = (change > 0) == exploration.run.outcomes.higher_is_better
     if unclear:
         verdict = "as with all tasks" + (", as far as can be told" if left_out else "")
     else:
         verdict = f"{'better' if helps else 'worse'} than with all tasks"
     st.metric(
-        f"Predicted {plain(e.run.unit)}", amount(predicted, e.quantile * std, digits=".4f"),
+        f"Predicted {plain(exploration.run.unit)}", amount(predicted, exploration.quantile * std, digits=".4f"),
         f"{amount(change, margin or None, '+z.4f')} against all tasks",
         delta_color="off" if unclear else "blue" if helps else "orange",
         delta_arrow="off" if unclear else "auto",
     )  # fmt: skip
-    linear = float(e.linear.predict(mask[1:]).ravel()[0])
+    linear = float(exploration.linear.predict(mask[1:]).ravel()[0])
     st.markdown(
         f"{len(names) - left_out} of {len(names)} tasks are in: predicted {verdict}. "
         f"A tuned linear surrogate says {linear:.4f}."
@@ -328,9 +351,9 @@ def _for_prediction(key: str) -> Prediction:
     )
 
 
-def sign_note(e: Exploration) -> None:
+def sign_note(exploration: Exploration) -> None:
     """Say once which sign helps."""
-    st.caption(words.SIGN_SCORE if e.higher_is_better else words.SIGN_LOSS)
+    st.caption(words.SIGN_SCORE if exploration.higher_is_better else words.SIGN_LOSS)
 
 
 def _take_click() -> None:

@@ -26,7 +26,7 @@ _CHECK_SEED = 10_007  # apart from the seeds of examples and of their truth
 _LARGE_LOGITS, _LARGE_CHANGE, _LARGE_OUTCOMES, _LOW_RANK = 0.05, 0.25, 0.05, 0.9
 
 
-def trust(run: Run) -> None:
+def show_first_order_checks(run: Run) -> None:
     """Draw GradEx against retraining on the example's held-out subsets."""
     st.subheader("Can the first-order estimate be trusted here?")
     estimates, checks = load_estimates_of_truth(run.key), load_checks(run.key)

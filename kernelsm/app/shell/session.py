@@ -17,9 +17,10 @@ from kernelsm.app.shell.open_runs import RunMissing, open_run, source_title
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
 from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.runtime.one_line import one_line_title
 from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
-from kernelsm.workspace.projects import PROJECTS, one_line
+from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import find_prompts
 
 _VIEW = "kernelsm_view"
@@ -144,7 +145,7 @@ def remember(kind: Kept[Any], key: str, title: str = "") -> None:
     """
     title = title or titles(kind).get(key) or kind.title(key)
     if not kind.keeps_title:  # such titles were made up by many, and the run picker tells tables apart by them
-        title = one_line(title)[:_LONGEST_TITLE]
+        title = one_line_title(title)[:_LONGEST_TITLE]
         taken = {other for known, other in titles(kind).items() if known != key}
         title = f"{title} ({key[:6]})" if title in taken else title
     st.session_state[_listed(kind)] = {**titles(kind), key: title}

@@ -21,7 +21,7 @@ _MOSTLY_LEFT, _NEARLY, _LITTLE = 0.5, 1.25, 0.1
 _ASKED = "kernelsm_subsets_asked"
 
 
-def enough(run: Run) -> None:
+def show_learning_curve(run: Run) -> None:
     """Draw the learning curve and say whether more subsets would help."""
     view = session.view()
     st.subheader("Are there enough subsets?")

@@ -45,7 +45,7 @@ ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 
 @dataclass(frozen=True)
-class Picking:
+class PromptChoice:
     """A run of prompts, its texts, and what the surrogate of the view says."""
 
     run: Run
@@ -112,10 +112,10 @@ class Picking:
         return plain(self.run.outcomes.task_names[k])
 
 
-def picking(run: Run) -> Picking:
+def prompt_choice(run: Run) -> PromptChoice:
     """Fit (or find) the surrogate that the view names, of the mean over queries, and read it off."""
     surrogate = session.view().surrogate
-    return Picking(
+    return PromptChoice(
         run,
         find_prompts(run.prompts),
         fitted(run.key, "", *surrogate),
@@ -228,11 +228,11 @@ class Suggestion:
     measured: float | None = None
 
 
-def chosen_suggestions(p: Picking) -> tuple[Suggestion, ...]:
+def chosen_suggestions(choice: PromptChoice) -> tuple[Suggestion, ...]:
     """Return the suggestions that the toggles ask for."""
     balance = bool(st.session_state.get(BALANCE, False))
-    every = bool(st.session_state.get(EVERY, False)) and prompts_to_search(p.task, p.size, balance) > 0
-    return suggestions(p.run.key, *session.view().surrogate, balance, every)
+    every = bool(st.session_state.get(EVERY, False)) and prompts_to_search(choice.task, choice.size, balance) > 0
+    return suggestions(choice.run.key, *session.view().surrogate, balance, every)
 
 
 def prompts_to_search(task: PromptTask, size: int, balance: bool) -> int:

@@ -1,9 +1,9 @@
-"""Picking demonstrations: ticks in the table, order of the slots."""
+"""PromptChoice demonstrations: ticks in the table, order of the slots."""
 
 import pytest
 
 from kernelsm.app.demonstrations.one_query import shared_words
-from kernelsm.app.demonstrations.picking import moved_up, ticked
+from kernelsm.app.demonstrations.prompt_choice import moved_up, ticked
 from kernelsm.app.shell.view import ViewState
 from kernelsm.prompts.task import Labelled
 

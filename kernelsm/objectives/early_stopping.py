@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kernelsm.objectives.registry import find
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
 
@@ -69,6 +70,7 @@ class Validation:
         self.rest = replace(
             suite, inputs=suite.inputs[~held], labels=suite.labels[~held], task_of=suite.task_of[~held]
         )
+        self.objective = find(suite)
         self.batch_size = batch_size or int(held.sum())
         self._inputs = torch.from_numpy(suite.inputs[held])
         self._labels = torch.from_numpy(suite.labels[held])
@@ -77,14 +79,14 @@ class Validation:
         self._weights = torch.from_numpy(weights / weights.sum())
 
     def losses(self, model: nn.Module) -> tuple[float, float]:
-        """Return the mean loss of the samples held out, in nats, each task weighing the same, and the fraction right.
+        """Return the mean loss of the samples held out, each task weighing the same, and the headline measure.
 
         The network is left in training mode.
         """
         model.eval()
         with torch.no_grad():
-            logits = torch.cat([model(batch) for batch in self._inputs.split(self.batch_size)])
-            losses = nn.functional.cross_entropy(logits, self._labels, reduction="none")
+            outputs = torch.cat([model(batch) for batch in self._inputs.split(self.batch_size)])
+            losses = self.objective.loss(outputs, self._labels)
+            headline = self.objective.measure_headline(outputs, self._labels)
         model.train()
-        right = (logits.argmax(dim=1) == self._labels).double().mean()
-        return float(self._weights @ losses.double()), float(right)
+        return float(self._weights @ losses.double()), headline

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from kernelsm.objectives.objective import Objective
+from kernelsm.objectives.registry import find
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
 
@@ -28,14 +30,14 @@ class ModelFacts:
     ----------
     parameters : int
         Number of parameters d that training changes.
-    classes : int
-        C.
+    outputs : int
+        C, numbers that it gives for each sample.
     milliseconds : float
         Of one sample, in a small batch and on the threads that torch has here.
     """
 
     parameters: int
-    classes: int
+    outputs: int
     milliseconds: float
 
 
@@ -45,15 +47,16 @@ def check_model(model: nn.Module, suite: TaskSuite) -> ModelFacts:
     Parameters
     ----------
     model : torch.nn.Module
-        Maps a batch of the suite's inputs to logits (n, C).
+        Maps a batch of the suite's inputs to outputs (n, C).
     suite : TaskSuite
 
     Raises
     ------
     InputError
         Samples that the network cannot read, tokens that it does not know, no parameter to train, or outputs that are
-        not one finite number for each class.
+        not finite or not those that the suite's objective asks for.
     """
+    objective = find(suite)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if not parameters:
         raise InputError("network", "no parameter to train", "one or more", "Unfreeze the parameters.")
@@ -75,8 +78,8 @@ def check_model(model: nn.Module, suite: TaskSuite) -> ModelFacts:
     finally:
         if training:
             model.train()
-    _check_outputs(outputs, inputs, suite.classes)
-    return ModelFacts(parameters, suite.classes, milliseconds)
+    _check_outputs(outputs, inputs, objective)
+    return ModelFacts(parameters, objective.outputs, milliseconds)
 
 
 @dataclass
@@ -169,17 +172,16 @@ def _check_tokens(model: nn.Module, suite: TaskSuite) -> None:
         raise InputError("samples", found, expected, "Cut the sequences, or choose a network for longer ones.")
 
 
-def _check_outputs(outputs: Any, inputs: torch.Tensor, classes: int) -> None:
-    """Refuse what is not one finite number for each sample and class."""
-    expected = f"one number for each of {classes} classes"
+def _check_outputs(outputs: Any, inputs: torch.Tensor, objective: Objective) -> None:
+    """Refuse what is not finite or not as many numbers for each sample as the objective asks for."""
+    expected = objective.expected_outputs
     if not (isinstance(outputs, torch.Tensor) and outputs.is_floating_point()):
-        raise InputError("network", f"outputs of type {type(outputs).__name__}", expected, "Return the logits alone.")
+        fix = "Return one tensor, of these numbers alone."
+        raise InputError("network", f"outputs of type {type(outputs).__name__}", expected, fix)
     if outputs.ndim != 2 or len(outputs) != len(inputs):
         found = f"outputs of shape {tuple(outputs.shape)} for {len(inputs)} samples"
         raise InputError("network", found, expected, _FIT)
-    if outputs.shape[1] != classes:
-        fix = f"Give its last layer {classes} outputs."
-        raise InputError("network", f"{outputs.shape[1]:,} outputs a sample", expected, fix)
+    objective.check_outputs(outputs.shape[1], "network")
     if not torch.isfinite(outputs).all():
         if inputs.is_floating_point() and not torch.isfinite(inputs).all():
             raise InputError("samples", "NaN or infinite numbers", "finite numbers", "Drop or fill these samples.")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from kernelsm import InputError
-from kernelsm.models.early_stopping import Validation, held_out
 from kernelsm.models.mlp import mlp
 from kernelsm.models.resnet import resnet9
-from kernelsm.models.training import train_base
+from kernelsm.objectives.early_stopping import Validation, held_out
+from kernelsm.objectives.training import train_base
 
 
 def suite_of(sizes, blobs, seed=0):
@@ -93,7 +93,7 @@ def test_asking_for_the_curve_changes_no_weight(many):
     watched = train_base(mlp((4, 3)), many, epochs=6, batch_size=32, curve=curve)
     assert torch.equal(flat(plain), flat(watched))
     assert [row.epoch for row in curve] == [1, 2, 3, 4, 5, 6]
-    assert all(row.validation_loss is None and row.validation_accuracy is None for row in curve)
+    assert all(row.validation_loss is None and row.validation_headline is None for row in curve)
 
 
 @pytest.mark.parametrize("batch_size", [None, 32])
@@ -114,7 +114,7 @@ def test_the_curve_is_what_the_network_loses_on_the_samples_held_out(many, batch
     losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none").numpy()
     by_task = [losses[many.task_of[held] == k].mean() for k in range(many.K)]
     assert curve[-1].validation_loss == pytest.approx(np.mean(by_task), rel=1e-5)
-    assert curve[-1].validation_accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+    assert curve[-1].validation_headline == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
     assert curve[0].train_loss > curve[-1].train_loss
 
 

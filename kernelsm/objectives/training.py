@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from kernelsm.models.arguments import check_counts
-from kernelsm.models.early_stopping import Validation, held_out
 from kernelsm.models.seeding import seeded
+from kernelsm.objectives.early_stopping import Validation, held_out
+from kernelsm.objectives.registry import find
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.tasks.suite import TaskSuite
@@ -26,17 +27,17 @@ class EpochLosses:
     epoch : int
         From 1.
     train_loss : float
-        Mean loss of the samples trained on, in nats, as seen while training; each task weighs the same.
+        Mean loss of the samples trained on, in its own unit, as seen while training; each task weighs the same.
     validation_loss : float, optional
-        Mean loss of the samples held out after the epoch, in nats; each task weighs the same. None where none are.
-    validation_accuracy : float, optional
-        Fraction of the samples held out whose label has the largest logit.
+        Mean loss of the samples held out after the epoch; each task weighs the same. None where none are.
+    validation_headline : float, optional
+        The objective's headline measure of the samples held out: the accuracy for classes.
     """
 
     epoch: int
     train_loss: float
     validation_loss: float | None = None
-    validation_accuracy: float | None = None
+    validation_headline: float | None = None
 
 
 def train_base(
@@ -56,12 +57,13 @@ def train_base(
 ) -> nn.Module:
     """Train `model` in place on all tasks of the suite (paper eq. 1 with s all ones) and return it in eval mode.
 
-    Adam; the same initial weights, arguments and number of threads give the same W0.
+    Adam, on the loss of the suite's objective; the same initial weights, arguments and number of threads give the
+    same W0.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Maps a batch of the suite's inputs to logits (n, C).
+        Maps a batch of the suite's inputs to outputs (n, C).
     suite : TaskSuite
     epochs : int
         Most passes over the training samples.
@@ -72,7 +74,7 @@ def train_base(
     batch_size : int, optional
         Samples per step, drawn anew in each epoch; all of them if not given.
     target_loss : float, optional
-        Stop after the first epoch whose mean training loss, in nats, as seen while training, is no more than this.
+        Stop after the first epoch whose mean training loss, as seen while training, is no more than this.
     validation : float
         Fraction of the training samples, 0 to 0.5, that is held out of the training loss: the same fraction of each
         task, as nearly as whole samples allow. Every task keeps at least one.
@@ -104,6 +106,7 @@ def train_base(
             raise InputError(place, repr(value), expected, "Change this setting.")
     if patience is not None and not validation:
         raise InputError("patience", repr(patience), "samples held out for it", "Set validation above 0.")
+    objective = find(suite)
     unseen = Validation(suite, held_out(suite, validation, seed=seed), batch_size=batch_size) if validation else None
     kept = unseen.rest if unseen else suite
     best, best_epoch = math.inf, 0
@@ -120,8 +123,7 @@ def train_base(
             seen = 0.0
             for rows in batches:
                 optimizer.zero_grad()
-                losses = nn.functional.cross_entropy(model(inputs[rows]), labels[rows], reduction="none")
-                loss = (weights[rows] * losses).sum()
+                loss = (weights[rows] * objective.loss(model(inputs[rows]), labels[rows])).sum()
                 seen += loss.item()
                 # a batch stands for all samples: its loss is scaled to theirs
                 (loss * (len(whole) / len(rows))).backward()

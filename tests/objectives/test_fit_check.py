@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from kernelsm import InputError
-from kernelsm.models.fit_check import check_model
 from kernelsm.models.hugging_face import HuggingFaceClassifier
 from kernelsm.models.mlp import mlp
 from kernelsm.models.resnet import resnet9
 from kernelsm.models.transformer import transformer
+from kernelsm.objectives.fit_check import check_model
 
 
 def suite_of(blobs, shape, *, test_shape=None, tokens=None):
@@ -50,7 +50,7 @@ def test_what_fits_is_described(blobs, model, shape, tokens):
     state = {name: value.clone() for name, value in model.state_dict().items()}
     facts = check_model(model, suite_of(blobs, shape, tokens=tokens))
     assert facts.parameters == sum(p.numel() for p in model.parameters())
-    assert facts.classes == 3
+    assert facts.outputs == 3
     assert 0 < facts.milliseconds < 10_000
     assert model.training
     for name, value in model.state_dict().items():

@@ -1,0 +1,100 @@
+"""What is asked of every file before it is read: a known ending, some bytes but not too many, and what these are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePath
+
+from kernelsm.files.limits import check_megabytes
+from kernelsm.files.signatures import looks_like
+from kernelsm.files.source import Source, source_size
+from kernelsm.runtime.errors import InputError
+
+PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
+"""Endings of files that are pickles, which are never read: loading one can run any code."""
+
+
+def ending_of(name: str) -> str:
+    """Ending of a file's name in small letters, such as ".csv"; empty where it has none."""
+    return PurePath(name).suffix.lower()
+
+
+def check_ending(name: str, endings: Collection[str], expected: str, fix: str, *, unpickle: str) -> str:
+    """Return the ending of a file's name if it is one of those that are read.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file.
+    endings : collection of str
+        Those that are read, in small letters; "" for a name without one.
+    expected : str
+        What should be sent, for messages.
+    fix : str
+        What to do about another ending.
+    unpickle : str
+        What to do about a pickle.
+
+    Raises
+    ------
+    InputError
+        Another ending; pickles are refused with the reason.
+    """
+    ending = ending_of(name)
+    if ending in PICKLES and ending not in endings:
+        raise InputError(name, f"a pickle ({ending})", f"{expected}, because pickles can run code", unpickle)
+    if ending not in endings:
+        raise InputError(name, f"the ending {ending or '(none)'!r}", expected, fix)
+    return ending
+
+
+def check_size(source: Source, name: str, megabytes: int, expected: str, fix: str) -> None:
+    """Refuse a file without a byte, or of more MiB than are allowed.
+
+    Parameters
+    ----------
+    source : Path or bytes
+    name : str
+        Its name, for messages.
+    megabytes : int
+        Most MiB.
+    expected : str
+        What should be in the file.
+    fix : str
+        How to send less.
+
+    Raises
+    ------
+    InputError
+        Says how large it is.
+    """
+    size = source_size(source)
+    if not size:
+        raise InputError(name, "an empty file (0 bytes)", expected, "Save it again and retry.")
+    check_megabytes(size, name, megabytes, fix)
+
+
+def check_content(source: Source, name: str, kinds: Collection[str], expected: str, fix: str) -> None:
+    """Refuse a file whose first bytes say that it is something else than its name does.
+
+    Parameters
+    ----------
+    source : Path or bytes
+    name : str
+        Its name, for messages.
+    kinds : collection of str
+        What `looks_like` may say of it.
+    expected : str
+        What the file should be.
+    fix : str
+        What to do about it.
+
+    Raises
+    ------
+    InputError
+        Says what the file seems to be.
+    """
+    seems = looks_like(source)
+    if seems not in kinds:
+        found = f"what seems to be {seems}" if seems else f"no sign of {expected}"
+        raise InputError(name, found, f"{expected}, as its name says", fix)

@@ -1,0 +1,326 @@
+"""The one reader of CSV files: samples, outcomes and prompts are read by it, whatever parts their columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from kernelsm.files.csv_dialect import Dialect, check_quotes, find_dialect, numbered_rows
+from kernelsm.files.header import check_header, check_width
+from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.source import Source, open_source, source_size
+from kernelsm.files.text import check_text, is_number
+from kernelsm.runtime.errors import InputError
+
+BLOCK = 4 * 2**20  # bytes parsed at a time; no row may be longer
+
+
+def read_csv(
+    source: Source, name: str, limits: Limits, most: int | None = None
+) -> tuple[dict[str, pa.ChunkedArray], int | None]:
+    """Columns of a CSV or TSV file with a header, in UTF-8.
+
+    The delimiter is the one of , ; and tab that parts header and first row into most columns; where it is ; numbers
+    may have a decimal comma. A column is whole numbers, decimal numbers, true/false or text by all of its values: its
+    type is that of the first block and, where a later value does not fit, that of the whole column. Leading zeros do
+    not make text (007 is the number 7, as in a spreadsheet); dates and times are text. An empty cell is missing, in
+    columns of numbers also NA, NaN, null and their like. Lines that hold nothing but spaces are no rows.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file.
+    name : str
+        Its name, for messages.
+    limits : Limits
+        Of these `rows`, `columns` and `unpacked_megabytes`.
+    most : int, optional
+        Read the first rows only: at most so many, and no more than the first 4 MiB hold.
+
+    Returns
+    -------
+    columns : dict of str to ChunkedArray
+        By name, without spaces around it.
+    rows : int or None
+        Rows of the whole file, None where only its beginning was read.
+
+    Raises
+    ------
+    InputError
+        Names the byte, header column or row (from 1 below the header) of the first thing that is wrong.
+    """
+    file, part = _opened(source, name, limits, most)
+    with file.explained(source):
+        names = file.beginning.names
+        _check_names(names, name, limits)
+        batches = file.batches(file.first_types())
+        if batches is None:
+            batches = file.batches(file.all_types()) or []
+    rows = sum(batch.num_rows for batch in batches)
+    if not rows:
+        raise _no_row(name)
+    found = pa.Table.from_batches([_without_empty_text(batch) for batch in batches]).slice(0, most)
+    return {column.strip(): found.column(column) for column in names}, None if part else rows
+
+
+def read_csv_texts(
+    source: Source, name: str, limits: Limits, columns: Sequence[str]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Rows of some columns of a CSV or TSV file, every cell as it is written; see `read_csv`.
+
+    The names of these columns may be written in capitals; what others are called does not matter. Rows of nothing but
+    empty cells are left out.
+
+    Parameters
+    ----------
+    source, name, limits
+        As of `read_csv`.
+    columns : sequence of str
+        Their names in small letters.
+
+    Yields
+    ------
+    row : int
+        Number of the row, from 1 below the header.
+    cells : tuple of str
+        Without spaces around them, in the order of `columns`.
+
+    Raises
+    ------
+    InputError
+        Names the byte, header column or row of the first thing that is wrong.
+    """
+    file, _ = _opened(source, name, limits, None)
+    with file.explained(source):
+        header = [column.strip().lower() for column in file.beginning.names]
+        check_width(header, name, limits.columns)
+        places = [_place_of(column, columns, header, name) for column in columns]
+        batches = file.batches(dict.fromkeys(file.beginning.names, pa.large_string())) or []
+    row = 0
+    for batch in batches:
+        for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            row += 1
+            if any(cell.strip() for cell in cells):
+                yield row, tuple(cells[place].strip() for place in places)
+
+
+def _opened(source: Source, name: str, limits: Limits, most: int | None) -> tuple[_Csv, bool]:
+    """The file, or its beginning, once its text and quotes are in order; and whether it is its beginning."""
+    with open_source(source) as file:
+        head = file.read(BLOCK)
+    part = most is not None and source_size(source) > len(head)
+    check_text(source, name, BLOCK if part else None)
+    beginning = head.decode("utf-8-sig", errors="ignore")
+    if not beginning.strip():
+        raise _no_row(name)
+    dialect = find_dialect(beginning, name)
+    if part and most is not None:
+        read = _first_rows(source, name, dialect.delimiter, most)
+        return _Csv(read, _blank_bytes(read), name, limits, dialect), True
+    check_quotes(source, name, dialect.delimiter)
+    return _Csv(source, _blank_bytes(head), name, limits, dialect), False
+
+
+@dataclass
+class _Csv:
+    source: Source
+    blank: int  # bytes of the empty lines above the header
+    name: str
+    limits: Limits
+    dialect: Dialect
+
+    @cached_property
+    def beginning(self) -> pa.Schema:
+        """The header, and the types of the columns by the first block."""
+        with self._open() as reader:
+            return reader.schema
+
+    def first_types(self) -> dict[str, pa.DataType]:
+        """Types in which the columns are read at first."""
+        return {column.name: _settled(column.type) for column in self.beginning}
+
+    def all_types(self) -> dict[str, pa.DataType]:
+        """Types of the columns by all values; half of them at a time, because each value is held twice meanwhile."""
+        names = self.beginning.names
+        types: dict[str, pa.DataType] = {}
+        for half in (names[::2], names[1::2]):
+            pa.default_memory_pool().release_unused()
+            if half:
+                schema = pacsv.read_csv(self._input(), *self._options(columns=half)).schema
+                types |= {column.name: _settled(column.type) for column in schema}
+        pa.default_memory_pool().release_unused()
+        return types
+
+    def batches(self, types: dict[str, pa.DataType]) -> list[pa.RecordBatch] | None:
+        """The rows in blocks; None where a value does not fit its column's type."""
+        found, rows, size = [], 0, 0
+        try:
+            with self._open(types) as reader:
+                for batch in reader:
+                    rows, size = rows + batch.num_rows, size + batch.nbytes
+                    check_table_size(rows, size, self.name, self.limits)
+                    found.append(batch)
+        except pa.ArrowInvalid as error:
+            if "conversion error" in str(error):
+                return None
+            raise
+        return found
+
+    @contextmanager
+    def explained(self, source: Source) -> Iterator[None]:
+        """Turn the parser's errors into ones that the owner of the file `source` understands."""
+        try:
+            yield
+        except pa.ArrowInvalid as error:
+            raise self._explained(str(error).splitlines()[0], source) from None
+
+    def _explained(self, message: str, source: Source) -> InputError:
+        if "Empty CSV" in message:
+            return _no_row(self.name)
+        if "straddl" in message:
+            return _too_long(self.name)
+        if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
+            place = f"{self.name}{_ragged_row(source, self.dialect.delimiter)}"
+            found = f"{ragged[2]} cell{'s' if ragged[2] != '1' else ''}"
+            expected = f"{ragged[1]} as in the header, parted by {self.dialect.delimiter!r}"
+            fix = "Check the delimiters in this row; put quotes around a text that holds one."
+            return InputError(place, found, expected, fix)
+        expected = "a table of columns with a header"
+        return InputError(self.name, message[:120], expected, "Export the table again.")
+
+    def _input(self) -> pa.NativeFile:
+        # opened here: from a path ending in .gz the parser would unpack without a limit
+        file = pa.OSFile(str(self.source)) if isinstance(self.source, Path) else pa.BufferReader(self.source)
+        file.seek(self.blank)  # else a line of spaces would be the header
+        return file
+
+    def _open(self, types: dict[str, pa.DataType] | None = None) -> pacsv.CSVStreamingReader:
+        return pacsv.open_csv(self._input(), *self._options(types))
+
+    def _options(
+        self, types: dict[str, pa.DataType] | None = None, columns: list[str] | None = None
+    ) -> tuple[pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions]:
+        return (
+            pacsv.ReadOptions(block_size=BLOCK),
+            pacsv.ParseOptions(
+                delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skip_blank
+            ),
+            pacsv.ConvertOptions(
+                column_types=types,
+                include_columns=columns,
+                decimal_point=self.dialect.decimal,
+                # not 1 and 0: a column of 1, 0 and true is text
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+            ),
+        )
+
+
+def _check_names(names: list[str], name: str, limits: Limits) -> None:
+    fix = "Write the names of the columns in the first row."
+    if not any(column.strip() for column in names):
+        raise InputError(f"{name}, header", "no name at all", "a name for each column", fix)
+    check_header([column.strip() for column in names], name, limits.columns)
+    if all(map(is_number, names)) and not all(column.strip().isdigit() for column in names):
+        raise InputError(f"{name}, header", f"numbers ({', '.join(names[:3])})", "names", fix)
+
+
+def _place_of(column: str, wanted: Sequence[str], header: list[str], name: str) -> int:
+    """Position of a column in the header."""
+    if header.count(column) == 1:
+        return header.index(column)
+    if column in header:
+        found = f"{header.count(column)} columns {column!r}"
+        raise InputError(f"{name}, header", found, "one", "Rename or drop the others.")
+    known = ", ".join(repr(cell[:30]) for cell in header[:5]) + (", ..." if len(header) > 5 else "")
+    found, expected = f"no column {column!r} among {known}", f"the columns {' and '.join(wanted)}"
+    raise InputError(f"{name}, header", found, expected, "Rename a column.")
+
+
+def _skip_blank(row: pacsv.InvalidRow) -> str:
+    """What the parser does with a row of another number of cells: a line of spaces is none."""
+    return "error" if row.text.strip() else "skip"
+
+
+def _blank_bytes(head: bytes) -> int:
+    """Bytes of the lines at the beginning of a file that hold nothing but spaces, and of a mark before them."""
+    blank = re.match(rb"(?:\xef\xbb\xbf)?(?:[ \t]*[\r\n])*", head)
+    return blank.end() if blank else 0
+
+
+def _first_rows(source: Source, name: str, delimiter: str, most: int) -> bytes:
+    """The header and the first rows, at most `most` of them and as many as a block holds."""
+    lines: list[str] = []
+    size = 0
+
+    def until_block_is_full() -> Iterator[str]:
+        nonlocal size
+        while line := text.readline(BLOCK):
+            size += len(line)
+            if size > BLOCK:
+                return
+            lines.append(line)
+            yield line
+
+    ends: list[int] = []  # lines up to the end of each row: a quoted cell may hold several
+    with open_source(source) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
+        rows = numbered_rows(csv.reader(until_block_is_full(), delimiter=delimiter))
+        with suppress(csv.Error):
+            for _ in islice(rows, most + 1):
+                ends.append(len(lines))
+    if size > BLOCK:
+        ends = ends[:-1]  # the block may end within the row
+    if len(ends) < 2:
+        raise _too_long(name)
+    return "".join(lines[: ends[-1]]).encode()
+
+
+def _no_row(name: str) -> InputError:
+    return InputError(name, "no row below the header", "at least one row", "Save the table again.")
+
+
+def _too_long(name: str) -> InputError:
+    found = f"a row longer than {BLOCK // 2**20} MiB, or a quote that is not closed"
+    return InputError(name, found, "shorter rows", "Check the quotes.")
+
+
+def _ragged_row(source: Source, delimiter: str) -> str:
+    """Number of the first row with too many or too few cells, which the parser does not tell."""
+    columns = 0
+    with (
+        open_source(source) as file,
+        io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text,
+        suppress(csv.Error),
+    ):
+        for row, cells in numbered_rows(csv.reader(text, delimiter=delimiter)):
+            columns = columns or len(cells)
+            if len(cells) != columns:
+                return f", row {row:,}"
+    return ""
+
+
+def _settled(kind: pa.DataType) -> pa.DataType:
+    """The type a column is read as where the parser proposes `kind`."""
+    plain = (
+        pa.types.is_null(kind) or pa.types.is_int64(kind) or pa.types.is_float64(kind) or pa.types.is_boolean(kind)
+    )
+    return kind if plain else pa.large_string()
+
+
+def _without_empty_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        pc.if_else(pc.equal(column, ""), None, column) if pa.types.is_large_string(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)

@@ -1,0 +1,59 @@
+"""What the server of the dashboard refuses before it starts, and where it finds the script."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from kernelsm.app import serve as serving
+from kernelsm.runtime.errors import InputError
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What Streamlit is asked to run, instead of running it."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(serving, "main", commands.append)
+    monkeypatch.setattr(serving, "import_pages", lambda: None)
+    return commands
+
+
+def test_a_port_that_is_taken_is_refused_and_another_one_named(started: list[list[str]]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(InputError, match=rf"--port: found {port}, where another program listens.*--port \d+"):
+            serving.serve("127.0.0.1", port)
+    assert not started
+    serving.serve("127.0.0.1", port)  # free again
+    assert started[0][0] == "run"
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536, 99_999])
+def test_a_number_that_is_no_port_is_refused(started: list[list[str]], port: int) -> None:
+    with pytest.raises(InputError, match="a port from 1 to 65535"):
+        serving.serve("127.0.0.1", port)
+    assert not started
+
+
+def test_an_address_of_another_computer_is_refused(started: list[list[str]]) -> None:
+    with pytest.raises(InputError, match=r"--address: found '192\.0\.2\.1'; expected an address of this computer"):
+        serving.serve("192.0.2.1", 8765)  # an address that is nobody's, by agreement
+    assert not started
+
+
+def test_pages_and_settings_stand_beside_the_script_of_a_checkout() -> None:
+    script = serving.script()
+    assert script == Path(__file__).resolve().parents[2] / "app.py"
+    assert (script.parent / ".streamlit" / "config.toml").exists()
+
+
+def test_an_installed_package_runs_the_script_that_it_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = tmp_path / "kernelsm" / "app" / "site" / "app.py"
+    brought.parent.mkdir(parents=True)
+    brought.touch()
+    monkeypatch.setattr(serving, "__file__", str(tmp_path / "kernelsm" / "app" / "serve.py"))
+    assert serving.script() == brought
