@@ -2,7 +2,7 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import check, estimates, one_query, past_checks, prompt_choice, record, slots
 from kernelsm.app.shell import frame, navigation, session
-from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
 navigation.require_entry()
 texts = session.view().prompts
@@ -12,7 +12,7 @@ frame.head(
     "Which demonstrations go into the prompt? The surrogate predicts the loss of every choice and knows which ones "
     "work together; the language model has the last word.",
     run,
-    instead=f"{session.prompts().get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
+    instead=f"{session.titles(PROMPTS).get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
 )
 if texts:
     check.first_outcomes(texts, find_prompts(texts))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.objectives.objective import Objective, find_measure
+from kernelsm.objectives.objective import Measure, Objective, find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
@@ -48,7 +48,8 @@ class BlockWork:
     Parameters
     ----------
     solve : callable
-        Maps the masks of a block, shape (m, K), to all measures, shape (m, measures, q).
+        Maps the masks of a block, shape (m, K), to what is kept of it: all measures, shape (m, measures, q), or
+        something else that the estimator's own `table` makes outcomes of.
     kind : ChunkKind
         What the estimator's blocks are called in the store.
     key : tuple
@@ -67,16 +68,35 @@ class BlockWork:
 
 
 class Estimator(ABC):
-    """A way to get F(s), block by block; each block is kept by the store."""
+    """A way to get F(s), block by block; each block is kept by the store.
 
-    suite: TaskSuite
-    objective: Objective
+    Attributes
+    ----------
+    block : int
+        Masks in a block.
+    """
+
     block: int
 
     @property
+    @abstractmethod
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the K tasks."""
+
+    @property
+    @abstractmethod
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the q targets."""
+
+    @property
+    @abstractmethod
+    def measures(self) -> Sequence[Measure]:
+        """What a block holds of every target, in order."""
+
+    @property
     def measure_names(self) -> tuple[str, ...]:
-        """What each block holds, in order; part of its key."""
-        return tuple(measure.name for measure in self.objective.measures)
+        """Names of the measures; part of a block's key."""
+        return tuple(measure.name for measure in self.measures)
 
     @abstractmethod
     def _work(self, store: Store | None) -> BlockWork:
@@ -114,17 +134,59 @@ class Estimator(ABC):
         ConvergenceError
             A solve that does not converge.
         """
-        position = find_measure(self.objective.measures, measure)
-        about = self.objective.measures[position]
-        masks = np.asarray(masks)
-        K = self.suite.K
+        find_measure(self.measures, measure)
+        masks = self.check_masks(masks)
+        work = self._work(store)
+        return self.table(masks, self._blocks(masks, work, store, report), measure, work.meta)
+
+    def check_masks(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return masks as an array.
+
+        Raises
+        ------
+        InputError
+            Another number of columns than tasks, no row, or another type than bool.
+        """
+        masks, K = np.asarray(masks), len(self.task_names)
         if masks.ndim != 2 or masks.shape[1] != K or not len(masks):
-            raise InputError("masks", f"shape {masks.shape}", f"(m, {K})", "One column per task of the suite.")
+            raise InputError("masks", f"shape {masks.shape}", f"(m, {K})", "Give one column per task.")
         if masks.dtype != np.bool_:
             raise InputError("masks", f"type {masks.dtype}", "bool", "Write masks.astype(bool).")
-        work = self._work(store)
+        return masks
+
+    def table(
+        self, masks: NDArray[np.bool_], blocks: Sequence[NDArray[np.float64]], measure: str, meta: dict[str, Any]
+    ) -> Outcomes:
+        """Put the measures of all blocks together.
+
+        Parameters
+        ----------
+        masks : ndarray of bool, shape (m, K)
+        blocks : sequence of ndarray
+            What `BlockWork.solve` gave for each block of them.
+        measure : str
+            Name of one of the `measures`.
+        meta : dict
+            Of the outcomes, without measure and unit; JSON types only.
+        """
+        position = find_measure(self.measures, measure)
+        about = self.measures[position]
+        return Outcomes(
+            masks, np.concatenate([self._values(found, position) for found in blocks]),
+            task_names=self.task_names, target_names=self.target_names, higher_is_better=about.higher_is_better,
+            meta={**meta, "measure": measure, "unit": about.unit},
+        )  # fmt: skip
+
+    def _values(self, block: NDArray[np.float64], position: int) -> NDArray[np.float64]:
+        """Outcomes of the masks of one block, shape (m, q), in the measure of that position among all."""
+        return block[:, position]
+
+    def _blocks(
+        self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
+    ) -> list[NDArray[np.float64]]:
+        """All measures of each block of masks; finished blocks come from the store."""
         starts = range(0, len(masks), self.block)
-        values = []
+        blocks = []
         for done, start in enumerate(starts, start=1):
             part = masks[start : start + self.block]
             if store is None:
@@ -133,9 +195,35 @@ class Estimator(ABC):
                 before = store.reused
                 found = store.chunk(work.kind, (*work.key, part), partial(work.solve, part))
                 reused = store.reused > before
-            values.append(found[:, position])
+            blocks.append(found)
             report(done, len(starts), work.message, reused=reused)
-        return Outcomes(
-            masks, np.concatenate(values), task_names=self.suite.task_names, target_names=self.suite.target_names,
-            higher_is_better=about.higher_is_better, meta={**work.meta, "measure": measure, "unit": about.unit},
-        )  # fmt: skip
+        return blocks
+
+
+class SuiteEstimator(Estimator):
+    """An estimator whose tasks, targets and measures are those of a suite of samples.
+
+    Attributes
+    ----------
+    suite : TaskSuite
+    objective : Objective
+        Of the suite.
+    """
+
+    suite: TaskSuite
+    objective: Objective
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the suite's tasks."""
+        return self.suite.task_names
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the suite's targets."""
+        return self.suite.target_names
+
+    @property
+    def measures(self) -> Sequence[Measure]:
+        """Those of the objective."""
+        return self.objective.measures

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kernelsm.estimators.estimator import BlockWork, Estimator, check_block, check_ridge, task_weight_key
+from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, check_block, check_ridge, task_weight_key
 from kernelsm.estimators.gradex_solver import LinearisedProblem
 from kernelsm.gradients.features import GradientFeatures
 from kernelsm.objectives.registry import find
@@ -24,7 +24,7 @@ MEMORY_BUDGET = 768 * 2**20
 _LARGEST_BLOCK = 1024
 
 
-class GradEx(Estimator):
+class GradEx(SuiteEstimator):
     """Estimates F(s) in the model linearised at W0.
 
     For each subset, minimise over Z the mean loss of f_W0(x) + <∇f_W0(x), Z> on the included tasks plus ridge/2 ‖Z‖²,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.estimators.batched_retraining import StackedModel, bytes_per_subset, tune_together
-from kernelsm.estimators.estimator import BlockWork, Estimator, check_block, check_ridge, task_weight_key
+from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, check_block, check_ridge, task_weight_key
 from kernelsm.models.hashing import model_hash
 from kernelsm.objectives.registry import find
 from kernelsm.runtime.errors import InputError
@@ -30,7 +30,7 @@ BATCHED_UP_TO = 300_000
 _LARGEST_BLOCK = 32
 
 
-class Retraining(Estimator):
+class Retraining(SuiteEstimator):
     """Trains the whole network on each subset, to convergence.
 
     With `start` "base", minimise over W the mean loss of f_W on the included tasks (paper eq. 1) plus

@@ -19,7 +19,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.projects import find_recipe
-from kernelsm.workspace.tables import load_run, save_run
+from kernelsm.workspace.tables import TABLES, save_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,10 +84,9 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
 def _table(key: str, store: Store) -> Outcomes:
     if key in EXAMPLES:
         return load_example(key)
-    try:
-        return load_run(key, store.root.parent)
-    except KeyError:
-        raise InputError("onto", repr(key), "a table that is here", "Upload or compute the table again.") from None
+    if not TABLES.is_here(key, store.root.parent):
+        raise InputError("onto", repr(key), "a table that is here", "Upload or compute the table again.")
+    return TABLES.load(key, store.root.parent)
 
 
 def compute(settings: RunSettings, report: Report, store: Store, *, retrain: bool = False) -> Outcomes:

@@ -21,7 +21,7 @@ from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.workspace.projects import find_recipe, is_project
+from kernelsm.workspace.projects import PROJECTS, find_recipe
 
 EstimatorName = Literal["gradex", "retraining", "game"]
 GAME = "planted"
@@ -206,7 +206,7 @@ def recipe_of(source: str) -> Recipe | None:
     """
     if source == GAME:
         return None
-    if source in RECIPES or is_project(source):
+    if source in RECIPES or PROJECTS.is_here(source):
         return find_recipe(source)
     expected = " or ".join(map(repr, (*RECIPES, GAME))) + ", or the 40 hex digits of a project"
     raise InputError("source", repr(source)[:80], expected, "Choose one of these.")

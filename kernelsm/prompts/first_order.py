@@ -138,8 +138,7 @@ class FirstOrder:
             Masks of another shape, size or type, an unknown measure, or gradients that are not finite.
         """
         find_measure(MEASURES, measure)
-        self.prompting.check_masks(masks)
-        masks = np.asarray(masks)
+        masks = self.prompting.check_masks(masks)
         sizes, k = masks.sum(axis=1), self.task.k
         if (wrong := np.flatnonzero(sizes != k)).size:
             found, fix = f"{sizes[wrong[0]]} candidates in row {wrong[0]}", "Score other sizes exactly: Prompting."
@@ -153,9 +152,8 @@ class FirstOrder:
             for mask in masks
         ]
         anchors = [list(anchor) for anchor in self.anchors]
-        return self.prompting.table(
-            masks, entries, measure, estimator="first order", anchors=anchors, combine=self.combine
-        )
+        meta = {**self.prompting.meta, "estimator": "first order", "anchors": anchors, "combine": self.combine}
+        return self.prompting.table(masks, entries, measure, meta)
 
     def linearise(self, *, store: Store | None = None, report: Report = silent) -> list[Linearisation]:
         """Linearise the model at every anchor; finished anchors are found in the store.

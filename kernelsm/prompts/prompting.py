@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cached_property
 from itertools import takewhile
 from math import factorial
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.estimators.estimator import BlockWork, Estimator
 from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.classification import Classification
-from kernelsm.objectives.objective import find_measure
+from kernelsm.objectives.objective import Measure, find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
@@ -30,12 +32,13 @@ _LONGEST_NAME = 60
 _SAME_BEGINNING = 12  # characters; a shorter one stays
 
 
-class Prompting:
+class Prompting(Estimator):
     """Scores subsets of demonstrations exactly, each under several random orders.
 
     Small models heed the order of demonstrations, by about as much as their choice. The outcome of a subset is the
-    mean over its orders, and their spread says how far one order may be from it. The empty subset is a prompt without
-    a demonstration.
+    mean over its orders, and their spread says how far one order may be from it (see `table`). The empty subset is a
+    prompt without a demonstration. The loss of a query is the cross-entropy over the label words in nats; a subset is
+    scored and kept by the store with all its orders and measures, so that another measure asks the model nothing.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ class Prompting:
     InputError
         Orders below 1, a seed below 0, or no fresh query where they are asked for.
     """
+
+    block = 1
 
     def __init__(
         self, task: PromptTask, model: LanguageModel, *, orders: int = 2, seed: int = 0, fresh: bool = False
@@ -78,40 +83,29 @@ class Prompting:
             drawn[tuple(int(i) for i in rng.permutation(inside))] = None
         return tuple(drawn)
 
-    def outcomes(
-        self,
-        masks: NDArray[np.bool_],
-        *,
-        measure: str = "loss",
-        store: Store | None = None,
-        report: Report = silent,
-    ) -> Outcomes:
-        """Find the outcome of each mask.
+    @cached_property
+    def task_names(self) -> tuple[str, ...]:
+        """Short names of the candidates."""
+        return short_names(self.task.candidates)
 
-        Parameters
-        ----------
-        masks : ndarray of bool, shape (m, K)
-            Of any size.
-        measure : {"loss", "accuracy", "margin"}
-            Of each query: cross-entropy over the label words in nats, being right, or log p_y - log(1 - p_y). The
-            store keeps all three: asking for another one computes nothing again.
-        store, report
-            Where finished subsets are kept, and what is told after each.
+    @cached_property
+    def target_names(self) -> tuple[str, ...]:
+        """Short names of the queries."""
+        return short_names(self.queries)
 
-        Returns
-        -------
-        Outcomes
-            Shape (m, q), means over the orders. `meta["order_spread"]` holds for each subset the standard deviation
-            over its orders of the mean over the queries (one degree of freedom less; 0 for one order). What the
-            orders say of the noise goes along as `noise`.
+    @property
+    def measures(self) -> Sequence[Measure]:
+        """Those of the label words, which are the classes; see `measure_labels`."""
+        return MEASURES
 
-        Raises
-        ------
-        InputError
-            Masks of another number of candidates, an unknown measure, label words that the model cannot tell apart,
-            or a prompt that is longer than it can read.
-        """
-        return self.table(masks, self._entries(masks, measure, store, report), measure)
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What a table of outcomes tells of how they were found; JSON types only."""
+        return {
+            "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
+            "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
+            "weights": self.model.content_hash,
+        }  # fmt: skip
 
     def by_order(
         self,
@@ -134,78 +128,62 @@ class Prompting:
         InputError
             As `outcomes`.
         """
-        entries = self._entries(masks, measure, store, report)
+        position = find_measure(MEASURES, measure)
+        masks = self.check_masks(masks)
+        blocks = self._blocks(masks, self._work(store), store, report)
         orders = [order for mask in masks for order in self.orders_of(mask)]
-        return orders, np.concatenate([found[:, find_measure(MEASURES, measure)] for found in entries])
+        return orders, np.concatenate([found[:, position] for found in blocks])
 
     def table(
-        self, masks: NDArray[np.bool_], entries: Sequence[NDArray[np.float64]], measure: str = "loss", **meta: Any
+        self, masks: NDArray[np.bool_], blocks: Sequence[NDArray[np.float64]], measure: str, meta: dict[str, Any]
     ) -> Outcomes:
         """Take the mean over the orders of each subset, however they were scored.
 
         Parameters
         ----------
         masks : ndarray of bool, shape (m, K)
-        entries : sequence of ndarray, shape (orders, 3, q)
+        blocks : sequence of ndarray, shape (orders, 3, q)
             All measures of each subset under its `orders_of`.
         measure : {"loss", "accuracy", "margin"}
-        **meta
-            What else the table is to tell of itself; JSON types only.
+        meta : dict
+            Of the outcomes, without measure, unit and spread; JSON types only.
+
+        Returns
+        -------
+        Outcomes
+            Shape (m, q). `meta["order_spread"]` holds for each subset the standard deviation over its orders of the
+            mean over the queries (one degree of freedom less; 0 for one order). What the orders say of the noise goes
+            along as `noise`.
         """
         position = find_measure(MEASURES, measure)
-        about = MEASURES[position]
-        means = [found[:, position].mean(axis=1) for found in entries]
-        return Outcomes(
-            masks, np.stack([found[:, position].mean(axis=0) for found in entries]),
-            task_names=short_names(self.task.candidates), target_names=short_names(self.queries),
-            higher_is_better=about.higher_is_better,
-            noise=order_noise([found[:, position] for found in entries], np.sum(masks, axis=1).tolist()),
-            meta={
-                "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
-                "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
-                "weights": self.model.content_hash,
-                "order_spread": [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means],
-                "measure": measure, "unit": about.unit, **meta,
-            },
-        )  # fmt: skip
+        by_order = [found[:, position] for found in blocks]
+        means = [found.mean(axis=1) for found in by_order]
+        spread = [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means]
+        noise = order_noise(by_order, np.sum(masks, axis=1).tolist())
+        return replace(super().table(masks, blocks, measure, {**meta, "order_spread": spread}), noise=noise)
 
-    def check_masks(self, masks: NDArray[np.bool_]) -> None:
-        """Refuse masks that are not of this task.
+    def _values(self, block: NDArray[np.float64], position: int) -> NDArray[np.float64]:
+        """Mean over the orders of one subset, shape (1, q)."""
+        return np.asarray(block[:, position].mean(axis=0, keepdims=True))
 
-        Raises
-        ------
-        InputError
-            Another number of columns, no row, or another type than bool.
-        """
-        K, shape, kind = self.task.K, np.shape(masks), np.asarray(masks).dtype
-        if len(shape) != 2 or shape[1] != K or not shape[0]:
-            raise InputError("masks", f"shape {shape}", f"(m, {K})", "One column per candidate of the task.")
-        if kind != np.bool_:
-            raise InputError("masks", f"type {kind}", "bool", "Write masks.astype(bool).")
+    def _work(self, store: Store | None) -> BlockWork:
+        return BlockWork(
+            self._score_orders,
+            kind=SUBSET_CHUNKS,
+            key=(self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh),
+            message="asking the language model",
+            meta=self.meta,
+        )
 
-    def _entries(
-        self, masks: NDArray[np.bool_], measure: str, store: Store | None, report: Report
+    def _blocks(
+        self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
     ) -> list[NDArray[np.float64]]:
-        """All measures of each subset under its orders, shape (orders, 3, q) each."""
-        find_measure(MEASURES, measure)
-        self.check_masks(masks)
-        self.check_lengths(np.asarray(masks))
-        key = (self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh)
-        entries = []
-        for done, mask in enumerate(np.asarray(masks), start=1):
-            score_orders = partial(self._score_orders, mask)
-            if store is None:
-                found, reused = score_orders(), False
-            else:
-                before = store.reused
-                found = store.chunk(SUBSET_CHUNKS, (*key, np.flatnonzero(mask).tolist()), score_orders)
-                reused = store.reused > before
-            entries.append(found)
-            report(done, len(masks), "asking the language model", reused=reused)
-        return entries
+        self.check_lengths(masks)
+        return super()._blocks(masks, work, store, report)
 
-    def _score_orders(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """All measures of one subset under its orders, shape (orders, 3, q)."""
+    def _score_orders(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """All measures of one subset, a block of masks, under its orders: shape (orders, 3, q)."""
+        (mask,) = masks
         true = np.array([self.task.labels.index(query.label) for query in self.queries])
         return np.stack(
             [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,17 +24,22 @@ from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
 from kernelsm.runtime.atomic_files import unfinished_folder, write_whole
-from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, one_line_title
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.tasks.suite import TaskSuite
 from kernelsm.tasks.suite_files import load_suite, save_suite
+from kernelsm.workspace.kept import Kept, check_hash
 
 _SHEET, _SUITE, _WEIGHTS, _MODEL, _FEATURES = (
     "project.json", "suite.npz", "weights.safetensors", "model", "features.npz",
 )  # fmt: skip
+# what begins with a dot or a dash, or holds anything that a shell or another system reads differently, is not shared
+_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+_ENTRY = re.compile(rf"projects/({CONTENT_HASH})(?:/{_NAME}){{0,3}}/{_NAME}\.(?:json|npz|safetensors|csv)")
+_TOKENIZER_ENTRY = re.compile(rf"projects/({CONTENT_HASH})/model/{_NAME}\.(?:txt|model)")
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,76 @@ class Project:
     title: str
     recipe: Recipe
     about: dict[str, Any] = field(default_factory=dict)
+
+
+class Projects(Kept[Project]):
+    """Projects, each in the folder `projects/KEY/`."""
+
+    name, folder, parameter = "projects", "projects", "project"
+    label, counted = "data and model", ("project of data and a model", "projects of data and a model")
+    also_deleted = " with its gradients and all other work in between"
+    not_deleted = " Its tables of outcomes stay."
+    entries = ".json, .npz, .safetensors and .csv in projects/HASH"
+
+    def load(self, key: str, root: Path | None = None) -> Project:
+        """Return a project; its samples are loaded when they are asked for.
+
+        Raises
+        ------
+        InputError
+            There is none of that key here, or its files are damaged.
+        """
+        if not self.is_here(key, root):
+            raise InputError("project", repr(key)[:80], "a project that is here", "Bring its data again.")
+        folder = _folder(key, root)
+        return _loaded(folder, (folder / _SHEET).stat().st_mtime_ns)
+
+    def paths(self, key: str, root: Path | None = None) -> tuple[Path, ...]:
+        """Its folder."""
+        return (_folder(key, root),)
+
+    def is_here(self, key: str, root: Path | None = None) -> bool:
+        """Whether the description of a project is here; its files may be damaged."""
+        return is_content_hash(key) and (_folder(key, root) / _SHEET).exists()
+
+    def title(self, key: str, root: Path | None = None) -> str:
+        """What the user calls it."""
+        return self.load(key, root).title
+
+    def rename(self, key: str, title: str, root: Path | None = None) -> None:
+        """Give a project another title."""
+        rename_project(key, title, root)
+
+    def stored_contents(self, key: str, root: Path | None = None) -> tuple[str, ...]:
+        """Hashes of its samples and its network; none where it is damaged: what was computed goes in time then."""
+        return tuple(self.load(key, root).about["contents"]) if self.opens(key, root) else ()
+
+    def files_to_share(self, key: str, root: Path) -> list[Path]:
+        """Every file in its folder."""
+        place = f"project {key[:60]!r}"
+        if not is_content_hash(key) or not _folder(key, root).is_dir():
+            raise InputError(place, "nothing", "a kept project", "It was deleted: leave it out, or make it again.")
+        files = sorted(path for path in _folder(key, root).rglob("*") if path.is_symlink() or not path.is_dir())
+        if not files:
+            raise InputError(place, "an empty folder", "files", "Make the project again.")
+        return files
+
+    def key_of_entry(self, entry: str) -> str:
+        """The key in `projects/KEY/...`, for files of the known kinds."""
+        found = _ENTRY.fullmatch(entry) or _TOKENIZER_ENTRY.fullmatch(entry)
+        return found[1] if found else ""
+
+    def check_copy(self, key: str, folder: Path, name: str) -> None:
+        """Read all of a project that came in a session file."""
+        try:
+            found = project_key(_folder(key, folder))
+        except InputError as error:
+            place = f"{name}, projects/{key}, {error.place.removeprefix(f'{key}/')}"
+            raise InputError(place, error.found, error.expected, error.fix) from None
+        check_hash(f"{name}, projects/{key}", found, key)
+
+
+PROJECTS = Projects()
 
 
 def save_project(
@@ -133,25 +209,6 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def is_project(key: str, root: Path | None = None) -> bool:
-    """Whether a project of that key is here."""
-    return is_content_hash(key) and (_folder(key, root) / _SHEET).exists()
-
-
-def load_project(key: str, root: Path | None = None) -> Project:
-    """Return a project; its samples are loaded when they are asked for.
-
-    Raises
-    ------
-    InputError
-        There is none of that key here, or its files are damaged.
-    """
-    if not is_project(key, root):
-        raise InputError("project", repr(key)[:80], "a project that is here", "Bring its data again.")
-    folder = _folder(key, root)
-    return _loaded(folder, (folder / _SHEET).stat().st_mtime_ns)
-
-
 @lru_cache(maxsize=16)
 def _loaded(folder: Path, changed: int) -> Project:
     sheet = _read_sheet(folder)
@@ -196,7 +253,7 @@ def find_recipe(source: str) -> Recipe:
     InputError
         There is no such project here.
     """
-    return RECIPES[source] if source in RECIPES else load_project(source).recipe
+    return RECIPES[source] if source in RECIPES else PROJECTS.load(source).recipe
 
 
 def rename_project(key: str, title: str, root: Path | None = None) -> None:
@@ -204,20 +261,6 @@ def rename_project(key: str, title: str, root: Path | None = None) -> None:
     sheet = _read_sheet(_folder(key, root))
     with write_whole(_folder(key, root) / _SHEET) as part:
         part.write_text(json.dumps({**sheet, "title": one_line_title(title)}, indent=1))
-
-
-def delete_project(key: str, root: Path | None = None) -> int:
-    """Delete a project's folder and return the bytes freed; 0 where there is none."""
-    if not is_project(key, root):
-        return 0
-    freed = project_bytes(key, root)
-    shutil.rmtree(_folder(key, root), ignore_errors=True)
-    return freed
-
-
-def project_bytes(key: str, root: Path | None = None) -> int:
-    """Bytes on disk."""
-    return sum(file.stat().st_size for file in _folder(key, root).rglob("*") if file.is_file())
 
 
 def _folder(key: str, root: Path | None) -> Path:

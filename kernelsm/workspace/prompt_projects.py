@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.files.json_text import parse_json
+from kernelsm.files.limits import check_megabytes, limits
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.atomic_files import write_whole
-from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.runtime.content_hash import CONTENT_HASH
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import one_line_title
 from kernelsm.runtime.store import cache_root, content_hash
+from kernelsm.workspace.kept import SEND_LESS, Kept
 
+_ENTRY = re.compile(rf"prompts/({CONTENT_HASH})\.json")
 SECONDS_A_QUERY = 0.056
 """For the default model and the texts of the examples, on two cores."""
 
@@ -47,6 +51,88 @@ class PromptSource:
         return SECONDS_A_QUERY if self.pace is None else self.pace
 
 
+class Prompts(Kept[PromptSource]):
+    """Texts for prompts and the name of their model, `prompts/KEY.json`."""
+
+    name, folder, parameter = "prompts", "prompts", "prompts"
+    label, counted = "demonstrations", ("demonstrations for a prompt", "demonstrations for a prompt")
+    not_deleted = " Its tables of outcomes stay."
+    entries = "prompts/HASH.json"
+
+    def load(self, key: str, root: Path | None = None) -> PromptSource:
+        """Return kept texts.
+
+        Raises
+        ------
+        InputError
+            There are none of that key here, or the file is damaged.
+        """
+        if not self.is_here(key, root):
+            expected = "the 40 hex digits of texts that were brought"
+            raise InputError("prompts", repr(key)[:80], expected, "Leave it out, or bring the texts again.")
+        place, fix = f"prompts {key[:8]}", "Bring the texts again."
+        try:
+            sheet = parse_json(_path(key, root).read_bytes())
+            found = PromptSource(
+                sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace")
+            )
+            texts = (found.title, found.model, found.task.name, *found.task.labels)
+            whole = (
+                all(isinstance(text, str) for text in texts) and type(found.task.k) is int
+                and isinstance(found.task.meta, dict) and prompts_key(found) == key
+                and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise InputError(place, "a damaged file", "the texts that were brought", fix)
+        return found
+
+    def paths(self, key: str, root: Path | None = None) -> tuple[Path, ...]:
+        """Its file."""
+        return (_path(key, root),)
+
+    def title(self, key: str, root: Path | None = None) -> str:
+        """What the user calls them."""
+        return self.load(key, root).title
+
+    def rename(self, key: str, title: str, root: Path | None = None) -> None:
+        """Give texts another title."""
+        keep_prompts(replace(self.load(key, root), title=title), root)
+
+    def files_to_share(self, key: str, root: Path) -> list[Path]:
+        """Its file."""
+        self._load_within_limits(key, root)
+        return [_path(key, root)]
+
+    def key_of_entry(self, entry: str) -> str:
+        """The key in `prompts/KEY.json`."""
+        found = _ENTRY.fullmatch(entry)
+        return found[1] if found else ""
+
+    def check_copy(self, key: str, folder: Path, name: str) -> None:
+        """Read texts that came in a session file, and write them anew; the pace was that of another computer."""
+        path, place = _path(key, folder), f"{name}, prompts/{key}.json"
+        check_megabytes(path.stat().st_size, place, limits().megabytes, SEND_LESS)
+        try:
+            keep_prompts(replace(self._load_within_limits(key, folder), pace=None), folder)
+        except InputError as error:
+            raise InputError(place, error.found, error.expected, error.fix) from None
+
+    def _load_within_limits(self, key: str, root: Path) -> PromptSource:
+        """Texts that are whole, and no more than would have been read from files."""
+        found, allowed = self.load(key, root), limits()
+        most = max(len(found.task.queries), len(found.task.fresh))
+        for what, count, bound in (("candidates", found.task.K, allowed.tasks), ("queries", most, allowed.targets)):
+            if count > bound:
+                expected, fix = f"at most {bound:,}", "Bring fewer of them."
+                raise InputError(f"prompts {key[:8]}", f"{count:,} {what}", expected, fix)
+        return found
+
+
+PROMPTS = Prompts()
+
+
 def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     """Return what a source is: the name of a built-in prompt task, or the key of one that was brought.
 
@@ -57,25 +143,10 @@ def find_prompts(source: str, root: Path | None = None) -> PromptSource:
     """
     if source in PROMPT_EXAMPLES:
         return PromptSource(PROMPT_EXAMPLES[source].title, PROMPT_EXAMPLES[source].make())
-    path = _path(source, root) if is_content_hash(source) else None
-    if path is None or not path.exists():
+    if not PROMPTS.is_here(source, root):
         expected = " or ".join(map(repr, PROMPT_EXAMPLES)) + ", or the 40 hex digits of texts that were brought"
         raise InputError("prompts", repr(source)[:80], expected, "Choose one of these, or bring the texts again.")
-    place, fix = f"prompts {source[:8]}", "Bring the texts again."
-    try:
-        sheet = parse_json(path.read_bytes())
-        found = PromptSource(sheet["title"], PromptTask.from_dict(sheet["task"]), sheet["model"], sheet.get("pace"))
-        texts = (found.title, found.model, found.task.name, *found.task.labels)
-        whole = (
-            all(isinstance(text, str) for text in texts) and type(found.task.k) is int
-            and isinstance(found.task.meta, dict) and prompts_key(found) == source
-            and (found.pace is None or (type(found.pace) is float and 0 < found.pace < math.inf))
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise InputError(place, "a damaged file", "the texts that were brought", fix)
-    return found
+    return PROMPTS.load(source, root)
 
 
 def prompts_key(source: PromptSource) -> str:
@@ -95,31 +166,6 @@ def keep_prompts(source: PromptSource, root: Path | None = None) -> str:
     with write_whole(_path(key, root)) as part:
         part.write_text(json.dumps(sheet, indent=1))
     return key
-
-
-def has_prompts(source: str, root: Path | None = None) -> bool:
-    """Whether a source is a built-in prompt task, or one that was brought and is here and whole."""
-    try:
-        find_prompts(source, root)
-    except InputError:
-        return False
-    return True
-
-
-def prompts_bytes(key: str, root: Path | None = None) -> int:
-    """Bytes that kept texts take on the disk; 0 where there are none of that key."""
-    try:
-        return _path(key, root).stat().st_size if is_content_hash(key) else 0
-    except FileNotFoundError:
-        return 0
-
-
-def delete_prompts(key: str, root: Path | None = None) -> int:
-    """Delete kept texts and return the bytes freed; 0 where there were none of that key."""
-    freed = prompts_bytes(key, root)
-    if is_content_hash(key):
-        _path(key, root).unlink(missing_ok=True)
-    return freed
 
 
 def _path(key: str, root: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""Session files: what a session looks at, its tables and its projects in one zip archive of plain files.
+"""Session files: what a session looks at, and everything that it keeps, in one zip archive of plain files.
 
 The archive holds
 
@@ -8,42 +8,36 @@ The archive holds
   tokenizer may also have files ending in .txt and .model;
 - `prompts/HASH.json` for demonstrations and queries that were brought.
 
-Nothing in it is a pickle, and nothing of a file is taken before all of it has been checked.
+Nothing in it is a pickle, and nothing of a file is taken before all of it has been checked. A version that does not
+know a kind of entry refuses the file: the single orders of a table of prompts, which came later than the format,
+therefore stay on the computer that asked the model.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kernelsm.files.archives import unpack
 from kernelsm.files.json_text import read_json_object
-from kernelsm.files.limits import Limits, check_megabytes, limits
+from kernelsm.files.limits import check_megabytes, limits
 from kernelsm.files.source import Source, source_size
-from kernelsm.outcomes.table import Outcomes
-from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
+from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
-from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
-from kernelsm.workspace.tables import is_run_name, load_run
+from kernelsm.workspace.kept import SEND_LESS
+from kernelsm.workspace.kept_kinds import KEPT_KINDS
+from kernelsm.workspace.tables import TABLES, is_run_name
 
 _VERSION = 1
 _DESCRIPTION = "session.json"
-_RUN_FILE = re.compile(rf"runs/({CONTENT_HASH})\.parquet")
-# what begins with a dot or a dash, or holds anything that a shell or another system reads differently, stays out
-_FILE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-_PROJECT_FILE = re.compile(rf"projects/({CONTENT_HASH})(?:/{_FILE}){{0,3}}/{_FILE}\.(?:json|npz|safetensors|csv)")
-_TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{_FILE}\.(?:txt|model)")
-_PROMPTS_FILE = re.compile(rf"prompts/({CONTENT_HASH})\.json")
-_SEND_LESS = "Save the session with fewer projects and tables."
 _LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
 _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
@@ -56,30 +50,22 @@ class RestoredSession:
     ----------
     view : dict
         Parameters of the view as a link holds them; unknown ones are the reader's to ignore.
-    titles : dict
-        Content hash of a table -> its title.
-    runs, projects : tuple of str
-        Content hashes of the tables and projects that are here now.
+    kept : dict
+        Name of each kind of `KEPT_KINDS` -> {key: title} of what is here now. The title is "" where the file gives
+        none apart: it may be kept with the thing itself.
     pinned : tuple of str
         Runs to compare with: names of examples or content hashes of tables.
-    prompts : tuple of str
-        Keys of the prompts that are here now.
     """
 
     view: dict[str, str]
-    titles: dict[str, str]
-    runs: tuple[str, ...]
-    projects: tuple[str, ...]
+    kept: dict[str, dict[str, str]]
     pinned: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
 
 
 def write_session(
     view: dict[str, str],
-    titles: dict[str, str],
+    kept: Mapping[str, Mapping[str, str]],
     root: Path,
-    projects: Iterable[str] = (),
-    prompts: Iterable[str] = (),
     *,
     pinned: Sequence[str] = (),
 ) -> bytes:
@@ -89,38 +75,39 @@ def write_session(
     ----------
     view : dict
         Parameters of the view as a link holds them.
-    titles : dict
-        Content hash of a table -> its title; these tables go along, and those that `view` and `pinned` name.
+    kept : mapping
+        Name of a kind of `KEPT_KINDS` -> {key: title} of what goes along, and so do the tables that `view` and
+        `pinned` name. Where titles are kept with the things themselves, those are taken.
     root : Path
-        Folder of the cache, with `runs`, `projects` and `prompts` in it.
-    projects : iterable of str
-        Content hashes of the projects that go along.
-    prompts : iterable of str
-        Keys of the prompts that go along (`keep_prompts`).
+        Folder of the cache.
     pinned : sequence of str
         Runs to compare with.
 
     Raises
     ------
     InputError
-        A table, project or prompt is not here or damaged, a file in a project is none of the known kinds, a title or
-        parameter is too long, or there is more than a session may hold (`Limits`).
+        Something is not here or damaged, a file in a project is none of the known kinds, a title or parameter is too
+        long, or there is more than a session may hold (`Limits`).
     """
     allowed = limits()
-    named = sorted({run for run in (*titles, view.get("run", ""), *pinned) if is_content_hash(run)})
-    chosen = sorted(set(projects))
+    keys = {kind.name: sorted(kept.get(kind.name, ())) for kind in KEPT_KINDS}
+    tables = {run for run in (*keys[TABLES.name], view.get(TABLES.parameter, ""), *pinned) if is_content_hash(run)}
+    keys[TABLES.name] = sorted(tables)
+    titles = {
+        key: title for kind in KEPT_KINDS if not kind.keeps_title for key, title in kept.get(kind.name, {}).items()
+    }
     description = {"version": _VERSION, "view": view, "titles": titles, "pinned": list(pinned)}
-    _session(description, tuple(named), tuple(chosen), "session")
-    entries = {f"runs/{run}.parquet": _run_file(run, root) for run in named}
-    for project in chosen:
-        entries |= _project_files(project, root)
-    for key in sorted(set(prompts)):
-        _prompts(key, root, allowed)
-        entries[f"prompts/{key}.json"] = root / "prompts" / f"{key}.json"
+    _session(description, keys, "session")
+    entries: dict[str, Path] = {}
+    for kind in KEPT_KINDS:
+        for key in keys[kind.name]:
+            files = kind.files_to_share(key, root)
+            _keys(root, files, "session")
+            entries |= {path.relative_to(root).as_posix(): path for path in files}
     total = sum(path.stat().st_size for path in entries.values())
-    check_megabytes(total, "session", allowed.unpacked_megabytes, _SEND_LESS)
+    check_megabytes(total, "session", allowed.unpacked_megabytes, SEND_LESS)
     if len(entries) >= allowed.files:
-        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", _SEND_LESS)
+        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", SEND_LESS)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
@@ -128,12 +115,12 @@ def write_session(
         for entry, path in sorted(entries.items()):
             with path.open("rb") as content, archive.open(_entry(entry), "w", force_zip64=True) as packed:
                 shutil.copyfileobj(content, packed, 2**20)
-    check_megabytes(file.tell(), "session", allowed.megabytes, _SEND_LESS)
+    check_megabytes(file.tell(), "session", allowed.megabytes, SEND_LESS)
     return file.getvalue()
 
 
-def read_session(source: Source, name: str, root: Path, *, check_project: Callable[[Path], str]) -> RestoredSession:
-    """Check a session file and take its tables, projects and prompts over into the cache.
+def read_session(source: Source, name: str, root: Path) -> RestoredSession:
+    """Check a session file and take everything that is kept in it over into the cache.
 
     A project that is here already is left as it is.
 
@@ -145,8 +132,6 @@ def read_session(source: Source, name: str, root: Path, *, check_project: Callab
         Its name, for messages.
     root : Path
         Folder of the cache.
-    check_project : callable
-        Reads the unpacked folder of a project and returns its content hash; InputError where it is not one.
 
     Raises
     ------
@@ -154,7 +139,7 @@ def read_session(source: Source, name: str, root: Path, *, check_project: Callab
         Names the entry that is wrong; the cache is as it was before.
     """
     allowed = limits()
-    check_megabytes(source_size(source), name, allowed.megabytes, _SEND_LESS)
+    check_megabytes(source_size(source), name, allowed.megabytes, SEND_LESS)
     try:
         root.mkdir(parents=True, exist_ok=True)
         # in the cache itself, so that moving is renaming
@@ -163,7 +148,7 @@ def read_session(source: Source, name: str, root: Path, *, check_project: Callab
             if isinstance(source, bytes):
                 archive.write_bytes(source)
             unpack(archive if isinstance(source, bytes) else source, folder, name, allowed)
-            session = _checked(folder, name, check_project)
+            session = _checked(folder, name)
             _take(folder, root, session)
     except OSError as error:
         fix = "Free some space, or ask who runs the server."
@@ -171,45 +156,16 @@ def read_session(source: Source, name: str, root: Path, *, check_project: Callab
     return session
 
 
-def _checked(folder: Path, name: str, check_project: Callable[[Path], str]) -> RestoredSession:
-    """Read an unpacked session; its tables are written anew, so that only what was understood is taken."""
+def _checked(folder: Path, name: str) -> RestoredSession:
+    """Read an unpacked session; what can be is written anew, so that only what was understood is taken."""
     description = _described(folder / _DESCRIPTION, f"{name}, {_DESCRIPTION}")
     files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    runs, projects, prompts = _named(folder, files, name)
-    session = replace(_session(description, runs, projects, f"{name}, {_DESCRIPTION}"), prompts=prompts)
-    for run in runs:
-        path, place = folder / "runs" / f"{run}.parquet", f"{name}, runs/{run}.parquet"
-        check_megabytes(path.stat().st_size, place, limits().megabytes, _SEND_LESS)
-        outcomes = Outcomes.from_bytes(path.read_bytes(), place)
-        _check_hash(place, outcomes.content_hash, run)
-        outcomes.save(path)
-    for project in projects:
-        try:
-            found = check_project(folder / "projects" / project)
-        except InputError as error:
-            place = f"{name}, projects/{project}, {error.place.removeprefix(f'{project}/')}"
-            raise InputError(place, error.found, error.expected, error.fix) from None
-        _check_hash(f"{name}, projects/{project}", found, project)
-    for key in prompts:
-        path, place = folder / "prompts" / f"{key}.json", f"{name}, prompts/{key}.json"
-        check_megabytes(path.stat().st_size, place, limits().megabytes, _SEND_LESS)
-        try:
-            keep_prompts(_prompts(key, folder, limits()), folder)
-        except InputError as error:
-            raise InputError(place, error.found, error.expected, error.fix) from None
+    keys = _keys(folder, files, name)
+    session = _session(description, keys, f"{name}, {_DESCRIPTION}")
+    for kind in KEPT_KINDS:
+        for key in keys[kind.name]:
+            kind.check_copy(key, folder, name)
     return session
-
-
-def _prompts(key: str, root: Path, allowed: Limits) -> PromptSource:
-    """Prompts that are whole, and no more than would have been read from files; the pace was another computer's."""
-    if not is_content_hash(key):  # else it may be the name of an example, which has no file
-        raise InputError("prompts", repr(key)[:80], "40 hex digits", "Leave it out.")
-    found = find_prompts(key, root)
-    most = max(len(found.task.queries), len(found.task.fresh))
-    for what, count, bound in (("candidates", found.task.K, allowed.tasks), ("queries", most, allowed.targets)):
-        if count > bound:
-            raise InputError(f"prompts {key[:8]}", f"{count:,} {what}", f"at most {bound:,}", "Bring fewer of them.")
-    return replace(found, pace=None)
 
 
 def _described(path: Path, place: str) -> dict[str, Any]:
@@ -225,29 +181,23 @@ def _described(path: Path, place: str) -> dict[str, Any]:
     return content
 
 
-def _named(folder: Path, files: list[Path], name: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Content hashes of tables, projects and prompts by the names of the files, of which all must be known."""
-    runs, projects, prompts = [], [], []
+def _keys(folder: Path, files: Iterable[Path], name: str) -> dict[str, list[str]]:
+    """The keys of each kind that the names of files tell, all of which must be known."""
+    found: dict[str, list[str]] = {kind.name: [] for kind in KEPT_KINDS}
     for path in files:
         entry = path.relative_to(folder).as_posix()
-        run, project = _RUN_FILE.fullmatch(entry), _PROJECT_FILE.fullmatch(entry) or _TOKENIZER_FILE.fullmatch(entry)
-        prompt = _PROMPTS_FILE.fullmatch(entry)
-        if path.is_symlink() or not (run or project or prompt or entry == _DESCRIPTION):
-            expected = (
-                f"{_DESCRIPTION}, runs/HASH.parquet, prompts/HASH.json, or .json, .npz, .safetensors and .csv in "
-                "projects/HASH"
-            )
+        keys = {kind.name: key for kind in KEPT_KINDS if (key := kind.key_of_entry(entry))}
+        if path.is_symlink() or not (keys or entry == _DESCRIPTION):
+            *known, last = [_DESCRIPTION, *(kind.entries for kind in reversed(KEPT_KINDS))]
+            expected = f"{', '.join(known)}, or {last}"
             raise InputError(f"{name}, {entry[:200]!r}", "an entry that no session has", expected, "Remove it.")
-        runs += [run[1]] if run else []
-        projects += [project[1]] if project and project[1] not in projects else []
-        prompts += [prompt[1]] if prompt else []
-    return tuple(runs), tuple(projects), tuple(prompts)
+        for kind, key in keys.items():
+            found[kind] += [key] if key not in found[kind] else []
+    return found
 
 
-def _session(
-    description: dict[str, Any], runs: tuple[str, ...], projects: tuple[str, ...], place: str
-) -> RestoredSession:
-    """A session from its description, checked against the tables that come with it."""
+def _session(description: dict[str, Any], keys: Mapping[str, Sequence[str]], place: str) -> RestoredSession:
+    """A session from its description, checked against what comes with it."""
     unknown = sorted({*map(str, description)} - {"version", "view", "titles", "pinned"})
     if unknown:
         raise InputError(place, f"the field {unknown[0][:40]!r}", "view, titles and pinned", "Remove it.")
@@ -256,12 +206,17 @@ def _session(
     pinned = description.get("pinned", [])
     if not isinstance(pinned, list) or not all(isinstance(run, str) and is_run_name(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
-    for part, names in (("titles", [*titles]), ("view", [view.get("run", "")]), ("pinned", pinned)):
-        for run in names:
-            if (is_content_hash(run) or part == "titles") and run not in runs:
+    untitled = {key for kind in KEPT_KINDS if not kind.keeps_title for key in keys[kind.name]}
+    for part, names, here in (
+        ("titles", [*titles], untitled), ("view", [view.get(TABLES.parameter, "")], keys[TABLES.name]),
+        ("pinned", pinned, keys[TABLES.name]),
+    ):  # fmt: skip
+        for name in names:
+            if (is_content_hash(name) or part == "titles") and name not in here:
                 fix = "Save the session again where its tables are."
-                raise InputError(f"{place}, {part}", f"{run[:60]!r}", "a table that is in the file", fix)
-    return RestoredSession(view, titles, runs, projects, tuple(pinned))
+                raise InputError(f"{place}, {part}", f"{name[:60]!r}", "a table that is in the file", fix)
+    kept = {kind.name: {key: titles.get(key, "") for key in keys[kind.name]} for kind in KEPT_KINDS}
+    return RestoredSession(view, kept, tuple(pinned))
 
 
 def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
@@ -276,28 +231,18 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
     return content
 
 
-def _check_hash(place: str, found: str, expected: str) -> None:
-    if found != expected:
-        fix = "It was changed or damaged: save the session again."
-        raise InputError(place, f"content of the hash {found[:40]}", f"{expected}, as its name says", fix)
-
-
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:
-    """Move tables, projects and prompts into the cache; whatever fails, those already moved are taken back."""
+    """Move what is kept into the cache; whatever fails, what was moved already is taken back."""
     taken: list[Path] = []
     try:
-        for kind, names in (
-            ("runs", [f"{run}.parquet" for run in session.runs]), ("projects", session.projects),
-            ("prompts", [f"{key}.json" for key in session.prompts]),
-        ):  # fmt: skip
-            if names:
-                (root / kind).mkdir(exist_ok=True)
-            for name in names:
-                here = (root / kind / name).exists()
-                if here and kind == "projects":
-                    continue
-                (folder / kind / name).replace(root / kind / name)
-                taken += [] if here else [root / kind / name]
+        for path in _kept_paths(folder, session):
+            target = root / path.relative_to(folder)
+            if target.is_dir():
+                continue
+            target.parent.mkdir(exist_ok=True)
+            here = target.exists()
+            path.replace(target)
+            taken += [] if here else [target]
     except OSError:
         for path in taken:
             if path.is_dir():
@@ -307,32 +252,15 @@ def _take(folder: Path, root: Path, session: RestoredSession) -> None:
         raise
 
 
+def _kept_paths(folder: Path, session: RestoredSession) -> list[Path]:
+    """Files and folders of an unpacked session that are to be moved."""
+    found = [path for kind in KEPT_KINDS for key in session.kept[kind.name] for path in kind.paths(key, folder)]
+    return [path for path in found if path.exists()]
+
+
 def _entry(name: str) -> zipfile.ZipInfo:
     """An entry without a time, so that equal sessions are equal files."""
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o644 << 16
     info.compress_type = zipfile.ZIP_STORED if name.endswith(_COMPRESSED) else zipfile.ZIP_DEFLATED
     return info
-
-
-def _run_file(run: str, root: Path) -> Path:
-    """The file of a kept table, which must be whole: a session that cannot be read again is none."""
-    try:
-        outcomes = load_run(run, root)
-    except KeyError:
-        fix = "It was deleted: upload or compute it again, or take it off the session's list."
-        raise InputError(f"table {run}", "nothing", "a kept table", fix) from None
-    _check_hash(f"table {run}", outcomes.content_hash, run)
-    return root / "runs" / f"{run}.parquet"
-
-
-def _project_files(project: str, root: Path) -> dict[str, Path]:
-    folder = root / "projects" / project
-    place = f"project {project[:60]!r}"
-    if not is_content_hash(project) or not folder.is_dir():
-        raise InputError(place, "nothing", "a kept project", "It was deleted: leave it out, or make it again.")
-    files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    if not files:
-        raise InputError(place, "an empty folder", "files", "Make the project again.")
-    _named(root, files, place)
-    return {path.relative_to(root).as_posix(): path for path in files}

@@ -5,13 +5,86 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_example_orders
+from kernelsm.examples.catalog import PROMPT_EXAMPLES, RECIPES, load_example_orders
+from kernelsm.files.limits import check_megabytes, limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes, load_orders, save_orders
-from kernelsm.runtime.content_hash import is_content_hash
+from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
+from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
+from kernelsm.workspace.kept import SEND_LESS, Kept, KeptItem, check_hash
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
 _EXAMPLE = "[a-z][a-z0-9-]{0,30}"
+_ENTRY = re.compile(rf"runs/({CONTENT_HASH})\.parquet")
+
+
+class Tables(Kept[Outcomes]):
+    """Tables of outcomes, `runs/KEY.parquet`, with the single orders of prompts beside them."""
+
+    name, folder, parameter = "tables", "runs", "run"
+    label, counted = "outcomes", ("table of outcomes", "tables of outcomes")
+    keeps_title = False
+    entries = "runs/HASH.parquet"
+
+    def load(self, key: str, root: Path | None = None) -> Outcomes:
+        """Return a kept table.
+
+        Raises
+        ------
+        InputError
+            There is none of that key here, or the file is damaged.
+        """
+        if not self.is_here(key, root):
+            fix = "It was deleted: upload or compute it again, or take it off the session's list."
+            raise InputError(f"table {key[:60]}", "nothing", "a kept table", fix)
+        return Outcomes.load(_path(key, root))
+
+    def paths(self, key: str, root: Path | None = None) -> tuple[Path, ...]:
+        """The table, and the single orders of its prompts."""
+        return _path(key, root), _orders_path(key, root)
+
+    def title(self, key: str, root: Path | None = None) -> str:
+        """What any table is called; those who use one give it a title."""
+        return "table"
+
+    def rename(self, key: str, title: str, root: Path | None = None) -> None:
+        """Keep nothing: the title is known to those who use the table."""
+
+    def opens(self, key: str, root: Path | None = None) -> bool:
+        """Whether a table is here. It is not read, for pages ask whenever they are drawn; `load` tells of damage."""
+        return self.is_here(key, root)
+
+    def needs(self, key: str, root: Path | None = None) -> tuple[KeptItem, ...]:
+        """The project that it was computed from, or the prompts that a model was asked with."""
+        try:
+            outcomes = self.load(key, root)
+        except InputError:
+            return ()
+        sources = (KeptItem(PROJECTS, source_of(outcomes, root)), KeptItem(PROMPTS, prompts_of(outcomes, root)))
+        return tuple(source for source in sources if is_content_hash(source.key))
+
+    def files_to_share(self, key: str, root: Path) -> list[Path]:
+        """The table alone: earlier versions refuse a session file that holds single orders as well."""
+        check_hash(f"table {key}", self.load(key, root).content_hash, key)
+        return [_path(key, root)]
+
+    def key_of_entry(self, entry: str) -> str:
+        """The key in `runs/KEY.parquet`."""
+        found = _ENTRY.fullmatch(entry)
+        return found[1] if found else ""
+
+    def check_copy(self, key: str, folder: Path, name: str) -> None:
+        """Read a table that came in a session file, and write it anew."""
+        path, place = _path(key, folder), f"{name}, runs/{key}.parquet"
+        check_megabytes(path.stat().st_size, place, limits().megabytes, SEND_LESS)
+        outcomes = Outcomes.from_bytes(path.read_bytes(), place)
+        check_hash(place, outcomes.content_hash, key)
+        outcomes.save(path)
+
+
+TABLES = Tables()
 
 
 def is_run_name(name: str) -> bool:
@@ -20,48 +93,26 @@ def is_run_name(name: str) -> bool:
 
 
 def save_run(outcomes: Outcomes, root: Path | None = None) -> str:
-    """Keep a table and return its name, the content hash."""
+    """Keep a table and return its key, the content hash."""
     outcomes.save(_path(outcomes.content_hash, root))
     return outcomes.content_hash
 
 
-def has_run(name: str, root: Path | None = None) -> bool:
-    """Whether a kept table of that name is here."""
-    return is_content_hash(name) and _path(name, root).exists()
+def source_of(outcomes: Outcomes, root: Path | None = None) -> str:
+    """Return the example with a model, or the project here, that outcomes were computed from; "" for any other."""
+    found = outcomes.meta.get("computed_from", "")
+    return found if isinstance(found, str) and (found in RECIPES or PROJECTS.opens(found, root)) else ""
 
 
-def load_run(name: str, root: Path | None = None) -> Outcomes:
-    """Return a kept table.
-
-    Raises
-    ------
-    KeyError
-        There is none of that name here.
-    InputError
-        The file is damaged.
-    """
-    path = _path(name, root) if is_content_hash(name) else None
-    if path is None or not path.exists():
-        raise KeyError(name)
-    return Outcomes.load(path)
-
-
-def run_bytes(name: str, root: Path | None = None) -> int:
-    """Bytes that a kept table takes on the disk; 0 where there is none of that name."""
-    if not is_content_hash(name):
-        return 0
+def prompts_of(outcomes: Outcomes, root: Path | None = None) -> str:
+    """Return whose prompts outcomes are those of, the name of an example or a key; "" where they are not here."""
+    found = outcomes.meta.get("prompts", "")
     try:
-        return _path(name, root).stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def delete_run(name: str, root: Path | None = None) -> int:
-    """Delete a kept table and return the bytes freed; 0 where there was none of that name."""
-    freed = run_bytes(name, root)
-    if is_content_hash(name):
-        _path(name, root).unlink(missing_ok=True)
-    return freed
+        task = find_prompts(found, root).task if isinstance(found, str) else None
+    except InputError:
+        return ""
+    # metadata of an uploaded file may name anything
+    return found if task and task.content_hash == outcomes.meta.get("task") else ""
 
 
 def save_run_orders(name: str, found: OrderedOutcomes, root: Path | None = None) -> None:
@@ -76,9 +127,9 @@ def load_run_orders(name: str, root: Path | None = None) -> OrderedOutcomes | No
     return load_example_orders(name) if name in PROMPT_EXAMPLES else None
 
 
-def _orders_path(name: str, root: Path | None) -> Path:
-    return _path(name, root).with_name(f"{name}.orders.npz")
+def _orders_path(key: str, root: Path | None) -> Path:
+    return _path(key, root).with_name(f"{key}.orders.npz")
 
 
-def _path(name: str, root: Path | None) -> Path:
-    return (root or cache_root()) / "runs" / f"{name}.parquet"
+def _path(key: str, root: Path | None) -> Path:
+    return (root or cache_root()) / "runs" / f"{key}.parquet"

@@ -20,7 +20,7 @@ from kernelsm.app.shell.job_panel import registry
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.examples.templates import templates
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.requests import Preparation
 
 pytestmark = pytest.mark.usefixtures("warm_server")
@@ -110,7 +110,7 @@ def test_each_format_is_guessed_prepared_computed_and_explored(name: str, jobs: 
 
     app = prepare(app)
     tasks, targets = SIZES[name]
-    size = load_project(project(app)).recipe.size
+    size = PROJECTS.load(project(app)).recipe.size
     assert (size.tasks, size.targets) == (tasks, targets)
     assert (size.samples, size.test_samples) == pytest.approx((48, 16), abs=1)
     assert f"{stem} · {tasks} tasks · {targets} target{'s' if targets > 1 else ''} · no outcomes yet" in texts(app)
@@ -213,7 +213,7 @@ def test_clusters_measured_by_label_on_half_of_the_samples(jobs: list[JobSpec]) 
     app = bring("numbers.csv", data)
     for field, value in {"rule": "clusters", "count": 3, "fraction": 0.5, "target": "(label)"}.items():
         change(app, data, field, value)
-    suite = load_project(project(prepare(app))).recipe.suite()
+    suite = PROJECTS.load(project(prepare(app))).recipe.suite()
     assert suite.K == 3
     assert suite.target_names == ("no", "yes")
     assert len(suite.inputs) == pytest.approx(len(suite.test_inputs), abs=4)
@@ -302,7 +302,7 @@ def test_weights_with_their_description_are_taken_as_they_are(jobs: list[JobSpec
     app.file_uploader(key="bring_config").upload("mine.json", small_files.description()).run()
     assert not app.exception
     prepare(app)
-    recipe = load_project(project(app)).recipe
+    recipe = PROJECTS.load(project(app)).recipe
     assert (recipe.architecture, recipe.training, recipe.parameters) == ("logistic", None, 6)
     assert recipe.weights.read_bytes() == small_files.weights()
     compute(app)
@@ -323,7 +323,7 @@ def test_a_hugging_face_folder_reads_text_with_its_own_tokenizer(
     app.file_uploader(key="bring_folder").upload("model.zip", small_files.zipped(hugging_face)).run()
     assert not app.exception
     prepare(app)
-    found = load_project(project(app)).recipe
+    found = PROJECTS.load(project(app)).recipe
     assert (found.architecture, found.training) == ("hugging_face", None)
     assert Path(found.config["folder"]).parent == own_cache / "projects" / project(app)
     assert found.suite().inputs.dtype == np.int64
@@ -345,7 +345,7 @@ def test_a_path_is_asked_for_only_where_the_server_allows_it(
     app.text_input(key="bring_path").set_value(str(hugging_face)).run()
     app.toggle(key="bring_further").set_value(True).run()
     prepare(app)
-    assert load_project(project(app)).recipe.training["epochs"] == 3
+    assert PROJECTS.load(project(app)).recipe.training["epochs"] == 3
     # a job that asks for a path is refused by a server that does not allow any, whoever wrote it
     monkeypatch.delenv("KERNELSM_ALLOW_PATHS")
     registry().start(jobs[-1])
@@ -480,7 +480,7 @@ def test_columns_that_prove_wrong_are_named_by_the_job_and_can_be_changed(jobs: 
         change(app, data, field, right)
         change(app, data, "inputs", ["a", "b"])
     prepare(app)
-    assert load_project(project(app)).recipe.size.tasks == 4
+    assert PROJECTS.load(project(app)).recipe.size.tasks == 4
 
 
 def test_wrong_weights_are_refused_in_words(jobs: list[JobSpec]) -> None:

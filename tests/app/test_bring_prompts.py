@@ -24,7 +24,7 @@ from kernelsm.pipelines import prompt_check
 from kernelsm.prompts.task import LONGEST_TEXT
 from kernelsm.prompts.task_files import read_labelled
 from kernelsm.runtime.jobs import JobSpec
-from kernelsm.workspace.prompt_projects import find_prompts, has_prompts, keep_prompts, prompts_bytes
+from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts, keep_prompts
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 SHOWN = [("a good film", "yes"), ("a bad book", "no"), ("long", "no"), ("good *and* <b>bad</b>", "yes"), ("a", "no")]
@@ -409,10 +409,10 @@ def test_it_is_listed_renamed_opened_and_deleted(worked_on: AppTest) -> None:
     worked_on.button(key="saved_open").click().run()
     assert worked_on.title[0].value == "Demonstrations"
     turn(worked_on, "data")
-    size = prompts_bytes(key)
+    size = PROMPTS.size(key)
     assert size > 100
     press(worked_on, "Delete it")
-    assert not has_prompts(key)
+    assert not PROMPTS.opens(key)
     assert r"Deleted \*Mine\* \<b\>x\</b\>, " in texts(worked_on)
     assert listed(worked_on) == []
     assert worked_on.session_state["kernelsm_view"].prompts == ""
@@ -423,12 +423,12 @@ def test_what_another_session_brought_too_stays_until_the_last_one_deletes_it(wo
     other = open_app("data", prompts=key)
     assert listed(other) == ["candidates · demonstrations"]
     press(worked_on, "Delete it")
-    assert has_prompts(key)
+    assert PROMPTS.opens(key)
     assert listed(worked_on) == []
     other.run()
     assert not other.toast
     press(other, "Delete it")
-    assert not has_prompts(key)
+    assert not PROMPTS.opens(key)
 
 
 def test_what_is_gone_is_missed_without_an_error(worked_on: AppTest, own_cache: Path) -> None:
@@ -481,4 +481,4 @@ def test_a_renamed_one_and_its_twin_with_another_model_are_two(worked_on: AppTes
     assert twin != key
     app = open_app("data", prompts=twin)
     press(app, "Delete it")
-    assert (has_prompts(key), has_prompts(twin)) == (True, False)
+    assert (PROMPTS.opens(key), PROMPTS.opens(twin)) == (True, False)

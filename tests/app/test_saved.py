@@ -16,12 +16,12 @@ from app_harness import bring, compute, open_app, prepare, press, project, run, 
 from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.data import saved_work
-from kernelsm.app.shell import session_holds
+from kernelsm.app.shell import content_in_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.store import Store
-from kernelsm.workspace.projects import is_project, load_project
-from kernelsm.workspace.tables import has_run
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.tables import TABLES
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 OUTCOMES = {"way": "A table of outcomes", "key": "kernelsm_upload"}
@@ -155,21 +155,21 @@ def test_what_another_session_brought_too_is_kept_until_the_last_one_deletes_it(
     # the second has not come back to the page that lists what it brought
     delete(turn(first, "data"), key)
     assert listed(first) == []
-    assert is_project(key)
+    assert PROJECTS.is_here(key)
     second.run()
     assert not second.exception
     compute(second)
     delete(turn(second, "data"), key)
-    assert not is_project(key)
+    assert not PROJECTS.is_here(key)
 
     tables_of = [bring(name, small_files.outcomes_csv(), **OUTCOMES) for name in ("a.csv", "b.csv")]
     (table,) = tables(tables_of[0])
     delete(tables_of[0], table)
-    assert has_run(table)
+    assert TABLES.is_here(table)
     press(tables_of[1], "Explore it")
     assert turn(tables_of[1], "explore").caption[0].value.startswith(r"b\.csv · 12 subsets")
     delete(turn(tables_of[1], "data"), table)
-    assert not has_run(table)
+    assert not TABLES.is_here(table)
 
 
 def test_what_a_closed_page_held_is_deleted_all_the_same_and_missed_without_an_error(
@@ -178,9 +178,9 @@ def test_what_a_closed_page_held_is_deleted_all_the_same_and_missed_without_an_e
     key = project(worked_on)
     app = open_app("data", project=key)  # a reload of the page is a new session beside the old one
     active = SimpleNamespace(is_active_session=lambda session: False)
-    monkeypatch.setattr(session_holds, "get_instance", lambda: active)
+    monkeypatch.setattr(content_in_use, "get_instance", lambda: active)
     delete(app, key)
-    assert not is_project(key)
+    assert not PROJECTS.is_here(key)
     # the browser of the old one was only asleep
     turn(worked_on, "subsets")
     (toast,) = worked_on.toast
@@ -204,7 +204,7 @@ def test_a_new_name_is_shown_everywhere(worked_on: AppTest) -> None:
         press(worked_on, "Rename")
     assert listed(worked_on) == ["<b>My</b> *data* ضد 😀 · data and model", "[table](x) · outcomes"]
     assert picker(worked_on) == ["[table](x)"]
-    assert load_project(key).title == "<b>My</b> *data* ضد 😀"
+    assert PROJECTS.load(key).title == "<b>My</b> *data* ضد 😀"
     turn(worked_on, "explore")
     assert any(caption.value.startswith(r"\[table\]\(x\) · 8 subsets") for caption in worked_on.caption)
     choose(turn(worked_on, "data"), key)
@@ -224,7 +224,7 @@ def test_a_table_just_uploaded_is_renamed_and_deleted_though_its_file_is_still_c
     app.run()
     assert listed(app) == ["July · outcomes"]
     press(app, "Delete it")
-    assert not has_run(table)
+    assert not TABLES.is_here(table)
     assert tables(app) == []
     assert "Deleted July, " in texts(app)
     app.run()
@@ -233,7 +233,7 @@ def test_a_table_just_uploaded_is_renamed_and_deleted_though_its_file_is_still_c
     assert "Deleted July, " not in texts(app)
     app.file_uploader(key="kernelsm_upload").set_value([("mine.csv", small_files.outcomes_csv(), "")]).run()
     assert tables(app) == [table]
-    assert has_run(table)
+    assert TABLES.is_here(table)
 
 
 def test_deleting_a_project_takes_its_files_and_chunks_and_no_other(worked_on: AppTest, own_cache: Path) -> None:
@@ -255,7 +255,7 @@ def test_deleting_a_project_takes_its_files_and_chunks_and_no_other(worked_on: A
     for page in ("start", "gradients", "subsets", "fit", "explore", "data"):
         turn(worked_on, page)
     delete(worked_on, table)
-    assert not has_run(table)
+    assert not TABLES.is_here(table)
     assert run(worked_on) == "digits"
     assert "Deleted numbers" in texts(worked_on)
     assert "What you brought and computed" not in texts(worked_on)
@@ -263,7 +263,7 @@ def test_deleting_a_project_takes_its_files_and_chunks_and_no_other(worked_on: A
     app = open_app(run=table)
     assert "The link names a table that is not on this server" in app.toast[0].value.replace("\\", "")
     assert run(app) == "digits"
-    assert is_project(project(others))
+    assert PROJECTS.is_here(project(others))
 
 
 # --- session files --------------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_a_session_file_restores_view_tables_projects_and_names_elsewhere(
     assert (view.off, view.gamma, view.run) == ((1, 3), 0.3, table)
 
     elsewhere()
-    assert not has_run(table)
+    assert not TABLES.is_here(table)
     app = open_app("data")
     app.segmented_control(key="kernelsm_bring").set_value("A saved session").run()
     app.file_uploader(key="bring_session").upload("session.zip", written[0]).run()
@@ -325,12 +325,12 @@ def test_a_session_file_restores_view_tables_projects_and_names_elsewhere(
     assert picker(app) == picker(worked_on)
     assert app.session_state["kernelsm_view"] == view
     assert "Restored the view, 1 table of outcomes and 1 project of data and a model." in texts(app)
-    assert (has_run(table), is_project(key)) == (True, True)
+    assert (TABLES.is_here(table), PROJECTS.is_here(key)) == (True, True)
     for page in ("explore", "fit", "subsets", "gradients"):
         turn(app, page)
         assert any(caption.value.startswith("numbers: gradex".replace(":", r"\:")) for caption in app.caption)
     # what was restored is worked on as it was where it came from
-    assert app.select_slider(key="view_pull").value == load_project(key).recipe.ridge
+    assert app.select_slider(key="view_pull").value == PROJECTS.load(key).recipe.ridge
     app.button(key="job_start").click().run()
     assert not app.error
 

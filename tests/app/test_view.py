@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,8 @@ from kernelsm.app.shell.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, ViewStat
 from kernelsm.app.shell.words import PROJECTION_NAMES, plain
 from kernelsm.charts.interactions import clicked_pair
 from kernelsm.gradients import choices
+from kernelsm.workspace.kept import Kept
+from kernelsm.workspace.kept_kinds import KEPT_KINDS
 
 views = st.builds(
     ViewState,
@@ -100,3 +104,26 @@ def test_a_click_names_its_pair_and_anything_else_is_ignored(selection: dict, pa
 
 def test_names_lose_their_markdown_meaning() -> None:
     assert plain("*a* [b](c) $d$") == r"\*a\* \[b\]\(c\) \$d\$"
+
+
+@pytest.mark.parametrize("kind", KEPT_KINDS, ids=lambda kind: kind.name)
+def test_every_kind_of_what_is_kept_is_opened_and_closed(kind: Kept[Any]) -> None:
+    busy = ViewState(project="1" * 40, prompts="2" * 40, picked=(1, 0), size=3, pull=0.5, target="x")
+    opened = busy.opened(kind.parameter, "3" * 40)
+    assert getattr(opened, kind.parameter) == "3" * 40
+    assert ViewState.from_params(opened.to_params()) == (opened, [])
+    closed = opened.closed(kind.parameter)
+    assert getattr(closed, kind.parameter) == getattr(ViewState(), kind.parameter)
+    others = {"project", "prompts"} - {kind.parameter} if kind.parameter != "run" else set()
+    assert all(getattr(closed, other) == getattr(busy, other) for other in others)
+
+
+def test_a_project_is_closed_without_a_change_to_what_is_computed_next() -> None:
+    view = ViewState(project="1" * 40, size=3, pull=0.5, estimator="retraining")
+    assert view.closed("project") == ViewState(size=3, pull=0.5, estimator="retraining")
+
+
+def test_what_names_nothing_that_is_kept_is_not_opened() -> None:
+    for call in (lambda: ViewState().opened("gamma", "x"), lambda: ViewState().closed("gamma")):
+        with pytest.raises(ValueError, match="gamma"):
+            call()

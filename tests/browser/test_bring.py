@@ -16,7 +16,7 @@ from browser_page import open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
 from safetensors.numpy import save_file
 
-from kernelsm.workspace.projects import rename_project
+from kernelsm.workspace.projects import PROJECTS
 
 PAGES = ("Start", "Data & model", "Gradients", "Subsets", "Fit", "Explore")
 WATERS = ("canal", "fjord", "harbour", "lagoon")
@@ -252,11 +252,11 @@ def test_a_reload_on_the_way_comes_back_to_the_same_page_and_project_by_its_own_
     project = re.search("project=([0-9a-f]{40})", page.url)
     assert project
     # the same content may be called otherwise by another visitor, which this one does not see
-    rename_project(project[1], "their words", server.cache)
+    PROJECTS.rename(project[1], "their words", server.cache)
     turn_to(page, "Subsets")
     expect(page.get_by_text("boats · 4 tasks")).to_be_visible()
     assert "their words" not in page.content()
-    rename_project(project[1], "boats", server.cache)
+    PROJECTS.rename(project[1], "boats", server.cache)
     for title in ("Subsets", "Gradients"):
         turn_to(page, title)
         page.reload()

@@ -15,7 +15,7 @@ from kernelsm.pipelines.prepare import prepare
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, estimators
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
-from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.requests import FileRef, Model, Preparation
 from kernelsm.workspace.uploads import keep_upload
 
@@ -197,7 +197,7 @@ def test_features_know_their_cost_and_cannot_be_retrained(home, tmp_path):
     path = tmp_path / "x.npz"
     features(home, "mine.py:make", path)
     key = brought(path)
-    recipe = load_project(key).recipe
+    recipe = PROJECTS.load(key).recipe
     d = 3 * 4 + 4 + 4 * 2 + 2
     assert (recipe.parameters, recipe.architecture, recipe.size.tasks) == (d, "", 3)
     cost, twice = (estimate_cost(RunSettings(key, subsets=m)) for m in (100, 200))

@@ -7,8 +7,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernelsm import InputError, Outcomes
-from kernelsm.runtime.content_hash import is_content_hash
-from kernelsm.workspace.tables import load_run, save_run
 
 AWKWARD = (
     "plain",
@@ -123,21 +121,6 @@ def test_a_name_with_a_line_break_is_refused_at_once(name):
 def test_names_that_differ_by_outer_spaces_are_the_same_name():
     with pytest.raises(InputError, match="second time"):
         Outcomes([[1, 0], [0, 1]], [1.0, 2.0], task_names=["a", "a "])
-
-
-def test_a_kept_run_is_found_by_its_content(cache_folder, make_outcomes):
-    table = make_outcomes()
-    name = save_run(table)
-    assert is_content_hash(name)
-    assert load_run(name).content_hash == table.content_hash == name
-    assert (cache_folder / "runs").is_dir()
-
-
-@pytest.mark.parametrize("name", ["0" * 40, "../../etc/passwd", "", "A" * 40])
-def test_a_run_that_is_not_there_is_a_key_error(make_outcomes, name):
-    save_run(make_outcomes())
-    with pytest.raises(KeyError):
-        load_run(name)
 
 
 def test_direction_in_broken_metadata_is_refused(make_outcomes, tmp_path):

@@ -12,7 +12,7 @@ from kernelsm.prompts.prompting import Prompting, score
 from kernelsm.prompts.scoring import measure_labels
 from kernelsm.runtime.progress import Cancelled, silent
 from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
-from kernelsm.workspace.tables import load_run, load_run_orders
+from kernelsm.workspace.tables import TABLES, load_run_orders
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def source(tmp_path, monkeypatch, model):
 
 def test_the_job_keeps_the_table_that_the_model_gives(source, model, tmp_path):
     key = run(silent, Store(), source=source, subsets=6, orders=2, seed=3)["run"]
-    found = load_run(key)
+    found = TABLES.load(key)
     settings = PromptSettings(source, subsets=6, seed=3)
     want = Prompting(TASK, model, orders=2, seed=3).outcomes(settings.masks())
     np.testing.assert_allclose(found.values, want.values)

@@ -27,10 +27,10 @@ from kernelsm.samples.reader import preview_samples, read_samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import TARGET_TASK, SampleMapping, TaskRule, guess_mapping
 from kernelsm.tasks.suite_files import load_suite
-from kernelsm.workspace.projects import load_project, project_key
+from kernelsm.workspace.projects import PROJECTS, project_key
 from kernelsm.workspace.requests import FileRef, Model, Preparation
 from kernelsm.workspace.session_file import read_session, write_session
-from kernelsm.workspace.tables import load_run, save_run
+from kernelsm.workspace.tables import TABLES, save_run
 from kernelsm.workspace.uploads import keep_upload, upload_path
 
 QUICK = Model("train", architecture="logistic", training={"epochs": 2})
@@ -100,7 +100,7 @@ def session(make, name="s.zip"):
     def bring():
         content = make(_members()) if callable(make) else make
         content = zipped(content) if isinstance(content, dict) else content
-        return read_session(content, name, cache_root(), check_project=project_key)
+        return read_session(content, name, cache_root())
 
     return bring
 
@@ -398,7 +398,9 @@ def cache_folder(home, monkeypatch):
 @cache
 def _members():
     """The entries of a session file of the work before."""
-    data = write_session({"run": Before.run}, {Before.run: "mine"}, cache_root(), [Before.project])
+    data = write_session(
+        {"run": Before.run}, {"tables": {Before.run: "mine"}, "projects": {Before.project: ""}}, cache_root()
+    )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -921,8 +923,8 @@ def test_what_is_wrong_is_told_and_nothing_else_changes(bring, place, found, lim
 
 
 def test_the_work_before_still_opens():
-    assert load_run(Before.run).content_hash == Before.run
-    assert load_project(Before.project).title == "Mine"
+    assert TABLES.load(Before.run).content_hash == Before.run
+    assert PROJECTS.load(Before.project).title == "Mine"
     assert project_key(cache_root() / "projects" / Before.project) == Before.project
 
 
@@ -1019,13 +1021,12 @@ def test_odd_names_go_the_whole_way_and_through_a_session_file(tmp_path, monkeyp
     key = prepared("🧪 <b>.csv", as_csv(), {"tasks": TaskRule("column", ("task",)), "target": "group", **BOTH})
     suite = load_suite(cache_root() / "projects" / key / "suite.npz")
     assert suite.task_names == suite.target_names == tuple(NAMES)
-    assert suite.meta["source"] == load_project(key).about["file"] == "🧪 <b>.csv"
+    assert suite.meta["source"] == PROJECTS.load(key).about["file"] == "🧪 <b>.csv"
     titles = {save_run(Outcomes(np.eye(len(NAMES)), np.ones((len(NAMES), 1)), task_names=NAMES)): NAMES[3]}
-    session = read_session(
-        write_session({}, titles, cache_root(), [key]), "s.zip", tmp_path / "there", check_project=project_key
-    )
-    assert session.titles == titles
-    assert load_run(*session.runs, tmp_path / "there").task_names == tuple(NAMES)
+    data = write_session({}, {"tables": titles, "projects": {key: ""}}, cache_root())
+    session = read_session(data, "s.zip", tmp_path / "there")
+    assert session.kept["tables"] == titles
+    assert TABLES.load(*titles, tmp_path / "there").task_names == tuple(NAMES)
     assert load_suite(tmp_path / "there" / "projects" / key / "suite.npz").task_names == tuple(NAMES)
 
 

@@ -14,7 +14,7 @@ from kernelsm.pipelines.compute import base_model, compute, play, run
 from kernelsm.pipelines.run_settings import RunSettings, example_settings
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
-from kernelsm.workspace.tables import load_run, save_run
+from kernelsm.workspace.tables import TABLES, save_run
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,7 @@ def test_chosen_subsets_survive_json_and_replace_the_random_ones():
 def test_the_longer_table_is_the_old_one_and_the_game_on_the_chosen_subsets():
     store = Store()
     before = load_example("planted")
-    longer = load_run(run(silent, store, **asdict(PLANTED))["run"])
+    longer = TABLES.load(run(silent, store, **asdict(PLANTED))["run"])
     assert longer.m == before.m + 3
     assert np.array_equal(longer.masks[:-3], before.masks)
     assert np.array_equal(longer.values[:-3], before.values)
@@ -183,12 +183,12 @@ def test_the_longer_table_is_the_old_one_and_the_game_on_the_chosen_subsets():
 def test_a_longer_table_is_continued_by_its_own_metadata():
     store = Store()
     first = run(silent, store, **asdict(PLANTED))["run"]
-    settings = RunSettings.like(load_run(first).meta, seed=303, chosen=("0101010101",), onto=first)
-    second = load_run(run(silent, store, **asdict(settings))["run"])
+    settings = RunSettings.like(TABLES.load(first).meta, seed=303, chosen=("0101010101",), onto=first)
+    second = TABLES.load(run(silent, store, **asdict(settings))["run"])
     assert second.m == 304
     assert second.meta["onto"] == first
-    assert np.array_equal(second.values[:303], load_run(first).values)
-    assert second.values[303] != load_run(first).values[300]  # other noise
+    assert np.array_equal(second.values[:303], TABLES.load(first).values)
+    assert second.values[303] != TABLES.load(first).values[300]  # other noise
 
 
 def test_settings_like_a_table_are_those_it_was_computed_with():
@@ -241,7 +241,7 @@ def test_gradex_and_retraining_measure_chosen_subsets_and_reuse_finished_chunks(
     seen = "".join("1" if inside else "0" for inside in before.masks[2])
     computed = store.computed
     wanted = RunSettings.like(before.meta, chosen=(seen, "1" * 20), onto=key)
-    longer = load_run(run(silent, store, **asdict(wanted))["run"])
+    longer = TABLES.load(run(silent, store, **asdict(wanted))["run"])
     assert store.computed == computed + 1  # one block of masks: W0 and the gradients were there
     assert longer.masks.shape == (6, 20)
     assert np.array_equal(longer.values[:4], before.values)

@@ -22,7 +22,7 @@ from kernelsm.runtime.job_process import resolve
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 from kernelsm.tasks.mapping import SampleMapping, TaskRule
-from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.requests import WAYS, FileRef, Model, Preparation
 from kernelsm.workspace.session_file import write_session
 from kernelsm.workspace.uploads import keep_upload
@@ -140,7 +140,7 @@ def test_the_job_keeps_a_project_and_its_bar_never_runs_backwards():
     heard = []
     store = Store()
     found = run(lambda done, total, *told, **named: heard.append((done, total)), store, **wanted.job().arguments)
-    project = load_project(found["project"])
+    project = PROJECTS.load(found["project"])
     assert list(found) == ["project"]
     assert project.title == "mine"
     done = [step for step, _ in heard]
@@ -173,7 +173,7 @@ def test_the_job_keeps_a_project_and_its_bar_never_runs_backwards():
 def test_a_network_that_fits_the_samples_is_trained(untimed, model, kind, architecture, config):
     model = Model(model.way, model.architecture, model.hidden, QUICK)
     key = prepared(model, kind)
-    project = load_project(key)
+    project = PROJECTS.load(key)
     recipe, about = project.recipe, project.about
     assert (recipe.architecture, recipe.config) == (architecture, config)
     assert [row["epoch"] for row in about["curve"]] == [1, 2]
@@ -196,8 +196,8 @@ def test_a_network_that_fits_the_samples_is_trained(untimed, model, kind, archit
 
 
 def test_training_and_pull_are_those_that_were_asked_for(untimed):
-    usual = load_project(prepared()).recipe
-    asked = load_project(prepared(Model(training={"epochs": 3, "weight_decay": 0.5}, ridge=2.5))).recipe
+    usual = PROJECTS.load(prepared()).recipe
+    asked = PROJECTS.load(prepared(Model(training={"epochs": 3, "weight_decay": 0.5}, ridge=2.5))).recipe
     assert asked.training == {**usual.training, "epochs": 3, "weight_decay": 0.5}
     assert asked.ridge == 2.5
     assert RunSettings(prepared(Model(ridge=2.5))).ridge == 2.5
@@ -205,7 +205,7 @@ def test_training_and_pull_are_those_that_were_asked_for(untimed):
 
 def test_the_title_makes_no_other_project_and_a_network_does(untimed):
     assert prepared(title="one") == prepared(title="two")
-    assert load_project(prepared(title="three")).title == "three"
+    assert PROJECTS.load(prepared(title="three")).title == "three"
     assert prepared(Model(architecture="mlp")) != prepared()
 
 
@@ -218,7 +218,7 @@ def test_tasks_of_one_sample_each_are_trained_on_too(untimed):
         split=["train"] * 110 + ["test"] * 20,
     )  # fmt: skip
     mapping = SampleMapping("label", ("a",), "tabular", TaskRule("column", ("name",)), split="split")
-    found = load_project(prepared(content=content, mapping=mapping))
+    found = PROJECTS.load(prepared(content=content, mapping=mapping))
     assert found.recipe.size.tasks == 110
     assert found.about["accuracy"]["train"] > 0.9
 
@@ -263,7 +263,7 @@ def test_uploaded_weights_are_w0(untimed):
     torch.manual_seed(0)
     network = mlp((3, 5, 2))
     key = prepared(Model("weights", weights=weighed(network), config=described("mlp", sizes=[3, 5, 2])))
-    project = load_project(key)
+    project = PROJECTS.load(key)
     inputs = torch.from_numpy(project.recipe.suite().inputs)
     torch.testing.assert_close(base_model(key, Store())(inputs), network(inputs), rtol=0, atol=0)
     assert project.recipe.training is None
@@ -351,7 +351,7 @@ def test_a_hugging_face_folder_reads_text_as_it_is(untimed, bert, cache_folder):
     from kernelsm.models.hugging_face import hugging_face
 
     key = prepared(folder_of(bert), "text")
-    recipe = load_project(key).recipe
+    recipe = PROJECTS.load(key).recipe
     assert (recipe.architecture, recipe.training, recipe.config["classes"]) == ("hugging_face", None, 2)
     suite = recipe.suite()
     assert suite.inputs.dtype == np.int64
@@ -376,7 +376,7 @@ def test_a_hugging_face_folder_is_trained_further(untimed, bert):
     model = folder_of(bert)
     key = prepared(Model("folder", archive=model.archive, training=training), "text")
     assert key != prepared(model, "text")
-    project = load_project(key)
+    project = PROJECTS.load(key)
     losses = [row["train_loss"] for row in project.about["curve"]]
     assert len(losses) == 2
     assert losses[1] < losses[0]
@@ -388,7 +388,7 @@ def test_a_hugging_face_folder_is_trained_further(untimed, bert):
 
 def test_tokens_are_read_by_a_hugging_face_folder_too(untimed, bert):
     content = tokens(most=len(WORDS))
-    assert load_project(prepared(folder_of(bert), "tokens", content=content)).recipe.size.classes == 2
+    assert PROJECTS.load(prepared(folder_of(bert), "tokens", content=content)).recipe.size.classes == 2
 
 
 @pytest.mark.parametrize("training", [{}, QUICK])
@@ -450,7 +450,7 @@ def test_text_becomes_embeddings_once_and_a_small_network_reads_them(untimed):
     first, second = Store(), Store()
     key = prepared(kind="text", store=first)
     assert (first.computed, first.reused) == (2, 0)  # embeddings, W0
-    project = load_project(key)
+    project = PROJECTS.load(key)
     suite = project.recipe.suite()
     assert suite.inputs.shape[1:] == (384,)
     np.testing.assert_allclose(np.linalg.norm(suite.inputs, axis=1), 1, rtol=1e-5)

@@ -19,7 +19,7 @@ from kernelsm.prompts.prompting import Prompting
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Cancelled, silent
 from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, PromptSource, find_prompts, keep_prompts
-from kernelsm.workspace.tables import load_run, load_run_orders
+from kernelsm.workspace.tables import TABLES, load_run_orders
 
 FEW = {"subsets": 8, "anchors": 3, "checked": 4, "seed": 5}
 
@@ -43,7 +43,7 @@ def test_the_job_keeps_the_estimates_and_how_far_they_are_from_the_model(source,
     result = run(silent, Store(), source=source, **FEW, combine=combine)
     assert result == json.loads(json.dumps(result))
     assert "run" not in result  # it would be offered before its error is read
-    found = load_run(result["estimates"])
+    found = TABLES.load(result["estimates"])
     masks = EstimateSettings(source, **FEW).masks()
     want = FirstOrder(TASK, model, anchors=3, seed=5, combine=combine).outcomes(masks)
     np.testing.assert_allclose(found.values, want.values, atol=1e-6)
@@ -57,7 +57,7 @@ def test_the_job_keeps_the_estimates_and_how_far_they_are_from_the_model(source,
 
 def test_the_table_says_what_it_is_and_which_texts_it_is_of(source):
     result = run(silent, Store(), source=source, **FEW)
-    meta = load_run(result["estimates"]).meta
+    meta = TABLES.load(result["estimates"]).meta
     exact, _ = compute(PromptSettings(source, subsets=8, seed=5), silent, Store())
     assert meta["estimator"] == "first order"
     assert meta["first_order_check"] == result["check"]

@@ -9,6 +9,7 @@ from small_language_model import LanguageModel, network, tiny_model, tokenizer
 from small_prompt_task import CANDIDATES, LABELS, QUERIES, TASK, WORDS
 
 from kernelsm import InputError, Store
+from kernelsm.estimators.estimator import Estimator
 from kernelsm.prompts import prompting as module
 from kernelsm.prompts.prompting import Prompting, score, short_names
 from kernelsm.prompts.scoring import measure_labels
@@ -63,6 +64,17 @@ def test_single_orders_are_those_that_the_mean_is_of(model, measure):
         np.testing.assert_allclose(found.values[row], np.mean(own, axis=0), atol=1e-12)
     with pytest.raises(InputError, match="masks"):
         prompting.by_order(MASKS[:, :3])
+
+
+def test_a_subset_is_one_block_of_an_estimator(model):
+    prompting = Prompting(TASK, model)
+    assert isinstance(prompting, Estimator)
+    told = []
+    store = Store()
+    prompting.outcomes(MASKS, store=store, report=lambda done, total, message, *, reused: told.append(message))
+    assert told == ["asking the language model"] * len(MASKS)
+    assert {entry.kind for entry in store.entries()} == {"prompt_subsets"}
+    assert len(store.entries()) == len(MASKS)
 
 
 def test_the_table_names_candidates_and_queries(outcomes):

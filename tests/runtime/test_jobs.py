@@ -11,7 +11,7 @@ import pytest
 
 from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus, read_status, write_status
-from kernelsm.workspace.tables import load_run
+from kernelsm.workspace.tables import TABLES
 
 # chunks of the long work: the base model and five subsets
 CHUNKS = 6
@@ -80,7 +80,7 @@ def test_a_finished_job_leaves_a_run_that_can_be_loaded(registry):
     key = registry.start(PLANTED)
     status = registry.wait(key)
     assert (status.state, status.done, status.total, status.error) == ("done", 1, 1, "")
-    outcomes = load_run(status.result["run"])
+    outcomes = TABLES.load(status.result["run"])
     settings = RunSettings("planted", "game", subsets=20)
     assert (outcomes.masks == settings.masks()).all()
     assert outcomes.meta["computed_from"] == "planted"
@@ -113,7 +113,7 @@ def test_cancelled_work_is_resumed_and_finished_work_is_not_done_again(registry)
     again = registry.wait(key)
     assert (again.state, again.computed, again.reused) == ("done", 0, CHUNKS)
     assert again.result == resumed.result
-    assert load_run(again.result["run"]).m == 5
+    assert TABLES.load(again.result["run"]).m == 5
 
 
 def test_equal_work_is_one_job_and_other_work_another(registries):

@@ -21,17 +21,7 @@ from kernelsm.pipelines.gradex_check import check, check_cost
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, estimate_cost, estimators
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
-from kernelsm.workspace.projects import (
-    Project,
-    delete_project,
-    find_recipe,
-    is_project,
-    load_project,
-    project_bytes,
-    project_key,
-    rename_project,
-    save_project,
-)
+from kernelsm.workspace.projects import PROJECTS, Project, find_recipe, project_key, save_project
 from kernelsm.workspace.session_file import read_session, write_session
 
 RATES = Rates(
@@ -147,7 +137,7 @@ def test_equal_content_is_one_project_whatever_its_title_and_measured_rates(kept
     assert again == key
     assert [path.name for path in (cache_folder / "projects").iterdir()] == [key]
     # what was said last is what is known
-    found = load_project(key)
+    found = PROJECTS.load(key)
     assert (found.title, found.recipe.rates.base, found.about["file"]) == ("second", 9.0, "other.csv")
 
 
@@ -172,7 +162,7 @@ def test_other_samples_weights_and_names_are_other_projects(kept, blobs, blobs_m
         kept(features=weights, architecture="", config={"outputs": "logits"}),
     }  # fmt: skip
     assert len(keys) == 6
-    assert all(is_project(key) for key in keys)
+    assert all(PROJECTS.is_here(key) for key in keys)
 
 
 def test_the_key_is_that_of_the_folder(kept, place, tmp_path):
@@ -216,7 +206,7 @@ ENTRIES = {
 
 def unusable(key, folder):
     """The error of every way to read a project; in words, and without the place on this computer."""
-    for read in (lambda: load_project(key), lambda: project_key(folder), lambda: RunSettings(key)):
+    for read in (lambda: PROJECTS.load(key), lambda: project_key(folder), lambda: RunSettings(key)):
         with pytest.raises(InputError) as caught:
             read()
         assert str(folder.parent) not in str(caught.value)
@@ -247,7 +237,7 @@ def test_features_without_known_outputs_are_told(kept, place, weights, outputs):
 
 def test_counts_that_are_not_those_of_the_samples_are_told(kept, place):
     key = kept()
-    size = {**vars(load_project(key).recipe.size), "tasks": 4}
+    size = {**vars(PROJECTS.load(key).recipe.size), "tasks": 4}
     rewritten(place(key), size=size)
     with pytest.raises(InputError, match="those of the samples"):
         project_key(place(key))
@@ -283,11 +273,11 @@ def test_samples_that_cannot_be_read_are_told_and_mended_by_bringing_them_again(
 @pytest.mark.parametrize("key", ["", "digits", "0" * 40, "../projects", "A" * 40])
 def test_a_key_of_no_project_is_told(kept, key):
     kept()
-    assert not is_project(key)
+    assert not PROJECTS.is_here(key)
     with pytest.raises(InputError) as caught:
-        load_project(key)
+        PROJECTS.load(key)
     assert caught.value.expected == "a project that is here"
-    assert delete_project(key) == 0
+    assert PROJECTS.delete(key) == 0
 
 
 @pytest.mark.parametrize("source", ["", "letters", "0" * 40, "../projects/x"])
@@ -308,25 +298,25 @@ def test_an_example_is_found_by_its_name():
 
 def test_a_project_is_renamed_and_stays_the_same(kept, place):
     key = kept("first")
-    before = load_project(key)
-    rename_project(key, "größe, 日本語")
-    after = load_project(key)
+    before = PROJECTS.load(key)
+    PROJECTS.rename(key, "größe, 日本語")
+    after = PROJECTS.load(key)
     assert after.title == "größe, 日本語"
     assert (after.recipe.config, after.about) == (before.recipe.config, before.about)
     assert project_key(place(key)) == key
     assert sorted(files(place(key))) == ["project.json", "suite.npz"]
     with pytest.raises(InputError):
-        rename_project("0" * 40, "none")
+        PROJECTS.rename("0" * 40, "none")
 
 
 def test_deleting_frees_the_bytes_of_the_project_alone(kept, place):
     one, two = kept(), kept(ridge=0.5)
-    size = project_bytes(one)
+    size = PROJECTS.size(one)
     assert size == sum(len(content) for content in files(place(one)).values()) > 1000
-    assert delete_project(one) == size
-    assert not is_project(one)
+    assert PROJECTS.delete(one) == size
+    assert not PROJECTS.is_here(one)
     assert not place(one).exists()
-    assert (project_bytes(one), delete_project(one)) == (0, 0)
+    assert (PROJECTS.size(one), PROJECTS.delete(one)) == (0, 0)
     assert project_key(place(two)) == two
 
 
@@ -401,16 +391,17 @@ def test_settings_are_checked_against_the_project(kept, weights):
 def test_a_session_file_carries_a_project_to_another_computer(kept, cache_folder, weights, way):
     key = kept(**({} if way == "trained" else {"weights": weights, "training": None}))
     before = run(silent, Store(), source=key, subsets=5)["run"]
-    data = write_session({"project": key}, {before: "mine"}, cache_folder, [key])
+    kept_things = {"projects": {key: "mine"}, "tables": {before: "mine"}}
+    data = write_session({"project": key}, kept_things, cache_folder)
     shutil.rmtree(cache_folder)
-    assert not is_project(key)
-    found = read_session(data, "s.zip", cache_folder, check_project=project_key)
-    assert (found.projects, found.runs) == ((key,), (before,))
-    assert load_project(key).title == "mine"
+    assert not PROJECTS.is_here(key)
+    found = read_session(data, "s.zip", cache_folder)
+    assert found.kept == {"projects": {key: ""}, "tables": {before: "mine"}, "prompts": {}}
+    assert PROJECTS.load(key).title == "mine"
     store = Store()
     assert run(silent, store, source=key, subsets=5)["run"] == before
     assert store.computed > 0  # nothing but the files came along
-    assert write_session({"project": key}, {before: "mine"}, cache_folder, [key]) == data
+    assert write_session({"project": key}, kept_things, cache_folder) == data
 
 
 def repacked(data, change):
@@ -457,9 +448,9 @@ def described(**changes):
 )
 def test_a_session_file_with_a_changed_project_is_refused(kept, cache_folder, weights, tmp_path, change, place):
     key = kept(weights=weights)
-    data = repacked(write_session({}, {}, cache_folder, [key]), change)
+    data = repacked(write_session({}, {"projects": {key: ""}}, cache_folder), change)
     with pytest.raises(InputError) as caught:
-        read_session(data, "s.zip", tmp_path / "here", check_project=project_key)
+        read_session(data, "s.zip", tmp_path / "here")
     assert caught.value.place.startswith(f"s.zip, projects/{key}" + (f", {place}" if place else ""))
     assert str(tmp_path) not in str(caught.value)
     assert not (tmp_path / "here" / "projects").exists()
@@ -468,19 +459,19 @@ def test_a_session_file_with_a_changed_project_is_refused(kept, cache_folder, we
 def test_a_title_of_a_session_file_is_the_strangers_to_choose(kept, cache_folder, tmp_path):
     """Only content is named by the key: another title is no other project."""
     key = kept()
-    data = repacked(write_session({}, {}, cache_folder, [key]), described(title="theirs"))
-    assert read_session(data, "s.zip", tmp_path / "here", check_project=project_key).projects == (key,)
-    assert load_project(key, tmp_path / "here").title == "theirs"
+    data = repacked(write_session({}, {"projects": {key: ""}}, cache_folder), described(title="theirs"))
+    assert read_session(data, "s.zip", tmp_path / "here").kept["projects"] == {key: ""}
+    assert PROJECTS.load(key, tmp_path / "here").title == "theirs"
 
 
 def test_projects_of_another_root_are_apart(kept, tmp_path):
     key = kept(root=tmp_path / "there")
-    assert is_project(key, tmp_path / "there")
-    assert not is_project(key)
-    assert load_project(key, tmp_path / "there").recipe.suite().K == 5
-    rename_project(key, "new", tmp_path / "there")
-    assert load_project(key, tmp_path / "there").title == "new"
-    assert project_bytes(key, tmp_path / "there") == delete_project(key, tmp_path / "there")
+    assert PROJECTS.is_here(key, tmp_path / "there")
+    assert not PROJECTS.is_here(key)
+    assert PROJECTS.load(key, tmp_path / "there").recipe.suite().K == 5
+    PROJECTS.rename(key, "new", tmp_path / "there")
+    assert PROJECTS.load(key, tmp_path / "there").title == "new"
+    assert PROJECTS.size(key, tmp_path / "there") == PROJECTS.delete(key, tmp_path / "there")
 
 
 def test_weights_that_do_not_fit_are_told_when_they_are_loaded(kept, tmp_path):

@@ -9,13 +9,11 @@ from kernelsm import InputError
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.workspace.prompt_projects import (
+    PROMPTS,
     SECONDS_A_QUERY,
     PromptSource,
-    delete_prompts,
     find_prompts,
-    has_prompts,
     keep_prompts,
-    prompts_bytes,
     prompts_key,
 )
 
@@ -39,8 +37,8 @@ def test_what_is_kept_is_found_again(key, tmp_path):
     assert (found.title, found.model) == ("My texts", "models/tiny")
     assert found.task.to_dict() == TASK.to_dict()
     assert found.task.content_hash == TASK.content_hash
-    assert has_prompts(key)
-    assert not has_prompts(key, tmp_path / "elsewhere")
+    assert PROMPTS.opens(key)
+    assert not PROMPTS.opens(key, tmp_path / "elsewhere")
     assert keep_prompts(SOURCE, tmp_path / "elsewhere") == key
     assert find_prompts(key, tmp_path / "elsewhere").task.to_dict() == TASK.to_dict()
 
@@ -74,8 +72,8 @@ def test_examples_are_found_by_name_and_need_no_file(name, cache_folder):
     found = find_prompts(name)
     assert found.model == ""
     assert (found.task.K, len(found.task.queries), len(found.task.fresh)) == (50, 100, 200)
-    assert has_prompts(name)
-    assert (prompts_bytes(name), delete_prompts(name)) == (0, 0)
+    assert not PROMPTS.opens(name)  # it is not kept, but shipped
+    assert (PROMPTS.size(name), PROMPTS.delete(name)) == (0, 0)
     assert not (cache_folder / "prompts").exists()
 
 
@@ -85,8 +83,8 @@ def test_other_names_are_refused(name, key, file):
         find_prompts(name)
     assert caught.value.place == "prompts"
     assert "movie-reviews" in caught.value.expected
-    assert not has_prompts(name)
-    assert delete_prompts(name) == 0
+    assert not PROMPTS.opens(name)
+    assert PROMPTS.delete(name) == 0
     assert file.exists()
 
 
@@ -140,21 +138,21 @@ def test_a_damaged_file_is_refused_and_can_be_deleted(damage, key, file):
     with pytest.raises(InputError, match="a damaged file") as caught:
         find_prompts(key)
     assert caught.value.place == f"prompts {key[:8]}"
-    assert not has_prompts(key)
-    delete_prompts(key)
+    assert not PROMPTS.opens(key)
+    PROMPTS.delete(key)
     assert not file.exists()
 
 
 def test_another_content_under_the_key_is_refused(key, file):
     other = keep_prompts(dataclasses.replace(SOURCE, model=""))
     (file.parent / f"{other}.json").replace(file)
-    assert not has_prompts(key)
+    assert not PROMPTS.opens(key)
 
 
 def test_bytes_are_counted_and_freed(key, file):
     size = file.stat().st_size
-    assert prompts_bytes(key) == size
-    assert delete_prompts(key) == size
+    assert PROMPTS.size(key) == size
+    assert PROMPTS.delete(key) == size
     assert not file.exists()
-    assert (prompts_bytes(key), delete_prompts(key)) == (0, 0)
-    assert not has_prompts(key)
+    assert (PROMPTS.size(key), PROMPTS.delete(key)) == (0, 0)
+    assert not PROMPTS.opens(key)

@@ -13,9 +13,9 @@ import pytest
 
 from kernelsm import InputError, Outcomes
 from kernelsm.prompts.task import Labelled, PromptTask
-from kernelsm.workspace.prompt_projects import PromptSource, delete_prompts, find_prompts, has_prompts, keep_prompts
+from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, find_prompts, keep_prompts
 from kernelsm.workspace.session_file import read_session, write_session
-from kernelsm.workspace.tables import delete_run, load_run, save_run
+from kernelsm.workspace.tables import TABLES, save_run
 
 VIEW = {"target": "größe, 日本語", "kernel": "rbf", "gamma": "0.1", "off": "1-2"}
 
@@ -65,8 +65,19 @@ def project(there):
     return name
 
 
+@pytest.fixture(autouse=True)
+def _projects_of_any_content(monkeypatch):
+    """What is in a project is for its own tests; here it needs a description and has the hash of its bytes."""
+    monkeypatch.setattr("kernelsm.workspace.projects.project_key", project_hash)
+
+
+def write(view, titles, root, projects=(), prompts=(), *, pinned=()):
+    kept = {"tables": titles, "projects": dict.fromkeys(projects, ""), "prompts": dict.fromkeys(prompts, "")}
+    return write_session(view, kept, root, pinned=pinned)
+
+
 def restore(source, root, name="s.zip"):
-    return read_session(source, name, root, check_project=project_hash)
+    return read_session(source, name, root)
 
 
 def contents(folder):
@@ -90,15 +101,13 @@ def refused(data, root, name="s.zip"):
 
 def test_a_session_is_restored_on_another_computer(there, here, tables, project):
     first = next(iter(tables))
-    data = write_session({**VIEW, "run": first}, tables, there, [project], pinned=["digits", first])
+    data = write({**VIEW, "run": first}, tables, there, [project], pinned=["digits", first])
     session = restore(data, here)
     assert session.view == {**VIEW, "run": first}
-    assert session.titles == tables
-    assert session.runs == tuple(sorted(tables))
-    assert session.projects == (project,)
+    assert session.kept == {"tables": tables, "projects": {project: ""}, "prompts": {}}
     assert session.pinned == ("digits", first)
     for name in tables:
-        before, after = load_run(name, there), load_run(name, here)
+        before, after = TABLES.load(name, there), TABLES.load(name, here)
         assert after.content_hash == before.content_hash == name
         assert after.meta == before.meta
         assert after.higher_is_better == before.higher_is_better
@@ -110,54 +119,54 @@ def test_a_session_is_restored_on_another_computer(there, here, tables, project)
 
 def test_a_session_may_come_from_a_path(there, here, tables, tmp_path):
     path = tmp_path / "anything.bin"
-    path.write_bytes(write_session(VIEW, tables, there))
-    assert restore(path, here).runs == tuple(sorted(tables))
+    path.write_bytes(write(VIEW, tables, there))
+    assert restore(path, here).kept["tables"] == tables
     with pytest.raises(FileNotFoundError):
         restore(tmp_path / "none.zip", here)
 
 
 def test_a_session_of_an_example_holds_no_table(there, here):
-    session = restore(write_session({"run": "digits"}, {}, there), here)
-    assert (session.view, session.titles, session.runs, session.projects) == ({"run": "digits"}, {}, (), ())
+    session = restore(write({"run": "digits"}, {}, there), here)
+    assert session.view == {"run": "digits"}
+    assert not any(session.kept.values())
 
 
 def test_tables_that_only_the_view_or_the_pins_name_go_along(there, here, tables):
     first, second = tables
-    session = restore(write_session({"run": first}, {}, there, pinned=[second]), here)
-    assert session.runs == tuple(sorted(tables))
-    assert session.titles == {}
+    session = restore(write({"run": first}, {}, there, pinned=[second]), here)
+    assert session.kept["tables"] == dict.fromkeys(tables, "")
 
 
 def test_restoring_twice_changes_nothing(there, here, tables, project):
-    data = write_session(VIEW, tables, there, [project])
+    data = write(VIEW, tables, there, [project])
     restore(data, here)
     # what belongs to this computer stays
     sheet = here / "projects" / project / "renamed.json"
     sheet.write_text("{}")
     before = contents(here)
-    assert restore(data, here).runs == tuple(sorted(tables))
+    assert restore(data, here).kept["tables"] == tables
     assert contents(here) == before
 
 
 def test_a_damaged_table_is_mended_by_restoring_a_good_one(there, here, tables):
-    data = write_session(VIEW, tables, there)
+    data = write(VIEW, tables, there)
     restore(data, here)
     name = next(iter(tables))
     (here / "runs" / f"{name}.parquet").write_bytes(b"damaged")
     restore(data, here)
-    assert load_run(name, here).content_hash == name
+    assert TABLES.load(name, here).content_hash == name
 
 
 def test_the_same_session_is_the_same_file(there, tables, project):
     reverse = dict(reversed(tables.items()))
-    first, second = (write_session(VIEW, titles, there, [project]) for titles in (tables, reverse))
+    first, second = (write(VIEW, titles, there, [project]) for titles in (tables, reverse))
     assert first == second
 
 
 def test_a_session_written_again_by_a_usual_zip_tool_is_restored(there, here, tables, project):
-    members = unzipped(write_session(VIEW, tables, there, [project]))
+    members = unzipped(write(VIEW, tables, there, [project]))
     folders = {"runs/": b"", "projects/": b"", f"projects/{project}/": b""}
-    assert restore(zipped({**folders, **members}), here).projects == (project,)
+    assert restore(zipped({**folders, **members}), here).kept["projects"] == {project: ""}
 
 
 # --- what is refused
@@ -179,7 +188,7 @@ def zipped(members):
 @pytest.fixture
 def members(there, tables, project):
     """The entries of a good session file."""
-    return unzipped(write_session(VIEW, tables, there, [project]))
+    return unzipped(write(VIEW, tables, there, [project]))
 
 
 @pytest.fixture
@@ -241,7 +250,7 @@ def test_a_table_whose_content_is_not_its_name_is_refused(members, occupied, tab
 
 def test_a_table_with_a_changed_value_is_refused(members, occupied, there, tables, tmp_path):
     name = next(iter(tables))
-    table = load_run(name, there)
+    table = TABLES.load(name, there)
     values = table.values.copy()
     values[3, 1] = np.nextafter(values[3, 1], np.inf)
     changed = Outcomes(table.masks, values, meta=table.meta, higher_is_better=table.higher_is_better)
@@ -338,7 +347,7 @@ def test_what_is_no_archive_is_refused(here, data):
 
 
 def test_a_file_with_changed_bytes_is_refused_or_restored_right(there, here, tables, make_outcomes):
-    data = write_session(VIEW, tables, there)
+    data = write(VIEW, tables, there)
     rng = np.random.default_rng(0)
     refusals = 0
     for _ in range(150):
@@ -351,10 +360,10 @@ def test_a_file_with_changed_bytes_is_refused_or_restored_right(there, here, tab
             refusals += 1
             assert not contents(here)
         else:  # a byte that carries no meaning
-            assert (session.view, session.titles) == (VIEW, tables)
-            for run in session.runs:
-                assert load_run(run, here).content_hash == run
-                delete_run(run, here)
+            assert (session.view, session.kept["tables"]) == (VIEW, tables)
+            for run in session.kept["tables"]:
+                assert TABLES.load(run, here).content_hash == run
+                TABLES.delete(run, here)
     assert refusals > 75
 
 
@@ -387,10 +396,10 @@ def test_a_table_is_not_read_beyond_the_size_of_a_table(members, occupied, table
 
 def test_a_move_that_fails_takes_back_what_was_moved(members, here, tables, project, monkeypatch):
     here.mkdir()
-    (here / "projects").write_text("a file where the folder should be")
+    (here / "runs").write_text("a file where the folder should be")  # tables are moved last
     with pytest.raises(InputError, match="folder of the cache"):
         restore(zipped(members), here)
-    assert contents(here) == {"projects": b"a file where the folder should be"}
+    assert contents(here) == {"runs": b"a file where the folder should be"}
 
 
 # --- what is not written
@@ -398,57 +407,57 @@ def test_a_move_that_fails_takes_back_what_was_moved(members, here, tables, proj
 
 def test_a_session_of_what_is_not_here_is_not_written(there, tables, project):
     with pytest.raises(InputError, match="nothing"):
-        write_session(VIEW, {**tables, "0" * 40: "gone"}, there)
+        write(VIEW, {**tables, "0" * 40: "gone"}, there)
     with pytest.raises(InputError, match="nothing"):
-        write_session({"run": "0" * 40}, {}, there)
+        write({"run": "0" * 40}, {}, there)
     for name in ("0" * 40, "../runs", "", project[:39]):
         with pytest.raises(InputError, match="nothing"):
-            write_session(VIEW, tables, there, [name])
+            write(VIEW, tables, there, [name])
 
 
 def test_a_damaged_table_is_not_written(there, tables):
     first, second = (there / "runs" / f"{name}.parquet" for name in tables)
     second.write_bytes(first.read_bytes())
     with pytest.raises(InputError, match="as its name says"):
-        write_session(VIEW, tables, there)
+        write(VIEW, tables, there)
     second.write_bytes(b"damaged")
     with pytest.raises(InputError, match="whole Parquet file"):
-        write_session(VIEW, tables, there)
+        write(VIEW, tables, there)
 
 
 @pytest.mark.parametrize("name", ["evil.pkl", "state.joblib", "a.py", "notes.txt"])
 def test_a_project_with_an_unknown_file_is_not_written(there, project, name):
     (there / "projects" / project / name).write_bytes(b"x")
     with pytest.raises(InputError, match=name):
-        write_session(VIEW, {}, there, [project])
+        write(VIEW, {}, there, [project])
 
 
 def test_a_link_in_a_project_is_not_followed(there, tmp_path, project):
     (tmp_path / "secret.json").write_text("{}")
     (there / "projects" / project / "link.json").symlink_to(tmp_path / "secret.json")
     with pytest.raises(InputError, match=r"link\.json"):
-        write_session(VIEW, {}, there, [project])
+        write(VIEW, {}, there, [project])
 
 
 def test_a_session_that_could_not_be_read_again_is_not_written(there, tables, project, monkeypatch):
     with pytest.raises(InputError, match="one line"):
-        write_session({"target": "a\nb"}, {}, there)
+        write({"target": "a\nb"}, {}, there)
     with pytest.raises(InputError, match="one line"):
-        write_session(VIEW, dict.fromkeys(tables, "t" * 301), there)
+        write(VIEW, dict.fromkeys(tables, "t" * 301), there)
     with pytest.raises(InputError, match="pinned"):
-        write_session(VIEW, {}, there, pinned=["../x"])
+        write(VIEW, {}, there, pinned=["../x"])
     monkeypatch.setenv("KERNELSM_MAX_FILES", "4")
     with pytest.raises(InputError, match="files"):
-        write_session(VIEW, tables, there, [project])
+        write(VIEW, tables, there, [project])
     monkeypatch.delenv("KERNELSM_MAX_FILES")
     monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "1")
     (there / "projects" / project / "weights.safetensors").write_bytes(bytes(2**21))
     with pytest.raises(InputError, match="MiB"):
-        write_session(VIEW, tables, there, [project])
+        write(VIEW, tables, there, [project])
 
 
 TEXTS = (Labelled("größe, 日本語", "yes"), Labelled("{a}\n", "no"))
-PROMPTS = PromptSource("Meine Texte", PromptTask(TEXTS, TEXTS, (), ("yes", "no"), k=2), "someone/model")
+SOURCE = PromptSource("Meine Texte", PromptTask(TEXTS, TEXTS, (), ("yes", "no"), k=2), "someone/model")
 
 
 def entries(key, content=None, **more):
@@ -464,47 +473,46 @@ def entries(key, content=None, **more):
 
 
 def test_prompts_are_restored_with_their_title(there, here, tables):
-    key = keep_prompts(PROMPTS, there)
-    data = write_session(VIEW, tables, there, prompts=[key, key])
-    assert data == write_session(VIEW, tables, there, prompts=[key])
+    key = keep_prompts(SOURCE, there)
+    data = write(VIEW, tables, there, prompts=[key, key])
+    assert data == write(VIEW, tables, there, prompts=[key])
     found = restore(data, here)
-    assert (found.prompts, found.projects) == ((key,), ())
-    assert set(found.runs) == set(tables)
+    assert found.kept == {"tables": tables, "projects": {}, "prompts": {key: ""}}
     assert find_prompts(key, here).title == "Meine Texte"
-    assert find_prompts(key, here).task.to_dict() == PROMPTS.task.to_dict()
+    assert find_prompts(key, here).task.to_dict() == SOURCE.task.to_dict()
     # how fast the other computer was says nothing here
-    keep_prompts(replace(PROMPTS, pace=9.0), there)
-    restore(write_session(VIEW, tables, there, prompts=[key]), here)
+    keep_prompts(replace(SOURCE, pace=9.0), there)
+    restore(write(VIEW, tables, there, prompts=[key]), here)
     assert find_prompts(key, here).pace is None
     # and again, over what is here
     (here / "prompts" / f"{key}.json").write_text("damaged")
     restore(data, here)
-    assert has_prompts(key, here)
+    assert PROMPTS.opens(key, here)
 
 
 @pytest.mark.parametrize("key", ["movie-reviews", "0" * 40, "../runs/x", ""])
 def test_prompts_that_are_not_kept_are_not_saved(there, key):
     with pytest.raises(InputError) as caught:
-        write_session(VIEW, {}, there, prompts=[key])
+        write(VIEW, {}, there, prompts=[key])
     assert caught.value.place == "prompts"
 
 
 def test_prompts_that_were_deleted_or_damaged_are_not_saved(there):
-    key = keep_prompts(PROMPTS, there)
+    key = keep_prompts(SOURCE, there)
     file = there / "prompts" / f"{key}.json"
     file.write_text(file.read_text().replace("yes", "yea"))
     with pytest.raises(InputError, match="damaged"):
-        write_session(VIEW, {}, there, prompts=[key])
-    delete_prompts(key, there)
+        write(VIEW, {}, there, prompts=[key])
+    PROMPTS.delete(key, there)
     with pytest.raises(InputError):
-        write_session(VIEW, {}, there, prompts=[key])
+        write(VIEW, {}, there, prompts=[key])
 
 
 def test_changed_prompts_are_refused(there, here):
-    key = keep_prompts(PROMPTS, there)
+    key = keep_prompts(SOURCE, there)
     fine = (there / "prompts" / f"{key}.json").read_text()
-    assert restore(entries(key, fine), here).prompts == (key,)
-    delete_prompts(key, here)
+    assert restore(entries(key, fine), here).kept["prompts"] == {key: ""}
+    PROMPTS.delete(key, here)
     for data in (
         entries(key, fine.replace("yes", "yea")),
         entries(key, ""),
@@ -517,19 +525,19 @@ def test_changed_prompts_are_refused(there, here):
         entries(key, fine, **{f"prompts/{key}/x.json": "x"}),
     ):
         refused(data, here)
-        assert not has_prompts(key, here)
+        assert not PROMPTS.opens(key, here)
 
 
 @pytest.mark.parametrize(("limit", "told"), [("TASKS", "2 candidates"), ("TARGETS", "2 queries")])
 def test_more_texts_than_a_file_may_hold_are_refused(there, here, monkeypatch, limit, told):
-    key = keep_prompts(PROMPTS, there)
-    data = write_session(VIEW, {}, there, prompts=[key])
+    key = keep_prompts(SOURCE, there)
+    data = write(VIEW, {}, there, prompts=[key])
     monkeypatch.setenv(f"KERNELSM_MAX_{limit}", "1")
     assert told in refused(data, here).found
 
 
 def test_a_title_of_prompts_is_made_one_line(there, here):
-    key = keep_prompts(PROMPTS, there)
+    key = keep_prompts(SOURCE, there)
     sheet = json.loads((there / "prompts" / f"{key}.json").read_text())
     restore(entries(key, json.dumps({**sheet, "title": "a\nb", "more": 1})), here)
     assert find_prompts(key, here).title == "a b"

@@ -22,7 +22,7 @@ from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.requests import FileRef, Model, Preparation
 from kernelsm.workspace.uploads import upload_path
 
@@ -158,7 +158,7 @@ def _check(wanted: Preparation, seconds: float) -> None:
 def _ready(key: str, title: str) -> None:
     """Say what was prepared, and lead on."""
     try:
-        project = load_project(key)
+        project = PROJECTS.load(key)
     except InputError:
         st.info("It was deleted since: check and prepare it again.", icon=":material/info:")
         return
@@ -203,5 +203,5 @@ def notes(about: dict[str, Any]) -> list[str]:
 
 
 def _go_on(key: str, title: str) -> None:
-    session.work_on(key, title)
+    session.open_kept(PROJECTS, key, title)
     navigation.go(navigation.GRADIENTS)

@@ -25,7 +25,7 @@ from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
 from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
 from kernelsm.runtime.errors import InputError
-from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
+from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts
 from kernelsm.workspace.prompt_requests import BroughtPrompts
 from kernelsm.workspace.requests import FileRef
 from kernelsm.workspace.uploads import upload_path
@@ -273,7 +273,7 @@ def _short(seconds: float) -> str:
 def _go_on(source: PromptSource, orders: int) -> None:
     key = keep_prompts(source)
     advise_orders(key, orders)
-    session.work_on_prompts(key, source.title)
+    session.open_kept(PROMPTS, key, source.title)
     navigation.go(navigation.DEMONSTRATIONS)
 
 

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import streamlit as st
 
 from kernelsm.app.data import gallery
-from kernelsm.app.shell import frame, navigation, session, session_holds
+from kernelsm.app.shell import content_in_use, frame, navigation, session
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain, size_of
 from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.store import Store, cache_root
-from kernelsm.workspace.projects import (
-    delete_project,
-    is_project,
-    load_project,
-    project_bytes,
-    project_key,
-    rename_project,
-)
-from kernelsm.workspace.prompt_projects import (
-    delete_prompts,
-    find_prompts,
-    has_prompts,
-    keep_prompts,
-    prompts_bytes,
-)
-from kernelsm.workspace.session_file import read_session, write_session
-from kernelsm.workspace.tables import delete_run, has_run, run_bytes
+from kernelsm.runtime.store import cache_root
+from kernelsm.workspace.kept_kinds import KEPT_KINDS
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.prompt_projects import PROMPTS
+from kernelsm.workspace.session_file import RestoredSession, read_session, write_session
+from kernelsm.workspace.tables import TABLES
 
 _NOTE = "kernelsm_saved_note"
+_PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS}
+"""Where a kind is worked on that other pages do not show."""
 
 
 def mine() -> None:
     """Draw what this session brought and computed, and what can be done with it."""
     if note := st.session_state.pop(_NOTE, ""):
         st.success(note, icon=":material/check:")
-    kinds = {
-        **dict.fromkeys(session.projects(), "data and model"), **dict.fromkeys(session.prompts(), "demonstrations"),
-        **dict.fromkeys(session.tables(), "outcomes"),
-    }  # fmt: skip
+    kinds = session.everything()
     if not kinds:
         return
     st.subheader("What you brought and computed")
-    titles = _titles()
-    named = {key: f"{titles[key]} · {kind} · {_size(key)}" for key, kind in kinds.items()}
+    titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
+    named = {key: f"{titles[key]} · {kind.label} · {size_of(kind.size(key))}" for key, kind in kinds.items()}
     left, right = frame.panels()
     with left:
         key = st.selectbox("One of yours", list(named), format_func=named.__getitem__, key="saved_choice")
@@ -59,9 +44,8 @@ def mine() -> None:
                 disabled=not title.strip() or title == titles[key],
             )  # fmt: skip
             with st.popover("Delete", icon=":material/delete:", key="saved_delete"):
-                more = " with its gradients and all other work in between" if key in session.projects() else ""
-                stays = "" if key in session.tables() else " Its tables of outcomes stay."
-                st.markdown(f"Delete **{plain(titles[key])}**{more}?{stays}")
+                kind = kinds[key]
+                st.markdown(f"Delete **{plain(titles[key])}**{kind.also_deleted}?{kind.not_deleted}")
                 st.button("Delete it", type="primary", key="saved_delete_really", on_click=_delete, args=(key,))
     with right:
         st.markdown(
@@ -70,9 +54,8 @@ def mine() -> None:
         )
         if st.button("Write a session file", icon=":material/save:", key="saved_write"):
             try:
-                content = write_session(
-                    session.view().to_params(), session.tables(), cache_root(), session.projects(), session.prompts()
-                )
+                kept = {kind.name: session.titles(kind) for kind in KEPT_KINDS}
+                content = write_session(session.view().to_params(), kept, cache_root())
             except InputError as error:
                 gallery.refusal(error)
             else:
@@ -89,83 +72,57 @@ def restore() -> None:
         return
     if st.button("Open this session", type="primary", icon=":material/folder_open:", key="bring_session_open"):
         try:
-            found = read_session(file.getvalue(), file.name, cache_root(), check_project=project_key)
+            found = read_session(file.getvalue(), file.name, cache_root())
         except InputError as error:
             gallery.refusal(error)
             return
-        for run in found.runs:
-            session.remember_table(run, found.titles.get(run, "table"))
-        for project in found.projects:
-            session.remember_project(project)
-        for key in found.prompts:
-            session.remember_prompts(key)
+        for kind in KEPT_KINDS:
+            for key, title in found.kept[kind.name].items():
+                session.remember(kind, key, title)
         session.restore(ViewState.from_params(found.view)[0])
-        runs, projects = len(found.runs), len(found.projects)
-        st.session_state[_NOTE] = (
-            f"Restored the view, {runs} table{'s' * (runs != 1)} of outcomes and {projects} project"
-            f"{'s' * (projects != 1)} of data and a model."
-        )
-        if found.prompts:
-            st.session_state[_NOTE] += f" Demonstrations for a prompt: {len(found.prompts)}."
+        st.session_state[_NOTE] = _restored(found)
         st.rerun()
 
 
-def _titles() -> dict[str, str]:
-    return {**session.projects(), **session.prompts(), **session.tables()}
-
-
-def _size(key: str) -> str:
-    if key in session.projects():
-        return size_of(project_bytes(key))
-    return size_of(prompts_bytes(key) if key in session.prompts() else run_bytes(key))
+def _restored(found: RestoredSession) -> str:
+    """Say what a session file brought: tables and projects in any case, whatever else where there is some."""
+    counts = {kind: len(found.kept[kind.name]) for kind in KEPT_KINDS}
+    usual = [f"{counts[kind]} {kind.counted[counts[kind] != 1]}" for kind in (TABLES, PROJECTS)]
+    further = [
+        f" {kind.counted[0].capitalize()}: {count}."
+        for kind, count in counts.items()
+        if count and kind not in (TABLES, PROJECTS)
+    ]
+    return f"Restored the view, {' and '.join(usual)}.{''.join(further)}"
 
 
 def _open(key: str) -> None:
-    if key in session.projects():
-        session.work_on(key)
-    elif key in session.prompts():
-        session.work_on_prompts(key)
-        navigation.go(navigation.DEMONSTRATIONS)
-    else:
-        session.look_at(key)
+    kind = session.everything().get(key)
+    if kind is None:  # deleted by the press before
+        return
+    session.open_kept(kind, key)
+    if kind.name in _PAGES:
+        navigation.go(_PAGES[kind.name])
 
 
 def _rename(key: str, title: str) -> None:
-    if key in session.projects():
-        if is_project(key):
-            rename_project(key, title.strip())
-        session.remember_project(key, title.strip())
-    elif key in session.prompts():
-        if has_prompts(key):
-            keep_prompts(replace(find_prompts(key), title=title.strip()))
-        session.remember_prompts(key, title.strip())
-    else:
-        session.remember_table(key, title.strip())
+    kind = session.everything().get(key)
+    if kind is None:
+        return
+    if kind.opens(key):
+        kind.rename(key, title.strip())
+    session.remember(kind, key, title.strip())
 
 
 def _delete(key: str) -> None:
-    """Forget one; its files go too where no other session holds the same content."""
-    title = _titles().get(key)
-    if title is None:  # pressed twice
+    """Forget one; its files go too where no other session uses the same content."""
+    kind = session.everything().get(key)
+    if kind is None:  # pressed twice
         return
+    title = session.titles(kind)[key]
     freed = 0
-    if session_holds.let_go(key):
-        if is_project(key):
-            contents = _contents(key)
-            freed = delete_project(key) + Store().forget(*contents)
-        elif prompts_bytes(key):
-            freed = delete_prompts(key)
-        elif has_run(key):
-            freed = delete_run(key)
-            open_run.clear(key)
+    if not content_in_use.stop_using(key):
+        freed = kind.delete(key)
+        open_run.clear(key)
     session.forget(key)
     st.session_state[_NOTE] = f"Deleted {plain(title)}, {size_of(freed)} freed."
-
-
-def _contents(project: str) -> list[str]:
-    """Hashes of what was computed for a project."""
-    try:
-        found: list[str] = load_project(project).about["contents"]
-    except InputError:  # damaged: what was computed for it goes with the least recently used
-        return []
-    return found

@@ -12,12 +12,11 @@ from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
-from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings
 from kernelsm.prompts.orders import FEWEST_ORDERS, orders_there_are
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.simple_choices import random_prompts
-from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
+from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, find_prompts
 from kernelsm.workspace.tables import load_run_orders
 
 _ORDERS, _AGAINST = "demo_check_orders", "demo_check_against"
@@ -136,7 +135,7 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
         "kept and not asked again."
     )
-    title = PROMPT_EXAMPLES[source].title if source in PROMPT_EXAMPLES else session.prompts().get(source, found.title)
+    title = session.titles(PROMPTS).get(source, found.title)
     if how == _FIRST_ORDER:
         estimates(settings, title)
         return

@@ -16,7 +16,7 @@ from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.gradients.choices import projection_name
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, estimators
 from kernelsm.workspace.projects import find_recipe
-from kernelsm.workspace.tables import has_run
+from kernelsm.workspace.tables import TABLES
 
 _WITH_MODEL = "digits"
 
@@ -82,7 +82,7 @@ def recompute(settings: RunSettings) -> None:
     mine = settings.source not in EXAMPLES
     job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if mine else "Recompute")
     status = registry().status(spec.key)
-    done = status and status.state == "done" and status.result and has_run(status.result["run"])
+    done = status and status.state == "done" and status.result and TABLES.is_here(status.result["run"])
     if done and status and status.result and not mine:
         found, shipped = open_run(status.result["run"]).outcomes, load_example(settings.source)
         if found.masks.shape == shipped.masks.shape and bool((found.masks == shipped.masks).all()):

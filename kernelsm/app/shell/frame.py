@@ -14,7 +14,8 @@ from kernelsm.app.shell.words import plain
 from kernelsm.charts.style import Chart
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 from kernelsm.examples.example import Example, PromptExample
-from kernelsm.workspace.projects import load_project
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.tables import TABLES
 
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 _PICKER = "kernelsm_run_picker"
@@ -24,7 +25,7 @@ def sidebar() -> None:
     """Draw the run picker and the link."""
     st.logo(_LOGO, size="large", icon_image=navigation.ICON)
     built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
-    titles = {example.name: example.title for example in built_in} | session.tables()
+    titles = {example.name: example.title for example in built_in} | session.titles(TABLES)
     st.session_state[_PICKER] = session.view().run
     with st.sidebar:
         st.selectbox(
@@ -35,7 +36,7 @@ def sidebar() -> None:
         with st.popover("Copy link", icon=":material/link:", width="stretch", key="kernelsm_link", on_change="rerun"):
             st.caption("Opens this page with the same run, sliders, pair and subset.")
             st.code(_link(), language=None, wrap_lines=True)
-            if session.view().run in session.tables():
+            if session.view().run in session.titles(TABLES):
                 st.caption("The table itself is on this server only: others need a copy of the file.")
 
 
@@ -63,14 +64,14 @@ def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, ins
         return
     project = session.view().project
     if project and run_is_aside:
-        size = load_project(project).recipe.size
+        size = PROJECTS.load(project).recipe.size
         st.markdown(sentence)
         st.caption(
             f"{plain(session.title_of(project))} · {size.tasks} tasks · {size.targets} "
             f"target{'s' if size.targets > 1 else ''} · no outcomes yet"
         )
         return
-    name = run.title or session.tables().get(run.key, "table")
+    name = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"
     st.markdown(sentence)

@@ -7,6 +7,7 @@ import streamlit as st
 from kernelsm.app.shell import session
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
+from kernelsm.workspace.tables import TABLES
 
 _REFRESH = 0.5
 
@@ -88,8 +89,7 @@ def _start(spec: JobSpec) -> None:
 
 def open_result(run: str, title: str) -> None:
     """Turn to the table that a job kept, and add it to the run picker; call it in callbacks."""
-    session.remember_table(run, title)
-    session.look_at(run)
+    session.open_kept(TABLES, run, title)
     session.publish()
     st.rerun()
 

@@ -15,9 +15,8 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import with_noise
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
-from kernelsm.workspace.projects import load_project
-from kernelsm.workspace.prompt_projects import find_prompts
-from kernelsm.workspace.tables import load_run, load_run_orders
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.tables import TABLES, load_run_orders, prompts_of, source_of
 
 MEAN_TARGET = "mean over targets"
 
@@ -69,19 +68,14 @@ class Run:
     @property
     def source(self) -> str:
         """The example with a model, or the project, that its outcomes were computed from; "" for any other."""
-        found = self.key if self.example else self.outcomes.meta.get("computed_from", "")
-        return found if isinstance(found, str) and (found in RECIPES or opens(found)) else ""
+        if self.example:
+            return self.key if self.key in RECIPES else ""
+        return source_of(self.outcomes)
 
     @property
     def prompts(self) -> str:
         """The texts whose prompts its outcomes are those of, an example's name or a key; "" for any other."""
-        found = self.outcomes.meta.get("prompts", "")
-        try:
-            task = find_prompts(found).task if isinstance(found, str) else None
-        except InputError:
-            return ""
-        # metadata of an uploaded file may name anything
-        return found if task and task.content_hash == self.outcomes.meta.get("task") else ""
+        return prompts_of(self.outcomes)
 
     def slots(self, task: PromptTask) -> int:
         """Demonstrations in a prompt of these texts: as many as in the measured ones."""
@@ -98,18 +92,9 @@ class Run:
         return "score" if self.outcomes.higher_is_better else "loss"
 
 
-def opens(project: str) -> bool:
-    """Whether a project of that key is here and can be read."""
-    try:
-        load_project(project)
-    except InputError:
-        return False
-    return True
-
-
 def source_title(source: str) -> str:
     """What an example or a project is called."""
-    return EXAMPLES[source].title if source in EXAMPLES else load_project(source).title
+    return EXAMPLES[source].title if source in EXAMPLES else PROJECTS.title(source)
 
 
 # with a thousand queries it takes seconds to say what many orders tell of the noise
@@ -126,10 +111,10 @@ def open_run(key: str) -> Run:
         return Run(key, load_example(key), EXAMPLES[key], load_truth(key))
     if key in PROMPT_EXAMPLES:
         return Run(key, load_example(key), None, None)
+    if not TABLES.is_here(key):
+        raise RunMissing("The link names a table that is not on this server: upload it again to see it.")
     try:
-        return Run(key, with_noise(load_run(key), load_run_orders(key)), None, None)
-    except KeyError:
-        raise RunMissing("The link names a table that is not on this server: upload it again to see it.") from None
+        return Run(key, with_noise(TABLES.load(key), load_run_orders(key)), None, None)
     except InputError as error:
         raise RunMissing(f"The table that the link names is damaged: {error}") from None
 

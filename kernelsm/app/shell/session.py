@@ -1,4 +1,8 @@
-"""The view of this browser session: read from the URL at first and on Back or Forward, written after changes."""
+"""What this browser session looks at and keeps.
+
+The view is read from the URL at first and on Back or Forward, and written after changes. What the session brought or
+computed is listed by kind: no other session sees the lists.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,18 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from kernelsm.app.shell import session_holds
-from kernelsm.app.shell.open_runs import RunMissing, open_run, opens, source_title
+from kernelsm.app.shell import content_in_use
+from kernelsm.app.shell.open_runs import RunMissing, open_run, source_title
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
-from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.one_line import one_line_title
-from kernelsm.workspace.projects import load_project
-from kernelsm.workspace.prompt_projects import find_prompts, has_prompts
-from kernelsm.workspace.tables import has_run
+from kernelsm.workspace.kept import Kept
+from kernelsm.workspace.kept_kinds import KEPT_KINDS
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.prompt_projects import find_prompts
 
 _VIEW = "kernelsm_view"
-_TABLES = "kernelsm_tables"
-_PROJECTS = "kernelsm_projects"
-_PROMPTS = "kernelsm_prompts"
 _LONGEST_TITLE = 200
 
 
@@ -32,7 +33,7 @@ def begin() -> None:
     At later runs, drop what was deleted since.
     """
     if _VIEW in st.session_state:
-        session_holds.hold((*projects(), *prompts(), *tables()))
+        content_in_use.use(everything())
         _drop_what_is_gone()
     if _VIEW not in st.session_state or _through_history():
         _read_link()
@@ -53,27 +54,35 @@ def _read_link() -> None:
         ignored.append(f"run={view.run}")
         st.toast(plain(str(missing)), icon=":material/link_off:")
         view = view.on_run(ViewState().run)
-    if view.project and not opens(view.project):
-        ignored.append(f"project={view.project}")
-        view = replace(view, project="")
-    if view.prompts and not has_prompts(view.prompts):
-        ignored.append(f"prompts={view.prompts}")
-        view = replace(view, prompts="")
+    for kind in KEPT_KINDS:
+        if _is_gone(kind, view):
+            ignored.append(f"{kind.parameter}={getattr(view, kind.parameter)}")
+            view = view.closed(kind.parameter)
     kept = _fitting(view)
     ignored += view.lost(kept)
     if ignored:
         st.toast(f"Parts of the link do not fit and were left out: {plain(', '.join(ignored))}")
-    st.session_state[_VIEW] = view = kept
-    source = open_run(view.run).source
-    if is_content_hash(view.run) and view.run not in tables():
-        of = f"{load_project(source).title}: " if opens(source) else ""
-        remember_table(view.run, f"{of}table from the link")
-    for project in {view.project, source}:
-        if opens(project):
-            remember_project(project)
-    for texts in {view.prompts, open_run(view.run).prompts}:
-        if texts and texts not in PROMPT_EXAMPLES:
-            remember_prompts(texts)
+    st.session_state[_VIEW] = kept
+    for kind in KEPT_KINDS:
+        key = getattr(kept, kind.parameter)
+        if is_content_hash(key):
+            _remember_from_link(kind, key)
+
+
+def _remember_from_link(kind: Kept[Any], key: str) -> None:
+    """List what a link opened, and what that was made from."""
+    needs = kind.needs(key)
+    if key not in titles(kind):
+        made_from = "".join(f"{need.kind.title(need.key)}: " for need in needs)
+        remember(kind, key, "" if kind.keeps_title else f"{made_from}{kind.title(key)} from the link")
+    for need in needs:
+        remember(need.kind, need.key)
+
+
+def _is_gone(kind: Kept[Any], view: ViewState) -> bool:
+    """Whether a view names one of a kind that is not here any more, or cannot be read."""
+    key = getattr(view, kind.parameter)
+    return is_content_hash(key) and not kind.opens(key)
 
 
 def _fitting(view: ViewState) -> ViewState:
@@ -86,12 +95,12 @@ def _fitting(view: ViewState) -> ViewState:
 def _drop_what_is_gone() -> None:
     """Another session may have deleted what this one shows: one that holds the same content, and was connected."""
     shown = view()
-    here = {shown.run: has_run(shown.run) or not is_content_hash(shown.run), shown.project: opens(shown.project)}
-    here[shown.prompts] = has_prompts(shown.prompts)
-    for key in [key for key, found in here.items() if key and not found]:
-        title = {**projects(), **prompts(), **tables()}.get(key, "What was shown")
-        st.toast(f"{plain(title)} is not on this server any more.", icon=":material/link_off:")
-        forget(key)
+    for kind in KEPT_KINDS:
+        if _is_gone(kind, shown):
+            key = getattr(shown, kind.parameter)
+            title = titles(kind).get(key, "What was shown")
+            st.toast(f"{plain(title)} is not on this server any more.", icon=":material/link_off:")
+            forget(key)
 
 
 def view() -> ViewState:
@@ -117,83 +126,62 @@ def publish() -> None:
         st.query_params.from_dict(params)
 
 
-def tables() -> dict[str, str]:
-    """Tables of this session beside the examples: content hash -> title. No other session sees the list."""
-    known: dict[str, str] = st.session_state.setdefault(_TABLES, {})
+def titles(kind: Kept[Any]) -> dict[str, str]:
+    """What this session brought or computed of one kind: key -> title, the oldest first."""
+    known: dict[str, str] = st.session_state.setdefault(_listed(kind), {})
     return known
 
 
-def remember_table(run: str, title: str) -> None:
-    """Add a table to this session's run picker."""
-    title = one_line_title(title)[:_LONGEST_TITLE]
-    taken = {other for key, other in tables().items() if key != run}
-    st.session_state[_TABLES] = {**tables(), run: f"{title} ({run[:6]})" if title in taken else title}
-    session_holds.hold([run])
+def everything() -> dict[str, Kept[Any]]:
+    """All that this session brought or computed: key -> its kind, in the order in which kinds are listed."""
+    return {key: kind for kind in KEPT_KINDS for key in titles(kind)}
 
 
-def projects() -> dict[str, str]:
-    """Data and models that this session brought: key -> title. No other session sees the list."""
-    known: dict[str, str] = st.session_state.setdefault(_PROJECTS, {})
-    return known
+def remember(kind: Kept[Any], key: str, title: str = "") -> None:
+    """Add something that is kept to this session's list.
 
-
-def remember_project(key: str, title: str = "") -> None:
-    """Add data and a model to this session's list.
-
-    Without a title it keeps the one that it has here: another session may call the same content otherwise.
+    Without a title it has the one that it had here, or else its own: another session may call the same content
+    otherwise.
     """
-    st.session_state[_PROJECTS] = {**projects(), key: title or projects().get(key) or load_project(key).title}
-    session_holds.hold([key])
+    title = title or titles(kind).get(key) or kind.title(key)
+    if not kind.keeps_title:  # such titles were made up by many, and the run picker tells tables apart by them
+        title = one_line_title(title)[:_LONGEST_TITLE]
+        taken = {other for known, other in titles(kind).items() if known != key}
+        title = f"{title} ({key[:6]})" if title in taken else title
+    st.session_state[_listed(kind)] = {**titles(kind), key: title}
+    content_in_use.use([key])
 
 
-def prompts() -> dict[str, str]:
-    """Texts for prompts that this session brought: key -> title. No other session sees the list."""
-    known: dict[str, str] = st.session_state.setdefault(_PROMPTS, {})
-    return known
-
-
-def remember_prompts(key: str, title: str = "") -> None:
-    """Add texts for prompts to this session's list; without a title they keep the one that they have here."""
-    st.session_state[_PROMPTS] = {**prompts(), key: title or prompts().get(key) or find_prompts(key).title}
-    session_holds.hold([key])
-
-
-def work_on_prompts(key: str, title: str = "") -> None:
-    """Turn to texts for prompts that have no outcomes yet."""
-    remember_prompts(key, title)
-    update(prompts=key, picked=())
+def open_kept(kind: Kept[Any], key: str, title: str = "") -> None:
+    """Turn to something that is kept, and list it; call it in callbacks."""
+    remember(kind, key, title)
+    st.session_state[_VIEW] = view().opened(kind.parameter, key)
 
 
 def title_of(source: str) -> str:
     """What this session calls an example or a project."""
-    return projects().get(source) or source_title(source)
-
-
-def work_on(project: str, title: str = "") -> None:
-    """Turn to data and a model that have no outcomes yet."""
-    remember_project(project, title)
-    update(project=project, pull=None, projection="auto", estimator="gradex", size=None)
+    return titles(PROJECTS).get(source) or source_title(source)
 
 
 def restore(view: ViewState) -> None:
-    """Take over the view of a session file, as far as its run and project are here."""
+    """Take over the view of a session file, as far as what it names is here."""
     try:
         open_run(view.run)
     except RunMissing:
         view = view.on_run(ViewState().run)
-    view = view if not view.project or opens(view.project) else replace(view, project="")
-    view = view if not view.prompts or has_prompts(view.prompts) else replace(view, prompts="")
+    for kind in KEPT_KINDS:
+        view = view.closed(kind.parameter) if _is_gone(kind, view) else view
     st.session_state[_VIEW] = _fitting(view)
 
 
 def forget(key: str) -> None:
-    """Drop a table, data and a model, or prompts from this session's lists."""
-    st.session_state[_TABLES] = {other: title for other, title in tables().items() if other != key}
-    st.session_state[_PROJECTS] = {other: title for other, title in projects().items() if other != key}
-    st.session_state[_PROMPTS] = {other: title for other, title in prompts().items() if other != key}
-    if view().run == key:
-        look_at(ViewState().run)
-    if view().project == key:
-        update(project="")
-    if view().prompts == key:
-        update(prompts="", picked=())
+    """Drop something that is kept from this session's lists and its view."""
+    for kind in KEPT_KINDS:
+        st.session_state[_listed(kind)] = {other: title for other, title in titles(kind).items() if other != key}
+        if getattr(view(), kind.parameter) == key:
+            st.session_state[_VIEW] = view().closed(kind.parameter)
+
+
+def _listed(kind: Kept[Any]) -> str:
+    """Where the session's list of one kind is."""
+    return f"kernelsm_{kind.name}"

@@ -144,6 +144,35 @@ class ViewState:
                 found.append(f"{name}={_written(tuple(k for k in was if k not in now) if several else was)}"[:60])
         return found
 
+    def opened(self, parameter: str, key: str) -> ViewState:
+        """Return the view that turns to something kept (see `Kept`), which a link names by `parameter`.
+
+        Raises
+        ------
+        ValueError
+            No parameter of the view names anything kept.
+        """
+        match parameter:
+            case "run":
+                return self.on_run(key)
+            case "project":
+                return replace(self, project=key, pull=None, projection="auto", estimator="gradex", size=None)
+            case "prompts":
+                return replace(self, prompts=key, picked=())
+        raise ValueError(f"the view's parameter {parameter!r} names nothing that is kept")
+
+    def closed(self, parameter: str) -> ViewState:
+        """Return the view without what `parameter` names; the run becomes that of the first page.
+
+        Raises
+        ------
+        ValueError
+            As `opened`.
+        """
+        if parameter == "project":  # what was chosen for the next computation holds for the run as well
+            return replace(self, project="")
+        return self.opened(parameter, getattr(ViewState(), parameter, ""))
+
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(

@@ -24,7 +24,8 @@ from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
 from kernelsm.surrogates.subset_laws import Array
-from kernelsm.workspace.projects import is_project
+from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.tables import TABLES
 
 _READOUT_WORDS = {"leave_one_out": "leave-one-out", "inclusion": "inclusion", "shapley": "Shapley"}
 _RANDOM_POINTS = 8
@@ -140,7 +141,7 @@ def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
     settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key)
     if settings is None:
         return None
-    if is_project(settings.source):  # its key and its tasks are those of the content
+    if PROJECTS.is_here(settings.source):  # its key and its tasks are those of the content
         return settings
     example = open_run(settings.source).outcomes
     same = (example.task_names, example.target_names) == (run.outcomes.task_names, run.outcomes.target_names)
@@ -200,7 +201,7 @@ def _measure(run: Run, found: Proposal) -> None:
             "`target:NAME`, put the rows below those of your table, and upload the longer table on Data & model."
         )
         return
-    name = run.title or session.tables().get(run.key, "table")
+    name = run.title or session.titles(TABLES).get(run.key, "table")
     count = len(found.masks)
     job_panel(
         settings.job(), estimate_cost(settings).seconds, f"{name} + {count} subsets", start=f"Measure these {count}"
