@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice
 from kernelsm.tasks.suite import TaskSuite
 
 Measure = Literal["loss", "accuracy", "margin"]
@@ -24,9 +24,7 @@ def check_measure(measure: str) -> int:
     InputError
         There is none of that name.
     """
-    if measure not in MEASURES:
-        expected = " or ".join(map(repr, MEASURES))
-        raise InputError("measure", repr(measure), expected, "Choose one of these.")
+    check_choice("measure", measure, MEASURES)
     return MEASURES.index(measure)
 
 

@@ -9,7 +9,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute, play
 from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.prompts.orders import load_orders, with_noise
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.prompt_projects import PROMPT_EXAMPLES
@@ -115,8 +115,7 @@ def get_example(name: str) -> Example:
     InputError
         There is none of that name.
     """
-    if name not in EXAMPLES:
-        raise InputError("example", repr(name), " or ".join(map(repr, EXAMPLES)), "Choose one of these.")
+    check_choice("example", name, EXAMPLES)
     return EXAMPLES[name]
 
 

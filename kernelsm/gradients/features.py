@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +26,7 @@ from kernelsm.gradients.sample_axes import Unsupported
 from kernelsm.gradients.sketches import Sketch
 from kernelsm.models.hashing import model_hash
 from kernelsm.runtime.array_file import ArrayFile, Layout
+from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store, content_hash
@@ -122,7 +122,7 @@ def gradient_features(
     """
     inputs, labels = _checked(inputs, labels)
     if batch_size is not None:
-        batch_size = _at_least_one("batch_size", batch_size)
+        batch_size = check_whole("batch_size", batch_size)
     weights = trainable(model)
     if not weights:
         raise InputError("model", "no parameter that requires a gradient", "one or more", "Unfreeze a layer.")
@@ -175,16 +175,6 @@ def _checked(inputs: Any, labels: Any) -> tuple[NDArray[Any], NDArray[np.int64]]
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError("labels", f"type {labels.dtype}", "whole numbers", "Number the classes from 0.")
     return inputs, labels.astype(np.int64)
-
-
-def _at_least_one(place: str, value: Any) -> int:
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise InputError(place, repr(value)[:80], "a whole number of 1 or more", "Change this argument.")
-    return whole
 
 
 def _few(model: nn.Module, inputs: NDArray[Any], labels: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:

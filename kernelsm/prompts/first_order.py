@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import perm
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.estimators.measures import check_measure
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.gradients import (
@@ -27,6 +26,7 @@ from kernelsm.prompts.gradients import (
 from kernelsm.prompts.prompting import Prompting
 from kernelsm.prompts.scoring import measure_labels, passes, read_prompts
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store
@@ -78,8 +78,7 @@ class FirstOrder:
         fresh: bool = False,
     ) -> None:
         check_counts(anchors=anchors)
-        if combine not in ("nearest", "mean"):
-            raise InputError("combine", repr(combine)[:80], "'nearest' or 'mean'", "Choose one of these.")
+        check_choice("combine", combine, get_args(Combine))
         self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)
         self.task, self.model, self.combine = task, model, combine
         rng = np.random.default_rng(seed)
