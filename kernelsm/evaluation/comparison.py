@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, t
+from scipy.stats import t
 
 from kernelsm.evaluation.metrics import lds, relative_error
+from kernelsm.outcomes.rank_correlation import centred_ranks
 from kernelsm.runtime.checks import check_choice, check_probability
 from kernelsm.runtime.errors import InputError
 
@@ -83,7 +84,7 @@ def _lds_without(truth: Array, predicted: Array) -> Array:
     """Mean over targets of the rank correlation without each row, shape (m,)."""
     m = len(truth)
     varies = np.ptp(truth, axis=0) > 0
-    a, b = (rankdata(table[:, varies], axis=0) - (m + 1) / 2 for table in (truth, predicted))
+    a, b = (centred_ranks(table[:, varies]) for table in (truth, predicted))
     # sums over the others, less what their mean has moved by
     share = m / (m - 1)
     both = (a * b).sum(axis=0) - share * a * b
