@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +17,6 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
-
-
-def check_ridge(ridge: float) -> None:
-    """Raise InputError unless λ is a finite number above 0."""
-    if not (ridge > 0 and math.isfinite(ridge)):
-        raise InputError("ridge", f"{ridge}", "a finite number above 0", "0.03 is the examples' value.")
-
-
-def check_block(block: int | None) -> None:
-    """Raise InputError unless a block is None or at least one mask."""
-    if block is not None and block < 1:
-        raise InputError("block", f"{block}", "a whole number above 0, or None", "None chooses one that fits.")
 
 
 def task_weight_key(suite: TaskSuite, task_weights: Sequence[float] | None) -> tuple[float, ...] | None:

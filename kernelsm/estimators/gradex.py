@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, check_block, check_ridge, task_weight_key
+from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, task_weight_key
 from kernelsm.estimators.gradex_solver import LinearisedProblem
 from kernelsm.gradients.features import GradientFeatures
 from kernelsm.objectives.registry import find
+from kernelsm.runtime.checks import check_number, check_whole
 from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.store import ChunkKind, Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
@@ -83,10 +84,10 @@ class GradEx(SuiteEstimator):
         block: int | None = None,
         budget: int = MEMORY_BUDGET,
     ) -> None:
-        check_ridge(ridge)
-        check_block(block)
-        if not 0 < tolerance < np.inf:
-            raise InputError("tolerance", f"{tolerance}", "a finite number above 0", "9e-5 suits single precision.")
+        check_number("ridge", ridge, above=0, fix="0.03 is the examples' value.")
+        check_number("tolerance", tolerance, above=0, fix="9e-5 suits single precision.")
+        if block is not None:
+            check_whole("block", block, fix="None chooses one that fits.")
         self.objective = find(suite)
         for place, features in (("train", train), ("test", test)):
             if features.objective != self.objective.name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.estimators.batched_retraining import StackedModel, bytes_per_subset, tune_together
-from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, check_block, check_ridge, task_weight_key
+from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, task_weight_key
 from kernelsm.models.hashing import model_hash
 from kernelsm.objectives.registry import find
+from kernelsm.runtime.checks import check_choice, check_number, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
@@ -103,15 +104,12 @@ class Retraining(SuiteEstimator):
         precision: Precision = "double",
         relative_tolerance: float | None = None,
     ) -> None:
-        check_ridge(ridge)
-        check_block(block)
-        for place, found, known in (
-            ("start", start, ("base", "scratch")),
-            ("method", method, ("auto", "batched", "sequential")),
-            ("precision", precision, ("double", "single")),
-        ):
-            if found not in known:
-                raise InputError(place, repr(found), " or ".join(map(repr, known)), "Choose one of these.")
+        check_number("ridge", ridge, above=0, fix="0.03 is the examples' value.")
+        if block is not None:
+            check_whole("block", block, fix="None chooses one that fits.")
+        check_choice("start", start, get_args(Start))
+        check_choice("method", method, get_args(Method))
+        check_choice("precision", precision, get_args(Precision))
         if relative_tolerance is not None and not 0 < relative_tolerance < 1:
             fix = "0.01 stops where the gradient has fallen to a hundredth."
             raise InputError("relative_tolerance", f"{relative_tolerance}", "between 0 and 1", fix)

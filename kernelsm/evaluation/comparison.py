@@ -7,9 +7,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, t
+from scipy.stats import t
 
 from kernelsm.evaluation.metrics import lds, relative_error
+from kernelsm.outcomes.rank_correlation import centred_ranks
+from kernelsm.runtime.checks import check_choice, check_probability
 from kernelsm.runtime.errors import InputError
 
 Array = NDArray[np.float64]
@@ -65,10 +67,8 @@ def paired_gain(
     if not tables[0].shape == tables[1].shape == tables[2].shape:
         found = f"shapes {tables[1].shape} and {tables[2].shape}"
         raise InputError("predictions", found, f"{tables[0].shape}, as the truth", "Predict the same subsets.")
-    if score not in _SCORES:
-        raise InputError("score", repr(score), " or ".join(map(repr, _SCORES)), "Choose one of these.")
-    if not 0.0 < level < 1.0:
-        raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
+    check_choice("score", score, _SCORES)
+    check_probability("level", level, fix="0.9 is usual.")
     measure, without = _SCORES[score]
     scores = measure(truth, first), measure(truth, second)
     F, a, b = (table.reshape(len(table), -1) for table in tables)
@@ -84,7 +84,7 @@ def _lds_without(truth: Array, predicted: Array) -> Array:
     """Mean over targets of the rank correlation without each row, shape (m,)."""
     m = len(truth)
     varies = np.ptp(truth, axis=0) > 0
-    a, b = (rankdata(table[:, varies], axis=0) - (m + 1) / 2 for table in (truth, predicted))
+    a, b = (centred_ranks(table[:, varies]) for table in (truth, predicted))
     # sums over the others, less what their mean has moved by
     share = m / (m - 1)
     both = (a * b).sum(axis=0) - share * a * b

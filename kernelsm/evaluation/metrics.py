@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
+from kernelsm.outcomes.rank_correlation import rank_correlation
 from kernelsm.runtime.errors import InputError
 
 
 def spearman_per_target(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
     """Spearman correlation over subsets for each target, shape (q,); NaN where either side is constant."""
-    true, guess = _columns(truth, predicted)
-    first, second = (rankdata(side, axis=0) - (len(true) + 1) / 2 for side in (true, guess))
-    spread = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
-    with np.errstate(invalid="ignore"):
-        return np.asarray((first * second).sum(axis=0) / spread)
+    return rank_correlation(*_columns(truth, predicted))
 
 
 def lds(truth: ArrayLike, predicted: ArrayLike) -> float:

@@ -17,7 +17,7 @@ from kernelsm.examples.planted.example import PLANTED
 from kernelsm.examples.sentiment.example import SENTIMENT
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes, load_orders, with_noise
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice
 
 if TYPE_CHECKING:
     from kernelsm.prompts.selection_record import SelectionRecord
@@ -43,8 +43,7 @@ def get_example(name: str) -> Example:
     InputError
         There is none of that name.
     """
-    if name not in EXAMPLES:
-        raise InputError("example", repr(name), " or ".join(map(repr, EXAMPLES)), "Choose one of these.")
+    check_choice("example", name, EXAMPLES)
     return EXAMPLES[name]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.estimators.recipe import Rates, Recipe
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice, check_number, check_whole
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.tasks.suite import TaskSuite
 
@@ -139,14 +139,9 @@ def _names(p: int, cell: int) -> tuple[str, ...]:
 
 
 def _check(operation: str, p: int, cell: int, test_fraction: float, train_fraction: float, seed: int) -> None:
-    checks = (
-        ("operation", operation, operation in get_args(Operation), "'addition' or 'quadratic'"),
-        ("p", p, p >= 2, "2 or more"),
-        ("cell", cell, 1 <= cell <= p, "1 to p"),
-        ("test_fraction", test_fraction, 0 < test_fraction < 1, "a share above 0 and below 1"),
-        ("train_fraction", train_fraction, 0 < train_fraction <= 1, "a share above 0 and up to 1"),
-        ("seed", seed, seed >= 0, "0 or more"),
-    )
-    for place, found, fine, expected in checks:
-        if not fine:
-            raise InputError(place, repr(found), expected, "Change this setting.")
+    check_choice("operation", operation, get_args(Operation))
+    check_whole("p", p, 2)
+    check_whole("cell", cell, 1, p)
+    check_number("test_fraction", test_fraction, above=0, below=1)
+    check_number("train_fraction", train_fraction, above=0, most=1)
+    check_whole("seed", seed, 0)

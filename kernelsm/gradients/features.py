@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +20,7 @@ from kernelsm.models.hashing import model_hash
 from kernelsm.objectives.objective import Linearisation, Objective
 from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.runtime.array_file import ArrayFile, Layout
+from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
@@ -144,7 +144,7 @@ def gradient_features(
     """
     inputs, labels = _checked(inputs, labels)
     if batch_size is not None:
-        batch_size = _at_least_one("batch_size", batch_size)
+        batch_size = check_whole("batch_size", batch_size)
     weights = trainable(model)
     if not weights:
         raise InputError("model", "no parameter that requires a gradient", "one or more", "Unfreeze a layer.")
@@ -188,16 +188,6 @@ def _checked(inputs: Any, labels: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     if not len(inputs):
         raise InputError("inputs", "no sample", "one or more", "Give samples.")
     return inputs, labels
-
-
-def _at_least_one(place: str, value: Any) -> int:
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise InputError(place, repr(value)[:80], "a whole number of 1 or more", "Change this argument.")
-    return whole
 
 
 def _few(model: nn.Module, inputs: NDArray[Any]) -> tuple[torch.Tensor, NDArray[np.intp]]:

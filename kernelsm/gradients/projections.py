@@ -5,11 +5,10 @@ What a map does to the gradients of a model's parameters stands in `sketches`.
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
@@ -24,6 +23,7 @@ from kernelsm.gradients.sketches import (
     gaussian_rows,
     rademacher_rows,
 )
+from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
 
 
@@ -86,10 +86,9 @@ class _Random(Projection):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():  # NumPy's whole numbers print otherwise, and are other seeds then
-            object.__setattr__(self, name, _whole(name, value))
-        if self.dim < 1:
-            raise InputError("dim", f"{self.dim}", "1 or more", "512 is the default.")
+        # NumPy's whole numbers print otherwise, and are other seeds then
+        object.__setattr__(self, "dim", check_whole("dim", self.dim, fix="512 is the default."))
+        object.__setattr__(self, "seed", check_whole("seed", self.seed, None))
 
 
 @dataclass(frozen=True)
@@ -176,8 +175,8 @@ class Sparse(_Random):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.nonzeros <= self.dim:
-            raise InputError("nonzeros", f"{self.nonzeros}", f"1 to {self.dim}", "One is the count sketch.")
+        nonzeros = check_whole("nonzeros", self.nonzeros, 1, self.dim, fix="One is the count sketch.")
+        object.__setattr__(self, "nonzeros", nonzeros)
 
     @property
     def name(self) -> str:
@@ -187,13 +186,6 @@ class Sparse(_Random):
     def bind(self, shapes: Mapping[str, torch.Size]) -> Sketch:
         """Return the map for these parameters."""
         return SparseSketch(shapes, self.dim, self.seed, self.nonzeros)
-
-
-def _whole(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InputError(name, repr(value)[:80], "a whole number", "Change this argument.") from None
 
 
 RANDOM: dict[str, type[_Random]] = {

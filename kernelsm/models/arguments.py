@@ -7,20 +7,8 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from kernelsm.runtime.checks import check_counts, check_whole
 from kernelsm.runtime.errors import InputError
-
-
-def check_counts(**counts: Any) -> None:
-    """Refuse any argument that is not a whole number of 1 or more.
-
-    Raises
-    ------
-    InputError
-        Names the first such argument.
-    """
-    for place, found in counts.items():
-        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-            raise InputError(place, repr(found)[:80], "a whole number of 1 or more", "Change this setting.")
 
 
 def check_sizes(sizes: Any) -> None:
@@ -104,6 +92,4 @@ def check_arguments(name: str, builder: Callable[..., Any], config: Mapping[str,
     for needed, parameter in parameters.items():
         if parameter.default is parameter.empty and needed not in config:
             raise InputError(f"{name}, {needed}", "nothing", known, "Give this argument.")
-    seed = config.get("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise InputError(f"{name}, seed", repr(seed)[:80], "a whole number, 0 or more", "Change this setting.")
+    check_whole(f"{name}, seed", config.get("seed", 0), 0, 2**63 - 1)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.model_folders import EXPECTED, check_folder, quiet_transformers
 from kernelsm.models.parameter_counts import MAX_PARAMETERS
 from kernelsm.models.seeding import seeded
+from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 
 _SAVE = (

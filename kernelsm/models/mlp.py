@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from torch import nn
 
-from kernelsm.models.arguments import check_counts, check_sizes, check_switch
+from kernelsm.models.arguments import check_sizes, check_switch
 from kernelsm.models.seeding import seeded
+from kernelsm.runtime.checks import check_counts
 
 
 def mlp(sizes: Sequence[int], *, flatten: bool = False, seed: int = 0) -> nn.Sequential:

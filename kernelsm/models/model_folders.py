@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kernelsm.files.accepting import PICKLES, ending_of
 from kernelsm.files.json_text import read_json_object
-from kernelsm.models.arguments import check_counts
+from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 
 EXPECTED = "a sequence classification model with safetensors"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from kernelsm.models.arguments import check_counts, check_heads, check_sizes, check_switch
+from kernelsm.models.arguments import check_heads, check_sizes, check_switch
+from kernelsm.runtime.checks import check_counts
 
 MAX_PARAMETERS = 500_000_000  # of a network from a file
 

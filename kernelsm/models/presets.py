@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.parameter_counts import COUNTS
+from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError
 
 Kind = Literal["tabular", "text", "image", "tokens"]
@@ -77,8 +77,7 @@ def presets(
     check_counts(classes=classes, samples=samples)
     check_counts(**{f"input_shape, number {position}": side for position, side in enumerate(shape, start=1)})
     axes = {"tabular": 1, "text": 1, "image": 3, "tokens": 1}
-    if kind not in axes:
-        raise InputError("kind", repr(kind)[:80], " or ".join(map(repr, axes)), "Choose one of these.")
+    check_choice("kind", kind, axes)
     # numbers of any shape are read in a row; the other kinds have a shape of their own
     if not shape or (kind != "tabular" and len(shape) != axes[kind]):
         expected = f"{axes[kind]} number{'s' if axes[kind] > 1 else ''} for samples of kind {kind!r}"

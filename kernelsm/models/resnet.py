@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.seeding import seeded
+from kernelsm.runtime.checks import check_counts
 
 
 class ConvolutionBlock(nn.Module):

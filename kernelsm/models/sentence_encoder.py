@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.files.json_text import parse_json
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.model_folders import Tokens, check_folder, tokenize
+from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 

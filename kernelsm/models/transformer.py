@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kernelsm.models.arguments import check_counts, check_heads
+from kernelsm.models.arguments import check_heads
 from kernelsm.models.seeding import seeded
+from kernelsm.runtime.checks import check_counts
 
 
 class Attention(nn.Module):

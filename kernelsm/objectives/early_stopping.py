@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.objectives.registry import find
+from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
 
@@ -37,8 +38,7 @@ def held_out(suite: TaskSuite, fraction: float, *, seed: int = 0) -> NDArray[np.
     InputError
         The fraction is out of its range, or so small that it holds out no sample.
     """
-    if not 0 <= fraction <= 0.5:
-        raise InputError("validation", repr(fraction), "a number from 0 to 0.5", "Change this setting.")
+    check_number("validation", fraction, least=0, most=0.5)
     sizes = np.bincount(suite.task_of)
     shuffled = np.random.default_rng(seed).permutation(len(suite.task_of))
     by_task = shuffled[np.argsort(suite.task_of[shuffled], kind="stable")]

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.seeding import seeded
 from kernelsm.objectives.early_stopping import Validation, held_out
 from kernelsm.objectives.registry import find
+from kernelsm.runtime.checks import check_counts, check_number
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.tasks.suite import TaskSuite
@@ -98,12 +98,8 @@ def train_base(
         **({} if batch_size is None else {"batch_size": batch_size}),
         **({} if patience is None else {"patience": patience}),
     )
-    for place, value, fine, expected in (
-        ("learning_rate", learning_rate, learning_rate > 0, "a finite number above 0"),
-        ("weight_decay", weight_decay, weight_decay >= 0, "a finite number, 0 or more"),
-    ):
-        if not (fine and math.isfinite(value)):
-            raise InputError(place, repr(value), expected, "Change this setting.")
+    check_number("learning_rate", learning_rate, above=0)
+    check_number("weight_decay", weight_decay, least=0)
     if patience is not None and not validation:
         raise InputError("patience", repr(patience), "samples held out for it", "Set validation above 0.")
     objective = find(suite)

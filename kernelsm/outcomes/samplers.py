@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_counts, check_probability, check_whole
 
 
 def bernoulli_masks(K: int, m: int, *, p: float = 0.5, seed: int = 0) -> NDArray[np.bool_]:
@@ -32,9 +32,8 @@ def bernoulli_masks(K: int, m: int, *, p: float = 0.5, seed: int = 0) -> NDArray
     >>> bool((masks[:100] == bernoulli_masks(K=20, m=100, p=0.5)).all())
     True
     """
-    _check_counts(K, m)
-    if not 0.0 < p < 1.0:
-        raise InputError("p", f"{p}", "a probability between 0 and 1", "0.5 spreads subsets most widely.")
+    check_counts(K=K, m=m)
+    check_probability("p", p, fix="0.5 spreads subsets most widely.")
     return np.random.default_rng(seed).random((m, K)) < p
 
 
@@ -68,9 +67,8 @@ def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0, distinct: bool
     >>> len(fixed_size_masks(K=4, m=100, size=2, distinct=True))  # there are no more
     6
     """
-    _check_counts(K, m)
-    if not 1 <= size <= K:
-        raise InputError("size", f"{size}", f"a whole number from 1 to {K}", "A subset holds some of the tasks.")
+    check_counts(K=K, m=m)
+    check_whole("size", size, 1, K, fix="A subset holds some of the tasks.")
     rng = np.random.default_rng(seed)
     masks = _drawn(rng, K, m, size)
     if not distinct:
@@ -90,10 +88,3 @@ def _first_of_each(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows without those that were there before."""
     _, first = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True)
     return masks[np.sort(first)]
-
-
-def _check_counts(K: int, m: int) -> None:
-    if K < 1:
-        raise InputError("K", f"{K}", "at least 1 task", "Name the tasks first.")
-    if m < 1:
-        raise InputError("m", f"{m}", "at least 1 subset", "A few hundred are usual.")

@@ -26,6 +26,7 @@ from kernelsm.outcomes.table_validation import (
     check_noise,
 )
 from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
 
@@ -187,8 +188,7 @@ class Outcomes:
         >>> train.m, test.m
         (80, 20)
         """
-        if not 0.0 < fraction < 1.0:
-            raise InputError("fraction", f"{fraction}", "a number between 0 and 1", "0.8 keeps 80 % to train.")
+        check_number("fraction", fraction, above=0, below=1, fix="0.8 keeps 80 % to train.")
         if self.m < 2:
             raise InputError("outcomes", "1 subset", "at least 2 to split", "Sample more subsets.")
         cut = min(max(round(fraction * self.m), 1), self.m - 1)

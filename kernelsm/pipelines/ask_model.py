@@ -15,6 +15,7 @@ from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report
@@ -68,16 +69,10 @@ class PromptSettings:
         if self.size is None:  # resolved here, so that equal work is one job
             object.__setattr__(self, "size", task.k)
         size = self.size or 0
-        checks = (
-            ("subsets", self.subsets, FEWEST_PROMPTS <= self.subsets <= MOST_SUBSETS,
-             f"{FEWEST_PROMPTS} to {MOST_SUBSETS:,}"),
-            ("size", size, 1 <= size <= task.K, f"1 to {task.K}"),
-            ("orders", self.orders, 1 <= self.orders <= MOST_ORDERS, f"1 to {MOST_ORDERS}"),
-            ("seed", self.seed, self.seed >= 0, "0 or more"),
-        )  # fmt: skip
-        for place, found, fine, expected in checks:
-            if not fine:
-                raise InputError(place, repr(found), expected, "Change this setting.")
+        check_whole("subsets", self.subsets, FEWEST_PROMPTS, MOST_SUBSETS)
+        check_whole("size", size, 1, task.K)
+        check_whole("orders", self.orders, 1, MOST_ORDERS)
+        check_whole("seed", self.seed, 0)
         most = math.comb(task.K, size)
         if most < FEWEST_PROMPTS:
             raise InputError(
@@ -151,9 +146,8 @@ class CheckSettings:
         for prompt in self.prompts:
             if len(set(prompt)) != len(prompt) or not all(0 <= i < task.K for i in prompt):
                 raise InputError("prompts", repr(prompt)[:80], f"different ones of 0..{task.K - 1}", "Choose again.")
-        if not 1 <= self.orders <= MOST_ORDERS or self.seed < 0:
-            found = f"{self.orders} orders, seed {self.seed}"
-            raise InputError("orders", found, f"1 to {MOST_ORDERS} orders, seed 0 or more", "Change this setting.")
+        check_whole("orders", self.orders, 1, MOST_ORDERS)
+        check_whole("seed", self.seed, 0)
 
     def orders_of(self, prompt: Sequence[int]) -> list[tuple[int, ...]]:
         """Return a prompt in its own order, then in further ones, all different."""

@@ -29,6 +29,7 @@ from kernelsm.models.text_embedding import embedded
 from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import trained
 from kernelsm.pipelines.timing import features_rate, measure_rates
+from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store, content_hash
@@ -64,8 +65,7 @@ def prepare(wanted: Preparation, report: Report, store: Store) -> str:
     root = store.root.parent
     if wanted.model.way == "features":
         return _from_features(wanted, Stages(report, _STAGES), root)
-    if wanted.model.way not in WAYS:
-        raise InputError("model", repr(wanted.model.way), " or ".join(map(repr, WAYS)), "Choose one of these.")
+    check_choice("model", wanted.model.way, WAYS)
     mapping = SampleMapping.from_dict(wanted.mapping)
     samples = read_samples(wanted.data.path(root), wanted.data.name)
     embeds = mapping.kind == "text" and wanted.model.way not in ("folder", "path")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.ask_model import START_SECONDS, PromptSettings, ask, open_model
 from kernelsm.prompts.first_order_check import FEWEST, PromptFirstOrderCheck, prompt_first_order_check
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
@@ -66,15 +66,9 @@ class EstimateSettings:
 
     def __post_init__(self) -> None:
         most = self.prompts.subsets  # what is wrong with the prompts is said first
-        checks = (
-            ("anchors", self.anchors, 1 <= self.anchors <= MOST_ANCHORS, f"1 to {MOST_ANCHORS}"),
-            ("combine", self.combine, self.combine in ("nearest", "mean"), "'nearest' or 'mean'"),
-            ("checked", self.checked, FEWEST <= self.checked <= self.subsets,
-             f"{FEWEST} to {self.subsets:,}, the subsets"),
-        )  # fmt: skip
-        for place, found, fine, expected in checks:
-            if not fine:
-                raise InputError(place, repr(found)[:80], expected, "Change this setting.")
+        check_whole("anchors", self.anchors, 1, MOST_ANCHORS)
+        check_choice("combine", self.combine, get_args(Combine))
+        check_whole("checked", self.checked, FEWEST, self.subsets, fix="Check some of the subsets.")
         object.__setattr__(self, "subsets", most)
         object.__setattr__(self, "checked", min(self.checked, most))
 

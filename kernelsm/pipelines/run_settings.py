@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, choose_linearis
 from kernelsm.objectives.objective import Linearisation
 from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.runtime.checks import check_choice, check_number, check_probability, check_whole, shown
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.jobs import JobSpec
@@ -83,10 +83,7 @@ class RunSettings:
     onto: str = ""
 
     def __post_init__(self) -> None:
-        known_estimators = estimators(self.source)
-        if self.estimator not in known_estimators:
-            expected = " or ".join(map(repr, known_estimators))
-            raise InputError(f"estimator of {self.source}", repr(self.estimator), expected, "Choose one of these.")
+        check_choice(f"estimator of {self.source}", self.estimator, estimators(self.source))
         object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.source)))
         if self.chosen:
             object.__setattr__(self, "subsets", len(self.chosen))
@@ -101,25 +98,17 @@ class RunSettings:
         known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
         objective = find_class(recipe.objective if recipe else DEFAULT)
         known_outputs = ("auto", *(one.name for one in objective.linearisations))
-        checks = (
-            ("subsets", self.subsets, fewest <= self.subsets <= MAX_SUBSETS, f"{fewest} to {MAX_SUBSETS:,}"),
-            ("p", self.p, 0.0 < self.p < 1.0, "a probability between 0 and 1"),
-            ("size", self.size, self.size is None or 1 <= self.size <= task_count(self.source), "1 to K"),
-            ("seed", self.seed, self.seed >= 0, "0 or more"),
-            ("ridge", ridge, ridge > 0 and math.isfinite(ridge), "a number above 0"),
-            ("dim", self.dim, 2 <= self.dim <= 4096, "2 to 4,096"),
-            ("projection", self.projection, self.projection in known, " or ".join(map(repr, known))),
-            ("outputs", self.outputs, self.outputs in known_outputs, " or ".join(map(repr, known_outputs))),
-            (
-                "onto",
-                self.onto,
-                self.onto in ("", GAME, *RECIPES) or is_content_hash(self.onto),
-                "a name or 40 hex digits",
-            ),
-        )
-        for place, found, fine, expected in checks:
-            if not fine:
-                raise InputError(place, repr(found), expected, "Change this setting.")
+        check_whole("subsets", self.subsets, fewest, MAX_SUBSETS)
+        check_probability("p", self.p)
+        if self.size is not None:
+            check_whole("size", self.size, 1, task_count(self.source))
+        check_whole("seed", self.seed, 0)
+        check_number("ridge", ridge, above=0)
+        check_whole("dim", self.dim, 2, 4096)
+        check_choice("projection", self.projection, known)
+        check_choice("outputs", self.outputs, known_outputs)
+        if not (self.onto in ("", GAME, *RECIPES) or is_content_hash(self.onto)):
+            raise InputError("onto", shown(self.onto), "a name or 40 hex digits", "Change this setting.")
         # what means nothing is left at its default, for the same reason
         if recipe and recipe.features:
             object.__setattr__(self, "projection", "auto")

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from math import perm
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.objective import find_measure
 from kernelsm.outcomes.table import Outcomes
@@ -27,6 +26,7 @@ from kernelsm.prompts.gradients import (
 from kernelsm.prompts.prompting import MEASURES, Prompting
 from kernelsm.prompts.scoring import measure_labels, passes, read_prompts
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
@@ -79,8 +79,7 @@ class FirstOrder:
         fresh: bool = False,
     ) -> None:
         check_counts(anchors=anchors)
-        if combine not in ("nearest", "mean"):
-            raise InputError("combine", repr(combine)[:80], "'nearest' or 'mean'", "Choose one of these.")
+        check_choice("combine", combine, get_args(Combine))
         self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)
         self.task, self.model, self.combine = task, model, combine
         rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.prompts.exchanges import SlotFactors
 from kernelsm.prompts.order_kernel import PromptKernel, Slots
+from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.posterior import Posterior
 from kernelsm.surrogates.subset_laws import Array
@@ -135,8 +136,7 @@ class PositionSurrogate:
         tuning_rows: int | None = 400,
         most_rows: int | None = 3000,
     ) -> None:
-        if kernel not in ("rbf", "linear"):
-            raise InputError("kernel", repr(kernel)[:80], "'rbf' or 'linear'", "Choose one of these.")
+        check_choice("kernel", kernel, ("rbf", "linear"))
         pairs = np.array([list(pair) for pair in weights], dtype=np.float64)
         if pairs.ndim != 2 or pairs.shape[1] != 2 or not ((pairs >= 0) & (pairs < np.inf)).all():
             raise InputError(

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.estimators.estimator import BlockWork, Estimator
-from kernelsm.models.arguments import check_counts
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.classification import Classification
 from kernelsm.objectives.objective import Measure, find_measure
@@ -21,6 +20,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
 from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.runtime.checks import check_counts, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
@@ -65,8 +65,7 @@ class Prompting(Estimator):
         self, task: PromptTask, model: LanguageModel, *, orders: int = 2, seed: int = 0, fresh: bool = False
     ) -> None:
         check_counts(orders=orders)
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InputError("seed", repr(seed)[:80], "a whole number, 0 or more", "Number the seeds from 0.")
+        check_whole("seed", seed, 0, fix="Number the seeds from 0.")
         if fresh and not task.fresh:
             raise InputError("fresh", "no fresh query", "at least 1", "Give the task queries that are kept back.")
         self.task, self.model, self.orders, self.seed, self.fresh = task, model, orders, seed, fresh

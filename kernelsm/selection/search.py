@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 
@@ -93,9 +94,7 @@ def choose(
     if not surrogate.is_binary_:
         found = "a fit on inputs that are not 0/1"
         raise InputError("surrogate", found, "a fit on masks", "Fit it on the masks of subsets.")
-    if method not in get_args(Method):
-        known = " or ".join(map(repr, get_args(Method)))
-        raise InputError("method", repr(method), known, "Choose one of these.")
+    check_choice("method", method, get_args(Method))
     K = len(surrogate.task_names_)
     rule = Balance.of(K, size, labels, balance)
     if method == "exhaustive":
@@ -139,8 +138,7 @@ class Balance:
         InputError
             Size outside 1..K, labels that are not K, balance without labels, or too few tasks of a label.
         """
-        if not 1 <= size <= K:
-            raise InputError("size", f"{size}", f"a whole number from 1 to {K}", "A subset holds some of the tasks.")
+        check_whole("size", size, 1, K, fix="A subset holds some of the tasks.")
         if labels is not None and len(labels) != K:
             raise InputError("labels", f"{len(labels)}", f"{K}, one per task", "Give the label of every task.")
         if not balance:

@@ -8,10 +8,11 @@ from copy import copy
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from kernelsm.outcomes.rank_correlation import rank_correlation
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_choice import KernelBank
-from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, WayBack, rank_correlation
+from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, WayBack
 from kernelsm.surrogates.shared import SharedSurrogate, Sharing
 from kernelsm.surrogates.subset_laws import Array, Indices, Law
 from kernelsm.surrogates.tuning import tuning_rows
@@ -111,7 +112,9 @@ class AutoSurrogate(Surrogate):
         self._centre = {name: part.left_out_.mean(axis=0) for name, part in self._scaled.items()}
         spread = {name: SCALES[name](values).std(axis=0) for name in self._scaled}
         self._spread = {name: np.where(s > 0, s, 1.0) for name, s in spread.items()}
-        ranks = {name: rank_correlation(observed, part.left_out_) for name, part in self._scaled.items()}
+        ranks = {
+            name: np.nan_to_num(rank_correlation(observed, part.left_out_)) for name, part in self._scaled.items()
+        }
         raw = {name: (1 - np.clip(r, _WORST, _BEST)) ** -_SHARPNESS for name, r in ranks.items()}
         total = sum(raw.values())
         self.weights_ = {name: weight / total for name, weight in raw.items()}
@@ -123,7 +126,7 @@ class AutoSurrogate(Surrogate):
         latent = (self._way_back.spread(left_out, uncertain) ** 2).mean(axis=0)
         known = 0.0 if self._noise is None else (self._noise**2).sum(axis=0)
         self.noise_variance_ = np.maximum(missed - latent, known)
-        ranked = rank_correlation(observed, left_out)
+        ranked = np.nan_to_num(rank_correlation(observed, left_out))
         explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
         self.ranks_only_ = (ranked > _RANKS) & (explained < _SHARE * ranked**2)
 

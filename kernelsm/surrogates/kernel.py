@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice, check_number, check_whole
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF, Polynomial, SubsetKernel
 from kernelsm.surrogates.posterior import Posterior
@@ -83,12 +83,8 @@ class KernelSurrogate(Surrogate):
     def _hyperparameters(self, X: Array, values: Array) -> tuple[float, float]:
         """Return γ and λ for these outcomes."""
         gamma = 1.0 / X.shape[1] if self.gamma is None else self.gamma
-        for place, found, fine, expected in (
-            ("gamma", gamma, 0 < gamma < math.inf, "a finite number above 0"),
-            ("ridge", self.ridge, 0 <= self.ridge < math.inf, "a finite number from 0"),
-        ):
-            if not fine:
-                raise InputError(place, repr(found), expected, "Change this parameter.")
+        check_number("gamma", gamma, above=0)
+        check_number("ridge", self.ridge, least=0)
         return math.nan if self.kernel == "linear" else gamma, self.ridge
 
     def _fit(self, X: Array, values: Array) -> None:
@@ -245,12 +241,6 @@ def kernel_of(kernel: str, gamma: float, degree: int = 2, coef0: float = 0.0) ->
         return RBF(gamma)
     if kernel == "linear":
         return LINEAR
-    if kernel != "poly":
-        raise InputError("kernel", repr(kernel), "'rbf', 'linear' or 'poly'", "Choose one of these.")
-    for place, found, fine, expected in (
-        ("degree", degree, degree >= 1 and int(degree) == degree, "a whole number from 1"),
-        ("coef0", coef0, 0 <= coef0 < math.inf, "0 or more"),
-    ):
-        if not fine:
-            raise InputError(place, repr(found), expected, "Change this parameter.")
-    return Polynomial(gamma=gamma, coef0=coef0, degree=int(degree))
+    check_choice("kernel", kernel, get_args(KernelName))
+    check_number("coef0", coef0, least=0)
+    return Polynomial(gamma=gamma, coef0=coef0, degree=check_whole("degree", degree, floats=True))

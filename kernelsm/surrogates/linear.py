@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_number
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR
 from kernelsm.surrogates.subset_laws import Array, FixedSize, Indices, Law, mean_masks
@@ -53,8 +52,7 @@ class LinearSurrogate(Surrogate):
         self.fit_intercept = fit_intercept
 
     def _ridge(self, X: Array, values: Array) -> float:
-        if not 0 <= self.ridge < math.inf:
-            raise InputError("ridge", f"{self.ridge}", "a finite number from 0", "0.1 is the default.")
+        check_number("ridge", self.ridge, least=0, fix="0.1 is the default.")
         return self.ridge
 
     def _fit(self, X: Array, values: Array) -> None:

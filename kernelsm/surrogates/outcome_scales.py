@@ -88,10 +88,3 @@ class WayBack:
         inside = np.clip(ranks, at[0], 1.0)
         values = np.column_stack([np.interp(inside[:, j], at, self._sorted[:, j]) for j in range(ranks.shape[1])])
         return np.asarray(values + (ranks - inside) * np.ptp(self._sorted, axis=0))
-
-
-def rank_correlation(first: Array, second: Array) -> Array:
-    """Spearman correlation of each column, 0 where one side is constant; shape (q,)."""
-    a, b = (rankdata(table, axis=0) - (len(table) + 1) / 2 for table in (first, second))
-    size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.asarray(np.where(size > 0, (a * b).sum(axis=0) / np.where(size > 0, size, 1.0), 0.0))

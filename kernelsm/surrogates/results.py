@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, t
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_probability
 from kernelsm.surrogates.result_files import read_result, write_result
 from kernelsm.surrogates.subset_laws import Array, Indices
 from kernelsm.surrogates.wording import (
@@ -29,8 +29,7 @@ _PAIRS_AT_ONCE = 4096
 
 def interval_quantile(degrees_of_freedom: float, level: float = LEVEL) -> float:
     """Return how many standard deviations an interval of this level reaches to either side (Student's t)."""
-    if not 0.0 < level < 1.0:
-        raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
+    check_probability("level", level, fix="0.9 is usual.")
     return float(t.ppf((1 + level) / 2, max(degrees_of_freedom, 1)))
 
 

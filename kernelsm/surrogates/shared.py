@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.checks import check_choice
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_choice import KernelBank
@@ -84,9 +84,7 @@ class SharedSurrogate(Surrogate):
 
     def _fit_with(self, bank: KernelBank, X: Array, values: Array, noise: Array | None = None) -> None:
         """Fit with a bank of kernels on the tuning rows of X, which several tables of values may share."""
-        if self.sharing not in ("auto", "components", "targets"):
-            known = "'auto', 'components' or 'targets'"
-            raise InputError("sharing", repr(self.sharing), known, "Choose one of these.")
+        check_choice("sharing", self.sharing, get_args(Sharing))
         self._K = X.shape[1]
         self.degrees_of_freedom_ = len(X) - 1
         spread = values.std(axis=0)

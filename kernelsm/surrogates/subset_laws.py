@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import roots_legendre
 from scipy.stats import binom, hypergeom
 
+from kernelsm.runtime.checks import check_choice, check_probability, check_whole
 from kernelsm.runtime.errors import InputError
 
 Array = NDArray[np.float64]
@@ -165,8 +166,7 @@ def law_of(
         An unknown name, an argument that the readout does not take, or one out of range.
     """
     known = ATTRIBUTIONS if order == 1 else INTERACTIONS
-    if kind not in known:
-        raise InputError("kind", repr(kind), ", ".join(map(repr, known)), "Choose one of these.")
+    check_choice("kind", kind, known)
     takes = {"inclusion": ("p", "size"), "banzhaf": ("p",), "shapley": ()}.get(kind, ("at",))
     given = [name for name, value in (("at", at), ("p", p), ("size", size)) if value is not None]
     if foreign := [name for name in given if name not in takes]:
@@ -180,7 +180,7 @@ def law_of(
         anchor = _anchor(at, K)
         return Anchor(anchor), {"readout": kind, "at": anchor.astype(int).tolist()}
     if size is not None:
-        size = _whole(size)
+        size = check_whole("size", size, 0, floats=True)
         if not order <= size <= K - order:
             expected = f"{order} to {K - order}" if 2 * order <= K else f"at least {2 * order} tasks for this readout"
             raise InputError(
@@ -188,16 +188,9 @@ def law_of(
             )
         return FixedSize(size), {"readout": kind, "size": size}
     chance = 0.5 if p is None else p
-    if not isinstance(chance, int | float | np.number) or not 0.0 < chance < 1.0:
-        raise InputError("p", repr(chance), "a probability between 0 and 1", "0.5 is usual.")
+    check_probability("p", chance, fix="0.5 is usual.")
     p = float(chance)
     return Bernoulli(p), {"readout": kind, "p": p}
-
-
-def _whole(size: object) -> int:
-    if not isinstance(size, int | float | np.number) or not np.isfinite(size) or int(size) != size:
-        raise InputError("size", repr(size), "a whole number of tasks", "Give an integer.")
-    return int(size)
 
 
 def _anchor(at: ArrayLike | None, K: int) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
+from kernelsm.runtime.checks import check_choice, check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
 
@@ -73,15 +73,15 @@ class TaskRule:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_choice("tasks, kind", self.kind, get_args(RuleKind))
+        check_choice("tasks, kind", self.kind, get_args(RuleKind))
         _check_columns("tasks, columns", self.columns)
-        _check_whole("tasks, count", self.count, 2)
-        _check_whole("tasks, seed", self.seed, 0, _SEEDS - 1)
+        check_whole("tasks, count", self.count, 2)
+        check_whole("tasks, seed", self.seed, 0, _SEEDS - 1)
         if self.kind == "column" and not self.columns:
             raise InputError("tasks, columns", "no column", "one or more", "Choose the columns that name the task.")
         if self.kind in ("label", "slices") and self.columns:
             fix = "Leave the columns out or choose another kind."
-            raise InputError("tasks, columns", _shown(list(self.columns)), f"none for {self.kind!r}", fix)
+            raise InputError("tasks, columns", shown(list(self.columns)), f"none for {self.kind!r}", fix)
 
 
 @dataclass(frozen=True)
@@ -126,20 +126,17 @@ class SampleMapping:
     def __post_init__(self) -> None:
         for place in ("label", "split", "target"):
             if not isinstance(getattr(self, place), str):
-                raise InputError(place, _shown(getattr(self, place)), "the name of a column", "Choose a column.")
+                raise InputError(place, shown(getattr(self, place)), "the name of a column", "Choose a column.")
         _check_columns("inputs", self.inputs)
-        _check_choice("kind", self.kind, get_args(InputKind))
+        check_choice("kind", self.kind, get_args(InputKind))
         if not isinstance(self.tasks, TaskRule):
-            raise InputError("tasks", _shown(self.tasks), "a TaskRule", "Say how the samples are grouped into tasks.")
-        _check_whole("seed", self.seed, 0, _SEEDS - 1)
-        share = self.test_fraction
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-            expected = "a share above 0 and below 1"
-            raise InputError("test_fraction", _shown(share), expected, "Write for example 0.25.")
+            raise InputError("tasks", shown(self.tasks), "a TaskRule", "Say how the samples are grouped into tasks.")
+        check_whole("seed", self.seed, 0, _SEEDS - 1)
+        check_number("test_fraction", self.test_fraction, above=0, below=1, fix="Write for example 0.25.")
         for place, column in (("label", self.label), ("split", self.split)):
             if column and column in self.inputs:
                 fix = "Take it out of the inputs: a model that sees it has nothing to learn."
-                raise InputError("inputs", f"the {place} column {_shown(column)}", "other columns only", fix)
+                raise InputError("inputs", f"the {place} column {shown(column)}", "other columns only", fix)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types that `from_dict` makes the same mapping of."""
@@ -305,10 +302,10 @@ def _fields_of(kind: type[SampleMapping] | type[TaskRule], place: str, told: obj
     known = {field.name: field for field in fields(kind)}
     if not isinstance(told, dict):
         expected = f"a dict with {', '.join(known)}"
-        raise InputError(place, _shown(told), expected, "Write it as SampleMapping.to_dict does.")
+        raise InputError(place, shown(told), expected, "Write it as SampleMapping.to_dict does.")
     for name in told:
         if name not in known:
-            found = f"the unknown field {_shown(name)}"
+            found = f"the unknown field {shown(name)}"
             raise InputError(place, found, ", ".join(known), "Rename the field or leave it out.")
     needed = ("label", "inputs", "kind", "tasks") if kind is SampleMapping else ("kind",)
     for name in needed:
@@ -319,32 +316,15 @@ def _fields_of(kind: type[SampleMapping] | type[TaskRule], place: str, told: obj
 
 def _listed(place: str, value: object) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise InputError(place, _shown(value), "a list of column names", "Write for example ['age', 'income'].")
+        raise InputError(place, shown(value), "a list of column names", "Write for example ['age', 'income'].")
     return tuple(value)
 
 
 def _check_columns(place: str, columns: object) -> None:
     if not isinstance(columns, tuple) or not all(isinstance(column, str) for column in columns):
-        raise InputError(place, _shown(columns), "names of columns", "Write for example ['age', 'income'].")
+        raise InputError(place, shown(columns), "names of columns", "Write for example ['age', 'income'].")
     for column in columns:
         if not column:
             raise InputError(place, "an empty name", "names of columns", "Leave it out.")
         if columns.count(column) > 1:
-            raise InputError(place, f"{_shown(column)} a second time", "each column once", "Leave it out once.")
-
-
-def _check_choice(place: str, value: object, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise InputError(place, _shown(value), " or ".join(map(repr, choices)), "Choose one of these.")
-
-
-def _check_whole(place: str, value: object, least: int, most: float = math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        expected = f"a whole number, {least} or more" + (f" and at most {most:,}" if most < math.inf else "")
-        raise InputError(place, _shown(value), expected, "Change this setting.")
-
-
-def _shown(value: object) -> str:
-    """How a found value is told: short, however long it is."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+            raise InputError(place, f"{shown(column)} a second time", "each column once", "Leave it out once.")

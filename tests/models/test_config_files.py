@@ -73,7 +73,7 @@ def test_what_is_no_description_is_refused_with_the_file(data, told):
         ("mlp", {"sizes": [3, 2.0]}, "sizes, number 2", "whole number"),
         ("mlp", {"sizes": [3, True]}, "sizes, number 2", "whole number"),
         ("mlp", {"sizes": [3, 2], "flatten": 1}, "flatten", "true or false"),
-        ("mlp", {"sizes": [3, 2], "seed": -1}, "mlp, seed", "0 or more"),
+        ("mlp", {"sizes": [3, 2], "seed": -1}, "mlp, seed", "a whole number, 0 to"),
         ("logistic", {"inputs": 3}, "logistic, classes", "nothing"),
         ("logistic", {"inputs": float("nan"), "classes": 2}, "inputs", "nan"),
         ("transformer", {"vocabulary": 9, "classes": 2, "length": 3, "heads": 3}, "heads", "divisor"),
