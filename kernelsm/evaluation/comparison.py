@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, t
+from scipy.stats import t
 
 from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import mean_ranks, tolerance_of, varies
 
 Array = NDArray[np.float64]
 Score = Literal["lds", "relative_error"]
@@ -50,7 +51,7 @@ def paired_gain(
     Parameters
     ----------
     truth, first, second : array-like, shape (m, q) or (m,)
-        Outcomes of the held-out subsets and the two predictions.
+        Outcomes of the held-out subsets and the two predictions; where these differ by rounding alone, neither gains.
     score : {"lds", "relative_error"}
         See `kernelsm.evaluation.metrics`.
     level : float
@@ -70,7 +71,8 @@ def paired_gain(
     if not 0.0 < level < 1.0:
         raise InputError("level", f"{level}", "a number between 0 and 1", "0.9 is usual.")
     measure, without = _SCORES[score]
-    scores = measure(truth, first), measure(truth, second)
+    tables[2] = np.where(np.abs(tables[2] - tables[1]) <= tolerance_of(tables[0]), tables[1], tables[2])
+    scores = measure(truth, tables[1]), measure(truth, tables[2])
     F, a, b = (table.reshape(len(table), -1) for table in tables)
     gain = scores[0] - scores[1]
     if len(F) < 3 or not np.isfinite(gain):
@@ -83,8 +85,8 @@ def paired_gain(
 def _lds_without(truth: Array, predicted: Array) -> Array:
     """Mean over targets of the rank correlation without each row, shape (m,)."""
     m = len(truth)
-    varies = np.ptp(truth, axis=0) > 0
-    a, b = (rankdata(table[:, varies], axis=0) - (m + 1) / 2 for table in (truth, predicted))
+    varied = varies(truth)
+    a, b = (mean_ranks(table[:, varied]) - (m + 1) / 2 for table in (truth, predicted))
     # sums over the others, less what their mean has moved by
     share = m / (m - 1)
     both = (a * b).sum(axis=0) - share * a * b

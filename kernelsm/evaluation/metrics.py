@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import mean_ranks, varies
 
 
 def spearman_per_target(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
-    """Spearman correlation over subsets for each target, shape (q,); NaN where either side is constant."""
+    """Spearman correlation over subsets for each target, shape (q,); NaN where either side is constant.
+
+    Values that are equal but for rounding share a rank.
+    """
     true, guess = _columns(truth, predicted)
-    first, second = (rankdata(side, axis=0) - (len(true) + 1) / 2 for side in (true, guess))
+    first, second = (mean_ranks(side) - (len(true) + 1) / 2 for side in (true, guess))
     spread = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
     with np.errstate(invalid="ignore"):
         return np.asarray((first * second).sum(axis=0) / spread)
@@ -38,8 +41,8 @@ def lds(truth: ArrayLike, predicted: ArrayLike) -> float:
     """
     true, _ = _columns(truth, predicted)
     scores = spearman_per_target(truth, predicted)
-    varies = np.ptp(true, axis=0) > 0
-    return float(np.nan_to_num(scores[varies]).mean()) if varies.any() else float("nan")
+    varied = varies(true)
+    return float(np.nan_to_num(scores[varied]).mean()) if varied.any() else float("nan")
 
 
 def relative_error(truth: ArrayLike, predicted: ArrayLike) -> float:
