@@ -11,6 +11,7 @@ from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import first_least, rising
 from kernelsm.selection.search import Balance, Selection, choose
 from kernelsm.surrogates.linear import LinearSurrogateCV
 
@@ -85,8 +86,7 @@ def nearest_to_queries(
         found = f"{asked.shape[1]} numbers per query"
         fix = "Embed both with the same model."
         raise InputError("queries", found, f"{shown.shape[1]}, as for the candidates", fix)
-    likeness = np.round(shown @ asked.mean(axis=0), 9)  # what differs by rounding only is as near
-    return most_alike(likeness, size, labels=labels, balance=balance)
+    return most_alike(shown @ asked.mean(axis=0), size, labels=labels, balance=balance)
 
 
 def most_alike(
@@ -99,7 +99,7 @@ def most_alike(
     InputError
         Size or labels as of `choose`.
     """
-    order = np.argsort(-np.asarray(likeness, dtype=np.float64), kind="stable")
+    order = rising(-np.asarray(likeness, dtype=np.float64))
     return tuple(np.flatnonzero(Balance.of(len(order), size, labels, balance).first(order)).tolist())
 
 
@@ -156,7 +156,7 @@ def best_seen(
         fix = "Measure some, or choose another size."
         raise InputError("outcomes", f"no {kind} of {size}", "at least one", fix)
     sign = -1.0 if outcomes.higher_is_better else 1.0
-    return min(measured, key=lambda prompt: sign * float(np.mean(measured[prompt])))
+    return list(measured)[first_least([sign * float(np.mean(values)) for values in measured.values()])]
 
 
 def best_order_seen(
@@ -191,7 +191,7 @@ def best_order_seen(
     """
     rule = Balance.of(K, ordered.orders.shape[1], labels, balance)
     values = ordered.values.mean(axis=1)
-    for row in np.argsort(-values if higher_is_better else values, kind="stable"):
+    for row in rising(-values if higher_is_better else values):
         prompt = ordered.orders[row]
         if rule.allows(np.isin(np.arange(K), prompt)):
             return tuple(int(k) for k in prompt)
