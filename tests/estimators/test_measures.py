@@ -22,7 +22,7 @@ def test_measures_are_those_of_the_definitions(blobs):
     right = p.argmax(axis=1) == blobs.test_labels[:, None]
     for place, values in enumerate((-np.log(true), right, np.log(true / (1 - true)))):
         expected = [values[blobs.target_of == j].mean(axis=0) for j in range(3)]
-        np.testing.assert_allclose(found[:, place], np.transpose(expected), rtol=1e-10)
+        np.testing.assert_allclose(found[:, place], np.transpose(expected), rtol=1e-9)
 
 
 def test_with_the_margin_alone_right_means_more_likely_than_not(blobs):
