@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
+from kernelsm.runtime.near_ties import first_greatest, rising
+from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.wording import amount, effect_word
 
 MOST_BARS = 60
@@ -44,10 +46,10 @@ def attribution_bars(
     shown = np.arange(len(names)) if order is None else order
     cut = len(shown) > MOST_BARS
     if cut:
-        strongest = set(np.argsort(-np.abs(values))[:MOST_BARS].tolist())
+        strongest = set(rising(-np.abs(values))[:MOST_BARS].tolist())
         shown = np.array([k for k in shown if k in strongest])
-    picked = values[shown]
     half_width = np.zeros(len(shown)) if margin is None else margin[shown]
+    picked = without_rounding(values[shown], half_width)
     # an interval without end, or one that is not known, tells nothing from zero, and has no whisker
     wide = np.where(np.isfinite(half_width), half_width, 0.0)
     sure = np.abs(picked) > np.where(np.isfinite(half_width), half_width, np.inf)
@@ -96,7 +98,7 @@ def attribution_bars(
             for text, anchor, shift in zip(sides, ("right", "left"), (-8, 8), strict=True)
         ],
     )  # fmt: skip
-    strongest_task = int(np.argmax(np.abs(values)))
+    strongest_task = first_greatest(np.abs(values))
     alt = (
         f"Bar chart of the attribution of {len(names)} tasks"
         + (f", the {MOST_BARS} strongest shown" if cut else "")

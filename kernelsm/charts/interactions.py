@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernelsm.charts.clicks import clicked_indices
 from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, safe, symmetric_limit
+from kernelsm.runtime.near_ties import first_greatest
 
 CLICKABLE_UP_TO = 50
 _TEXT_UP_TO = 12
@@ -157,7 +158,7 @@ def _alt(values: NDArray[np.float64], names: tuple[str, ...], unit: str, told: N
     strengths = np.abs(values[first, second])
     if not strengths.any():
         return f"{head} Every pair is exactly zero."
-    best = int(np.argmax(strengths))
+    best = first_greatest(strengths)
     j, k = first[best], second[best]
     clear = "" if told is None else f" {int(told[first, second].sum())} of {len(first)} can be told from zero."
     return f"{head} Strongest pair: {names[j]} and {names[k]}, {values[j, k]:+.3g} ({unit}).{clear}"

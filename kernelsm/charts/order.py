@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import pdist
 
+from kernelsm.runtime.near_ties import rising, tolerance_of
+
 TaskOrder = Literal["given", "strength", "clustered"]
 ORDERS: tuple[TaskOrder, ...] = ("given", "strength", "clustered")
 
@@ -21,15 +23,16 @@ def task_order(
     Parameters
     ----------
     kind : {"given", "strength", "clustered"}
-        "strength" puts the largest magnitude of attribution first; "clustered" puts tasks with similar rows of the
-        interaction matrix side by side (average linkage, optimal leaf order).
+        "strength" puts the largest magnitude of attribution first, of equal ones the first task; "clustered" puts
+        tasks with similar rows of the interaction matrix side by side (average linkage, optimal leaf order).
     attribution : ndarray, shape (K,)
     interactions : ndarray, shape (K, K)
     """
     K = len(attribution)
     if kind == "strength":
-        return np.argsort(-np.abs(attribution), kind="stable")
+        return rising(-np.abs(attribution))
     if kind == "clustered" and K > 2 and interactions.any():
-        distances = pdist(interactions)
+        # tasks that are alike but for rounding are at the same distance from others: whole numbers of a billionth
+        distances = pdist(np.rint(interactions / tolerance_of(interactions)))
         return np.asarray(leaves_list(optimal_leaf_ordering(linkage(distances, "average"), distances)), dtype=np.intp)
     return np.arange(K)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernelsm.charts.clicks import clicked_indices
 from kernelsm.charts.style import ORANGE, Chart, figure
+from kernelsm.surrogates.tuning import least_error
 
 _LINEAR_AT = -1.6
 # the least error stands out from the page
@@ -44,7 +45,7 @@ def loo_heatmap(
         Whether the page is dark.
     """
     columns, rows = np.arange(len(gammas)), np.arange(len(ridges))
-    best = np.unravel_index(int(errors.argmin()), errors.shape)
+    best = least_error(errors, gammas, ridges)
     everything = np.log10(np.maximum(np.concatenate([errors.ravel(), linear]), 1e-12))
     low, high = float(everything.min()), float(min(everything.max(), everything.min() + 3))
     shown = _TICKS[(np.log10(_TICKS) >= low - 0.02) & (np.log10(_TICKS) <= high + 0.02)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, NEUTRAL, Chart, figure
+from kernelsm.runtime.near_ties import first_greatest
 
 Array = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ def gamma_sweep(
     low, high = float(everything.min()), float(everything.max())
     room = 0.04 * (high - low) or 0.5
     limits = [low - room, high + room]
-    start = int(np.argmax([score for *_, score in steps]))
+    start = first_greatest([score for *_, score in steps])
     frames = [
         {
             "name": f"{gamma:.4g}",

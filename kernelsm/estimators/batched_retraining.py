@@ -83,7 +83,9 @@ def tune_together(
         (gradient,) = torch.autograd.grad(value.sum(), moving)
         return value.detach(), gradient
 
-    return minimise(pulled_loss, start.expand(len(sample_weights), -1), max_steps=max_steps)
+    # without samples the minimum is the centre itself: a search would end beside it, on a side that rounding chooses
+    begun = torch.where((sample_weights > 0).any(dim=1, keepdim=True), start, centre)
+    return minimise(pulled_loss, begun, max_steps=max_steps)
 
 
 def bytes_per_subset(model: nn.Module, inputs: torch.Tensor) -> int:

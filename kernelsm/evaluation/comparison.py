@@ -13,6 +13,7 @@ from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.outcomes.rank_correlation import centred_ranks
 from kernelsm.runtime.checks import check_choice, check_probability
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import tolerance_of, varies
 
 Array = NDArray[np.float64]
 Score = Literal["lds", "relative_error"]
@@ -52,7 +53,7 @@ def paired_gain(
     Parameters
     ----------
     truth, first, second : array-like, shape (m, q) or (m,)
-        Outcomes of the held-out subsets and the two predictions.
+        Outcomes of the held-out subsets and the two predictions; where these differ by rounding alone, neither gains.
     score : {"lds", "relative_error"}
         See `kernelsm.evaluation.metrics`.
     level : float
@@ -70,7 +71,8 @@ def paired_gain(
     check_choice("score", score, _SCORES)
     check_probability("level", level, fix="0.9 is usual.")
     measure, without = _SCORES[score]
-    scores = measure(truth, first), measure(truth, second)
+    tables[2] = np.where(np.abs(tables[2] - tables[1]) <= tolerance_of(tables[0]), tables[1], tables[2])
+    scores = measure(truth, tables[1]), measure(truth, tables[2])
     F, a, b = (table.reshape(len(table), -1) for table in tables)
     gain = scores[0] - scores[1]
     if len(F) < 3 or not np.isfinite(gain):
@@ -83,8 +85,8 @@ def paired_gain(
 def _lds_without(truth: Array, predicted: Array) -> Array:
     """Mean over targets of the rank correlation without each row, shape (m,)."""
     m = len(truth)
-    varies = np.ptp(truth, axis=0) > 0
-    a, b = (centred_ranks(table[:, varies]) for table in (truth, predicted))
+    varied = varies(truth)
+    a, b = (centred_ranks(table[:, varied]) for table in (truth, predicted))
     # sums over the others, less what their mean has moved by
     share = m / (m - 1)
     both = (a * b).sum(axis=0) - share * a * b

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import NEAR, first_least, varies
 from kernelsm.surrogates.base import Surrogate
 
 Array = NDArray[np.float64]
@@ -57,7 +58,9 @@ class LearningCurve:
     def recommended(self) -> int:
         """Subsets that bring the error within a tenth of its floor, or below 2 %; at most ten times m."""
         enough = max(_NEAR_FLOOR * self.floor, _GOOD) - self.floor
-        return int(min(np.ceil((self.slope / enough) ** (1 / self.power)), _MOST_TIMES * self.m))
+        needed = (self.slope / enough) ** (1 / self.power)
+        # a whole number that rounding has raised is not the next one
+        return int(min(np.ceil(needed * (1 - NEAR)), _MOST_TIMES * self.m))
 
     @property
     def is_enough(self) -> bool:
@@ -87,10 +90,10 @@ def learning_curve(
     m = outcomes.m
     if m < FEWEST:
         raise InputError("outcomes", f"{m} subsets", f"at least {FEWEST}", "Sample more subsets.")
-    varies = np.ptp(outcomes.values, axis=0) > 0
-    if not varies.any():
+    varied = varies(outcomes.values)
+    if not varied.any():
         raise InputError("outcomes", "outcomes that do not vary", "a target that varies", "Choose another target.")
-    values = outcomes.values[:, varies]
+    values = outcomes.values[:, varied]
     held_out = m // 5
     sizes = np.unique(np.geomspace(max(8, m // 10), m - held_out, points).astype(np.intp))
     errors = np.empty((len(sizes), repeats))
@@ -110,12 +113,13 @@ def learning_curve(
 
 
 def _law(sizes: NDArray[np.intp], mean: Array) -> tuple[float, float, float]:
-    """Floor, slope and power of the law that fits best."""
+    """Floor, slope and power of the law that fits best, of equally good ones that of the smallest power."""
     if not (mean > 0).all():
         return 0.0, 0.0, 1.0
-    fits = []
+    fits, misses = [], []
     for power in _POWERS:
         terms = np.column_stack([np.ones(len(sizes)), 1.0 / sizes**power])
         (floor, slope), missed = nnls(terms / mean[:, None], np.ones(len(sizes)))
-        fits.append((missed, float(floor), float(slope), power))
-    return min(fits)[1:]
+        fits.append((float(floor), float(slope), power))
+        misses.append(missed)
+    return fits[first_least(misses, tolerance=NEAR)]

@@ -7,10 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.outcomes.rank_correlation import rank_correlation
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import varies
 
 
 def spearman_per_target(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.float64]:
-    """Spearman correlation over subsets for each target, shape (q,); NaN where either side is constant."""
+    """Spearman correlation over subsets for each target, shape (q,); NaN where either side is constant.
+
+    Values that are equal but for rounding share a rank.
+    """
     return rank_correlation(*_columns(truth, predicted))
 
 
@@ -42,8 +46,8 @@ def lds(truth: ArrayLike, predicted: ArrayLike) -> float:
     """
     true, _ = _columns(truth, predicted)
     scores = spearman_per_target(truth, predicted)
-    varies = np.ptp(true, axis=0) > 0
-    return float(np.nan_to_num(scores[varies]).mean()) if varies.any() else float("nan")
+    varied = varies(true)
+    return float(np.nan_to_num(scores[varied]).mean()) if varied.any() else float("nan")
 
 
 def relative_error(truth: ArrayLike, predicted: ArrayLike) -> float:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from kernelsm.runtime.near_ties import mean_ranks
 
 Table = NDArray[np.float64]
 
 
 def centred_ranks(table: Table) -> Table:
-    """Rank of each row in its column, equal values sharing the mean of their ranks, less the mean of all ranks."""
-    return np.asarray(rankdata(table, axis=0) - (len(table) + 1) / 2)
+    """Rank of each row in its column, less the mean of all ranks; see `mean_ranks`."""
+    return mean_ranks(table) - (len(table) + 1) / 2
 
 
 def rank_correlation(first: Table, second: Table) -> NDArray[np.float64]:
@@ -25,7 +26,7 @@ def rank_correlation(first: Table, second: Table) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (q,)
-        Between -1 and 1; NaN where either side is constant.
+        Between -1 and 1; NaN where either side is constant. Values that are equal but for rounding share a rank.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import NEAR, first_least, rising
 from kernelsm.selection.completion import MOST_FILLINGS, completed
 from kernelsm.selection.search import Balance
 from kernelsm.surrogates.results import interval_quantile
@@ -23,13 +24,14 @@ _DRAWN_STARTS = 20
 _DRAWN_SETS = 6
 _SEEN_STARTS = 20
 _DOUBTED = 200  # neighbours whose doubt is asked, those of the best predictions
-_TIE = 1e-9
 
 
 def best_order(
     surrogate: PositionSurrogate, picked: Sequence[int], *, higher_is_better: bool = False
 ) -> tuple[int, ...]:
     """Return the same demonstrations in the order of the best predicted outcome, of at most six all tried.
+
+    Of equally good orders the one with the first candidates first is returned.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def best_order(
         False for a loss.
     """
     orders = list(permutations(sorted(picked)))
-    return orders[int(np.argmin(_badness(surrogate, orders, higher_is_better)))]
+    return orders[first_least(_badness(surrogate, orders, higher_is_better))]
 
 
 def best_order_seen(
@@ -76,7 +78,7 @@ def best_order_seen(
     """
     rule = Balance.of(K, ordered.orders.shape[1], labels, balance)
     values = ordered.values.mean(axis=1)
-    for row in np.argsort(-values if higher_is_better else values, kind="stable"):
+    for row in rising(-values if higher_is_better else values):
         prompt = ordered.orders[row]
         if rule.allows(np.isin(np.arange(K), prompt)):
             return tuple(int(k) for k in prompt)
@@ -184,7 +186,7 @@ def choose_cautiously(
     """
     rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
     values = seen.values.mean(axis=1)
-    best = seen.orders[np.argsort(-values if higher_is_better else values, kind="stable")]
+    best = seen.orders[rising(-values if higher_is_better else values)]
     allowed = (order for order in best if rule.allows(np.isin(np.arange(surrogate.K_), order)))
     bold, _ = choose_ordered(surrogate, labels=labels, balance=balance, higher_is_better=higher_is_better)
     starts = [np.array(bold), *islice(allowed, _SEEN_STARTS)]
@@ -256,7 +258,7 @@ def _search(
             return value, steps, values
         value += caution * float(surrogate.predict_std(now[None]).mean())
         # doubt makes none better, so that only what is predicted to be better needs it
-        promising = np.argsort(values, kind="stable")[:_DOUBTED]
+        promising = rising(values)[:_DOUBTED]
         promising = promising[values[promising] < value]
         steps, values = steps[promising], values[promising]
         if len(steps):
@@ -277,15 +279,15 @@ def _best_end(
     for now in starts:
         value, steps, values = around(now)
         while len(steps):
-            best = int(np.argmin(values))
-            if not values[best] < value - _TIE * abs(value):
+            best = first_least(values)
+            if not values[best] < value - NEAR * abs(value):
                 break
             now = steps[best]
             value, steps, values = around(now)
         ends.append((value, tuple(now.tolist())))
-    least = min(value for value, _ in ends)
-    # where the order of equal labels does not count, ends differ by rounding
-    return min((end for end in ends if end[0] <= least + _TIE * abs(least)), key=lambda end: end[1])
+    # where the order of equal labels does not count, ends are equally good: the one with the first candidates wins
+    ends.sort(key=lambda end: end[1])
+    return ends[first_least([value for value, _ in ends])]
 
 
 def _exchanged(

@@ -15,9 +15,10 @@ from kernelsm.prompts.exchanges import SlotFactors
 from kernelsm.prompts.order_kernel import PromptKernel, Slots
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import first_least
 from kernelsm.surrogates.posterior import Posterior
 from kernelsm.surrogates.subset_laws import Array
-from kernelsm.surrogates.tuning import FEWEST_ROWS, RIDGES, LooSurface, check_grid, loo_surface
+from kernelsm.surrogates.tuning import ALIKE, FEWEST_ROWS, RIDGES, LooSurface, check_grid, loo_surface
 
 GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 10))
 """Of "rbf", in units of 1/K."""
@@ -75,8 +76,9 @@ class PositionSurrogate:
     """Kernel ridge regression on (s, order): outcomes of single orders, or their mean over all orders of a subset.
 
     The columns of the slots are scaled by two weights (see `position_features`): with (0, 0) only s is seen. γ, λ and
-    the weights are those of least leave-one-out error, which is taken over prompts of different subsets (the first
-    order of each, then the second, ...): else leaving out a prompt would leave its subset in.
+    the weights are those of least leave-one-out error (of equal ones the first weights), which is taken over prompts
+    of different subsets (the first order of each, then the second, ...): else leaving out a prompt would leave its
+    subset in.
 
     Parameters
     ----------
@@ -186,7 +188,8 @@ class PositionSurrogate:
         tuning = _tuning_rows(subset, turn, self.tuning_rows)
         parts = [tuning[turn[tuning] == i] for i in range(int(turn[tuning].max()) + 1)]
         tuned = [(*self._tune([(slots[rows], F[rows]) for rows in parts], pair), pair) for pair in pairs]
-        self.error_, self.gamma_, self.ridge_, self.weights_ = min(tuned, key=lambda one: one[0])
+        best = first_least(np.sqrt([error for error, *_ in tuned]), tolerance=ALIKE)
+        self.error_, self.gamma_, self.ridge_, self.weights_ = tuned[best]
         self._kernel = self._kernel_of(self.gamma_, self.weights_)
         self.rows_ = _fitted_rows(subset, turn, self.most_rows)
         self._slots = slots[self.rows_]

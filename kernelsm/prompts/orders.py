@@ -16,6 +16,7 @@ from kernelsm.files.npz import Wanted, read_arrays
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import NEAR, tolerance_of
 
 logger = logging.getLogger(__name__)
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
@@ -126,7 +127,8 @@ def orders_needed(by_subset: Sequence[NDArray[np.float64]], size: int) -> int:
     within, between = _variances(several, there_are)
     # the fewest n with within * (1/n - 1/k!) <= between
     enough = within / (between + within / there_are) if within > 0 else 0.0
-    return min(max(fewest, int(np.ceil(enough))), most)
+    # a whole number that rounding has raised is not the next one
+    return min(max(fewest, int(np.ceil(enough * (1 - NEAR)))), most)
 
 
 def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
@@ -186,6 +188,8 @@ def _variances(means: Sequence[NDArray[np.float64]], there_are: int) -> tuple[fl
     """Variance within subsets, and between them free of it; NaN where there is one subset only."""
     several = [found for found in means if len(found) > 1]
     within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
+    if within <= tolerance_of(np.concatenate(several)) ** 2:
+        within = 0.0  # all orders do the same, but for rounding
     if len(means) == 1:
         return float(within), float("nan")
     left = within * np.mean([1 / len(found) - 1 / there_are for found in means])

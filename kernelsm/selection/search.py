@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import NEAR, first_least, rising, tolerance_of
 from kernelsm.surrogates.base import Surrogate
 
 Method = Literal["top", "greedy", "swap", "exhaustive"]
@@ -24,7 +25,6 @@ MOST_SUBSETS = 250_000
 """Subsets that an exhaustive search predicts."""
 _ROWS_AT_ONCE = 8192
 _DRAWN_STARTS = 6
-_TIE = 1e-9  # of the largest value: less is rounding
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def choose(
         rng = np.random.default_rng(0)
         drawn = [rule.first(rng.permutation(K)) for _ in range(_DRAWN_STARTS)]
         ends = _swapped(surrogate, np.array([_top(surrogate, K, rule), _greedy(surrogate, K, rule), *drawn]), rule)
-        chosen = ends[_first_least(_badness(surrogate, ends))]
+        chosen = ends[first_least(_badness(surrogate, ends))]
     predicted, std = surrogate.predict(chosen[None], return_std=True)
     return Selection(tuple(np.flatnonzero(chosen).tolist()), float(predicted.mean()), float(std.mean()), method)
 
@@ -222,19 +222,14 @@ def _badness(surrogate: Surrogate, masks: Masks) -> Values:
     return -predicted if surrogate.higher_is_better_ else predicted
 
 
-def _first_least(values: Values) -> int:
-    """The first that is least but for rounding."""
-    return int(np.argmax(values <= values.min() + _TIE * np.abs(values).max()))
-
-
 def _top(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
     if rule.size == K:
         return np.ones(K, dtype=np.bool_)
     effect = surrogate.attribution("inclusion", size=rule.size).values.mean(axis=1)
     effect = -effect if surrogate.higher_is_better_ else effect
-    # differences below the rounding of the outcomes themselves are ties
-    step = _TIE * max(np.abs(effect).max(), float(np.abs(_badness(surrogate, np.zeros((1, K), dtype=np.bool_)))[0]))
-    return rule.first(np.argsort(np.round(effect / step) if step > 0 else effect, kind="stable"))
+    # effects are differences of outcomes: those below the rounding of the outcomes themselves are equal
+    outcome = _badness(surrogate, np.zeros((1, K), dtype=np.bool_))
+    return rule.first(rising(effect, tolerance=tolerance_of(np.concatenate([effect, outcome]))))
 
 
 def _greedy(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
@@ -243,7 +238,7 @@ def _greedy(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
         added = rule.addable(mask)
         steps = np.repeat(mask[None], len(added), axis=0)
         steps[np.arange(len(added)), added] = True
-        mask = steps[_first_least(_badness(surrogate, steps))]
+        mask = steps[first_least(_badness(surrogate, steps))]
     return mask
 
 
@@ -256,8 +251,8 @@ def _swapped(surrogate: Surrogate, starts: Masks, rule: Balance) -> Masks:
             out, into = rule.swaps(mask)
             # the subset itself comes first: where nothing is better, it stays
             reached = np.concatenate([[now], _exchanged(surrogate, mask, out, into)])
-            best = _first_least(reached)
-            if not reached[best] < now - _TIE * abs(now):
+            best = first_least(reached)
+            if not reached[best] < now - NEAR * abs(now):
                 break
             mask[out[best - 1]], mask[into[best - 1]] = False, True
             now = reached[best]
@@ -282,7 +277,7 @@ def _exhaustive(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
         masks = np.zeros((len(block), K), dtype=np.bool_)
         masks[np.arange(len(block))[:, None], np.array(block)] = True
         values = _badness(surrogate, masks)
-        best = _first_least(values)
-        if values[best] < least - _TIE * abs(values[best]):
+        best = first_least(values)
+        if values[best] < least - NEAR * abs(values[best]):
             found, least = masks[best], float(values[best])
     return found

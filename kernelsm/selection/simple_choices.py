@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import first_least, rising
 from kernelsm.selection.search import Balance, Selection, choose
 from kernelsm.surrogates.linear import LinearSurrogateCV
 
@@ -84,8 +85,7 @@ def nearest_to_queries(
         found = f"{asked.shape[1]} numbers per query"
         fix = "Embed both with the same model."
         raise InputError("queries", found, f"{shown.shape[1]}, as for the candidates", fix)
-    likeness = np.round(shown @ asked.mean(axis=0), 9)  # what differs by rounding only is as near
-    return most_alike(likeness, size, labels=labels, balance=balance)
+    return most_alike(shown @ asked.mean(axis=0), size, labels=labels, balance=balance)
 
 
 def most_alike(
@@ -98,7 +98,7 @@ def most_alike(
     InputError
         Size or labels as of `choose`.
     """
-    order = np.argsort(-np.asarray(likeness, dtype=np.float64), kind="stable")
+    order = rising(-np.asarray(likeness, dtype=np.float64))
     return tuple(np.flatnonzero(Balance.of(len(order), size, labels, balance).first(order)).tolist())
 
 
@@ -155,7 +155,7 @@ def best_seen(
         fix = "Measure some, or choose another size."
         raise InputError("outcomes", f"no {kind} of {size}", "at least one", fix)
     sign = -1.0 if outcomes.higher_is_better else 1.0
-    return min(measured, key=lambda prompt: sign * float(np.mean(measured[prompt])))
+    return list(measured)[first_least([sign * float(np.mean(values)) for values in measured.values()])]
 
 
 def _directions(vectors: ArrayLike, place: str) -> NDArray[np.float64]:

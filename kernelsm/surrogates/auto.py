@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.outcomes.rank_correlation import rank_correlation
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_choice import KernelBank
 from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, WayBack
@@ -33,8 +34,9 @@ class AutoSurrogate(Surrogate):
 
     On every scale (the outcome's own, its root, its logarithm, its ranks) a `SharedSurrogate` chooses kernels,
     ridges and shared components. A prediction is the average over scales, for each target weighted by the rank
-    correlation of its leave-one-out predictions with the outcomes. It is brought back to the outcome's own scale by
-    the rising curve (straight, a square, an exponential, or the quantiles of the outcomes) that fits them best.
+    correlation of its leave-one-out predictions with the outcomes; a scale that ranks them all right is taken alone,
+    the first of several. It is brought back to the outcome's own scale by the rising curve (straight, a square, an
+    exponential, or the quantiles of the outcomes) that fits them best.
 
     Readouts are differences of F and belong on F's own scale: they are those of the surrogate fitted there
     (`effects_`), exact and with intervals.
@@ -110,14 +112,13 @@ class AutoSurrogate(Surrogate):
     def _weigh(self, values: Array, observed: Array) -> None:
         """Weigh the scales by leave-one-out predictions of the tuning rows; find the way back to the outcome's."""
         self._centre = {name: part.left_out_.mean(axis=0) for name, part in self._scaled.items()}
-        spread = {name: SCALES[name](values).std(axis=0) for name in self._scaled}
-        self._spread = {name: np.where(s > 0, s, 1.0) for name, s in spread.items()}
-        ranks = {
-            name: np.nan_to_num(rank_correlation(observed, part.left_out_)) for name, part in self._scaled.items()
-        }
-        raw = {name: (1 - np.clip(r, _WORST, _BEST)) ** -_SHARPNESS for name, r in ranks.items()}
-        total = sum(raw.values())
-        self.weights_ = {name: weight / total for name, weight in raw.items()}
+        scaled = {name: SCALES[name](values) for name in self._scaled}
+        self._spread = {name: np.where(varies(table), table.std(axis=0), 1.0) for name, table in scaled.items()}
+        ranks = np.nan_to_num([rank_correlation(observed, part.left_out_) for part in self._scaled.values()])
+        raw = (1 - np.clip(ranks, _WORST, _BEST)) ** -_SHARPNESS
+        right = ranks >= _BEST
+        raw = np.where(right.any(axis=0), right & (np.cumsum(right, axis=0) == 1), raw)
+        self.weights_ = dict(zip(self._scaled, raw / raw.sum(axis=0), strict=True))
         left_out = self._average({name: part.left_out_ for name, part in self._scaled.items()})
         self._way_back = WayBack(tuple(self._scaled), left_out, observed)
         uncertain = self._average_std({n: np.sqrt(part.left_out_variance_)[None] for n, part in self._scaled.items()})
@@ -187,8 +188,8 @@ def _rescaled(noise: Array | None, values: Array, scaled: Array) -> Array | None
     """What is known of the noise on another scale: as large a part of the spread there as on the outcome's own."""
     if noise is None:
         return None
-    spread = values.std(axis=0)
-    return np.asarray(noise * scaled.std(axis=0) / np.where(spread > 0, spread, 1.0))
+    spread = np.where(varies(values), values.std(axis=0), 1.0)
+    return np.asarray(noise * scaled.std(axis=0) / spread)
 
 
 def default_surrogate() -> AutoSurrogate:

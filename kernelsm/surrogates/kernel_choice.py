@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.splitting import random_parts
+from kernelsm.runtime.near_ties import NEAR, first_greatest
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
 from kernelsm.surrogates.linear import LinearSurrogate
@@ -21,6 +22,7 @@ _GAMMAS = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 _FOLDS = 3
 _RIDGES = np.logspace(-6, 3, 28)
 _FORBIDDEN = 1e9  # far above any difference of likelihoods, and finite: they are added up
+_LIKE = 1e-6  # nats: likelihoods that differ by less differ by rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +94,15 @@ class KernelBank:
         """Choose a kernel and λ for every column, shape (m, C), by the restricted likelihood; at most `most` pairs.
 
         Where the variance of the noise is known, `noise` of shape (C,), pairs that amount to less are taken only
-        where all do: then those with the most. The intervals of this choice are better calibrated than those of
-        leave-one-out's (`benchmarks/interval_coverage.py`).
+        where all do: then those with the most. Of equally likely pairs the first is taken: the linear kernel before
+        the RBF ones, a smaller γ or λ before a larger. The intervals of this choice are better calibrated than those
+        of leave-one-out's (`benchmarks/interval_coverage.py`).
         """
         m, C = columns.shape
         likelihood = np.concatenate([one.spectrum.likelihood(columns, one.ridges) for one in self.members])
         if noise is not None:
             amounts = np.concatenate([one.spectrum.noise(columns, one.ridges) for one in self.members])
-            likelihood -= _FORBIDDEN * (amounts < np.minimum(noise, amounts.max(axis=0)))
+            likelihood -= _FORBIDDEN * (amounts < (1 - NEAR) * np.minimum(noise, amounts.max(axis=0)))
         member, ridge = np.divmod(_likeliest(likelihood, most), len(_RIDGES))
         left_out = np.empty_like(columns)
         variance = np.empty(C)
@@ -114,7 +117,8 @@ class KernelBank:
                 # noise σ²λ = F'(λA)F / (m-1), and [λAF]_i = λA_ii e_i; σ²(1/A_ii - λ) is left of g without row i
                 noise = (columns[:, some] * own[:, None] * missed).sum(axis=0) / (m - 1)
                 variance[some] = noise * (1 / own - 1).mean()
-        useful = ((columns - left_out) ** 2).mean(axis=0) < mean_error(columns, True)
+        # what predicts the mean has the mean's error, but for rounding
+        useful = ((columns - left_out) ** 2).mean(axis=0) < (1 - NEAR) * mean_error(columns, True)
         return Choice(member, ridge, left_out, variance, useful)
 
 
@@ -123,14 +127,14 @@ def _likeliest(likelihood: Array, most: int) -> NDArray[np.intp]:
 
     Where there are more, rows are taken greedily by what they add to the sum over columns.
     """
-    best = likelihood.argmax(axis=0)
+    best = first_greatest(likelihood, tolerance=_LIKE, axis=0)
     if len(np.unique(best)) <= most:
-        return np.asarray(best)
+        return best
     chosen: list[int] = []
     reached = np.full(likelihood.shape[1], -np.inf)
     for _ in range(most):
         # the first row is the best for all; from then on only gains count
-        row = int(np.maximum(likelihood, reached).sum(axis=1).argmax())
+        row = first_greatest(np.maximum(likelihood, reached).sum(axis=1), tolerance=_LIKE * likelihood.shape[1])
         chosen.append(row)
         reached = np.maximum(reached, likelihood[row])
-    return np.asarray(np.array(chosen)[likelihood[chosen].argmax(axis=0)])
+    return np.asarray(np.array(chosen)[first_greatest(likelihood[chosen], tolerance=_LIKE, axis=0)])

@@ -269,6 +269,8 @@ class Polynomial(SubsetKernel):
         """Means over the overlap with the other tasks."""
         R = K - order
         table = np.zeros((R + 1, order + 1))
+        if order > self.degree:
+            return table  # the linear kernel knows no pairs: sums of what cancels would leave rounding
         if isinstance(law, ProductLaw):  # a task that s_i does not hold changes nothing
             overlap = np.arange(R + 1, dtype=np.float64)
             table[:, order] = law.overlaps(R, 0) @ self._step(overlap, order)

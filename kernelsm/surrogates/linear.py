@@ -8,6 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from kernelsm.runtime.checks import check_number
+from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR
 from kernelsm.surrogates.subset_laws import Array, FixedSize, Indices, Law, mean_masks
@@ -60,10 +61,13 @@ class LinearSurrogate(Surrogate):
         m = len(X)
         self._centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         mean = values.mean(axis=0) if self.fit_intercept else np.zeros(values.shape[1])
+        centred = values - mean
+        if self.fit_intercept:  # what is left of a constant is rounding, and would be taken for an effect
+            constant = ~varies(values)
+            centred[:, constant], mean[constant] = 0.0, values[0, constant]
         basis, singular, axes = linalg.svd(X - self._centre, full_matrices=False, check_finite=False)
         kept = singular > _RANK * max(float(singular[0]), 1e-300)
         basis, singular, axes = basis[:, kept], singular[kept], axes[kept]
-        centred = values - mean
         self.coef_ = axes.T @ ((singular / (singular**2 + self.ridge_))[:, None] * (basis.T @ centred))
         self.intercept_ = mean - self._centre @ self.coef_
         self._rows = m

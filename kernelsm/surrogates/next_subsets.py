@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import NEAR, first_greatest
 from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.subset_laws import Array, law_of
+
+_SMALL = 1e-4  # of the variance before any data: gains below are what is left of it, and told apart less finely
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,7 @@ class NextSubsets:
     Parameters
     ----------
     masks : ndarray of bool, shape (count, K)
-        In the order of choice.
+        In the order of choice; of subsets that would bring the same the first of the candidates comes first.
     variance_left : ndarray, shape (count,)
         Total variance of the readouts after each choice, as a share of what it is now.
     """
@@ -78,7 +81,8 @@ def next_subsets(
     effects, cross = function.effects(law, known), function.gram(known, pool)
     to_readouts = posterior.covariance(effects, cross, function.effects(law, pool).T, (0.0, 1.0))
     among = posterior.covariance(cross, cross, function.gram(pool, pool), (1.0, 1.0))
-    total = float(posterior.variance(effects, function.prior(law, K, np.arange(K))).sum())
+    prior = function.prior(law, K, np.arange(K))
+    total = float(posterior.variance(effects, prior).sum())
     left, chosen = [total], []
     free = np.ones(len(pool), dtype=bool)
     # at λ = 0 a subset already measured has nothing left to tell
@@ -86,7 +90,7 @@ def next_subsets(
     for _ in range(count):
         spread = np.maximum(np.diag(among), 0.0) + surrogate.ridge_ + least
         gain = np.where(free, (to_readouts**2).sum(axis=0) / spread, -1.0)
-        best = int(np.argmax(gain))
+        best = first_greatest(gain, tolerance=NEAR * max(float(gain.max()), _SMALL * float(prior.sum())))
         chosen.append(best)
         free[best] = False
         left.append(left[-1] - float(gain[best]))

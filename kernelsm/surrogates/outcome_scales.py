@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from kernelsm.runtime.near_ties import NEAR, first_least, mean_ranks
 from kernelsm.surrogates.subset_laws import Array
 
 SCALES: dict[str, Callable[[Array], Array]] = {
     "identity": lambda values: values,
     "sqrt": np.sqrt,
     "log": np.log,
-    "rank": lambda values: np.asarray(rankdata(values, axis=0) / len(values)),
+    "rank": lambda values: mean_ranks(values) / len(values),
 }
 POSITIVE_ONLY = ("sqrt", "log")
 
@@ -23,15 +23,15 @@ class WayBack:
     """From a score that rises with the outcome to the outcome's own scale, target by target.
 
     On each scale a straight line is fitted from the scores to the transformed outcomes, then transformed back; each
-    target takes the scale with the smallest squared error on its own. The curve rises, so the order of the scores is
-    kept.
+    target takes the scale with the smallest squared error on its own, of equal ones the first. The curve rises, so
+    the order of the scores is kept.
 
     Parameters
     ----------
     scales : sequence of str
         Names from `SCALES` to choose among.
     scores, observed : ndarray, shape (m, q)
-        Leave-one-out scores and outcomes.
+        Leave-one-out scores, in units of the order of 1, and outcomes.
     """
 
     def __init__(self, scales: Sequence[str], scores: Array, observed: Array) -> None:
@@ -41,15 +41,18 @@ class WayBack:
         self.scales = tuple(scales)
         centred = scores - scores.mean(axis=0)
         squares = (centred**2).sum(axis=0)
+        rises = squares > len(scores) * NEAR**2  # scores that differ by less differ by rounding
         errors = []
         for scale in self.scales:
             transformed = SCALES[scale](observed)
             mean = transformed.mean(axis=0)
             rise = np.maximum((centred * (transformed - mean)).sum(axis=0), 0.0)
-            slope = np.where(squares > 0, rise / np.where(squares > 0, squares, 1.0), 0.0)
+            slope = np.where(rises, rise / np.where(rises, squares, 1.0), 0.0)
             self._lines[scale] = mean - slope * scores.mean(axis=0), slope
             errors.append(((self._back(scale, scores) - observed) ** 2).sum(axis=0))
-        self._chosen = np.argmin(errors, axis=0)
+        spread = ((observed - observed.mean(axis=0)) ** 2).sum(axis=0)
+        relative = np.sqrt(np.array(errors) / np.where(spread > 0, spread, 1.0))
+        self._chosen = first_least(relative, tolerance=NEAR, axis=0)
 
     @property
     def flat(self) -> NDArray[np.bool_]:

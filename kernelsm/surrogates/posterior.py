@@ -17,9 +17,11 @@ from contextlib import suppress
 import numpy as np
 from scipy import linalg
 
+from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.subset_laws import Array
 
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding
+_ROUNDING = 1e-15  # what is left of a variance below this share of the prior's is rounding
 
 
 class Posterior:
@@ -61,7 +63,7 @@ class Posterior:
             intercept = (self._ones.T @ half)[0] / self._ones_total
             half -= self._ones * intercept
             # what is left of a constant is rounding, and would be taken for an effect
-            constant = np.ptp(values, axis=0) == 0
+            constant = ~varies(values)
             half[:, constant], intercept[constant] = 0.0, values[0, constant]
         free = self.degrees_of_freedom(len(values))
         squares = (half**2).sum(axis=0)
@@ -88,8 +90,8 @@ class Posterior:
         variance = prior - np.einsum("ij,ij->j", half, half)
         if self.fit_intercept:
             variance += (constant - (self._ones.T @ half)[0]) ** 2 / self._ones_total
-        # exact zeros come out as rounding of either sign
-        return np.asarray(np.maximum(variance, 0.0))
+        # exact zeros come out as rounding of either sign: nothing is surer than that
+        return np.asarray(np.maximum(variance, _ROUNDING * np.maximum(prior, 0.0)))
 
     def covariance(self, first: Array, second: Array, prior: Array, constants: tuple[float, float]) -> Array:
         """Covariance of R with R' linear functionals, over σ²; shape (R, R'). Arguments as in `variance`."""

@@ -10,10 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control, t
 
 from kernelsm.runtime.checks import check_probability
+from kernelsm.runtime.near_ties import NEAR, rising, tolerance_of
 from kernelsm.surrogates.result_files import read_result, write_result
 from kernelsm.surrogates.subset_laws import Array, Indices
 from kernelsm.surrogates.wording import (
@@ -31,6 +32,16 @@ def interval_quantile(degrees_of_freedom: float, level: float = LEVEL) -> float:
     """Return how many standard deviations an interval of this level reaches to either side (Student's t)."""
     check_probability("level", level, fix="0.9 is usual.")
     return float(t.ppf((1 + level) / 2, max(degrees_of_freedom, 1)))
+
+
+def without_rounding(values: ArrayLike, width: ArrayLike) -> Array:
+    """Return the values, but 0 for those below a billionth of the width of their interval.
+
+    The sign of what is 0 on paper is that of rounding, and would decide on words and colours. NaN where a width is
+    not known leaves the value.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    return np.where(np.abs(found) <= NEAR * np.asarray(width), 0.0, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +145,14 @@ class Attribution(_Readout):
             }
         )
 
+    def strongest(self, n: int, target: str | int = 0) -> Indices:
+        """Return the `n` tasks of largest magnitude for one target, strongest first; equal ones as they stand."""
+        j = self._column(target)
+        strength = np.abs(self.values[:, j])
+        # magnitudes far below their standard deviation have lost digits
+        size = strength if self.std is None else np.concatenate([strength, self.std[:, j]])
+        return rising(-strength, tolerance=tolerance_of(size))[:n]
+
     def top(self, n: int = 20, target: str | int = 0) -> pd.DataFrame:
         """Return the `n` strongest tasks for one target, strongest first: value, std, effect and words.
 
@@ -146,13 +165,15 @@ class Attribution(_Readout):
         [['tweets', 'hurts']]
         """
         j = self._column(target)
-        order = np.argsort(-np.abs(self.values[:, j]), kind="stable")[:n]
+        order = self.strongest(n, j)
+        std = np.full(len(order), np.nan) if self.std is None else self.std[order, j]
+        values = without_rounding(self.values[order, j], std)
         return pd.DataFrame(
             {
                 "task": [self.task_names[k] for k in order],
-                "value": self.values[order, j],
-                "std": np.nan if self.std is None else self.std[order, j],
-                "effect": [effect_word(self.values[k, j], self.higher_is_better) for k in order],
+                "value": values,
+                "std": std,
+                "effect": [effect_word(value, self.higher_is_better) for value in values],
                 "words": [self.sentence(k, j) for k in order],
             }
         )
@@ -170,8 +191,9 @@ class Attribution(_Readout):
         """
         j = self._column(target)
         margin = None if self.std is None else float(self.margin()[k, j])
+        value = self.values[k, j] if margin is None else without_rounding(self.values[k, j], margin)
         return attribution_sentence(
-            name or self.task_names[k], float(self.values[k, j]), self.unit, self.higher_is_better, margin
+            name or self.task_names[k], float(value), self.unit, self.higher_is_better, margin
         )
 
     def save(self, path: str | Path) -> Path:
@@ -277,10 +299,19 @@ class Interactions(_Readout):
         return np.concatenate(done) if done else np.zeros((0, self.values.shape[2]))
 
     def strongest(self, n: int, target: str | int = 0) -> tuple[Indices, Indices]:
-        """First and second task of the `n` pairs of largest magnitude for one target, strongest first."""
+        """First and second task of the `n` pairs of largest magnitude for one target, strongest first.
+
+        Of pairs that are equally strong the one with the first tasks comes first.
+        """
         first, second = self.pairs
-        strength = np.abs(self.values[first, second, self._column(target)])
-        order = np.argsort(-strength, kind="stable")[:n]
+        j = self._column(target)
+        strength = np.abs(self.values[first, second, j])
+        if not len(strength):
+            return first, second
+        # magnitudes far below their standard deviation have lost digits: one of them says how large that is
+        most = [int(strength.argmax())]
+        size = [strength[most], self.std_of(first[most], second[most])[:, j]]
+        order = rising(-strength, tolerance=tolerance_of(size))[:n]
         return first[order], second[order]
 
     def told_from_zero(self, target: str | int = 0, *, level: float = LEVEL, most: int = 5000) -> NDArray[np.bool_]:
@@ -306,7 +337,7 @@ class Interactions(_Readout):
         std, values = self.std_of(first, second)[:, j], self.values[first, second, j]
         known = std > 0
         chances[: len(first)][known] = 2 * t.sf(np.abs(values[known]) / std[known], max(self.degrees_of_freedom, 1))
-        chances[: len(first)][(std == 0) & (values != 0)] = 0.0
+        chances[: len(first)][(std == 0) & (np.abs(values) > tolerance_of(values))] = 0.0
         found = false_discovery_control(chances)[: len(first)] <= 1 - level
         marked[first[found], second[found]] = marked[second[found], first[found]] = True
         return marked
@@ -355,8 +386,8 @@ class Interactions(_Readout):
         """
         j = self._column(target)
         first, second = self.strongest(n, j)
-        values = self.values[first, second, j]
         std = self.std_of(first, second)[:, j]
+        values = without_rounding(self.values[first, second, j], std)
         return pd.DataFrame(
             {
                 "first": [self.task_names[a] for a in first],
@@ -375,8 +406,9 @@ class Interactions(_Readout):
         """Say what tasks `j` and `k` do together, with the 90 % interval; `names` replaces the tasks'."""
         first, second = names or (self.task_names[j], self.task_names[k])
         column = self._column(target)
-        std = self.std_of(np.array([j]), np.array([k]))[0, column]
-        return self._sentence(first, second, float(self.values[j, k, column]), float(std))
+        std = self.std_of(np.array([j]), np.array([k]))[:, column]
+        (value,) = without_rounding(self.values[[j], [k], column], std)
+        return self._sentence(first, second, float(value), float(std[0]))
 
     def _sentence(self, first: str, second: str, value: float, std: float) -> str:
         margin = None if np.isnan(std) else self.quantile() * std

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.runtime.checks import check_choice
+from kernelsm.runtime.near_ties import NEAR, first_greatest, first_least, varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_choice import KernelBank
@@ -88,14 +89,14 @@ class SharedSurrogate(Surrogate):
         self._K = X.shape[1]
         self.degrees_of_freedom_ = len(X) - 1
         spread = values.std(axis=0)
-        varies = np.ptp(values, axis=0) > 0
-        if len(X) < FEWEST_ROWS or not bank.members or not varies.any():
+        varied = varies(values)
+        if len(X) < FEWEST_ROWS or not bank.members or not varied.any():
             self._fit_plainly(X, values)
             return
         rows = self.tuning_rows_
         self._mean = values.mean(axis=0)
-        weight = np.where(varies, spread, 1.0) ** _POWER
-        scaled = np.where(varies, values - self._mean, 0.0) / weight
+        weight = np.where(varied, spread, 1.0) ** _POWER
+        scaled = np.where(varied, values - self._mean, 0.0) / weight
         # each pair of kernel and λ keeps a factor of m²
         most = max(2, int(_FLOATS_KEPT / len(X) ** 2))
         self.sharing_ = self._better(bank, X[rows], values[rows], noise)
@@ -122,7 +123,7 @@ class SharedSurrogate(Surrogate):
         self.noise_variance_ = left @ loadings**2
 
     def _better(self, bank: KernelBank, X: Array, values: Array, noise: Array | None) -> Sharing:
-        """Return how targets share, by the error on thirds left out in turn.
+        """Return how targets share, by the error on thirds left out in turn; components where both do as well.
 
         Leave-one-out would favour components: their axes have seen the row that is left out.
         """
@@ -133,16 +134,18 @@ class SharedSurrogate(Surrogate):
         if len(X) < _FEWEST_TO_COMPARE:
             return "targets"
         spread = values.std(axis=0)
-        varies = np.ptp(values, axis=0) > 0
-        errors: dict[Sharing, float] = {"components": 0.0, "targets": 0.0}
+        varied = varies(values)
+        ways: tuple[Sharing, ...] = ("components", "targets")
+        errors = np.zeros(len(ways))
         for fitted, left_out, part in bank.folds:
-            for sharing in errors:
+            for way, sharing in enumerate(ways):
                 trial = SharedSurrogate(sharing=sharing)
                 trial.tuning_rows_ = slice(None)
                 trial._fit_with(part, X[fitted], values[fitted], noise)
-                missed = (trial._predict(X[left_out]) - values[left_out])[:, varies] / spread[varies]
-                errors[sharing] += float((missed**2).sum())
-        return min(errors, key=errors.__getitem__)
+                missed = (trial._predict(X[left_out]) - values[left_out])[:, varied] / spread[varied]
+                errors[way] += float((missed**2).sum())
+        # relative to the spread of the outcomes, as their roots are what rounding is small against
+        return ways[first_least(np.sqrt(errors / values[:, varied].size), tolerance=NEAR)]
 
     def _fit_plainly(self, X: Array, values: Array) -> None:
         """Fit where there is nothing to choose by."""
@@ -231,7 +234,27 @@ class SharedSurrogate(Surrogate):
 
 
 def principal_components(values: Array) -> tuple[Array, NDArray[np.float64]]:
-    """Return components (m, C) and axes (C, q) with components @ axes = values, up to rounding."""
-    left, singular, axes = np.linalg.svd(values, full_matrices=False)
+    """Return components (m, C) and axes (C, q) with components @ axes = values, up to rounding.
+
+    A decomposition leaves the sign of an axis open, and axes of equal weight may be turned into each other: here each
+    is positive on the target that it tells most of, the first such, of which no later axis of that weight tells.
+    """
+    _, singular, axes = np.linalg.svd(values, full_matrices=False)
     kept = singular > _RANK * singular[0]
-    return left[:, kept] * singular[kept], axes[kept]
+    singular, axes = singular[kept], axes[kept]
+    group = np.concatenate([[0], np.cumsum(-np.diff(singular) > NEAR * singular[0])])
+    for number in range(group[-1] + 1):
+        axes[group == number] = _turned(axes[group == number])
+    return values @ axes.T, axes
+
+
+def _turned(axes: Array) -> Array:
+    """Turn orthonormal rows, shape (g, q), so that they do not depend on how they were turned before."""
+    rest = axes.copy()
+    turned = np.empty_like(axes)
+    for row in range(len(axes)):
+        target = first_greatest((rest**2).sum(axis=0))
+        along = rest[:, target] / np.linalg.norm(rest[:, target])
+        turned[row] = along @ axes
+        rest -= np.outer(along, along @ rest)
+    return turned

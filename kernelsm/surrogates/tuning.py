@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import first_least, rising, varies
 from kernelsm.surrogates.kernel_functions import LINEAR
 from kernelsm.surrogates.subset_laws import Array
 
@@ -27,6 +28,9 @@ RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-6, 10.0, 20))
 # in units of 1/K
 RELATIVE_GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 20))
 _DEFAULT_RIDGE = 0.1
+ALIKE = 1e-6
+"""Leave-one-out errors are equal whose roots differ by less than this share of the outcomes' spread: with a small λ
+few of their digits are certain."""
 FEWEST_ROWS = 3  # with two, leaving one out predicts the other's outcome whatever the parameters
 _FLOATS_AT_ONCE = 4_000_000
 
@@ -66,25 +70,51 @@ class LooSurface:
     @cached_property
     def relative(self) -> Array:
         """Error over baseline, mean over the targets that vary, shape (G, R): 1 is no better than the mean."""
-        varies = self.baseline > 0
-        if not varies.any():
+        varied = self.baseline > 0
+        if not varied.any():
             return np.ones(self.errors.shape[:2])
-        return np.asarray((self.errors[:, :, varies] / self.baseline[varies]).mean(axis=2))
+        return np.asarray((self.errors[:, :, varied] / self.baseline[varied]).mean(axis=2))
 
     @property
     def best(self) -> tuple[float, float]:
         """γ and λ of the least relative error; 1/K and 0.1, or what is nearest, where all are the same."""
-        return self._at(self.relative)
-
-    def _at(self, errors: Array) -> tuple[float, float]:
-        if not np.ptp(errors) > 1e-9 * np.abs(errors).max():
-            nearest = (
-                int(np.argmin(np.abs(np.log(self.gammas / self.default_gamma)))),
-                int(np.argmin(np.abs(np.log(self.ridges / _DEFAULT_RIDGE)))),
-            )
-            return float(self.gammas[nearest[0]]), float(self.ridges[nearest[1]])
-        row, column = np.unravel_index(int(np.argmin(errors)), errors.shape)
+        row, column = self.best_cell
         return float(self.gammas[row]), float(self.ridges[column])
+
+    @property
+    def best_cell(self) -> tuple[int, int]:
+        """Indices of `best` in `gammas` and `ridges`."""
+        errors = self.relative
+        if not np.ptp(np.sqrt(errors)) > ALIKE:
+            return (
+                first_least(np.abs(np.log(self.gammas / self.default_gamma))),
+                first_least(np.abs(np.log(self.ridges / _DEFAULT_RIDGE))),
+            )
+        return least_error(errors, self.gammas, self.ridges)
+
+    @property
+    def best_ridges(self) -> Array:
+        """For each γ the λ of the least relative error, shape (G,)."""
+        cells = [least_error(errors[None], self.gammas[:1], self.ridges) for errors in self.relative]
+        return np.asarray(self.ridges[[column for _, column in cells]])
+
+
+def least_error(errors: Array, gammas: Array, ridges: Array) -> tuple[int, int]:
+    """Return where the least error is: its index in `gammas` and that in `ridges`.
+
+    Of equal ones (see `ALIKE`) that of the smoothest surrogate counts as least: of the smallest γ, and then of the
+    largest λ.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (G, R)
+        Squared, relative to the outcomes' variance.
+    gammas : ndarray, shape (G,)
+    ridges : ndarray, shape (R,)
+    """
+    rows, columns = rising(gammas), rising(ridges)[::-1]
+    row, column = divmod(first_least(np.sqrt(errors[np.ix_(rows, columns)]), tolerance=ALIKE), len(columns))
+    return int(rows[row]), int(columns[column])
 
 
 class Spectrum:
@@ -233,7 +263,7 @@ def mean_error(values: Array, fit_intercept: bool) -> Array:
         return np.asarray((values**2).mean(axis=0))
     spread = values.var(axis=0) * (m / max(m - 1, 1)) ** 2
     # a constant column's variance is rounding
-    return np.asarray(np.where(np.ptp(values, axis=0) > 0, spread, 0.0))
+    return np.asarray(np.where(varies(values), spread, 0.0))
 
 
 def column_blocks(floats_per_column: int, q: int) -> list[slice]:

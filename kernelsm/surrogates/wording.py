@@ -34,7 +34,7 @@ def amount(value: float, margin: float | None, digits: str = ".3g") -> str:
     if not margin or decimals > _MOST_DECIMALS or max(abs(value), margin) >= _LARGE:
         return f"{value:{digits}} ± {margin:.2g}"
     sign = "+" if digits.startswith("+") else ""
-    return f"{value:{sign}.{decimals}f} ± {margin:.{decimals}f}"
+    return f"{value:{sign}z.{decimals}f} ± {margin:.{decimals}f}"  # z: no minus before what rounds to 0
 
 
 def is_unclear(value: float, margin: float | None) -> bool:

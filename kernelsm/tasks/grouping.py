@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kernelsm.files.limits import Limits
 from kernelsm.outcomes.names import check_name
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import NEAR, first_least
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.mapping import (
     TARGET_ALL,
@@ -271,6 +272,8 @@ def numbered(groups: Groups, where: str, word: str, most: int) -> tuple[Rows, tu
 def cluster(train: Matrix, test: Matrix, count: int, seed: int) -> Rows:
     """k-means clusters of training samples, followed by the test samples; cluster 0 has the most training samples.
 
+    Of clusters of one size the one whose first sample comes first comes first.
+
     Parameters
     ----------
     train, test : ndarray of float32, shapes (n_train, d) and (n_test, d)
@@ -293,15 +296,32 @@ def cluster(train: Matrix, test: Matrix, count: int, seed: int) -> Rows:
         fitted = train[np.sort(np.random.default_rng(seed).choice(len(train), most, replace=False))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told below, as an error
-        means = KMeans(count, n_init=_RESTARTS, max_iter=_ROUNDS, random_state=seed).fit(fitted)
-    of = np.concatenate([means.predict(train), means.predict(test)]) if len(test) else means.predict(train)
+        # in double precision, where few samples are as near to two centres as rounding is large
+        means = KMeans(count, n_init=_RESTARTS, max_iter=_ROUNDS, random_state=seed).fit(fitted.astype(np.float64))
+    found, first = np.unique(means.labels_, return_index=True)
+    centres = means.cluster_centers_[found[np.argsort(first)]]
+    of = np.concatenate([_nearest(train, centres), _nearest(test, centres)])
     sizes = np.bincount(of[: len(train)], minlength=count)
     if (sizes == 0).any():
-        found = f"{np.count_nonzero(sizes)} groups of training samples that differ"
-        raise InputError("tasks, count", found, f"{count} clusters", "Ask for fewer clusters.")
+        told = f"{np.count_nonzero(sizes)} groups of training samples that differ"
+        raise InputError("tasks, count", told, f"{count} clusters", "Ask for fewer clusters.")
     rank: Rows = np.empty(count, dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(count)
     return np.asarray(rank[of], dtype=np.int64)
+
+
+def _nearest(rows: Matrix, centres: NDArray[np.float64]) -> Rows:
+    """Nearest centre of each row; of those that are equally near but for rounding the first."""
+    middle = centres.mean(axis=0)
+    away = centres - middle
+    step = max(1, _FITTED_NUMBERS // rows.shape[1])
+    nearest = [np.zeros(0, dtype=np.int64)]
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step] - middle
+        squares = (block**2).sum(axis=1, keepdims=True)
+        distances = squares + (away**2).sum(axis=1) - 2 * block @ away.T
+        nearest.append(first_least(distances, tolerance=NEAR * (squares + (away**2).sum(axis=1).max()), axis=1))
+    return np.concatenate(nearest)
 
 
 def _texts(held: pa.ChunkedArray | NDArray[np.str_]) -> tuple[Rows, list[str | None]]:

@@ -13,6 +13,7 @@ from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.charts.interactions import interaction_heatmap
+from kernelsm.charts.order import ORDERS, task_order
 from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE
 from kernelsm.charts.surface import clicked_point, loo_heatmap
 from kernelsm.charts.sweep import gamma_sweep
@@ -268,6 +269,29 @@ def test_whiskers_follow_the_order_of_the_bars():
     assert list(bars.error_x.array) == [0.0, 0.2, 0.1, 0.2]
     truth = attribution_bars(VALUES, NAMES, margin=MARGIN, order=order, truth=VALUES + 1).figure.data[1]
     np.testing.assert_allclose(truth.x, [1.3, 0.5, 1.0, 1.1])
+
+
+def test_a_bar_of_rounding_has_no_colour_of_help_or_hurt():
+    values, margin = np.array([1e-17, -1e-17, 0.5, 1e-17]), np.array([0.1, 0.1, 0.1, np.nan])
+    (bars,) = attribution_bars(values, NAMES, margin=margin).figure.data
+    assert list(bars.marker.color[:2]) == [NEUTRAL] * 2
+    assert NEUTRAL not in bars.marker.color[2:]
+    assert ["no effect" in text for text in bars.hovertext] == [True, True, False, False]
+
+
+def test_equal_tasks_and_tasks_alike_keep_their_order_whatever_rounding_says():
+    # three kinds of tasks, mixed: alike within a kind but for rounding
+    kind = np.array([0, 1, 2, 0, 1, 2, 0, 1])
+    between = np.array([[0.0, 1.0, 0.3], [1.0, 0.1, -0.5], [0.3, -0.5, 0.2]]) / 3
+    pairs, effects = between[kind][:, kind], np.array([0.2, -0.7, 0.2])[kind] / 3
+    plain = {order: task_order(order, effects, pairs).tolist() for order in ORDERS}
+    assert plain["strength"] == [1, 4, 7, 0, 2, 3, 5, 6]
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        shaken = pairs + 1e-15 * rng.uniform(-1, 1, pairs.shape)
+        for order in ORDERS:
+            found = task_order(order, effects + 1e-15 * rng.uniform(-1, 1, 8), (shaken + shaken.T) / 2)
+            assert found.tolist() == plain[order]
 
 
 def test_without_margins_there_are_no_whiskers():

@@ -48,6 +48,15 @@ def test_the_same_prediction_twice_gains_exactly_nothing(score):
     assert not found.is_clear
 
 
+@pytest.mark.parametrize("score", ["lds", "relative_error"])
+def test_predictions_that_differ_by_rounding_gain_nothing(score):
+    truth, good, _ = game(30, np.random.default_rng(1), q=2)
+    rounded = good * (1 + 1e-15 * np.random.default_rng(2).uniform(0, 1, good.shape))  # all to one side
+    found = paired_gain(truth, good, rounded, score)
+    assert ends(found).tolist() == [0.0, 0.0, 0.0]
+    assert not found.is_clear
+
+
 def test_only_ranks_count_for_lds():
     truth, good, bad = game(30, np.random.default_rng(1), q=2)
     np.testing.assert_allclose(ends(paired_gain(truth, good, np.exp(good))), 0.0, atol=1e-12)

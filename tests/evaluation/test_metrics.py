@@ -33,6 +33,18 @@ def test_ties_share_their_rank():
     np.testing.assert_allclose(spearman_per_target(truth, predicted), expected)
 
 
+def test_predictions_that_differ_by_rounding_share_their_rank():
+    rng = np.random.default_rng(3)
+    truth, predicted = rng.normal(size=(30, 4)), rng.integers(0, 5, (30, 4)) / 7 - 0.3
+    expected = lds(truth, predicted)
+    for _ in range(20):
+        assert lds(truth, predicted * (1 + 1e-15 * rng.uniform(-1, 1, predicted.shape))) == expected
+    # and nothing but rounding is no prediction
+    flat = 0.3 * (1 + 1e-15 * rng.uniform(-1, 1, truth.shape))
+    assert lds(truth, flat) == 0.0
+    assert np.isnan(lds(flat, truth))
+
+
 def test_a_constant_truth_is_left_out_and_a_constant_prediction_counts_as_nothing():
     truth = [[1, 5], [2, 5], [3, 5]]
     assert lds(truth, [[1, 1], [2, 2], [3, 3]]) == pytest.approx(1.0)

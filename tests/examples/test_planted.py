@@ -33,7 +33,7 @@ def test_attribution_is_the_loss_with_minus_the_loss_without_each_task(game):
     for k, effect in enumerate(game.attribution()):
         without = full.copy()
         without[k] = False
-        assert effect == pytest.approx(one(game, full) - one(game, without), abs=1e-12)
+        assert effect == pytest.approx(one(game, full) - one(game, without), abs=1e-9)
 
 
 def test_interactions_are_second_differences_at_every_subset(game):
@@ -50,7 +50,7 @@ def test_interactions_are_second_differences_at_every_subset(game):
             mask[j], mask[k] = a, b
             corner[a, b] = one(game, mask)
         difference = corner[1, 1] - corner[1, 0] - corner[0, 1] + corner[0, 0]
-        assert stated[j, k] == pytest.approx(difference, abs=1e-12)
+        assert stated[j, k] == pytest.approx(difference, abs=1e-9)
 
 
 def test_noise_has_the_stated_size_and_no_bias():

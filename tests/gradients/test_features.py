@@ -29,8 +29,8 @@ def test_exact_features_are_autograds_gradients(blobs, blobs_model):
     found = gradient_features(blobs_model, blobs.inputs, blobs.labels, batch_size=7)
     for i, sample in enumerate(blobs.inputs):
         logits, gradients = by_autograd(blobs_model, sample)
-        np.testing.assert_allclose(found.model_outputs[i], logits, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(found.features[i], gradients, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.model_outputs[i], logits, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.features[i], gradients, rtol=1e-4, atol=1e-5)
     assert found.meta["projection"] == "exact basis"
     assert found.meta["parameters"] == found.features.shape[-1] == 4 * 6 + 6 + 6 * 3 + 3
 
@@ -66,7 +66,7 @@ def test_projected_features_are_the_projection_of_the_exact_ones(blobs, blobs_mo
 
 def test_the_batch_size_changes_nothing(blobs, blobs_model):
     one, many = (gradient_features(blobs_model, blobs.inputs, blobs.labels, batch_size=b) for b in (1, 100))
-    np.testing.assert_allclose(one.features, many.features, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(one.features, many.features, rtol=1e-4, atol=1e-5)
 
 
 def test_the_store_keeps_each_chunk(blobs, blobs_model):

@@ -32,7 +32,7 @@ def test_hooks_are_torch_func_layer_by_layer(name):
     engine = Hooks(model, batch[:1])
     for n in (1, 2, 3, T, D, 7):
         logits, gradients = project(engine, batch[:n])
-        torch.testing.assert_close(logits, model(batch[:n]).detach(), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(logits, model(batch[:n]).detach(), rtol=1e-9, atol=1e-9)
         close(gradients, by_torch_func(model, batch[:n]), 1e-10)
 
 

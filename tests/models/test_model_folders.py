@@ -314,7 +314,7 @@ def test_tokens_and_padding_suit_the_model(original):
         together = network(torch.from_numpy(tokens.ids))
         for row, text in zip(together, texts, strict=True):
             alone = network(torch.from_numpy(tokenize(original, [text]).ids))[0]
-            torch.testing.assert_close(row, alone, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(row, alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_per_sample_gradients_pass_through_the_flattening():
         one = gradient_features(plain, x.reshape(6, 12), y, projection, 16)
         other = gradient_features(flattened, x, y, projection, 16)
         for name in ("features", "logits"):
-            np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-4, atol=1e-5)
 
 
 def test_presets_and_configurations_need_no_torch():

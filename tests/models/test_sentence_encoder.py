@@ -61,26 +61,26 @@ def test_a_vector_is_the_mean_of_the_last_layer_over_all_tokens(tiny, tmp_path):
         states = network(torch.tensor([[2, 4, 5, 7, 3]])).last_hidden_state[0]
     mean = states.mean(dim=0).numpy()
     (found,) = SentenceEncoder(tiny).embed(["a good film"])
-    np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-6)
+    np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-5)
     save_encoder(tmp_path, modules=())
     (plain,) = SentenceEncoder(tmp_path).embed(["a good film"])
-    np.testing.assert_allclose(plain, mean, atol=1e-6)
+    np.testing.assert_allclose(plain, mean, atol=1e-5)
 
 
 def test_shape_length_and_type_of_the_vectors(encoder):
     found = encoder.embed(TEXTS)
     assert found.shape == (6, encoder.dim)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert encoder.embed([]).shape == (0, encoder.dim)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 64])
 def test_neither_batches_nor_order_nor_padding_matter(encoder, batch_size):
     alone = np.vstack([encoder.embed([text]) for text in TEXTS])
-    np.testing.assert_allclose(encoder.embed(TEXTS, batch_size=batch_size), alone, atol=1e-5)
+    np.testing.assert_allclose(encoder.embed(TEXTS, batch_size=batch_size), alone, atol=1e-4)
     turned = encoder.embed(TEXTS[::-1], batch_size=batch_size)[::-1]
-    np.testing.assert_allclose(turned, alone, atol=1e-5)
+    np.testing.assert_allclose(turned, alone, atol=1e-4)
 
 
 def test_the_same_call_gives_the_same_bytes_and_leaves_the_generator_alone(encoder):
@@ -177,5 +177,5 @@ def test_similar_sentences_are_near_and_others_are_not():
     np.fill_diagonal(near, -1)
     assert [int(i) for i in near.argmax(axis=1)] == [1, 0, 3, 2, 5, 4, 7, 6]
     alone = np.vstack([encoder.embed([text]) for text in texts])
-    np.testing.assert_allclose(vectors, alone, atol=1e-5)
-    np.testing.assert_allclose(encoder.embed(texts[::-1], batch_size=3)[::-1], alone, atol=1e-5)
+    np.testing.assert_allclose(vectors, alone, atol=1e-4)
+    np.testing.assert_allclose(encoder.embed(texts[::-1], batch_size=3)[::-1], alone, atol=1e-4)

@@ -41,7 +41,7 @@ def test_the_job_keeps_the_table_that_the_model_gives(source, model, tmp_path):
     assert found.meta["size"] == TASK.k
     ordered = load_run_orders(key)
     assert [tuple(order) for order in ordered.orders] == want_orders(model, settings)
-    np.testing.assert_allclose(ordered.values.reshape(6, 2, -1).mean(axis=1), found.values, atol=1e-6)
+    np.testing.assert_allclose(ordered.values.reshape(6, 2, -1).mean(axis=1), found.values, atol=1e-4)
 
 
 def want_orders(model, settings):
@@ -98,7 +98,7 @@ def test_a_check_asks_fresh_queries_in_its_own_order_first(source, model):
     for prompt, values in zip(settings.prompts, found, strict=True):
         for order, given in zip(settings.orders_of(prompt), values, strict=True):
             want = measure_labels(score(model, TASK, order, TASK.fresh), true)[:2]
-            np.testing.assert_allclose(given, want, atol=1e-6)
+            np.testing.assert_allclose(given, want, atol=1e-4)
     assert len(TASK.fresh) != len(QUERIES)
 
 
@@ -108,7 +108,7 @@ def test_losses_of_fresh_queries_are_not_taken_for_those_of_others(source, model
     for prompting in (fresh, fit, fresh, fit):
         true = np.array([TASK.labels.index(query.label) for query in prompting.queries])
         want = measure_labels(score(model, TASK, (3, 1), prompting.queries), true)
-        np.testing.assert_allclose(ordered_measures(prompting, (3, 1), store), want, atol=1e-6)
+        np.testing.assert_allclose(ordered_measures(prompting, (3, 1), store), want, atol=1e-4)
     assert (store.computed, store.reused) == (2, 2)
 
 

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from kernelsm.runtime.jobs import read_status
-from kernelsm.runtime.progress import silent
-from kernelsm.runtime.store import Store
 
 # a work of kernelsm's that is there for this test alone
 JOB = """
@@ -78,11 +76,11 @@ def test_a_killed_job_resumes_and_ends_as_if_it_had_not_been(tmp_path):
     assert (code, status.state, status.computed) == (-9, "running", 3)
     code, status, _ = run(tmp_path / "a")
     assert (code, status.state, status.reused, status.computed) == (0, "done", 3, 5)
-    here = {}
-    exec(JOB.split("module =")[0], here)
-    whole = here["work"](silent, Store(tmp_path / "b"), large=False, kill=0)
-    assert status.result["sum"] == whole["sum"]
-    one, other = (np.fromfile(each["place"], np.float32) for each in (status.result, whole))
+    # in a process of its own too: with as many threads
+    code, whole, _ = run(tmp_path / "b")
+    assert (code, whole.reused, whole.computed) == (0, 0, 8)
+    assert status.result["sum"] == whole.result["sum"]
+    one, other = (np.fromfile(each.result["place"], np.float32) for each in (status, whole))
     assert one.tobytes() == other.tobytes()
 
 

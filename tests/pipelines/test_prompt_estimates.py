@@ -46,10 +46,10 @@ def test_the_job_keeps_the_estimates_and_how_far_they_are_from_the_model(source,
     found = TABLES.load(result["estimates"])
     masks = EstimateSettings(source, **FEW).masks()
     want = FirstOrder(TASK, model, anchors=3, seed=5, combine=combine).outcomes(masks)
-    np.testing.assert_allclose(found.values, want.values, atol=1e-6)
+    np.testing.assert_allclose(found.values, want.values, atol=1e-4)
     truth = Prompting(TASK, model, seed=5).outcomes(masks[:4])
     check = prompt_first_order_check(truth, want.take(range(4)))
-    assert result["check"] == pytest.approx(check.to_json(), abs=1e-5, nan_ok=True)
+    assert result["check"] == pytest.approx(check.to_json(), abs=1e-4, nan_ok=True)
     assert result["check"]["subsets"] == 4
     assert result["check"]["anchors"] == 3
     assert result["check"]["relative_error"] > 0

@@ -45,7 +45,7 @@ def test_an_anchor_has_the_exact_scores_of_its_slots(kind, start, task):
     first_order = FirstOrder(task, tiny_model(kind, start=start), anchors=2, seed=3)
     for one in first_order.linearise():
         np.testing.assert_allclose(
-            one.log_probabilities(one.anchor), padded(first_order, one.anchor), rtol=1e-5, atol=1e-5
+            one.log_probabilities(one.anchor), padded(first_order, one.anchor), rtol=1e-4, atol=1e-4
         )
 
 
@@ -142,8 +142,8 @@ def test_equal_lengths_take_no_filling_and_the_anchor_is_exact():
     assert len(first_order.anchors) == 2  # both orders: every prompt is an anchor
     masks = np.ones((1, 2), dtype=bool)
     found, exact = first_order.outcomes(masks), Prompting(task, model).outcomes(masks)
-    np.testing.assert_allclose(found.values, exact.values, atol=1e-5)
-    np.testing.assert_allclose(found.meta["order_spread"], exact.meta["order_spread"], atol=1e-5)
+    np.testing.assert_allclose(found.values, exact.values, atol=1e-4)
+    np.testing.assert_allclose(found.meta["order_spread"], exact.meta["order_spread"], atol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 5])
@@ -154,7 +154,7 @@ def test_one_demonstration_and_all_of_them(model, k):
     assert found.values.shape == (len(masks), 4)
     for anchor in first_order.anchors if k == 1 else ():
         want = measure_labels(padded(first_order, anchor), np.array([LABELS.index(q.label) for q in QUERIES]))[0]
-        np.testing.assert_allclose(found.values[anchor[0]], want, atol=1e-5)
+        np.testing.assert_allclose(found.values[anchor[0]], want, atol=1e-4)
 
 
 def test_estimates_are_means_over_the_orders_of_prompting(model):
@@ -169,7 +169,7 @@ def test_estimates_are_means_over_the_orders_of_prompting(model):
                 measure_labels(nearest(order, linearised).log_probabilities(order), true)[place]
                 for order in exact.orders_of(mask)
             ]
-            np.testing.assert_allclose(found.values[row], np.mean(want, axis=0), atol=1e-6)
+            np.testing.assert_allclose(found.values[row], np.mean(want, axis=0), atol=1e-4)
         assert found.higher_is_better == (measure != "loss")
     assert found.meta["estimator"] == "first order"
     assert found.meta["anchors"] == [list(anchor) for anchor in first_order.anchors]
@@ -190,7 +190,7 @@ def test_the_mean_of_the_anchors_is_that_of_the_scores(model):
     np.testing.assert_allclose(found.values[0], np.mean(want, axis=0), rtol=1e-4)
     assert found.meta["combine"] == "mean"
     one = [FirstOrder(MANY, model, anchors=1, combine=way).outcomes(masks).values for way in ("mean", "nearest")]
-    np.testing.assert_allclose(*one, rtol=1e-5)
+    np.testing.assert_allclose(*one, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -194,8 +194,9 @@ def test_a_cautious_choice_takes_what_was_measured_unless_the_doubtful_promises_
 
     assert end == pytest.approx(worse_end(prompt), abs=0.01)
     assert worse_end(prompt) <= min(worse_end(bold), *(worse_end(order) for order in orders)) + 0.01
-    assert surrogate.predict_std([prompt])[0, 0] <= surrogate.predict_std([bold])[0, 0]
-    assert value <= float(surrogate.predict([prompt])[0, 0])
+    # where both choose the same prompt, its value is computed in two ways
+    assert surrogate.predict_std([prompt])[0, 0] <= surrogate.predict_std([bold])[0, 0] * (1 + 1e-9)
+    assert value <= float(surrogate.predict([prompt])[0, 0]) + 1e-9
 
 
 @pytest.mark.parametrize("higher_is_better", [False, True])

@@ -96,6 +96,17 @@ def test_an_order_that_says_nothing_gets_no_say():
     assert PositionSurrogate().fit(orders, F, K, LABELS).weights_ == (0, 0)
 
 
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_of_weights_that_make_no_difference_the_first_are_taken_whatever_rounding_says(kernel):
+    # one label for all: its places say nothing of prompts, whatever they weigh
+    orders = prompts(40)
+    F = order_is_noise(orders)
+    for seed in range(5):
+        rows = np.random.default_rng(seed).permutation(len(orders))
+        fitted = PositionSurrogate(kernel=kernel).fit(orders[rows], F[rows], K, np.zeros(K, dtype=int))
+        assert fitted.weights_[1] == 0
+
+
 def test_weights_of_zero_are_a_kernel_surrogate_of_the_masks():
     orders = prompts(40, each=1)
     F = last_counts(orders)

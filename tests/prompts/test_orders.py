@@ -5,7 +5,7 @@ from math import factorial
 import numpy as np
 import pytest
 
-from kernelsm.prompts.orders import OrderedOutcomes, load_orders, order_spreads, save_orders
+from kernelsm.prompts.orders import OrderedOutcomes, load_orders, order_spreads, orders_needed, save_orders
 from kernelsm.workspace.tables import load_run_orders
 
 
@@ -45,6 +45,17 @@ def test_what_cannot_be_told_is_not_a_number() -> None:
     within, between = order_spreads([two_orders], 2)
     assert within == pytest.approx(np.sqrt(2))
     assert np.isnan(between)
+
+
+def test_orders_that_differ_by_rounding_do_not_differ() -> None:
+    rng = np.random.default_rng(0)
+    same = [np.full((2, 3), level) * (1 + 1e-15 * rng.uniform(-1, 1, (2, 3))) for level in rng.normal(size=20)]
+    within, between = order_spreads(same, 3)
+    assert within == 0.0
+    assert between > 0.5
+    assert orders_needed(same, 3) == 2
+    nothing = [np.full((2, 3), 0.1) * (1 + 1e-15 * rng.uniform(-1, 1, (2, 3))) for _ in range(20)]
+    assert orders_needed(nothing, 3) == 2
 
 
 def test_the_order_of_movie_reviews_matters_as_much_as_their_choice() -> None:

@@ -39,9 +39,9 @@ def test_an_outcome_is_the_mean_over_orders(model, measure):
         values = np.array(
             [measure_labels(score(model, TASK, order, QUERIES), true)[place] for order in prompting.orders_of(mask)]
         )
-        np.testing.assert_allclose(found.values[row], values.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(found.values[row], values.mean(axis=0), atol=1e-4)
         want = values.mean(axis=1).std(ddof=1) if len(values) > 1 else 0
-        assert found.meta["order_spread"][row] == pytest.approx(want, abs=1e-6)
+        assert found.meta["order_spread"][row] == pytest.approx(want, abs=1e-4)
     assert found.higher_is_better == (measure != "loss")
 
 
@@ -58,10 +58,10 @@ def test_single_orders_are_those_that_the_mean_is_of(model, measure):
     place = ["loss", "accuracy", "margin"].index(measure)
     for order, value in zip(orders, values, strict=True):
         want = measure_labels(score(model, TASK, order, QUERIES), true)[place]
-        np.testing.assert_allclose(value, want, atol=1e-6)
+        np.testing.assert_allclose(value, want, atol=1e-4)
     for row, mask in enumerate(MASKS):
         own = [value for order, value in zip(orders, values, strict=True) if {*order} == {*np.flatnonzero(mask)}]
-        np.testing.assert_allclose(found.values[row], np.mean(own, axis=0), atol=1e-12)
+        np.testing.assert_allclose(found.values[row], np.mean(own, axis=0), atol=1e-9)
     with pytest.raises(InputError, match="masks"):
         prompting.by_order(MASKS[:, :3])
 
@@ -96,7 +96,7 @@ def test_the_empty_subset_is_a_prompt_without_demonstrations(model, outcomes):
         TASK, template=PromptTemplate("", TASK.template.demonstration, "Judge.\n\nText: {text}\nLabel:")
     )
     assert [TASK.template.prompt([], query) for query in QUERIES] == prompts
-    np.testing.assert_allclose(score(model, bare, [], QUERIES), score(model, TASK, [], QUERIES), atol=1e-6)
+    np.testing.assert_allclose(score(model, bare, [], QUERIES), score(model, TASK, [], QUERIES), atol=1e-4)
     assert np.isfinite(outcomes.values[0]).all()
 
 
@@ -119,7 +119,7 @@ def test_orders_depend_on_the_seed_and_the_subset_alone(model):
     assert orders(0, MASKS[3]) != orders(1, MASKS[3])
     one = Prompting(TASK, model, seed=1)
     both, alone = one.outcomes(MASKS), one.outcomes(MASKS[3:4])
-    np.testing.assert_allclose(both.values[3], alone.values[0], atol=1e-6)
+    np.testing.assert_allclose(both.values[3], alone.values[0], atol=1e-4)
 
 
 def test_more_orders_keep_those_before(model):
@@ -130,7 +130,7 @@ def test_more_orders_keep_those_before(model):
 def test_fresh_queries_are_asked_instead(model):
     found = Prompting(TASK, model, fresh=True).outcomes(MASKS)
     assert found.target_names == ("a book", "a good film")
-    np.testing.assert_allclose(found.values[0, 0], Prompting(TASK, model).outcomes(MASKS).values[0, 0], atol=1e-6)
+    np.testing.assert_allclose(found.values[0, 0], Prompting(TASK, model).outcomes(MASKS).values[0, 0], atol=1e-4)
     with pytest.raises(InputError, match="no fresh query"):
         Prompting(dataclasses.replace(TASK, fresh=()), model, fresh=True)
 
@@ -150,7 +150,7 @@ def test_finished_subsets_are_found_again_after_a_stop(model):
     told.clear()
     found = prompting.outcomes(MASKS, store=store, report=lambda *a, reused: told.append((*a[:2], reused)))
     assert told == [(i + 1, 5, i < 2) for i in range(5)]
-    np.testing.assert_allclose(found.values, prompting.outcomes(MASKS).values, atol=1e-6)
+    np.testing.assert_allclose(found.values, prompting.outcomes(MASKS).values, atol=1e-4)
     before = store.computed
     assert prompting.outcomes(MASKS, measure="margin", store=store).higher_is_better
     again = Prompting(TASK, tiny_model()).outcomes(MASKS, store=store)

@@ -75,13 +75,13 @@ def test_batches_do_not_matter(model, monkeypatch, batch, tokens):
     want = scored(model, PROMPTS, LABELS[1])
     monkeypatch.setattr(scoring, "BATCH", batch)
     monkeypatch.setattr(scoring, "BATCH_TOKENS", tokens)
-    np.testing.assert_allclose(scored(model, PROMPTS, LABELS[1]), want, atol=1e-5)
-    np.testing.assert_allclose(scored(model, PROMPTS[::-1], LABELS[1])[::-1], want, atol=1e-5)
+    np.testing.assert_allclose(scored(model, PROMPTS, LABELS[1]), want, atol=1e-4)
+    np.testing.assert_allclose(scored(model, PROMPTS[::-1], LABELS[1])[::-1], want, atol=1e-4)
 
 
 def test_the_order_of_the_labels_does_not_matter(model):
     one, other = (scored(model, PROMPTS, labels) for labels in (LABELS[1], LABELS[1][::-1]))
-    np.testing.assert_allclose(one, other[:, ::-1], atol=1e-5)
+    np.testing.assert_allclose(one, other[:, ::-1], atol=1e-4)
 
 
 def test_what_is_shared_passes_the_network_once(model, monkeypatch):
@@ -156,7 +156,7 @@ def test_measures_are_those_of_the_probabilities(labels):
 
 def test_a_tie_is_not_right_and_extreme_scores_stay_finite():
     found = measure_labels(np.log([[0.5, 0.5]]), np.array([0]))
-    np.testing.assert_allclose(found[:, 0], [np.log(2), 0, 0], atol=1e-12)
+    np.testing.assert_allclose(found[:, 0], [np.log(2), 0, 0], atol=1e-9)
     loss, right, margin = measure_labels(np.array([[0.0, -800.0], [0.0, -800.0]]), np.array([0, 1]))
     np.testing.assert_allclose(loss, [0, 800])
     np.testing.assert_array_equal(right, [1, 0])

@@ -215,8 +215,14 @@ def test_twins_are_a_tie_whatever_rounding_says(method):
     none = np.zeros_like(half)
     masks = np.vstack([np.hstack([half, none]), np.hstack([none, half])])
     values = np.random.default_rng(1).normal(size=40)
-    g = KernelSurrogate(gamma=0.2).fit(masks, np.concatenate([values, values]))
-    assert choose(g, 1, method).demonstrations[0] < 5
+    found = set()
+    for seed in range(6):
+        rows = np.random.default_rng(seed).permutation(len(masks))
+        g = KernelSurrogate(gamma=0.2).fit(masks[rows], np.concatenate([values, values])[rows])
+        assert choose(g, 1, method).demonstrations[0] < 5
+        # of two tasks and their twins there are four choices, as good in pairs
+        found.add((choose(g, 2, method).demonstrations, choose(g, 3, method).demonstrations))
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -305,6 +311,11 @@ def test_the_nearest_demonstrations_point_where_the_queries_do():
     assert nearest_to_queries(candidates, queries * 7, 3) == (1, 3, 4)
     assert nearest_to_queries(candidates, queries, 2, labels=list("abaab"), balance=True) == (3, 4)
     assert nearest_to_queries(np.ones((4, 2)), queries, 2) == (0, 1)
+    # as near but for rounding: the same directions, of other lengths
+    directions = np.random.default_rng(0).normal(size=7)
+    for scale in (1.0, 1 / 3, 0.7):
+        same = directions * np.array([1.0, scale, 3.0, 0.1 * scale])[:, None]
+        assert nearest_to_queries(same, np.random.default_rng(1).normal(size=(9, 7)), 2) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def test_one_subset_gives_its_outcome_and_knows_no_spread(surrogate):
         assert np.isfinite(effect.values).all()
         assert np.isfinite(pairs.values).all()
     if g.fit_intercept:
-        np.testing.assert_allclose(mean, [[2.0, -5.0]] * 2, rtol=1e-12)
-        np.testing.assert_allclose(effect.values, 0.0, atol=1e-15)
+        np.testing.assert_allclose(mean, [[2.0, -5.0]] * 2, rtol=1e-9)
+        np.testing.assert_allclose(effect.values, 0.0, atol=1e-9)
         # a linear surrogate knows without data that it has no interactions
         for unknown in (std, effect.std, g.noise_variance_):
             assert np.isnan(unknown).all()
@@ -116,7 +116,7 @@ def test_one_task_has_finite_readouts_and_no_pairs(surrogate):
     g = surrogate.fit([[1], [0], [1], [0], [1]], [1.0, 2.0, 1.1, 2.2, 0.9])
     assert_finite(g, 1)
     values = [result.values[0, 0] for result in attributions(g, 1)]
-    np.testing.assert_allclose(values, values[0], rtol=1e-12)
+    np.testing.assert_allclose(values, values[0], rtol=1e-9)
     for result in interactions(g, 1):
         assert result.values.shape == result.std.shape == (1, 1, 1)
         assert not result.told_from_zero().any()
@@ -130,11 +130,11 @@ def test_one_subset_measured_many_times_says_nothing_about_tasks(surrogate, fill
     g = surrogate.fit(np.full((4, 3), fill), F)
     assert_finite(g, 3)
     if g.fit_intercept:
-        np.testing.assert_allclose(g.predict(np.full((1, 3), fill)), 3.0, rtol=1e-6)
+        np.testing.assert_allclose(g.predict(np.full((1, 3), fill)), 3.0, rtol=1e-4)
         effect = g.attribution("shapley")
         # symmetric, far from certain
-        np.testing.assert_allclose(effect.values, effect.values[0, 0], atol=1e-12)
-        assert (np.abs(effect.values) <= effect.margin() + 1e-12).all()
+        np.testing.assert_allclose(effect.values, effect.values[0, 0], atol=1e-9)
+        assert (np.abs(effect.values) <= effect.margin() + 1e-9).all()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,8 @@ def test_without_a_ridge_distinct_subsets_are_interpolated_without_doubt():
         g = KernelSurrogate(gamma=0.7, ridge=0.0).fit(masks, F)
     mean, std = g.predict(masks, return_std=True)
     np.testing.assert_allclose(mean, F, atol=1e-9)
-    np.testing.assert_allclose(std, 0.0, atol=1e-6)
+    # the root of the rounding of a variance
+    np.testing.assert_allclose(std, 0.0, atol=1e-5)
     assert (g.noise_variance_ == 0).all()
 
 
@@ -199,9 +200,9 @@ def test_a_huge_gamma_interval_is_the_prior_s():
     # subsets tell nothing of each other: away from the data a difference has twice the variance of the process
     masks = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
     g = KernelSurrogate(gamma=1e6, ridge=0.5).fit(masks, [1.0, 2.0, 4.0])
-    np.testing.assert_allclose(g.attribution().std ** 2, 2 * g.scale_[0], rtol=1e-12)
+    np.testing.assert_allclose(g.attribution().std ** 2, 2 * g.scale_[0], rtol=1e-9)
     pairs = g.interactions(at=np.array([1, 1, 1, 1]))
-    np.testing.assert_allclose(pairs.std[0, 1] ** 2, 4 * g.scale_[0], rtol=1e-12)
+    np.testing.assert_allclose(pairs.std[0, 1] ** 2, 4 * g.scale_[0], rtol=1e-9)
 
 
 def test_a_huge_and_a_tiny_unit_change_nothing_but_the_unit():
@@ -210,8 +211,8 @@ def test_a_huge_and_a_tiny_unit_change_nothing_but_the_unit():
         plain = surrogate.fit(masks, F).attribution()
         for unit in (1e-100, 1e100):
             scaled = surrogate.fit(masks, unit * F).attribution()
-            np.testing.assert_allclose(scaled.values / unit, plain.values, rtol=1e-7, atol=1e-12)
-            np.testing.assert_allclose(scaled.std / unit, plain.std, rtol=1e-7, atol=1e-12)
+            np.testing.assert_allclose(scaled.values / unit, plain.values, rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(scaled.std / unit, plain.std, rtol=1e-7, atol=1e-9)
 
 
 @each

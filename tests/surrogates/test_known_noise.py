@@ -221,4 +221,4 @@ def test_the_finished_prompts_know_their_noise():
     np.testing.assert_allclose((outcomes.noise**2).sum(), (spread**2).mean() * (1 / 2 - 1 / 24), rtol=1e-4)
     assert load_run_orders("movie-reviews").noise().shape == (100, 100)
     g = SharedSurrogate().fit_outcomes(outcomes)
-    assert g.noise_variance_[0] >= (outcomes.noise**2).sum()
+    assert g.noise_variance_[0] >= (1 - 1e-6) * (outcomes.noise**2).sum()

@@ -1,5 +1,7 @@
 """The next subsets to measure: the promised variance is that of really measuring them, and less than by chance."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -126,6 +128,20 @@ def test_choices_are_candidates_each_taken_once_and_repeatable():
     again = next_subsets(g, 4, candidates=pool.astype(bool))
     assert np.array_equal(found.masks, again.masks)
     assert np.array_equal(next_subsets(g, 5, seed=4).masks, next_subsets(g, 5, seed=4).masks)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES[:4], ids=str)
+def test_of_equally_good_subsets_the_first_are_chosen_whatever_rounding_says(surrogate):
+    # all subsets of two tasks were measured once: those of three are all alike, and stay so in pairs
+    masks = np.array([np.isin(np.arange(K), pair) for pair in combinations(range(K), 2)], dtype=float)
+    pool = np.array([np.isin(np.arange(K), three) for three in combinations(range(K), 3)], dtype=float)
+    found = set()
+    for seed in range(8):
+        rows = np.random.default_rng(seed).permutation(len(masks))
+        g = clone(surrogate).fit(masks[rows], np.arange(15.0)[rows])
+        found.add(next_subsets(g, 4, "inclusion", size=2, candidates=pool).masks.tobytes())
+    assert len(found) == 1
+    assert np.array_equal(np.frombuffer(found.pop(), dtype=bool)[:K], pool[0])
 
 
 def test_without_a_ridge_a_measured_subset_has_nothing_left_to_tell():

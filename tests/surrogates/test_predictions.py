@@ -16,7 +16,7 @@ def data():
 
 
 def assert_equal(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("gamma", [None, 0.05, 2.0])

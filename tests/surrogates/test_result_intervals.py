@@ -227,8 +227,8 @@ def test_the_strongest_pairs_come_in_order_and_carry_their_deviations(two_target
     first, second = pairs.strongest(99, "noise")
     strength = np.abs(pairs.values[first, second, 1])
     assert len(first) == 10
-    assert (np.diff(strength) <= 0).all()
-    np.testing.assert_allclose(pairs.std_of(first, second), pairs.std[first, second], rtol=1e-12)
+    assert (np.diff(strength) <= 1e-9 * strength.max()).all()
+    np.testing.assert_allclose(pairs.std_of(first, second), pairs.std[first, second], rtol=1e-9)
     assert pairs.std_of(first[:0], second[:0]).shape == (0, 2)
 
 
@@ -237,7 +237,7 @@ def test_standard_deviations_in_blocks_are_those_at_once(two_targets, monkeypatc
 
     whole = two_targets.interactions("shapley").std
     monkeypatch.setattr(results, "_PAIRS_AT_ONCE", 3)
-    np.testing.assert_allclose(two_targets.interactions("shapley").std, whole, rtol=1e-12)
+    np.testing.assert_allclose(two_targets.interactions("shapley").std, whole, rtol=1e-9)
 
 
 def test_one_target_of_a_result_is_that_column(two_targets):
@@ -247,7 +247,7 @@ def test_one_target_of_a_result_is_that_column(two_targets):
         assert one.target_names == one_pair.target_names == ("noise",)
         assert np.array_equal(one.values, effects.values[:, 1:])
         assert np.array_equal(one.std, effects.std[:, 1:])
-        np.testing.assert_allclose(one_pair.std, pairs.std[:, :, 1:], rtol=1e-12)
+        np.testing.assert_allclose(one_pair.std, pairs.std[:, :, 1:], rtol=1e-9)
         assert one_pair.top(3).equals(pairs.top(3, "noise"))
         assert np.array_equal(one_pair.told_from_zero(), pairs.told_from_zero("noise"))
         assert one.sentence(2) == effects.sentence(2, "noise")

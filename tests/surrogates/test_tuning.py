@@ -7,7 +7,7 @@ from sklearn.base import clone
 from kernelsm import InputError, KernelSurrogate, KernelSurrogateCV, LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates import tuning
 from kernelsm.surrogates.kernel import default_gammas
-from kernelsm.surrogates.tuning import RIDGES, LooSurface, check_grid, tuning_rows
+from kernelsm.surrogates.tuning import RIDGES, LooSurface, check_grid, least_error, tuning_rows
 
 GAMMAS, FEW_RIDGES = (0.02, 0.3, 4.0), (1e-3, 0.05, 2.0)
 M, K = 14, 5
@@ -63,7 +63,7 @@ def test_the_baseline_is_predicting_by_the_mean_of_the_others(table, intercept):
     X, values = table
     g = LinearSurrogateCV(ridges=(1e12,), fit_intercept=intercept).fit(X, values)
     by_mean = [np.delete(values, i, 0).mean(axis=0) if intercept else 0 * values[0] for i in range(M)]
-    np.testing.assert_allclose(g.surface_.baseline, ((values - by_mean) ** 2).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(g.surface_.baseline, ((values - by_mean) ** 2).mean(axis=0), rtol=1e-9)
     # a ridge without bounds leaves nothing but that
     np.testing.assert_allclose(g.surface_.relative, 1.0, rtol=1e-9)
 
@@ -167,6 +167,36 @@ def test_equal_errors_are_settled_by_the_default():
     assert surface([[0.7, 0.7], [0.7, 0.7], [0.699, 0.7]]).best == (1.0, 0.01)
 
 
+@pytest.mark.parametrize("bits", [0.0, 1e-15, -1e-15])
+def test_of_equal_errors_the_smoothest_surrogate_is_chosen(bits):
+    errors = np.array([[0.9, 0.8, 0.8], [0.2, 0.2, 0.9], [0.2, 0.5, 0.3]])
+    errors[1, 0] += bits
+    errors[2, 0] -= bits
+    gammas, ridges = np.array([0.1, 0.25, 1.0]), np.array([0.01, 0.1, 1.0])
+    surface = LooSurface(gammas, ridges, errors[:, :, None], np.ones(1), 0.2)
+    # the smaller γ, then the larger λ
+    assert surface.best == (0.25, 0.1)
+    assert surface.best_cell == (1, 1)
+    assert surface.best_ridges.tolist() == [1.0, 0.1, 0.01]
+    assert least_error(errors[::-1, ::-1], gammas[::-1], ridges[::-1]) == (1, 1)
+
+
+def test_the_order_of_the_rows_does_not_change_what_is_chosen():
+    # all subsets of a game without noise, in which the first three tasks are alike
+    rng = np.random.default_rng(0)
+    X = np.array(np.meshgrid(*[[0.0, 1.0]] * 5)).reshape(5, -1).T
+    F = np.column_stack([X[:, :3].sum(axis=1) / 3, np.prod(2 * X[:, :3] - 1, axis=1)])
+    for surrogate in (KernelSurrogateCV(), LinearSurrogateCV(), KernelSurrogateCV(kernel="poly", coef0=1.0)):
+        found = {(g.ridge_, getattr(g, "gamma_", None)) for g in _in_other_orders(surrogate, X, F, rng)}
+        assert len(found) == 1
+
+
+def _in_other_orders(surrogate, X, F, rng):
+    for _ in range(8):
+        rows = rng.permutation(len(X))
+        yield clone(surrogate).fit(X[rows], F[rows])
+
+
 @pytest.mark.parametrize("grid", [[], [0.0, 1.0], [-1.0], [float("nan")], [1.0, float("inf")]], ids=str)
 @pytest.mark.parametrize("place", ["gammas", "ridges"])
 def test_an_impossible_grid_is_refused_by_name(table, place, grid):
@@ -214,8 +244,8 @@ def test_work_in_blocks_of_targets_gives_the_same_surface(table, monkeypatch):
     many = np.hstack([values] * 4)
     whole = KernelSurrogateCV(gammas=GAMMAS).fit(X, many).surface_.errors
     monkeypatch.setattr(tuning, "_FLOATS_AT_ONCE", 5 * M * len(RIDGES))  # five of the twelve targets at a time
-    np.testing.assert_allclose(KernelSurrogateCV(gammas=GAMMAS).fit(X, many).surface_.errors, whole, rtol=1e-12)
-    np.testing.assert_allclose(whole[:, :, :3], whole[:, :, 9:], rtol=1e-12)
+    np.testing.assert_allclose(KernelSurrogateCV(gammas=GAMMAS).fit(X, many).surface_.errors, whole, rtol=1e-6)
+    np.testing.assert_allclose(whole[:, :, :3], whole[:, :, 9:], rtol=1e-6)
 
 
 def test_tuning_finds_a_known_scale_of_smoothness():

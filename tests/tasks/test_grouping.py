@@ -262,6 +262,25 @@ def test_clusters_find_what_lies_together():
     np.testing.assert_array_equal(of, cluster(points, centres.astype(np.float32), 3, seed=0))
 
 
+def test_clusters_of_one_size_are_numbered_by_their_first_samples():
+    corners = np.array([[9, 9], [0, 0], [9, 0], [0, 9]], dtype=np.float32)
+    points = (corners + np.array([[0.1], [0.0], [-0.1]])[:, None] * [1, -1]).reshape(-1, 2).astype(np.float32)
+    for seed in range(10):
+        assert cluster(points, corners, 4, seed=seed).tolist() == [0, 1, 2, 3] * 4
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 3, 0.7e-5, 1e7])
+def test_a_sample_between_two_centres_joins_the_first_whatever_rounding_says(scale):
+    # the largest cluster is in the middle, and the last sample between it and one of the others
+    train = np.repeat([[0.1, 0.3], [9.1, 9.3], [-8.9, -8.7]], [5, 3, 3], axis=0)
+    between = np.array([[4.6, 4.8], [-4.4, -4.2]])
+    for seed in range(5):
+        turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(2, 2)))[0] * scale
+        # single precision moves the middle itself
+        of = cluster(train @ turn, between @ turn, 3, seed=0)
+        assert of.tolist() == [0] * 5 + [1] * 3 + [2] * 3 + [0, 0]
+
+
 def test_clusters_of_many_samples_are_fitted_to_some_of_them():
     points = np.random.default_rng(0).normal(size=(25_000, 2)).astype(np.float32)
     points[:24_000] += 20

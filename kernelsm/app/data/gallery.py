@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from kernelsm.app.shell import frame, navigation, session
@@ -14,6 +13,7 @@ from kernelsm.examples.example import Example, PromptExample
 from kernelsm.files.limits import limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import varies
 from kernelsm.workspace.tables import TABLES, save_run
 
 _UPLOAD, _BETTER, _TAKEN = "kernelsm_upload", "kernelsm_upload_better", "kernelsm_upload_taken"
@@ -157,11 +157,8 @@ def _notes(outcomes: Outcomes) -> list[str]:
         if names:
             shown = ", ".join(plain(name) for name in names[:3]) + (" ..." if len(names) > 3 else "")
             notes.append(f"{shown}: {word} subset, so the data cannot say what it does.")
-    constant = [
-        name
-        for name, spread in zip(outcomes.target_names, np.ptp(outcomes.values, axis=0), strict=True)
-        if not spread
-    ]
+    varied = varies(outcomes.values)
+    constant = [name for name, varying in zip(outcomes.target_names, varied, strict=True) if not varying]
     if constant:
         notes.append(
             f"{len(constant)} target(s) have the same outcome in every subset, for example {plain(constant[0])}."

@@ -12,6 +12,7 @@ from kernelsm.app.shell import session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.words import plain
 from kernelsm.prompts.task import Labelled
+from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.results import Attribution
 from kernelsm.surrogates.wording import amount
 from kernelsm.workspace.prompt_projects import find_prompts
@@ -43,7 +44,7 @@ def one_query(choice: PromptChoice) -> None:
     # as the table of candidates
     effect = _of_query(choice.run.key, names[j], *session.view().surrogate, choice.run.fixed_size)
     values, margin = effect.values[:, 0], effect.margin()[:, 0]
-    order = np.argsort(values if not choice.run.outcomes.higher_is_better else -values, kind="stable")
+    order = rising(-values if choice.run.outcomes.higher_is_better else values)
     alike = _likeness(choice.run.prompts)[:, j]
     count = min(_SHOWN, task.K // 2)  # none is both
     for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):

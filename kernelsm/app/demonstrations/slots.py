@@ -19,6 +19,7 @@ from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
 from kernelsm.prompts.orders import order_spreads
 from kernelsm.prompts.task import PromptTask
+from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.wording import LEVEL, amount, effect_word, is_unclear
 from kernelsm.workspace.tables import load_run_orders
 
@@ -60,7 +61,7 @@ def candidates(choice: PromptChoice) -> None:
     effect, margin = choice.readout.attribution.values[:, 0], choice.readout.attribution.margin()[:, 0]
     better = -effect if choice.run.outcomes.higher_is_better else effect
     fits = [text.casefold() in one.text.casefold() and (not wanted or one.label in wanted) for one in task.candidates]
-    shown = [k for k in sorted(range(task.K), key=lambda k: better[k]) if fits[k]]
+    shown = [k for k in rising(better).tolist() if fits[k]]
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return

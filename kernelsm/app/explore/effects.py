@@ -17,6 +17,7 @@ from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
 from kernelsm.charts.order import task_order
 from kernelsm.examples.planted.game import PlantedGame, planted_game
+from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
 from kernelsm.surrogates.wording import amount, is_unclear
@@ -122,7 +123,7 @@ def heatmap(exploration: Exploration) -> None:
         return
     if session.view().kernel == "linear":
         st.info(words.WHY_LINEAR_IS_ZERO, icon=":material/lightbulb:")
-    elif not target_outcomes(exploration.run, session.view().target).values.std() > 0:
+    elif not varies(target_outcomes(exploration.run, session.view().target).values).any():
         st.info("These outcomes do not vary: there is nothing to attribute.", icon=":material/lightbulb:")
     elif not exploration.interactions.values.any() and session.view().kernel == "auto":
         st.info(words.WHY_AUTO_IS_ZERO, icon=":material/lightbulb:")

@@ -19,6 +19,7 @@ from kernelsm.gradients.choices import EXACT_UP_TO
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, example_settings
 from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.near_ties import first_greatest
 from kernelsm.workspace.projects import find_recipe
 
 _CHECK_SEED = 10_007  # apart from the seeds of examples and of their truth
@@ -46,8 +47,9 @@ def show_first_order_checks(run: Run) -> None:
             f"Guessing the mean outcome for every subset would have a relative error of "
             f"{float(abs(spread - spread.mean()).mean() / spread.mean()):.2%}."
         )
-        worst = max(scores["relative_error_per_target"], key=scores["relative_error_per_target"].__getitem__)
-        st.caption(f"Largest relative error of a target: {scores['relative_error_per_target'][worst]:.1%} ({worst}).")
+        errors = scores["relative_error_per_target"]
+        worst = list(errors)[first_greatest(list(errors.values()))]
+        st.caption(f"Largest relative error of a target: {errors[worst]:.1%} ({worst}).")
         if checks.ceiling:
             st.caption(
                 f"Ceiling: outcomes of the same network trained from another random start agree with these to LDS "

@@ -215,9 +215,8 @@ def sweep_chart(key: str, target: str, kernel: str, against_truth: bool) -> Char
     run = open_run(key)
     train, test = (of_target(part, target) for part in fitted_and_held_out(run, against_truth))
     surface = surfaces(key, target, kernel, against_truth)[0]
-    ridges = surface.ridges[surface.relative.argmin(axis=1)]
     steps = []
-    for gamma, ridge in zip(surface.gammas.tolist(), ridges.tolist(), strict=True):
+    for gamma, ridge in zip(surface.gammas.tolist(), surface.best_ridges.tolist(), strict=True):
         predicted = new_surrogate(kernel, gamma, ridge).fit_outcomes(train).predict(test.masks)[:, 0]
         steps.append((gamma, ridge, predicted, lds(test.values, predicted[:, None])))
     return gamma_sweep(test.values[:, 0], steps, unit=run.unit)

@@ -6,6 +6,7 @@ import numpy as np
 
 from kernelsm.app.shell.words import SCALE_NAMES, plain
 from kernelsm.evaluation.metrics import lds, relative_error
+from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.results import Attribution, Interactions
@@ -25,7 +26,7 @@ def pair_sentence(interactions: Interactions, j: int, k: int) -> str:
 
 def strongest_task(attribution: Attribution) -> int:
     """Task of the largest magnitude for the first target."""
-    return int(np.argmax(np.abs(attribution.values[:, 0])))
+    return int(attribution.strongest(1)[0])
 
 
 def strongest_pair(interactions: Interactions) -> tuple[int, int]:
@@ -59,5 +60,6 @@ def choice_sentence(auto: AutoSurrogate) -> str:
     total = sum(len(part.loadings) for part in own.parts_)
     kernels = "RBF kernels" if linear == 0 else "linear kernels" if linear == total else "RBF and linear kernels"
     weights = {SCALE_NAMES[name]: float(weight.mean()) for name, weight in auto.weights_.items()}
-    scales = ", ".join(f"{name} {weight:.0%}" for name, weight in sorted(weights.items(), key=lambda item: -item[1]))
+    names, shares = list(weights), np.array(list(weights.values()))
+    scales = ", ".join(f"{names[i]} {shares[i]:.0%}" for i in rising(-shares))
     return f"**Auto** took {kernels} for {shared}, and weighs scales of the outcome by leave-one-out: {scales}."
