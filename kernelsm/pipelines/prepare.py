@@ -39,7 +39,7 @@ from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import TaskSuite
 from kernelsm.workspace.projects import Project, save_project
-from kernelsm.workspace.requests import WAYS, Model, Preparation
+from kernelsm.workspace.requests import NETWORK_ORIGINS, NetworkRequest, ProjectRequest
 
 SMALL = 4096  # parameters up to which retraining to full accuracy takes a second or so
 _UNKNOWN = Rates(base=0.0, gradients={}, gradex={}, retraining=0.0)
@@ -48,13 +48,13 @@ _STAGES = {"read": 4.0, "inputs": 1.0, "base": 8.0, "probe": 4.0}
 _EMBEDDED_A_SECOND = 60
 
 
-def run(report: Report, store: Store, *, what: str) -> dict[str, Any]:
+def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
     """Job: prepare, keep the project and return {"project": key}."""
-    wanted = Preparation.from_json(what)
+    wanted = ProjectRequest.from_json(request)
     return {"project": prepare(wanted, report, store)}
 
 
-def prepare(wanted: Preparation, report: Report, store: Store) -> str:
+def prepare(wanted: ProjectRequest, report: Report, store: Store) -> str:
     """Prepare what was brought and return the project's key.
 
     Raises
@@ -63,12 +63,12 @@ def prepare(wanted: Preparation, report: Report, store: Store) -> str:
         Names the first thing that is wrong, in the data, the mapping or the model.
     """
     root = store.root.parent
-    if wanted.model.way == "features":
+    if wanted.model.origin == "features":
         return _from_features(wanted, Stages(report, _STAGES), root)
-    check_choice("model", wanted.model.way, WAYS)
+    check_choice("model", wanted.model.origin, NETWORK_ORIGINS)
     mapping = SampleMapping.from_dict(wanted.mapping)
     samples = read_samples(wanted.data.path(root), wanted.data.name)
-    embeds = mapping.kind == "text" and wanted.model.way not in ("folder", "path")
+    embeds = mapping.kind == "text" and wanted.model.origin not in ("folder", "path")
     seconds = samples.rows / _EMBEDDED_A_SECOND if embeds else 0.0
     stages = Stages(report, {**_STAGES, "inputs": _STAGES["inputs"] + seconds})
     stages.stage("read")(1, 1, "read", reused=None)
@@ -94,7 +94,7 @@ def prepare(wanted: Preparation, report: Report, store: Store) -> str:
 
 
 def _measured(
-    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, wanted: Model, report: Report
+    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, wanted: NetworkRequest, report: Report
 ) -> Recipe:
     """The recipe with what is known once the network is there: it is counted and timed."""
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -121,7 +121,7 @@ def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
 
 
 @contextmanager
-def _named_as_sent(model: Model, folder: Path | None, root: Path) -> Iterator[None]:
+def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> Iterator[None]:
     """Errors name the files of a network as their owner does, not as they are kept here."""
     names: dict[str, str] = {}
     if folder:
@@ -150,16 +150,16 @@ def _check_head(model: nn.Module, recipe: Recipe) -> None:
         )  # fmt: skip
 
 
-def _model_folder(model: Model, place: Path, root: Path, *, text: bool) -> Path | None:
+def _model_folder(model: NetworkRequest, place: Path, root: Path, *, text: bool) -> Path | None:
     """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others."""
-    if model.way == "folder":
+    if model.origin == "folder":
         if model.archive is None:
             raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
         expected, fix = "the zip of a Hugging Face folder", "Zip the folder that save_pretrained wrote."
         check_ending(model.archive.name, (".zip",), expected, fix, unpickle=CONVERT)
         unpack(model.archive.path(root), place, model.archive.name, limits())
         return model_folder(place, model.archive.name, text=text)
-    if model.way == "path":
+    if model.origin == "path":
         if not local_models_allowed():
             raise InputError(
                 "model", "a path or hub name", "an uploaded model",
@@ -198,7 +198,7 @@ def _read(samples: Samples, mapping: SampleMapping, folder: Path | None, report:
     return _Read(suite, pads[0] if pads else None, contents)
 
 
-def _recipe(model: Model, read: _Read, mapping: SampleMapping, folder: Path | None, root: Path) -> Recipe:
+def _recipe(model: NetworkRequest, read: _Read, mapping: SampleMapping, folder: Path | None, root: Path) -> Recipe:
     """The network before it is trained or loaded."""
     suite, pad_id = read.suite, read.pad_id
     known: dict[str, Any] = {
@@ -215,7 +215,7 @@ def _recipe(model: Model, read: _Read, mapping: SampleMapping, folder: Path | No
             )  # fmt: skip
         config = {"folder": str(folder), "classes": suite.classes, **({} if pad_id is None else {"pad_id": pad_id})}
         return Recipe(architecture="hugging_face", config=config, training=model.training or None, **known)
-    if model.way == "weights":
+    if model.origin == "weights":
         if model.weights is None or model.config is None:
             missing = "weights (.safetensors)" if model.weights is None else "their description (.json)"
             raise InputError("model", "one file", f"two: {missing} is missing", "Upload both.")
@@ -231,7 +231,7 @@ def _recipe(model: Model, read: _Read, mapping: SampleMapping, folder: Path | No
     return Recipe(architecture=preset.architecture, config=preset.config, training=training, **known)
 
 
-def _preset(model: Model, suite: TaskSuite, mapping: SampleMapping) -> Preset:
+def _preset(model: NetworkRequest, suite: TaskSuite, mapping: SampleMapping) -> Preset:
     tokens = suite.inputs.dtype == np.int64
     vocabulary = int(max(suite.inputs.max(), suite.test_inputs.max())) + 1 if tokens else None
     fitting = presets(mapping.kind, suite.inputs.shape[1:], suite.classes, len(suite.inputs), vocabulary=vocabulary)
@@ -247,7 +247,7 @@ def _preset(model: Model, suite: TaskSuite, mapping: SampleMapping) -> Preset:
     return chosen
 
 
-def _from_features(wanted: Preparation, stages: Stages, root: Path) -> str:
+def _from_features(wanted: ProjectRequest, stages: Stages, root: Path) -> str:
     """A project of gradient features that another machine computed."""
     path = wanted.data.path(root)
     suite, train, test = load_features(path, wanted.data.name)

@@ -23,7 +23,7 @@ from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.workspace.prompt_projects import PromptSource, prompts_key
-from kernelsm.workspace.prompt_requests import BroughtPrompts
+from kernelsm.workspace.requests import PromptRequest
 
 TIMED = 16
 """Most queries that are timed."""
@@ -36,9 +36,9 @@ _PROBE_SECONDS = 60.0
 _FEWEST_PROBED = 4  # queries; with fewer the mean says little
 
 
-def run(report: Report, store: Store, *, what: str) -> dict[str, Any]:
-    """Job: read what was brought (`BroughtPrompts.job`) and check it, see `check_prompts`."""
-    wanted = BroughtPrompts.from_json(what)
+def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
+    """Job: read what was brought (`PromptRequest.job`) and check it, see `check_prompts`."""
+    wanted = PromptRequest.from_json(request)
     task = wanted.read(store.root.parent).task
     return check_prompts(PromptSource(task.name, task, wanted.model), report)
 

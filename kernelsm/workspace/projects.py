@@ -1,4 +1,4 @@
-"""What a user brought, kept in a folder named by its content: samples with their tasks, a network or its features.
+"""Projects: samples with their tasks, and a network or its gradient features, kept in a folder named by content.
 
 `cache/projects/KEY/` holds `project.json` and, as far as they were brought, `suite.npz`, `weights.safetensors`, the
 folder `model/` of a Hugging Face model, and `features.npz`. No file is a pickle.
@@ -292,7 +292,7 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     if sheet["title"] != one_line_title(sheet["title"]):
         expected = f"one line of at most {LONGEST_TITLE} characters"
         raise InputError(f"{place}, 'title'", ascii(sheet["title"])[:80], expected, "Give it another name.")
-    brought = (folder / _FEATURES).exists()
+    has_features = (folder / _FEATURES).exists()
     try:
         rates, size = Rates(**sheet["rates"]), Size(**sheet["size"])
         numbers = [rates.base, rates.retraining, rates.inputs, sheet["ridge"], sheet["parameters"]]
@@ -303,18 +303,19 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
         timed = {*rates.gradients}, {*rates.gradex}
     except (TypeError, AttributeError, OverflowError):
         fine = False
-    if not fine or not all(map(set.issuperset, timed, _timed(sheet["parameters"], brought=brought))):
+    looked_up = _rate_names(sheet["parameters"], has_features=has_features)
+    if not fine or not all(map(set.issuperset, timed, looked_up)):
         raise InputError(place, "rates or sizes that mean nothing", "numbers above 0", _FIX)
     if "folder" in sheet["config"]:
         raise InputError(f"{place}, 'config'", "a folder of another computer", "the project's own", _FIX)
-    if brought and sheet["config"].get("outputs") not in ("logits", "margin"):
+    if has_features and sheet["config"].get("outputs") not in ("logits", "margin"):
         raise InputError(f"{place}, 'config'", "other outputs", "'logits' or 'margin'", _FIX)
     contents = sheet["about"].get("contents")  # what was computed of these is deleted with the project
     if not isinstance(contents, list) or not all(isinstance(one, str) and is_content_hash(one) for one in contents):
         raise InputError(f"{place}, 'about'", repr(contents)[:80], "hashes under 'contents'", _FIX)
     if sheet["architecture"] not in ("", "hugging_face"):  # what these read is checked when it is read
-        told = {"architecture": sheet["architecture"], "config": sheet["config"]}
-        read_config(json.dumps(told).encode(), place)
+        description = {"architecture": sheet["architecture"], "config": sheet["config"]}
+        read_config(json.dumps(description).encode(), place)
     return sheet
 
 
@@ -323,9 +324,9 @@ def _is_plain(value: Any) -> bool:
     return not any(isinstance(one, list | dict) for one in (value if isinstance(value, list) else [value]))
 
 
-def _timed(parameters: int, *, brought: bool) -> tuple[set[str], set[str]]:
+def _rate_names(parameters: int, *, has_features: bool) -> tuple[set[str], set[str]]:
     """Names of the rates of gradients and of GradEx that estimates of the cost look up."""
-    if brought:
+    if has_features:
         return set(), {"exact"}
     small = parameters <= EXACT_UP_TO
     projections = {name for name in PROJECTIONS if small or name != "exact"}

@@ -1,4 +1,7 @@
-"""What a user brings, as a job is told of it: files by their content, the meaning of columns, the network wanted."""
+"""What a user asks a job to do with files that were sent: make a project of them, or check them as prompts.
+
+A request names files by the key of their content among the uploads, and travels to the job as JSON.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kernelsm.files.accepting import ending_of
+from kernelsm.prompts.task import PromptTemplate
+from kernelsm.prompts.task_files import PromptFiles, read_prompt_task
 from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.uploads import upload_path
 
-Way = Literal["train", "weights", "folder", "path", "features"]
-WAYS: tuple[Way, ...] = ("train", "weights", "folder", "path", "features")
+NetworkOrigin = Literal["train", "weights", "folder", "path", "features"]
+NETWORK_ORIGINS: tuple[NetworkOrigin, ...] = ("train", "weights", "folder", "path", "features")
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,12 @@ class FileRef:
 
 
 @dataclass(frozen=True)
-class Model:
+class NetworkRequest:
     """The network that a user wants.
 
     Parameters
     ----------
-    way : {"train", "weights", "folder", "path", "features"}
+    origin : {"train", "weights", "folder", "path", "features"}
         Train a built-in one; take uploaded weights; a Hugging Face folder as a zip; one by its path or hub name; or
         gradient features instead of a network.
     architecture : str
@@ -51,7 +57,7 @@ class Model:
         A folder of this computer or a name on the hub.
     """
 
-    way: Way = "train"
+    origin: NetworkOrigin = "train"
     architecture: str = ""
     hidden: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -63,8 +69,8 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """Everything the job needs to know; JSON types only but for the dataclasses.
+class ProjectRequest:
+    """What a project is to be made of; JSON types only but for the dataclasses.
 
     Parameters
     ----------
@@ -73,22 +79,70 @@ class Preparation:
         Samples, or gradient features.
     mapping : dict
         A `SampleMapping`; empty for gradient features.
-    model : Model
+    model : NetworkRequest
     """
 
     title: str
     data: FileRef
     mapping: dict[str, Any]
-    model: Model
+    model: NetworkRequest
 
     def job(self) -> JobSpec:
-        """The job that prepares this."""
-        return JobSpec("kernelsm.pipelines.prepare:run", {"what": json.dumps(asdict(self))})
+        """The job that makes the project."""
+        return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(asdict(self))})
 
     @classmethod
-    def from_json(cls, text: str) -> Preparation:
+    def from_json(cls, text: str) -> ProjectRequest:
         """Read what `job` wrote."""
-        told = json.loads(text)
-        model = told.pop("model")
+        content = json.loads(text)
+        model = content.pop("model")
         files = {name: FileRef(**model.pop(name)) for name in ("weights", "config", "archive") if model.get(name)}
-        return cls(**{**told, "data": FileRef(**told["data"])}, model=Model(**{**model, **files}))
+        return cls(**{**content, "data": FileRef(**content["data"])}, model=NetworkRequest(**{**model, **files}))
+
+
+@dataclass(frozen=True)
+class PromptRequest:
+    """What prompts are to be made of.
+
+    Parameters
+    ----------
+    candidates, queries : FileRef
+        See `read_prompt_task`.
+    fresh : FileRef, optional
+    template : PromptTemplate
+    k : int
+        Demonstrations in a prompt.
+    model : str
+        A folder or a name on the Hugging Face hub; "" is the default model.
+    """
+
+    candidates: FileRef
+    queries: FileRef
+    fresh: FileRef | None = None
+    template: PromptTemplate = field(default_factory=PromptTemplate)
+    k: int = 4
+    model: str = ""
+
+    def read(self, root: Path | None = None) -> PromptFiles:
+        """Read the files.
+
+        Raises
+        ------
+        InputError
+            Names the first thing that is wrong; or a file is not here any more.
+        """
+        home = root or cache_root()
+        candidates, queries = ((ref.path(home).read_bytes(), ref.name) for ref in (self.candidates, self.queries))
+        fresh = (self.fresh.path(home).read_bytes(), self.fresh.name) if self.fresh else None
+        return read_prompt_task(candidates, queries, fresh, k=self.k, template=self.template)
+
+    def job(self) -> JobSpec:
+        """The job that checks the prompts with the model."""
+        return JobSpec("kernelsm.pipelines.prompt_check:run", {"request": json.dumps(asdict(self))})
+
+    @classmethod
+    def from_json(cls, text: str) -> PromptRequest:
+        """Read what `job` wrote."""
+        content = json.loads(text)
+        files = {name: FileRef(**content[name]) for name in ("candidates", "queries", "fresh") if content[name]}
+        return cls(**files, template=PromptTemplate(**content["template"]), k=content["k"], model=content["model"])

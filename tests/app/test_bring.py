@@ -21,7 +21,7 @@ from kernelsm.app.shell.open_runs import open_run
 from kernelsm.examples.templates import templates
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.workspace.projects import PROJECTS
-from kernelsm.workspace.requests import Preparation
+from kernelsm.workspace.requests import ProjectRequest
 
 pytestmark = pytest.mark.usefixtures("warm_server")
 WIDGETS = {
@@ -83,13 +83,13 @@ def heatmap(app: AppTest) -> tuple[list[str], list[str]]:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Preparation]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[ProjectRequest]:
     """What the button of the page would prepare, as it was drawn last."""
-    wanted: list[Preparation] = []
+    wanted: list[ProjectRequest] = []
     draw = bring_page.job_panel
 
     def noted(spec: JobSpec, *rest: Any, **named: Any) -> None:
-        wanted[:] = [Preparation.from_json(spec.arguments["what"])]
+        wanted[:] = [ProjectRequest.from_json(spec.arguments["request"])]
         draw(spec, *rest, **named)
 
     monkeypatch.setattr(bring_page, "job_panel", noted)
@@ -117,7 +117,7 @@ def test_each_format_is_guessed_prepared_computed_and_explored(name: str, jobs: 
     assert f"{size.samples} training and {size.test_samples} test samples" in texts(app)
 
     compute(app)
-    assert [spec.work.rpartition(".")[2] for spec in jobs] == ["prepare:run", "pipeline:run"]
+    assert [spec.work.rpartition(".")[2] for spec in jobs] == ["prepare:run", "compute:run"]
     outcomes = open_run(run(app)).outcomes
     assert (outcomes.m, outcomes.K, outcomes.q) == (8, tasks, targets)
     turn(app, "explore")
@@ -195,7 +195,7 @@ CHANGES: list[tuple[str, Any, dict[str, Any]]] = [  # widget, its new value, wha
 ]
 
 
-def test_what_is_changed_reaches_the_job(drawn: list[Preparation]) -> None:
+def test_what_is_changed_reaches_the_job(drawn: list[ProjectRequest]) -> None:
     data = small_files.csv()
     app = bring("numbers.csv", data)
     wanted = drawn[0].mapping
@@ -262,10 +262,10 @@ def test_one_content_under_two_endings_is_guessed_from_what_each_ending_reads() 
 # --- networks -------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_chosen_for_training_reaches_the_job(drawn: list[Preparation]) -> None:
+def test_what_is_chosen_for_training_reaches_the_job(drawn: list[ProjectRequest]) -> None:
     app = bring("numbers.csv", small_files.csv())
     asked = drawn[0].model
-    assert (asked.way, asked.architecture, asked.hidden, asked.training, asked.ridge) == (
+    assert (asked.origin, asked.architecture, asked.hidden, asked.training, asked.ridge) == (
         "train", "logistic", None, {}, None,
     )  # fmt: skip
     app.selectbox(key="bring_architecture_tabular").set_value("mlp").run()

@@ -16,7 +16,7 @@ from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, estimato
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import PROJECTS
-from kernelsm.workspace.requests import FileRef, Model, Preparation
+from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.uploads import keep_upload
 
 CODE = """
@@ -176,7 +176,7 @@ def test_what_was_computed_is_found_again(home, tmp_path, capsys):
 
 def brought(path, **named):
     ref = FileRef(keep_upload(path.read_bytes(), "features.npz"), "features.npz")
-    return prepare(Preparation("mine", ref, {}, Model("features", **named)), silent, Store())
+    return prepare(ProjectRequest("mine", ref, {}, NetworkRequest("features", **named)), silent, Store())
 
 
 @pytest.mark.parametrize("options", [(), ("--outputs", "margin"), ("--projection", "gaussian", "--dim", "5")])

@@ -28,12 +28,12 @@ from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import TARGET_TASK, SampleMapping, TaskRule, guess_mapping
 from kernelsm.tasks.suite_files import load_suite
 from kernelsm.workspace.projects import PROJECTS, project_key
-from kernelsm.workspace.requests import FileRef, Model, Preparation
+from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.session_file import read_session, write_session
 from kernelsm.workspace.tables import TABLES, save_run
 from kernelsm.workspace.uploads import keep_upload, upload_path
 
-QUICK = Model("train", architecture="logistic", training={"epochs": 2})
+QUICK = NetworkRequest("train", architecture="logistic", training={"epochs": 2})
 
 # --- what a user does with a file, as the page and its job do it
 
@@ -46,8 +46,8 @@ def prepared(name, content, mapping=None, model=QUICK):
     preview = preview_samples(upload_path(ref.key, PurePath(name).suffix.lower()), name)
     guess = guess_mapping(preview.samples)
     chosen = mapping if isinstance(mapping, SampleMapping) else replace(guess, **(mapping or {}))
-    job = Preparation("Mine", ref, chosen.to_dict(), model).job()
-    return prepare(Preparation.from_json(job.arguments["what"]), silent, Store())
+    job = ProjectRequest("Mine", ref, chosen.to_dict(), model).job()
+    return prepare(ProjectRequest.from_json(job.arguments["request"]), silent, Store())
 
 
 def samples(name, make, mapping=None):
@@ -69,12 +69,12 @@ def weights(make=lambda: tensors(), name="net.safetensors", config=None):
     """Bring good samples with weights and the description of their network."""
     config = config or described_as("mlp", sizes=[2, 4, 2])
     told = config if isinstance(config, bytes) else json.dumps(config).encode()
-    return given(lambda: Model("weights", weights=kept(name, _content(make)), config=kept("net.json", told)))
+    return given(lambda: NetworkRequest("weights", weights=kept(name, _content(make)), config=kept("net.json", told)))
 
 
 def hugging(make, data=lambda: ("good.csv", GOOD), mapping=None, name="f.zip"):
     """Bring samples with the zip of a Hugging Face folder."""
-    return given(lambda: Model("folder", archive=kept(name, _content(make))), data, mapping)
+    return given(lambda: NetworkRequest("folder", archive=kept(name, _content(make))), data, mapping)
 
 
 def features(make, name="f.npz"):
@@ -83,8 +83,8 @@ def features(make, name="f.npz"):
     def bring():
         from kernelsm.pipelines.prepare import prepare
 
-        job = Preparation("Mine", kept(name, _content(make)), {}, Model("features")).job()
-        return prepare(Preparation.from_json(job.arguments["what"]), silent, Store())
+        job = ProjectRequest("Mine", kept(name, _content(make)), {}, NetworkRequest("features")).job()
+        return prepare(ProjectRequest.from_json(job.arguments["request"]), silent, Store())
 
     return bring
 
@@ -626,8 +626,8 @@ MEANT = [
     bad(samples("a.csv", GOOD, {"inputs": ("x1", "label")}), "inputs", "the label column 'label'"),
     bad(samples("a.csv", GOOD, {"test_fraction": 1.0}), "test_fraction", "1.0"),
     bad(samples("a.csv", GOOD, {"kind": "numbers"}), "kind", "'numbers'"),
-    bad(given(lambda: Model("train", architecture="resnet9")), "architecture", "'resnet9'"),
-    bad(given(lambda: Model("pickle")), "model", "'pickle'"),
+    bad(given(lambda: NetworkRequest("train", architecture="resnet9")), "architecture", "'resnet9'"),
+    bad(given(lambda: NetworkRequest("pickle")), "model", "'pickle'"),
     bad(lambda: FileRef("0" * 40, "a.csv").path(cache_root()), "upload", "not here any more"),
     bad(lambda: FileRef("../../etc", "a.csv").path(cache_root()), "upload", "not here any more"),
 ]  # fmt: skip
@@ -736,7 +736,7 @@ NETWORKS = [
         "net.safetensors, '0.bias'", "nan at position 0 and 3 more"),
     bad(weights(lambda: tensors(**{"0_bias": np.full(4, 1e300)})), "net.safetensors, '0.bias'", "inf"),
     bad(weights(lambda: tensors(sizes=(1,))), "net.safetensors", "no tensor"),
-    bad(given(lambda: Model("weights", weights=kept("net.safetensors", tensors()))), "model", "one file"),
+    bad(given(lambda: NetworkRequest("weights", weights=kept("net.safetensors", tensors()))), "model", "one file"),
     bad(weights(config=described_as("mlpp")), "net.json, architecture", "'mlpp'"),
     bad(weights(config=described_as("mlp", size=[2, 2])), "net.json, mlp, size", "an argument it does not have"),
     bad(weights(config=described_as("logistic", inputs=2)), "net.json, logistic, classes", "nothing"),
@@ -768,11 +768,11 @@ NETWORKS = [
     bad(hugging(folder(), films(text=["good"] * 6 + ["[PAD]"] + ["bad"] * 53), TEXT),
         "films.csv, row 7, column 'text'", "no token"),
     bad(hugging(folder(), films(text=["a good film " * 8] * 60), TEXT), "samples", "sequences of 24 tokens"),
-    bad(given(lambda: Model("folder", archive=kept("f.zip", folder()()), training={"epochs": 1}), wide, AS_TOKENS),
-        "training samples", "token 49"),
+    bad(given(lambda: NetworkRequest("folder", archive=kept("f.zip", folder()()), training={"epochs": 1}), wide,
+              AS_TOKENS), "training samples", "token 49"),
     bad(hugging(folder(), wide, AS_TOKENS), "training samples", "token 49"),
     bad(hugging(lambda: zipped({"a/config.json": b"{}", "b/config.json": b"{}"})), "f.zip", "2 models ('a', 'b')"),
-    bad(given(lambda: Model("path", path=str(Path.home()))), "model", "a path or hub name"),
+    bad(given(lambda: NetworkRequest("path", path=str(Path.home()))), "model", "a path or hub name"),
 ]  # fmt: skip
 
 FEATURES = [

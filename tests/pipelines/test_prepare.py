@@ -23,7 +23,7 @@ from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 from kernelsm.tasks.mapping import SampleMapping, TaskRule
 from kernelsm.workspace.projects import PROJECTS
-from kernelsm.workspace.requests import WAYS, FileRef, Model, Preparation
+from kernelsm.workspace.requests import NETWORK_ORIGINS, FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.session_file import write_session
 from kernelsm.workspace.uploads import keep_upload
 
@@ -104,7 +104,7 @@ FILES = {
 def prepared(model=None, kind="tabular", *, title="mine", content=None, mapping=None, store=None, report=silent):
     make, name, usual = FILES[kind]
     data = sent(make() if content is None else content, name)
-    wanted = Preparation(title, data, (mapping or usual).to_dict(), model or Model())
+    wanted = ProjectRequest(title, data, (mapping or usual).to_dict(), model or NetworkRequest())
     return prepare(wanted, report, store or Store())
 
 
@@ -122,21 +122,21 @@ def refused(*arguments, **named):
 # --- what the job is told
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", NETWORK_ORIGINS)
 def test_a_preparation_is_read_again_as_it_was_told(way):
     ref = FileRef("0" * 40, "größe.csv")
     files = {"weights": FileRef("1" * 40, "w.safetensors"), "config": ref, "archive": FileRef("2" * 40, "m.zip")}
     training = {"epochs": 3, "learning_rate": 1e-4}
-    for model in (Model(way), Model(way, "mlp", 16, training, 0.1, **files, path="owner/name")):
-        wanted = Preparation("a “title”", ref, NUMBERS.to_dict(), model)
+    for model in (NetworkRequest(way), NetworkRequest(way, "mlp", 16, training, 0.1, **files, path="owner/name")):
+        wanted = ProjectRequest("a “title”", ref, NUMBERS.to_dict(), model)
         job = wanted.job()
         assert resolve(job.work) is run
-        assert Preparation.from_json(json.loads(json.dumps(job.arguments))["what"]) == wanted
+        assert ProjectRequest.from_json(json.loads(json.dumps(job.arguments))["request"]) == wanted
         assert wanted.job().key == job.key
 
 
 def test_the_job_keeps_a_project_and_its_bar_never_runs_backwards():
-    wanted = Preparation("mine", sent(numbers(), "mine.csv"), NUMBERS.to_dict(), Model())
+    wanted = ProjectRequest("mine", sent(numbers(), "mine.csv"), NUMBERS.to_dict(), NetworkRequest())
     heard = []
     store = Store()
     found = run(lambda done, total, *told, **named: heard.append((done, total)), store, **wanted.job().arguments)
@@ -161,17 +161,17 @@ def test_the_job_keeps_a_project_and_its_bar_never_runs_backwards():
 @pytest.mark.parametrize(
     ("model", "kind", "architecture", "config"),
     [
-        (Model(), "tabular", "logistic", {"inputs": 3, "classes": 2}),
-        (Model(architecture="mlp"), "tabular", "mlp", {"sizes": [3, 64, 2]}),
-        (Model(architecture="mlp", hidden=5), "tabular", "mlp", {"sizes": [3, 5, 2]}),
-        (Model(architecture="logistic", hidden=5), "tabular", "logistic", {"inputs": 3, "classes": 2}),
-        (Model(architecture="mlp", hidden=4), "image", "mlp", {"sizes": [64, 4, 2], "flatten": True}),
-        (Model(architecture="resnet9"), "image", "resnet9", {"channels": 1, "classes": 2, "width": 8}),
-        (Model(), "tokens", "transformer", {"vocabulary": 30, "classes": 2, "length": 5}),
+        (NetworkRequest(), "tabular", "logistic", {"inputs": 3, "classes": 2}),
+        (NetworkRequest(architecture="mlp"), "tabular", "mlp", {"sizes": [3, 64, 2]}),
+        (NetworkRequest(architecture="mlp", hidden=5), "tabular", "mlp", {"sizes": [3, 5, 2]}),
+        (NetworkRequest(architecture="logistic", hidden=5), "tabular", "logistic", {"inputs": 3, "classes": 2}),
+        (NetworkRequest(architecture="mlp", hidden=4), "image", "mlp", {"sizes": [64, 4, 2], "flatten": True}),
+        (NetworkRequest(architecture="resnet9"), "image", "resnet9", {"channels": 1, "classes": 2, "width": 8}),
+        (NetworkRequest(), "tokens", "transformer", {"vocabulary": 30, "classes": 2, "length": 5}),
     ],
 )
 def test_a_network_that_fits_the_samples_is_trained(untimed, model, kind, architecture, config):
-    model = Model(model.way, model.architecture, model.hidden, QUICK)
+    model = NetworkRequest(model.origin, model.architecture, model.hidden, QUICK)
     key = prepared(model, kind)
     project = PROJECTS.load(key)
     recipe, about = project.recipe, project.about
@@ -197,16 +197,16 @@ def test_a_network_that_fits_the_samples_is_trained(untimed, model, kind, archit
 
 def test_training_and_pull_are_those_that_were_asked_for(untimed):
     usual = PROJECTS.load(prepared()).recipe
-    asked = PROJECTS.load(prepared(Model(training={"epochs": 3, "weight_decay": 0.5}, ridge=2.5))).recipe
+    asked = PROJECTS.load(prepared(NetworkRequest(training={"epochs": 3, "weight_decay": 0.5}, ridge=2.5))).recipe
     assert asked.training == {**usual.training, "epochs": 3, "weight_decay": 0.5}
     assert asked.ridge == 2.5
-    assert RunSettings(prepared(Model(ridge=2.5))).ridge == 2.5
+    assert RunSettings(prepared(NetworkRequest(ridge=2.5))).ridge == 2.5
 
 
 def test_the_title_makes_no_other_project_and_a_network_does(untimed):
     assert prepared(title="one") == prepared(title="two")
     assert PROJECTS.load(prepared(title="three")).title == "three"
-    assert prepared(Model(architecture="mlp")) != prepared()
+    assert prepared(NetworkRequest(architecture="mlp")) != prepared()
 
 
 def test_tasks_of_one_sample_each_are_trained_on_too(untimed):
@@ -226,12 +226,12 @@ def test_tasks_of_one_sample_each_are_trained_on_too(untimed):
 @pytest.mark.parametrize(
     ("model", "kind", "words"),
     [
-        (Model(architecture="transformer"), "tabular", "'logistic' or 'mlp', for these inputs"),
-        (Model(architecture="resnet9"), "tokens", "'transformer', for these inputs"),
-        (Model("steal"), "tabular", "'train' or 'weights' or 'folder'"),
-        (Model(training={"epochs": 0}), "tabular", "epochs"),
-        (Model(training={"learning_rate": -0.01}), "tabular", "a finite number above 0"),
-        (Model("folder"), "text", "the zip of a Hugging Face folder"),
+        (NetworkRequest(architecture="transformer"), "tabular", "'logistic' or 'mlp', for these inputs"),
+        (NetworkRequest(architecture="resnet9"), "tokens", "'transformer', for these inputs"),
+        (NetworkRequest("steal"), "tabular", "'train' or 'weights' or 'folder'"),
+        (NetworkRequest(training={"epochs": 0}), "tabular", "epochs"),
+        (NetworkRequest(training={"learning_rate": -0.01}), "tabular", "a finite number above 0"),
+        (NetworkRequest("folder"), "text", "the zip of a Hugging Face folder"),
     ],
 )
 def test_a_network_that_cannot_be_had_is_told(model, kind, words):
@@ -240,12 +240,12 @@ def test_a_network_that_cannot_be_had_is_told(model, kind, words):
 
 def test_what_is_wrong_with_the_data_comes_before_the_network():
     mapping = SampleMapping("no such", ("a",), "tabular", BY_GROUP)
-    assert "no column 'no such'" in str(refused(Model("weights"), mapping=mapping))
+    assert "no column 'no such'" in str(refused(NetworkRequest("weights"), mapping=mapping))
     assert "mine.csv" in refused(content=b"\xff\xfe\0").place
     with pytest.raises(InputError, match="Upload it again"):
-        prepare(Preparation("x", FileRef("0" * 40, "x.csv"), NUMBERS.to_dict(), Model()), silent, Store())
+        prepare(ProjectRequest("x", FileRef("0" * 40, "x.csv"), NUMBERS.to_dict(), NetworkRequest()), silent, Store())
     with pytest.raises(InputError, match="mapping"):
-        prepare(Preparation("x", sent(numbers(), "x.csv"), {"labels": "label"}, Model()), silent, Store())
+        prepare(ProjectRequest("x", sent(numbers(), "x.csv"), {"labels": "label"}, NetworkRequest()), silent, Store())
 
 
 # --- weights
@@ -262,7 +262,7 @@ def weighed(network, name="net.safetensors"):
 def test_uploaded_weights_are_w0(untimed):
     torch.manual_seed(0)
     network = mlp((3, 5, 2))
-    key = prepared(Model("weights", weights=weighed(network), config=described("mlp", sizes=[3, 5, 2])))
+    key = prepared(NetworkRequest("weights", weights=weighed(network), config=described("mlp", sizes=[3, 5, 2])))
     project = PROJECTS.load(key)
     inputs = torch.from_numpy(project.recipe.suite().inputs)
     torch.testing.assert_close(base_model(key, Store())(inputs), network(inputs), rtol=0, atol=0)
@@ -298,7 +298,7 @@ LOGISTIC = {"inputs": 3, "classes": 2}
     ],
 )  # fmt: skip
 def test_weights_that_do_not_fit_are_told_by_the_name_of_their_file(weights, config, place, words):
-    model = Model("weights", weights=weights and weights(), config=config and config())
+    model = NetworkRequest("weights", weights=weights and weights(), config=config and config())
     error = refused(model)
     assert error.place.startswith(place)
     assert words in str(error)
@@ -344,7 +344,7 @@ def zipped(folder, *, without=(), prefix="my bert/"):
 
 
 def folder_of(bert, **named):
-    return Model("folder", archive=sent(zipped(bert, **{"prefix": "my bert/"} | named), "bert.zip"))
+    return NetworkRequest("folder", archive=sent(zipped(bert, **{"prefix": "my bert/"} | named), "bert.zip"))
 
 
 def test_a_hugging_face_folder_reads_text_as_it_is(untimed, bert, cache_folder):
@@ -368,13 +368,13 @@ def test_a_hugging_face_folder_reads_text_as_it_is(untimed, bert, cache_folder):
     # neither code nor pickles nor papers are kept, so that a session file can carry the rest
     held = {path.name for path in (cache_folder / "projects" / key / "model").iterdir()}
     assert held == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-    assert write_session({}, {}, cache_folder, [key])
+    assert write_session({}, {"projects": {key: ""}}, cache_folder)
 
 
 def test_a_hugging_face_folder_is_trained_further(untimed, bert):
     training = {"epochs": 2, "learning_rate": 1e-2, "batch_size": 16}
     model = folder_of(bert)
-    key = prepared(Model("folder", archive=model.archive, training=training), "text")
+    key = prepared(NetworkRequest("folder", archive=model.archive, training=training), "text")
     assert key != prepared(model, "text")
     project = PROJECTS.load(key)
     losses = [row["train_loss"] for row in project.about["curve"]]
@@ -393,7 +393,7 @@ def test_tokens_are_read_by_a_hugging_face_folder_too(untimed, bert):
 
 @pytest.mark.parametrize("training", [{}, QUICK])
 def test_tokens_that_the_network_does_not_know_are_told_before_it_is_trained(bert, training):
-    model = Model("folder", archive=folder_of(bert).archive, training=training)
+    model = NetworkRequest("folder", archive=folder_of(bert).archive, training=training)
     error = refused(model, "tokens")
     assert f"tokens from 0 to {len(WORDS) - 1}, which the network knows" in str(error)
 
@@ -406,7 +406,7 @@ def test_what_is_no_whole_folder_is_told(bert):
         error = refused(folder_of(bert, without=without), "text")
         assert error.place == "bert.zip"
         assert words in str(error)
-    assert "no zip" in str(refused(Model("folder", archive=sent(b"text", "bert.zip")), "text")).lower()
+    assert "no zip" in str(refused(NetworkRequest("folder", archive=sent(b"text", "bert.zip")), "text")).lower()
     assert "../" in refused(folder_of(bert, prefix="../"), "text").place
 
 
@@ -428,14 +428,14 @@ def test_a_head_for_other_classes_is_told_by_the_name_of_the_archive(bert):
 
 
 def test_a_path_is_taken_on_ones_own_computer_alone(untimed, bert, monkeypatch):
-    error = refused(Model("path", path=str(bert)), "text")
+    error = refused(NetworkRequest("path", path=str(bert)), "text")
     assert "KERNELSM_ALLOW_PATHS=1" in error.fix
     monkeypatch.setenv("KERNELSM_ALLOW_PATHS", "yes")
-    refused(Model("path", path=str(bert)), "text")
+    refused(NetworkRequest("path", path=str(bert)), "text")
     monkeypatch.setenv("KERNELSM_ALLOW_PATHS", "1")
     for path in ("", " ", "/no/such/folder", "./none", "~nobody/none"):
-        assert refused(Model("path", path=path), "text").fix == "Check the path."
-    key = prepared(Model("path", path=str(bert)), "text")
+        assert refused(NetworkRequest("path", path=path), "text").fix == "Check the path."
+    key = prepared(NetworkRequest("path", path=str(bert)), "text")
     assert key == prepared(folder_of(bert), "text")
 
 
@@ -455,7 +455,7 @@ def test_text_becomes_embeddings_once_and_a_small_network_reads_them(untimed):
     assert suite.inputs.shape[1:] == (384,)
     np.testing.assert_allclose(np.linalg.norm(suite.inputs, axis=1), 1, rtol=1e-5)
     assert project.about["accuracy"]["train"] > 0.9
-    assert prepared(Model(architecture="mlp", hidden=3), "text", store=second) != key
+    assert prepared(NetworkRequest(architecture="mlp", hidden=3), "text", store=second) != key
     assert (second.computed, second.reused) == (1, 1)
     assert compute(RunSettings(key, subsets=4), silent, Store()).K == 3
     # what was computed of the texts goes with the project
@@ -475,5 +475,5 @@ def test_features_that_are_none_are_told(tmp_path):
         (npz(), "f.npz"),
     ):
         with pytest.raises(InputError) as caught:
-            prepare(Preparation("x", sent(content, name), {}, Model("features")), silent, Store())
+            prepare(ProjectRequest("x", sent(content, name), {}, NetworkRequest("features")), silent, Store())
         assert caught.value.place.startswith(name)

@@ -15,8 +15,7 @@ from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.runtime.progress import silent
 from kernelsm.workspace.prompt_projects import PromptSource, prompts_key
-from kernelsm.workspace.prompt_requests import BroughtPrompts
-from kernelsm.workspace.requests import FileRef
+from kernelsm.workspace.requests import FileRef, PromptRequest
 from kernelsm.workspace.uploads import keep_upload
 
 LABELS = ("negative", "positive")
@@ -55,7 +54,7 @@ def labelled(words, labels):
 def brought(model, **changes):
     lines = "".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in CANDIDATES).encode()
     ref = FileRef(keep_upload(lines, "mine.jsonl"), "mine.jsonl")
-    return BroughtPrompts(ref, ref, None, PromptTemplate("Judge."), 2, str(model), **changes)
+    return PromptRequest(ref, ref, None, PromptTemplate("Judge."), 2, str(model), **changes)
 
 
 def test_the_job_reads_what_was_brought_and_its_result_is_json(folder):
@@ -76,8 +75,8 @@ def test_the_job_reads_what_was_brought_and_its_result_is_json(folder):
 
 def test_what_was_brought_is_the_same_after_json():
     for fresh in (None, FileRef("0" * 40, "c.csv")):
-        wanted = BroughtPrompts(FileRef("1" * 40, "ä.csv"), FileRef("2" * 40, "b"), fresh, TASK.template, 3, "x/y")
-        assert BroughtPrompts.from_json(wanted.job().arguments["what"]) == wanted
+        wanted = PromptRequest(FileRef("1" * 40, "ä.csv"), FileRef("2" * 40, "b"), fresh, TASK.template, 3, "x/y")
+        assert PromptRequest.from_json(wanted.job().arguments["request"]) == wanted
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])

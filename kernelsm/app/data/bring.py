@@ -13,7 +13,7 @@ from kernelsm.app.data.columns import mapping_controls
 from kernelsm.app.data.network import model_controls
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
-from kernelsm.app.shell.kept_uploads import kept
+from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.training import training_curve
 from kernelsm.examples.templates import Template, templates
@@ -23,7 +23,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.workspace.projects import PROJECTS
-from kernelsm.workspace.requests import FileRef, Model, Preparation
+from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.uploads import upload_path
 
 _WHAT = "kernelsm_bring"
@@ -55,7 +55,7 @@ def bring() -> None:
         help="Data and a model go through the whole algorithm. Outcomes that were measured elsewhere need no model.",
     )  # fmt: skip
     ways[str(chosen)]()
-    saved_work.mine()
+    saved_work.own_work()
 
 
 def samples() -> None:
@@ -71,7 +71,7 @@ def samples() -> None:
     if file is None:
         return
     try:
-        ref = kept(file)
+        ref = keep_file(file)
         preview = _preview(ref.key, ref.name)
     except InputError as error:
         gallery.refusal(error)
@@ -93,7 +93,7 @@ def features() -> None:
     with left:
         file = st.file_uploader("Gradient features (NPZ)", key="bring_features", max_upload_size=limits().megabytes)
         if file is not None:
-            _check(Preparation(PurePath(file.name).stem, kept(file), {}, Model("features")), 15.0)
+            _check(ProjectRequest(PurePath(file.name).stem, keep_file(file), {}, NetworkRequest("features")), 15.0)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the file ...")
@@ -133,18 +133,18 @@ def _shown(preview: Preview, name: str) -> None:
     st.dataframe(shown, hide_index=True, height=240, alt=f"First rows of {name}")
 
 
-def _prepare(ref: FileRef, mapping: SampleMapping, model: Model, rows: int) -> None:
+def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
     st.markdown("##### Check and prepare")
     title = st.text_input("Name", PurePath(ref.name).stem[:60], max_chars=60, key=f"bring_title_{ref.key}")
     text = rows / 60 if mapping.kind == "text" else 0.0
     seconds = 20.0 + text + rows / 20_000
-    _check(Preparation(title.strip() or ref.name, ref, mapping.to_dict(), model), seconds)
+    _check(ProjectRequest(title.strip() or ref.name, ref, mapping.to_dict(), model), seconds)
 
 
-def _check(wanted: Preparation, seconds: float) -> None:
+def _check(wanted: ProjectRequest, seconds: float) -> None:
     """Draw the job that prepares, and what it found."""
     spec = wanted.job()
-    what = "Solves a few subsets to time them." if wanted.model.way == "features" else (
+    what = "Solves a few subsets to time them." if wanted.model.origin == "features" else (
         "Reads the whole file, groups it into tasks, trains or loads the network, checks that both fit, and times a "
         "few samples for the estimates of what follows."
     )  # fmt: skip

@@ -7,16 +7,16 @@ from typing import Any
 import streamlit as st
 
 from kernelsm.app.shell import frame
-from kernelsm.app.shell.kept_uploads import kept
+from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.view import PULLS
 from kernelsm.files.limits import limits
 from kernelsm.models.config_files import config_template
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.models.presets import presets
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.workspace.requests import Model
+from kernelsm.workspace.requests import NetworkRequest
 
-_WAYS = {
+_ORIGINS = {
     "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
     "path": "Path or hub name",
 }  # fmt: skip
@@ -26,23 +26,23 @@ _OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens
             "image": ("logistic", "mlp", "resnet9")}  # fmt: skip
 
 
-def model_controls(mapping: SampleMapping) -> Model | None:
+def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
     """Draw the controls and return the network wanted; None while files are missing."""
     st.markdown("##### Network")
-    ways = [way for way in _WAYS if way != "path" or local_models_allowed()]
-    way = st.segmented_control(
-        "Where from", ways, format_func=_WAYS.__getitem__, key="bring_way", default="train", required=True,
+    origins = [origin for origin in _ORIGINS if origin != "path" or local_models_allowed()]
+    origin = st.segmented_control(
+        "Where from", origins, format_func=_ORIGINS.__getitem__, key="bring_way", default="train", required=True,
         help="A network of your own code: compute its gradient features with the library or the command line, and "
         "bring those.",
     )  # fmt: skip
-    if way == "train":
+    if origin == "train":
         return _train(mapping)
-    if way == "weights":
+    if origin == "weights":
         return _weights(mapping)
-    return _hugging_face(way)
+    return _hugging_face(origin)
 
 
-def _train(mapping: SampleMapping) -> Model:
+def _train(mapping: SampleMapping) -> NetworkRequest:
     offered = _OFFERED[mapping.kind]
     one, two, three = frame.panels(3, 220)
     with one:
@@ -79,7 +79,7 @@ def _train(mapping: SampleMapping) -> Model:
             "AdamW. Where there are enough samples, a tenth is held out, and training stops when its loss has not "
             "improved for ten epochs; the best weights are kept."
         )
-    return Model("train", architecture=architecture, hidden=hidden, training=training, ridge=pull)
+    return NetworkRequest("train", architecture=architecture, hidden=hidden, training=training, ridge=pull)
 
 
 def _usual(value: float | None) -> str:
@@ -95,7 +95,7 @@ def _pull() -> float | None:
     return found
 
 
-def _weights(mapping: SampleMapping) -> Model | None:
+def _weights(mapping: SampleMapping) -> NetworkRequest | None:
     one, two = frame.panels()
     with one:
         weights = st.file_uploader("Weights (.safetensors)", key="bring_weights", max_upload_size=limits().megabytes)
@@ -113,7 +113,7 @@ def _weights(mapping: SampleMapping) -> Model | None:
         pull = _pull()
     if weights is None or config is None:
         return None
-    return Model("weights", weights=kept(weights), config=kept(config), ridge=pull)
+    return NetworkRequest("weights", weights=keep_file(weights), config=keep_file(config), ridge=pull)
 
 
 def _template(mapping: SampleMapping) -> str:
@@ -123,7 +123,7 @@ def _template(mapping: SampleMapping) -> str:
     return config_template(list(fitting.values())[-1])
 
 
-def _hugging_face(way: str) -> Model | None:
+def _hugging_face(origin: str) -> NetworkRequest | None:
     st.caption(
         "A sequence classification model with safetensors and its tokenizer, as `save_pretrained` writes them. Code "
         "that comes with a model is never run."
@@ -131,7 +131,7 @@ def _hugging_face(way: str) -> Model | None:
     one, two = frame.panels()
     archive, path = None, ""
     with one:
-        if way == "folder":
+        if origin == "folder":
             archive = st.file_uploader("Folder (.zip)", key="bring_folder", max_upload_size=limits().megabytes)
         else:
             path = st.text_input("Folder of this computer, or name on the hub", key="bring_path").strip()
@@ -144,6 +144,6 @@ def _hugging_face(way: str) -> Model | None:
     if archive is None and not path:
         return None
     training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
-    if way == "folder":
-        return Model("folder", training=training, ridge=pull, archive=kept(archive))
-    return Model("path", training=training, ridge=pull, path=path)
+    if origin == "folder":
+        return NetworkRequest("folder", training=training, ridge=pull, archive=keep_file(archive))
+    return NetworkRequest("path", training=training, ridge=pull, path=path)

@@ -15,7 +15,7 @@ from kernelsm.app.data import gallery
 from kernelsm.app.demonstrations.check import advise_orders
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
-from kernelsm.app.shell.kept_uploads import kept
+from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.files.accepting import ending_of
@@ -26,8 +26,7 @@ from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemp
 from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts
-from kernelsm.workspace.prompt_requests import BroughtPrompts
-from kernelsm.workspace.requests import FileRef
+from kernelsm.workspace.requests import FileRef, PromptRequest
 from kernelsm.workspace.uploads import upload_path
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
@@ -57,7 +56,7 @@ def prompts() -> None:
         return
     model = _model()
     if task is not None:
-        _check(BroughtPrompts(found.candidates, found.queries, found.fresh, task.template, task.k, model), task)
+        _check(PromptRequest(found.candidates, found.queries, found.fresh, task.template, task.k, model), task)
 
 
 def _files() -> _Read | None:
@@ -99,7 +98,7 @@ def _files() -> _Read | None:
 
 def _dropped(label: str, group: str) -> FileRef | None:
     file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=most_megabytes())
-    return None if file is None else kept(file)
+    return None if file is None else keep_file(file)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -110,7 +109,7 @@ def _rows(key: str, name: str) -> int:
 @st.cache_resource(max_entries=8, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple})
 def _read(candidates: FileRef, queries: FileRef, fresh: FileRef | None) -> PromptFiles:
     # one demonstration and the usual template: what is wrong now is wrong with a file
-    return BroughtPrompts(candidates, queries, fresh, k=1).read()
+    return PromptRequest(candidates, queries, fresh, k=1).read()
 
 
 def _found(told: PromptFiles, queries: bool) -> None:
@@ -199,7 +198,7 @@ def _model() -> str:
     ).strip()  # fmt: skip
 
 
-def _check(wanted: BroughtPrompts, task: PromptTask) -> None:
+def _check(wanted: PromptRequest, task: PromptTask) -> None:
     """Draw the job that tries the prompts with the model, and what it found."""
     st.markdown("##### Check")
     name = PurePath(wanted.candidates.name).stem[:60]

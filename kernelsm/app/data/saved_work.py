@@ -23,7 +23,7 @@ _PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS}
 """Where a kind is worked on that other pages do not show."""
 
 
-def mine() -> None:
+def own_work() -> None:
     """Draw what this session brought and computed, and what can be done with it."""
     if note := st.session_state.pop(_NOTE, ""):
         st.success(note, icon=":material/check:")

@@ -12,7 +12,7 @@ from kernelsm.workspace.uploads import keep_upload
 _KEPT = "kernelsm_uploads"
 
 
-def kept(file: Any) -> FileRef:
+def keep_file(file: Any) -> FileRef:
     """Keep an uploaded file, and return where; asked again it is not hashed again."""
     known: dict[str, str] = st.session_state.setdefault(_KEPT, {})
     if file.file_id not in known:
