@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kernelsm.files.archives import PLAIN_FILE_NAME, unpack
+from kernelsm.files.archives import unpack
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_megabytes, limits
 from kernelsm.files.source import Source, source_size
@@ -38,10 +38,10 @@ from kernelsm.workspace.tables import is_run_name, load_run
 _VERSION = 1
 _DESCRIPTION = "session.json"
 _RUN_FILE = re.compile(rf"runs/({CONTENT_HASH})\.parquet")
-_PROJECT_FILE = re.compile(
-    rf"projects/({CONTENT_HASH})(?:/{PLAIN_FILE_NAME}){{0,3}}/{PLAIN_FILE_NAME}\.(?:json|npz|safetensors|csv)"
-)
-_TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{PLAIN_FILE_NAME}\.(?:txt|model)")
+# what begins with a dot or a dash, or holds anything that a shell or another system reads differently, stays out
+_FILE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+_PROJECT_FILE = re.compile(rf"projects/({CONTENT_HASH})(?:/{_FILE}){{0,3}}/{_FILE}\.(?:json|npz|safetensors|csv)")
+_TOKENIZER_FILE = re.compile(rf"projects/({CONTENT_HASH})/model/{_FILE}\.(?:txt|model)")
 _PROMPTS_FILE = re.compile(rf"prompts/({CONTENT_HASH})\.json")
 _SEND_LESS = "Save the session with fewer projects and tables."
 _LONGEST_PARAMETER, _MOST_ENTRIES = 4_000, 1_000
