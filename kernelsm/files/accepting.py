@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from kernelsm.files.limits import check_megabytes
 from kernelsm.files.signatures import looks_like
@@ -98,3 +98,16 @@ def check_content(source: Source, name: str, kinds: Collection[str], expected: s
     if seems not in kinds:
         found = f"what seems to be {seems}" if seems else f"no sign of {expected}"
         raise InputError(name, found, f"{expected}, as its name says", fix)
+
+
+def check_written_ending(path: Path, *endings: str) -> None:
+    """Refuse to write a file whose name ends in something else than what will be in it.
+
+    Raises
+    ------
+    InputError
+        Another ending.
+    """
+    if path.suffix not in endings:
+        found = f"the ending {path.suffix!r}"
+        raise InputError(f"file name {path.name!r}", found, " or ".join(endings), "Rename it.")

@@ -18,6 +18,12 @@ from kernelsm.files.signatures import NPZ, ZIP, looks_like
 from kernelsm.files.source import Source, open_source, source_size
 from kernelsm.runtime.errors import InputError
 
+PLAIN_FILE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+"""Pattern of names that every system and shell reads alike, for what is packed, unpacked or copied under them.
+
+They begin neither with a dot nor with a dash.
+"""
+
 _ENTRY = b"PK\x01\x02"  # begins each entry of the archive's list of files
 _BLOCK = 2**20
 _DAMAGE = (

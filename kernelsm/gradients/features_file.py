@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.files.accepting import check_content, check_ending, check_size
+from kernelsm.files.accepting import check_content, check_ending, check_size, check_written_ending
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
@@ -91,8 +91,7 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
     >>> load_features(path)[1].features.shape
     (1198, 10, 8)
     """
-    if path.suffix != ".npz":
-        raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
+    check_written_ending(path, ".npz")
     if train.meta != test.meta:
         fix = "Use one model and one projection for both."
         raise InputError("test features", f"{test.meta}", f"{train.meta}, as of the training samples", fix)

@@ -6,12 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
+from kernelsm.files.archives import PLAIN_FILE_NAME
 from kernelsm.models.model_folders import model_folder
 from kernelsm.runtime.errors import InputError
 
 # neither code nor pickles
 _WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:json|safetensors|txt|model)")
+_FILE = re.compile(rf"{PLAIN_FILE_NAME}\.(?:json|safetensors|txt|model)")
 
 
 def copy_files(source: Path, place: Path) -> None:

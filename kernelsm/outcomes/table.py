@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from kernelsm.files.accepting import check_written_ending
 from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.splitting import random_parts
 from kernelsm.outcomes.table_files import METADATA_KEY, read_files
@@ -245,9 +246,7 @@ class Outcomes:
         'outcomes.parquet'
         """
         path = Path(path)
-        if path.suffix not in (".csv", ".parquet"):
-            found = f"the ending {path.suffix!r}"
-            raise InputError(f"file name {path.name!r}", found, ".parquet or .csv", "Rename it.")
+        check_written_ending(path, ".parquet", ".csv")
         with write_whole(path) as part:
             if path.suffix == ".csv":
                 self.to_frame().to_csv(part, index=False)

@@ -11,6 +11,7 @@ import numpy as np
 from kernelsm.evaluation.metrics import relative_error
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.checks import check_number, check_whole
 from kernelsm.runtime.errors import InputError
 
 FEWEST = 3
@@ -63,13 +64,11 @@ class PromptFirstOrderCheck:
         for name in names:
             value: Any = known.get(name)
             low, high = _RANGES[name]
-            counts = isinstance(low, int)
+            if isinstance(low, int):
+                check_whole(f"check, {name}", value, low, int(high), fix="Score the prompts anew.")
             # where all checked outcomes were equal there is no rank correlation
-            undefined = not counts and isinstance(value, float) and math.isnan(value)
-            fine = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
-            if not (undefined or (fine and low <= value <= high)):
-                fix = "Score the prompts anew."
-                raise InputError(f"check, {name}", type(value).__name__, f"a number, {low} to {high}", fix)
+            elif not (isinstance(value, float) and math.isnan(value)):
+                check_number(f"check, {name}", value, least=low, most=high, fix="Score the prompts anew.")
         return cls(**{name: known[name] for name in names})
 
 

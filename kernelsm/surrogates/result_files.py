@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import check_written_ending
 from kernelsm.files.json_text import parse_json
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import Wanted, read_arrays
@@ -25,8 +26,7 @@ _LAYOUT = {
 def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:
     """Write a result's arrays, names and `meta`; the file is complete or not there."""
     path = Path(path)
-    if path.suffix != ".npz":
-        raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
+    check_written_ending(path, ".npz")
     free = result.degrees_of_freedom
     info = {
         "format": _FORMAT,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.files.accepting import check_written_ending
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, limits
 from kernelsm.files.npz import Wanted, read_arrays
@@ -40,8 +41,7 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
     InputError
         The name does not end in .npz, or `meta` is not made of JSON types.
     """
-    if path.suffix != ".npz":
-        raise InputError(f"file name {path.name!r}", f"the ending {path.suffix!r}", ".npz", "Rename it.")
+    check_written_ending(path, ".npz")
     info = {
         "format": _FORMAT,
         "task_names": suite.task_names,

@@ -2,7 +2,14 @@
 
 import pytest
 
-from kernelsm.files.accepting import PICKLES, check_content, check_ending, check_size, ending_of
+from kernelsm.files.accepting import (
+    PICKLES,
+    check_content,
+    check_ending,
+    check_size,
+    check_written_ending,
+    ending_of,
+)
 from kernelsm.files.signatures import JSON, NPZ, ZIP
 from kernelsm.runtime.errors import InputError
 
@@ -65,3 +72,11 @@ def test_content_must_be_what_the_name_says():
     assert (error.found, error.expected) == ("what seems to be a PNG picture", "text in UTF-8, as its name says")
     assert refused(check_content, b"a,b\n", "t.zip", (ZIP, NPZ), "an archive", "").found == "no sign of an archive"
     assert "pickle" in refused(check_content, b"\x80\x04\x95", "t.npz", (NPZ,), "an archive", "").found
+
+
+def test_a_file_is_written_under_the_ending_of_what_is_in_it(tmp_path):
+    check_written_ending(tmp_path / "t.npz", ".npz")
+    check_written_ending(tmp_path / "t.csv", ".parquet", ".csv")
+    error = refused(check_written_ending, tmp_path / "t.xlsx", ".parquet", ".csv")
+    assert (error.place, error.found) == ("file name 't.xlsx'", "the ending '.xlsx'")
+    assert error.expected == ".parquet or .csv"
