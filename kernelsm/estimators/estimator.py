@@ -42,7 +42,7 @@ class BlockWork:
     key : tuple
         Everything that the measures depend on besides the masks.
     message : str
-        What is told after each block.
+        What a report says after each block.
     meta : dict
         Of the outcomes.
     """
@@ -107,7 +107,7 @@ class Estimator(ABC):
             samples of the loss in nats, of being right, or of log p_y - log(1 - p_y). The store keeps all of them:
             asking for another one computes nothing again.
         store, report
-            Where finished blocks are kept, and what is told after each.
+            Where finished blocks are kept, and what is called after each.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from kernelsm.gradients.contributions import Contribution, Full, Outer, Rows
-from kernelsm.gradients.sample_axes import Place, Unsupported, wide
+from kernelsm.gradients.sample_axes import SampleAxes, Unsupported, wide
 
 Found = Iterator[tuple[torch.Tensor, Contribution]]
 
@@ -31,18 +31,18 @@ class Use:
     parameters : sequence of Tensor
         The tensors whose gradients `contributions` gives.
     contributions : callable
-        (gradients of the output (Q, *shape), place) -> pairs of parameter and contribution.
+        (gradients of the output (Q, *shape), where the samples are) -> pairs of parameter and contribution.
     """
 
     input: torch.Tensor | None
     parameters: Sequence[torch.Tensor | None]
-    contributions: Callable[[torch.Tensor, Place], Found]
+    contributions: Callable[[torch.Tensor, SampleAxes], Found]
 
 
 def _linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Use:
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        out = place.output(gradients).flatten(2, -2)
-        yield weight, Outer(out, place.input(input).flatten(1, -2)[None])
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        out = where.output(gradients).flatten(2, -2)
+        yield weight, Outer(out, where.input(input).flatten(1, -2)[None])
         if bias is not None:
             yield bias, Full(out.sum(dim=2))
 
@@ -53,8 +53,8 @@ def _matmul(input: torch.Tensor, other: torch.Tensor) -> Use:
     if other.dim() != 2:
         raise Unsupported("a product with a parameter that is not a matrix")
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        yield other, Outer(place.input(input).flatten(1, -2)[None], place.output(gradients).flatten(2, -2))
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        yield other, Outer(where.input(input).flatten(1, -2)[None], where.output(gradients).flatten(2, -2))
 
     return Use(input, (other,), contributions)
 
@@ -64,9 +64,9 @@ def _addmm(bias: torch.Tensor, mat1: torch.Tensor, mat2: torch.Tensor, *, beta: 
         raise Unsupported("a scaled addmm")
     product = _matmul(mat1, mat2)
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        yield from product.contributions(gradients, place)
-        yield bias, Full(place.output(gradients).flatten(2, -2).sum(dim=2))
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        yield from product.contributions(gradients, where)
+        yield bias, Full(where.output(gradients).flatten(2, -2).sum(dim=2))
 
     return Use(mat1, (mat2, bias), contributions)
 
@@ -78,9 +78,9 @@ def _embedding(
     if max_norm is not None or scale_grad_by_freq:
         raise Unsupported("an embedding with max_norm or scale_grad_by_freq")
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        index = place.input(input).flatten(1)
-        out = place.output(gradients).flatten(2, -2)
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        index = where.input(input).flatten(1)
+        out = where.output(gradients).flatten(2, -2)
         if padding_idx is not None:
             out = out * (index != padding_idx % len(weight))[None, ..., None]
         yield weight, Rows(index, out, len(weight))
@@ -98,14 +98,14 @@ def _convolution(axes: int) -> Callable[..., Use]:
         kernel = (1,) * (2 - axes) + tuple(weight.shape[2:])
         steps, spread = _pair(stride, axes, 1), _pair(dilation, axes, 1)
 
-        def contributions(gradients: torch.Tensor, place: Place) -> Found:
-            if place.taken.dim != 0 or place.given.dim != 0:
+        def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+            if where.of_input.dim != 0 or where.of_output.dim != 0:
                 raise Unsupported("a convolution whose samples are not on the first axis")
-            samples, each = place.samples, place.taken.each
+            samples, each = where.samples, where.of_input.each
             image = wide(input if axes == 2 else input.unsqueeze(2))
             patches = functional.unfold(*_padded(image, padding, kernel, spread, axes), spread, 0, steps)
             patches = patches.unflatten(0, (samples, each))  # (n, each, channels x kernel, L)
-            out = place.output(gradients).flatten(4)  # (Q, n, each, out channels, L)
+            out = where.output(gradients).flatten(4)  # (Q, n, each, out channels, L)
             if groups == 1:
                 yield weight, Outer(out.transpose(3, 4).flatten(2, 3), patches.transpose(2, 3).flatten(1, 2)[None])
             else:
@@ -148,10 +148,10 @@ def _norm(
 ) -> Use:
     """Scale and shift over the last `shape` axes: y = standard * weight + bias."""
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        out = place.output(gradients).flatten(2, -shape - 1)
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        out = where.output(gradients).flatten(2, -shape - 1)
         if weight is not None:
-            yield weight, Full((out * place.input(standard).flatten(1, -shape - 1)).sum(dim=2))
+            yield weight, Full((out * where.input(standard).flatten(1, -shape - 1)).sum(dim=2))
         if bias is not None:
             yield bias, Full(out.sum(dim=2))
 
@@ -197,10 +197,10 @@ def _channels(
     """Scale and shift channel by channel (axis 1)."""
     last = _norm(standard.movedim(1, -1), weight, bias, source, 1)
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        if place.taken.dim != 0 or place.given.dim != 0:
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        if where.of_input.dim != 0 or where.of_output.dim != 0:
             raise Unsupported("a norm over channels whose samples are not on the first axis")
-        yield from last.contributions(gradients.movedim(2, -1), place)
+        yield from last.contributions(gradients.movedim(2, -1), where)
 
     return Use(source, last.parameters, contributions)
 
@@ -208,8 +208,8 @@ def _channels(
 def _multiply(input: torch.Tensor, other: Any) -> Use:
     parameter, factor = (input, other) if isinstance(input, nn.Parameter) else (other, input)
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        yield parameter, Full(_reduced(wide(gradients) * factor, parameter.shape, place))
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        yield parameter, Full(_reduced(wide(gradients) * factor, parameter.shape, where))
 
     return Use(None, (parameter,), contributions)
 
@@ -223,17 +223,17 @@ def _add(input: torch.Tensor, other: Any, *, alpha: float = 1) -> Use:
 def _spread(input: torch.Tensor, *sizes: Any, **named: Any) -> Use:
     """The parameter itself, repeated along axes that it does not have."""
 
-    def contributions(gradients: torch.Tensor, place: Place) -> Found:
-        yield input, Full(_reduced(wide(gradients), input.shape, place))
+    def contributions(gradients: torch.Tensor, where: SampleAxes) -> Found:
+        yield input, Full(_reduced(wide(gradients), input.shape, where))
 
     return Use(None, (input,), contributions)
 
 
-def _reduced(gradients: torch.Tensor, shape: torch.Size, place: Place) -> torch.Tensor:
+def _reduced(gradients: torch.Tensor, shape: torch.Size, where: SampleAxes) -> torch.Tensor:
     """Sum (Q, *output shape) over the axes along which a parameter was repeated, to (Q, n, *shape)."""
-    axis = place.given.dim
-    if axis is None or place.given.each != 1:
-        raise Unsupported("a parameter spread over samples and places at once")
+    axis = where.of_output.dim
+    if axis is None or where.of_output.each != 1:
+        raise Unsupported("a parameter spread over samples and positions at once")
     missing = gradients.dim() - 1 - len(shape)
     sums = []
     for i, size in enumerate(gradients.shape[1:]):
@@ -243,7 +243,7 @@ def _reduced(gradients: torch.Tensor, shape: torch.Size, place: Place) -> torch.
         if repeated and i != axis:
             sums.append(i + 1)
     kept = gradients.sum(dim=sums, keepdim=True) if sums else gradients
-    return kept.movedim(axis + 1, 1).reshape(len(gradients), place.samples, *shape)
+    return kept.movedim(axis + 1, 1).reshape(len(gradients), where.samples, *shape)
 
 
 RULES: dict[Any, Callable[..., Use]] = {

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from kernelsm.gradients.contributions import Contribution
 from kernelsm.gradients.layer_rules import RULES, Use
-from kernelsm.gradients.sample_axes import Axis, Place, Unsupported
+from kernelsm.gradients.sample_axes import Axis, SampleAxes, Unsupported
 
 Axes = list[tuple[Axis, Axis]]
 _VALUES = {
@@ -34,8 +34,8 @@ class Call:
 
     use: Use
     name: str
-    taken: torch.Size
-    given: torch.Size
+    input_shape: torch.Size
+    output_shape: torch.Size
     version: int
     edge: Any = None
 
@@ -92,9 +92,9 @@ class Recorder(TorchFunctionMode):
         return found
 
     def _note(self, use: Use, name: str, out: torch.Tensor) -> torch.Tensor:
-        taken = use.input.shape if use.input is not None else torch.Size()
+        input_shape = use.input.shape if use.input is not None else torch.Size()
         version = use.input._version if use.input is not None else 0
-        call = Call(use, name, taken, out.shape, version)
+        call = Call(use, name, input_shape, out.shape, version)
         number = len(self.calls)
         if number < len(self.axes) and self.axes[number][1].dim is None:
             # one for all samples, as position embeddings are: each sample gets its own to differentiate by
@@ -136,7 +136,7 @@ class Recorder(TorchFunctionMode):
         if len(self.calls) != len(self.axes):
             raise Unsupported("a forward pass that differs from batch to batch")
         following = iter(gradients)
-        for call, (taken, given) in zip(self.calls, self.axes, strict=True):
+        for call, (of_input, of_output) in zip(self.calls, self.axes, strict=True):
             if call.edge is None:
                 continue
             if call.use.input is not None and call.use.input._version != call.version:
@@ -144,8 +144,8 @@ class Recorder(TorchFunctionMode):
             gradient = next(following)
             if gradient is None:
                 continue
-            place = Place(self.samples, taken, given if given.dim is not None else Axis(0))
-            for parameter, contribution in call.use.contributions(gradient, place):
+            axes = SampleAxes(self.samples, of_input, of_output if of_output.dim is not None else Axis(0))
+            for parameter, contribution in call.use.contributions(gradient, axes):
                 if id(parameter) in self.names:
                     yield self.names[id(parameter)], contribution
 
@@ -177,11 +177,14 @@ def trace(
         if len(passes[0]) != len(passes[1]):
             raise Unsupported("a forward pass that depends on the number of samples")
         found = [
-            (Axis.between(two.taken, three.taken), Axis.between(two.given, three.given))
+            (
+                Axis.between(two.input_shape, three.input_shape),
+                Axis.between(two.output_shape, three.output_shape),
+            )
             for two, three in zip(*passes, strict=True)
         ]
         if found == axes:
-            return axes, sum(call.taken.numel() + call.given.numel() for call in passes[0]) // 2
+            return axes, sum(call.input_shape.numel() + call.output_shape.numel() for call in passes[0]) // 2
         axes = found  # what is one for all samples is spread over them from here on, and later calls see that
 
 

@@ -13,7 +13,7 @@ class Unsupported(Exception):  # noqa: N818 - not a fault: another way to the gr
 
 @dataclass(frozen=True)
 class Axis:
-    """Axis `dim` holds the samples, each taking `each` places; None: the tensor is one for all samples."""
+    """Axis `dim` holds the samples, `each` entries for each of them; None: one tensor serves all samples."""
 
     dim: int | None
     each: int = 1
@@ -36,20 +36,20 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where n samples are in the input and the output of one call."""
+class SampleAxes:
+    """Which axes hold the n samples in the input and in the output of one call."""
 
     samples: int
-    taken: Axis
-    given: Axis
+    of_input: Axis
+    of_output: Axis
 
     def input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Bring the samples of an input to the front, (n or 1, each, ...)."""
-        return _to_front(tensor, self.taken, self.samples, 0)
+        return _to_front(tensor, self.of_input, self.samples, 0)
 
     def output(self, gradients: torch.Tensor) -> torch.Tensor:
         """Bring the samples of gradients (Q, *output shape) behind Q, (Q, n, each, ...)."""
-        return _to_front(gradients, self.given, self.samples, 1)
+        return _to_front(gradients, self.of_output, self.samples, 1)
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:

@@ -169,10 +169,10 @@ class Classification(Objective):
         InputError
             Names `place`.
         """
-        super().check_outputs(count, place)
-        if count < 2:
+        if count == 1 and self.outputs <= 2:
             fix = "A model of two classes with one logit z returns [0, z] for each sample."
             raise InputError(place, "one logit for each sample", "two or more, one per class", fix)
+        super().check_outputs(count, place)
 
     def check_labels(self, labels: NDArray[Any], place: str) -> NDArray[np.int64]:
         """Return classes as int64, shape (n,).

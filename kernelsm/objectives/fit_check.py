@@ -92,7 +92,7 @@ class _Watch:
 
 @contextmanager
 def _watched(model: nn.Module) -> Iterator[_Watch]:
-    """Follow the layers with weights: a failure then has a place."""
+    """Follow the layers with weights, so that a failure can name its layer."""
     watch = _Watch()
 
     def starts(name: str) -> Any:
@@ -162,13 +162,16 @@ def _check_tokens(model: nn.Module, suite: TaskSuite) -> None:
                     place, f"token {token:,}", f"tokens from 0 to {most:,}, which the network knows",
                     "Use the tokenizer that belongs to the network, or a network with a larger vocabulary.",
                 )  # fmt: skip
-    # networks of this package and of transformers say in different ways how many places they know
+    # networks of this package and of transformers say in different ways how many positions they know
     position = getattr(model, "position", None)
     config = getattr(getattr(model, "network", None), "config", None)
-    places = getattr(position, "num_embeddings", None) or getattr(config, "max_position_embeddings", None)
+    longest = getattr(position, "num_embeddings", None) or getattr(config, "max_position_embeddings", None)
     length = suite.inputs.shape[-1]
-    if places is not None and length > places:
-        found, expected = f"sequences of {length:,} tokens", f"at most {places:,}, which the network has places for"
+    if longest is not None and length > longest:
+        found, expected = (
+            f"sequences of {length:,} tokens",
+            f"at most {longest:,}, which the network has",
+        )
         raise InputError("samples", found, expected, "Cut the sequences, or choose a network for longer ones.")
 
 

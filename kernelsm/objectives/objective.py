@@ -318,7 +318,7 @@ class Objective(ABC):
     def measure_headline(self, outputs: Tensor, labels: Tensor) -> float:
         """Headline measure of one model by its outputs (n, C), over all samples together."""
         groups = labels.new_zeros(len(labels)).long()
-        found = self.measure_model(outputs[None], labels, groups, 1)
+        found = self.measure_model(outputs.double()[None], labels, groups, 1)
         return float(found[0, find_measure(self.measures, self.headline), 0])
 
 
