@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.ask_model import START_SECONDS, PromptSettings, ask, open_model
-from kernelsm.prompts.first_order_check import FEWEST, PromptFirstOrderCheck, prompt_first_order_check
+from kernelsm.prompts.first_order_check import FEWEST, Combine, PromptFirstOrderCheck, prompt_first_order_check
 from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, find_prompts
 from kernelsm.workspace.tables import save_run
-
-if TYPE_CHECKING:
-    from kernelsm.prompts.first_order import Combine
 
 CHECK = "first_order_check"
 """Where the table of estimates tells of its check, as JSON."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from math import perm
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.objective import find_measure
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.first_order_check import Combine
 from kernelsm.prompts.gradients import (
     Linearisation,
     Order,
@@ -32,7 +33,6 @@ from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 
 ANCHOR_CHUNKS = ChunkKind("prompt_anchors", version=1)
-Combine = Literal["nearest", "mean"]
 
 
 class FirstOrder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.checks import check_number, check_whole
 from kernelsm.runtime.errors import InputError
 
+Combine = Literal["nearest", "mean"]
+"""What several anchor prompts say of a prompt: what the one nearest to it says, or the mean of all."""
 FEWEST = 3
 """Subsets that have ranks to compare."""
 _RANGES: dict[str, tuple[float, float]] = {

@@ -385,7 +385,7 @@ def test_wrong_session_files_are_refused_in_words_and_take_nothing(written: list
         (b"", ("session.zip", "0 bytes")),
         (small_files.dataset(), ("session.json", "no such entry", "a session file")),
         (fine[:-60], ("session.zip", "Found", "expected")),
-        (with_entry(fine, "session.json", b"["), ("session.json", "something else", "JSON")),
+        (with_entry(fine, "session.json", b"["), ("session.json", "no JSON", "the description of a session")),
         (with_entry(fine, "session.json", json.dumps({**description, "version": 9}).encode()), ("version 9",)),
         (with_entry(fine, "run.py", b"1"), ("run.py", "an entry that no session has", "Remove it")),
         (with_entry(fine, f"runs/{table}.parquet", small_files.outcomes_parquet(1)), ("of the hash", "damaged")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,11 +12,8 @@ from kernelsm.app.shell.job_panel import job_panel, open_result, registry
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.pipelines.ask_model import PromptSettings
 from kernelsm.pipelines.prompt_estimates import CHECK, ESTIMATOR, MOST_ANCHORS, EstimateSettings
-from kernelsm.prompts.first_order_check import FEWEST, PromptFirstOrderCheck
+from kernelsm.prompts.first_order_check import FEWEST, Combine, PromptFirstOrderCheck
 from kernelsm.runtime.errors import InputError
-
-if TYPE_CHECKING:
-    from kernelsm.prompts.first_order import Combine
 
 _COMBINE: dict[str, Combine] = {"Nearest anchor": "nearest", "Mean of all": "mean"}
 _MOST_CHECKED = 200
