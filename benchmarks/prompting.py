@@ -37,7 +37,8 @@ from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.first_order import Combine, FirstOrder
+from kernelsm.prompts.first_order import FirstOrder
+from kernelsm.prompts.first_order_check import Combine
 from kernelsm.prompts.prompting import Prompting, score
 from kernelsm.prompts.scoring import measure_labels
 from kernelsm.prompts.task import PromptTask
