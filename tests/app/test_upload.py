@@ -48,7 +48,7 @@ def wrong_tables() -> dict[str, tuple[str, bytes, tuple[str, ...]]]:
             "t.csv", b"task:a,task:a,target:loss\n0,1,1\n1,1,2\n", ("column 2", "'task:a' again (as column 1)"),
         ),
         "0 bytes": ("t.csv", b"", ("0 bytes",)),
-        "a binary file": ("t.csv", bytes(range(256)) * 20, ("a byte that is not UTF-8 at position 128", "Save it as")),
+        "a binary file": ("t.csv", bytes(range(256)) * 20, ("a byte that is not UTF-8", "Save it as UTF-8")),
         "a broken Parquet file": ("t.parquet", parquet(pd.DataFrame({"task:a": [0]}))[:-20], ("whole Parquet file",)),
         "2,000 columns": ("t.parquet", parquet(pd.DataFrame(wide)), ("header", "2,000 columns", "at most 1,500")),
         "non-binary mask": ("t.csv", b"task:a,target:loss\n0,1\n2,1\n", ("row 2", "column 'task:a'", "2", "0 or 1")),

@@ -57,7 +57,8 @@ def test_the_shipped_results_are_those_of_the_shipped_network(name, kept):
         assert table.task_names == recipe.suite().task_names
 
 
-@pytest.mark.parametrize("name", RECIPES)
+# the quadratic one takes half a minute, and its network is that of the addition: its truth is recomputed below
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "modular-quadratic"])
 def test_a_slice_of_the_estimates_comes_out_as_shipped(name, kept):
     use_torch_threads()
     settings, recipe, shipped = example_settings(name), RECIPES[name], load_estimates_of_truth(name)
