@@ -144,7 +144,8 @@ class OutputLoss(ABC):
     def restrict(self, outputs: Tensor, targets: Tensor, rows: Tensor) -> RestrictedLoss:
         """Return the loss of some rows, with all others where `outputs` has them.
 
-        The default is for losses that are a sum over outputs; it calls `expand` with shapes (rows, m) and (rows, 1).
+        As it stands this is for losses that are a sum over outputs; `expand` is then given shapes (rows, m) and
+        (rows, 1).
 
         Parameters
         ----------
