@@ -64,17 +64,17 @@ class Objective:
 
 
 class ReachedError(Exception):
-    """The wanted objective value is reached."""
+    """The target value of the objective is reached."""
 
 
-def scipy_seconds(objective: Objective, wanted: float) -> tuple[float, float]:
-    """Seconds until L-BFGS-B is at or below `wanted`, and the value reached."""
+def scipy_seconds(objective: Objective, target_value: float) -> tuple[float, float]:
+    """Seconds until L-BFGS-B is at or below `target_value`, and the value reached."""
     best = [np.inf]
 
     def watched(z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         value, gradient = objective(z)
         best[0] = min(best[0], value)
-        if value <= wanted:
+        if value <= target_value:
             raise ReachedError
         return value, gradient
 

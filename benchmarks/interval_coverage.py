@@ -1,7 +1,7 @@
 """Do 90 % intervals cover the truth 90 % of the time? On planted games whose every effect is known.
 
 Each game has main effects on all of its K = 10 tasks, effects on some pairs and triples, and noise whose size the fit
-is not told. The default surrogate, and an RBF one tuned by leave-one-out, see m subsets; the share of their 90 %
+is not given. The default surrogate, and an RBF one tuned by leave-one-out, see m subsets; the share of their 90 %
 intervals of leave-one-out attributions and of second differences, both at all tasks, that hold the true value is
 averaged game by game.
 

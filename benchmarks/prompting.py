@@ -113,7 +113,7 @@ def _shared_cache(model: LanguageModel) -> dict[str, Any]:
 def _first_order(model: LanguageModel, exact_s: float, exact_cpu_s: float) -> dict[str, Any]:
     """Compare estimates by 1, 4 and 16 anchors with exact outcomes; the exact side's times are per prompt."""
     names = ("spearman", "lds", "relative_error")
-    ways: tuple[Combine, ...] = ("nearest", "mean")
+    combinations: tuple[Combine, ...] = ("nearest", "mean")
     kinds = {"nearest": "first_order", "mean": "first_order_mean_of_anchors"}
     found: dict[str, Any] = {f"{kind}_{name}": {} for kind in kinds.values() for name in names}
     found |= {"first_order_subsets": {}, "relative_error_of_mean": {}}
@@ -132,8 +132,8 @@ def _first_order(model: LanguageModel, exact_s: float, exact_cpu_s: float) -> di
             ended, ended_cpu = time.perf_counter(), time.process_time()
             share = max(ANCHORS) * len(task.queries)
             anchor.append(((ended - begun) / share, (ended_cpu - begun_cpu) / share))
-            for count, way in product(ANCHORS, ways):
-                estimator = FirstOrder(task, model, anchors=count, combine=way, orders=ORDERS)
+            for count, combine in product(ANCHORS, combinations):
+                estimator = FirstOrder(task, model, anchors=count, combine=combine, orders=ORDERS)
                 begun, begun_cpu = time.perf_counter(), time.process_time()
                 estimated = estimator.outcomes(exact.masks, store=store)
                 ended, ended_cpu = time.perf_counter(), time.process_time()
@@ -141,7 +141,9 @@ def _first_order(model: LanguageModel, exact_s: float, exact_cpu_s: float) -> di
                 prompt.append(((ended - begun) / share, (ended_cpu - begun_cpu) / share))
                 scores = score_estimates(exact, estimated)
                 for name in names:
-                    found[f"{kinds[way]}_{name}"].setdefault(example.name, {})[str(count)] = round(scores[name], 3)
+                    found[f"{kinds[combine]}_{name}"].setdefault(example.name, {})[str(count)] = round(
+                        scores[name], 3
+                    )
     # per query, and so for as many as the exact side was timed with
     prompts = SUBSETS * ORDERS
     (anchor_s, anchor_cpu_s), (prompt_s, prompt_cpu_s) = (

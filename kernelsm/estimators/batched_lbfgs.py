@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 
 _HISTORY = 20
-_TRIALS = 15
+_LINE_SEARCH_TRIALS = 15
 _PATIENCE = 10
-# weak Wolfe conditions: enough decrease, and a slope that has risen enough
+# weak Wolfe conditions: a sufficient decrease, and a slope that has risen sufficiently
 _DECREASE, _RISE = 1e-4, 0.9
 
 Function = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -35,10 +35,10 @@ def minimise(
         Maps points (a, P) and the problems they belong to (a,) to values (a,) and gradients (a, P).
     start : Tensor, shape (m, P)
     tolerance : float
-        A problem is solved where no entry of its gradient is larger.
+        A problem is solved when no entry of its gradient is larger in magnitude.
     smallest_change : float
-        A problem also ends where ten steps together lower its value by no more than this share of it, or where no
-        step satisfies the conditions: both happen at kinks, where the gradient does not vanish.
+        A problem also ends when ten steps together lower its value by no more than this share of it, or when no
+        step satisfies the conditions. Both happen at kinks, where the gradient does not vanish.
     max_steps : int
         Bound on the steps of each problem.
 
@@ -111,7 +111,7 @@ def _line_search(
     low, high = torch.zeros_like(length), torch.full_like(length, float("inf"))
     best_x, best_value, best_gradient = x.clone(), value.clone(), gradient.clone()
     searching = torch.arange(len(x))
-    for _ in range(_TRIALS):
+    for _ in range(_LINE_SEARCH_TRIALS):
         t = length[searching]
         point = x[searching] + t[:, None] * direction[searching]
         found, its_gradient = function(point, active[searching])

@@ -40,12 +40,12 @@ class StackedModel:
             name: piece.reshape(-1, *shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
         }
 
-        def one(parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        def outputs_of_one(parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
             found: torch.Tensor = torch.func.functional_call(self.model, (parameters, self.buffers), (x,))
             return found
 
-        own = inputs.ndim > self._input_dimensions
-        return torch.func.vmap(one, in_dims=(0, 0 if own else None))(stacked, inputs)
+        inputs_differ = inputs.ndim > self._input_dimensions
+        return torch.func.vmap(outputs_of_one, in_dims=(0, 0 if inputs_differ else None))(stacked, inputs)
 
 
 def tune_together(
@@ -69,23 +69,23 @@ def tune_together(
     Tensor, shape (m, P)
         The weights found, from `start` (P,), to a largest gradient entry of 1e-6.
     """
-    # each subset's own samples, filled up with samples of weight 0 to the size of the largest
+    # the included samples of each subset, padded with samples of weight 0 to the size of the largest subset
     widest = int((sample_weights > 0).sum(dim=1).max())
-    own = (sample_weights > 0).to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :widest]
-    own_weights, own_inputs, own_labels = sample_weights.gather(1, own), inputs[own], labels[own]
+    included = (sample_weights > 0).to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :widest]
+    own_weights, own_inputs, own_labels = sample_weights.gather(1, included), inputs[included], labels[included]
 
     def pulled_loss(weights: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        moving = weights.detach().requires_grad_()
-        value = ridge / 2 * (moving - centre).square().sum(dim=1)
+        variables = weights.detach().requires_grad_()
+        value = ridge / 2 * (variables - centre).square().sum(dim=1)
         if widest:
-            losses = objective.loss(stacked.outputs(moving, own_inputs[which]), own_labels[which])
+            losses = objective.loss(stacked.outputs(variables, own_inputs[which]), own_labels[which])
             value = value + (own_weights[which] * losses).sum(dim=1)
-        (gradient,) = torch.autograd.grad(value.sum(), moving)
+        (gradient,) = torch.autograd.grad(value.sum(), variables)
         return value.detach(), gradient
 
-    # without samples the minimum is the centre itself: a search would end beside it, on a side that rounding chooses
-    begun = torch.where((sample_weights > 0).any(dim=1, keepdim=True), start, centre)
-    return minimise(pulled_loss, begun, max_steps=max_steps)
+    # without samples the minimum is the centre itself; a search would miss it by an error that depends on rounding
+    first_guess = torch.where((sample_weights > 0).any(dim=1, keepdim=True), start, centre)
+    return minimise(pulled_loss, first_guess, max_steps=max_steps)
 
 
 def bytes_per_subset(model: nn.Module, inputs: torch.Tensor) -> int:

@@ -55,7 +55,7 @@ class BlockWork:
 
 
 class Estimator(ABC):
-    """A way to get F(s), block by block; each block is kept by the store.
+    """Computes F(s) block by block; the store keeps each block.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Estimator(ABC):
     @property
     @abstractmethod
     def measures(self) -> Sequence[Measure]:
-        """What a block holds of every target, in order."""
+        """The measures that a block holds for every target, in order."""
 
     @property
     def measure_names(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class Estimator(ABC):
 
     @abstractmethod
     def _work(self, store: Store | None) -> BlockWork:
-        """Say how a block is made."""
+        """Describe how a block is made."""
 
     def outcomes(
         self,
@@ -157,11 +157,11 @@ class Estimator(ABC):
             Of the outcomes, without measure and unit; JSON types only.
         """
         position = find_measure(self.measures, measure)
-        about = self.measures[position]
+        chosen = self.measures[position]
         return Outcomes(
             masks, np.concatenate([self._values(found, position) for found in blocks]),
-            task_names=self.task_names, target_names=self.target_names, higher_is_better=about.higher_is_better,
-            meta={**meta, "measure": measure, "unit": about.unit},
+            task_names=self.task_names, target_names=self.target_names, higher_is_better=chosen.higher_is_better,
+            meta={**meta, "measure": measure, "unit": chosen.unit},
         )  # fmt: skip
 
     def _values(self, block: NDArray[np.float64], position: int) -> NDArray[np.float64]:

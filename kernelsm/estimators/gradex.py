@@ -21,7 +21,7 @@ from kernelsm.tasks.suite import TaskSuite
 
 BLOCK_CHUNKS = ChunkKind("gradex", version=2)
 MEMORY_BUDGET = 768 * 2**20
-# beyond this the products gain nothing, and a cancelled job would lose more
+# larger blocks make the products no faster, and a cancelled job would lose more
 _LARGEST_BLOCK = 1024
 
 
@@ -104,7 +104,7 @@ class GradEx(SuiteEstimator):
         self.block = block or masks_at_once(train.features.shape, budget)
 
     def _work(self, store: Store | None) -> BlockWork:
-        # hashing takes a second for large features, and names chunks that nobody keeps where there is no store
+        # hashing takes a second for large features, and is needed only where a store keeps the blocks
         features_hash = content_hash(*(vars(features) for features in (self.train, self.test))) if store else ""
         return BlockWork(
             self._solve_block,
@@ -123,7 +123,7 @@ class GradEx(SuiteEstimator):
 
     @cached_property
     def problem(self) -> LinearisedProblem:
-        """The shared part of all solves; built when the first block is not in the store."""
+        """The part that all solves share; built only when a block is not in the store."""
         offsets, features, labels = self._rows(self.train)
         targets = self.linearisation.targets(labels, offsets.shape[1])
         task_of = torch.from_numpy(self.suite.task_of)

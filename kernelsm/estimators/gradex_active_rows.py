@@ -1,8 +1,8 @@
 """Newton steps in the leading directions on the rows that matter, the others held fixed.
 
-Many rows (output, sample) hardly curve the loss of any mask and have hardly a slope: most classes of most samples
+Many rows (output, sample) hardly curve the loss of any mask and have hardly any slope: most classes of most samples
 have a probability near 0. They are frozen where the steps begin: their part of the gradient and their influence on
-the other outputs stay. What that leaves out is put right by the next full gradient.
+the other outputs stay constant. The next full gradient corrects the error of this.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from kernelsm.estimators.gradex_task_rows import Members, TaskRows
+from kernelsm.estimators.gradex_task_rows import TaskMembership, TaskRows
 from kernelsm.objectives.objective import Expansion, RestrictedLoss
 
-# rows whose own curvature is below the first for every mask are frozen, below the second left out of the Hessian.
-# Neither holds where the slope is larger than the third.
+# rows whose own curvature is below _NEGLIGIBLE for every mask are frozen; below _FLAT they stay out of the Hessian.
+# A row whose slope is above _STEEP for some mask is neither.
 _NEGLIGIBLE = 1e-4
 _FLAT = 1e-3
 _STEEP = 0.5
@@ -34,7 +34,7 @@ class _ActiveTask:
     size : int
         Samples n of the task.
     curved : int
-        The first so many rows are those of the Hessian.
+        How many rows, the first ones, enter the Hessian.
     outputs : Tensor, shape (rows, m_t)
     expansion : Expansion
         At these outputs.
@@ -78,14 +78,14 @@ class ActiveRows:
     tasks : list of TaskRows
         With features of the leading directions.
     shares : Tensor, shape (m, K)
-    members : Members
+    membership : TaskMembership
     shift : list of Tensor, shape (R, n, m_t)
-        Outputs less the offsets, of all rows where the steps begin.
+        Outputs minus offsets, of all rows, where the steps begin.
     expansions : list of Expansion
-        Of all rows, there.
+        Of all rows, at the same point.
     z : Tensor, shape (m, r)
     gradient : Tensor, shape (m, r)
-        The true gradient there; the frozen rows' part of it stays.
+        The full gradient at the same point; the frozen rows' part of it stays constant.
     ridge : float
     """
 
@@ -93,14 +93,14 @@ class ActiveRows:
         self,
         tasks: list[TaskRows],
         shares: torch.Tensor,
-        members: Members,
+        membership: TaskMembership,
         shift: list[torch.Tensor],
         expansions: list[Expansion],
         z: torch.Tensor,
         gradient: torch.Tensor,
         ridge: float,
     ) -> None:
-        self.shares, self.members, self.z, self.ridge = shares, members, z, ridge
+        self.shares, self.membership, self.z, self.ridge = shares, membership, z, ridge
         self.tasks = [_activate(*of_task) for of_task in zip(tasks, shift, expansions, strict=True)]
         self.frozen = torch.zeros_like(z)
         self.frozen = gradient - self.gradient()
@@ -108,28 +108,30 @@ class ActiveRows:
     def gradient(self) -> torch.Tensor:
         """Gradient of what each mask minimises, (m, r)."""
         total = torch.addcmul(self.frozen, self.z, self.z.new_tensor(self.ridge))
-        for task, rows, scale in zip(self.tasks, self.members.rows, self.members.scale, strict=True):
-            total.index_add_(0, rows, (task.expansion.slope * scale).T @ task.features)
+        for task, masks, weights in zip(self.tasks, self.membership.masks, self.membership.weights, strict=True):
+            total.index_add_(0, masks, (task.expansion.slope * weights).T @ task.features)
         return total
 
     def hessian_times(self, v: torch.Tensor) -> torch.Tensor:
         """Hessian of what each mask minimises times v (m, r)."""
         total = self.ridge * v
-        for task, rows, scale in zip(self.tasks, self.members.rows, self.members.scale, strict=True):
-            curved = task.hessian_times(v[rows]).mul_(scale)
-            total.index_add_(0, rows, curved.T @ task.features[: task.curved])
+        for task, masks, weights in zip(self.tasks, self.membership.masks, self.membership.weights, strict=True):
+            curved = task.hessian_times(v[masks]).mul_(weights)
+            total.index_add_(0, masks, curved.T @ task.features[: task.curved])
         return total
 
     def changes(self, direction: torch.Tensor) -> list[torch.Tensor]:
         """Change of the outputs along directions (m, r), per task (rows, m_t)."""
-        return [task.features @ direction[rows].T for task, rows in zip(self.tasks, self.members.rows, strict=True)]
+        return [
+            task.features @ direction[masks].T for task, masks in zip(self.tasks, self.membership.masks, strict=True)
+        ]
 
-    def farthest(self, change: list[torch.Tensor]) -> torch.Tensor:
+    def largest_change(self, change: list[torch.Tensor]) -> torch.Tensor:
         """Largest change of an output of each mask, (m,)."""
         found = self.z.new_zeros(len(self.z))
-        for rows, by in zip(self.members.rows, change, strict=True):
+        for masks, by in zip(self.membership.masks, change, strict=True):
             if by.numel():
-                found[rows] = torch.maximum(found[rows], by.abs().amax(dim=0))
+                found[masks] = torch.maximum(found[masks], by.abs().amax(dim=0))
         return found
 
     def move(self, change: list[torch.Tensor]) -> None:
@@ -140,8 +142,10 @@ class ActiveRows:
     def slopes(self, change: list[torch.Tensor]) -> torch.Tensor:
         """Slope of the active rows' loss along changes, (m,)."""
         found = self.z.new_zeros(len(self.z))
-        for task, rows, scale, by in zip(self.tasks, self.members.rows, self.members.scale, change, strict=True):
-            found.index_add_(0, rows, (task.expansion.slope * by).sum(dim=0) * scale)
+        for task, masks, weights, by in zip(
+            self.tasks, self.membership.masks, self.membership.weights, change, strict=True
+        ):
+            found.index_add_(0, masks, (task.expansion.slope * by).sum(dim=0) * weights)
         return found
 
     def take(self, chosen: torch.Tensor) -> ActiveRows:
@@ -149,12 +153,14 @@ class ActiveRows:
         part = object.__new__(ActiveRows)
         part.shares, part.z, part.ridge = self.shares[chosen], self.z[chosen], self.ridge
         part.frozen = self.frozen[chosen]
-        part.members = Members(part.shares, self.members.sizes)
-        part.tasks = [task.of_masks(chosen[rows]) for task, rows in zip(self.tasks, self.members.rows, strict=True)]
+        part.membership = TaskMembership(part.shares, self.membership.sizes)
+        part.tasks = [
+            task.of_masks(chosen[masks]) for task, masks in zip(self.tasks, self.membership.masks, strict=True)
+        ]
         return part
 
-    def sizes(self) -> list[torch.Tensor]:
-        """How much each task curves for each mask, (m_t,) per task: the trace of its Gauss-Newton matrix, roughly."""
+    def curvature_traces(self) -> list[torch.Tensor]:
+        """Approximate trace of each task's Gauss-Newton matrix for the masks that include it, (m_t,) per task."""
         return [
             (task.expansion.own_curvature * task.features.square().sum(dim=1, keepdim=True)).sum(dim=0)
             for task in self.tasks
@@ -163,7 +169,7 @@ class ActiveRows:
 
 def _activate(task: TaskRows, shift: torch.Tensor, expansion: Expansion) -> _ActiveTask:
     slope, curvature = expansion.slope.flatten(0, 1).abs(), expansion.own_curvature.flatten(0, 1)
-    # a sample that the model is surely wrong about does not curve the loss, but will as soon as it is put right
+    # a sample that the model is confidently wrong about does not curve the loss yet, but will once it is corrected
     matters = torch.where(slope > _STEEP, slope, curvature)
     largest = matters.amax(dim=1) if matters.shape[1] else matters.new_zeros(len(matters))
     curved = torch.nonzero(largest > _FLAT).squeeze(1)

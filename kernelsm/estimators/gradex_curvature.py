@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import torch
 
-from kernelsm.estimators.gradex_task_rows import Members, TaskRows
+from kernelsm.estimators.gradex_task_rows import TaskMembership, TaskRows
 from kernelsm.objectives.objective import Expansion
 
-# directions solved by Newton steps, and those of them in which a mask's preconditioner is a full matrix
+# number of directions solved by Newton steps, and how many of them have a full matrix as preconditioner
 LEADING = 384
 _DENSE = 64
-# samples of a task from which on every other one is enough to find the directions
-_WORTH_HALVING = 20
-# features up to this many directions are all leading: leaving some out would save too little
-_WORTH_SPLITTING = 640
+# of a task with this many samples or more, every other one suffices to find the directions
+_HALVED_FROM = 20
+# with at most this many directions all of them are leading: leaving some out would save too little
+_ALL_LEADING_UP_TO = 640
 
 
 def leading_directions(tasks: list[TaskRows]) -> tuple[list[TaskRows], torch.Tensor | None]:
-    """Project the rows on the directions in which the mean loss over all tasks curves most at Z = 0.
+    """Project the rows onto the directions in which the mean loss over all tasks curves most at Z = 0.
 
     Returns
     -------
@@ -28,14 +28,13 @@ def leading_directions(tasks: list[TaskRows]) -> tuple[list[TaskRows], torch.Ten
         and Tropp 2011) with a fixed seed.
     """
     k = tasks[0].features.shape[1]
-    if k <= _WORTH_SPLITTING:
+    if k <= _ALL_LEADING_UP_TO:
         return list(tasks), None
     generator = torch.Generator().manual_seed(0)
     guess = torch.randn((k, LEADING), generator=generator).to(tasks[0].features)
     image = torch.zeros_like(guess)
     for task in tasks:
-        # half of the samples tell the directions as well
-        half = slice(None, None, 2 if task.size >= _WORTH_HALVING else 1)
+        half = slice(None, None, 2 if task.size >= _HALVED_FROM else 1)
         expansion = task.expand(torch.zeros_like(task.offsets)).of_samples(half)
         features = task.features.unflatten(0, task.shape)[:, half].flatten(0, 1)
         outputs, samples = expansion.diagonal.shape[:2]
@@ -46,7 +45,7 @@ def leading_directions(tasks: list[TaskRows]) -> tuple[list[TaskRows], torch.Ten
 
 
 class Curvature:
-    """Gauss-Newton matrices of each task at the reference, which is what the full set minimises.
+    """Gauss-Newton matrices of each task at the reference, the minimum for the full set.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ class Curvature:
         pairs = list(zip(tasks, reference, strict=True))
         self.dense = torch.stack([_gauss_newton(task, expansion, dense) for task, expansion in pairs])
         self.diagonal = torch.stack([_diagonal(task, expansion) for task, expansion in pairs])
-        self._size_at_reference = [_size(task, expansion).clamp(min=1e-30) for task, expansion in pairs]
+        self._trace_at_reference = [_trace(task, expansion).clamp(min=1e-30) for task, expansion in pairs]
 
     @staticmethod
     def rotation(tasks: list[TaskRows], reference: list[Expansion]) -> torch.Tensor:
@@ -74,20 +73,22 @@ class Curvature:
         vectors: torch.Tensor = torch.linalg.eigh(mean).eigenvectors
         return vectors.flip(1)
 
-    def adapted_shares(self, shares: torch.Tensor, members: Members, sizes: list[torch.Tensor]) -> torch.Tensor:
-        """Shares (m, K) times how much more each task curves for a mask than at the reference.
+    def adapted_shares(
+        self, shares: torch.Tensor, membership: TaskMembership, traces: list[torch.Tensor]
+    ) -> torch.Tensor:
+        """Multiply shares (m, K) by how much more each task curves the loss of a mask than at the reference.
 
-        A task that other tasks contradict curves much more than one that the model has learnt for sure. `sizes` holds
-        the trace of each task's curvature for the masks that include it.
+        A task that other tasks contradict curves it much more than one that the model predicts with certainty.
+        `traces` holds the trace of each task's curvature for the masks that include it, (m_t,).
         """
         adapted = shares.clone()
-        for t, (rows, size) in enumerate(zip(members.rows, sizes, strict=True)):
-            adapted[rows, t] *= size / self._size_at_reference[t]
+        for t, (masks, trace) in enumerate(zip(membership.masks, traces, strict=True)):
+            adapted[masks, t] *= trace / self._trace_at_reference[t]
         return adapted
 
 
 class Preconditioner:
-    """(H_s + λI)⁻¹ of each mask, roughly: dense in the most curved directions, diagonal in the others.
+    """Approximation of (H_s + λI)⁻¹ for each mask: dense in the most curved directions, diagonal in the others.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ class Preconditioner:
         dense = (shares @ curvature.dense.flatten(1)).reshape(len(shares), *curvature.dense.shape[1:])
         dense.diagonal(dim1=1, dim2=2).add_(ridge)
         factor, failed = torch.linalg.cholesky_ex(dense)
-        if bool(failed.any()):  # what a task of hardly any curvature is scaled to may be rounding alone
+        if bool(failed.any()):  # the scaled matrix of a task with hardly any curvature may be mere rounding
             diagonal = dense.diagonal(dim1=1, dim2=2).clamp(min=ridge).sqrt().diag_embed()
             factor = torch.where(failed[:, None, None] > 0, diagonal, factor)
         self.inverse = torch.cholesky_inverse(factor)
@@ -118,7 +119,7 @@ class Preconditioner:
         return torch.cat([torch.bmm(self.inverse, v[:, :d, None]).squeeze(2), v[:, d:] * self.rest], dim=1)
 
 
-def _size(task: TaskRows, expansion: Expansion) -> torch.Tensor:
+def _trace(task: TaskRows, expansion: Expansion) -> torch.Tensor:
     squares = task.features.square().sum(dim=1).reshape(*task.shape, 1)
     return (expansion.own_curvature * squares).sum(dim=(0, 1))
 

@@ -1,16 +1,16 @@
 """The convex core of GradEx: many regressions on shared features, solved together, for any convex loss.
 
-For each mask, with shares α_t of the tasks (0 where a task is out), minimise over Z in R^k
+For each mask, with shares α_t of the tasks (0 where a task is left out), minimise over Z in R^k
 
     Σ_t α_t · mean over the samples i of task t of ℓ(u_i + G_i Z, t_i)  +  λ/2 ‖Z‖²
 
-for the R numbers u_i and G_i Z of each sample. All masks share G: every product is one of matrices, and a task's rows
-meet only the masks that include it.
+for the R numbers u_i and G_i Z of each sample. All masks share G, so every product is one of matrices; the rows of a
+task are multiplied only with the masks that include it.
 
 Most of Z lies in the few hundred directions in which the loss curves most. There each mask takes Newton steps by
-conjugate gradients, cheap because the features are narrow. What is left over, the tail, hardly curves the loss: one
-step -gradient/λ nearly solves it. Leading and tail steps alternate until the gradient norm in all k coordinates is at
-most the tolerance, so the answer owes nothing to the choice of directions.
+conjugate gradients, which are cheap because there are few coordinates. The rest of Z, the tail, hardly curves the
+loss: one step -gradient/λ nearly solves it. Leading and tail steps alternate until the gradient norm in all k
+coordinates is at most the tolerance, so the result does not depend on the choice of directions.
 """
 
 from __future__ import annotations
@@ -23,23 +23,26 @@ import torch
 
 from kernelsm.estimators.gradex_active_rows import ActiveRows
 from kernelsm.estimators.gradex_curvature import Curvature, Preconditioner, leading_directions
-from kernelsm.estimators.gradex_task_rows import Members, TaskRows, gradient, output_changes, task_rows
+from kernelsm.estimators.gradex_task_rows import TaskMembership, TaskRows, gradient, output_changes, task_rows
 from kernelsm.objectives.objective import Expansion, OutputLoss
 
 _NEWTON_STEPS = 100
 _CG_STEPS = 10
-_LOOSE = 0.1
-_MOST = 0.8
-_SHRINKS = 8
-_WORTH_A_THREAD = 16
-# Newton steps at which the preconditioner follows the curvature
-_REFRESHED = (2, 4)
-# the share of |slope at 0| up to which a step may overshoot
+# conjugate gradients reduce the residual to at most this share of the gradient norm
+_LARGEST_RESIDUAL = 0.1
+# conjugate gradients end for all masks once they have ended for this share of them
+_SHARE_SOLVED = 0.8
+# how often a step that overshoots is shortened
+_MAX_SHORTENINGS = 8
+_MASKS_PER_THREAD = 16
+# Newton steps at which the preconditioner is adapted to the curvature reached
+_PRECONDITIONER_UPDATES = (2, 4)
+# a step may overshoot until the slope at its end is this share of |slope at its start|
 _OVERSHOOT = 0.25
-# how often steps as long as the loss allows start again with the rows that matter there
+# how often the active rows are chosen anew after a step as long as the loss allows
 _RESTARTS = 20
-# gradient norm in the leading directions before the tail is looked at: the tail's gradient is larger than this
-_FIRST_PASS = 1e-3
+# gradient norm in the leading directions after the first pass: the gradient of the tail is larger than this
+_FIRST_PASS_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,9 @@ class LinearisedProblem:
     offsets : Tensor, shape (n, R)
         u at Z = 0.
     features : Tensor, shape (n, R, k)
-        Their gradients G; the floating type is that of the whole solve.
+        Their gradients G; the whole solve runs in their floating type.
     targets : Tensor, shape (n, R)
-        What the loss compares them with.
+        What the loss compares the outputs with.
     task_of : Tensor of int64, shape (n,)
         Task of each sample, 0..K-1; every task has a sample.
     ridge : float
@@ -89,19 +92,19 @@ class LinearisedProblem:
             self._choose_tails()
 
     def _choose_reference(self) -> torch.Tensor:
-        """Solve the full set in the leading directions: all masks start there, and curvature is measured there.
+        """Solve the full set in the leading directions; all masks start there, and curvature is measured there.
 
-        Turns the leading features so that their most curved direction comes first; returns the rotation (r, r).
+        Rotates the leading features so that the most curved direction comes first, and returns the rotation (r, r).
         """
         rank = self.leading[0].features.shape[1]
         shares = self.leading[0].features.new_full((1, len(self.leading)), 1 / len(self.leading))
         state = _State.at(self.leading, shares, shares.new_zeros((1, rank)))
         self.curvature = Curvature(self.leading, state.expansions)
-        slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+        slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
         for _ in range(_RESTARTS):
             if not self._solve_leading(state, slope, shares.new_full((1,), 1e-2)):
                 break
-            slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+            slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
         rotation = Curvature.rotation(self.leading, state.expansions)
         self.leading = [task.times(rotation) for task in self.leading]
         self.start = state.z @ rotation
@@ -109,11 +112,15 @@ class LinearisedProblem:
         return rotation
 
     def _choose_tails(self) -> None:
-        """What each task, at the reference, asks of the tail: masks start at the sum over their tasks."""
-        each = torch.eye(len(self.tasks)).to(self.start)
-        state = _State.at(self.leading, each, self.start.expand(len(each), -1))
+        """Take each task's first tail step at the reference; masks start at the weighted sum over their tasks."""
+        one_task_each = torch.eye(len(self.tasks)).to(self.start)
+        state = _State.at(self.leading, one_task_each, self.start.expand(len(one_task_each), -1))
         full = gradient(
-            self.tasks, state.members, state.expansions, 0.0, each.new_zeros((len(each), len(self.basis)))
+            self.tasks,
+            state.membership,
+            state.expansions,
+            0.0,
+            one_task_each.new_zeros((len(one_task_each), len(self.basis))),
         )
         self.tails = (full - (full @ self.basis) @ self.basis.T).div_(-self.ridge)
         self.tail_changes = [task.features @ self.tails.T for task in self.tasks]
@@ -121,11 +128,11 @@ class LinearisedProblem:
     def solve(self, shares: torch.Tensor, *, tolerance: float = 9e-5, max_passes: int = 50) -> Solution:
         """Minimise for every row of `shares` (m, K), until each gradient norm is at most `tolerance`.
 
-        A row of zeros (the empty subset) gives Z = 0. The gradient norm shows what has not converged after
-        `max_passes`.
+        A row of zeros (the empty subset) gives Z = 0. Masks that have not converged after `max_passes` have a
+        gradient norm above the tolerance; no error is raised.
         """
         shares = shares.to(self.start)
-        threads = min(torch.get_num_threads(), max(1, len(shares) // _WORTH_A_THREAD))
+        threads = min(torch.get_num_threads(), max(1, len(shares) // _MASKS_PER_THREAD))
         if threads == 1:
             return self._solve_part(shares, tolerance, max_passes)
         # one thread per part of the masks: threads that share each small product would wait for one another
@@ -155,50 +162,53 @@ class LinearisedProblem:
             tail = shares[unfinished] @ self.tails
             state.move(
                 [
-                    (change @ shares[unfinished][rows].T).reshape(*task.shape, -1)
-                    for task, change, rows in zip(self.tasks, self.tail_changes, state.members.rows, strict=True)
+                    (change @ shares[unfinished][masks].T).reshape(*task.shape, -1)
+                    for task, change, masks in zip(self.tasks, self.tail_changes, state.membership.masks, strict=True)
                 ]
             )
-        goal = shares.new_full((len(unfinished),), max(_FIRST_PASS, tolerance) if self.has_tail else tolerance)
-        slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+        goal = shares.new_full(
+            (len(unfinished),), max(_FIRST_PASS_TOLERANCE, tolerance) if self.has_tail else tolerance
+        )
+        slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
         passes = 0
         while len(unfinished):
             self._solve_leading(state, slope, goal)
             passes += 1
             if not self.has_tail:
-                slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+                slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
                 current, full = state.z @ self.basis.T, slope
             else:
                 current = state.z @ self.basis.T + tail
-                full = gradient(self.tasks, state.members, state.expansions, self.ridge, current)
+                full = gradient(self.tasks, state.membership, state.expansions, self.ridge, current)
             norm = full.norm(dim=1)
             finished = (norm <= tolerance) | (passes >= max_passes)
             z[unfinished[finished]], norms[unfinished[finished]] = current[finished], norm[finished]
-            going_on = ~finished
-            unfinished, full, state = unfinished[going_on], full[going_on], state.take(going_on)
+            remaining = ~finished
+            unfinished, full, state = unfinished[remaining], full[remaining], state.take(remaining)
             slope = full
             if self.has_tail:
                 slope = full @ self.basis
                 step = (full - slope @ self.basis.T).div_(-self.ridge)
-                tail = tail[going_on] + step
-                state.move(output_changes(self.tasks, state.members, step))
-                slope = gradient(self.leading, state.members, state.expansions, self.ridge, state.z)
+                tail = tail[remaining] + step
+                state.move(output_changes(self.tasks, state.membership, step))
+                slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
             goal = shares.new_full((len(unfinished),), tolerance / 2)
         return Solution(z, norms, passes)
 
     def _solve_leading(self, state: _State, slope: torch.Tensor, goal: torch.Tensor) -> bool:
-        """Newton steps in the leading directions, in place, from gradients `slope` to gradient norms `goal`.
+        """Take Newton steps in the leading directions, in place, until each gradient norm is at most `goal`.
 
-        Returns True where they ended early because a mask went so far that other rows may matter now.
+        `slope` (m, r) is the gradient where they start. Returns True if they ended early because some mask moved so
+        far that other rows may matter now.
         """
-        begun = state.z
+        z_before = state.z
         active = ActiveRows(
-            self.leading, state.shares, state.members, state.shift, state.expansions, state.z, slope, self.ridge
+            self.leading, state.shares, state.membership, state.shift, state.expansions, state.z, slope, self.ridge
         )
         positions = torch.arange(len(slope))
         z = state.z.clone()
         preconditioner: Preconditioner | None = None
-        far = False
+        too_far = False
         for newton in range(_NEWTON_STEPS):
             unsolved = slope.norm(dim=1) > goal
             if not bool(unsolved.all()):
@@ -208,66 +218,68 @@ class LinearisedProblem:
                 active, positions = active.take(unsolved), positions[unsolved]
                 slope, goal = slope[unsolved], goal[unsolved]
                 preconditioner = preconditioner.take(unsolved) if preconditioner else None
-            if preconditioner is None or newton in _REFRESHED:
-                adapted = self.curvature.adapted_shares(active.shares, active.members, active.sizes())
+            if preconditioner is None or newton in _PRECONDITIONER_UPDATES:
+                adapted = self.curvature.adapted_shares(active.shares, active.membership, active.curvature_traces())
                 preconditioner = Preconditioner(self.curvature, adapted, self.ridge)
-            far = self._step(active, slope, _newton_direction(active, slope, preconditioner, goal))
-            if far:
+            too_far = self._step(active, slope, _newton_direction(active, slope, preconditioner, goal))
+            if too_far:
                 z[positions] = active.z
                 break
             slope = active.gradient()
         else:
             z[positions] = active.z
-        state.move(output_changes(self.leading, state.members, z - begun))
+        state.move(output_changes(self.leading, state.membership, z - z_before))
         state.z = z
-        return far
+        return too_far
 
     def _step(self, active: ActiveRows, slope: torch.Tensor, direction: torch.Tensor) -> bool:
-        """Move by the direction, shortened for the masks whose slope along it turns up too steeply.
+        """Move along the direction, by shorter steps for the masks whose loss rises too steeply at its end.
 
-        Returns whether it was too long for some mask whatever the slope.
+        Returns whether the step was longer for some mask than the loss allows.
         """
         change = active.changes(direction)
-        at_zero = (slope * direction).sum(dim=1).abs()
-        fixed = ((active.frozen + self.ridge * active.z) * direction).sum(dim=1)
-        square = self.ridge * direction.square().sum(dim=1)
-        length = torch.ones_like(at_zero)
+        slope_at_start = (slope * direction).sum(dim=1).abs()
+        fixed_slope = ((active.frozen + self.ridge * active.z) * direction).sum(dim=1)
+        ridge_slope = self.ridge * direction.square().sum(dim=1)
+        length = torch.ones_like(slope_at_start)
         if math.isfinite(longest := self.loss.longest_step):
-            length = longest / active.farthest(change).clamp(min=longest)
-        far = bool((length < 1).any())
+            length = longest / active.largest_change(change).clamp(min=longest)
+        too_far = bool((length < 1).any())
         active.move(
-            [c * length[rows] for c, rows in zip(change, active.members.rows, strict=True)] if far else change
+            [by * length[masks] for by, masks in zip(change, active.membership.masks, strict=True)]
+            if too_far
+            else change
         )
-        for _ in range(_SHRINKS):
-            found = active.slopes(change) + fixed + length * square
-            steep = found > _OVERSHOOT * at_zero
+        for _ in range(_MAX_SHORTENINGS):
+            slope_at_end = active.slopes(change) + fixed_slope + length * ridge_slope
+            steep = slope_at_end > _OVERSHOOT * slope_at_start
             if not bool(steep.any()):
                 break
-            shorter = torch.where(steep, length * at_zero / (at_zero + found), length)
+            shorter = torch.where(steep, length * slope_at_start / (slope_at_start + slope_at_end), length)
             difference = shorter - length
-            active.move([c * difference[rows] for c, rows in zip(change, active.members.rows, strict=True)])
+            active.move([by * difference[masks] for by, masks in zip(change, active.membership.masks, strict=True)])
             length = shorter
         active.z = torch.addcmul(active.z, direction, length[:, None])
-        return far
+        return too_far
 
 
 def _newton_direction(
     active: ActiveRows, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
 ) -> torch.Tensor:
-    """Solve (Hessian) d = -slope roughly, by preconditioned conjugate gradients for all masks at once."""
+    """Solve (Hessian) d = -slope approximately, by preconditioned conjugate gradients for all masks at once."""
     norm = slope.norm(dim=1)
-    enough = torch.maximum(norm * norm.sqrt().clamp(max=_LOOSE), 0.3 * goal)
+    largest_residual = torch.maximum(norm * norm.sqrt().clamp(max=_LARGEST_RESIDUAL), 0.3 * goal)
     direction, residual = torch.zeros_like(slope), -slope
     scaled = preconditioner(residual)
     search, product = scaled, (residual * scaled).sum(dim=1)
     for _ in range(_CG_STEPS):
         curved = active.hessian_times(search)
         length = product / (search * curved).sum(dim=1).clamp(min=1e-37)
-        length = torch.where(residual.norm(dim=1) > enough, length, torch.zeros_like(length))
+        length = torch.where(residual.norm(dim=1) > largest_residual, length, torch.zeros_like(length))
         direction = torch.addcmul(direction, search, length[:, None])
         residual = torch.addcmul(residual, curved, length[:, None], value=-1)
-        # the few masks that are harder go on in the next Newton step, without the others
-        if float((residual.norm(dim=1) <= enough).double().mean()) >= _MOST:
+        # the few harder masks continue in the next Newton step, without the others
+        if float((residual.norm(dim=1) <= largest_residual).double().mean()) >= _SHARE_SOLVED:
             break
         scaled = preconditioner(residual)
         before, product = product, (residual * scaled).sum(dim=1)
@@ -276,36 +288,37 @@ def _newton_direction(
 
 
 class _State:
-    """Masks in progress: leading coordinates (m, r); per task, shift of the outputs (R, n, m_t) and expansions."""
+    """Masks in progress: leading coordinates z (m, r); per task, shift of the outputs (R, n, m_t) and expansions."""
 
     def __init__(
         self,
         tasks: list[TaskRows],
         shares: torch.Tensor,
         z: torch.Tensor,
-        members: Members,
+        membership: TaskMembership,
         shift: list[torch.Tensor],
         expansions: list[Expansion],
     ) -> None:
-        self.tasks, self.shares, self.z, self.members = tasks, shares, z, members
+        self.tasks, self.shares, self.z, self.membership = tasks, shares, z, membership
         self.shift, self.expansions = shift, expansions
 
     @classmethod
     def at(cls, tasks: list[TaskRows], shares: torch.Tensor, z: torch.Tensor) -> _State:
-        members = Members(shares, [task.size for task in tasks])
-        shift = output_changes(tasks, members, z)
-        return cls(tasks, shares, z, members, shift, _expansions(tasks, shift))
+        membership = TaskMembership(shares, [task.size for task in tasks])
+        shift = output_changes(tasks, membership, z)
+        return cls(tasks, shares, z, membership, shift, _expansions(tasks, shift))
 
     def move(self, change: list[torch.Tensor]) -> None:
         self.shift = [old + new for old, new in zip(self.shift, change, strict=True)]
         self.expansions = _expansions(self.tasks, self.shift)
 
     def take(self, chosen: torch.Tensor) -> _State:
-        columns = [chosen[rows] for rows in self.members.rows]
+        columns = [chosen[masks] for masks in self.membership.masks]
         return _State(
-            self.tasks, self.shares[chosen], self.z[chosen], Members(self.shares[chosen], self.members.sizes),
-            [shift[..., c] for shift, c in zip(self.shift, columns, strict=True)],
-            [expansion.of_models(c) for expansion, c in zip(self.expansions, columns, strict=True)],
+            self.tasks, self.shares[chosen], self.z[chosen],
+            TaskMembership(self.shares[chosen], self.membership.sizes),
+            [shift[..., kept] for shift, kept in zip(self.shift, columns, strict=True)],
+            [expansion.of_models(kept) for expansion, kept in zip(self.expansions, columns, strict=True)],
         )  # fmt: skip
 
 

@@ -68,34 +68,44 @@ def task_rows(
     ]
 
 
-class Members:
-    """Which masks include which task: for each task their rows in the batch, and the weight of each of its samples.
+class TaskMembership:
+    """Which masks of a batch include which task, and how much they weigh its samples.
 
     Parameters
     ----------
     shares : Tensor, shape (m, K)
     sizes : list of int
         Samples of each task.
+
+    Attributes
+    ----------
+    masks : list of Tensor of int64, shape (m_t,)
+        For each task, the positions of the masks that include it.
+    weights : list of Tensor, shape (m_t,)
+        For each task, the weight of one of its samples in the loss of these masks.
     """
 
     def __init__(self, shares: torch.Tensor, sizes: list[int]) -> None:
         self.sizes = sizes
-        self.rows = [torch.nonzero(shares[:, t] > 0).squeeze(1) for t in range(len(sizes))]
-        self.scale = [shares[rows, t] / size for t, (rows, size) in enumerate(zip(self.rows, sizes, strict=True))]
+        self.masks = [torch.nonzero(shares[:, t] > 0).squeeze(1) for t in range(len(sizes))]
+        self.weights = [
+            shares[masks, t] / size for t, (masks, size) in enumerate(zip(self.masks, sizes, strict=True))
+        ]
 
 
-def output_changes(tasks: list[TaskRows], members: Members, z: torch.Tensor) -> list[torch.Tensor]:
+def output_changes(tasks: list[TaskRows], membership: TaskMembership, z: torch.Tensor) -> list[torch.Tensor]:
     """<G, z> per task for the masks that include it, each (R, n, m_t); z is (m, k)."""
     return [
-        (task.features @ z[rows].T).reshape(*task.shape, -1) for task, rows in zip(tasks, members.rows, strict=True)
+        (task.features @ z[masks].T).reshape(*task.shape, -1)
+        for task, masks in zip(tasks, membership.masks, strict=True)
     ]
 
 
 def gradient(
-    tasks: list[TaskRows], members: Members, expansions: list[Expansion], ridge: float, z: torch.Tensor
+    tasks: list[TaskRows], membership: TaskMembership, expansions: list[Expansion], ridge: float, z: torch.Tensor
 ) -> torch.Tensor:
     """Gradient of what each mask minimises, (m, k), from the expansions of its samples' losses."""
     total = ridge * z
-    for task, rows, scale, expansion in zip(tasks, members.rows, members.scale, expansions, strict=True):
-        total.index_add_(0, rows, (expansion.slope.flatten(0, 1) * scale).T @ task.features)
+    for task, masks, weights, expansion in zip(tasks, membership.masks, membership.weights, expansions, strict=True):
+        total.index_add_(0, masks, (expansion.slope.flatten(0, 1) * weights).T @ task.features)
     return total

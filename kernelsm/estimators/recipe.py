@@ -1,4 +1,4 @@
-"""What stands behind outcomes that are computed: the samples, the network, and how W0 is trained."""
+"""What computed outcomes are made from: the samples, the network, and how W0 is trained."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Rates:
     gradients : dict
         Projection -> milliseconds a sample and output, at 512 dimensions.
     gradex : dict
-        "exact" (also features as they were brought), or "projected" to 512 dimensions -> milliseconds a subset, with
-        all outputs.
+        "exact" (also for uploaded features), or "projected" to 512 dimensions -> milliseconds a subset, with all
+        outputs.
     retraining : float
         Seconds a subset.
     inputs : float
-        Seconds until the samples are there.
+        Seconds to load the samples.
     """
 
     base: float
@@ -74,7 +74,7 @@ class Recipe:
     Parameters
     ----------
     suite : callable
-        Returns the `TaskSuite`, and tells a report how far it is where that takes a while.
+        Returns the `TaskSuite`; reports its progress where that takes a while.
     architecture : str
         A name that `models.build_model` knows; "" where there are gradient features instead of a network.
     config : dict
@@ -85,18 +85,18 @@ class Recipe:
         λ of the pull towards W0.
     rates : Rates
     training : dict, optional
-        Arguments of `train_base`; None where W0 is what was brought.
+        Arguments of `train_base`; None where W0 was uploaded.
     retraining : dict
         Arguments of `Retraining` besides the ridge.
     weights : Path, optional
         A file of weights to start from; they are W0 where `training` is None.
     trained_weights : Path, optional
-        A file of W0 as `training` once made it. Training does not end in the same network on every processor, so
-        what was computed of W0 can only be compared with what starts from the same file.
+        A file of W0 as `training` once made it. Training does not give the same network on every processor, so
+        results for W0 can only be compared with results that start from the same file.
     features : Path, optional
         A file of gradient features, in place of a network.
     counted : Size, optional
-        Known without loading the samples.
+        The size, where it is known without loading the samples.
     objective : str
         Name of the objective of the samples.
     """

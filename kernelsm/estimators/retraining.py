@@ -156,15 +156,18 @@ class Retraining(SuiteEstimator):
         inputs = in_precision(self.suite.inputs, dtype)[inside]
         labels, weight = torch.tensor(self.suite.labels)[inside], weight[inside]
         parameters = [p for p in model.parameters() if p.requires_grad]
-        if not len(labels):  # the minimum is the centre itself, and a search would end beside it
+        if not len(labels):  # the minimum is the centre itself, which a search would only come close to
             with torch.no_grad():
-                for p, c in zip(parameters, centre, strict=True):
-                    p.copy_(c)
+                for parameter, value in zip(parameters, centre, strict=True):
+                    parameter.copy_(value)
             return model.eval()
 
         def pulled_loss() -> torch.Tensor:
             model.zero_grad()
-            pull = sum(((p - c).square().sum() for p, c in zip(parameters, centre, strict=True)), torch.zeros(()))
+            pull = sum(
+                ((parameter - value).square().sum() for parameter, value in zip(parameters, centre, strict=True)),
+                torch.zeros(()),
+            )
             losses = self.objective.loss(model(inputs), labels)
             loss: torch.Tensor = self.ridge / 2 * pull + (weight * losses).sum()
             loss.backward()

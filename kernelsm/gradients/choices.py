@@ -1,4 +1,4 @@
-"""What "auto" stands for; known without torch, so that pages and estimates can say it."""
+"""What "auto" stands for; needs no torch, so that pages and estimates of cost can use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTPUTS_BUDGET = 3 * 2**29
 """Bytes that the features of all outputs may take; beyond, fewer numbers of each sample are linearised."""
 
 
-def projection_name(asked: str, parameters: int) -> str:
+def projection_name(requested: str, parameters: int) -> str:
     """Resolve "auto": exact up to 4,096 parameters, Kronecker beyond.
 
     Raises
@@ -22,15 +22,15 @@ def projection_name(asked: str, parameters: int) -> str:
     InputError
         The name is not known.
     """
-    if asked == "auto":
+    if requested == "auto":
         return "exact" if parameters <= EXACT_UP_TO else "kronecker"
-    if asked not in PROJECTIONS:
-        raise InputError("projection", repr(asked), "'auto', " + ", ".join(map(repr, PROJECTIONS)), "Choose one.")
-    return asked
+    if requested not in PROJECTIONS:
+        raise InputError("projection", repr(requested), "'auto', " + ", ".join(map(repr, PROJECTIONS)), "Choose one.")
+    return requested
 
 
 def choose_linearisation(
-    linearisations: Sequence[Linearisation], asked: str, outputs: int, numbers: int
+    linearisations: Sequence[Linearisation], requested: str, outputs: int, numbers: int
 ) -> Linearisation:
     """Resolve "auto": the first whose features take at most 1.5 GiB, or else the last; see `Objective`.
 
@@ -38,7 +38,7 @@ def choose_linearisation(
     ----------
     linearisations : sequence of Linearisation
         Those of an objective.
-    asked : str
+    requested : str
         "auto" or the name of one of them.
     outputs : int
         C, outputs of the model for each sample.
@@ -50,10 +50,10 @@ def choose_linearisation(
     InputError
         The name is not known.
     """
-    if asked == "auto":
-        small = (one for one in linearisations if 4 * numbers * one.width(outputs) <= OUTPUTS_BUDGET)
-        return next(small, linearisations[-1])
-    named = {one.name: one for one in linearisations}
-    if asked not in named:
-        raise InputError("outputs", repr(asked), " or ".join(map(repr, ("auto", *named))), "Choose one of these.")
-    return named[asked]
+    if requested == "auto":
+        fitting = (each for each in linearisations if 4 * numbers * each.width(outputs) <= OUTPUTS_BUDGET)
+        return next(fitting, linearisations[-1])
+    named = {each.name: each for each in linearisations}
+    if requested not in named:
+        raise InputError("outputs", repr(requested), " or ".join(map(repr, ("auto", *named))), "Choose one of these.")
+    return named[requested]

@@ -30,7 +30,7 @@ class Outer:
 
 @dataclass(frozen=True)
 class Rows:
-    """Gradient of a table of which row index_t was read at position t, as an embedding is.
+    """Gradient of a table whose row index_t was read at position t, such as an embedding.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ class Rows:
         """Materialised for rows start..stop alone, shape (Q, n, stop - start, b)."""
         inside = (self.index >= start) & (self.index < stop)
         right = self.right * inside[..., None]
-        at = (self.index - start).clamp(0, stop - start - 1)[None, ..., None].expand(right.shape)
-        return right.new_zeros((*right.shape[:2], stop - start, right.shape[-1])).scatter_add_(2, at, right)
+        positions = (self.index - start).clamp(0, stop - start - 1)[None, ..., None].expand(right.shape)
+        return right.new_zeros((*right.shape[:2], stop - start, right.shape[-1])).scatter_add_(2, positions, right)
 
 
 @dataclass(frozen=True)
 class Full:
-    """A gradient that stands as it is, shape (Q, n, *shape of the parameter)."""
+    """A gradient that is not factored, shape (Q, n, *shape of the parameter)."""
 
     value: torch.Tensor
 

@@ -73,14 +73,14 @@ def distortion(
     ----------
     model : torch.nn.Module
     inputs, labels : ndarray
-        Samples, shape (n, ...), and their labels; `samples` of them are taken, evenly.
+        Samples, shape (n, ...), and their labels; `samples` of them, evenly spaced, are used.
     projections : sequence of Projection
     objective : Objective, optional
         As of `gradient_features`.
     samples : int
         At most; fewer where their exact gradients take more than 256 MiB.
     report : Report
-        Told after each projection.
+        Called after each projection.
 
     Raises
     ------

@@ -34,7 +34,7 @@ _LARGEST_CHUNK = 512
 
 @dataclass(frozen=True, eq=False)
 class GradientFeatures:
-    """What GradEx needs of a model, and all it needs.
+    """Everything that GradEx needs of a model.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def gradient_features(
     store : Store, optional
         Keeps each chunk on disk, which makes the work resumable and memory independent of n.
     report : Report
-        Told after each chunk.
+        Called after each chunk.
     outputs : str
         What to linearise: "auto" or the name of one of the objective's linearisations. For classes these are
         "logits" and "margin", the log-odds of the true class; "auto" is all logits where their features take at most
@@ -151,7 +151,7 @@ def gradient_features(
     d = sum(p.numel() for p in weights.values())
     chosen = choose_projection(projection, d, dim)
     with evaluating(model):
-        few, rows = _few(model, inputs)
+        few, rows = _engine_samples(model, inputs)
         with torch.no_grad():
             count = outputs_of(model, few).shape[1]
         objective = objective or find_class(DEFAULT)(count)
@@ -159,7 +159,9 @@ def gradient_features(
         labels = objective.check_labels(labels, "labels")
         sketch = chosen.bind({name: p.shape for name, p in weights.items()})
         linearisation = choose_linearisation(objective.linearisations, outputs, count, len(inputs) * sketch.dim)
-        engine, slow = choose_engine(model, few, torch.from_numpy(labels[rows]).to(few.device), linearisation)
+        engine, engine_because = choose_engine(
+            model, few, torch.from_numpy(labels[rows]).to(few.device), linearisation
+        )
         width = linearisation.width(count)
         made = {
             "projection": chosen.name, "map": repr(chosen), "outputs": linearisation.name, "parameters": d,
@@ -170,7 +172,9 @@ def gradient_features(
         layout = Layout(len(inputs), size, {"outputs": (count,), "features": (width, sketch.dim)}, made)
         kept = _open(store, layout, inputs, labels if linearisation.uses_labels else None)
         found, features = _compute(model, engine, linearisation, sketch, layout, inputs, labels, kept, store, report)
-    return GradientFeatures(found, features, labels, {**made, "engine_because": slow} if slow else made)
+    return GradientFeatures(
+        found, features, labels, {**made, "engine_because": engine_because} if engine_because else made
+    )
 
 
 def _checked(inputs: Any, labels: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -190,10 +194,10 @@ def _checked(inputs: Any, labels: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return inputs, labels
 
 
-def _few(model: nn.Module, inputs: NDArray[Any]) -> tuple[torch.Tensor, NDArray[np.intp]]:
-    """Samples from all over the data, to check an engine on, and their rows.
+def _engine_samples(model: nn.Module, inputs: NDArray[Any]) -> tuple[torch.Tensor, NDArray[np.intp]]:
+    """A few samples from all over the data, to check an engine on, and their rows.
 
-    Numbers come with noise as well: those few samples may be alike.
+    Floating inputs are followed by noisy copies, because the samples may be alike.
     """
     rows = np.unique(np.linspace(0, len(inputs) - 1, 4).astype(np.intp))
     few = _batch(model, inputs[rows])
@@ -270,14 +274,14 @@ def _project(
     linearisation: Linearisation,
     sketch: Sketch,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Project a chunk; sample by sample where it does not behave as the samples the engine was checked on."""
+    """Project a chunk; sample by sample if it behaves differently from the samples that the engine was checked on."""
     try:
         found = engine.project(batch, labels, linearisation, sketch)
-        one = number % len(batch)
+        row = number % len(batch)
         with torch.no_grad():
-            alone = outputs_of(model, batch[one : one + 1])
+            alone = outputs_of(model, batch[row : row + 1])
         tolerance = 0.05 if alone.dtype in (torch.bfloat16, torch.float16) else 1e-3
-        if torch.allclose(found[0][one], alone[0], rtol=tolerance, atol=tolerance, equal_nan=True):
+        if torch.allclose(found[0][row], alone[0], rtol=tolerance, atol=tolerance, equal_nan=True):
             return found
         reason = "a sample has other outputs alone than among others"
     except Unsupported as unsupported:

@@ -66,8 +66,13 @@ _LAYOUT = {
     "target_names": Wanted((1,), "U"),
     "meta": Wanted((0,), "U", optional=True),
 }
-# the arrays that hold the parts of a suite
-_HOME = {"labels": "train_labels", "task_of": "train_task", "test_labels": "test_labels", "target_of": "test_target"}
+# the array of the file that holds each field of a suite
+_ARRAY_OF = {
+    "labels": "train_labels",
+    "task_of": "train_task",
+    "test_labels": "test_labels",
+    "target_of": "test_target",
+}
 
 
 def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: GradientFeatures) -> Path:
@@ -201,7 +206,7 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
         )
     except InputError as error:
         part, comma, row = error.place.partition(",")
-        place = f"{name}, {_HOME[part]}{comma}{row}" if part in _HOME else error.place
+        place = f"{name}, {_ARRAY_OF[part]}{comma}{row}" if part in _ARRAY_OF else error.place
         raise InputError(place, error.found, error.expected, error.fix) from None
     train, test = (
         GradientFeatures(arrays[f"{side}_logits"], arrays[f"{side}_features"], labels, meta)

@@ -1,9 +1,9 @@
-"""Projected per-sample gradients of a model, by the fastest way that is right for it.
+"""Projected per-sample gradients of a model, by the fastest engine that is right for it.
 
-`Hooks` takes one forward pass and one backward pass per output for a whole batch and never writes a gradient down
-where the projection needs only its factors; `Vmap` differentiates sample by sample in one batched program; `Loop`
-runs sample by sample. A way is taken only if it agrees with `Loop` on a
-few samples from all over the data.
+`Hooks` takes one forward pass and one backward pass per output for a whole batch and never computes a whole
+gradient where the projection needs only its factors; `Vmap` differentiates all samples of a batch in one batched
+program; `Loop` runs sample by sample. An engine is used only if it agrees with `Loop` on a few samples from all over
+the data.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from kernelsm.gradients.sketches import Sketch
 from kernelsm.objectives.objective import Linearisation
 from kernelsm.runtime.errors import InputError
 
-_AT_ONCE = 2**28  # bytes of gradients that vmap may write down at a time
+_VMAP_BUDGET = 2**28  # bytes of gradients that vmap may hold at a time
 
 
 class Engine(Protocol):
-    """A way to projected per-sample gradients of one model."""
+    """Computes projected per-sample gradients of one model."""
 
     name: str
     numbers_per_sample: int
@@ -40,7 +40,7 @@ class Engine(Protocol):
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Parameters that gradients are taken by: those that require one, shared ones once."""
+    """Parameters to differentiate by: those that require a gradient; shared ones appear once."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
 
 
@@ -135,15 +135,15 @@ def _sketched(
         return outputs.detach(), into.transpose(0, 1)
 
 
-class _Whole:
-    """Ways that write every gradient down before it is projected."""
+class _WholeGradients:
+    """Engines that compute every gradient in full before projecting it."""
 
     def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
         self.model = model
         self.numbers_per_sample = sum(p.numel() for p in trainable(model).values())
 
 
-class Vmap(_Whole):
+class Vmap(_WholeGradients):
     """Gradients by torch.func, for models whose layers have no rule."""
 
     name = "vmap"
@@ -163,19 +163,19 @@ class Vmap(_Whole):
             outputs = checked_outputs(found, 1)
             return linearisation.differentiated(outputs, y.unsqueeze(0)).squeeze(0), outputs.squeeze(0)
 
-        every = torch.func.vmap(torch.func.jacrev(one, has_aux=True), in_dims=(None, 0, 0))
+        gradients_of_all = torch.func.vmap(torch.func.jacrev(one, has_aux=True), in_dims=(None, 0, 0))
         width = linearisation.width(outputs_of(self.model, batch[:1]).shape[1])
         written = 4 * width * sum(p.numel() for p in parameters.values())
         found = []
-        for x, y in zip(*(t.split(max(1, _AT_ONCE // written)) for t in (batch, labels)), strict=True):
-            gradients, outputs = every(parameters, x, y)
+        for x, y in zip(*(t.split(max(1, _VMAP_BUDGET // written)) for t in (batch, labels)), strict=True):
+            gradients, outputs = gradients_of_all(parameters, x, y)
             parts = ((name, Full(wide(g).transpose(0, 1))) for name, g in gradients.items())
             found.append(_sketched(outputs, width, sketch, parts))
         outputs, features = (torch.cat(column) for column in zip(*found, strict=True))
         return outputs, features
 
 
-class Loop(_Whole):
+class Loop(_WholeGradients):
     """Gradients sample by sample with plain backward passes: slow, and right for any model."""
 
     name = "loop"
@@ -215,7 +215,7 @@ def _gradients(output: torch.Tensor, parameters: dict[str, nn.Parameter]) -> lis
 def choose_engine(
     model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation
 ) -> tuple[Engine, str]:
-    """Return the fastest way that agrees with plain backward passes on a few samples, and why faster ones do not do.
+    """Return the fastest engine that agrees with plain backward passes on a few samples, and why faster ones fail.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def choose_engine(
             found = engine.project(batch, labels, linearisation, sketch)[1]
         except Unsupported as reason:
             reasons.append(f"{kind.name}: no rule for {reason}")
-        except Exception as error:  # torch.func refuses in many ways, and a slower way is left
+        except Exception as error:  # torch.func fails in many ways, and a slower engine remains
             reasons.append(f"{kind.name}: {type(error).__name__}: {_one_line(error)}")
         else:
             if torch.allclose(found, expected, rtol=0.0, atol=tolerance, equal_nan=True):

@@ -1,6 +1,6 @@
-"""Linear maps R^d -> R^k for gradients: which there are. Seeded; none stores a d x k matrix.
+"""The linear maps R^d -> R^k for gradients. They are seeded, and none stores a d x k matrix.
 
-What a map does to the gradients of a model's parameters stands in `sketches`.
+`sketches` holds what a map does to the gradients of a model's parameters.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from kernelsm.runtime.errors import InputError
 
 
 class Projection(ABC):
-    """A linear map of gradients that keeps inner products in expectation; equal fields are the equal map."""
+    """A linear map of gradients that keeps inner products in expectation; equal fields give equal maps."""
 
     from_factors: ClassVar[bool] = False
-    """Whether the factors of a layer's gradient are enough, so that the gradient is never written down."""
+    """Whether the factors of a layer's gradient suffice, so that the gradient itself is never computed."""
 
     @property
     @abstractmethod
@@ -86,7 +86,7 @@ class _Random(Projection):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # NumPy's whole numbers print otherwise, and are other seeds then
+        # whole numbers of NumPy print differently, and would give another seed
         object.__setattr__(self, "dim", check_whole("dim", self.dim, fix="512 is the default."))
         object.__setattr__(self, "seed", check_whole("seed", self.seed, None))
 

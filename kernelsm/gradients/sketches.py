@@ -1,7 +1,7 @@
 """What a projection does to the gradients of a model's parameters, contribution by contribution.
 
 All randomness comes from the projection's seed, the parameter's name and a block number: equal names and shapes get
-the equal map, in any order and any batch. Random numbers are drawn on the CPU, so that the map does not depend on
+the same map, in any order and any batch. Random numbers are drawn on the CPU, so that the map does not depend on
 the device.
 """
 
@@ -158,7 +158,7 @@ class KroneckerSketch:
     def _add_matrix(
         self, into: torch.Tensor, gradient: torch.Tensor, left: torch.Tensor, right: torch.Tensor
     ) -> None:
-        """Add the projection of whole matrices, the shorter side taken for positions."""
+        """Add the projection of whole matrices, with the shorter side in the role of the positions."""
         matrix = gradient.reshape(*gradient.shape[:2], len(left), len(right))
         if len(left) <= len(right):
             self._add_products(into, left[None, None], _times(matrix, right))

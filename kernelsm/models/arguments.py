@@ -84,11 +84,11 @@ def check_arguments(name: str, builder: Callable[..., Any], config: Mapping[str,
     """
     parameters = inspect.signature(builder).parameters
     known = ", ".join(parameters)
-    for given in config:
-        if given not in parameters:
-            close = get_close_matches(given, parameters, n=1)
+    for argument in config:
+        if argument not in parameters:
+            close = get_close_matches(argument, parameters, n=1)
             fix = f"Did you mean {close[0]!r}?" if close else "Leave it out or rename it."
-            raise InputError(f"{name}, {given[:80]}", "an argument it does not have", known, fix)
+            raise InputError(f"{name}, {argument[:80]}", "an argument it does not have", known, fix)
     for needed, parameter in parameters.items():
         if parameter.default is parameter.empty and needed not in config:
             raise InputError(f"{name}, {needed}", "nothing", known, "Give this argument.")

@@ -1,4 +1,4 @@
-"""Names a network by its content, for the keys of what is computed from it."""
+"""A content hash for networks, for the cache keys of results computed from them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import nn
 
 from kernelsm.runtime.store import content_hash
 
-# what a configuration says beside the function: where it lies, who wrote it, how it is run, names of its classes
-_BESIDE = frozenset(
+# entries of a configuration that do not change the function: origin, versions, how it is run, names of classes
+_NOT_THE_FUNCTION = frozenset(
     (
         "_name_or_path", "_model_name_or_path", "_commit_hash", "transformers_version", "architectures", "dtype",
         "torch_dtype", "use_cache", "return_dict", "output_attentions", "output_hidden_states", "id2label",
@@ -23,11 +23,11 @@ _BESIDE = frozenset(
 def model_hash(model: nn.Module) -> str:
     """Forty hex digits of a model's weights and buffers, its modules and which parameters are frozen.
 
-    Of a Hugging Face network its configuration counts, too: weights and modules do not hold the number of attention
+    For a Hugging Face network the configuration enters too: weights and modules do not hold the number of attention
     heads, the frequencies of positions and more.
 
-    A module counts by the path of its class, or by the name that the class itself states as `hashed_as`: such a class
-    may move to another file, and its networks keep the hash under which outcomes and projects know them.
+    A module enters by the path of its class, or by the name that the class itself states as `hashed_as`: such a class
+    may move to another file, and its networks keep the hash that outcomes and projects refer to.
     """
     kinds = [_class_name(type(module)) for module in model.modules()]
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
@@ -38,7 +38,7 @@ def model_hash(model: nn.Module) -> str:
 
 
 def _class_name(kind: type[nn.Module]) -> str:
-    """The name that a class states, not inherited from another one, or else the path that it has."""
+    """The name that a class itself states (an inherited one does not count), or else its path."""
     return vars(kind).get("hashed_as") or f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -48,14 +48,14 @@ def _configuration(model: nn.Module) -> list[str]:
     config = next((one for one in found if hasattr(one, "to_dict")), None)
     if config is None:
         return []
-    return [content_hash(json.dumps(_function(config.to_dict()), sort_keys=True, default=str))]
+    return [content_hash(json.dumps(_function_entries(config.to_dict()), sort_keys=True, default=str))]
 
 
-def _function(config: Any) -> Any:
-    """What a configuration, with those in it, says of the function."""
+def _function_entries(config: Any) -> Any:
+    """The entries of a configuration, nested ones included, that change the function."""
     if not isinstance(config, dict):
         return config
-    return {str(key): _function(value) for key, value in config.items() if key not in _BESIDE}
+    return {str(key): _function_entries(value) for key, value in config.items() if key not in _NOT_THE_FUNCTION}
 
 
 def _bytes(value: torch.Tensor) -> object:

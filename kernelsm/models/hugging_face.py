@@ -62,7 +62,7 @@ class HuggingFaceClassifier(nn.Module):
         return self.network(input_ids=tokens, attention_mask=mask).logits  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
-        """What the shapes of the weights do not tell."""
+        """Show what the shapes of the weights do not."""
         return f"pad_id={self.pad_id}"
 
 
@@ -95,16 +95,16 @@ def hugging_face(
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     quiet_transformers()
-    here = Path(folder).is_dir()  # then nothing is asked of the hub
+    local = Path(folder).is_dir()  # then the hub is not asked
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=here)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=local)
         if classes is not None and classes != config.num_labels:
             config.num_labels = classes
         with torch.device("meta"):  # sizes, but no memory
             sketch = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
                 config, attn_implementation="eager"
             )
-    except Exception as error:  # files that anyone may have written fail in every way
+    except Exception as error:  # files from strangers can fail in any way
         raise _unreadable(folder, error) from error
     parameters = sum(p.numel() for p in sketch.parameters())
     if parameters > MAX_PARAMETERS:
@@ -114,7 +114,7 @@ def hugging_face(
         with seeded(seed):
             network, loaded = AutoModelForSequenceClassification.from_pretrained(
                 folder, config=config, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
-                dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True, local_files_only=here,
+                dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True, local_files_only=local,
             )  # fmt: skip
     except Exception as error:
         raise _unreadable(folder, error) from error
@@ -133,25 +133,26 @@ def _check_folder(folder: str) -> None:
 
 
 def _place(folder: str) -> str:
-    """The model's name: where on this computer it lies is nobody's business."""
+    """The model's name, without its path on this computer, which messages must not reveal."""
     name = Path(folder).resolve().name if Path(folder).is_dir() else folder
     return f"model {name!r}"
 
 
 def _unreadable(folder: str, error: Exception) -> InputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    told = reason.replace(folder, Path(folder).name)[:160]
+    shown_reason = reason.replace(folder, Path(folder).name)[:160]
     if "custom code" in reason or "trust_remote_code" in reason:
         fix = "Compute its gradient features where it works, by `python -m kernelsm features`, and bring those."
         return InputError(_place(folder), "a model of code of its own, which is never run", EXPECTED, fix)
-    return InputError(_place(folder), f"nothing that can be loaded ({told})", EXPECTED, _SAVE)
+    return InputError(_place(folder), f"nothing that can be loaded ({shown_reason})", EXPECTED, _SAVE)
 
 
 def _check_loaded(folder: str, network: Any, loaded: dict[str, Any], classes: int) -> None:
     """Refuse a checkpoint that does not fill the network; only its head may be fresh."""
-    for name, have, want in sorted(loaded["mismatched_keys"]):
+    for name, found_shape, expected_shape in sorted(loaded["mismatched_keys"]):
         raise InputError(
-            f"{_place(folder)}, {name}", f"shape {tuple(have)}", f"{tuple(want)}, for {classes} classes",
+            f"{_place(folder)}, {name}", f"shape {tuple(found_shape)}",
+            f"{tuple(expected_shape)}, for {classes} classes",
             "Bring samples of as many classes as the model was trained for, or a model without this head.",
         )  # fmt: skip
     body = [name for name in loaded["missing_keys"] if name.startswith(f"{network.base_model_prefix}.")]

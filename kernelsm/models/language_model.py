@@ -1,4 +1,4 @@
-"""A language model that continues text: tokens in, logits of the next token out, what was read before shared."""
+"""A language model that continues text: tokens in, logits of the next token out; a common beginning is read once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_PARAMETERS = 2_000_000_000  # 8 GB in single precision
 EXPECTED = "a causal language model with safetensors and tokenizer.json"
 _SAVE = "Save it where it works: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
 _ENDINGS = ("CausalLM", "LMHeadModel")
-_ABANDONED = 3600.0  # seconds after which an unfinished copy is nobody's any more
+_ABANDONED = 3600.0  # seconds after which an unfinished copy counts as abandoned
 _TOLERANCE = 1e-3
 
 
@@ -71,8 +71,8 @@ class LanguageModel:
         lengths = [length for length in (*known, tokenizer.model_max_length) if isinstance(length, int)]
         self.max_length = min(lengths)
         self._start = self._first_tokens()
-        # by signature: not every network can leave out the logits that nobody asked for
-        self._chooses = "logits_to_keep" in inspect.signature(self.network.forward).parameters
+        # not every network can leave out the logits of other positions
+        self._takes_positions = "logits_to_keep" in inspect.signature(self.network.forward).parameters
         self._check_sharing()
 
     @cached_property
@@ -86,7 +86,7 @@ class LanguageModel:
         Raises
         ------
         InputError
-            A text that is none, or with half a character, or a token that the network does not have.
+            Something that is not text, or has half a character, or a token that the network does not have.
         """
         for number, text in enumerate(texts, start=1):
             try:
@@ -96,18 +96,18 @@ class LanguageModel:
         found = self._tokens(list(texts), add_special_tokens=False)
         size = self.network.get_input_embeddings().num_embeddings
         if (most := max((max(row, default=0) for row in found), default=0)) >= size:
-            told = f"a tokenizer with token {most}, which the network does not have"
-            raise self._unusable(told, EXPECTED, "Use the tokenizer that the model was trained with.")
+            found_token = f"a tokenizer with token {most}, which the network does not have"
+            raise self._unusable(found_token, EXPECTED, "Use the tokenizer that the model was trained with.")
         return [[*self._start, *row] for row in found]
 
     def read(self, tokens: Sequence[int]) -> Any:
         """Read the tokens that many rows start with; returns what `logits` continues from (None for no tokens)."""
         if not tokens:
             return None
-        only = {"logits_to_keep": 1} if self._chooses else {}
+        logits_argument = {"logits_to_keep": 1} if self._takes_positions else {}
         with torch.inference_mode():
             ids = torch.tensor([list(tokens)], device=self.device)
-            return self.network(input_ids=ids, use_cache=True, **only).past_key_values
+            return self.network(input_ids=ids, use_cache=True, **logits_argument).past_key_values
 
     def logits(self, rows: Sequence[Sequence[int]], read: Any, positions: Sequence[int]) -> torch.Tensor:
         """Continue from what was read and return the logits after some positions.
@@ -135,17 +135,17 @@ class LanguageModel:
         with torch.inference_mode():
             cache = None
             if read is not None:
-                cache = copy.deepcopy(read)  # a network writes into the one that it is given
+                cache = copy.deepcopy(read)  # a network writes into the cache that it gets
                 cache.batch_repeat_interleave(len(rows))
                 before = torch.ones((len(rows), read.get_seq_length()), dtype=torch.int64)
                 attended = torch.cat([before, attended], dim=1)
-            wanted = torch.tensor(positions, device=self.device)
-            only = {"logits_to_keep": wanted} if self._chooses else {}
+            kept_positions = torch.tensor(positions, device=self.device)
+            logits_argument = {"logits_to_keep": kept_positions} if self._takes_positions else {}
             found: torch.Tensor = self.network(
                 input_ids=ids.to(self.device), attention_mask=attended.to(self.device), past_key_values=cache,
-                use_cache=cache is not None, **only,
+                use_cache=cache is not None, **logits_argument,
             ).logits  # fmt: skip
-            return found if self._chooses else found[:, wanted]
+            return found if self._takes_positions else found[:, kept_positions]
 
     def logits_of(self, embeddings: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
         """Read embeddings instead of tokens and return the logits after some positions; keeps what a gradient needs.
@@ -161,15 +161,15 @@ class LanguageModel:
         -------
         Tensor of float32, shape (rows, positions, vocabulary)
         """
-        wanted = torch.tensor(positions, device=self.device)
-        only = {"logits_to_keep": wanted} if self._chooses else {}
-        found: torch.Tensor = self.network(inputs_embeds=embeddings, use_cache=False, **only).logits
-        return found if self._chooses else found[:, wanted]
+        kept_positions = torch.tensor(positions, device=self.device)
+        logits_argument = {"logits_to_keep": kept_positions} if self._takes_positions else {}
+        found: torch.Tensor = self.network(inputs_embeds=embeddings, use_cache=False, **logits_argument).logits
+        return found if self._takes_positions else found[:, kept_positions]
 
     def _tokens(self, texts: str | list[str], **settings: Any) -> Any:
         try:
             return self.tokenizer(texts, return_attention_mask=False, verbose=False, **settings)["input_ids"]
-        except Exception as error:  # files that anyone may have written fail in every way
+        except Exception as error:  # files from strangers can fail in any way
             raise self._unusable(f"nothing that reads text ({_reason(error)})", "a tokenizer", _SAVE) from error
 
     def _first_tokens(self) -> tuple[int, ...]:
@@ -239,10 +239,10 @@ def default_model_file() -> Path:
         The package is not installed, or not whole.
     """
     spec = find_spec(PACKAGE)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places:
+    package_folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not package_folders:
         raise InputError("language model", "not installed", f"the package {PACKAGE}", f"Run: {INSTALL}")
-    found = sorted(Path(places[0]).glob("*.gguf"))
+    found = sorted(Path(package_folders[0]).glob("*.gguf"))
     if len(found) != 1:
         place, expected = "language model", "one .gguf file in the package"
         raise InputError(place, f"{len(found)}", expected, f"Run: {INSTALL} --force-reinstall")
@@ -307,8 +307,8 @@ def _load(folder: Path, name: str | None = None) -> LanguageModel:
             sketch = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
         parameters = sum(p.numel() for p in sketch.parameters())
         if parameters > MAX_PARAMETERS:
-            told, most = f"{parameters:,} parameters", f"at most {MAX_PARAMETERS:,}"
-            raise InputError(f"model {name!r}", told, most, "Choose a smaller model.")
+            size, most = f"{parameters:,} parameters", f"at most {MAX_PARAMETERS:,}"
+            raise InputError(f"model {name!r}", size, most, "Choose a smaller model.")
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **safe)
         found: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
@@ -321,9 +321,9 @@ def _load(folder: Path, name: str | None = None) -> LanguageModel:
         )
     except InputError:
         raise
-    except Exception as error:  # files that anyone may have written fail in every way
-        told = _reason(error).replace(str(folder), name)
-        raise InputError(f"model {name!r}", f"nothing that can be loaded ({told})", EXPECTED, _SAVE) from error
+    except Exception as error:  # files from strangers can fail in any way
+        reason = _reason(error).replace(str(folder), name)
+        raise InputError(f"model {name!r}", f"nothing that can be loaded ({reason})", EXPECTED, _SAVE) from error
     network, loaded = found
     lacking = sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])})
     if lacking:

@@ -11,12 +11,12 @@ from kernelsm.models.model_folders import model_folder
 from kernelsm.runtime.errors import InputError
 
 # neither code nor pickles
-_WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
+_FILES_TO_LOAD = ("*.json", "*.safetensors", "*.txt", "*.model")
 _FILE = re.compile(rf"{PLAIN_FILE_NAME}\.(?:json|safetensors|txt|model)")
 
 
 def copy_files(source: Path, place: Path) -> None:
-    """Copy what is read of a model's folder into another: weights, configuration and tokenizer, nothing else."""
+    """Copy weights, configuration and tokenizer of a model's folder into another, and nothing else."""
     place.mkdir(exist_ok=True)
     for file in sorted(source.iterdir()):
         if file.is_file() and _FILE.fullmatch(file.name):
@@ -50,7 +50,7 @@ def copy_model(name: str, place: Path, *, text: bool = False) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        snapshot_download(name, allow_patterns=list(_WANTED), local_dir=place)
+        snapshot_download(name, allow_patterns=list(_FILES_TO_LOAD), local_dir=place)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
         fix = "Check the name and the connection."

@@ -76,7 +76,7 @@ def check_folder(folder: Path, place: str) -> None:
     Raises
     ------
     InputError
-        Says what is missing, or what in its files is not to be followed.
+        Names what is missing, or the entry of its files that is refused.
     """
     if not (folder / "config.json").is_file():
         raise InputError(place, "no config.json", EXPECTED, "Save the model with save_pretrained.")
@@ -178,7 +178,7 @@ def tokenize(folder: Path, texts: Sequence[str], max_length: int = 128) -> Token
 
 
 def quiet_transformers() -> None:
-    """Keep its reports, which name folders of this computer, out of logs: what is wrong is told as an error."""
+    """Keep the reports of transformers, which name folders of this computer, out of logs; errors are raised."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -196,7 +196,7 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _unreadable(error: Exception) -> InputError:
-    """For a tokenizer that fails: files that anyone may have written do so in every way."""
+    """The error for a tokenizer that fails, whatever it raised: files from strangers can fail in any way."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
     fix = "Save the tokenizer again: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)."
     return InputError("tokenizer.json", f"nothing that reads text ({reason})", "a tokenizer", fix)

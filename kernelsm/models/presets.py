@@ -16,7 +16,7 @@ Kind = Literal["tabular", "text", "image", "tokens"]
 HIDDEN = 64  # units of the perceptron's one hidden layer
 _SMALL_IMAGE = 4096  # numbers of an image that linear layers may read in a row
 _CONVOLVED = 8  # pixels a side that ResNet-9 needs
-_ENOUGH = 100  # samples from which on a tenth is held out
+_VALIDATED_FROM = 100  # with this many samples or more, a tenth is held out
 _FEWEST_EPOCHS, _MOST_EPOCHS = 3, 200
 
 
@@ -137,4 +137,4 @@ def _training(samples: int, *, steps: int, batch_size: int, learning_rate: float
         "learning_rate": learning_rate,
         "batch_size": batch_size if samples > batch_size else None,
     }
-    return {**found, "validation": 0.1, "patience": 10} if samples >= _ENOUGH else found
+    return {**found, "validation": 0.1, "patience": 10} if samples >= _VALIDATED_FROM else found

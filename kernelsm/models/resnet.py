@@ -10,7 +10,7 @@ from kernelsm.runtime.checks import check_counts
 
 
 class ConvolutionBlock(nn.Module):
-    """3 x 3 convolution, BatchNorm, ReLU and, where asked, a halving of the image."""
+    """3 x 3 convolution, BatchNorm, ReLU and, if `halve`, a pooling to half the image size."""
 
     # see `model_hash`: the name stays, wherever this file goes
     hashed_as = "kernelsm.models.resnet.ConvolutionBlock"

@@ -1,4 +1,4 @@
-"""Fresh weights from a seed, without a trace in torch's global generator."""
+"""Fresh weights from a seed, without changing torch's global generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw what is drawn inside from `seed`; afterwards the global generator stands where it stood."""
+    """Seed torch within the block; afterwards its global generator is in the same state as before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

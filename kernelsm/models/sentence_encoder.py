@@ -31,10 +31,10 @@ def encoder_folder() -> Path:
         The package is not installed, or not whole.
     """
     spec = find_spec(PACKAGE)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places:
+    package_folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not package_folders:
         raise InputError("sentence encoder", "not installed", f"the package {PACKAGE}", f"Run: {INSTALL}")
-    folder = Path(places[0]) / "model"
+    folder = Path(package_folders[0]) / "model"
     for file in ("config.json", "model.safetensors", "tokenizer.json", "modules.json", "1_Pooling/config.json"):
         if not (folder / file).is_file():
             raise InputError("sentence encoder", f"no {file} in the package", "a whole package", f"Run: {INSTALL}")
@@ -53,7 +53,7 @@ class SentenceEncoder:
     Raises
     ------
     InputError
-        No such network, or one that makes its vectors in another way.
+        No such network, or one that does not average over tokens.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -83,7 +83,7 @@ class SentenceEncoder:
         batch_size : int
             Texts that pass through the network at once, those of like length together.
         report : Report
-            Told how many texts are done.
+            Called with the number of finished texts.
 
         Raises
         ------

@@ -13,8 +13,8 @@ from kernelsm.runtime.checks import check_counts
 class Attention(nn.Module):
     """Causal self-attention with several heads.
 
-    Queries have a projection of their own beside the fused one of keys and values, because the last block asks at
-    the last position only.
+    Queries have a projection of their own beside the fused one of keys and values, because the last block needs
+    queries at the last position only.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, x: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
-        """Map (n, T, width) to (n, T, width), or to (n, 1, width) where only the last position asks."""
-        asking = x[:, -1:] if last_only else x
-        queries = self._split(self.queries(asking))
+        """Map (n, T, width) to (n, T, width), or to (n, 1, width) with queries at the last position only."""
+        queried = x[:, -1:] if last_only else x
+        queries = self._split(self.queries(queried))
         keys, values = (self._split(part) for part in self.keys_values(x).chunk(2, dim=-1))
         # the last position sees all others: no mask is needed there
         mixed = nn.functional.scaled_dot_product_attention(queries, keys, values, is_causal=not last_only)
@@ -49,7 +49,7 @@ class Attention(nn.Module):
         return split.transpose(1, 2)
 
     def extra_repr(self) -> str:
-        """What the shapes of the weights do not tell."""
+        """Show what the shapes of the weights do not."""
         return f"heads={self.heads}"
 
 
@@ -68,7 +68,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
-        """Map (n, T, width) to the same shape, or to (n, 1, width) where only the last position is wanted."""
+        """Map (n, T, width) to the same shape, or to (n, 1, width) where only the last position is needed."""
         kept = x[:, -1:] if last_only else x
         x = kept + self.attention(self.norm_attention(x), last_only=last_only)
         return x + self.perceptron(self.norm_perceptron(x))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Weights of a network from a safetensors file: nothing else is read, because pickles can run code."""
+"""Weights of a network from a safetensors file; no other format is read, because pickles can run code."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_weights(path: Path, name: str) -> dict[str, torch.Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118 - not a dict
-                # a copy: the tensor of the file would fail once the file is gone
+                # a copy: the tensor of the file fails once the file is deleted
                 tensors[key] = _checked(file.get_tensor(key), f"{name}, {key[:120]!r}").clone()
     except SafetensorError as error:
         raise InputError(name, f"no whole safetensors file ({str(error)[:120]})", _EXPECTED, _AGAIN) from None
@@ -82,25 +82,27 @@ def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: st
         Missing, unknown or wrongly shaped tensors: the first of each and how many there are. Whole numbers for
         weights, or numbers too large for the network's precision.
     """
-    wanted = model.state_dict()
-    _check_names(wanted, tensors, name)
+    expected_tensors = model.state_dict()
+    _check_names(expected_tensors, tensors, name)
     converted = {}
-    for key, want in wanted.items():
-        have = tensors[key]
-        if have.is_floating_point() != want.is_floating_point():
-            raise InputError(f"{name}, {key!r}", str(have.dtype), str(want.dtype), "Save the numbers in this type.")
-        converted[key] = _checked(have.to(want.dtype), f"{name}, {key!r}, in {want.dtype}")
+    for key, expected in expected_tensors.items():
+        found = tensors[key]
+        if found.is_floating_point() != expected.is_floating_point():
+            raise InputError(
+                f"{name}, {key!r}", str(found.dtype), str(expected.dtype), "Save the numbers in this type."
+            )
+        converted[key] = _checked(found.to(expected.dtype), f"{name}, {key!r}, in {expected.dtype}")
     model.load_state_dict(converted)
 
 
 def _check_content(path: Path, name: str) -> None:
-    """Look at the first bytes and the length: what they show is said more plainly than the library can."""
+    """Check the first bytes and the length, with clearer messages than those of the library."""
     size = path.stat().st_size
     if size == 0:
         raise InputError(name, "an empty file (0 bytes)", _EXPECTED, _AGAIN)
     with path.open("rb") as file:
         start = file.read(_HEADER + 1)
-        # asked first: the length of the header may begin as a pickle does
+        # checked before the signatures: the length of the header may begin as a pickle does
         if start[_HEADER:] != b"{":
             seems = looks_like(path)
             found = f"what seems to be {seems}" if seems else "bytes that no safetensors file begins with"
@@ -148,26 +150,28 @@ def _checked(tensor: torch.Tensor, place: str) -> torch.Tensor:
     return tensor
 
 
-def _check_names(wanted: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], name: str) -> None:
-    """Refuse tensors that do not fill the network, with the first of each way in which they do not."""
-    missing = [key for key in wanted if key not in tensors]
-    unknown = [key for key in tensors if key not in wanted]
-    shaped = [key for key in wanted if key in tensors and tensors[key].shape != wanted[key].shape]
+def _check_names(
+    expected_tensors: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], name: str
+) -> None:
+    """Refuse tensors that do not fit the network; names the first missing, unknown and wrongly shaped one."""
+    missing = [key for key in expected_tensors if key not in tensors]
+    unknown = [key for key in tensors if key not in expected_tensors]
+    shaped = [key for key in expected_tensors if key in tensors and tensors[key].shape != expected_tensors[key].shape]
     found, expected = [], []
     if missing:
         found.append(f"no {missing[0]!r} ({len(missing):,} missing)")
-        expected.append(f"{missing[0]!r} of shape {tuple(wanted[missing[0]].shape)}")
+        expected.append(f"{missing[0]!r} of shape {tuple(expected_tensors[missing[0]].shape)}")
     if unknown:
         found.append(f"{unknown[0][:120]!r}, which the network does not have ({len(unknown):,} such)")
     if shaped:
         found.append(f"{shaped[0]!r} of shape {tuple(tensors[shaped[0]].shape)} ({len(shaped):,} of a wrong shape)")
-        expected.append(f"{shaped[0]!r} of shape {tuple(wanted[shaped[0]].shape)}")
+        expected.append(f"{shaped[0]!r} of shape {tuple(expected_tensors[shaped[0]].shape)}")
     if found:
-        expected.append(f"{len(wanted):,} tensors in all")
-        raise InputError(name, "; ".join(found), "; ".join(expected), _fix(wanted, missing, unknown))
+        expected.append(f"{len(expected_tensors):,} tensors in all")
+        raise InputError(name, "; ".join(found), "; ".join(expected), _fix(expected_tensors, missing, unknown))
 
 
-def _fix(wanted: Mapping[str, torch.Tensor], missing: list[str], unknown: list[str]) -> str:
+def _fix(expected_tensors: Mapping[str, torch.Tensor], missing: list[str], unknown: list[str]) -> str:
     """What to do: a prefix is the usual reason for names that are all wrong."""
     if missing and unknown and unknown[0].endswith(missing[0]):
         prefix = unknown[0].removesuffix(missing[0])

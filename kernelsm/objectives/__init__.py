@@ -1,7 +1,7 @@
 """What a model is trained on and measured by.
 
-Training of W0, gradient features, GradEx, retraining and measures know no loss. They ask the objective that a
-`TaskSuite` names, and `registry.find(suite)` returns it.
+Training of W0, gradient features, GradEx, retraining and measures do not know any particular loss. They ask the
+objective that a `TaskSuite` names; `registry.find(suite)` returns it.
 
 Adding an objective
 -------------------
@@ -15,8 +15,8 @@ An objective is one file of this folder; `classification.py` is the example to r
    or array of them, for each sample.
 4. `loss(outputs, labels)` is the loss of each sample, differentiable by torch. W0 is trained on it, and `Retraining`
    minimises it. Axes in front, of networks trained together, pass through.
-5. `linearisations` say what of the outputs GradEx may linearise, the best first. A plain `Linearisation` is that of
-   every output as it stands: it needs a name, `targets(labels, rows)` and the loss of outputs and targets, an
+5. `linearisations` say which functions of the outputs GradEx may linearise, the best first. A plain `Linearisation`
+   takes every output unchanged: it needs a name, `targets(labels, rows)` and the loss of outputs and targets, an
    `OutputLoss` with one method, `expand`, which returns slope and curvature. It must be convex. The solver stops
    where a gradient norm is small in absolute terms, so outputs and labels should be numbers of about 1: standardise
    quantities.
@@ -28,7 +28,7 @@ Where more is needed than labels (a scale, say), a suite holds it in `objective_
 the class. Where outputs influence each other's loss, as the logits of a softmax do, `OutputLoss.restrict` is to be
 overridden too.
 
-The module of an objective must not import torch at its top: names, measures and sizes are asked for by pages and
-estimates of cost, which start without it. `tests/objectives/test_another_objective.py` takes an objective of its own,
+The module of an objective must not import torch at its top: pages and estimates of cost, which start without
+it, ask for names, measures and sizes. `tests/objectives/test_another_objective.py` takes an objective of its own,
 ridge regression, through all of this and compares it with the closed form.
 """

@@ -1,4 +1,4 @@
-"""Training samples that are held out of the training loss, to see when training has gone far enough."""
+"""Training samples that are held out of the training loss, to see when to stop training."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Validation:
     held : ndarray of bool, shape (n,)
         See `held_out`.
     batch_size : int, optional
-        Samples that pass through the network at once; all of them if not given.
+        Samples that pass through the network at once; by default all of them.
     """
 
     def __init__(self, suite: TaskSuite, held: NDArray[np.bool_], *, batch_size: int | None = None) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # names, measures and sizes are known without torch
 
 @dataclass(frozen=True)
 class Measure:
-    """What is read off a model on a group of samples.
+    """A quantity that is measured on a model and a group of samples.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Expansion:
         ∂ℓ/∂u and d of every output, sample and model; or of some rows (output, sample).
     cross : Tensor, same shape, optional
         b. None where the outputs of a sample do not influence each other's loss. The same object as `diagonal` where
-        both are probabilities, which is computed with more precisely.
+        both are probabilities, for which there are more precise formulas.
     """
 
     slope: Tensor
@@ -93,15 +93,15 @@ class Expansion:
         return self.diagonal * change - self.cross * along
 
     def of_models(self, models: Tensor) -> Expansion:
-        """The same of some of the m models, given by their positions or by True and False."""
+        """Select some of the m models, by their positions or by a boolean mask."""
         return self._with(lambda part: part[..., models])
 
     def of_rows(self, rows: Tensor) -> Expansion:
-        """The same of some rows (output, sample), which are numbered output by output; shape (rows, m)."""
+        """Select some rows (output, sample), which are numbered output by output; shape (rows, m)."""
         return self._with(lambda part: part.flatten(0, 1)[rows])
 
     def of_samples(self, samples: slice) -> Expansion:
-        """The same of some of the n samples."""
+        """Select some of the n samples."""
         return self._with(lambda part: part[:, samples])
 
     def _with(self, choose: Any) -> Expansion:
@@ -112,7 +112,7 @@ class Expansion:
 
 
 class RestrictedLoss(Protocol):
-    """A loss as a function of some rows (output, sample) while the other outputs stay where they were."""
+    """A loss as a function of some rows (output, sample), with the other outputs fixed."""
 
     def expand(self, outputs: Tensor) -> Expansion:
         """Expand around outputs of these rows, shape (rows, m)."""
@@ -128,7 +128,7 @@ class OutputLoss(ABC):
     """
 
     longest_step: float = math.inf
-    """The farthest that one step may move a number u; beyond it the expansion would say nothing of the loss."""
+    """How far one step may move a number u; farther away the expansion does not describe the loss."""
 
     @abstractmethod
     def expand(self, outputs: Tensor, targets: Tensor) -> Expansion:
@@ -172,11 +172,11 @@ class _SumOverOutputs:
 
 
 class Linearisation(ABC):
-    """What of a model's outputs is linearised, and the loss that is minimised in the linear model.
+    """Which function of a model's outputs is linearised, and the loss that is minimised in the linear model.
 
     Q numbers h(f, y) of each sample are differentiated by the weights; their gradients at W0, (n, Q, k), are the
     features. The loss is a function of R numbers u = A h, for a matrix A that is the same for all samples: `offsets`
-    are u at W0, and `features` the gradients of u. As they stand all three are the outputs: h = u = f, Q = R = C.
+    are u at W0, and `features` the gradients of u. By default h = u = f, the outputs, and Q = R = C.
     """
 
     name: ClassVar[str]
@@ -250,7 +250,7 @@ class Objective(ABC):
         InputError
             There is none of that name.
         """
-        known = {one.name: one for one in cls.linearisations}
+        known = {each.name: each for each in cls.linearisations}
         if name not in ("", *known):
             expected = " or ".join(map(repr, known))
             raise InputError("outputs", repr(name)[:80], expected, "Choose one of these.")

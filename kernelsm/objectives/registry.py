@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from kernelsm.tasks.suite import TaskSuite
 
 DEFAULT = CLASSIFICATION
-"""The objective where none is named, as in all files of before there were others."""
+"""The objective where none is named, as in files written before there were others."""
 
-_HOMES = {DEFAULT: "kernelsm.objectives.classification:Classification"}
+_CLASS_PATHS = {DEFAULT: "kernelsm.objectives.classification:Classification"}
 _registered: dict[str, type[Objective]] = {}
 
 
 def find_class(name: str) -> type[Objective]:
-    """Return the class of objectives of a name.
+    """Return the objective class of that name.
 
     Raises
     ------
@@ -29,16 +29,16 @@ def find_class(name: str) -> type[Objective]:
     """
     if name in _registered:
         return _registered[name]
-    if name not in _HOMES:
-        known = " or ".join(map(repr, (*_HOMES, *_registered)))
+    if name not in _CLASS_PATHS:
+        known = " or ".join(map(repr, (*_CLASS_PATHS, *_registered)))
         raise InputError("objective", repr(name)[:80], known, "Choose one of these, or register your own first.")
-    module, _, class_name = _HOMES[name].partition(":")
+    module, _, class_name = _CLASS_PATHS[name].partition(":")
     found: type[Objective] = getattr(import_module(module), class_name)
     return found
 
 
 def find(suite: TaskSuite) -> Objective:
-    """Return the objective that a suite names, which has looked at the suite's labels.
+    """Return the objective that a suite names, after it has checked the suite's labels.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def register(kind: type[Objective]) -> type[Objective]:
     InputError
         kernelsm has an objective of that name.
     """
-    if kind.name in _HOMES:
+    if kind.name in _CLASS_PATHS:
         raise InputError("objective", repr(kind.name)[:80], "a name that is free", "Give the class another name.")
     _registered[kind.name] = kind
     return kind

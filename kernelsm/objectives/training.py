@@ -66,13 +66,13 @@ def train_base(
         Maps a batch of the suite's inputs to outputs (n, C).
     suite : TaskSuite
     epochs : int
-        Most passes over the training samples.
+        Largest number of passes over the training samples.
     learning_rate : float
         Of Adam.
     weight_decay : float
         Shrinks every weight by this times the learning rate in each step, apart from Adam (AdamW).
     batch_size : int, optional
-        Samples per step, drawn anew in each epoch; all of them if not given.
+        Samples per step, drawn anew in each epoch; by default all of them.
     target_loss : float, optional
         Stop after the first epoch whose mean training loss, as seen while training, is no more than this.
     validation : float
@@ -86,7 +86,7 @@ def train_base(
     seed : int
         Of the samples held out, of the batches and of dropout.
     report : Report
-        Told after each epoch; an early end is reported as the last.
+        Called after each epoch; an early end is reported as the last epoch.
 
     Raises
     ------
@@ -103,8 +103,8 @@ def train_base(
     if patience is not None and not validation:
         raise InputError("patience", repr(patience), "samples held out for it", "Set validation above 0.")
     objective = find(suite)
-    unseen = Validation(suite, held_out(suite, validation, seed=seed), batch_size=batch_size) if validation else None
-    kept = unseen.rest if unseen else suite
+    held = Validation(suite, held_out(suite, validation, seed=seed), batch_size=batch_size) if validation else None
+    kept = held.rest if held else suite
     best, best_epoch = math.inf, 0
     best_weights: dict[str, torch.Tensor] = {}
     inputs, labels = torch.from_numpy(kept.inputs), torch.from_numpy(kept.labels)
@@ -124,7 +124,7 @@ def train_base(
                 # a batch stands for all samples: its loss is scaled to theirs
                 (loss * (len(whole) / len(rows))).backward()
                 optimizer.step()
-            checked: tuple[float, ...] = unseen.losses(model) if unseen else ()
+            checked: tuple[float, ...] = held.losses(model) if held else ()
             for value in (seen, *checked):
                 if not math.isfinite(value):
                     raise InputError(

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _NUMBER = re.compile(r"[0-9]{1,12}")
-_SPARE = 2**20  # bytes left free, for the words that say how a job ended
+_SPARE = 2**20  # bytes left free, so that the status of the job can still be written
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Layout:
         return number * self.chunk, min((number + 1) * self.chunk, self.rows)
 
     def header(self) -> dict[str, Any]:
-        """As it stands in `header.json`."""
+        """The content of `header.json`."""
         return json.loads(json.dumps({"format": _FORMAT, "type": "float32", **asdict(self)}))  # type: ignore[no-any-return]
 
 
@@ -88,7 +88,7 @@ class ArrayFile:
     folder : Path
         One folder for one content: name it by a hash.
     layout : Layout
-        What it is to hold. A folder that holds something else is emptied.
+        What the folder is to hold. If it holds something else, it is emptied.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever stops their writer and however many write at once."""
+"""Files that exist whole or not at all, even if their writer is stopped or several write at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; when the block ends, what stands there replaces `path` in one step.
+    """Yield a path to write to; when the block ends, the file there replaces `path` in one step.
 
     Whoever reads `path` meanwhile finds the old file or the new one, never a part. The path yielded is in the same
     folder (which is made if it is absent) and no other process or thread has it, so of several writers the last one
@@ -77,5 +77,5 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
 
 
 def _unfinished(path: Path) -> Path:
-    """A name beside `path` that nobody else has: not even two threads of a process, or two computers on one disk."""
+    """A name beside `path` that no other thread, process or computer uses."""
     return path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")

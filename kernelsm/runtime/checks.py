@@ -1,4 +1,4 @@
-"""Checks of settings and arguments: each refuses a value that is out of its range and says what would be in it.
+"""Checks of settings and arguments: each refuses a value out of range and says which values are allowed.
 
 They take values of any type, because settings come from files, links and forms as well as from Python.
 """
@@ -31,13 +31,13 @@ def check_whole(
     place : str
         Name of the setting, for messages.
     value : object
-        True and False are no numbers.
+        True and False do not count as numbers.
     least, most : int, optional
-        There is no such bound where one is None.
+        None leaves that side unbounded.
     fix : str
         What to do about another value.
     floats : bool
-        Whether 2.0 is taken for 2.
+        Whether 2.0 is accepted as 2.
 
     Raises
     ------
@@ -74,14 +74,14 @@ def check_number(
     most: float | None = None,
     fix: str = _FIX,
 ) -> None:
-    """Refuse what is no finite number, or one outside of the bounds that are given.
+    """Refuse a value that is not a finite number within the given bounds.
 
     Parameters
     ----------
     place : str
         Name of the setting, for messages.
     value : object
-        True and False are no numbers.
+        True and False do not count as numbers.
     above, least : float, optional
         Lower bound, without or with the bound itself.
     below, most : float, optional
@@ -106,12 +106,12 @@ def check_number(
         and (most is None or value <= most)
     ):
         bounds = [(above, "above {:g}"), (least, "from {:g}"), (below, "below {:g}"), (most, "up to {:g}")]
-        told = " and ".join(words.format(bound) for bound, words in bounds if bound is not None)
-        raise InputError(place, shown(value), f"a finite number {told}".strip(), fix)
+        interval = " and ".join(words.format(bound) for bound, words in bounds if bound is not None)
+        raise InputError(place, shown(value), f"a finite number {interval}".strip(), fix)
 
 
 def check_probability(place: str, value: Any, *, fix: str = _FIX) -> None:
-    """Refuse what is no number between 0 and 1, the two excluded.
+    """Refuse a value that is not a number strictly between 0 and 1.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def check_probability(place: str, value: Any, *, fix: str = _FIX) -> None:
 
 
 def check_choice(place: str, value: Any, choices: Collection[str], *, fix: str = "Choose one of these.") -> None:
-    """Refuse what is none of the texts that may be chosen.
+    """Refuse a value that is not one of the texts to choose from.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def check_counts(**counts: Any) -> None:
 
 
 def shown(value: Any) -> str:
-    """How a value is told in a message: as Python writes it, short however long it is."""
+    """Return a value as messages show it: as Python writes it, cut to 80 characters."""
     plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value  # as 0.5 of NumPy
     try:
         text = repr(plain)
@@ -157,7 +157,7 @@ def shown(value: Any) -> str:
 
 
 def _is_finite(value: Any) -> bool:
-    """Whether a value is a finite number; true and false are none."""
+    """Whether a value is a finite number; True and False are not."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     return isinstance(value, Integral) or math.isfinite(value)  # whole numbers may be too large for a float

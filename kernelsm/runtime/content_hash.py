@@ -1,4 +1,4 @@
-"""The form of a content hash: what names tables, projects, prompts and uploads, and keeps paths out of such names."""
+"""The form of content hashes, which name tables, projects, prompts and uploads; such a name is never a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that are told to users in words: what was found, what was expected and the way out."""
+"""Errors that tell users what was found, what was expected and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kernelsm.runtime.one_line import escape_line_breaks
 
 
 class InputError(ValueError):
-    """Input that cannot be used, said so that its owner can mend it.
+    """Input that cannot be used, with a message that tells its owner how to mend it.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ class InputError(ValueError):
 
 
 class ConvergenceError(RuntimeError):
-    """A computation on fine input that did not come to its end.
+    """A computation on valid input that did not converge.
 
     Parameters
     ----------
     place : str
         What was computed.
     reached : str
-        How far it came.
+        The accuracy that it reached.
     wanted : str
-        How far it was to come.
+        The accuracy that was asked for.
     fix : str
         What to do about it.
 

@@ -1,4 +1,4 @@
-"""What a plain `pip install kernelsm` leaves out, and how to say so where it is needed."""
+"""Libraries that a plain `pip install kernelsm` leaves out, and the error where one of them is needed."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from kernelsm.runtime.store import Store
 
 
 def main(folder: Path, parent: int) -> int:
-    """Carry out the job whose spec stands in `folder`; its end is in status.json whatever happens."""
+    """Carry out the job whose spec is in `folder`; however it ends, status.json says so."""
     _end_with_parent(parent)
     signal.signal(signal.SIGTERM, _raise_cancelled)
     report = StatusReport(folder)
@@ -70,7 +70,7 @@ class StatusReport:
         self.status = JobStatus(state="running", message="starting", pid=os.getpid())
 
     def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
-        """Take in one more finished chunk."""
+        """Write the progress after one more finished chunk."""
         self.pace.note(done, reused=reused)
         self.write(done=done, total=total, message=message, eta=self.pace.eta(total))
 
@@ -94,7 +94,7 @@ def _raise_cancelled(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process when the one that started it is gone, also by kill -9: nobody would see its result."""
+    """End this process when the one that started it has ended, even by kill -9: nobody would see its result."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,14 +1,14 @@
-"""Long work in a process of its own: started once per content, seen by every session, stopped at once, resumed free.
+"""Long work in a process of its own: started once per content, visible to every session, stoppable and resumable.
 
 A job is a plain function `work(report, store, **arguments)` named by its dotted path; its arguments are JSON.
-It runs in a fresh Python process, which the registry starts and watches. All that outlives the process is on disk:
+It runs in a fresh Python process, which the registry starts and watches. What outlives the process is on disk:
 
 - `spec.json`: what is to be done; the folder's name is its content hash, so equal work is one job.
 - `status.json`: the newest `JobStatus`, replaced atomically.
 - `log.txt`: what the process printed.
 
 The work itself is cut into chunks that the store keeps (see `store`), so stopping, crashing and kill -9 lose at most
-one chunk and starting again resumes. A job ends when the process that started it is gone.
+one chunk, and starting again resumes. A job ends when the process that started it ends.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class JobRegistry:
         self.root.mkdir(parents=True, exist_ok=True)
         self._slots = threading.Semaphore(at_once)
         self._lock = threading.Lock()
-        self._live: dict[str, _Live] = {}
+        self._running: dict[str, _RunningJob] = {}
 
     def folder(self, key: str) -> Path:
         """Folder of a job."""
@@ -126,38 +126,38 @@ class JobRegistry:
     def start(self, spec: JobSpec) -> str:
         """Start a job, or join it where it is already under way; returns its key."""
         key = spec.key
-        self._let_end(key)
+        self._wait_if_ending(key)
         with self._lock:
-            if key in self._live:
+            if key in self._running:
                 return key
             folder = self.folder(key)
             with write_whole(folder / "spec.json") as part:
                 part.write_text(json.dumps(asdict(spec), indent=1))
             write_status(folder, JobStatus(state="queued", message="waiting for a free slot"))
-            live = _Live(folder, self._slots)
-            self._live[key] = live
-        threading.Thread(target=self._watch, args=(key, live), daemon=True, name=f"job-{key[:8]}").start()
+            job = _RunningJob(folder, self._slots)
+            self._running[key] = job
+        threading.Thread(target=self._watch, args=(key, job), daemon=True, name=f"job-{key[:8]}").start()
         return key
 
     def cancel(self, key: str) -> None:
         """Stop a job: at once where it is queued, within about a second where it runs."""
         with self._lock:
-            live = self._live.get(key)
-        if live:
-            live.cancel()
+            job = self._running.get(key)
+        if job:
+            job.cancel()
 
     def status(self, key: str) -> JobStatus | None:
-        """Newest status; a job whose process is gone without a word is `interrupted`."""
+        """Newest status; a job whose process ended without writing how is `interrupted`."""
         folder = self.folder(key)
-        with self._lock:  # jobs begin and end under it: what is read here is the last word
+        with self._lock:  # jobs begin and end under the lock, so the status read here is current
             status = read_status(folder)
-            if status and status.active and key not in self._live and not _started_by_another(status.pid):
+            if status and status.active and key not in self._running and not _started_by_another(status.pid):
                 status = replace(status, state="interrupted", eta=None)
                 write_status(folder, status)
         return status
 
     def wait(self, key: str, timeout: float = 600.0) -> JobStatus | None:
-        """Wait until a job has ended, its process gone, and return its status.
+        """Wait until a job and its process have ended, and return its status.
 
         Raises
         ------
@@ -165,8 +165,8 @@ class JobRegistry:
             It is still active after `timeout` seconds.
         """
         with self._lock:
-            live = self._live.get(key)
-        if live and not live.ended.wait(timeout):
+            job = self._running.get(key)
+        if job and not job.ended.wait(timeout):
             raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")
         return self.status(key)
 
@@ -174,25 +174,25 @@ class JobRegistry:
         """Last lines that the job printed."""
         return read_log(self.folder(key))
 
-    def _let_end(self, key: str) -> None:
-        """Wait for a job that has said its last word, or was told to stop, until its process is gone."""
+    def _wait_if_ending(self, key: str) -> None:
+        """Wait until the process of a job that has finished, or was asked to stop, has ended."""
         with self._lock:
-            live = self._live.get(key)
+            job = self._running.get(key)
         status = read_status(self.folder(key))
-        if live and (live.stop.is_set() or (status and not status.active)):
-            live.ended.wait(5 * _KILL_AFTER)
+        if job and (job.stop.is_set() or (status and not status.active)):
+            job.ended.wait(5 * _KILL_AFTER)
 
-    def _watch(self, key: str, live: _Live) -> None:
+    def _watch(self, key: str, job: _RunningJob) -> None:
         try:
-            live.run()
+            job.run()
         finally:
             with self._lock:
-                self._live.pop(key, None)
-            live.ended.set()
+                self._running.pop(key, None)
+            job.ended.set()
 
 
-class _Live:
-    """One job that this server started and has not seen the end of."""
+class _RunningJob:
+    """A job that this server started and that has not ended yet."""
 
     def __init__(self, folder: Path, slots: threading.Semaphore) -> None:
         self.folder, self.slots = folder, slots

@@ -1,8 +1,8 @@
-"""Choices, orders and ranks of computed numbers that do not hang on their last bits.
+"""Choices, orders and ranks of computed numbers that do not depend on their last bits.
 
-Processors add up in different orders, so numbers that are equal on paper come out a few bits apart, and not the same
-way on another machine. What is chosen, sorted or ranked by such numbers counts as equal what differs by rounding
-alone, and then goes by the index. Real differences are far larger than rounding: few lie at the edge between the two.
+Processors add up in different orders, so numbers that are equal on paper come out a few bits apart, and differently
+on another machine. The functions here treat numbers that differ by rounding alone as equal, and decide between them
+by their index. Real differences are far larger than rounding; few lie at the edge between the two.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def first_least(values: ArrayLike, *, tolerance: float | Array | None = None, ax
 def first_least(
     values: ArrayLike, *, tolerance: float | Array | None = None, axis: int | None = None
 ) -> int | Indices:
-    """Return the first index at which a value is the least, but for rounding.
+    """Return the first index whose value is the least up to rounding.
 
     Parameters
     ----------
     values : array-like
         NaN is never the least. Without `axis` the index is into the flattened values.
     tolerance : float or ndarray, optional
-        What lies within it above the least is as little; a billionth of the largest magnitude where not given.
+        Values within it of the least count as equal to it; by default a billionth of the largest magnitude.
     axis : int, optional
 
     Examples
@@ -67,20 +67,20 @@ def first_greatest(values: ArrayLike, *, tolerance: float | Array | None = None,
 def first_greatest(
     values: ArrayLike, *, tolerance: float | Array | None = None, axis: int | None = None
 ) -> int | Indices:
-    """Return the first index at which a value is the greatest, but for rounding; arguments as of `first_least`."""
+    """Return the first index whose value is the greatest up to rounding; arguments as for `first_least`."""
     return first_least(-np.asarray(values, dtype=np.float64), tolerance=tolerance, axis=axis)
 
 
 def rising(values: ArrayLike, *, tolerance: float | None = None) -> Indices:
-    """Return the order from the least value to the greatest; what is equal but for rounding goes by the index.
+    """Return the order from the least value to the greatest; values equal up to rounding are ordered by index.
 
     Parameters
     ----------
     values : array-like, shape (n,)
         NaN comes last.
     tolerance : float, optional
-        Neighbours in the order that are no farther apart are equal; a billionth of the largest magnitude where not
-        given.
+        Neighbours in the order that are no farther apart count as equal; by default a billionth of the largest
+        magnitude.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def tolerance_of(values: ArrayLike) -> float:
 
 
 def mean_ranks(values: ArrayLike) -> Array:
-    """Rank each column from 1 up; values that are equal but for rounding share their mean rank.
+    """Rank each column from 1 up; values that are equal up to rounding share their mean rank.
 
     The tolerance is a billionth of the width of the middle half of a column, which outliers do not widen, and a few
     bits of the values themselves.

@@ -1,4 +1,4 @@
-"""Text that has to stay on one line: names, titles and messages, which files of strangers may fill with anything."""
+"""Text that has to stay on one line: names, titles and messages, which may come from strangers' files."""
 
 from __future__ import annotations
 

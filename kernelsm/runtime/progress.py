@@ -1,4 +1,4 @@
-"""How long work tells how far it is, and is told to stop."""
+"""How long-running work reports its progress and is asked to stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Report(Protocol):
     def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
         """Say that `done` of `total` units of work are finished.
 
-        `reused` tells whether the newest chunk came from the store; None: this is progress within a chunk.
+        `reused` says whether the newest chunk came from the store; None stands for progress within a chunk.
         """
 
 
@@ -35,7 +35,7 @@ class Stages:
     Parameters
     ----------
     report : Report
-        Told the joined progress, in thousandths of a second of expected work.
+        Called with the joined progress, in thousandths of a second of expected work.
     stages : mapping of str to float
         Name of each stage, in order, and the seconds it is expected to take.
     """
@@ -71,7 +71,7 @@ class Pace:
         self._last = self.started
 
     def note(self, done: int, *, reused: bool | None) -> None:
-        """Take in one finished chunk, or progress within one (None), after which `done` units are finished."""
+        """Record a finished chunk, or progress within one (`reused` None), after which `done` units are finished."""
         now = time.monotonic()
         if reused:
             self.reused += 1

@@ -1,8 +1,8 @@
-"""What is kept under `cache/`: finished chunks of work, found again by what they are and what made them.
+"""The cache: finished chunks of work, found again by their kind and by the content that they were made from.
 
 A chunk is found by its kind, a name and a version (see `ChunkKind`), and by a key that the caller states: the content
-of everything that the value depends on. Neither says where the code stands or how it is written, so code may move and
-be rewritten; where it is to give other values, the version of the kind is raised by hand.
+of everything that the value depends on. Neither depends on where the code is or how it is written, so code may move
+and be rewritten; when it is to give other values, the version of the kind is raised by hand.
 
 Each chunk has a folder `store/NAME.vVERSION/HASH/` with its value, written by joblib, and its key as text. Values are
 compressed with zlib, whose checksum makes a damaged file fail on reading: it is named in the log, dropped and
@@ -146,7 +146,7 @@ class Store:
         self.reused = 0
 
     def chunk(self, kind: ChunkKind, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
-        """Return the value of a chunk, from disk where it was computed before.
+        """Return the value of a chunk, from disk if it was computed before.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class Store:
 
 
 def _by_content(part: Any) -> Any:
-    """A key or a part of it, as what has one hash wherever the content is equal, however it lies in memory."""
+    """Bring a key or a part of it to a form whose hash depends on the content alone, not on its memory layout."""
     match part:
         case np.generic():
             return part.item()
@@ -281,7 +281,7 @@ def _by_content(part: Any) -> Any:
 
 
 def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: object) -> None:
-    """Write a chunk; where that cannot be done the chunk is lost and the work is not."""
+    """Write a chunk; if that fails, log it and go on without the chunk."""
 
     def array(part: np.ndarray[Any, Any]) -> str:
         return f"{part.dtype} {part.shape}"
@@ -304,7 +304,7 @@ def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: obj
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside and move it into place: others see all of it or nothing."""
+    """Write a file beside its place and move it there: other processes see all of it or nothing."""
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         write(part)
@@ -314,7 +314,7 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _delete(folder: Path) -> None:
-    """Delete the folder of an entry; others see all of it or nothing."""
+    """Delete the folder of an entry; other processes see all of it or nothing."""
     out_of_the_way = folder.with_name(f"{folder.name}.{uuid4().hex}.deleted")
     with suppress(OSError):  # another process was first, or it is not ours to delete
         folder.rename(out_of_the_way)

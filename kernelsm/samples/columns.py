@@ -80,7 +80,7 @@ def embedded_features(schema: pa.Schema) -> object:
     return inner.get("features") if isinstance(inner, dict) else None
 
 
-def join_columns(parts: Sequence[Mapping[str, Column]], places: Sequence[str]) -> dict[str, Column]:
+def join_columns(parts: Sequence[Mapping[str, Column]], names_of_parts: Sequence[str]) -> dict[str, Column]:
     """Stack the rows of parts that have the same columns; whole numbers join with decimal ones.
 
     Raises
@@ -88,35 +88,37 @@ def join_columns(parts: Sequence[Mapping[str, Column]], places: Sequence[str]) -
     InputError
         Names the part whose columns, kinds or array sizes differ from the first one's.
     """
-    for part, place in zip(parts[1:], places[1:], strict=True):
+    for part, place in zip(parts[1:], names_of_parts[1:], strict=True):
         if part.keys() != parts[0].keys():
             odd = sorted(part.keys() ^ parts[0].keys())[0]
             fix = "Give every file the same columns."
             found, expected = ("no column", "a column") if odd in parts[0] else ("a column", "no column")
-            raise InputError(place, f"{found} {odd!r}", f"{expected} {odd!r}, as in {places[0]}", fix)
-    return {column: _join([part[column] for part in parts], column, places) for column in parts[0]}
+            raise InputError(place, f"{found} {odd!r}", f"{expected} {odd!r}, as in {names_of_parts[0]}", fix)
+    return {column: _join([part[column] for part in parts], column, names_of_parts) for column in parts[0]}
 
 
-def _join(held: list[Column], column: str, places: Sequence[str]) -> Column:
+def _join(held: list[Column], column: str, names_of_parts: Sequence[str]) -> Column:
     fix = "Write the column alike in every file."
     if len(held) == 1:
         return held[0]
     if isinstance(held[0], np.ndarray):
-        for part, place in zip(held, places, strict=True):
+        for part, place in zip(held, names_of_parts, strict=True):
             if not isinstance(part, np.ndarray) or part.shape[1:] != held[0].shape[1:]:
                 found = f"entries of size {part.shape[1:]}" if isinstance(part, np.ndarray) else "no arrays"
-                expected = f"{held[0].shape[1:]}, as in {places[0]}"
+                expected = f"{held[0].shape[1:]}, as in {names_of_parts[0]}"
                 raise InputError(f"{place}, column {column!r}", found, expected, fix)
             if (part.dtype.kind == "U") != (held[0].dtype.kind == "U"):
                 kinds = ["text" if array.dtype.kind == "U" else "numbers" for array in (part, held[0])]
-                raise InputError(f"{place}, column {column!r}", kinds[0], f"{kinds[1]}, as in {places[0]}", fix)
+                raise InputError(
+                    f"{place}, column {column!r}", kinds[0], f"{kinds[1]}, as in {names_of_parts[0]}", fix
+                )
         return np.concatenate([np.asarray(part) for part in held])
     common: pa.DataType = pa.null()
-    for part, place in zip(held, places, strict=True):
+    for part, place in zip(held, names_of_parts, strict=True):
         joined = None if isinstance(part, np.ndarray) else _common(common, part.type)
         if joined is None:
             kind = "arrays" if isinstance(part, np.ndarray) else f"values of type {part.type}"
-            raise InputError(f"{place}, column {column!r}", kind, f"{common}, as in {places[0]}", fix)
+            raise InputError(f"{place}, column {column!r}", kind, f"{common}, as in {names_of_parts[0]}", fix)
         common = joined
     chunks = [chunk for part in held for chunk in _as(part, common).chunks]
     return pa.chunked_array(chunks, common)

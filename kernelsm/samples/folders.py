@@ -47,13 +47,13 @@ def read_folder(
     limits : Limits
         Bounds of all the files together.
     most : int, optional
-        Read the first rows of every split only, so many in all.
+        Read only the first rows of every split, this many in all.
 
     Returns
     -------
     columns : dict
     rows : int or None
-        Rows in all, None where not known without reading on.
+        Rows in all; None if only reading on would show that.
 
     Raises
     ------
@@ -78,15 +78,15 @@ def read_folder(
     total: int | None = 0
     for split, files in parts.items():
         stacked: list[dict[str, Column]] = []
-        wanted = share
+        rows_left = share
         for file in files:
-            if wanted == 0:
+            if rows_left == 0:
                 total = None
                 break
-            columns, known = file.read(file.path, file.place, limits, wanted)
+            columns, known = file.read(file.path, file.place, limits, rows_left)
             total = None if total is None or known is None else total + known
             got = len(next(iter(columns.values())))
-            wanted = None if wanted is None else wanted - got
+            rows_left = None if rows_left is None else rows_left - got
             rows, size = rows + got, size + sum(column.nbytes for column in columns.values())
             # a column that is empty in this file may hold numbers in the next
             check_table_size(max(rows, total or 0), max(size, 8 * rows * len(columns)), name, limits)

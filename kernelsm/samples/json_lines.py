@@ -42,15 +42,15 @@ def read_lines(
     columns: dict[str, _Field] = {}
     rows = 0
     for numbers, objects in _blocks(path, name, most):
-        for one in objects:
-            if not one.keys() <= columns.keys():
-                columns |= {key: _Field(key, name, rows) for key in one if key not in columns}
+        for line in objects:
+            if not line.keys() <= columns.keys():
+                columns |= {key: _Field(key, name, rows) for key in line if key not in columns}
         if len(columns) > limits.columns:
             found, fix = f"more than {limits.columns:,} fields", "Make one list of them."
             raise InputError(f"{name}, line {numbers[-1]:,}", found, f"at most {limits.columns:,}", fix)
         rows += len(objects)
         for key, column in columns.items():
-            column.add([one.get(key) for one in objects], numbers)
+            column.add([line.get(key) for line in objects], numbers)
         # a field that few lines have takes room in all of them in the end
         size = max(sum(column.size for column in columns.values()), 8 * rows * len(columns))
         check_table_size(rows, size, name, limits)

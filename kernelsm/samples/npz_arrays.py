@@ -83,14 +83,14 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> _Arra
 
 
 def _parts(arrays: list[_Array]) -> dict[str, dict[str, _Array]]:
-    """Arrays by split and column; one part without a name where the names speak of no splits."""
+    """Arrays by split and column; one unnamed part if the names say nothing about splits."""
     parts: dict[str, dict[str, _Array]] = {}
     for array in arrays:
         split, column = split_of(array.column)
         parts.setdefault(split, {})[column] = array
     columns = [part.keys() for part in parts.values()]
-    speaks = "" not in parts and len(parts) > 1 and all(keys == columns[0] for keys in columns)
-    if speaks and "" not in columns[0]:
+    named_by_split = "" not in parts and len(parts) > 1 and all(keys == columns[0] for keys in columns)
+    if named_by_split and "" not in columns[0]:
         return parts
     return {"": {array.column: array for array in arrays}}
 

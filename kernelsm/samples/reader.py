@@ -1,4 +1,4 @@
-"""Samples from a file of the user: the ending chooses the reader, the content must agree with it."""
+"""Samples from a user's file: its ending chooses the reader, and its content must match the ending."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Preview:
         The first rows, at most 1000; of several splits the first rows of each. A column's kind may differ in the
         whole file.
     rows : int or None
-        Samples in the whole file, None where that could not be told without reading all of it.
+        Samples in the whole file; None if only reading all of it would show that.
     """
 
     samples: Samples
@@ -79,7 +79,7 @@ def read_samples(path: Path, name: str | None = None, limits: Limits | None = No
 
 
 def preview_samples(path: Path, name: str | None = None, limits: Limits | None = None) -> Preview:
-    """Read the first samples of a file only; what is wrong further down is not seen.
+    """Read the first samples of a file only; errors further down are not found.
 
     Takes and raises what `read_samples` does. A zip archive is unpacked as a whole.
 

@@ -154,11 +154,14 @@ class Samples:
     def take(self, rows: NDArray[np.int64]) -> Samples:
         """The samples of the given row numbers (from 0), in their order."""
         arrow = pa.array(rows, type=pa.int64())
-        taken = {name: h[rows] if isinstance(h, np.ndarray) else h.take(arrow) for name, h in self.columns.items()}
-        return Samples(taken, self.name)
+        columns = {
+            name: held[rows] if isinstance(held, np.ndarray) else held.take(arrow)
+            for name, held in self.columns.items()
+        }
+        return Samples(columns, self.name)
 
     def frame(self, rows: int = 8) -> pd.DataFrame:
-        """The first rows for the screen; an array is told by its size, as "28 x 28 numbers"."""
+        """The first rows for the screen; an array is shown by its size, as "28 x 28 numbers"."""
         import pandas as pd  # here: what only trains needs no pandas
 
         shown: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""A TaskSuite from the columns of a file, as a mapping says what they mean."""
+"""A TaskSuite from the columns of a file, by a mapping that says what they mean."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from kernelsm.tasks.suite import TaskSuite
 def build_suite(
     samples: Samples, mapping: SampleMapping, *, embed: Embed | None = None, limits: Limits | None = None
 ) -> TaskSuite:
-    """Make training samples grouped into tasks, and test samples grouped into targets, of the columns of a file.
+    """Turn the columns of a file into training samples grouped into tasks and test samples grouped into targets.
 
     - "tabular": numbers and arrays are standardised by mean and standard deviation of the training samples, text of
       up to 50 values becomes one 0/1 feature per value; constant features are dropped. float32, shape (n, d).
@@ -42,8 +42,8 @@ def build_suite(
       tokens.
     - "tokens": int64, shape (n, T).
 
-    Classes are the distinct labels, numbers by number and text by text. A task is a group of training samples: a
-    group that only test samples belong to is no task.
+    Classes are the distinct labels, numbers by number and text by text. A task is a group of training samples; a
+    group of test samples alone is not a task.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def build_suite(
     embed : callable, optional
         From n texts to numbers (n, e); needed for text.
     limits : Limits, optional
-        Those of the environment if not given.
+        By default those that the environment sets.
 
     Returns
     -------
     TaskSuite
-        Its `meta` tells classes, features, what was dropped, scaled and left out.
+        Its `meta` holds the classes, the features, and what was dropped, scaled and left out.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def build_suite(
     grouped_by = mapping.label if mapping.target == TARGET_LABEL else mapping.target
     target_place = where if mapping.target == TARGET_TASK else place(samples, grouped_by)
     target_of, target_names = numbered(targets, target_place, "target", bounds.targets)
-    inputs, told = read()
+    inputs, inputs_meta = read()
     return TaskSuite(
         inputs=inputs[:trained],
         labels=labels.of[:trained],
@@ -120,7 +120,7 @@ def build_suite(
             "training": trained,
             "test": len(split.test),
             "left_out": split.left_out,
-            **told,
+            **inputs_meta,
         },
     )
 

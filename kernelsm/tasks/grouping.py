@@ -1,4 +1,4 @@
-"""Who belongs where: samples split into training and test, training samples into tasks, test samples into targets."""
+"""Groups of samples: training and test samples, tasks of training samples, targets of test samples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 CROSS = " · "
-# k-means sees no more samples, and of wide ones no more numbers, than these; the others join the nearest centre
+# k-means is fitted to at most this many samples and numbers; the other samples join the nearest centre
 _FITTED_ROWS = 20_000
 _FITTED_NUMBERS = 10_000_000
 _RESTARTS = 4
@@ -49,7 +49,7 @@ class Groups:
     count : int
         Number of groups.
     name : callable
-        From a group to its name; names are made where they are asked for, because there may be millions.
+        Maps a group to its name; names are made on demand, because there may be millions.
     """
 
     of: Rows
@@ -67,7 +67,7 @@ class Split:
 
 
 def place(samples: Samples, column: str, row: int | None = None) -> str:
-    """Where in the file something stands; rows are told from 1, without a header."""
+    """Name a column, and a row, of the file for messages; rows count from 1, without the header."""
     return f"{samples.name}, " + (f"row {row + 1}, " if row is not None else "") + f"column {column!r}"
 
 
@@ -77,7 +77,7 @@ def value_groups(samples: Samples, column: str, rows: Rows, word: str) -> Groups
     Raises
     ------
     InputError
-        A row without a value, which the message calls a `word`, or a column of arrays.
+        A row without a value (the message calls it a `word`), or a column of arrays.
     """
     held = samples.columns[column]
     if samples.kind(column) == "text":
@@ -92,13 +92,13 @@ def value_groups(samples: Samples, column: str, rows: Rows, word: str) -> Groups
             raise InputError(place(samples, column), f"{axes} numbers per sample", f"one {word} per sample", fix)
         found = held[rows]
     else:
-        taken = held.take(pa.array(rows))
-        _check_complete(samples, column, rows, taken.is_null().to_numpy(), word)
-        found = taken.to_numpy()
+        chosen = held.take(pa.array(rows))
+        _check_complete(samples, column, rows, chosen.is_null().to_numpy(), word)
+        found = chosen.to_numpy()
     if found.dtype.kind == "f":
         _check_complete(samples, column, rows, np.isnan(found), word)
     numbers, groups = np.unique(found, return_inverse=True)
-    return Groups(groups.astype(np.int64), len(numbers), lambda group: _told(numbers[group].item()))
+    return Groups(groups.astype(np.int64), len(numbers), lambda group: _number_text(numbers[group].item()))
 
 
 def crossed_groups(samples: Samples, columns: Sequence[str], rows: Rows, word: str) -> Groups:
@@ -272,7 +272,7 @@ def numbered(groups: Groups, where: str, word: str, most: int) -> tuple[Rows, tu
 def cluster(train: Matrix, test: Matrix, count: int, seed: int) -> Rows:
     """k-means clusters of training samples, followed by the test samples; cluster 0 has the most training samples.
 
-    Of clusters of one size the one whose first sample comes first comes first.
+    Clusters of equal size are ordered by their first sample.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def cluster(train: Matrix, test: Matrix, count: int, seed: int) -> Rows:
     if len(train) > most:
         fitted = train[np.sort(np.random.default_rng(seed).choice(len(train), most, replace=False))]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told below, as an error
+        warnings.simplefilter("ignore", ConvergenceWarning)  # raised below, as an InputError
         # in double precision, where few samples are as near to two centres as rounding is large
         means = KMeans(count, n_init=_RESTARTS, max_iter=_ROUNDS, random_state=seed).fit(fitted.astype(np.float64))
     found, first = np.unique(means.labels_, return_index=True)
@@ -303,15 +303,15 @@ def cluster(train: Matrix, test: Matrix, count: int, seed: int) -> Rows:
     of = np.concatenate([_nearest(train, centres), _nearest(test, centres)])
     sizes = np.bincount(of[: len(train)], minlength=count)
     if (sizes == 0).any():
-        told = f"{np.count_nonzero(sizes)} groups of training samples that differ"
-        raise InputError("tasks, count", told, f"{count} clusters", "Ask for fewer clusters.")
+        found_groups = f"{np.count_nonzero(sizes)} groups of training samples that differ"
+        raise InputError("tasks, count", found_groups, f"{count} clusters", "Ask for fewer clusters.")
     rank: Rows = np.empty(count, dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(count)
     return np.asarray(rank[of], dtype=np.int64)
 
 
 def _nearest(rows: Matrix, centres: NDArray[np.float64]) -> Rows:
-    """Nearest centre of each row; of those that are equally near but for rounding the first."""
+    """Nearest centre of each row; the first of those that are equally near up to rounding."""
     middle = centres.mean(axis=0)
     away = centres - middle
     step = max(1, _FITTED_NUMBERS // rows.shape[1])
@@ -372,5 +372,5 @@ def _meaning(word: str) -> str:
     return next((meaning for meaning, known in meanings if plain in known), "")
 
 
-def _told(value: bool | int | float) -> str:
+def _number_text(value: bool | int | float) -> str:
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)

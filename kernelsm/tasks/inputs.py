@@ -19,12 +19,12 @@ from kernelsm.tasks.grouping import Groups, Matrix, Rows, place, value_groups
 from kernelsm.tasks.mapping import MAX_CATEGORIES, SampleMapping
 
 Embed = Callable[[list[str]], NDArray[np.float32] | NDArray[np.int64]]
-# of the training samples, followed by the test samples, with what `meta` tells about them
+# inputs of the training samples, followed by the test samples, and what `meta` says about them
 Inputs = tuple[NDArray[np.float32] | NDArray[np.int64], dict[str, Any]]
 
 MAX_TOKEN = 1_000_000
 _FEW = 20  # values that a text column of a table may have whatever the number of samples
-_TOLD = 200  # names and numbers in meta
+_META_ENTRIES = 200  # names and numbers in meta
 _PIECE = 2**20  # numbers that are worked on at a time, so that memory stays close to the result's
 _CHANNELS = (1, 3, 4)
 
@@ -69,7 +69,7 @@ class _Features:
 
 
 def read_inputs(source: Source, mapping: SampleMapping, embed: Embed | None) -> Inputs:
-    """Read what a mapping calls the inputs, with what `meta` is to tell about them; see `build_suite`."""
+    """Read the inputs that a mapping names, and what `meta` is to say about them; see `build_suite`."""
     if mapping.kind == "tabular":
         return tabular(source, mapping.inputs)
     if mapping.kind == "text":
@@ -80,7 +80,7 @@ def read_inputs(source: Source, mapping: SampleMapping, embed: Embed | None) -> 
 def tabular(source: Source, columns: tuple[str, ...]) -> Inputs:
     """Read columns as features, shape (n, d), numbers standardised and text as one feature per value."""
     samples, count = source.samples, len(source.rows)
-    parts = [(_one_hot if samples.kind(c) == "text" else _standardised)(source, c) for c in columns]
+    parts = [(_one_hot if samples.kind(column) == "text" else _standardised)(source, column) for column in columns]
     names = [(name, kept) for part in parts for name, kept in zip(part.names, part.kept.tolist(), strict=True)]
     dropped = [name for name, kept in names if not kept]
     width = len(names) - len(dropped)
@@ -98,13 +98,13 @@ def tabular(source: Source, columns: tuple[str, ...]) -> Inputs:
         start = stop
     return values, {
         "features": width,
-        "feature_names": [name for name, kept in names if kept][:_TOLD],
+        "feature_names": [name for name, kept in names if kept][:_META_ENTRIES],
         "standardisation": {
             "of": "training samples",
-            "mean": np.concatenate([part.mean[part.kept] for part in parts])[:_TOLD].tolist(),
-            "std": np.concatenate([part.std[part.kept] for part in parts])[:_TOLD].tolist(),
+            "mean": np.concatenate([part.mean[part.kept] for part in parts])[:_META_ENTRIES].tolist(),
+            "std": np.concatenate([part.std[part.kept] for part in parts])[:_META_ENTRIES].tolist(),
         },
-        "dropped": dropped[:_TOLD],
+        "dropped": dropped[:_META_ENTRIES],
         "dropped_count": len(dropped),
     }
 
@@ -123,7 +123,7 @@ def _standardised(source: Source, column: str) -> _Features:
     names = [f"{column}[{number}]" for number in range(numbers.width)] if numbers.shape else [column]
 
     def values(piece: slice) -> Matrix:
-        with np.errstate(over="ignore"):  # the caller tells which row
+        with np.errstate(over="ignore"):  # the caller names the row
             return np.asarray((read(piece)[:, kept] - mean[kept]) / std[kept], dtype=np.float32)
 
     return _Features(names, kept, mean, std, values)
@@ -133,7 +133,7 @@ def _one_hot(source: Source, column: str) -> _Features:
     """One 0/1 feature per value of the training samples, not standardised: a rare one would become huge."""
     groups = value_groups(source.samples, column, source.rows, "value")
     known = np.unique(groups.of[: source.trained])
-    # values that hardly any two samples share tell nothing, and are often numbers with an odd entry among them
+    # values that hardly any two samples share carry no information, and are often numbers with an odd entry
     if len(known) > MAX_CATEGORIES or len(known) > max(_FEW, source.trained // 2):
         _refuse_categories(source, column, groups, len(known))
     kept = np.full(len(known), len(known) > 1)
@@ -284,10 +284,10 @@ def _numbers(source: Source, column: str) -> _Numbers:
     if isinstance(held, np.ndarray):
         numbers = _Numbers(held.shape[1:], held.dtype, lambda piece: held[rows[piece]])
     else:
-        taken = held.take(rows)
-        missing = taken.is_null().to_numpy()
+        chosen = held.take(rows)
+        missing = chosen.is_null().to_numpy()
         _check_finite(source, column, rows[missing], "no number (an empty cell or NaN)")
-        values = taken.to_numpy()
+        values = chosen.to_numpy()
         numbers = _Numbers((), values.dtype, lambda piece: values[piece])
     if numbers.dtype.kind == "f":
         for wrong, found in ((np.isnan, "no number (an empty cell or NaN)"), (np.isinf, "an infinite number")):
@@ -305,7 +305,7 @@ def _check_finite(source: Source, column: str, wrong: Rows, found: str) -> None:
 
 
 def _check_reach(source: Source, column: str, piece: slice, scaled: Matrix) -> None:
-    """Refuse finite numbers that became infinite when they were scaled like the training samples."""
+    """Refuse finite numbers that became infinite when they were scaled as the training samples are."""
     wrong = np.flatnonzero(~np.isfinite(scaled.reshape(len(scaled), -1)).all(axis=1))
     if len(wrong):
         at = place(source.samples, column, int(source.rows[piece][wrong[0]]))

@@ -139,14 +139,14 @@ class SampleMapping:
                 raise InputError("inputs", f"the {place} column {shown(column)}", "other columns only", fix)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON types that `from_dict` makes the same mapping of."""
-        told = asdict(self)
-        told["inputs"] = list(self.inputs)
-        told["tasks"]["columns"] = list(self.tasks.columns)
-        return told
+        """Return the mapping as JSON types, which `from_dict` reads."""
+        values = asdict(self)
+        values["inputs"] = list(self.inputs)
+        values["tasks"]["columns"] = list(self.tasks.columns)
+        return values
 
     @classmethod
-    def from_dict(cls, told: object) -> SampleMapping:
+    def from_dict(cls, values_by_name: object) -> SampleMapping:
         """Read what `to_dict` wrote, or what a user wrote by hand.
 
         Raises
@@ -154,7 +154,7 @@ class SampleMapping:
         InputError
             Names the first field that is unknown, missing or not what it should be.
         """
-        values = _fields_of(cls, "mapping", told)
+        values = _fields_of(cls, "mapping", values_by_name)
         rule = _fields_of(TaskRule, "tasks", values["tasks"])
         if "columns" in rule:
             rule["columns"] = _listed("tasks, columns", rule["columns"])
@@ -162,7 +162,7 @@ class SampleMapping:
         return cls(**{**values, "tasks": TaskRule(**rule)})
 
     def columns(self) -> Iterator[tuple[str, str]]:
-        """Field and name of every column that is chosen."""
+        """Yield the field and the name of every chosen column."""
         yield "label", self.label
         yield from (("inputs", column) for column in self.inputs)
         yield from (("tasks", column) for column in self.tasks.columns)
@@ -175,13 +175,13 @@ class SampleMapping:
 def guess_mapping(samples: Samples) -> SampleMapping:
     """Guess from names and values what the columns mean; what cannot be guessed stays empty.
 
-    A guess is made from the first rows and some drawn at random, so that a file of millions is guessed in a moment.
+    Large files are guessed from a random sample of their rows, which takes a moment only.
     """
     return _Guess(samples).mapping()
 
 
 class _Guess:
-    """Columns of a file in the order in which their meaning is settled; a settled one is free no more."""
+    """Settles the meaning of the columns one after the other; `free` holds those that are not settled yet."""
 
     def __init__(self, samples: Samples) -> None:
         self.complete = {name for name in samples.names if samples.missing(name) == 0}
@@ -200,7 +200,7 @@ class _Guess:
         label = self._settle(self._label())
         target = self._settle(self._named(_TARGET_NAMES))
         named = [name for name in self.free if self._says_task(name)]
-        # a column called so comes before one that only sounds like it, and that may be what is measured by
+        # a column named "task" comes before one of a similar name, which may group the targets
         task = self._settle(next((name for name in named if name.strip().casefold() == "task"), (named or [""])[0]))
         coarser = [name for name in named if name != task and len(self.distinct[name]) < len(self.distinct[task])]
         kind, inputs = self._inputs(label)
@@ -221,7 +221,7 @@ class _Guess:
         return name
 
     def _numbers_rows(self, name: str) -> bool:
-        """Whether a column only tells the rows apart."""
+        """Whether a column only numbers or names the rows."""
         named = not name.strip() or bool(_words(name) & _ID_WORDS)
         return named and name in self.distinct and len(self.distinct[name]) >= min(self.samples.rows, 1_001)
 
@@ -248,7 +248,7 @@ class _Guess:
     def _label(self) -> str:
         if named := self._named(_LABEL_NAMES):
             return named
-        # with other values it is still the column that the user will have meant
+        # even with other values it is most likely the column that the user means
         meant = [c for c in self.free if c.strip().casefold() in _LABEL_NAMES]
         meant = meant or [c for c in self.free if _words(c) & _LABEL_WORDS and self._few(c)]
         if named := meant[0] if meant else self._named(("target",)):
@@ -297,21 +297,21 @@ def _words(name: str) -> set[str]:
     return set(re.split(r"[^0-9a-z]+", name.strip().casefold()))
 
 
-def _fields_of(kind: type[SampleMapping] | type[TaskRule], place: str, told: object) -> dict[str, Any]:
-    """Return the fields of a dataclass that a dict tells, checked by name."""
+def _fields_of(kind: type[SampleMapping] | type[TaskRule], place: str, values_by_name: object) -> dict[str, Any]:
+    """Return the fields of a dataclass from a dict, after checking their names."""
     known = {field.name: field for field in fields(kind)}
-    if not isinstance(told, dict):
+    if not isinstance(values_by_name, dict):
         expected = f"a dict with {', '.join(known)}"
-        raise InputError(place, shown(told), expected, "Write it as SampleMapping.to_dict does.")
-    for name in told:
+        raise InputError(place, shown(values_by_name), expected, "Write it as SampleMapping.to_dict does.")
+    for name in values_by_name:
         if name not in known:
             found = f"the unknown field {shown(name)}"
             raise InputError(place, found, ", ".join(known), "Rename the field or leave it out.")
     needed = ("label", "inputs", "kind", "tasks") if kind is SampleMapping else ("kind",)
     for name in needed:
-        if name not in told:
+        if name not in values_by_name:
             raise InputError(place, f"no field {name!r}", ", ".join(needed), "Add the field.")
-    return cast(dict[str, Any], dict(told))
+    return cast(dict[str, Any], dict(values_by_name))
 
 
 def _listed(place: str, value: object) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from kernelsm.runtime.store import content_hash
 from kernelsm.tasks.labels import check_labels
 
 CLASSIFICATION = "classification"
-"""The objective of suites that name none."""
+"""The objective of suites that do not name one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class TaskSuite:
     task_names, target_names : tuple of str
         Names of the K tasks and q targets.
     classes : int
-        Number of classes C; 0 where labels are no classes.
+        Number of classes C; 0 where labels are not classes.
     meta : dict
         Where the samples come from; JSON types only.
     objective : str
@@ -89,9 +89,9 @@ class TaskSuite:
 
     @cached_property
     def content_hash(self) -> str:
-        """Forty hex digits of everything but `meta`."""
+        """Forty hex digits that depend on everything except `meta`."""
         arrays = (self.inputs, self.labels, self.task_of, self.test_inputs, self.test_labels, self.target_of)
-        # joblib tells apart arrays by their strides, and one tuple given twice from two equal ones
+        # joblib distinguishes arrays by their strides, and one tuple passed twice from two equal tuples
         names = ((*self.task_names,), (*self.target_names,))
         # a suite of classes keeps the hash that it had when there was no other objective
         other = (self.objective, self.objective_settings) if self.objective != CLASSIFICATION else ()

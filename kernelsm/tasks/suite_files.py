@@ -52,12 +52,12 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
     if suite.objective != CLASSIFICATION:
         info |= {key: getattr(suite, key) for key in _OBJECTIVE}
     try:
-        told = json.dumps(info)
+        info_text = json.dumps(info)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("meta", str(error)[:120], "JSON types", "Leave other values out.") from None
     arrays: dict[str, Any] = {name: getattr(suite, name) for name in _ARRAYS}
     with write_whole(path) as part, part.open("wb") as file:
-        np.savez(file, info=np.frombuffer(told.encode(), dtype=np.uint8), **arrays)
+        np.savez(file, info=np.frombuffer(info_text.encode(), dtype=np.uint8), **arrays)
 
 
 def load_suite(path: Path, name: str | None = None) -> TaskSuite:

@@ -123,7 +123,7 @@ def test_parts_on_several_threads_change_nothing():
 @pytest.fixture
 def few_leading(monkeypatch):
     """Split even the small problem: 4 leading directions, 2 of them dense, and a tail."""
-    monkeypatch.setattr(gradex_curvature, "_WORTH_SPLITTING", 5)
+    monkeypatch.setattr(gradex_curvature, "_ALL_LEADING_UP_TO", 5)
     monkeypatch.setattr(gradex_curvature, "LEADING", 4)
     monkeypatch.setattr(gradex_curvature, "_DENSE", 2)
 

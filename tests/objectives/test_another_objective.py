@@ -105,7 +105,7 @@ def test_measures_have_the_objectives_values_units_and_signs_and_are_kept_togeth
 def test_leading_directions_and_a_tail_find_the_same_minimum(problem, monkeypatch):
     from kernelsm.estimators import gradex_curvature
 
-    for name, value in (("_WORTH_SPLITTING", 3), ("LEADING", 2), ("_DENSE", 1)):
+    for name, value in (("_ALL_LEADING_UP_TO", 3), ("LEADING", 2), ("_DENSE", 1)):
         monkeypatch.setattr(gradex_curvature, name, value)
     suite, _, train, test = problem
     gradex = GradEx(suite, train, test, ridge=3.0, task_weights=WEIGHTS)
