@@ -15,7 +15,7 @@ from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_choice import KernelBank
 from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, WayBack
 from kernelsm.surrogates.shared import SharedSurrogate, Sharing
-from kernelsm.surrogates.subset_laws import Array, Indices, Law
+from kernelsm.surrogates.subset_distributions import Array, Indices, Law
 from kernelsm.surrogates.tuning import tuning_rows
 
 # how sharply better scales are preferred: weight = (1 - leave-one-out rank correlation)^-4

@@ -17,7 +17,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import check_noise
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.results import Attribution, Interactions
-from kernelsm.surrogates.subset_laws import Array, Indices, Law, law_of
+from kernelsm.surrogates.subset_distributions import Array, Indices, Law, law_of
 
 AttributionKind = Literal["leave_one_out", "inclusion", "banzhaf", "shapley"]
 InteractionKind = Literal["second_difference", "inclusion", "banzhaf", "shapley"]

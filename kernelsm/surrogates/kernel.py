@@ -13,7 +13,7 @@ from kernelsm.runtime.checks import check_choice, check_number, check_whole
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF, Polynomial, SubsetKernel
 from kernelsm.surrogates.posterior import Posterior
-from kernelsm.surrogates.subset_laws import Array, Indices, Law
+from kernelsm.surrogates.subset_distributions import Array, Indices, Law
 from kernelsm.surrogates.tuning import RELATIVE_GAMMAS, RIDGES, check_grid, loo_surface, tuning_rows
 
 KernelName = Literal["rbf", "linear", "poly"]

@@ -14,7 +14,7 @@ from kernelsm.runtime.near_ties import NEAR, first_greatest
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
 from kernelsm.surrogates.linear import LinearSurrogate
-from kernelsm.surrogates.subset_laws import Array, Indices
+from kernelsm.surrogates.subset_distributions import Array, Indices
 from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spectrum_of
 
 # γ in units of one over the mean squared distance of two subsets; λ in units of the kernel's mean variance

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from kernelsm.surrogates.subset_laws import (
+from kernelsm.surrogates.subset_distributions import (
     CORNERS,
     Anchor,
     Array,

@@ -11,7 +11,7 @@ from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR
-from kernelsm.surrogates.subset_laws import Array, FixedSize, Indices, Law, mean_masks
+from kernelsm.surrogates.subset_distributions import Array, FixedSize, Indices, Law, mean_masks
 from kernelsm.surrogates.tuning import LooSurface, check_grid, loo_surface
 
 LINEAR_RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-4, 1e4, 33))

@@ -16,7 +16,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, first_greatest
 from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
-from kernelsm.surrogates.subset_laws import Array, law_of
+from kernelsm.surrogates.subset_distributions import Array, law_of
 
 _SMALL = 1e-4  # of the variance before any data: gains below are what is left of it, and told apart less finely
 

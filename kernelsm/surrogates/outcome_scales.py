@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.runtime.near_ties import NEAR, first_least, mean_ranks
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 SCALES: dict[str, Callable[[Array], Array]] = {
     "identity": lambda values: values,

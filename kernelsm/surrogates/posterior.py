@@ -18,7 +18,7 @@ import numpy as np
 from scipy import linalg
 
 from kernelsm.runtime.near_ties import varies
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 _RANK = 1e-12  # eigenvalues below this share of the largest are rounding
 _ROUNDING = 1e-15  # what is left of a variance below this share of the prior's is rounding

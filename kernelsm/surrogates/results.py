@@ -16,7 +16,7 @@ from scipy.stats import false_discovery_control, t
 from kernelsm.runtime.checks import check_probability
 from kernelsm.runtime.near_ties import NEAR, rising, tolerance_of
 from kernelsm.surrogates.result_files import read_result, write_result
-from kernelsm.surrogates.subset_laws import Array, Indices
+from kernelsm.surrogates.subset_distributions import Array, Indices
 from kernelsm.surrogates.wording import (
     LEVEL,
     attribution_sentence,

@@ -14,7 +14,7 @@ from kernelsm.runtime.near_ties import NEAR, first_greatest, first_least, varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_choice import KernelBank
-from kernelsm.surrogates.subset_laws import Array, Indices, Law
+from kernelsm.surrogates.subset_distributions import Array, Indices, Law
 from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
 
 Sharing = Literal["auto", "components", "targets"]

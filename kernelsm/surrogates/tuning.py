@@ -22,7 +22,7 @@ from scipy import linalg
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least, rising, varies
 from kernelsm.surrogates.kernel_functions import LINEAR
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-6, 10.0, 20))
 # in units of 1/K
