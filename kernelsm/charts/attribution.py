@@ -49,26 +49,32 @@ def attribution_bars(
         strongest = set(rising(-np.abs(values))[:MOST_BARS].tolist())
         shown = np.array([k for k in shown if k in strongest])
     half_width = np.zeros(len(shown)) if margin is None else margin[shown]
-    picked = without_rounding(values[shown], half_width)
-    # an interval without end, or one that is not known, tells nothing from zero, and has no whisker
-    wide = np.where(np.isfinite(half_width), half_width, 0.0)
-    sure = np.abs(picked) > np.where(np.isfinite(half_width), half_width, np.inf)
+    shown_values = without_rounding(values[shown], half_width)
+    # bars with an infinite or unknown interval cannot be told from zero, and have no whisker
+    whiskers = np.where(np.isfinite(half_width), half_width, 0.0)
+    distinguishable = np.abs(shown_values) > np.where(np.isfinite(half_width), half_width, np.inf)
     labels = [safe(names[k]) for k in shown]
     rows = np.arange(len(shown))
     data: list[dict[str, Any]] = [
         {
             "type": "bar",
-            "x": picked,
+            "x": shown_values,
             "y": rows,
             "orientation": "h",
             "marker": {
-                "color": effect_colours(picked, higher_is_better),
-                "opacity": np.where(sure, 1.0, _PALE),
+                "color": effect_colours(shown_values, higher_is_better),
+                "opacity": np.where(distinguishable, 1.0, _PALE),
             },
-            "error_x": {"array": wide, "visible": bool(wide.any()), "color": NEUTRAL, "thickness": 1.5, "width": 3},
+            "error_x": {
+                "array": whiskers,
+                "visible": bool(whiskers.any()),
+                "color": NEUTRAL,
+                "thickness": 1.5,
+                "width": 3,
+            },
             "hovertext": [
                 f"{label}: {amount(value, half or None, '+.4g')} ({effect_word(value, higher_is_better)})"
-                for label, value, half in zip(labels, picked, wide, strict=True)
+                for label, value, half in zip(labels, shown_values, whiskers, strict=True)
             ],
             "hovertemplate": "%{hovertext}<extra></extra>",
         }
@@ -103,6 +109,6 @@ def attribution_bars(
         f"Bar chart of the attribution of {len(names)} tasks"
         + (f", the {MOST_BARS} strongest shown" if cut else "")
         + f". Strongest: {names[strongest_task]}, {values[strongest_task]:+.3g} ({unit})."
-        + (f" {int(sure.sum())} bars can be told from zero." if wide.any() else "")
+        + (f" {int(distinguishable.sum())} bars can be told from zero." if whiskers.any() else "")
     )
     return Chart(chart, alt)

@@ -1,4 +1,4 @@
-"""Do intervals hold what they promise? Share of held-out outcomes inside, against their level."""
+"""Calibration of intervals: the share of held-out outcomes inside, against the level."""
 
 from __future__ import annotations
 
@@ -46,5 +46,7 @@ def calibration_plot(levels: Array, covered: Array, count: int) -> Chart:
         data, 440, xaxis={**axis, "title": {"text": "level of the interval"}},
         yaxis={**axis, "title": {"text": "held-out outcomes inside"}},
     )  # fmt: skip
-    at = int(np.argmin(np.abs(levels - 0.9)))
-    return Chart(chart, f"Calibration curve: {levels[at]:.0%} intervals hold {covered[at]:.1%} of held-out outcomes.")
+    nearest = int(np.argmin(np.abs(levels - 0.9)))
+    return Chart(
+        chart, f"Calibration curve: {levels[nearest]:.0%} intervals hold {covered[nearest]:.1%} of held-out outcomes."
+    )

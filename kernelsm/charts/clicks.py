@@ -1,4 +1,4 @@
-"""What a click on a chart's invisible markers names."""
+"""Read the indices that a click on a chart's invisible markers selects."""
 
 from __future__ import annotations
 

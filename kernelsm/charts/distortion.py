@@ -18,7 +18,7 @@ def distortion_chart(errors: Mapping[str, Sequence[float]], sizes: Mapping[str, 
     sizes : mapping of str to float
         Root mean square of all errors of each.
     expected : float
-        That of a dense Gaussian in theory; lines are drawn there.
+        Theoretical root mean square of a dense Gaussian projection; lines mark ± this.
     """
     data: list[dict[str, Any]] = [
         {
@@ -30,17 +30,17 @@ def distortion_chart(errors: Mapping[str, Sequence[float]], sizes: Mapping[str, 
     ]  # fmt: skip
     lines = [
         {
-            "type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper",
+            "type": "line", "x0": position, "x1": position, "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"},
         }
-        for at in (-expected, expected)
+        for position in (-expected, expected)
     ]  # fmt: skip
     chart = figure(
         data, 60 + 62 * len(errors), shapes=lines, margin={"l": 8, "r": 8, "t": 8, "b": 48},
         xaxis={"title": {"text": "error of inner products, in units of |g| |h|"}, "zeroline": True},
         yaxis={"automargin": True, "autorange": "reversed"},
     )  # fmt: skip
-    told = ", ".join(f"{name} {size:.3f}" for name, size in sizes.items())
+    listed = ", ".join(f"{name} {size:.3f}" for name, size in sizes.items())
     return Chart(
-        chart, f"Root mean square error of inner products: {told}; a dense Gaussian in theory {expected:.3f}."
+        chart, f"Root mean square error of inner products: {listed}; a dense Gaussian in theory {expected:.3f}."
     )

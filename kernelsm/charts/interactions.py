@@ -24,7 +24,7 @@ def interaction_heatmap(
     unit: str = "loss, nats",
     higher_is_better: bool = False,
     order: NDArray[np.intp] | None = None,
-    told: NDArray[np.bool_] | None = None,
+    distinguishable: NDArray[np.bool_] | None = None,
     focus: tuple[int, int] | None = None,
     dark: bool = False,
     clickable: bool = True,
@@ -43,7 +43,7 @@ def interaction_heatmap(
         Decides which side of the scale is the helping one (synergy, blue).
     order : ndarray of int, optional
         Tasks from left to right and top to bottom.
-    told : ndarray of bool, shape (K, K), optional
+    distinguishable : ndarray of bool, shape (K, K), optional
         Pairs that can be told from zero; the other cells are veiled.
     focus : (int, int), optional
         The pair to outline, as task indices; outlines are part of the clickable layer.
@@ -59,17 +59,17 @@ def interaction_heatmap(
     order = np.arange(K) if order is None else order
     cells = values[np.ix_(order, order)].astype(np.float32)
     np.fill_diagonal(cells, np.nan)
-    top = limit or symmetric_limit(values)
+    colour_limit = limit or symmetric_limit(values)
     labels = [safe(names[k], 24) for k in order]
-    places = np.arange(K)
+    positions = np.arange(K)
     heatmap: dict[str, Any] = {
         "type": "heatmap",
         "z": cells,
-        "x": places,
-        "y": places,
+        "x": positions,
+        "y": positions,
         "zmid": 0,
-        "zmin": -top,
-        "zmax": top,
+        "zmin": -colour_limit,
+        "zmax": colour_limit,
         "colorscale": diverging_scale(dark, higher_is_better),
         "xgap": 1,
         "ygap": 1,
@@ -80,8 +80,8 @@ def interaction_heatmap(
         "hovertemplate": "%{y} × %{x}: %{z:+.4g}<extra></extra>",
     }
     data = [heatmap]
-    if told is not None and not told[np.triu_indices(K, k=1)].all():
-        data.append(_veil(told[np.ix_(order, order)], dark))
+    if distinguishable is not None and not distinguishable[np.triu_indices(K, k=1)].all():
+        data.append(_veil(distinguishable[np.ix_(order, order)], dark))
     if clickable and K <= CLICKABLE_UP_TO:
         heatmap |= {"hoverinfo": "skip", "hovertemplate": None}
         data.append(_click_layer(cells, labels, order, focus, dark))
@@ -92,16 +92,16 @@ def interaction_heatmap(
     chart = figure(
         data,
         600,
-        xaxis=name_axis(ticks, places, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
-        yaxis=name_axis(ticks, places, range=[K - 0.5, -0.5], zeroline=False, **hide),
+        xaxis=name_axis(ticks, positions, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
+        yaxis=name_axis(ticks, positions, range=[K - 0.5, -0.5], zeroline=False, **hide),
     )
-    return Chart(chart, _alt(values, names, unit, told))
+    return Chart(chart, _alt(values, names, unit, distinguishable))
 
 
-def _veil(told: NDArray[np.bool_], dark: bool) -> dict[str, Any]:
+def _veil(distinguishable: NDArray[np.bool_], dark: bool) -> dict[str, Any]:
     """A layer of the page's own tone over the cells that cannot be told from zero."""
-    K = len(told)
-    veiled = np.where(told | np.eye(K, dtype=bool), np.nan, 1.0).astype(np.float32)
+    K = len(distinguishable)
+    veiled = np.where(distinguishable | np.eye(K, dtype=bool), np.nan, 1.0).astype(np.float32)
     tone = "rgba(18,22,28,0.72)" if dark else "rgba(255,255,255,0.72)"
     return {
         "type": "heatmap", "z": veiled, "x": np.arange(K), "y": np.arange(K), "zmin": 0, "zmax": 1,
@@ -150,7 +150,9 @@ def clicked_pair(selection: Mapping[str, Any], K: int) -> tuple[int, int] | None
     return (min(j, k), max(j, k)) if j != k and 0 <= j < K and 0 <= k < K else None
 
 
-def _alt(values: NDArray[np.float64], names: tuple[str, ...], unit: str, told: NDArray[np.bool_] | None) -> str:
+def _alt(
+    values: NDArray[np.float64], names: tuple[str, ...], unit: str, distinguishable: NDArray[np.bool_] | None
+) -> str:
     first, second = np.triu_indices(len(names), k=1)
     head = f"Heatmap of the interactions of {len(names)} tasks."
     if not len(first):
@@ -160,5 +162,9 @@ def _alt(values: NDArray[np.float64], names: tuple[str, ...], unit: str, told: N
         return f"{head} Every pair is exactly zero."
     best = first_greatest(strengths)
     j, k = first[best], second[best]
-    clear = "" if told is None else f" {int(told[first, second].sum())} of {len(first)} can be told from zero."
+    clear = (
+        ""
+        if distinguishable is None
+        else f" {int(distinguishable[first, second].sum())} of {len(first)} can be told from zero."
+    )
     return f"{head} Strongest pair: {names[j]} and {names[k]}, {values[j, k]:+.3g} ({unit}).{clear}"

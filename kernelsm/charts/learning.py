@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure
 
 Array = NDArray[np.float64]
 _LEAST_ERROR = 1e-6
-_NEIGHBOURS = 1.5
-_STEPS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0))
+_NEIGHBOUR_RATIO = 1.5
+_TICK_STEPS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0))
 
 
 def learning_curve_chart(
-    sizes: NDArray[np.intp], errors: Array, *, law: tuple[Array, Array], m: int, recommended: int
+    sizes: NDArray[np.intp], errors: Array, *, fitted_curve: tuple[Array, Array], m: int, recommended: int
 ) -> Chart:
     """Draw the held-out error against the number of fitted subsets, both on logarithmic scales.
 
@@ -26,19 +27,19 @@ def learning_curve_chart(
         Numbers of fitted subsets, growing.
     errors : ndarray, shape (S, repeats)
         Share of variance left unexplained on held-out subsets, one column per random split.
-    law : (ndarray, ndarray), shape (L,) each
-        Numbers of subsets, growing, and the error that the fitted law expects there; dashed beyond `sizes`.
+    fitted_curve : (ndarray, ndarray), shape (L,) each
+        Numbers of subsets, growing, and the error that the fitted curve expects there; dashed beyond `sizes`.
     m : int
         Number of subsets there are; marked.
     recommended : int
-        Number that would be enough; marked where `law` reaches it.
+        Number that would be enough; marked where `fitted_curve` reaches it.
     """
     shown = np.maximum(errors, _LEAST_ERROR)
-    mean, numbers, expected = shown.mean(axis=1), law[0], np.maximum(law[1], _LEAST_ERROR)
+    mean, numbers, expected = shown.mean(axis=1), fitted_curve[0], np.maximum(fitted_curve[1], _LEAST_ERROR)
     measured = numbers <= sizes[-1]
     # the dashed part begins where the solid one ends
     beyond = ~measured | (numbers == numbers[measured].max(initial=0))
-    low, high = _wide_enough(float(min(shown.min(), expected.min())), float(max(shown.max(), expected.max())))
+    low, high = _padded_range(float(min(shown.min(), expected.min())), float(max(shown.max(), expected.max())))
     line: dict[str, Any] = {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
     data = [
         {**line, "x": numbers[part], "y": expected[part], "line": {"color": BLUE, "width": 2, "dash": dash}}
@@ -60,7 +61,7 @@ def learning_curve_chart(
     leftmost, rightmost = min(place for place, _, _ in marks), max(place for place, _, _ in marks)
     for place, label, colour in marks:
         # labels of neighbouring lines grow away from each other; others to the left, where there is always room
-        side = "right" if place > leftmost and rightmost < _NEIGHBOURS * leftmost else "left"
+        side = "right" if place > leftmost and rightmost < _NEIGHBOUR_RATIO * leftmost else "left"
         # a point on the very edge is not drawn, nor is its text
         data.append(
             {
@@ -123,22 +124,22 @@ def variance_left_chart(chosen: Array, random_counts: NDArray[np.intp], random: 
     return Chart(chart, alt)
 
 
-def _wide_enough(low: float, high: float) -> tuple[float, float]:
-    """Range of a logarithmic axis with room around, at least a factor of three."""
+def _padded_range(low: float, high: float) -> tuple[float, float]:
+    """Range of a logarithmic axis with a margin, spanning at least a factor of three."""
     low, high = low / 1.25, high * 1.25
     middle, half = np.sqrt(low * high), max(np.sqrt(high / low), np.sqrt(3.0))
     return float(middle / half), float(middle * half)
 
 
-def _log_axis(low: float, high: float, written: Any) -> dict[str, Any]:
+def _log_axis(low: float, high: float, format_tick: Callable[[float], str]) -> dict[str, Any]:
     """Logarithmic axis with round numbers written out (Plotly's own ticks say 2 and 5 for 20 and 50)."""
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    for steps in _STEPS:
+    for steps in _TICK_STEPS:
         ticks = np.outer(powers, steps).ravel()
         ticks = ticks[(ticks >= low) & (ticks <= high)]
         if len(ticks) >= 3:
             break
     return {
         "type": "log", "range": [float(np.log10(low)), float(np.log10(high))], "tickmode": "array",
-        "tickvals": ticks, "ticktext": [written(value) for value in ticks], "automargin": True,
+        "tickvals": ticks, "ticktext": [format_tick(value) for value in ticks], "automargin": True,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""In which order tasks stand: as given, by strength, or alike beside alike."""
+"""The order of tasks in charts: as given, by strength, or with similar tasks side by side."""
 
 from __future__ import annotations
 

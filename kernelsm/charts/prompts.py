@@ -35,8 +35,8 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
     rows = np.arange(len(prompts), dtype=float)
     data = []
     for kind, shift, symbol in (("predicted", -0.14, "circle-open"), ("measured", 0.14, "circle")):
-        values = np.array([p.predicted if kind == "predicted" else p.measured for p in prompts])
-        margins = np.array([p.margin if kind == "predicted" else p.measured_margin for p in prompts])
+        values = np.array([prompt.predicted if kind == "predicted" else prompt.measured for prompt in prompts])
+        margins = np.array([prompt.margin if kind == "predicted" else prompt.measured_margin for prompt in prompts])
         colour = ORANGE if kind == "predicted" else BLUE
         data.append(
             {
@@ -46,16 +46,18 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
                     "array": np.nan_to_num(margins), "color": NEUTRAL, "thickness": 1.5, "width": 3,
                 },
                 "hovertext": [
-                    f"{safe(p.name, 60)}, {kind}: {amount(value, margin, '.3f')}"
-                    for p, value, margin in zip(prompts, values, margins, strict=True)
+                    f"{safe(prompt.name, 60)}, {kind}: {amount(value, margin, '.3f')}"
+                    for prompt, value, margin in zip(prompts, values, margins, strict=True)
                 ],
                 "hovertemplate": "%{hovertext}<extra></extra>",
             }
         )  # fmt: skip
     drawn = figure(
         data, 90 + 44 * len(prompts), xaxis={"title": {"text": unit}, "zeroline": False},
-        yaxis=name_axis([safe(p.name) for p in prompts], np.arange(len(prompts)), autorange="reversed"),
+        yaxis=name_axis([safe(prompt.name) for prompt in prompts], np.arange(len(prompts)), autorange="reversed"),
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
-    said = "; ".join(f"{p.name}: predicted {p.predicted:.3f}, measured {p.measured:.3f}" for p in prompts)
-    return Chart(drawn, f"Predicted and measured loss of {len(prompts)} prompts, lower is better. {said}.")
+    listed = "; ".join(
+        f"{prompt.name}: predicted {prompt.predicted:.3f}, measured {prompt.measured:.3f}" for prompt in prompts
+    )
+    return Chart(drawn, f"Predicted and measured loss of {len(prompts)} prompts, lower is better. {listed}.")

@@ -63,11 +63,11 @@ def figure(data: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
     return go.Figure(data=data, layout={**shared, **layout})
 
 
-def name_axis(labels: list[str], places: NDArray[np.intp], **more: Any) -> dict[str, Any]:
-    """Axis whose places carry task names."""
+def name_axis(labels: list[str], positions: NDArray[np.intp], **more: Any) -> dict[str, Any]:
+    """Axis with task names as tick labels."""
     return {
         "tickmode": "array",
-        "tickvals": places,
+        "tickvals": positions,
         "ticktext": labels,
         "showgrid": False,
         "automargin": True,

@@ -1,4 +1,4 @@
-"""What was sampled: how often each pair was together, and how the outcomes spread."""
+"""Charts of sampled subsets: how often each pair was together, and the distribution of outcomes."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...]) -> Chart:
     masks : ndarray of bool, shape (m, K)
     names : tuple of str
     """
-    s = masks.astype(np.float32)
-    together = s.T @ s
+    included = masks.astype(np.float32)
+    together = included.T @ included
     labels = [safe(name, 24) for name in names]
-    places = np.arange(len(names))
-    # more names than these lie upon each other; the pointer still shows them
+    positions = np.arange(len(names))
+    # more names would overlap; hovering still shows them
     hide = {} if len(names) <= 32 else {"showticklabels": False}
     chart = figure(
         [
             {
-                "type": "heatmap", "z": together, "x": places, "y": places, "colorscale": "Blues", "zmin": 0,
+                "type": "heatmap", "z": together, "x": positions, "y": positions, "colorscale": "Blues", "zmin": 0,
                 "xgap": 1, "ygap": 1, "colorbar": {"title": {"text": "subsets", "side": "top"}, "thickness": 10},
                 "hovertemplate": "%{y} and %{x}: together in %{z} subsets<extra></extra>",
             }
         ],
         520,
-        xaxis=name_axis(labels, places, tickangle=-90, **hide),
-        yaxis=name_axis(labels, places, autorange="reversed", **hide),
+        xaxis=name_axis(labels, positions, tickangle=-90, **hide),
+        yaxis=name_axis(labels, positions, autorange="reversed", **hide),
     )  # fmt: skip
-    off = together[~np.eye(len(names), dtype=bool)]
-    rarest = f" The rarest pair was together in {int(off.min())} of them." if len(off) else ""
+    pair_counts = together[~np.eye(len(names), dtype=bool)]
+    rarest = f" The rarest pair was together in {int(pair_counts.min())} of them." if len(pair_counts) else ""
     return Chart(chart, f"Heatmap of how often pairs of {len(names)} tasks were together.{rarest}")

@@ -54,11 +54,14 @@ def loo_heatmap(
         "colorscale": _DARK if dark else _LIGHT, "hoverinfo": "skip",
     }  # fmt: skip
     grid = np.log10(np.maximum(errors.T, 1e-12))
-    alone = np.log10(np.maximum(linear[:, None], 1e-12))
+    linear_column = np.log10(np.maximum(linear[:, None], 1e-12))
     ring = {"symbol": "circle-open", "size": 17, "color": ORANGE, "line": {"width": 3.5}}
-    here: list[float] = []
+    ring_position: list[float] = []
     if current is not None:
-        here = [_LINEAR_AT if current[0] is None else _place(gammas, current[0]), _place(ridges, current[1])]
+        ring_position = [
+            _LINEAR_AT if current[0] is None else _axis_position(gammas, current[0]),
+            _axis_position(ridges, current[1]),
+        ]
     data: list[dict[str, Any]] = [
         {
             **shared, "x": columns, "z": grid.astype(np.float32),
@@ -67,13 +70,13 @@ def loo_heatmap(
                 "ticktext": [f"{tick:.3g}" for tick in shown],
             },
         },
-        {**shared, "x": [_LINEAR_AT], "dx": 1, "z": alone.astype(np.float32), "showscale": False},
+        {**shared, "x": [_LINEAR_AT], "dx": 1, "z": linear_column.astype(np.float32), "showscale": False},
         {
             "type": "scatter", "mode": "text", "x": [best[0]], "y": [best[1]], "text": ["★"], "hoverinfo": "skip",
             "textfont": {"size": 17, "color": ORANGE},
         },
         {
-            "type": "scatter", "mode": "markers", "x": here[:1], "y": here[1:],
+            "type": "scatter", "mode": "markers", "x": ring_position[:1], "y": ring_position[1:],
             "marker": ring, "hoverinfo": "skip",
         },
         _click_layer(gammas, ridges, errors, linear),
@@ -128,6 +131,6 @@ def clicked_point(selection: Mapping[str, Any], gammas: Array, ridges: Array) ->
     return None if i < 0 else float(gammas[i]), float(ridges[j])
 
 
-def _place(grid: Array, value: float) -> float:
-    """Where a value stands on an axis of grid indices, between them on a logarithmic scale."""
+def _axis_position(grid: Array, value: float) -> float:
+    """Position of a value on an axis of grid indices, interpolated on a logarithmic scale."""
     return float(np.interp(np.log(max(value, 1e-300)), np.log(grid), np.arange(len(grid))))

@@ -1,4 +1,4 @@
-"""What γ does: predicted against observed for one γ after the other, played in the browser."""
+"""The effect of γ: predicted against observed outcomes for a series of γ, animated in the browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is one surrogate better than another on the same held-out subsets? A paired difference with its interval."""
+"""Paired comparison of two surrogates on the same held-out subsets, with an interval of the difference."""
 
 from __future__ import annotations
 
@@ -73,12 +73,13 @@ def paired_gain(
     measure, without = _SCORES[score]
     tables[2] = np.where(np.abs(tables[2] - tables[1]) <= tolerance_of(tables[0]), tables[1], tables[2])
     scores = measure(truth, tables[1]), measure(truth, tables[2])
-    F, a, b = (table.reshape(len(table), -1) for table in tables)
+    truth_table, first_table, second_table = (table.reshape(len(table), -1) for table in tables)
     gain = scores[0] - scores[1]
-    if len(F) < 3 or not np.isfinite(gain):
+    m = len(truth_table)
+    if m < 3 or not np.isfinite(gain):
         return PairedGain(gain, np.nan, np.nan, *scores)
-    left = without(F, a) - without(F, b)
-    margin = float(t.ppf((1 + level) / 2, len(F) - 1) * np.sqrt((len(F) - 1) * left.var()))
+    jackknifed = without(truth_table, first_table) - without(truth_table, second_table)
+    margin = float(t.ppf((1 + level) / 2, m - 1) * np.sqrt((m - 1) * jackknifed.var()))
     return PairedGain(gain, gain - margin, gain + margin, *scores)
 
 
@@ -86,11 +87,11 @@ def _lds_without(truth: Array, predicted: Array) -> Array:
     """Mean over targets of the rank correlation without each row, shape (m,)."""
     m = len(truth)
     varied = varies(truth)
-    a, b = (centred_ranks(table[:, varied]) for table in (truth, predicted))
+    true_ranks, predicted_ranks = (centred_ranks(table[:, varied]) for table in (truth, predicted))
     # sums over the others, less what their mean has moved by
     share = m / (m - 1)
-    both = (a * b).sum(axis=0) - share * a * b
-    left = [np.maximum((side**2).sum(axis=0) - share * side**2, 0.0) for side in (a, b)]
+    both = (true_ranks * predicted_ranks).sum(axis=0) - share * true_ranks * predicted_ranks
+    left = [np.maximum((side**2).sum(axis=0) - share * side**2, 0.0) for side in (true_ranks, predicted_ranks)]
     size = np.sqrt(left[0] * left[1])
     return np.asarray(np.where(size > 0, both / np.where(size > 0, size, 1.0), 0.0).mean(axis=1))
 

@@ -1,4 +1,4 @@
-"""Can the first-order estimate be trusted? The network is really fine-tuned on a few subsets (paper Table 2)."""
+"""Error of the first-order estimate, against a network fine-tuned on a few subsets (paper Table 2)."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> Logi
         The same network at W.
     inputs : ndarray, shape (n, ...)
     """
-    import torch  # not above: pages read finished checks without it
+    import torch  # imported here, because pages read finished checks without torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     model = copy.deepcopy(base).double().eval()
-    start = {name: p.detach() for name, p in model.named_parameters()}
-    step = {name: p.detach().double() - start[name] for name, p in tuned.named_parameters()}
+    start = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    step = {name: parameter.detach().double() - start[name] for name, parameter in tuned.named_parameters()}
     buffers = dict(model.named_buffers())
     x = torch.from_numpy(np.asarray(inputs))
     x = x.double() if x.is_floating_point() else x

@@ -1,4 +1,4 @@
-"""Are there enough subsets? Held-out error against their number, and what twice as many would bring."""
+"""Learning curves: held-out error against the number of subsets, and the gain of sampling more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kernelsm.surrogates.base import Surrogate
 Array = NDArray[np.float64]
 FEWEST = 20
 _POWERS = (0.5, 0.75, 1.0, 1.5, 2.0)
-_GOOD, _NEAR_FLOOR, _MOST_TIMES = 0.02, 1.1, 10
+_GOOD_ERROR, _FLOOR_FACTOR, _MOST_TIMES = 0.02, 1.1, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class LearningCurve:
     m : int
         Number of subsets there are.
     floor, slope, power : float
-        Of the law error = floor + slope / number^power that fits best (floor and slope at least 0).
+        Parameters of the best fitting curve error = floor + slope / number^power (floor and slope at least 0).
     """
 
     sizes: NDArray[np.intp]
@@ -45,7 +45,7 @@ class LearningCurve:
     power: float
 
     def expected(self, count: float | Array) -> Array:
-        """Error that the fitted law expects for a number of subsets."""
+        """Error that the fitted curve expects for a number of subsets."""
         return np.asarray(self.floor + self.slope / np.asarray(count, dtype=np.float64) ** self.power)
 
     @property
@@ -57,9 +57,9 @@ class LearningCurve:
     @property
     def recommended(self) -> int:
         """Subsets that bring the error within a tenth of its floor, or below 2 %; at most ten times m."""
-        enough = max(_NEAR_FLOOR * self.floor, _GOOD) - self.floor
-        needed = (self.slope / enough) ** (1 / self.power)
-        # a whole number that rounding has raised is not the next one
+        allowed_excess = max(_FLOOR_FACTOR * self.floor, _GOOD_ERROR) - self.floor
+        needed = (self.slope / allowed_excess) ** (1 / self.power)
+        # a whole number that rounding has raised a little must not be rounded up to the next
         return int(min(np.ceil(needed * (1 - NEAR)), _MOST_TIMES * self.m))
 
     @property
@@ -109,11 +109,11 @@ def learning_curve(
         raise InputError("outcomes", "errors that are not finite", "numbers of a usual size", "Change the unit.")
     mean = errors.mean(axis=1)
     # relative residuals below: the small errors of many subsets say more about the floor than the large ones of few
-    return LearningCurve(sizes, errors, m, *_law(sizes, mean))
+    return LearningCurve(sizes, errors, m, *_fitted_curve(sizes, mean))
 
 
-def _law(sizes: NDArray[np.intp], mean: Array) -> tuple[float, float, float]:
-    """Floor, slope and power of the law that fits best, of equally good ones that of the smallest power."""
+def _fitted_curve(sizes: NDArray[np.intp], mean: Array) -> tuple[float, float, float]:
+    """Floor, slope and power of the curve that fits best; ties go to the smallest power."""
     if not (mean > 0).all():
         return 0.0, 0.0, 1.0
     fits, misses = [], []

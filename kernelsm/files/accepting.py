@@ -1,4 +1,4 @@
-"""What is asked of every file before it is read: a known ending, some bytes but not too many, and what these are."""
+"""Checks of a file before it is read: a known ending, a size within the limit, and content that fits the ending."""
 
 from __future__ import annotations
 

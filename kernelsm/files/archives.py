@@ -1,4 +1,4 @@
-"""Zip archives of strangers: looked through before anything is unpacked, counted while it is."""
+"""Zip archives from users: checked before anything is unpacked, and measured while it is."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from kernelsm.files.source import Source, open_source, source_size
 from kernelsm.runtime.errors import InputError
 
 PLAIN_FILE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-"""Pattern of names that every system and shell reads alike, for what is packed, unpacked or copied under them.
-
-They begin neither with a dot nor with a dash.
+"""Pattern of file names that every system and shell reads alike; they begin neither with a dot nor with a dash.
 """
 
 _ENTRY = b"PK\x01\x02"  # begins each entry of the archive's list of files
@@ -36,7 +34,7 @@ def unpack(archive: Path, folder: Path, name: str, limits: Limits) -> None:
     """Unpack a zip archive into a folder that is absent or empty.
 
     Only regular files and folders are written, only below `folder`, and never more than the limits allow, whatever
-    the archive says of itself. When it is refused nothing is left behind.
+    the archive states. A refused archive leaves nothing behind.
 
     Parameters
     ----------
@@ -60,9 +58,9 @@ def unpack(archive: Path, folder: Path, name: str, limits: Limits) -> None:
     absent = not folder.exists()
     try:
         with open_archive(archive, name, limits) as opened:
-            places = _places(opened, name)
+            targets = _target_paths(opened, name)
             folder.mkdir(exist_ok=True)
-            _write(opened, places, folder, name, limits)
+            _write(opened, targets, folder, name, limits)
     except BaseException:
         for left in folder.iterdir() if folder.exists() else ():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -91,7 +89,7 @@ def open_archive(
     Raises
     ------
     InputError
-        No zip archive, too many entries, too large by its own account, encrypted or damaged.
+        No zip archive, too many entries, stated sizes above the limit, encrypted or damaged.
     FileNotFoundError
         No such file.
     """
@@ -100,8 +98,8 @@ def open_archive(
         raise InputError(name, "a folder", expected, "Choose the file itself.")
     with open_source(source) as file:
         if not zipfile.is_zipfile(file):
-            raise InputError(name, _instead(source), expected, again)
-        if _entries(file, limits.files) > limits.files:
+            raise InputError(name, _actual_kind(source), expected, again)
+        if _count_entries(file, limits.files) > limits.files:
             fix = "Leave files out, or put the samples into fewer, larger ones."
             raise InputError(name, f"more than {limits.files:,} files", f"at most {limits.files:,}", fix)
         try:
@@ -115,8 +113,8 @@ def open_archive(
             raise InputError(name, reason, expected, again) from None
 
 
-def _instead(source: Source) -> str:
-    """What a file is that is no zip archive."""
+def _actual_kind(source: Source) -> str:
+    """What a file that is no zip archive seems to be, in words."""
     if not source_size(source):
         return "no zip archive but an empty file (0 bytes)"
     seems = looks_like(source)
@@ -124,7 +122,7 @@ def _instead(source: Source) -> str:
     return f"no zip archive but {seems}" if seems not in ("", ZIP, NPZ) else "no zip archive"
 
 
-def _entries(file: BinaryIO, most: int) -> int:
+def _count_entries(file: BinaryIO, most: int) -> int:
     """How many entries the archive can have at most; stops counting beyond `most`.
 
     Counted before the list is read: a list of millions of entries would fill the memory, and the number that the
@@ -156,9 +154,9 @@ def _check_size(size: int, name: str, limits: Limits) -> None:
     check_megabytes(size, name, limits.unpacked_megabytes, fix, found="at least {} MiB when unpacked")
 
 
-def _places(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
+def _target_paths(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
     """Where each file goes, relative to the folder; folders that hold no file are left out."""
-    places: dict[str, zipfile.ZipInfo] = {}
+    targets: dict[str, zipfile.ZipInfo] = {}
     files: set[str] = set()
     folders: set[str] = set()
     for entry in opened.infolist():
@@ -169,7 +167,7 @@ def _places(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
             found = "a link" if kind == stat.S_IFLNK else "a special file"
             raise InputError(place, found, "regular files and folders", "Zip the file itself.")
         _check_path(path, place)
-        # a file system that takes 'A' and 'a' for one name would write one file over the other
+        # a file system that ignores case would write 'a' over 'A'
         key = path.casefold()
         above = {str(parent).casefold() for parent in PurePosixPath(path).parents} - {"."}
         if key in files or (not entry.is_dir() and key in folders) or above & files:
@@ -181,8 +179,8 @@ def _places(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
             folders.add(key)
         else:
             files.add(key)
-            places[path] = entry
-    return places
+            targets[path] = entry
+    return targets
 
 
 def _check_path(path: str, place: str) -> None:
@@ -203,17 +201,17 @@ def _check_path(path: str, place: str) -> None:
 
 
 def _write(
-    opened: zipfile.ZipFile, places: dict[str, zipfile.ZipInfo], folder: Path, name: str, limits: Limits
+    opened: zipfile.ZipFile, targets: dict[str, zipfile.ZipInfo], folder: Path, name: str, limits: Limits
 ) -> None:
     written = 0
-    for path, entry in places.items():
+    for path, entry in targets.items():
         target = folder / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with opened.open(entry) as source, target.open("xb") as sink:
                 while block := source.read(_BLOCK):
                     written += len(block)
-                    _check_size(written, name, limits)  # the sizes in the list may lie
+                    _check_size(written, name, limits)  # the sizes that the archive states may be false
                     sink.write(block)
         except OSError as error:
             place, found = f"{name}, entry {path[:80]!r}", f"it cannot be unpacked ({error.strerror or error})"

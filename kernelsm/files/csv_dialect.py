@@ -1,4 +1,4 @@
-"""How a CSV file is written: what parts its columns, its decimal point, and whether its quotes are closed."""
+"""The dialect of a CSV file: its delimiter, its decimal point, and whether its quotes are closed."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Dialect:
 
 
 def find_dialect(head: str, name: str) -> Dialect:
-    """Tell delimiter and decimal point by the beginning of a file.
+    """Infer delimiter and decimal point from the beginning of a file.
 
-    The delimiter is the one that parts the header into most columns, first of those that part the next row into as
-    many; where several do, the comma, or the tab where the name ends in .tsv. Numbers have a decimal comma only
-    where semicolons part the columns.
+    The delimiter is the one that splits the header into most columns, preferably one that splits the next row into as
+    many. Ties go to the comma, or to the tab if the name ends in .tsv. Numbers have a decimal comma only where
+    semicolons separate the columns.
     """
     best, delimiter = (False, 0), ","
     for candidate in "\t,;" if ending_of(name) == ".tsv" else ",;\t":
@@ -58,7 +58,7 @@ def find_dialect(head: str, name: str) -> Dialect:
 
 
 def numbered_rows(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """The header of a table, numbered 0, and its rows, numbered from 1; lines of spaces are no rows."""
+    """Yield the header of a table with number 0 and its rows with numbers from 1; blank lines are skipped."""
     number, columns = 0, 0
     for cells in rows:
         if not cells or (len(cells) == 1 and columns != 1 and not cells[0].strip()):
@@ -99,15 +99,15 @@ def _well_quoted(source: Source, delimiter: str) -> bool:
     """Whether quotes open at the start of a cell only, close at its end only, and come in pairs."""
     edges = np.zeros(256, dtype=np.bool_)
     edges[list(b'\n\r"' + delimiter.encode())] = True
-    quotes, kept = 0, b"\n"
+    quotes, carried = 0, b"\n"
     for block in _blocks(source):
-        text = np.frombuffer(kept + block, dtype=np.uint8)
+        text = np.frombuffer(carried + block, dtype=np.uint8)
         at = np.flatnonzero(text[1:-1] == ord('"')) + 1
         closes = (quotes + np.arange(len(at))) % 2 == 1
         if not (edges[text[at[closes] + 1]].all() and edges[text[at[~closes] - 1]].all()):
             return False
         quotes += len(at)
-        kept = text[-2:].tobytes()  # the last letter is judged with its neighbours of the next block
+        carried = text[-2:].tobytes()  # the last byte is judged with its neighbour in the next block
     return quotes % 2 == 0
 
 

@@ -1,4 +1,4 @@
-"""The one reader of CSV files: samples, outcomes and prompts are read by it, whatever parts their columns."""
+"""The one reader of CSV files, for samples, outcomes and prompts, whatever separates their columns."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ BLOCK = 4 * 2**20  # bytes parsed at a time; no row may be longer
 
 
 def read_csv(
-    source: Source, name: str, limits: Limits, most: int | None = None
+    source: Source, name: str, limits: Limits, max_rows: int | None = None
 ) -> tuple[dict[str, pa.ChunkedArray], int | None]:
     """Columns of a CSV or TSV file with a header, in UTF-8.
 
-    The delimiter is the one of , ; and tab that parts header and first row into most columns; where it is ; numbers
-    may have a decimal comma. A column is whole numbers, decimal numbers, true/false or text by all of its values: its
-    type is that of the first block and, where a later value does not fit, that of the whole column. Leading zeros do
+    The delimiter is the one of , ; and tab that splits header and first row into most columns; where it is ;
+    numbers may have a decimal comma. All values of a column decide whether it is whole numbers, decimal numbers,
+    true/false or text: its type is that of the first block and, where a later value does not fit, that of the whole
+    column. Leading zeros do
     not make text (007 is the number 7, as in a spreadsheet); dates and times are text. An empty cell is missing, in
     columns of numbers also NA, NaN, null and their like. Lines that hold nothing but spaces are no rows.
 
@@ -45,8 +46,8 @@ def read_csv(
         Its name, for messages.
     limits : Limits
         Of these `rows`, `columns` and `unpacked_megabytes`.
-    most : int, optional
-        Read the first rows only: at most so many, and no more than the first 4 MiB hold.
+    max_rows : int, optional
+        Read at most this many of the first rows, and no more than the first 4 MiB hold.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def read_csv(
     InputError
         Names the byte, header column or row (from 1 below the header) of the first thing that is wrong.
     """
-    file, part = _opened(source, name, limits, most)
+    file, part = _open_csv(source, name, limits, max_rows)
     with file.explained(source):
         names = file.beginning.names
         _check_names(names, name, limits)
@@ -70,7 +71,7 @@ def read_csv(
     rows = sum(batch.num_rows for batch in batches)
     if not rows:
         raise _no_row(name)
-    found = pa.Table.from_batches([_without_empty_text(batch) for batch in batches]).slice(0, most)
+    found = pa.Table.from_batches([_without_empty_text(batch) for batch in batches]).slice(0, max_rows)
     return {column.strip(): found.column(column) for column in names}, None if part else rows
 
 
@@ -101,11 +102,11 @@ def read_csv_texts(
     InputError
         Names the byte, header column or row of the first thing that is wrong.
     """
-    file, _ = _opened(source, name, limits, None)
+    file, _ = _open_csv(source, name, limits, None)
     with file.explained(source):
         header = [column.strip().lower() for column in file.beginning.names]
         check_width(header, name, limits.columns)
-        places = [_place_of(column, columns, header, name) for column in columns]
+        places = [_column_index(column, columns, header, name) for column in columns]
         batches = file.batches(dict.fromkeys(file.beginning.names, pa.large_string())) or []
     row = 0
     for batch in batches:
@@ -115,25 +116,25 @@ def read_csv_texts(
                 yield row, tuple(cells[place].strip() for place in places)
 
 
-def _opened(source: Source, name: str, limits: Limits, most: int | None) -> tuple[_Csv, bool]:
-    """The file, or its beginning, once its text and quotes are in order; and whether it is its beginning."""
+def _open_csv(source: Source, name: str, limits: Limits, max_rows: int | None) -> tuple[_CsvFile, bool]:
+    """Check text and quotes of the file; return it, or its beginning, and whether it is only the beginning."""
     with open_source(source) as file:
         head = file.read(BLOCK)
-    part = most is not None and source_size(source) > len(head)
+    part = max_rows is not None and source_size(source) > len(head)
     check_text(source, name, BLOCK if part else None)
     beginning = head.decode("utf-8-sig", errors="ignore")
     if not beginning.strip():
         raise _no_row(name)
     dialect = find_dialect(beginning, name)
-    if part and most is not None:
-        read = _first_rows(source, name, dialect.delimiter, most)
-        return _Csv(read, _blank_bytes(read), name, limits, dialect), True
+    if part and max_rows is not None:
+        read = _first_rows(source, name, dialect.delimiter, max_rows)
+        return _CsvFile(read, _blank_bytes(read), name, limits, dialect), True
     check_quotes(source, name, dialect.delimiter)
-    return _Csv(source, _blank_bytes(head), name, limits, dialect), False
+    return _CsvFile(source, _blank_bytes(head), name, limits, dialect), False
 
 
 @dataclass
-class _Csv:
+class _CsvFile:
     source: Source
     blank: int  # bytes of the empty lines above the header
     name: str
@@ -148,7 +149,7 @@ class _Csv:
 
     def first_types(self) -> dict[str, pa.DataType]:
         """Types in which the columns are read at first."""
-        return {column.name: _settled(column.type) for column in self.beginning}
+        return {column.name: _column_type(column.type) for column in self.beginning}
 
     def all_types(self) -> dict[str, pa.DataType]:
         """Types of the columns by all values; half of them at a time, because each value is held twice meanwhile."""
@@ -158,7 +159,7 @@ class _Csv:
             pa.default_memory_pool().release_unused()
             if half:
                 schema = pacsv.read_csv(self._input(), *self._options(columns=half)).schema
-                types |= {column.name: _settled(column.type) for column in schema}
+                types |= {column.name: _column_type(column.type) for column in schema}
         pa.default_memory_pool().release_unused()
         return types
 
@@ -202,7 +203,7 @@ class _Csv:
     def _input(self) -> pa.NativeFile:
         # opened here: from a path ending in .gz the parser would unpack without a limit
         file = pa.OSFile(str(self.source)) if isinstance(self.source, Path) else pa.BufferReader(self.source)
-        file.seek(self.blank)  # else a line of spaces would be the header
+        file.seek(self.blank)  # otherwise a line of spaces would be the header
         return file
 
     def _open(self, types: dict[str, pa.DataType] | None = None) -> pacsv.CSVStreamingReader:
@@ -236,7 +237,7 @@ def _check_names(names: list[str], name: str, limits: Limits) -> None:
         raise InputError(f"{name}, header", f"numbers ({', '.join(names[:3])})", "names", fix)
 
 
-def _place_of(column: str, wanted: Sequence[str], header: list[str], name: str) -> int:
+def _column_index(column: str, wanted: Sequence[str], header: list[str], name: str) -> int:
     """Position of a column in the header."""
     if header.count(column) == 1:
         return header.index(column)
@@ -249,18 +250,18 @@ def _place_of(column: str, wanted: Sequence[str], header: list[str], name: str) 
 
 
 def _skip_blank(row: pacsv.InvalidRow) -> str:
-    """What the parser does with a row of another number of cells: a line of spaces is none."""
+    """Tell the parser to skip lines of spaces, and to fail on other rows with a wrong number of cells."""
     return "error" if row.text.strip() else "skip"
 
 
 def _blank_bytes(head: bytes) -> int:
-    """Bytes of the lines at the beginning of a file that hold nothing but spaces, and of a mark before them."""
+    """Number of bytes of the blank lines at the beginning of a file, and of a byte order mark before them."""
     blank = re.match(rb"(?:\xef\xbb\xbf)?(?:[ \t]*[\r\n])*", head)
     return blank.end() if blank else 0
 
 
-def _first_rows(source: Source, name: str, delimiter: str, most: int) -> bytes:
-    """The header and the first rows, at most `most` of them and as many as a block holds."""
+def _first_rows(source: Source, name: str, delimiter: str, max_rows: int) -> bytes:
+    """The header and the first rows: at most `max_rows`, and as many as a block holds."""
     lines: list[str] = []
     size = 0
 
@@ -277,7 +278,7 @@ def _first_rows(source: Source, name: str, delimiter: str, most: int) -> bytes:
     with open_source(source) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
         rows = numbered_rows(csv.reader(until_block_is_full(), delimiter=delimiter))
         with suppress(csv.Error):
-            for _ in islice(rows, most + 1):
+            for _ in islice(rows, max_rows + 1):
                 ends.append(len(lines))
     if size > BLOCK:
         ends = ends[:-1]  # the block may end within the row
@@ -296,7 +297,7 @@ def _too_long(name: str) -> InputError:
 
 
 def _ragged_row(source: Source, delimiter: str) -> str:
-    """Number of the first row with too many or too few cells, which the parser does not tell."""
+    """Number of the first row with too many or too few cells, which the parser does not report."""
     columns = 0
     with (
         open_source(source) as file,
@@ -310,8 +311,8 @@ def _ragged_row(source: Source, delimiter: str) -> str:
     return ""
 
 
-def _settled(kind: pa.DataType) -> pa.DataType:
-    """The type a column is read as where the parser proposes `kind`."""
+def _column_type(kind: pa.DataType) -> pa.DataType:
+    """The type as which a column is read when the parser infers `kind`."""
     plain = (
         pa.types.is_null(kind) or pa.types.is_int64(kind) or pa.types.is_float64(kind) or pa.types.is_boolean(kind)
     )

@@ -8,7 +8,7 @@ from kernelsm.files.text import check_whole_letters
 from kernelsm.runtime.errors import InputError
 
 
-def check_header(names: Sequence[str], name: str, most: int, *, word: str = "columns") -> None:
+def check_header(names: Sequence[str], name: str, max_columns: int, *, word: str = "columns") -> None:
     """Refuse a header of too many columns, or one in which a column has no name or that of an earlier one.
 
     Parameters
@@ -17,17 +17,17 @@ def check_header(names: Sequence[str], name: str, most: int, *, word: str = "col
         Names of the columns.
     name : str
         Name of the file, for messages.
-    most : int
+    max_columns : int
         Columns that a table may have.
     word : str
-        What its columns are called.
+        What messages call the columns.
 
     Raises
     ------
     InputError
         Names the first column (from 1) that is wrong.
     """
-    check_width(names, name, most, word=word)
+    check_width(names, name, max_columns, word=word)
     seen: dict[str, int] = {}
     for number, column in enumerate(names, start=1):
         place = f"{name}, header, column {number}"
@@ -41,7 +41,7 @@ def check_header(names: Sequence[str], name: str, most: int, *, word: str = "col
         seen[column] = number
 
 
-def check_width(names: Sequence[str], name: str, most: int, *, word: str = "columns") -> None:
+def check_width(names: Sequence[str], name: str, max_columns: int, *, word: str = "columns") -> None:
     """Refuse a header of too many columns; see `check_header`.
 
     Raises
@@ -49,6 +49,6 @@ def check_width(names: Sequence[str], name: str, most: int, *, word: str = "colu
     InputError
         Says how many there are.
     """
-    if len(names) > most:
+    if len(names) > max_columns:
         fix = "Leave columns out, merge them into groups, or make one list column or array of them."
-        raise InputError(f"{name}, header", f"{len(names):,} {word}", f"at most {most:,}", fix)
+        raise InputError(f"{name}, header", f"{len(names):,} {word}", f"at most {max_columns:,}", fix)

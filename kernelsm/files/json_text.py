@@ -1,4 +1,4 @@
-"""JSON from strangers: no field twice, no endless nesting, no endless file; every refusal says what is wrong."""
+"""JSON from users: no repeated fields, no deep nesting, no huge files; every error says what is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_DESCRIPTION_BYTES = 16 * 2**20
 
 
 class JsonError(ValueError):
-    """Text that is no JSON, or JSON that readers would understand in different ways.
+    """Text that is no JSON, or JSON that different readers would understand differently.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def parse_json(content: bytes | str) -> Any:
     """
     try:
         text = decode_text(content, "JSON") if isinstance(content, bytes) else content
-        return json.loads(text, object_pairs_hook=_once)
+        return json.loads(text, object_pairs_hook=_without_repeated_fields)
     except JsonError:
         raise
     except InputError as error:
@@ -110,7 +110,7 @@ def read_json_object(path: Path, place: str, expected: str, fix: str) -> dict[st
     return parse_json_object(content, place, expected, fix)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeated_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()

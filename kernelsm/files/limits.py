@@ -66,7 +66,7 @@ def limits() -> Limits:
 
 
 def check_megabytes(size: int, place: str, megabytes: int, fix: str, *, found: str = "{} MiB") -> None:
-    """Refuse more bytes than so many MiB.
+    """Refuse more bytes than a limit in MiB.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def check_megabytes(size: int, place: str, megabytes: int, fix: str, *, found: s
     fix : str
         How to send less.
     found : str
-        How to tell it, with {} for the number of MiB: "at least {} MiB in memory".
+        How to report the size, with {} for the number of MiB: "at least {} MiB in memory".
 
     Raises
     ------

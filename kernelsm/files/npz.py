@@ -21,7 +21,7 @@ WHOLE_NPZ = "a whole .npz file"
 
 _LONGEST_HEADER = 2**14
 _MOST_TEXT = 2**24
-_PIECE = 2**22
+_BYTES_AT_ONCE = 2**22
 _KINDS = {"b": "true/false", "i": "whole numbers", "u": "whole numbers", "f": "numbers", "U": "text"}
 _REFUSED = {
     "S": "bytes", "c": "complex numbers", "V": "records of several fields", "M": "dates", "m": "durations",
@@ -29,8 +29,8 @@ _REFUSED = {
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an array of an archive has to be.
+class ArrayFormat:
+    """The shape and types that an array of an archive must have.
 
     Parameters
     ----------
@@ -50,8 +50,10 @@ class Wanted:
     optional: bool = False
 
 
-def read_arrays(source: Source, name: str, wanted: Mapping[str, Wanted], limits: Limits) -> dict[str, NDArray[Any]]:
-    """Read the arrays of a known layout, each straight into the type wanted; all headers are checked before.
+def read_arrays(
+    source: Source, name: str, layout: Mapping[str, ArrayFormat], limits: Limits
+) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a known layout, each directly into its type; all headers are checked first.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def read_arrays(source: Source, name: str, wanted: Mapping[str, Wanted], limits:
         The archive.
     name : str
         Its name, for messages.
-    wanted : dict
-        Name of an array -> what it has to be; the archive may hold no others.
+    layout : dict
+        Name of an array -> its format; the archive may hold no others.
     limits : Limits
         Of these `files` and `unpacked_megabytes`.
 
@@ -73,14 +75,14 @@ def read_arrays(source: Source, name: str, wanted: Mapping[str, Wanted], limits:
         No such file.
     """
     with open_archive(source, name, limits, expected=WHOLE_NPZ) as archive:
-        members = _members(archive, name, wanted)
+        members = _members(archive, name, layout)
         stored = {key: read_header(archive, member, f"{name}, {key}") for key, member in members.items()}
         for key, array in stored.items():
-            _check_layout(array, f"{name}, {key}", wanted[key])
-        total = sum(array.bytes_as(wanted[key].dtype) for key, array in stored.items())
+            _check_layout(array, f"{name}, {key}", layout[key])
+        total = sum(array.bytes_as(layout[key].dtype) for key, array in stored.items())
         fix = "Send fewer rows, or numbers per row."
         check_megabytes(total, name, limits.unpacked_megabytes, fix, found="{} MiB when unpacked")
-        return {key: array.read(archive, wanted[key].dtype) for key, array in stored.items()}
+        return {key: array.read(archive, layout[key].dtype) for key, array in stored.items()}
 
 
 @dataclass(frozen=True)
@@ -139,25 +141,26 @@ class StoredArray:
             shape = (min(rows, shape[0]), *shape[1:])
         count, itemsize = math.prod(shape), self.dtype.itemsize
         result = np.empty(count, dtype=dtype or self.dtype.newbyteorder("="))
-        step = max(1, _PIECE // itemsize)
-        # what a smaller type cannot hold becomes infinite, which is told where the numbers are checked
+        piece_length = max(1, _BYTES_AT_ONCE // itemsize)
+        # what a smaller type cannot hold becomes infinite, and is refused where the numbers are checked
         with archive.open(self.member) as stream, np.errstate(over="ignore", invalid="ignore"):
             stream.read(self.offset)
-            for start in range(0, count, step):
-                here = min(step, count - start)
-                piece = stream.read(here * itemsize)
-                if len(piece) != here * itemsize:
+            for start in range(0, count, piece_length):
+                length = min(piece_length, count - start)
+                piece = stream.read(length * itemsize)
+                if len(piece) != length * itemsize:
                     raise EOFError("it ends early")
-                result[start : start + here] = np.frombuffer(piece, dtype=self.dtype)
+                result[start : start + length] = np.frombuffer(piece, dtype=self.dtype)
         if self.dtype.kind == "U":
             _check_letters(result, self.place)
         ordered = result.reshape(shape, order="F" if self.by_column else "C")
-        wanted = ordered if rows is None else ordered[:rows]
-        return np.ascontiguousarray(wanted).reshape(wanted.shape)  # which makes one axis of none
+        chosen = ordered if rows is None else ordered[:rows]
+        # ascontiguousarray gives an array without axes one axis: reshape takes it away again
+        return np.ascontiguousarray(chosen).reshape(chosen.shape)
 
 
 def read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> StoredArray:
-    """Read what an archive says of one of its arrays, and refuse what is no array of numbers or text.
+    """Read the header of one of an archive's arrays, and refuse arrays of anything but numbers or text.
 
     Raises
     ------
@@ -192,29 +195,29 @@ def read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -
     return array
 
 
-def _members(archive: zipfile.ZipFile, name: str, wanted: Mapping[str, Wanted]) -> dict[str, zipfile.ZipInfo]:
-    known = ", ".join(wanted)
+def _members(archive: zipfile.ZipFile, name: str, layout: Mapping[str, ArrayFormat]) -> dict[str, zipfile.ZipInfo]:
+    known = ", ".join(layout)
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         key = member.filename.removesuffix(".npy")
-        if key not in wanted or key == member.filename:
+        if key not in layout or key == member.filename:
             place = f"{name}, {member.filename[:60]!r}"
             raise InputError(place, "an unknown array", known, "Save the file without it.")
         if key in found:
             raise InputError(f"{name}, {key}", "this array twice", "each array once", "Write the file again.")
         found[key] = member
-    missing = [key for key, want in wanted.items() if not want.optional and key not in found]
+    missing = [key for key, expected in layout.items() if not expected.optional and key not in found]
     if missing:
         raise InputError(name, f"no array {', '.join(missing)}", known, "Save all of them into one file.")
     return found
 
 
-def _check_layout(array: StoredArray, place: str, want: Wanted) -> None:
-    if array.dtype.kind not in want.kinds:
-        expected = " or ".join(dict.fromkeys(_KINDS[kind] for kind in want.kinds))
+def _check_layout(array: StoredArray, place: str, array_format: ArrayFormat) -> None:
+    if array.dtype.kind not in array_format.kinds:
+        expected = " or ".join(dict.fromkeys(_KINDS[kind] for kind in array_format.kinds))
         raise InputError(place, f"type {array.dtype}"[:60], expected, "Convert the array and write it again.")
-    if len(array.shape) not in want.axes:
-        axes = " or ".join(f"{count} axes" if count != 1 else "1 axis" for count in want.axes)
+    if len(array.shape) not in array_format.axes:
+        axes = " or ".join(f"{count} axes" if count != 1 else "1 axis" for count in array_format.axes)
         raise InputError(place, f"shape {array.shape}"[:80], axes, "Reshape the array and write it again.")
     if array.dtype.kind == "U" and array.bytes_as() > _MOST_TEXT:
         found = f"{array.bytes_as() / 2**20:.0f} MiB of text"
@@ -222,7 +225,7 @@ def _check_layout(array: StoredArray, place: str, want: Wanted) -> None:
 
 
 def _check_letters(words: NDArray[np.str_], place: str) -> None:
-    """Refuse numbers that stand for no letter: Python cannot make text of them."""
+    """Refuse code points that are no characters: Python cannot make text of them."""
     letters = words.view(np.uint32)
     if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
         raise InputError(place, "text with letters that do not exist", "text", "Save it again.")

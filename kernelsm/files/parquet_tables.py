@@ -15,12 +15,14 @@ from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.source import Source
 from kernelsm.runtime.errors import InputError
 
-# rows decoded at a time: what a few stored bytes can repeat without being counted in between
-_ROWS = 1024
+# rows decoded between two checks of the size: a few stored bytes can repeat a value many times
+_ROWS_AT_ONCE = 1024
 _WIDTHS = {"BOOLEAN": 0.125, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8}
 
 
-def read_parquet_table(source: Source, name: str, limits: Limits, most: int | None = None) -> tuple[pa.Table, int]:
+def read_parquet_table(
+    source: Source, name: str, limits: Limits, max_rows: int | None = None
+) -> tuple[pa.Table, int]:
     """Read a Parquet file, or its first rows.
 
     Parameters
@@ -31,7 +33,7 @@ def read_parquet_table(source: Source, name: str, limits: Limits, most: int | No
         Its name, for messages.
     limits : Limits
         Of these `rows`, `columns` and `unpacked_megabytes`.
-    most : int, optional
+    max_rows : int, optional
         Rows to read; all where not given.
 
     Returns
@@ -46,18 +48,18 @@ def read_parquet_table(source: Source, name: str, limits: Limits, most: int | No
         Damaged, too large, without rows, or with two columns of one name.
     """
     opened = source if isinstance(source, Path) else pa.BufferReader(source)
-    with _damage_told(name, "a whole Parquet file"), pq.ParquetFile(opened) as file:
+    with _damage_as_input_error(name, "a whole Parquet file"), pq.ParquetFile(opened) as file:
         _check_metadata(file.metadata, name, limits)
         # Arrow's threads may abort the process when it ends (github.com/apache/arrow/issues/34314)
-        batches = file.iter_batches(batch_size=min(_ROWS, most or _ROWS), use_threads=False)
-        # what programs write beside the columns stands in the footer, and not always in the schema
-        remarks = {**(file.schema_arrow.metadata or {}), **(file.metadata.metadata or {})}
-        remarks.pop(b"ARROW:schema", None)
-        schema = file.schema_arrow.with_metadata(remarks)
-        return _collected(schema, batches, name, limits, most), file.metadata.num_rows
+        batches = file.iter_batches(batch_size=min(_ROWS_AT_ONCE, max_rows or _ROWS_AT_ONCE), use_threads=False)
+        # metadata that programs write beside the columns is in the footer, and not always in the schema
+        metadata = {**(file.schema_arrow.metadata or {}), **(file.metadata.metadata or {})}
+        metadata.pop(b"ARROW:schema", None)
+        schema = file.schema_arrow.with_metadata(metadata)
+        return _checked_table(schema, batches, name, limits, max_rows), file.metadata.num_rows
 
 
-def read_arrow_table(path: Path, name: str, limits: Limits, most: int | None = None) -> pa.Table:
+def read_arrow_table(path: Path, name: str, limits: Limits, max_rows: int | None = None) -> pa.Table:
     """Read an Arrow stream file, or its first rows; see `read_parquet_table`.
 
     Raises
@@ -65,13 +67,13 @@ def read_arrow_table(path: Path, name: str, limits: Limits, most: int | None = N
     InputError
         As `read_parquet_table`.
     """
-    told = _damage_told(name, "a whole Arrow stream")
-    with told, pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
-        return _collected(stream.schema, iter(stream), name, limits, most)
+    explained = _damage_as_input_error(name, "a whole Arrow stream")
+    with explained, pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
+        return _checked_table(stream.schema, iter(stream), name, limits, max_rows)
 
 
-def _collected(
-    schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str, limits: Limits, most: int | None
+def _checked_table(
+    schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str, limits: Limits, max_rows: int | None
 ) -> pa.Table:
     check_header(schema.names, name, limits.columns)
     kept, rows, size = [], 0, 0
@@ -80,11 +82,11 @@ def _collected(
         rows, size = rows + batch.num_rows, size + batch.nbytes
         check_table_size(rows, size, name, limits)
         kept.append(batch)
-        if most is not None and rows >= most:
+        if max_rows is not None and rows >= max_rows:
             break
     if not rows:
         raise InputError(name, "no row", "at least one row", "Save the table again.")
-    found = pa.Table.from_batches(kept).slice(0, most)
+    found = pa.Table.from_batches(kept).slice(0, max_rows)
     return found.replace_schema_metadata(schema.metadata)
 
 
@@ -101,7 +103,7 @@ def _check_metadata(metadata: Any, name: str, limits: Limits) -> None:
 
 
 @contextmanager
-def _damage_told(name: str, expected: str) -> Iterator[None]:
+def _damage_as_input_error(name: str, expected: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:

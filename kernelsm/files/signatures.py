@@ -32,7 +32,7 @@ _BEGINNINGS = {
 
 
 def looks_like(source: Source) -> str:
-    """What the first bytes say ("a PNG picture"); empty for plain text and for what is not known."""
+    """Kind of file by its first bytes ("a PNG picture"); empty for plain text and unknown kinds."""
     with open_source(source) as file:
         head = file.read(1024)
     for beginning, words in _BEGINNINGS.items():

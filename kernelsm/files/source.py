@@ -1,4 +1,4 @@
-"""Where the bytes of a file are: on the disk, or in memory as an upload brings them."""
+"""The source of a file's bytes: a path on the disk, or an upload in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text files of strangers: UTF-8 without NUL bytes, read line by line or whole."""
+"""Text files from users: UTF-8 without NUL bytes, read line by line or whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOM = codecs.BOM_UTF8
 _BLOCK = 2**20
 
 
-def check_text(source: Source, name: str, most: int | None = None) -> None:
+def check_text(source: Source, name: str, max_bytes: int | None = None) -> None:
     """Refuse a file that is no UTF-8 text.
 
     Parameters
@@ -22,8 +22,8 @@ def check_text(source: Source, name: str, most: int | None = None) -> None:
         The file.
     name : str
         Its name, for messages.
-    most : int, optional
-        Look at this many bytes from the beginning only.
+    max_bytes : int, optional
+        Check only this many bytes from the beginning.
 
     Raises
     ------
@@ -33,13 +33,13 @@ def check_text(source: Source, name: str, most: int | None = None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     start = 0
     with open_source(source) as file:
-        while most is None or start < most:
+        while max_bytes is None or start < max_bytes:
             block = file.read(_BLOCK)
-            waiting = len(decoder.getstate()[0])  # of a letter that the end of the last block cut
+            pending = len(decoder.getstate()[0])  # bytes of a character that the end of the last block cut
             try:
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                found = f"a byte that is not UTF-8 at position {start - waiting + error.start:,}"
+                found = f"a byte that is not UTF-8 at position {start - pending + error.start:,}"
                 fix = "Save it as UTF-8: 'CSV UTF-8' in Excel, or `iconv -f latin1 -t utf-8 old > new`."
                 raise InputError(name, found, "text in UTF-8", fix) from None
             if (at := block.find(b"\0")) >= 0:
@@ -63,11 +63,11 @@ def decode_text(data: bytes, name: str) -> str:
     return data.decode("utf-8-sig")
 
 
-def text_lines(source: Source, name: str, most: int) -> Iterator[tuple[int, str]]:
+def text_lines(source: Source, name: str, max_length: int) -> Iterator[tuple[int, str]]:
     """Lines of a text file that hold more than spaces, with their numbers from 1.
 
-    Lines end as they do on any system; what else Unicode takes for the end of a line (U+2028 ...) is a letter like
-    others. The text must have been checked by `check_text`.
+    Lines end as on any system; other line separators of Unicode (U+2028 ...) count as ordinary
+    characters. The text must have been checked by `check_text`.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def text_lines(source: Source, name: str, most: int) -> Iterator[tuple[int, str]
         The file.
     name : str
         Its name, for messages.
-    most : int
-        Letters that a line may have.
+    max_length : int
+        Lines must have fewer characters than this.
 
     Raises
     ------
@@ -84,9 +84,9 @@ def text_lines(source: Source, name: str, most: int) -> Iterator[tuple[int, str]
         Names the first longer line.
     """
     with open_source(source) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace") as text:
-        for number, line in enumerate(iter(lambda: text.readline(most), ""), start=1):
-            if len(line) == most:
-                found = f"more than {most:,} letters"
+        for number, line in enumerate(iter(lambda: text.readline(max_length), ""), start=1):
+            if len(line) == max_length:
+                found = f"more than {max_length:,} letters"
                 fix = "Is it one object per line?"
                 raise InputError(f"{name}, line {number:,}", found, "a shorter line", fix)
             if line.strip():

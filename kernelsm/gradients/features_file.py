@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from kernelsm.files.accepting import check_content, check_ending, check_size, check_written_ending
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
-from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.files.npz import ArrayFormat, read_arrays
 from kernelsm.files.signatures import NPZ, ZIP
 from kernelsm.objectives.objective import Objective
 from kernelsm.objectives.registry import DEFAULT, find_class
@@ -53,18 +53,18 @@ if TYPE_CHECKING:
 _PIECE = 2**22
 
 _SIDE = {
-    "logits": Wanted((2,), "fiu", np.float32),
-    "features": Wanted((3,), "fiu", np.float32),
-    "labels": Wanted((1, 2), "iuf"),
+    "logits": ArrayFormat((2,), "fiu", np.float32),
+    "features": ArrayFormat((3,), "fiu", np.float32),
+    "labels": ArrayFormat((1, 2), "iuf"),
 }
 _LAYOUT = {
     **{f"train_{part}": wanted for part, wanted in _SIDE.items()},
-    "train_task": Wanted((1,), "iu", np.int64),
+    "train_task": ArrayFormat((1,), "iu", np.int64),
     **{f"test_{part}": wanted for part, wanted in _SIDE.items()},
-    "test_target": Wanted((1,), "iu", np.int64),
-    "task_names": Wanted((1,), "U"),
-    "target_names": Wanted((1,), "U"),
-    "meta": Wanted((0,), "U", optional=True),
+    "test_target": ArrayFormat((1,), "iu", np.int64),
+    "task_names": ArrayFormat((1,), "U"),
+    "target_names": ArrayFormat((1,), "U"),
+    "meta": ArrayFormat((0,), "U", optional=True),
 }
 # the array of the file that holds each field of a suite
 _ARRAY_OF = {

@@ -1,4 +1,4 @@
-"""Names of tasks and targets: what every table, suite and file of features accepts as one, checked in one place."""
+"""Checks of the names of tasks and targets, for tables, suites and feature files alike."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def check_name(place: str, name: str, word: str) -> None:
     if not name:
         raise InputError(place, "an empty name", "a name", f"Name every {word}.")
     if len(name) > MAX_NAME_LENGTH:
-        found = f"the name {_shown(name)} of {len(name):,} characters"
+        found = f"the name {_quoted(name)} of {len(name):,} characters"
         raise InputError(place, found, f"at most {MAX_NAME_LENGTH}", f"Shorten the name of this {word}.")
     if not is_one_line(name):
-        found = f"a line break or control character in {_shown(name)}"
+        found = f"a line break or control character in {_quoted(name)}"
         raise InputError(place, found, "letters on one line", "Remove it.")
 
 
@@ -60,5 +60,5 @@ def check_names(place: str, names: Sequence[str] | None, count: int, word: str) 
     return checked
 
 
-def _shown(name: str) -> str:
+def _quoted(name: str) -> str:
     return repr(name if len(name) <= 40 else name[:37] + "...")

@@ -1,4 +1,4 @@
-"""Spearman's rank correlation of outcomes with what predicts them, target by target."""
+"""Spearman's rank correlation of outcomes and predictions, target by target."""
 
 from __future__ import annotations
 

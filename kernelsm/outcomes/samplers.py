@@ -45,8 +45,8 @@ def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0, distinct: bool
     K, m, size, seed : int
         `seed` is that of the draw.
     distinct : bool
-        Leave out subsets that were drawn before: where nothing but the subset tells outcomes apart, a second row of
-        it says nothing new, and a split that takes the two apart tests on what it was fitted to.
+        Leave out repeated subsets: where the outcome depends on the subset alone, a second row of it adds nothing,
+        and a split that separates the two tests on a subset that was fitted.
 
     Returns
     -------
@@ -70,16 +70,16 @@ def fixed_size_masks(K: int, m: int, *, size: int, seed: int = 0, distinct: bool
     check_counts(K=K, m=m)
     check_whole("size", size, 1, K, fix="A subset holds some of the tasks.")
     rng = np.random.default_rng(seed)
-    masks = _drawn(rng, K, m, size)
+    masks = _random_masks(rng, K, m, size)
     if not distinct:
         return masks
     wanted = min(m, math.comb(K, size))
     while len(found := _first_of_each(masks)) < wanted:
-        masks = np.concatenate([found, _drawn(rng, K, m, size)])
+        masks = np.concatenate([found, _random_masks(rng, K, m, size)])
     return found[:wanted]
 
 
-def _drawn(rng: np.random.Generator, K: int, m: int, size: int) -> NDArray[np.bool_]:
+def _random_masks(rng: np.random.Generator, K: int, m: int, size: int) -> NDArray[np.bool_]:
     # the `size` smallest of K uniform numbers are a uniform subset
     return np.asarray(rng.random((m, K)).argsort(axis=1).argsort(axis=1) < size)
 

@@ -1,4 +1,4 @@
-"""Outcomes: which tasks were in, and what came out. The value that everything after it starts from."""
+"""Outcomes: a table of subsets of tasks and their outcomes, the input of every surrogate."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kernelsm.files.json_text import JsonError, parse_json
 from kernelsm.files.limits import Limits, check_table_size
-from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.files.npz import ArrayFormat, read_arrays
 from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table_validation import (
     TARGET_PREFIX,
@@ -31,11 +31,11 @@ _NUMBER_BYTES = 160  # that a number takes from its text to the table, at most
 _MOST_FIELDS = 200_000
 
 _ARRAYS = {
-    "masks": Wanted((2,), "biuf", np.float64),
-    "values": Wanted((1, 2), "biuf", np.float64),
-    "task_names": Wanted((1,), "U", optional=True),
-    "target_names": Wanted((1,), "U", optional=True),
-    "higher_is_better": Wanted((0,), "b", optional=True),
+    "masks": ArrayFormat((2,), "biuf", np.float64),
+    "values": ArrayFormat((1, 2), "biuf", np.float64),
+    "task_names": ArrayFormat((1,), "U", optional=True),
+    "target_names": ArrayFormat((1,), "U", optional=True),
+    "higher_is_better": ArrayFormat((0,), "b", optional=True),
 }
 
 
@@ -74,7 +74,7 @@ def read_json(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dic
         fix = "Upload the file of outcomes and the file of subsets together, or put both into one object."
         raise InputError(name, "a list alone", _SHAPE, fix)
     if not isinstance(content, dict):
-        raise InputError(name, _word(content), _SHAPE, "Put the table into an object.")
+        raise InputError(name, _json_type(content), _SHAPE, "Put the table into an object.")
     unknown = [key for key in content if key not in _FIELDS]
     if unknown:
         expected = ", ".join(map(repr, _FIELDS))
@@ -88,7 +88,7 @@ def read_json(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dic
     tasks, targets = (_names(content.get(key), f"{name}, {key}") for key in ("task_names", "target_names"))
     masks: NDArray[Any]
     if given == ["ids"]:
-        masks, tasks = _included(content["ids"], f"{name}, ids", tasks, bounds)
+        masks, tasks = _masks_of_ids(content["ids"], f"{name}, ids", tasks, bounds)
     else:
         masks = _matrix(content["masks"], f"{name}, masks")
     values = _matrix(content["values"], f"{name}, values", flat=True)
@@ -124,7 +124,7 @@ def read_lists(files: Sequence[tuple[bytes, str]], bounds: Limits) -> tuple[pd.D
         content = _parsed(data, name, bounds)
         if not isinstance(content, list):
             fix = "Upload a whole table alone."
-            raise InputError(name, _word(content), "a list of ids or of outcomes", fix)
+            raise InputError(name, _json_type(content), "a list of ids or of outcomes", fix)
         found.append((content, name))
     likely = [pair for pair in found if _are_ids(pair[0])]
     named = [pair for pair in found if "ids" in pair[1].lower()]
@@ -135,7 +135,7 @@ def read_lists(files: Sequence[tuple[bytes, str]], bounds: Limits) -> tuple[pd.D
         raise InputError(f"{first_name} and {second_name}", what, expected, fix)
     ids, ids_name = (likely if len(likely) == 1 else named)[0]
     values, name = found[1] if ids is found[0][0] else found[0]
-    masks, tasks = _included(ids, ids_name, None, bounds)
+    masks, tasks = _masks_of_ids(ids, ids_name, None, bounds)
     outcomes = _matrix(values, name, flat=True)
     if len(outcomes) != len(masks):
         found_rows, expected = f"outcomes of {len(outcomes):,} subsets", f"{len(masks):,}, as in {ids_name}"
@@ -195,7 +195,7 @@ def _matrix(rows: Any, place: str, *, flat: bool = False) -> NDArray[np.float64]
         rows = [[row] for row in rows]
     for i, row in enumerate(rows, start=1):
         if not isinstance(row, list):
-            raise InputError(f"{place}, row {i}", _word(row), "a list of numbers", "Give one list per subset.")
+            raise InputError(f"{place}, row {i}", _json_type(row), "a list of numbers", "Give one list per subset.")
         if len(row) != len(rows[0]):
             found, expected = f"{len(row):,} numbers", f"{len(rows[0]):,}, as in row 1"
             raise InputError(f"{place}, row {i}", found, expected, "Complete the row or drop it.")
@@ -203,7 +203,7 @@ def _matrix(rows: Any, place: str, *, flat: bool = False) -> NDArray[np.float64]
         if not {*map(type, row)} <= {int, float, bool}:
             j = next(j for j, cell in enumerate(row) if type(cell) not in (int, float, bool))
             where = f"{place}, row {i}, position {j + 1}"
-            raise InputError(where, _word(row[j]), "a number", "Fill it in or drop the row.")
+            raise InputError(where, _json_type(row[j]), "a number", "Fill it in or drop the row.")
     try:
         return np.array(rows, dtype=np.float64)
     except OverflowError:
@@ -211,7 +211,9 @@ def _matrix(rows: Any, place: str, *, flat: bool = False) -> NDArray[np.float64]
         raise InputError(f"{place}, row {i}", "a number above 1e308", "one below", "Use another unit.") from None
 
 
-def _included(rows: Any, place: str, names: list[str] | None, bounds: Limits) -> tuple[NDArray[np.bool_], list[str]]:
+def _masks_of_ids(
+    rows: Any, place: str, names: list[str] | None, bounds: Limits
+) -> tuple[NDArray[np.bool_], list[str]]:
     """Masks, and names of tasks, from lists of the tasks in each subset."""
     _check_rows(rows, place)
     most = bounds.tasks if names is None else min(len(names), bounds.tasks)
@@ -244,7 +246,7 @@ def _are_ids(rows: list[Any]) -> bool:
 
 def _check_rows(rows: Any, place: str) -> None:
     if not isinstance(rows, list) or not rows:
-        found = "an empty list" if rows == [] else _word(rows)
+        found = "an empty list" if rows == [] else _json_type(rows)
         raise InputError(place, found, "a list with an entry for each subset", "Give one row per subset.")
 
 
@@ -254,6 +256,6 @@ def _names(names: Any, place: str) -> list[str] | None:
     return names
 
 
-def _word(value: Any) -> str:
+def _json_type(value: Any) -> str:
     words = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return words.get(type(value), "a number")

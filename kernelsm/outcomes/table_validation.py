@@ -1,4 +1,4 @@
-"""The door of every outcomes table: shapes, 0/1 masks, finite values, names; each refusal says where and why."""
+"""Checks of every outcomes table: shapes, 0/1 masks, finite values, names; errors say where and why."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | 
 
 
 def _check_size(column: NDArray[np.float64], place: tuple[str, str], *, first: int = 0) -> None:
-    """Refuse outcomes whose squares would leave double precision; the row, counted from `first`, parts `place`."""
+    """Refuse outcomes whose squares would leave double precision.
+
+    The row, counted from `first`, goes between the two halves of `place`.
+    """
     row = int(np.abs(column).argmax())
     largest, spread = abs(float(column[row])), float(np.ptp(column))
     if largest > _LARGEST or 0 < spread < 1 / _LARGEST:
@@ -101,7 +104,7 @@ def check_frame(
         wrong = np.flatnonzero(~np.isin(numbers[column], (0.0, 1.0)))
         if len(wrong):
             row = int(wrong[0])
-            found = _shown(frame[column].iloc[row])
+            found = _quoted(frame[column].iloc[row])
             fix = "Write 1 where the task was in the subset and 0 where it was not."
             raise InputError(f"{source}, row {row + 1}, column '{column}'", found, "0 or 1", fix)
     for column in targets:
@@ -110,13 +113,18 @@ def check_frame(
             row = int(wrong[0])
             more = f" {len(wrong)} rows of this column have no finite value." if len(wrong) > 1 else ""
             raise InputError(
-                f"{source}, row {row + 1}, column '{column}'", _shown(frame[column].iloc[row]), "a finite number",
+                f"{source}, row {row + 1}, column '{column}'", _quoted(frame[column].iloc[row]), "a finite number",
                 f"Fill the value in or drop the row.{more}",
             )  # fmt: skip
         _check_size(numbers[column], (f"{source}, row", f", column '{column}'"), first=1)
     masks = np.column_stack([numbers[c] for c in tasks]).astype(np.bool_)
     values = np.column_stack([numbers[c] for c in targets])
-    return masks, values, [_bare(c, TASK_PREFIX) for c in tasks], [_bare(c, TARGET_PREFIX) for c in targets]
+    return (
+        masks,
+        values,
+        [_without_prefix(c, TASK_PREFIX) for c in tasks],
+        [_without_prefix(c, TARGET_PREFIX) for c in targets],
+    )
 
 
 def _check_columns(columns: list[str], tasks: list[str], targets: list[str], source: str, bounds: Limits) -> None:
@@ -140,7 +148,7 @@ def _check_columns(columns: list[str], tasks: list[str], targets: list[str], sou
     for position, column in enumerate(columns, start=1):
         place = f"{source}, header, column {position}"
         prefix = TASK_PREFIX if column.startswith(TASK_PREFIX) else TARGET_PREFIX
-        name = _bare(column, prefix)
+        name = _without_prefix(column, prefix)
         if not name:
             raise InputError(place, repr(column), "a name after the prefix", "Write for example 'task:poetry'.")
         check_name(place, name, prefix.removesuffix(":"))
@@ -164,7 +172,7 @@ def _numeric_column(column: pd.Series, name: str, source: str) -> NDArray[np.flo
         row = int(bad[0])
         expected = "0 or 1" if name.startswith(TASK_PREFIX) else "a number"
         place = f"{source}, row {row + 1}, column '{name}'"
-        raise InputError(place, _shown(column.iloc[row]), expected, "Use a decimal point and no units.")
+        raise InputError(place, _quoted(column.iloc[row]), expected, "Use a decimal point and no units.")
     return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
@@ -176,11 +184,11 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _bare(column: str, prefix: str) -> str:
+def _without_prefix(column: str, prefix: str) -> str:
     return column.removeprefix(prefix).strip()
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return "an empty cell or NaN"
     text = str(value)

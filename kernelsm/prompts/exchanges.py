@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kernelsm.prompts.order_kernel import PromptKernel, Slots
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 
 class SlotFactors:

@@ -147,7 +147,7 @@ def choose_ordered(
     rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
     starts = []
     for drawn in _drawn(surrogate.K_, _DRAWN_STARTS):
-        inside = rule.first(drawn)
+        inside = rule.first_allowed(drawn)
         starts.append(drawn[inside[drawn]])
     value, end = _search(surrogate, starts, rule, higher_is_better)
     return end, -value if higher_is_better else value
@@ -227,7 +227,7 @@ def choose_set(
         Prompts of more than six demonstrations, or what `choose` refuses of labels and balance.
     """
     rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
-    starts = [np.flatnonzero(rule.first(drawn)) for drawn in _drawn(surrogate.K_, _DRAWN_SETS)]
+    starts = [np.flatnonzero(rule.first_allowed(drawn)) for drawn in _drawn(surrogate.K_, _DRAWN_SETS)]
 
     def around(now: Slots) -> tuple[float, Slots, Values]:
         value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=True)

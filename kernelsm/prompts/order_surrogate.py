@@ -17,7 +17,7 @@ from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least
 from kernelsm.surrogates.posterior import Posterior
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.tuning import ALIKE, FEWEST_ROWS, RIDGES, LooSurface, check_grid, loo_surface
 
 GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 10))

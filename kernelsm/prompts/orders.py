@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.files.limits import limits
-from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.files.npz import ArrayFormat, read_arrays
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
@@ -23,7 +23,7 @@ FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
 """One order tells nothing of its noise; beyond six, more subsets are the better use of the time."""
 _FEWEST_SUBSETS = 3
 _LARGE = 12
-_LAYOUT = {"orders": Wanted((2,), "iu", np.int64), "values": Wanted((2,), "f", np.float64)}
+_LAYOUT = {"orders": ArrayFormat((2,), "iu", np.int64), "values": ArrayFormat((2,), "f", np.float64)}
 
 
 @dataclass(frozen=True, eq=False)

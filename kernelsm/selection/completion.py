@@ -1,4 +1,4 @@
-"""What a surrogate expects of a prompt with empty slots: the mean over ways to fill them."""
+"""Expected outcome of a prompt with empty slots: the mean over ways to fill them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def expected_outcome(surrogate: Surrogate, chosen: tuple[int, ...], size: int) -
     -------
     (float, float)
         In the outcome's unit (nats for a loss; lower is better). The standard deviation is the mean of those of the
-        filled subsets, an upper bound; it is the surrogate's doubt, not the spread over fillings.
+        filled subsets, an upper bound; it is the surrogate's uncertainty, not the spread over fillings.
     """
     predicted, std = surrogate.predict(completed(chosen, size, len(surrogate.task_names_)), return_std=True)
     return float(predicted.mean()), float(std.mean())

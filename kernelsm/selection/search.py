@@ -105,9 +105,9 @@ def choose(
         chosen = _greedy(surrogate, K, rule)
     else:
         rng = np.random.default_rng(0)
-        drawn = [rule.first(rng.permutation(K)) for _ in range(_DRAWN_STARTS)]
+        drawn = [rule.first_allowed(rng.permutation(K)) for _ in range(_DRAWN_STARTS)]
         ends = _swapped(surrogate, np.array([_top(surrogate, K, rule), _greedy(surrogate, K, rule), *drawn]), rule)
-        chosen = ends[first_least(_badness(surrogate, ends))]
+        chosen = ends[first_least(_cost(surrogate, ends))]
     predicted, std = surrogate.predict(chosen[None], return_std=True)
     return Selection(tuple(np.flatnonzero(chosen).tolist()), float(predicted.mean()), float(std.mean()), method)
 
@@ -191,7 +191,7 @@ class Balance:
         trade = (counts[self.label_of[out]] > self.base) & (counts[self.label_of[into]] == self.base)
         return out[same | trade], into[same | trade]
 
-    def first(self, order: NDArray[np.intp]) -> Masks:
+    def first_allowed(self, order: NDArray[np.intp]) -> Masks:
         """The subset that takes each task in this order as far as it is allowed."""
         mask = np.zeros(len(self.label_of), dtype=np.bool_)
         while mask.sum() < self.size:
@@ -215,7 +215,7 @@ class Balance:
             yield from (tuple(chain.from_iterable(chosen)) for chosen in product(*parts))
 
 
-def _badness(surrogate: Surrogate, masks: Masks) -> Values:
+def _cost(surrogate: Surrogate, masks: Masks) -> Values:
     """Predicted outcome, mean over targets, so that less is better; shape (m,)."""
     blocks = [masks[start : start + _ROWS_AT_ONCE] for start in range(0, len(masks), _ROWS_AT_ONCE)]
     predicted = np.concatenate([surrogate.predict(block).reshape(len(block), -1).mean(axis=1) for block in blocks])
@@ -228,8 +228,8 @@ def _top(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
     effect = surrogate.attribution("inclusion", size=rule.size).values.mean(axis=1)
     effect = -effect if surrogate.higher_is_better_ else effect
     # effects are differences of outcomes: those below the rounding of the outcomes themselves are equal
-    outcome = _badness(surrogate, np.zeros((1, K), dtype=np.bool_))
-    return rule.first(rising(effect, tolerance=tolerance_of(np.concatenate([effect, outcome]))))
+    outcome = _cost(surrogate, np.zeros((1, K), dtype=np.bool_))
+    return rule.first_allowed(rising(effect, tolerance=tolerance_of(np.concatenate([effect, outcome]))))
 
 
 def _greedy(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
@@ -238,14 +238,14 @@ def _greedy(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
         added = rule.addable(mask)
         steps = np.repeat(mask[None], len(added), axis=0)
         steps[np.arange(len(added)), added] = True
-        mask = steps[first_least(_badness(surrogate, steps))]
+        mask = steps[first_least(_cost(surrogate, steps))]
     return mask
 
 
 def _swapped(surrogate: Surrogate, starts: Masks, rule: Balance) -> Masks:
     """Exchange one task for another in each subset, each time the best, until none helps."""
     masks = np.unique(starts, axis=0)[::-1]  # those with the first tasks stand first
-    for mask, value in zip(masks, _badness(surrogate, masks), strict=True):
+    for mask, value in zip(masks, _cost(surrogate, masks), strict=True):
         now = value
         while True:
             out, into = rule.swaps(mask)
@@ -276,7 +276,7 @@ def _exhaustive(surrogate: Surrogate, K: int, rule: Balance) -> Masks:
     while block := list(islice(subsets, _ROWS_AT_ONCE)):
         masks = np.zeros((len(block), K), dtype=np.bool_)
         masks[np.arange(len(block))[:, None], np.array(block)] = True
-        values = _badness(surrogate, masks)
+        values = _cost(surrogate, masks)
         best = first_least(values)
         if values[best] < least - NEAR * abs(values[best]):
             found, least = masks[best], float(values[best])

@@ -1,4 +1,4 @@
-"""What a choice by a surrogate is compared with: chance, likeness, a linear fit, and the best prompt seen."""
+"""Baselines for a choice by a surrogate: random, most similar, by a linear fit, and the best prompt measured."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def random_prompts(
     if count < 1:
         raise InputError("count", f"{count}", "at least 1 prompt", "A few dozen are usual.")
     keys = np.random.default_rng(seed).random((count, K))
-    return np.array([rule.first(order) for order in keys.argsort(axis=1)])
+    return np.array([rule.first_allowed(order) for order in keys.argsort(axis=1)])
 
 
 def nearest_to_queries(
@@ -80,12 +80,12 @@ def nearest_to_queries(
     ----------
     Liu et al. (2022), What makes good in-context examples for GPT-3?
     """
-    shown, asked = _directions(candidates, "candidates"), _directions(queries, "queries")
-    if shown.shape[1] != asked.shape[1]:
-        found = f"{asked.shape[1]} numbers per query"
+    candidate_directions, query_directions = _directions(candidates, "candidates"), _directions(queries, "queries")
+    if candidate_directions.shape[1] != query_directions.shape[1]:
+        found = f"{query_directions.shape[1]} numbers per query"
         fix = "Embed both with the same model."
-        raise InputError("queries", found, f"{shown.shape[1]}, as for the candidates", fix)
-    return most_alike(shown @ asked.mean(axis=0), size, labels=labels, balance=balance)
+        raise InputError("queries", found, f"{candidate_directions.shape[1]}, as for the candidates", fix)
+    return most_alike(candidate_directions @ query_directions.mean(axis=0), size, labels=labels, balance=balance)
 
 
 def most_alike(
@@ -99,7 +99,7 @@ def most_alike(
         Size or labels as of `choose`.
     """
     order = rising(-np.asarray(likeness, dtype=np.float64))
-    return tuple(np.flatnonzero(Balance.of(len(order), size, labels, balance).first(order)).tolist())
+    return tuple(np.flatnonzero(Balance.of(len(order), size, labels, balance).first_allowed(order)).tolist())
 
 
 def top_by_linear(

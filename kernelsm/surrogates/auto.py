@@ -1,4 +1,4 @@
-"""AutoSurrogate, the default: everything that is chosen is chosen on the fitted subsets alone."""
+"""AutoSurrogate, the default: it makes every choice on the fitted subsets alone."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from kernelsm.outcomes.rank_correlation import rank_correlation
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.kernel_choice import KernelBank
-from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, WayBack
+from kernelsm.surrogates.kernel_choice import CandidateKernels
+from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, ScoreToOutcome
 from kernelsm.surrogates.shared import SharedSurrogate, Sharing
-from kernelsm.surrogates.subset_laws import Array, Indices, Law
+from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
 from kernelsm.surrogates.tuning import tuning_rows
 
 # how sharply better scales are preferred: weight = (1 - leave-one-out rank correlation)^-4
 _SHARPNESS = 4
-_BEST, _WORST = 0.9999, -0.5
-# what a fit learns of its table beside the numbers
-_OF_THE_FIT = (
+_PERFECT, _WORST = 0.9999, -0.5
+# attributes that a fit takes from its table beside the numbers
+_TABLE_ATTRIBUTES = (
     "task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_", "n_features_in_",
     "feature_names_in_", "_single_target",
 )  # fmt: skip
-_RANKS, _SHARE = 0.2, 0.25
+_LEAST_RANK_CORRELATION, _LEAST_EXPLAINED_SHARE = 0.2, 0.25
 
 
 class AutoSurrogate(Surrogate):
@@ -34,9 +34,9 @@ class AutoSurrogate(Surrogate):
 
     On every scale (the outcome's own, its root, its logarithm, its ranks) a `SharedSurrogate` chooses kernels,
     ridges and shared components. A prediction is the average over scales, for each target weighted by the rank
-    correlation of its leave-one-out predictions with the outcomes; a scale that ranks them all right is taken alone,
-    the first of several. It is brought back to the outcome's own scale by the rising curve (straight, a square, an
-    exponential, or the quantiles of the outcomes) that fits them best.
+    correlation of its leave-one-out predictions with the outcomes; the first scale that ranks all of them correctly
+    is used alone. The average is mapped to the outcome's own scale by the increasing curve (a straight line, a
+    square, an exponential, or the quantiles of the outcomes) that fits the outcomes best.
 
     Readouts are differences of F and belong on F's own scale: they are those of the surrogate fitted there
     (`effects_`), exact and with intervals.
@@ -49,7 +49,7 @@ class AutoSurrogate(Surrogate):
     sharing : {"auto", "components", "targets"}
         See `SharedSurrogate`.
     tuning_rows : int, optional
-        At most this many subsets, drawn at random, choose; the fit takes all. None takes all.
+        At most this many subsets, drawn at random, make the choices; the fit takes all. None takes all.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class AutoSurrogate(Surrogate):
 
     Notes
     -----
-    Leave-one-out predictions of shared components are a little too good, for the components have seen the row left
-    out: the weights, `ranks_only_` and `noise_variance_` rest on them.
+    Leave-one-out predictions of shared components are slightly optimistic, because the components were computed with
+    the row left out; the weights, `ranks_only_` and `noise_variance_` rest on them.
 
     On the outcomes published with the paper (200 prompts, 869 queries, 80 prompts to fit) its LDS is 0.63 against
     0.52 of RBF ridge regression with the authors' fixed parameters (`benchmarks/coin_flip.py`).
@@ -95,7 +95,7 @@ class AutoSurrogate(Surrogate):
         if unknown := [scale for scale in self.scales if scale not in SCALES]:
             raise InputError("scales", repr(unknown[0]), ", ".join(map(repr, SCALES)), "Choose among these.")
         rows = tuning_rows(len(X), self.tuning_rows)
-        bank = KernelBank(X[rows])
+        candidates = CandidateKernels(X[rows])
         positive = bool((values > 0).all())
         self._scaled: dict[str, SharedSurrogate] = {}
         for scale in dict.fromkeys(("identity", *self.scales)):
@@ -103,56 +103,59 @@ class AutoSurrogate(Surrogate):
                 surrogate = SharedSurrogate(sharing=self.sharing, tuning_rows=self.tuning_rows)
                 surrogate.tuning_rows_ = rows
                 scaled = SCALES[scale](values)
-                surrogate._fit_with(bank, X, scaled, _rescaled(self._noise, values, scaled))
+                surrogate._fit_with(candidates, X, scaled, _rescaled(self._noise, values, scaled))
                 self._scaled[scale] = surrogate
         self.effects_ = self._scaled["identity"]
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
         self._weigh(values, values[rows])
 
     def _weigh(self, values: Array, observed: Array) -> None:
-        """Weigh the scales by leave-one-out predictions of the tuning rows; find the way back to the outcome's."""
+        """Weigh the scales by leave-one-out predictions of the tuning rows; fit the curve back to the outcome's."""
         self._centre = {name: part.left_out_.mean(axis=0) for name, part in self._scaled.items()}
         scaled = {name: SCALES[name](values) for name in self._scaled}
         self._spread = {name: np.where(varies(table), table.std(axis=0), 1.0) for name, table in scaled.items()}
         ranks = np.nan_to_num([rank_correlation(observed, part.left_out_) for part in self._scaled.values()])
-        raw = (1 - np.clip(ranks, _WORST, _BEST)) ** -_SHARPNESS
-        right = ranks >= _BEST
-        raw = np.where(right.any(axis=0), right & (np.cumsum(right, axis=0) == 1), raw)
+        raw = (1 - np.clip(ranks, _WORST, _PERFECT)) ** -_SHARPNESS
+        perfect = ranks >= _PERFECT
+        raw = np.where(perfect.any(axis=0), perfect & (np.cumsum(perfect, axis=0) == 1), raw)
         self.weights_ = dict(zip(self._scaled, raw / raw.sum(axis=0), strict=True))
         left_out = self._average({name: part.left_out_ for name, part in self._scaled.items()})
-        self._way_back = WayBack(tuple(self._scaled), left_out, observed)
-        uncertain = self._average_std({n: np.sqrt(part.left_out_variance_)[None] for n, part in self._scaled.items()})
-        back = self._way_back(left_out)
-        missed = ((observed - back) ** 2).mean(axis=0)
-        latent = (self._way_back.spread(left_out, uncertain) ** 2).mean(axis=0)
+        self._score_to_outcome = ScoreToOutcome(tuple(self._scaled), left_out, observed)
+        std = self._average_std({name: np.sqrt(part.left_out_variance_)[None] for name, part in self._scaled.items()})
+        predicted = self._score_to_outcome(left_out)
+        missed = ((observed - predicted) ** 2).mean(axis=0)
+        latent = (self._score_to_outcome.spread(left_out, std) ** 2).mean(axis=0)
         known = 0.0 if self._noise is None else (self._noise**2).sum(axis=0)
         self.noise_variance_ = np.maximum(missed - latent, known)
         ranked = np.nan_to_num(rank_correlation(observed, left_out))
         explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
-        self.ranks_only_ = (ranked > _RANKS) & (explained < _SHARE * ranked**2)
+        self.ranks_only_ = (ranked > _LEAST_RANK_CORRELATION) & (explained < _LEAST_EXPLAINED_SHARE * ranked**2)
 
     def _average(self, tables: dict[str, Array]) -> Array:
         """Weighted mean over scales, each about its centre in units of its own spread."""
         return np.asarray(
-            sum(self.weights_[n] * (table - self._centre[n]) / self._spread[n] for n, table in tables.items())
+            sum(
+                self.weights_[name] * (table - self._centre[name]) / self._spread[name]
+                for name, table in tables.items()
+            )
         )
 
     def _average_std(self, stds: dict[str, Array]) -> Array:
-        """Standard deviation of the same: the scales see the same outcomes, so their errors add up as they are."""
-        return np.asarray(sum(self.weights_[n] * std / self._spread[n] for n, std in stds.items()))
+        """Standard deviation of that mean, for fully correlated errors: all scales see the same outcomes."""
+        return np.asarray(sum(self.weights_[name] * std / self._spread[name] for name, std in stds.items()))
 
     def _predict(self, X: Array) -> Array:
-        return self._way_back(self._average({name: part._predict(X) for name, part in self._scaled.items()}))
+        return self._score_to_outcome(self._average({name: part._predict(X) for name, part in self._scaled.items()}))
 
     def _predict_variance(self, X: Array) -> Array:
         average = self._average({name: part._predict(X) for name, part in self._scaled.items()})
         std = self._average_std({name: np.sqrt(part._predict_variance(X)) for name, part in self._scaled.items()})
-        variance = self._way_back.spread(average, std) ** 2
-        # where no scale predicts anything the mean is predicted, which is uncertain too
-        return np.where(self._way_back.flat, self.effects_._predict_variance(X), variance)
+        variance = self._score_to_outcome.spread(average, std) ** 2
+        # where no scale predicts anything, the prediction is the mean, which is uncertain too
+        return np.where(self._score_to_outcome.flat, self.effects_._predict_variance(X), variance)
 
     def on_own_scale(self) -> SharedSurrogate:
-        """Return the surrogate on the outcome's own scale, whose readouts these are, as one that stands alone.
+        """Return the surrogate on the outcome's own scale, from which all readouts come, as an independent one.
 
         Examples
         --------
@@ -163,7 +166,7 @@ class AutoSurrogate(Surrogate):
         """
         check_is_fitted(self)
         own = copy(self.effects_)
-        for name in _OF_THE_FIT:
+        for name in _TABLE_ATTRIBUTES:
             if hasattr(self, name):  # features have names only where they came in a data frame
                 setattr(own, name, getattr(self, name))
         return own
@@ -171,21 +174,21 @@ class AutoSurrogate(Surrogate):
     def _change(self, X: Array, reference: Array) -> tuple[Array, Array]:
         return self.effects_._change(X, reference)
 
-    def _attribution(self, law: Law) -> tuple[Array, Array]:
-        return self.effects_._attribution(law)
+    def _attribution(self, distribution: SubsetDistribution) -> tuple[Array, Array]:
+        return self.effects_._attribution(distribution)
 
-    def _interactions(self, law: Law) -> Array:
-        return self.effects_._interactions(law)
+    def _interactions(self, distribution: SubsetDistribution) -> Array:
+        return self.effects_._interactions(distribution)
 
-    def _pair_means(self, law: Law, j: int, k: int) -> Array:
-        return self.effects_._pair_means(law, j, k)
+    def _pair_means(self, distribution: SubsetDistribution, j: int, k: int) -> Array:
+        return self.effects_._pair_means(distribution, j, k)
 
-    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
-        return self.effects_._pair_variance(law, first, second)
+    def _pair_variance(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
+        return self.effects_._pair_variance(distribution, first, second)
 
 
 def _rescaled(noise: Array | None, values: Array, scaled: Array) -> Array | None:
-    """What is known of the noise on another scale: as large a part of the spread there as on the outcome's own."""
+    """Known noise on another scale: the same share of the spread there as on the outcome's own scale."""
     if noise is None:
         return None
     spread = np.where(varies(values), values.std(axis=0), 1.0)

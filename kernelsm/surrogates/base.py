@@ -17,7 +17,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import check_noise
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.results import Attribution, Interactions
-from kernelsm.surrogates.subset_laws import Array, Indices, Law, law_of
+from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution, distribution_of
 
 AttributionKind = Literal["leave_one_out", "inclusion", "banzhaf", "shapley"]
 InteractionKind = Literal["second_difference", "inclusion", "banzhaf", "shapley"]
@@ -266,8 +266,8 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         True
         """
         K = self._check_readout()
-        law, readout = law_of(kind, 1, K, at=at, p=p, size=size)
-        values, variance = self._attribution(law)
+        distribution, readout = distribution_of(kind, 1, K, at=at, p=p, size=size)
+        values, variance = self._attribution(distribution)
         return Attribution(
             values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
             self.degrees_of_freedom_, np.sqrt(variance),
@@ -321,14 +321,14 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         [('XOR left', 'XOR right'), ('copy one', 'copy two'), ('lock (with key)', 'key (with lock)')]
         """
         K = self._check_readout()
-        law, readout = law_of(kind, 2, K, at=at, p=p, size=size)
+        distribution, readout = distribution_of(kind, 2, K, at=at, p=p, size=size)
         # a single task has no pairs
-        values = self._interactions(law) if K > 1 else np.zeros((1, 1, len(self.target_names_)))
+        values = self._interactions(distribution) if K > 1 else np.zeros((1, 1, len(self.target_names_)))
         diagonal = np.arange(K)
         values[diagonal, diagonal] = 0.0
         return Interactions(
             values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
-            self.degrees_of_freedom_, partial(self._pair_std, law),
+            self.degrees_of_freedom_, partial(self._pair_std, distribution),
         )  # fmt: skip
 
     def pair_means(
@@ -372,11 +372,11 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         K = self._check_readout()
         if not (0 <= j < K and 0 <= k < K and j != k):
             raise InputError("pair", f"{j} and {k}", f"two different tasks of 0 to {K - 1}", "Choose a pair.")
-        law, _ = law_of(kind, 2, K, at=at, p=p, size=size)
-        return self._pair_means(law, j, k).reshape(2, 2, -1)
+        distribution, _ = distribution_of(kind, 2, K, at=at, p=p, size=size)
+        return self._pair_means(distribution, j, k).reshape(2, 2, -1)
 
-    def _pair_std(self, law: Law, first: Indices, second: Indices) -> Array:
-        return np.asarray(np.sqrt(self._pair_variance(law, first, second)))
+    def _pair_std(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
+        return np.asarray(np.sqrt(self._pair_variance(distribution, first, second)))
 
     def _check_readout(self) -> int:
         check_is_fitted(self)
@@ -418,19 +418,19 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         """Values and variances of g(X) - g(reference), shape (m, q) each; `reference` has one row."""
 
     @abstractmethod
-    def _attribution(self, law: Law) -> tuple[Array, Array]:
+    def _attribution(self, distribution: SubsetDistribution) -> tuple[Array, Array]:
         """Values and variances, shape (K, q) each."""
 
     @abstractmethod
-    def _interactions(self, law: Law) -> Array:
+    def _interactions(self, distribution: SubsetDistribution) -> Array:
         """Values, shape (K, K, q); the diagonal is overwritten."""
 
     @abstractmethod
-    def _pair_means(self, law: Law, j: int, k: int) -> Array:
+    def _pair_means(self, distribution: SubsetDistribution, j: int, k: int) -> Array:
         """Means at the four `CORNERS` of a pair, shape (4, q)."""
 
     @abstractmethod
-    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+    def _pair_variance(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
         """Variances of the interactions of some pairs, shape (P, q)."""
 
 

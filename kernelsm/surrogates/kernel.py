@@ -13,7 +13,7 @@ from kernelsm.runtime.checks import check_choice, check_number, check_whole
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF, Polynomial, SubsetKernel
 from kernelsm.surrogates.posterior import Posterior
-from kernelsm.surrogates.subset_laws import Array, Indices, Law
+from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
 from kernelsm.surrogates.tuning import RELATIVE_GAMMAS, RIDGES, check_grid, loo_surface, tuning_rows
 
 KernelName = Literal["rbf", "linear", "poly"]
@@ -138,22 +138,22 @@ class KernelSurrogate(Surrogate):
         value = (cross.T @ self.dual_coef_)[0] + self.intercept_
         return value, np.sqrt(self._posterior.variance(cross, prior, 1.0)[0] * self.scale_)
 
-    def _attribution(self, law: Law) -> tuple[Array, Array]:
-        effects = self._function.effects(law, self.masks_)
+    def _attribution(self, distribution: SubsetDistribution) -> tuple[Array, Array]:
+        effects = self._function.effects(distribution, self.masks_)
         K = self.masks_.shape[1]
-        prior = self._function.prior(law, K, np.arange(K))
+        prior = self._function.prior(distribution, K, np.arange(K))
         return effects.T @ self.dual_coef_, np.outer(self._posterior.variance(effects, prior), self.scale_)
 
-    def _interactions(self, law: Law) -> Array:
-        return self._function.pair_sums(law, self.masks_, self.dual_coef_)
+    def _interactions(self, distribution: SubsetDistribution) -> Array:
+        return self._function.pair_sums(distribution, self.masks_, self.dual_coef_)
 
-    def _pair_means(self, law: Law, j: int, k: int) -> Array:
-        means = self._function.pair_means(law, self.masks_, j, k)
+    def _pair_means(self, distribution: SubsetDistribution, j: int, k: int) -> Array:
+        means = self._function.pair_means(distribution, self.masks_, j, k)
         return np.asarray(means.T @ self.dual_coef_ + self.intercept_)
 
-    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
-        effects = self._function.pair_effects(law, self.masks_, first, second)
-        prior = self._function.prior(law, self.masks_.shape[1], first, second)
+    def _pair_variance(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
+        effects = self._function.pair_effects(distribution, self.masks_, first, second)
+        prior = self._function.prior(distribution, self.masks_.shape[1], first, second)
         return np.outer(self._posterior.variance(effects, prior), self.scale_)
 
 

@@ -1,9 +1,9 @@
-"""Kernels on subsets, and what differences of them average to, in closed form.
+"""Kernels on subsets, and the averages of their differences in closed form.
 
-Every readout of g(s) = b + Σ_i θ_i k(s_i, s) is linear in θ, so a kernel only has to say what the readout makes of
-k(s_i, ·) for each training subset s_i. Under a law that looks at sizes alone this depends on two counts: n', how many
-of the other tasks s_i holds, and h, how many of the readout's own t tasks it holds. So there is a table of
-(K-t+1) x (t+1) numbers, `mean_difference`, from which everything else follows.
+Every readout of g(s) = b + Σ_i θ_i k(s_i, s) is linear in θ, so a kernel only has to give the readout of k(s_i, ·)
+for each training subset s_i. Under a `SizeDistribution` this depends on two counts: n', how many of the other tasks
+s_i holds, and h, how many of the readout's own t tasks it holds. So there is a table of (K-t+1) x (t+1) numbers,
+`mean_difference`, from which everything else follows.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from kernelsm.surrogates.subset_laws import (
+from kernelsm.surrogates.subset_distributions import (
     CORNERS,
     Anchor,
     Array,
     FixedSize,
     Indices,
-    Law,
-    ProductLaw,
-    SizeLaw,
+    ProductDistribution,
+    SizeDistribution,
+    SubsetDistribution,
     mean_masks,
 )
 
@@ -42,18 +42,18 @@ class SubsetKernel(ABC):
 
     @abstractmethod
     def exchanges(self, masks: Array, at: Array) -> tuple[Array, Array, Array]:
-        """k(s_i, at), and the same with one task more and with one less in common, `at` as large; shape (m,) each."""
+        """k(s_i, s) for s = `at`, and for s of that size with one more and one fewer task of s_i; shape (m,) each."""
 
     @abstractmethod
     def diagonal(self, rows: Array) -> Array:
         """k(s, s) of every row, shape (m,)."""
 
     @abstractmethod
-    def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
+    def mean_difference(self, distribution: SizeDistribution, K: int, order: int) -> Array:
         """Mean t-th difference of k(s_i, ·) for n' = 0..K-t and h = 0..t, shape (K-t+1, t+1)."""
 
     @abstractmethod
-    def mean(self, law: SizeLaw, R: int, held: int, h: int, in_common: int) -> Array:
+    def mean(self, distribution: SizeDistribution, R: int, held: int, h: int, in_common: int) -> Array:
         """Mean of k(s_i, ·) for n' = 0..R, shape (R+1,), where subsets hold `held` of the t tasks and s_i holds `h`.
 
         `in_common` of the t are in both.
@@ -75,44 +75,44 @@ class SubsetKernel(ABC):
     def prior_at(self, held: NDArray[np.intp], size: int, order: int) -> Array:
         """Difference of order t in both arguments of k at an anchor of `size` tasks that holds `held` of the t."""
 
-    def effects(self, law: Law, masks: Array) -> Array:
-        """What the readout makes of each k(s_i, ·), shape (m, K)."""
-        if isinstance(law, Anchor):
-            return self.effects_at(masks, law.at)
-        table = _table(self, law, masks.shape[1], 1)
+    def effects(self, distribution: SubsetDistribution, masks: Array) -> Array:
+        """Readout of each k(s_i, ·), shape (m, K)."""
+        if isinstance(distribution, Anchor):
+            return self.effects_at(masks, distribution.at)
+        table = _mean_difference_table(self, distribution, masks.shape[1], 1)
         held = masks.astype(np.intp)
         return np.asarray(table[held.sum(axis=1, keepdims=True) - held, held])
 
-    def pair_effects(self, law: Law, masks: Array, first: Indices, second: Indices) -> Array:
-        """What the readout of the pairs (first, second) makes of each k(s_i, ·), shape (m, P)."""
-        if isinstance(law, Anchor):
-            return self.pair_effects_at(masks, law.at, first, second)
-        table = _table(self, law, masks.shape[1], 2)
+    def pair_effects(self, distribution: SubsetDistribution, masks: Array, first: Indices, second: Indices) -> Array:
+        """Readout of each k(s_i, ·) for the pairs (first, second), shape (m, P)."""
+        if isinstance(distribution, Anchor):
+            return self.pair_effects_at(masks, distribution.at, first, second)
+        table = _mean_difference_table(self, distribution, masks.shape[1], 2)
         s = masks.astype(np.intp)
         held = s[:, first] + s[:, second]
         return np.asarray(table[s.sum(axis=1, keepdims=True) - held, held])
 
-    def pair_sums(self, law: Law, masks: Array, theta: Array) -> Array:
-        """Σ_i θ_i times the readout of k(s_i, ·) for all pairs, shape (K, K, q); the diagonal means nothing."""
-        if isinstance(law, Anchor):
-            return self.pair_sums_at(masks, theta, law.at)
-        table = _table(self, law, masks.shape[1], 2)
+    def pair_sums(self, distribution: SubsetDistribution, masks: Array, theta: Array) -> Array:
+        """Σ_i θ_i times the readout of k(s_i, ·) for all pairs, shape (K, K, q); the diagonal is meaningless."""
+        if isinstance(distribution, Anchor):
+            return self.pair_sums_at(masks, theta, distribution.at)
+        table = _mean_difference_table(self, distribution, masks.shape[1], 2)
         n = masks.sum(axis=1).astype(np.intp)
-        # subset i gives pairs of which it holds none, one or both a number each: sums of such a pattern are one
-        # matrix product and two vectors. A count that no pair has is clipped: it cancels.
+        # subset i adds to a pair one of three numbers, by whether it holds none, one or both of its tasks: such sums
+        # are one matrix product and two vectors. Counts that no pair has are clipped; their terms cancel.
         none, one, both = (table[np.clip(n - h, 0, len(table) - 1), h][:, None] for h in (0, 1, 2))
-        alone = masks.T @ (theta * (one - none))
+        single_sums = masks.T @ (theta * (one - none))
         values = weighted_products(masks, theta * (both - 2 * one + none))
-        values += alone[:, None, :]
-        values += alone[None, :, :]
+        values += single_sums[:, None, :]
+        values += single_sums[None, :, :]
         values += (theta * none).sum(axis=0)
         return values
 
-    def pair_means(self, law: Law, masks: Array, j: int, k: int) -> Array:
+    def pair_means(self, distribution: SubsetDistribution, masks: Array, j: int, k: int) -> Array:
         """Mean of each k(s_i, ·) at the four `CORNERS` of the pair (j, k), shape (m, 4)."""
         K = masks.shape[1]
-        if isinstance(law, Anchor):
-            return self.gram(masks, mean_masks(law, K, j, k))
+        if isinstance(distribution, Anchor):
+            return self.gram(masks, mean_masks(distribution, K, j, k))
         pair = masks[:, [j, k]].astype(np.intp)
         n = masks.sum(axis=1).astype(np.intp) - pair.sum(axis=1)
         means = np.empty((len(masks), len(CORNERS)))
@@ -120,28 +120,28 @@ class SubsetKernel(ABC):
             rows = (pair == own).all(axis=1)
             for column, corner in enumerate(CORNERS):
                 in_common = own[0] * corner[0] + own[1] * corner[1]
-                means[rows, column] = self.mean(law, K - 2, sum(corner), sum(own), in_common)[n[rows]]
+                means[rows, column] = self.mean(distribution, K - 2, sum(corner), sum(own), in_common)[n[rows]]
         return means
 
-    def prior(self, law: Law, K: int, *tasks: Indices) -> Array:
-        """Readout of k in both arguments, for tasks (one array) or pairs (two): the variance before any data."""
+    def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """Prior variance: the readout applied to both arguments of k, for tasks (one array) or pairs (two arrays)."""
         order = len(tasks)
-        if isinstance(law, Anchor):
-            held = np.sum([law.at[k] for k in tasks], axis=0).astype(np.intp)
-            return self.prior_at(held, int(law.at.sum()), order)
-        table = _table(self, law, K, order)
+        if isinstance(distribution, Anchor):
+            held = np.sum([distribution.at[k] for k in tasks], axis=0).astype(np.intp)
+            return self.prior_at(held, int(distribution.at.sum()), order)
+        table = _mean_difference_table(self, distribution, K, order)
         value = sum(
-            (-1) ** (order - h) * comb(order, h) * float(law.sizes(K - order, h) @ table[:, h])
+            (-1) ** (order - h) * comb(order, h) * float(distribution.sizes(K - order, h) @ table[:, h])
             for h in range(order + 1)
         )
         return np.full(len(tasks[0]), value)
 
 
 @lru_cache(maxsize=64)
-def _table(kernel: SubsetKernel, law: SizeLaw, K: int, order: int) -> Array:
-    """The kernel's `mean_difference`: values, variances and every block of pairs need the same one."""
-    table = kernel.mean_difference(law, K, order)
-    table.flags.writeable = False  # all callers share it
+def _mean_difference_table(kernel: SubsetKernel, distribution: SizeDistribution, K: int, order: int) -> Array:
+    """Cached `mean_difference`: values, variances and every block of pairs need the same table."""
+    table = kernel.mean_difference(distribution, K, order)
+    table.flags.writeable = False  # shared by all callers
     return table
 
 
@@ -168,7 +168,7 @@ class RBF(SubsetKernel):
         return np.asarray(np.exp(distances, out=distances))
 
     def exchanges(self, masks: Array, at: Array) -> tuple[Array, Array, Array]:
-        """Two differing tasks less and two more; where none differs, none less."""
+        """Two fewer differing tasks (none where none differs) and two more."""
         distance = np.abs(masks - at).sum(axis=1)
         near, far = np.maximum(distance - 2, 0), distance + 2
         return np.exp(-self.gamma * distance), np.exp(-self.gamma * near), np.exp(-self.gamma * far)
@@ -177,34 +177,34 @@ class RBF(SubsetKernel):
         """All ones."""
         return np.ones(len(rows))
 
-    def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
-        """Product form where the other tasks do not look at the t; else the hypergeometric overlap."""
+    def mean_difference(self, distribution: SizeDistribution, K: int, order: int) -> Array:
+        """Product form where the other tasks are independent of the t; else the hypergeometric overlap."""
         R = K - order
-        if isinstance(law, ProductLaw):
+        if isinstance(distribution, ProductDistribution):
             sign = (-1.0) ** (order - np.arange(order + 1))
-            return np.outer(self.step**order * law.mean_power(R, self.q), sign)
-        assert isinstance(law, FixedSize)
+            return np.outer(self.step**order * distribution.mean_power(R, self.q), sign)
+        assert isinstance(distribution, FixedSize)
         table = np.zeros((R + 1, order + 1))
         for held in range(order + 1):
-            for h, in_common, count in _ways(order, held):
-                # k - 1 instead of k: the ones cancel anyway, and with them most of the digits at small γ
-                table[:, h] += count * self._mean_less_one(law, R, held, h + held - 2 * in_common)
+            for h, in_common, count in _overlap_counts(order, held):
+                # k - 1 instead of k: the ones cancel in the sum, and at small γ they would cost most of the digits
+                table[:, h] += count * self._mean_less_one(distribution, R, held, h + held - 2 * in_common)
         return table
 
-    def mean(self, law: SizeLaw, R: int, held: int, h: int, in_common: int) -> Array:
+    def mean(self, distribution: SizeDistribution, R: int, held: int, h: int, in_common: int) -> Array:
         """Product form, or the hypergeometric overlap."""
-        apart = h + held - 2 * in_common
-        if isinstance(law, ProductLaw):
-            return np.asarray(self.q**apart * law.mean_power(R, self.q))
-        assert isinstance(law, FixedSize)
-        return 1 + self._mean_less_one(law, R, held, apart)
+        differing = h + held - 2 * in_common
+        if isinstance(distribution, ProductDistribution):
+            return np.asarray(self.q**differing * distribution.mean_power(R, self.q))
+        assert isinstance(distribution, FixedSize)
+        return 1 + self._mean_less_one(distribution, R, held, differing)
 
-    def _mean_less_one(self, law: FixedSize, R: int, held: int, apart: int) -> Array:
-        """Mean of k(s_i, ·) - 1 for n' = 0..R where `apart` of the t tasks differ."""
-        chances = law.overlaps(R, held)
-        n, overlap = np.arange(R + 1)[:, None], np.arange(chances.shape[1])[None, :]
-        distance = np.maximum(n + law.size - held - 2 * overlap, 0)  # impossible overlaps have probability 0
-        return np.asarray((chances * np.expm1(-self.gamma * (distance + apart))).sum(axis=1))
+    def _mean_less_one(self, distribution: FixedSize, R: int, held: int, differing: int) -> Array:
+        """Mean of k(s_i, ·) - 1 for n' = 0..R where `differing` of the t tasks differ."""
+        probabilities = distribution.overlaps(R, held)
+        n, overlap = np.arange(R + 1)[:, None], np.arange(probabilities.shape[1])[None, :]
+        distance = np.maximum(n + distribution.size - held - 2 * overlap, 0)  # impossible overlaps have probability 0
+        return np.asarray((probabilities * np.expm1(-self.gamma * (distance + differing))).sum(axis=1))
 
     def effects_at(self, masks: Array, at: Array) -> Array:
         """(1-q) x_ik q^(Hamming distance of s_i and `at` without k)."""
@@ -265,25 +265,27 @@ class Polynomial(SubsetKernel):
         """Value of each row's overlap with itself."""
         return self._value((rows**2).sum(axis=1))
 
-    def mean_difference(self, law: SizeLaw, K: int, order: int) -> Array:
+    def mean_difference(self, distribution: SizeDistribution, K: int, order: int) -> Array:
         """Means over the overlap with the other tasks."""
         R = K - order
         table = np.zeros((R + 1, order + 1))
         if order > self.degree:
-            return table  # the linear kernel knows no pairs: sums of what cancels would leave rounding
-        if isinstance(law, ProductLaw):  # a task that s_i does not hold changes nothing
+            return table  # the linear kernel has no pair effects: adding terms that cancel would leave rounding
+        if isinstance(distribution, ProductDistribution):  # tasks that s_i does not hold contribute nothing
             overlap = np.arange(R + 1, dtype=np.float64)
-            table[:, order] = law.overlaps(R, 0) @ self._step(overlap, order)
+            table[:, order] = distribution.overlaps(R, 0) @ self._step(overlap, order)
             return table
         for held in range(order + 1):
-            for h, in_common, count in _ways(order, held):
-                table[:, h] += count * self.mean(law, R, held, h, in_common)
+            for h, in_common, count in _overlap_counts(order, held):
+                table[:, h] += count * self.mean(distribution, R, held, h, in_common)
         return table
 
-    def mean(self, law: SizeLaw, R: int, held: int, h: int, in_common: int) -> Array:
+    def mean(self, distribution: SizeDistribution, R: int, held: int, h: int, in_common: int) -> Array:
         """Means over the overlap with the other tasks."""
-        chances = law.overlaps(R, held)
-        return np.asarray(chances @ self._value(np.arange(chances.shape[1], dtype=np.float64) + in_common))
+        probabilities = distribution.overlaps(R, held)
+        return np.asarray(
+            probabilities @ self._value(np.arange(probabilities.shape[1], dtype=np.float64) + in_common)
+        )
 
     def effects_at(self, masks: Array, at: Array) -> Array:
         """Zero where s_i does not hold k; else the step of one more common task."""
@@ -313,8 +315,8 @@ class Polynomial(SubsetKernel):
 LINEAR = Polynomial(gamma=1.0, coef0=0.0, degree=1)
 
 
-def _ways(order: int, held: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (h, in common, signed count) over ways to hold `held` of t tasks against a set that holds h of them."""
+def _overlap_counts(order: int, held: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (h, in common, signed count): sets of `held` of t tasks by their overlap with a set of h of them."""
     sign = (-1) ** (order - held)
     for h in range(order + 1):
         for in_common in range(max(0, held + h - order), min(h, held) + 1):

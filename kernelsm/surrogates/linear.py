@@ -11,11 +11,11 @@ from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_functions import LINEAR
-from kernelsm.surrogates.subset_laws import Array, FixedSize, Indices, Law, mean_masks
+from kernelsm.surrogates.subset_distributions import Array, FixedSize, Indices, SubsetDistribution, mean_masks
 from kernelsm.surrogates.tuning import LooSurface, check_grid, loo_surface
 
 LINEAR_RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-4, 1e4, 33))
-_RANK = 1e-10  # singular values below this share of the largest are rounding
+_RANK_TOLERANCE = 1e-10  # singular values below this share of the largest are rounding
 
 
 class LinearSurrogate(Surrogate):
@@ -44,7 +44,7 @@ class LinearSurrogate(Surrogate):
     >>> g = LinearSurrogate(ridge=1e-6).fit(masks, 2.0 - masks[:, 0] + 0.5 * masks[:, 1] + 0.2 * masks[:, 2])
     >>> g.coef_.ravel().round(3).tolist()
     [-1.0, 0.5, 0.2]
-    >>> bool(g.interactions().values.any())  # it sees none, whatever the data
+    >>> bool(g.interactions().values.any())  # always zero, whatever the data
     False
     """
 
@@ -62,11 +62,11 @@ class LinearSurrogate(Surrogate):
         self._centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         mean = values.mean(axis=0) if self.fit_intercept else np.zeros(values.shape[1])
         centred = values - mean
-        if self.fit_intercept:  # what is left of a constant is rounding, and would be taken for an effect
+        if self.fit_intercept:  # a constant target leaves only rounding, which would be taken for an effect
             constant = ~varies(values)
             centred[:, constant], mean[constant] = 0.0, values[0, constant]
         basis, singular, axes = linalg.svd(X - self._centre, full_matrices=False, check_finite=False)
-        kept = singular > _RANK * max(float(singular[0]), 1e-300)
+        kept = singular > _RANK_TOLERANCE * max(float(singular[0]), 1e-300)
         basis, singular, axes = basis[:, kept], singular[kept], axes[kept]
         self.coef_ = axes.T @ ((singular / (singular**2 + self.ridge_))[:, None] * (basis.T @ centred))
         self.intercept_ = mean - self._centre @ self.coef_
@@ -78,18 +78,18 @@ class LinearSurrogate(Surrogate):
         squares = np.einsum("iq,iq->q", centred, centred - (X - self._centre) @ self.coef_)
         free = self.degrees_of_freedom_
         self.noise_variance_ = np.maximum(squares, 0.0) / free if free else np.full(len(mean), np.nan)
-        # square root of the covariance of β over σ²; directions that no subset shows keep their prior
-        self._seen = axes.T / np.sqrt(singular**2 + self.ridge_)
+        # square root of the covariance of β over σ²; directions in which no subset varies keep their prior
+        self._posterior_root = axes.T / np.sqrt(singular**2 + self.ridge_)
         self._axes = axes
 
     def _variance(self, directions: Array, constant: float) -> Array:
         """Variance of β'v (v in rows) plus `constant` times b at the centre, shape (R, q)."""
-        factor = ((directions @ self._seen) ** 2).sum(axis=1)
+        factor = ((directions @ self._posterior_root) ** 2).sum(axis=1)
         unseen = np.maximum((directions**2).sum(axis=1) - ((directions @ self._axes.T) ** 2).sum(axis=1), 0.0)
         unseen[unseen < 1e-12 * (directions**2).sum(axis=1)] = 0.0
         factor = factor + (unseen / self.ridge_ if self.ridge_ > 0 else np.where(unseen > 0, np.inf, 0.0))
         factor += constant / self._rows if self.fit_intercept else 0.0
-        with np.errstate(invalid="ignore"):  # no noise and no knowledge: not known
+        with np.errstate(invalid="ignore"):  # zero noise times infinite uncertainty: unknown
             return np.outer(factor, self.noise_variance_)
 
     def _predict(self, X: Array) -> Array:
@@ -105,21 +105,21 @@ class LinearSurrogate(Surrogate):
         directions = X - reference
         return directions @ self.coef_, self._variance(directions, 0.0)
 
-    def _attribution(self, law: Law) -> tuple[Array, Array]:
+    def _attribution(self, distribution: SubsetDistribution) -> tuple[Array, Array]:
         K = len(self.coef_)
         directions = np.eye(K)
-        if isinstance(law, FixedSize):  # with k in, one place fewer is left for each of the others
+        if isinstance(distribution, FixedSize):  # with k in, one place fewer remains for the others
             directions -= (1 - np.eye(K)) / (K - 1)
         return directions @ self.coef_, self._variance(directions, 0.0)
 
-    def _interactions(self, law: Law) -> Array:
+    def _interactions(self, distribution: SubsetDistribution) -> Array:
         K, q = self.coef_.shape
         return np.zeros((K, K, q))
 
-    def _pair_means(self, law: Law, j: int, k: int) -> Array:
-        return self._predict(mean_masks(law, len(self.coef_), j, k))
+    def _pair_means(self, distribution: SubsetDistribution, j: int, k: int) -> Array:
+        return self._predict(mean_masks(distribution, len(self.coef_), j, k))
 
-    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+    def _pair_variance(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
         return np.zeros((len(first), self.coef_.shape[1]))
 
 

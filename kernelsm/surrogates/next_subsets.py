@@ -1,7 +1,7 @@
-"""Which subsets to measure next: those whose outcomes would shrink the uncertainty of a readout most.
+"""Which subsets to measure next: those whose outcomes would reduce the uncertainty of a readout most.
 
-The variance that an outcome at s would take from the readouts L_r is Σ_r cov(L_r, g(s))² / (var g(s) + σ²λ). It does
-not depend on the outcome itself, so a whole batch can be chosen before any of it is measured (Seo et al., 2000,
+Measuring the outcome of s would reduce the variance of the readouts L_r by Σ_r cov(L_r, g(s))² / (var g(s) + σ²λ). It
+does not depend on the outcome itself, so a whole batch can be chosen before any of it is measured (Seo et al., 2000,
 Gaussian process regression: active data selection and test point rejection).
 """
 
@@ -16,19 +16,20 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, first_greatest
 from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
-from kernelsm.surrogates.subset_laws import Array, law_of
+from kernelsm.surrogates.subset_distributions import Array, distribution_of
 
-_SMALL = 1e-4  # of the variance before any data: gains below are what is left of it, and told apart less finely
+# gains below this share of the prior variance are small remainders of it: they are compared less finely
+_SMALL = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
 class NextSubsets:
-    """Chosen subsets and what they are expected to bring.
+    """Chosen subsets and how much variance is expected to remain after each.
 
     Parameters
     ----------
     masks : ndarray of bool, shape (count, K)
-        In the order of choice; of subsets that would bring the same the first of the candidates comes first.
+        In the order of choice; ties go to the first candidate.
     variance_left : ndarray, shape (count,)
         Total variance of the readouts after each choice, as a share of what it is now.
     """
@@ -48,20 +49,20 @@ def next_subsets(
     candidates: ArrayLike | None = None,
     seed: int = 0,
 ) -> NextSubsets:
-    """Choose subsets whose outcomes would shrink the posterior of an attribution most, one after the other.
+    """Choose, one by one, the subsets whose outcomes would reduce the posterior variance of an attribution most.
 
     Parameters
     ----------
     surrogate : KernelSurrogate
-        Fitted to what is known so far. (A linear surrogate is `KernelSurrogate(kernel="linear")`.)
+        Fitted to the outcomes measured so far. (A linear surrogate is `KernelSurrogate(kernel="linear")`.)
     count : int
-        How many.
+        Number of subsets to choose.
     kind, at, p, size
         The readout, as in `Surrogate.attribution`.
     candidates : array-like of 0/1, shape (N, K), optional
         Subsets to choose from; `candidate_masks` where not given.
     seed : int
-        Of the candidates.
+        Seed of the random candidates.
 
     Raises
     ------
@@ -72,32 +73,32 @@ def next_subsets(
         found = type(surrogate).__name__
         raise InputError("surrogate", found, "a KernelSurrogate", "Linear is KernelSurrogate(kernel='linear').")
     K = surrogate._check_readout()
-    law, _ = law_of(kind, 1, K, at=at, p=p, size=size)
+    distribution, _ = distribution_of(kind, 1, K, at=at, p=p, size=size)
     known = surrogate.masks_
     pool = candidate_masks(known, seed=seed) if candidates is None else _checked(candidates, K)
     if int(count) != count or not 1 <= count <= len(pool):
         raise InputError("count", f"{count}", f"1 to the {len(pool)} candidates", "Ask for fewer subsets.")
     function, posterior = surrogate._function, surrogate._posterior
-    effects, cross = function.effects(law, known), function.gram(known, pool)
-    to_readouts = posterior.covariance(effects, cross, function.effects(law, pool).T, (0.0, 1.0))
-    among = posterior.covariance(cross, cross, function.gram(pool, pool), (1.0, 1.0))
-    prior = function.prior(law, K, np.arange(K))
+    effects, cross = function.effects(distribution, known), function.gram(known, pool)
+    readout_covariance = posterior.covariance(effects, cross, function.effects(distribution, pool).T, (0.0, 1.0))
+    candidate_covariance = posterior.covariance(cross, cross, function.gram(pool, pool), (1.0, 1.0))
+    prior = function.prior(distribution, K, np.arange(K))
     total = float(posterior.variance(effects, prior).sum())
-    left, chosen = [total], []
+    variances, chosen = [total], []
     free = np.ones(len(pool), dtype=bool)
-    # at λ = 0 a subset already measured has nothing left to tell
+    # at λ = 0 a subset already measured has no variance left to divide by
     least = 1e-9 * float(function.diagonal(pool).max())
     for _ in range(count):
-        spread = np.maximum(np.diag(among), 0.0) + surrogate.ridge_ + least
-        gain = np.where(free, (to_readouts**2).sum(axis=0) / spread, -1.0)
+        spread = np.maximum(np.diag(candidate_covariance), 0.0) + surrogate.ridge_ + least
+        gain = np.where(free, (readout_covariance**2).sum(axis=0) / spread, -1.0)
         best = first_greatest(gain, tolerance=NEAR * max(float(gain.max()), _SMALL * float(prior.sum())))
         chosen.append(best)
         free[best] = False
-        left.append(left[-1] - float(gain[best]))
-        column = among[:, best] / np.sqrt(spread[best])
-        to_readouts -= np.outer(to_readouts[:, best] / np.sqrt(spread[best]), column)
-        among -= np.outer(column, column)
-    share = np.maximum(np.array(left[1:]), 0.0) / total if total > 0 else np.zeros(count)
+        variances.append(variances[-1] - float(gain[best]))
+        column = candidate_covariance[:, best] / np.sqrt(spread[best])
+        readout_covariance -= np.outer(readout_covariance[:, best] / np.sqrt(spread[best]), column)
+        candidate_covariance -= np.outer(column, column)
+    share = np.maximum(np.array(variances[1:]), 0.0) / total if total > 0 else np.zeros(count)
     return NextSubsets(pool[chosen].astype(bool), share)
 
 
@@ -108,21 +109,21 @@ def _checked(candidates: ArrayLike, K: int) -> Array:
         raise InputError(
             "candidates", "text or uneven rows", f"rows of {K} values of 0 or 1", "One row each."
         ) from None
-    if pool.ndim != 2 or pool.shape[1] != K or not np.isin(pool, (0.0, 1.0)).all():
+    if pool.ndim != 2 or pool.shape[1] != K or not np.isin(candidates, (0.0, 1.0)).all():
         found = f"shape {pool.shape}" if pool.shape[1:] != (K,) else "values that are not 0 or 1"
         raise InputError("candidates", found, f"rows of {K} values of 0 or 1", "One row per subset.")
     return pool
 
 
 def candidate_masks(masks: ArrayLike, *, count: int = 1000, seed: int = 0) -> Array:
-    """Draw subsets to choose from, shape (N, K): of the size of those measured, where that is one size; else of all.
+    """Draw subsets to choose from, shape (N, K): of the measured size if all have the same one, else of all sizes.
 
     Parameters
     ----------
     masks : array-like of 0/1, shape (m, K)
         Subsets measured so far.
     count : int
-        How many are drawn; fewer come back where some are alike.
+        Number of draws; duplicates are dropped, so fewer rows may be returned.
     seed : int
     """
     known = np.asarray(masks, dtype=np.float64)

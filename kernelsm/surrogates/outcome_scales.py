@@ -1,4 +1,4 @@
-"""Scales of the outcomes on which a surrogate may fit better, and the way back."""
+"""Scales of the outcomes on which a surrogate may fit better, and the map back to the outcome's own scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.runtime.near_ties import NEAR, first_least, mean_ranks
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 SCALES: dict[str, Callable[[Array], Array]] = {
     "identity": lambda values: values,
@@ -19,12 +19,12 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 POSITIVE_ONLY = ("sqrt", "log")
 
 
-class WayBack:
-    """From a score that rises with the outcome to the outcome's own scale, target by target.
+class ScoreToOutcome:
+    """Map from a score that rises with the outcome to the outcome's own scale, target by target.
 
     On each scale a straight line is fitted from the scores to the transformed outcomes, then transformed back; each
-    target takes the scale with the smallest squared error on its own, of equal ones the first. The curve rises, so
-    the order of the scores is kept.
+    target takes the scale with the smallest squared error in its own unit, the first in a tie. The curve never falls,
+    so the order of the scores is kept.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class WayBack:
             rise = np.maximum((centred * (transformed - mean)).sum(axis=0), 0.0)
             slope = np.where(rises, rise / np.where(rises, squares, 1.0), 0.0)
             self._lines[scale] = mean - slope * scores.mean(axis=0), slope
-            errors.append(((self._back(scale, scores) - observed) ** 2).sum(axis=0))
+            errors.append(((self._outcome_of(scale, scores) - observed) ** 2).sum(axis=0))
         spread = ((observed - observed.mean(axis=0)) ** 2).sum(axis=0)
         relative = np.sqrt(np.array(errors) / np.where(spread > 0, spread, 1.0))
         self._chosen = first_least(relative, tolerance=NEAR, axis=0)
@@ -66,14 +66,14 @@ class WayBack:
         for index, scale in enumerate(self.scales):
             here = self._chosen == index
             if here.any():
-                values[:, here] = self._back(scale, scores)[:, here]
+                values[:, here] = self._outcome_of(scale, scores)[:, here]
         return values
 
     def spread(self, scores: Array, std: Array) -> Array:
-        """Half the way from one standard deviation below to one above, on the outcome's scale; shape (m', q)."""
+        """Half the distance from one standard deviation below to one above, on the outcome's scale; shape (m', q)."""
         return np.asarray((self(scores + std) - self(scores - std)) / 2)
 
-    def _back(self, scale: str, scores: Array) -> Array:
+    def _outcome_of(self, scale: str, scores: Array) -> Array:
         intercept, slope = self._lines[scale]
         line = intercept + slope * scores
         if scale == "log":
@@ -85,9 +85,11 @@ class WayBack:
         return line
 
     def _quantiles(self, ranks: Array) -> Array:
-        """Outcome of each rank in 0..1, on straight lines between the observed; beyond them on their mean slope."""
+        """Outcome at each rank in 0..1: linear between the observed outcomes, beyond them with their mean slope."""
         m = len(self._sorted)
-        at = np.arange(1, m + 1) / m
-        inside = np.clip(ranks, at[0], 1.0)
-        values = np.column_stack([np.interp(inside[:, j], at, self._sorted[:, j]) for j in range(ranks.shape[1])])
+        observed_ranks = np.arange(1, m + 1) / m
+        inside = np.clip(ranks, observed_ranks[0], 1.0)
+        values = np.column_stack(
+            [np.interp(inside[:, j], observed_ranks, self._sorted[:, j]) for j in range(ranks.shape[1])]
+        )
         return np.asarray(values + (ranks - inside) * np.ptp(self._sorted, axis=0))

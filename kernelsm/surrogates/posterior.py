@@ -1,4 +1,4 @@
-"""The Gaussian process behind a kernel surrogate: what is left uncertain once the outcomes are known.
+"""The Gaussian process posterior behind a kernel surrogate, and the variances it leaves.
 
 g is the posterior mean of b + f with f ~ GP(0, σ²k), a flat prior on b and independent noise of variance σ²λ. A
 linear functional L of g (a prediction, a readout) then has variance σ² times
@@ -18,10 +18,10 @@ import numpy as np
 from scipy import linalg
 
 from kernelsm.runtime.near_ties import varies
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
-_RANK = 1e-12  # eigenvalues below this share of the largest are rounding
-_ROUNDING = 1e-15  # what is left of a variance below this share of the prior's is rounding
+_RANK_TOLERANCE = 1e-12  # eigenvalues below this share of the largest are rounding
+_ROUNDING = 1e-15  # posterior variances below this share of the prior's are rounding
 
 
 class Posterior:
@@ -42,7 +42,7 @@ class Posterior:
         self._lower: Array | None = None
         self._basis: Array | None = None
         if ridge > 0:
-            with suppress(linalg.LinAlgError):  # a ridge below rounding is as good as none
+            with suppress(linalg.LinAlgError):  # a ridge below rounding counts as none
                 self._lower = linalg.cholesky(gram, lower=True, check_finite=False)
         if self._lower is None:
             self._basis = _half_inverse(gram)
@@ -54,15 +54,15 @@ class Posterior:
     def fit(self, values: Array) -> tuple[Array, Array, Array]:
         """Return θ (m, q), b (q,) and σ² (q,) of the marginal likelihood for outcomes (m, q).
 
-        σ² = (F-b)ᵀ(K+λI)⁻¹(F-b) / (m - 1), the restricted likelihood's, or / m without intercept; NaN where that
-        leaves nothing to estimate it from.
+        σ² = (F-b)ᵀ(K+λI)⁻¹(F-b) / (m - 1), the restricted likelihood estimate, or / m without intercept; NaN where
+        no degree of freedom is left to estimate it from.
         """
         half = self._half(values)
         intercept = np.zeros(values.shape[1])
         if self.fit_intercept:
             intercept = (self._ones.T @ half)[0] / self._ones_total
             half -= self._ones * intercept
-            # what is left of a constant is rounding, and would be taken for an effect
+            # a constant target leaves only rounding, which would be taken for an effect
             constant = ~varies(values)
             half[:, constant], intercept[constant] = 0.0, values[0, constant]
         free = self.degrees_of_freedom(len(values))
@@ -71,7 +71,7 @@ class Posterior:
         return self._half_transposed(half), intercept, scale
 
     def degrees_of_freedom(self, m: int) -> int:
-        """What σ² is estimated from: m, less one for the intercept."""
+        """Degrees of freedom of σ²: m, less one for the intercept."""
         return m - int(self.fit_intercept)
 
     def variance(self, cross: Array, prior: Array, constant: float = 0.0) -> Array:
@@ -90,7 +90,7 @@ class Posterior:
         variance = prior - np.einsum("ij,ij->j", half, half)
         if self.fit_intercept:
             variance += (constant - (self._ones.T @ half)[0]) ** 2 / self._ones_total
-        # exact zeros come out as rounding of either sign: nothing is surer than that
+        # exact zeros come out as rounding of either sign
         return np.asarray(np.maximum(variance, _ROUNDING * np.maximum(prior, 0.0)))
 
     def covariance(self, first: Array, second: Array, prior: Array, constants: tuple[float, float]) -> Array:
@@ -121,7 +121,7 @@ class Posterior:
 def _half_inverse(matrix: Array) -> Array:
     """B with BBᵀ the (pseudo-)inverse of a symmetric matrix, shape (m, rank)."""
     values, vectors = linalg.eigh(matrix, check_finite=False)
-    kept = values > max(values[-1], 0.0) * _RANK * len(values)
+    kept = values > max(values[-1], 0.0) * _RANK_TOLERANCE * len(values)
     if not kept.all():
         warnings.warn(
             "the kernel matrix is singular (duplicate subsets and ridge 0?): the least-norm fit is used; raise ridge",

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from kernelsm.files.accepting import check_written_ending
 from kernelsm.files.json_text import parse_json
 from kernelsm.files.limits import limits
-from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.files.npz import ArrayFormat, read_arrays
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 
 _FORMAT = 1
 _LAYOUT = {
-    "info": Wanted((0,), "U"), "values": Wanted((2, 3), "f"), "std": Wanted((2, 3), "f", optional=True),
-}  # fmt: skip
+    "info": ArrayFormat((0,), "U"),
+    "values": ArrayFormat((2, 3), "f"),
+    "std": ArrayFormat((2, 3), "f", optional=True),
+}
 
 
 def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:

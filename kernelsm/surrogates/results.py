@@ -16,7 +16,7 @@ from scipy.stats import false_discovery_control, t
 from kernelsm.runtime.checks import check_probability
 from kernelsm.runtime.near_ties import NEAR, rising, tolerance_of
 from kernelsm.surrogates.result_files import read_result, write_result
-from kernelsm.surrogates.subset_laws import Array, Indices
+from kernelsm.surrogates.subset_distributions import Array, Indices
 from kernelsm.surrogates.wording import (
     LEVEL,
     attribution_sentence,
@@ -83,7 +83,7 @@ class _Readout:
             return self.target_names.index(target)
         return range(len(self.target_names))[target]
 
-    def _head(self) -> str:
+    def _heading(self) -> str:
         name, K, q = type(self).__name__, len(self.task_names), len(self.target_names)
         return f"{name}({self.meta.get('readout', '')}, K={K}, q={q})"
 
@@ -220,11 +220,11 @@ class Attribution(_Readout):
         return cls(**read_result(path, cls.__name__))
 
     def __repr__(self) -> str:
-        return f"{self._head()}\n{self.top(10).drop(columns='words')}"
+        return f"{self._heading()}\n{self.top(10).drop(columns='words')}"
 
 
 @dataclass(frozen=True, eq=False)
-class _OneTarget:
+class _PairStdOfTarget:
     """Standard deviations of pairs for one target of several."""
 
     every: Callable[[Indices, Indices], Array]
@@ -235,7 +235,7 @@ class _OneTarget:
 
 
 @dataclass(frozen=True, eq=False)
-class _Known:
+class _PairStdTable:
     """Standard deviations of pairs from a table of all, shape (K, K, q)."""
 
     std: Array
@@ -317,7 +317,7 @@ class Interactions(_Readout):
     def told_from_zero(self, target: str | int = 0, *, level: float = LEVEL, most: int = 5000) -> NDArray[np.bool_]:
         """Return which pairs differ from zero, many tests in mind, shape (K, K).
 
-        Benjamini-Hochberg over all pairs: among those marked, a share of at most 1 - `level` is expected to be false.
+        Benjamini-Hochberg over all pairs: a share of at most 1 - `level` of the result is expected to be false.
         Only the `most` strongest pairs are tested; the others count as not told from zero, which keeps the bound.
 
         Examples
@@ -329,23 +329,23 @@ class Interactions(_Readout):
         """
         j = self._column(target)
         K = len(self.task_names)
-        marked = np.zeros((K, K), dtype=bool)
+        distinguishable = np.zeros((K, K), dtype=bool)
         first, second = self.strongest(most, j)
         if not len(first):
-            return marked
-        chances = np.ones(K * (K - 1) // 2)
+            return distinguishable
+        p_values = np.ones(K * (K - 1) // 2)
         std, values = self.std_of(first, second)[:, j], self.values[first, second, j]
         known = std > 0
-        chances[: len(first)][known] = 2 * t.sf(np.abs(values[known]) / std[known], max(self.degrees_of_freedom, 1))
-        chances[: len(first)][(std == 0) & (np.abs(values) > tolerance_of(values))] = 0.0
-        found = false_discovery_control(chances)[: len(first)] <= 1 - level
-        marked[first[found], second[found]] = marked[second[found], first[found]] = True
-        return marked
+        p_values[: len(first)][known] = 2 * t.sf(np.abs(values[known]) / std[known], max(self.degrees_of_freedom, 1))
+        p_values[: len(first)][(std == 0) & (np.abs(values) > tolerance_of(values))] = 0.0
+        found = false_discovery_control(p_values)[: len(first)] <= 1 - level
+        distinguishable[first[found], second[found]] = distinguishable[second[found], first[found]] = True
+        return distinguishable
 
     def target(self, target: str | int) -> Interactions:
         """Return the result of one target."""
         j = [self._column(target)]
-        pair_std = None if self.pair_std is None else _OneTarget(self.pair_std, j[0])
+        pair_std = None if self.pair_std is None else _PairStdOfTarget(self.pair_std, j[0])
         return replace(self, values=self.values[:, :, j], target_names=(self.target_names[j[0]],), pair_std=pair_std)
 
     def to_frame(self, *, std: bool = True) -> pd.DataFrame:
@@ -437,7 +437,7 @@ class Interactions(_Readout):
         """
         content = read_result(path, cls.__name__)
         std = content.pop("std")
-        return cls(**content, pair_std=None if std is None else _Known(std))
+        return cls(**content, pair_std=None if std is None else _PairStdTable(std))
 
     def __repr__(self) -> str:
-        return f"{self._head()}\n{self.top(5).drop(columns='words')}"
+        return f"{self._heading()}\n{self.top(5).drop(columns='words')}"

@@ -1,4 +1,4 @@
-"""SharedSurrogate: many targets move together, so g is fitted to the few directions in which they do."""
+"""SharedSurrogate: many targets vary together, so g is fitted to their few principal components."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.near_ties import NEAR, first_greatest, first_least, varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
-from kernelsm.surrogates.kernel_choice import KernelBank
-from kernelsm.surrogates.subset_laws import Array, Indices, Law
+from kernelsm.surrogates.kernel_choice import CandidateKernels
+from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
 from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
 
 Sharing = Literal["auto", "components", "targets"]
-_POWER = 0.5
-_RANK = 1e-8
+_SCALING_POWER = 0.5
+_RANK_TOLERANCE = 1e-8
 _FLOATS_KEPT = 5e7
 _FEWEST_TO_COMPARE = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """A surrogate of some components and what each of them adds to the targets: `loadings`, shape (C, q)."""
+class ComponentGroup:
+    """A surrogate of C components that share a kernel, and their `loadings` on the targets, shape (C, q)."""
 
     surrogate: Surrogate
     loadings: Array
@@ -37,25 +37,25 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood, never with less noise than is known to be there. Predictions and readouts are sums over components,
+    likelihood, never with less noise than is known. Predictions and readouts are sums over components,
     exact and with intervals as those of `KernelSurrogate`.
 
     Parameters
     ----------
     sharing : {"auto", "components", "targets"}
-        Principal components, or every target for itself; "auto" takes what has the smaller error in three-fold
-        cross-validation, with fewer than 12 subsets "targets".
+        Fit principal components, or each target separately; "auto" takes whichever has the smaller error in
+        three-fold cross-validation, and "targets" with fewer than 12 subsets.
     tuning_rows : int, optional
         At most this many subsets, drawn at random, choose kernels and λ; the fit takes all. None takes all.
 
     Attributes
     ----------
-    parts_ : list of Part
+    parts_ : list of ComponentGroup
         Fitted surrogates and their loadings.
     components_ : int
         Number of components (or targets) that leave-one-out predicts better than their mean.
     sharing_ : {"components", "targets"}
-        What was taken.
+        The choice that was made.
     left_out_ : ndarray, shape (m', q)
         Leave-one-out predictions of the tuning rows.
     tuning_rows_ : slice or ndarray of int
@@ -81,25 +81,25 @@ class SharedSurrogate(Surrogate):
 
     def _fit(self, X: Array, values: Array) -> None:
         self.tuning_rows_ = tuning_rows(len(X), self.tuning_rows)
-        self._fit_with(KernelBank(X[self.tuning_rows_]), X, values, self._noise)
+        self._fit_with(CandidateKernels(X[self.tuning_rows_]), X, values, self._noise)
 
-    def _fit_with(self, bank: KernelBank, X: Array, values: Array, noise: Array | None = None) -> None:
-        """Fit with a bank of kernels on the tuning rows of X, which several tables of values may share."""
+    def _fit_with(self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None = None) -> None:
+        """Fit with candidate kernels on the tuning rows of X, which several tables of values may share."""
         check_choice("sharing", self.sharing, get_args(Sharing))
         self._K = X.shape[1]
         self.degrees_of_freedom_ = len(X) - 1
         spread = values.std(axis=0)
         varied = varies(values)
-        if len(X) < FEWEST_ROWS or not bank.members or not varied.any():
-            self._fit_plainly(X, values)
+        if len(X) < FEWEST_ROWS or not candidates.kernels or not varied.any():
+            self._fit_default(X, values)
             return
         rows = self.tuning_rows_
         self._mean = values.mean(axis=0)
-        weight = np.where(varied, spread, 1.0) ** _POWER
+        weight = np.where(varied, spread, 1.0) ** _SCALING_POWER
         scaled = np.where(varied, values - self._mean, 0.0) / weight
-        # each pair of kernel and λ keeps a factor of m²
-        most = max(2, int(_FLOATS_KEPT / len(X) ** 2))
-        self.sharing_ = self._better(bank, X[rows], values[rows], noise)
+        # each pair of kernel and λ keeps an m x m factor in memory
+        most_pairs = max(2, int(_FLOATS_KEPT / len(X) ** 2))
+        self.sharing_ = self._choose_sharing(candidates, X[rows], values[rows], noise)
         known_noise = None if noise is None else noise / weight
         if self.sharing_ == "components":
             columns, axes = principal_components(scaled)
@@ -107,23 +107,23 @@ class SharedSurrogate(Surrogate):
             known_noise = None if known_noise is None else known_noise @ axes.T
         else:
             columns, loadings = scaled, np.diag(weight)
-        least = None if known_noise is None else (known_noise**2).sum(axis=0)
-        choice = bank.choose(columns[rows], most, least)
+        least_noise = None if known_noise is None else (known_noise**2).sum(axis=0)
+        choice = candidates.choose(columns[rows], most_pairs, least_noise)
         self.left_out_ = self._mean + choice.left_out @ loadings
         self.left_out_variance_ = choice.variance @ loadings**2
         self.components_ = int(choice.useful.sum())
-        left = np.empty(columns.shape[1])
-        self.parts_: list[Part] = []
-        for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.member, choice.ridge, strict=True)}):
-            chosen = np.flatnonzero((choice.member == index) & (choice.ridge == ridge))
-            part = bank.members[index].surrogate(ridge)
-            part._fit(X, columns[:, chosen])
-            left[chosen] = part.noise_variance_
-            self.parts_.append(Part(part, loadings[chosen]))
-        self.noise_variance_ = left @ loadings**2
+        component_noise = np.empty(columns.shape[1])
+        self.parts_: list[ComponentGroup] = []
+        for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.kernel, choice.ridge, strict=True)}):
+            chosen = np.flatnonzero((choice.kernel == index) & (choice.ridge == ridge))
+            surrogate = candidates.kernels[index].surrogate(ridge)
+            surrogate._fit(X, columns[:, chosen])
+            component_noise[chosen] = surrogate.noise_variance_
+            self.parts_.append(ComponentGroup(surrogate, loadings[chosen]))
+        self.noise_variance_ = component_noise @ loadings**2
 
-    def _better(self, bank: KernelBank, X: Array, values: Array, noise: Array | None) -> Sharing:
-        """Return how targets share, by the error on thirds left out in turn; components where both do as well.
+    def _choose_sharing(self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None) -> Sharing:
+        """Return the sharing with the smaller three-fold cross-validation error; components in a tie.
 
         Leave-one-out would favour components: their axes have seen the row that is left out.
         """
@@ -135,27 +135,27 @@ class SharedSurrogate(Surrogate):
             return "targets"
         spread = values.std(axis=0)
         varied = varies(values)
-        ways: tuple[Sharing, ...] = ("components", "targets")
-        errors = np.zeros(len(ways))
-        for fitted, left_out, part in bank.folds:
-            for way, sharing in enumerate(ways):
+        options: tuple[Sharing, ...] = ("components", "targets")
+        errors = np.zeros(len(options))
+        for fitted, left_out, fold_candidates in candidates.folds:
+            for option, sharing in enumerate(options):
                 trial = SharedSurrogate(sharing=sharing)
                 trial.tuning_rows_ = slice(None)
-                trial._fit_with(part, X[fitted], values[fitted], noise)
+                trial._fit_with(fold_candidates, X[fitted], values[fitted], noise)
                 missed = (trial._predict(X[left_out]) - values[left_out])[:, varied] / spread[varied]
-                errors[way] += float((missed**2).sum())
-        # relative to the spread of the outcomes, as their roots are what rounding is small against
-        return ways[first_least(np.sqrt(errors / values[:, varied].size), tolerance=NEAR)]
+                errors[option] += float((missed**2).sum())
+        # roots of squared errors relative to the spread: on that scale rounding is below the tolerance
+        return options[first_least(np.sqrt(errors / values[:, varied].size), tolerance=NEAR)]
 
-    def _fit_plainly(self, X: Array, values: Array) -> None:
-        """Fit where there is nothing to choose by."""
-        plain = KernelSurrogate()
-        plain._fit(X, values)
+    def _fit_default(self, X: Array, values: Array) -> None:
+        """Fit a kernel surrogate of default parameters, where the data cannot choose."""
+        default = KernelSurrogate()
+        default._fit(X, values)
         q = values.shape[1]
         self.sharing_, self.components_ = "targets", q
         self._mean = np.zeros(q)
-        self.parts_ = [Part(plain, np.eye(q))]
-        self.noise_variance_ = plain.noise_variance_
+        self.parts_ = [ComponentGroup(default, np.eye(q))]
+        self.noise_variance_ = default.noise_variance_
         self.left_out_ = np.tile(values.mean(axis=0), (len(X[self.tuning_rows_]), 1))
         self.left_out_variance_ = np.zeros(q)
 
@@ -173,7 +173,7 @@ class SharedSurrogate(Surrogate):
         one = copy(self)
         one.target_names_ = (target,)
         one._mean = self._mean[j]
-        one.parts_ = [Part(part.surrogate, part.loadings[:, j]) for part in self.parts_]
+        one.parts_ = [ComponentGroup(part.surrogate, part.loadings[:, j]) for part in self.parts_]
         one.noise_variance_ = self.noise_variance_[j]
         one.left_out_ = self.left_out_[:, j]
         one.left_out_variance_ = self.left_out_variance_[j]
@@ -201,60 +201,61 @@ class SharedSurrogate(Surrogate):
         shape = len(X), len(self._mean)
         values, variance = np.zeros(shape), np.zeros(shape)
         for part in self.parts_:
-            own, uncertain = part.surrogate._change(X, reference)
-            values += own @ part.loadings
-            variance += uncertain @ part.loadings**2
+            part_values, part_variance = part.surrogate._change(X, reference)
+            values += part_values @ part.loadings
+            variance += part_variance @ part.loadings**2
         return values, variance
 
-    def _attribution(self, law: Law) -> tuple[Array, Array]:
+    def _attribution(self, distribution: SubsetDistribution) -> tuple[Array, Array]:
         shape = self._K, len(self._mean)
         values, variance = np.zeros(shape), np.zeros(shape)
         for part in self.parts_:
-            own, uncertain = part.surrogate._attribution(law)
-            values += own @ part.loadings
-            variance += uncertain @ part.loadings**2
+            part_values, part_variance = part.surrogate._attribution(distribution)
+            values += part_values @ part.loadings
+            variance += part_variance @ part.loadings**2
         return values, variance
 
-    def _interactions(self, law: Law) -> Array:
+    def _interactions(self, distribution: SubsetDistribution) -> Array:
         values = np.zeros((self._K, self._K, len(self._mean)))
         for part in self.parts_:
             if isinstance(part.surrogate, KernelSurrogate):  # a linear part has none
-                values += part.surrogate._interactions(law) @ part.loadings
+                values += part.surrogate._interactions(distribution) @ part.loadings
         return values
 
-    def _pair_means(self, law: Law, j: int, k: int) -> Array:
-        parts = (part.surrogate._pair_means(law, j, k) @ part.loadings for part in self.parts_)
+    def _pair_means(self, distribution: SubsetDistribution, j: int, k: int) -> Array:
+        parts = (part.surrogate._pair_means(distribution, j, k) @ part.loadings for part in self.parts_)
         return np.asarray(sum(parts, start=self._mean))
 
-    def _pair_variance(self, law: Law, first: Indices, second: Indices) -> Array:
+    def _pair_variance(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
         variance = np.zeros((len(first), len(self._mean)))
         for part in self.parts_:
-            variance += part.surrogate._pair_variance(law, first, second) @ part.loadings**2
+            variance += part.surrogate._pair_variance(distribution, first, second) @ part.loadings**2
         return variance
 
 
 def principal_components(values: Array) -> tuple[Array, NDArray[np.float64]]:
     """Return components (m, C) and axes (C, q) with components @ axes = values, up to rounding.
 
-    A decomposition leaves the sign of an axis open, and axes of equal weight may be turned into each other: here each
-    is positive on the target that it tells most of, the first such, of which no later axis of that weight tells.
+    A decomposition determines axes up to their sign, and those of equal singular value up to a rotation. Here each
+    axis is positive on its target of largest weight (the first of equal ones), on which the later axes of the same
+    singular value are zero.
     """
     _, singular, axes = np.linalg.svd(values, full_matrices=False)
-    kept = singular > _RANK * singular[0]
+    kept = singular > _RANK_TOLERANCE * singular[0]
     singular, axes = singular[kept], axes[kept]
     group = np.concatenate([[0], np.cumsum(-np.diff(singular) > NEAR * singular[0])])
     for number in range(group[-1] + 1):
-        axes[group == number] = _turned(axes[group == number])
+        axes[group == number] = _canonical_axes(axes[group == number])
     return values @ axes.T, axes
 
 
-def _turned(axes: Array) -> Array:
-    """Turn orthonormal rows, shape (g, q), so that they do not depend on how they were turned before."""
+def _canonical_axes(axes: Array) -> Array:
+    """Rotate orthonormal rows, shape (g, q), into a basis of their span that does not depend on the one given."""
     rest = axes.copy()
-    turned = np.empty_like(axes)
+    rotated = np.empty_like(axes)
     for row in range(len(axes)):
         target = first_greatest((rest**2).sum(axis=0))
         along = rest[:, target] / np.linalg.norm(rest[:, target])
-        turned[row] = along @ axes
+        rotated[row] = along @ axes
         rest -= np.outer(along, along @ rest)
-    return turned
+    return rotated

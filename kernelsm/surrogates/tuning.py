@@ -3,8 +3,8 @@
 With A = (K+λI)⁻¹ projected off the intercept, the error of predicting row i from all others is [A F]_i / A_ii. One
 eigendecomposition per γ serves every λ and every target (Rasmussen and Williams, 2006, section 5.4.2).
 
-A single row is left out, also where another one has the same subset: with many repeated subsets whose outcomes are
-the same, errors are too small, and least for too small a λ. Splits and folds keep such rows in one part
+One row is left out at a time, even where another row has the same subset: with many repeated subsets of equal
+outcome, errors are too small, and smallest at too small a λ. Splits and folds keep such rows together
 (`random_parts`).
 """
 
@@ -22,21 +22,21 @@ from scipy import linalg
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least, rising, varies
 from kernelsm.surrogates.kernel_functions import LINEAR
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 RIDGES = tuple(float(f"{ridge:.4g}") for ridge in np.geomspace(1e-6, 10.0, 20))
 # in units of 1/K
 RELATIVE_GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 20))
 _DEFAULT_RIDGE = 0.1
 ALIKE = 1e-6
-"""Leave-one-out errors are equal whose roots differ by less than this share of the outcomes' spread: with a small λ
-few of their digits are certain."""
+"""Leave-one-out errors count as equal if their roots differ by less than this share of the outcomes' spread: with a
+small λ few of their digits are certain."""
 FEWEST_ROWS = 3  # with two, leaving one out predicts the other's outcome whatever the parameters
 _FLOATS_AT_ONCE = 4_000_000
 
 
 class Kernel(Protocol):
-    """What gives the kernel matrix of inputs: rows of masks, or of whatever it is a kernel on."""
+    """Computes kernel matrices of its inputs: rows of masks, or of whatever it is a kernel on."""
 
     def gram(self, first: NDArray[Any], second: NDArray[Any]) -> Array:
         """K of every pair of rows, shape (m, m')."""
@@ -56,9 +56,9 @@ class LooSurface:
     errors : ndarray, shape (G, R, q)
         Mean squared leave-one-out error, in the outcome's unit squared.
     baseline : ndarray, shape (q,)
-        The same of predicting each row by the mean of the others.
+        The error of predicting each row by the mean of the others.
     default_gamma : float
-        Chosen where the data cannot choose.
+        γ to take where the data cannot choose.
     """
 
     gammas: Array
@@ -77,7 +77,7 @@ class LooSurface:
 
     @property
     def best(self) -> tuple[float, float]:
-        """γ and λ of the least relative error; 1/K and 0.1, or what is nearest, where all are the same."""
+        """γ and λ of the least relative error; where all are equal, the grid's nearest to 1/K and 0.1."""
         row, column = self.best_cell
         return float(self.gammas[row]), float(self.ridges[column])
 
@@ -100,10 +100,9 @@ class LooSurface:
 
 
 def least_error(errors: Array, gammas: Array, ridges: Array) -> tuple[int, int]:
-    """Return where the least error is: its index in `gammas` and that in `ridges`.
+    """Return the indices in `gammas` and in `ridges` of the least error.
 
-    Of equal ones (see `ALIKE`) that of the smoothest surrogate counts as least: of the smallest γ, and then of the
-    largest λ.
+    Ties (see `ALIKE`) go to the smoothest surrogate: the smallest γ, then the largest λ.
 
     Parameters
     ----------
@@ -120,7 +119,7 @@ def least_error(errors: Array, gammas: Array, ridges: Array) -> tuple[int, int]:
 class Spectrum:
     """Eigenvectors of a kernel matrix off the intercept: residuals of every λ at once.
 
-    λA = rest + U diag(λ/(w+λ)) Uᵀ, where `rest` projects on what neither U nor the intercept spans.
+    λA = P + U diag(λ/(w+λ)) Uᵀ, where P projects on the directions that neither U nor the intercept spans.
     """
 
     def __init__(self, basis: Array, eigenvalues: Array, fit_intercept: bool, complete: bool) -> None:
@@ -172,7 +171,7 @@ class Spectrum:
             return np.asarray(top / self.unexplained(ridges)[:, :, None])
 
     def unexplained(self, ridges: Array) -> Array:
-        """λA_ii, the share of row i's own outcome that the fit does not take over; shape (m, R)."""
+        """λA_ii, the share of row i's own outcome that the fit leaves unexplained; shape (m, R)."""
         share = self._basis**2 @ self._shrink(ridges)
         if not self._complete:
             share += (1 - self._fit_intercept / len(share) - (self._basis**2).sum(axis=1))[:, None]
@@ -194,7 +193,7 @@ class Spectrum:
         return np.asarray(0.5 * (scale + np.log(self.mean_variance) - directions * scale - determinant[:, None]))
 
     def noise(self, values: Array, ridges: Array) -> Array:
-        """Variance σ²λ of the noise that each λ amounts to, σ² at its likeliest; shape (R, q)."""
+        """Noise variance σ²λ that each λ implies, with the likeliest σ²; shape (R, q)."""
         return self._scale(values, ridges) * ridges[:, None]
 
     def _scale(self, values: Array, ridges: Array) -> Array:
@@ -208,7 +207,7 @@ class Spectrum:
 
     @property
     def mean_variance(self) -> float:
-        """Mean over the rows of what the kernel allows off the intercept: its own scale."""
+        """Mean variance of the kernel over the rows, off the intercept: its own scale."""
         return float(self._eigenvalues.sum() / len(self._basis))
 
     def _shrink(self, ridges: Array) -> Array:
@@ -237,7 +236,7 @@ def loo_surface(
     Parameters
     ----------
     X : ndarray, shape (m, K)
-        Or whatever the kernels are on, a row each.
+        Masks, or one row per input of whatever the kernels are on.
     values : ndarray, shape (m, q)
     functions : sequence of (γ, kernel)
     ridges : sequence of float
@@ -287,7 +286,7 @@ def check_grid(place: str, values: Sequence[float]) -> Array:
 
 
 def tuning_rows(m: int, most: int | None) -> slice | np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Rows that choose parameters: all, or `most` of them drawn at random (seed 0).
+    """Rows on which parameters are chosen: all, or `most` of them drawn at random (seed 0).
 
     Raises
     ------

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kernelsm.files.accepting import check_written_ending
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, limits
-from kernelsm.files.npz import Wanted, read_arrays
+from kernelsm.files.npz import ArrayFormat, read_arrays
 from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
@@ -27,9 +27,9 @@ _ARRAYS = (*_INPUTS, *_GROUPS)
 _LABELS = ("labels", "test_labels")
 _OBJECTIVE = {"objective": str, "objective_settings": dict}  # written where labels are no classes
 _LAYOUT = {
-    "info": Wanted((1,), "u"),
-    **{key: Wanted(tuple(range(1, 9)), "biuf") for key in _INPUTS},
-    **{key: Wanted((0, 1, 2), "biuf") for key in _GROUPS},
+    "info": ArrayFormat((1,), "u"),
+    **{key: ArrayFormat(tuple(range(1, 9)), "biuf") for key in _INPUTS},
+    **{key: ArrayFormat((0, 1, 2), "biuf") for key in _GROUPS},
 }
 
 

@@ -329,7 +329,7 @@ def veils(chart):
 
 @pytest.mark.parametrize("order", [None, np.array([3, 1, 0, 2])])
 def test_pairs_that_cannot_be_told_from_zero_are_veiled(order):
-    (veil,) = veils(interaction_heatmap(PAIRS, NAMES, told=told((0, 1), (2, 3)), order=order))
+    (veil,) = veils(interaction_heatmap(PAIRS, NAMES, distinguishable=told((0, 1), (2, 3)), order=order))
     covered = np.isfinite(np.array(veil.z, dtype=float))
     places = np.arange(4) if order is None else order
     expected = ~told((0, 1), (2, 3)) & ~np.eye(4, dtype=bool)
@@ -340,15 +340,18 @@ def test_pairs_that_cannot_be_told_from_zero_are_veiled(order):
 
 def test_nothing_is_veiled_where_all_pairs_are_told_or_nothing_is_known():
     every = np.ones((4, 4), dtype=bool)
-    assert not veils(interaction_heatmap(PAIRS, NAMES, told=every))
-    assert not veils(interaction_heatmap(PAIRS, NAMES, told=every & ~np.eye(4, dtype=bool)))
+    assert not veils(interaction_heatmap(PAIRS, NAMES, distinguishable=every))
+    assert not veils(interaction_heatmap(PAIRS, NAMES, distinguishable=every & ~np.eye(4, dtype=bool)))
     assert not veils(interaction_heatmap(PAIRS, NAMES))
-    assert len(veils(interaction_heatmap(PAIRS, NAMES, told=~every))) == 1
+    assert len(veils(interaction_heatmap(PAIRS, NAMES, distinguishable=~every))) == 1
 
 
 def test_the_veil_has_the_tone_of_the_page():
     tones = [
-        {tone for _, tone in veils(interaction_heatmap(PAIRS, NAMES, told=told(), dark=dark))[0].colorscale}
+        {
+            tone
+            for _, tone in veils(interaction_heatmap(PAIRS, NAMES, distinguishable=told(), dark=dark))[0].colorscale
+        }
         for dark in (False, True)
     ]
     assert tones == [{"rgba(255,255,255,0.72)"}, {"rgba(18,22,28,0.72)"}]
@@ -356,7 +359,7 @@ def test_the_veil_has_the_tone_of_the_page():
 
 @pytest.mark.parametrize("clickable", [True, False])
 def test_a_veil_does_not_lie_over_the_clicks(clickable):
-    chart = interaction_heatmap(PAIRS, NAMES, told=told((0, 1)), focus=(0, 2), clickable=clickable)
+    chart = interaction_heatmap(PAIRS, NAMES, distinguishable=told((0, 1)), focus=(0, 2), clickable=clickable)
     figure = redrawn(chart)
     kinds = [trace.type for trace in figure.data]
     assert kinds == (["heatmap", "heatmap", "scatter"] if clickable else ["heatmap", "heatmap"])
@@ -367,13 +370,15 @@ def test_a_veil_does_not_lie_over_the_clicks(clickable):
 
 
 def test_the_alt_text_of_pairs_counts_those_told_from_zero():
-    alt = interaction_heatmap(PAIRS, NAMES, told=told((0, 1), (2, 3))).alt
+    alt = interaction_heatmap(PAIRS, NAMES, distinguishable=told((0, 1), (2, 3))).alt
     assert "Strongest pair: a and <b>, -0.4 (loss, nats). 2 of 6 can be told from zero." in alt
     assert "told from zero" not in interaction_heatmap(PAIRS, NAMES).alt
-    assert interaction_heatmap(PAIRS * 0, NAMES, told=told()).alt.endswith("Every pair is exactly zero.")
+    assert interaction_heatmap(PAIRS * 0, NAMES, distinguishable=told()).alt.endswith("Every pair is exactly zero.")
 
 
 def test_tasks_of_one_or_two_have_a_heatmap_too():
-    redrawn(interaction_heatmap(np.zeros((1, 1)), ("a",), told=np.zeros((1, 1), dtype=bool)))
-    chart = interaction_heatmap(np.array([[0, 2.0], [2.0, 0]]), ("a", "b"), told=np.zeros((2, 2), dtype=bool))
+    redrawn(interaction_heatmap(np.zeros((1, 1)), ("a",), distinguishable=np.zeros((1, 1), dtype=bool)))
+    chart = interaction_heatmap(
+        np.array([[0, 2.0], [2.0, 0]]), ("a", "b"), distinguishable=np.zeros((2, 2), dtype=bool)
+    )
     assert len(veils(chart)) == 1

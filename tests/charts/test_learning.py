@@ -1,4 +1,4 @@
-"""Charts of what more subsets bring: every number drawn, both parts of the law, marks where they belong."""
+"""Charts of what more subsets bring: every number drawn, both parts of the fitted curve, marks where they belong."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ ERRORS = np.array([[0.4, 0.5, 0.3], [0.2, 0.25, 0.15], [0.1, 0.1, 0.1], [0.05, 0
 NUMBERS = np.geomspace(40, 800, 30)
 
 
-def curve(errors=ERRORS, law=16 / NUMBERS, m=400, recommended=600):
-    return learning_curve_chart(SIZES, errors, law=(NUMBERS, law), m=m, recommended=recommended)
+def curve(errors=ERRORS, fitted_curve=16 / NUMBERS, m=400, recommended=600):
+    return learning_curve_chart(SIZES, errors, fitted_curve=(NUMBERS, fitted_curve), m=m, recommended=recommended)
 
 
 def lines(chart):
@@ -55,7 +55,7 @@ def test_neighbouring_labels_grow_apart_and_far_ones_stay_inside():
 
 @pytest.mark.parametrize("errors", [np.zeros_like(ERRORS), np.full_like(ERRORS, 0.9), 1e-9 * ERRORS, 30 * ERRORS])
 def test_extreme_errors_are_drawn_on_a_finite_axis_with_ticks(errors):
-    chart = curve(errors, law=np.zeros(len(NUMBERS)))
+    chart = curve(errors, fitted_curve=np.zeros(len(NUMBERS)))
     low, high = chart.figure.layout.yaxis.range
     assert np.isfinite([low, high]).all()
     assert high - low >= np.log10(3) - 1e-9

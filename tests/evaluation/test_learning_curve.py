@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, KernelSurrogate, LinearSurrogate, Outcomes, load_example
-from kernelsm.evaluation.learning_curve import FEWEST, LearningCurve, _law, learning_curve
+from kernelsm.evaluation.learning_curve import FEWEST, LearningCurve, _fitted_curve, learning_curve
 
 
 def table(m, K=6, noise=0.0, seed=0):
@@ -22,18 +22,18 @@ def curve(floor, slope, power, m=100):
 @pytest.mark.parametrize(("floor", "slope"), [(0.0, 2.0), (0.1, 3.0), (0.5, 1.0)])
 def test_the_law_is_found_again(floor, slope, power):
     sizes = np.array([10, 20, 40, 80, 160, 320])
-    found = _law(sizes, floor + slope / sizes**power)
+    found = _fitted_curve(sizes, floor + slope / sizes**power)
     np.testing.assert_allclose(found, [floor, slope, power], atol=1e-9)
 
 
 def test_errors_that_rise_are_a_floor_without_a_slope():
-    floor, slope, _ = _law(np.array([10, 20, 40]), np.array([1.0, 1.1, 1.2]))
+    floor, slope, _ = _fitted_curve(np.array([10, 20, 40]), np.array([1.0, 1.1, 1.2]))
     assert slope == 0.0
     assert 1.0 <= floor <= 1.2
 
 
 def test_an_error_of_exactly_zero_is_a_law_too():
-    assert _law(np.array([10, 20, 40]), np.array([0.5, 0.0, 0.0]))[:2] == (0.0, 0.0)
+    assert _fitted_curve(np.array([10, 20, 40]), np.array([0.5, 0.0, 0.0]))[:2] == (0.0, 0.0)
 
 
 def test_the_expected_error_and_what_doubling_gains_follow_the_law():

@@ -10,10 +10,10 @@ import pytest
 from kernelsm import InputError
 from kernelsm.files.archives import open_archive
 from kernelsm.files.limits import Limits
-from kernelsm.files.npz import Wanted, read_arrays, read_header
+from kernelsm.files.npz import ArrayFormat, read_arrays, read_header
 
 LIMITS = Limits(files=10, unpacked_megabytes=1)
-NUMBERS = Wanted((0, 1, 2, 3), "biuf")
+NUMBERS = ArrayFormat((0, 1, 2, 3), "biuf")
 
 
 def npz(save=np.savez, **arrays):
@@ -53,22 +53,22 @@ def test_arrays_come_back_in_this_machines_order(array, save, tmp_path):
 
 
 def test_numbers_are_read_into_the_type_that_is_wanted():
-    found = read(np.array([1.5, 1e300]), Wanted((1,), "f", np.float32))
+    found = read(np.array([1.5, 1e300]), ArrayFormat((1,), "f", np.float32))
     assert found.dtype == np.float32
     assert found.tolist() == [1.5, np.inf]
-    assert read(np.array([1, 2], dtype=np.int8), Wanted((1,), "i", np.int64)).dtype == np.int64
+    assert read(np.array([1, 2], dtype=np.int8), ArrayFormat((1,), "i", np.int64)).dtype == np.int64
 
 
 def test_an_array_larger_than_a_piece_is_whole(monkeypatch):
-    monkeypatch.setattr("kernelsm.files.npz._PIECE", 100)
+    monkeypatch.setattr("kernelsm.files.npz._BYTES_AT_ONCE", 100)
     array = np.random.default_rng(0).normal(size=(70, 9))
     np.testing.assert_array_equal(read(array), array)
     words = np.array([f"word {i}" for i in range(100)])
-    assert read(words, Wanted((1,), "U")).tolist() == words.tolist()
+    assert read(words, ArrayFormat((1,), "U")).tolist() == words.tolist()
 
 
 def test_optional_arrays_may_be_missing_and_others_may_not():
-    wanted = {"x": NUMBERS, "more": Wanted((1,), "f", optional=True)}
+    wanted = {"x": NUMBERS, "more": ArrayFormat((1,), "f", optional=True)}
     assert read_arrays(npz(x=np.ones(2)), "t.npz", wanted, LIMITS).keys() == {"x"}
     assert refused(npz(more=np.ones(2)), wanted).found == "no array x"
     assert refused(npz(x=np.ones(2), y=np.ones(2)), wanted).place == "t.npz, 'y.npy'"
@@ -78,7 +78,7 @@ def test_optional_arrays_may_be_missing_and_others_may_not():
     ("array", "wanted", "found"),
     [
         (np.array(["a"]), NUMBERS, "type <U1"),
-        (np.ones(3), Wanted((2,), "f"), "shape (3,)"),
+        (np.ones(3), ArrayFormat((2,), "f"), "shape (3,)"),
         (np.array([object()]), NUMBERS, "Python objects (a pickle, which can run code)"),
         (np.array([1j]), NUMBERS, "complex numbers (type complex128)"),
         (np.array([b"a"]), NUMBERS, "bytes (type |S1)"),
@@ -95,7 +95,7 @@ def test_other_types_and_shapes_are_refused(array, wanted, found):
 def test_sizes_are_counted_in_the_type_that_is_read(tmp_path):
     small = npz(np.savez_compressed, x=np.zeros(200_000, dtype=np.int8))
     assert read_arrays(small, "t.npz", {"x": NUMBERS}, LIMITS)["x"].size == 200_000
-    wide = {"x": Wanted((1,), "i", np.float64)}
+    wide = {"x": ArrayFormat((1,), "i", np.float64)}
     assert refused(small, wide).found == "2 MiB when unpacked"
     assert refused(npz(np.savez_compressed, x=np.zeros(300_000)), wide).found == "at least 3 MiB when unpacked"
 

@@ -5,7 +5,7 @@ import pytest
 
 from kernelsm import LinearSurrogate, Outcomes, fixed_size_masks, lds
 from kernelsm.outcomes.splitting import random_parts
-from kernelsm.surrogates.kernel_choice import KernelBank
+from kernelsm.surrogates.kernel_choice import CandidateKernels
 
 
 @pytest.mark.parametrize("ends", [[80], [1], [99], [34, 67]])
@@ -52,7 +52,7 @@ def test_pure_noise_that_repeats_with_its_subset_cannot_be_predicted():
 @pytest.mark.parametrize("rows", [fixed_size_masks(6, 200, size=3), np.eye(4, dtype=bool)[[0] * 9 + [1] * 9]])
 def test_folds_predict_subsets_that_they_have_not_seen(rows):
     X = rows.astype(float)
-    folds = KernelBank(X).folds
+    folds = CandidateKernels(X).folds
     assert sorted(np.concatenate([left for _, left, _ in folds]).tolist()) == list(range(len(X)))
     for fitted, left, _ in folds:
         assert not {x.tobytes() for x in X[fitted]} & {x.tobytes() for x in X[left]}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelsm.surrogates.outcome_scales import SCALES, WayBack
+from kernelsm.surrogates.outcome_scales import SCALES, ScoreToOutcome
 
 columns = st.integers(4, 25).flatmap(
     lambda m: st.tuples(
@@ -18,7 +18,7 @@ columns = st.integers(4, 25).flatmap(
 @given(columns, st.sampled_from([*((name,) for name in SCALES), tuple(SCALES)]))
 def test_the_way_back_rises(drawn, scales):
     scores, observed = (np.array(column)[:, None] for column in drawn[:2])
-    back = WayBack(scales, scores, observed)
+    back = ScoreToOutcome(scales, scores, observed)
     grid = np.sort(np.concatenate([scores[:, 0], np.linspace(-80, 80, 60)]))[:, None]
     values = back(grid)
     assert np.isfinite(values).all()
@@ -31,10 +31,10 @@ def test_the_way_back_inverts_what_is_exactly_monotone(scale):
     observed = np.random.default_rng(0).lognormal(size=(40, 2))
     scores = 3.0 * SCALES[scale](observed) - 7.0
     for scales in ((scale,), tuple(SCALES)):
-        np.testing.assert_allclose(WayBack(scales, scores, observed)(scores), observed, rtol=1e-6)
+        np.testing.assert_allclose(ScoreToOutcome(scales, scores, observed)(scores), observed, rtol=1e-6)
 
 
 def test_scores_that_fall_with_the_outcomes_go_back_to_their_mean():
     observed = np.linspace(1.0, 2.0, 20)[:, None]
-    back = WayBack(("identity",), -observed, observed)
+    back = ScoreToOutcome(("identity",), -observed, observed)
     np.testing.assert_allclose(back(-observed), 1.5)

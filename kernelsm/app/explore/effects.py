@@ -136,7 +136,7 @@ def heatmap(exploration: Exploration) -> None:
         unit=exploration.run.unit,
         higher_is_better=exploration.higher_is_better,
         order=exploration.order,
-        told=exploration.readout.told,
+        distinguishable=exploration.readout.told,
         focus=_drawn_focus(exploration),
         dark=frame.is_dark(),
         limit=_limit(exploration),

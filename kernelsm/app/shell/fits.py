@@ -27,7 +27,7 @@ from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
 from kernelsm.surrogates.shared import SharedSurrogate
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.tuning import LooSurface
 
 SPLIT_FRACTION = 0.8

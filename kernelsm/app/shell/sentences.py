@@ -10,7 +10,7 @@ from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.results import Attribution, Interactions
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 
 
 def task_sentence(attribution: Attribution, k: int) -> str:

@@ -37,7 +37,7 @@ def show_learning_curve(run: Run) -> None:
     st.markdown(sentence(curve))
     numbers = np.geomspace(curve.sizes[0], 2 * m, 80)
     chart = learning_curve_chart(
-        curve.sizes, curve.errors, law=(numbers, curve.expected(numbers)), m=m, recommended=curve.recommended
+        curve.sizes, curve.errors, fitted_curve=(numbers, curve.expected(numbers)), m=m, recommended=curve.recommended
     )
     frame.show(chart, "subsets_curve", toolbar=False)
     kernel = "rbf" if view.kernel == "auto" else view.kernel

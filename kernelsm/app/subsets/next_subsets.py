@@ -23,7 +23,7 @@ from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
 from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
-from kernelsm.surrogates.subset_laws import Array
+from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES
 

@@ -1,8 +1,8 @@
-"""Over which subsets of the other tasks a readout averages its differences.
+"""The distribution over subsets of the other tasks over which a readout averages its differences.
 
 A readout of order t (1: attribution, 2: interaction) is the mean of the t-th difference of g in t tasks, while the
-R = K - t other tasks follow a law: they stay as in an anchor, are in independently, form a prefix of a random order
-(Shapley), or fill up a subset of fixed size.
+R = K - t other tasks follow a distribution: they stay as in an anchor, are included independently, are those before
+the t tasks in a random order (Shapley), or fill up a subset of fixed size.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class Anchor:
     at: Array
 
 
-class SizeLaw(ABC):
-    """A law under which only the number of the other tasks counts, not which they are."""
+class SizeDistribution(ABC):
+    """A distribution under which all sets of the other tasks of one size are equally probable."""
 
     @abstractmethod
     def sizes(self, R: int, held: int) -> Array:
-        """Chances that 0..R of the other tasks are in, given that `held` of the t tasks are; shape (R+1,)."""
+        """Probabilities that 0..R of the other tasks are in, given that `held` of the t tasks are; shape (R+1,)."""
 
     @abstractmethod
     def overlaps(self, R: int, held: int) -> Array:
-        """Chances of an overlap of 0, 1, ... (columns) with a set of 0..R (rows) of the other tasks."""
+        """Probabilities of an overlap of 0, 1, ... (columns) with a set of 0..R (rows) of the other tasks."""
 
 
-class ProductLaw(SizeLaw):
-    """A law that does not look at the t tasks: a mixture of independent inclusions."""
+class ProductDistribution(SizeDistribution):
+    """A distribution that is independent of the t tasks: a mixture of independent inclusions."""
 
     @abstractmethod
     def mean_power(self, R: int, q: float) -> Array:
@@ -55,7 +55,7 @@ class ProductLaw(SizeLaw):
 
 
 @dataclass(frozen=True)
-class Bernoulli(ProductLaw):
+class Bernoulli(ProductDistribution):
     """Each of the other tasks is in with probability `p`."""
 
     p: float
@@ -75,8 +75,8 @@ class Bernoulli(ProductLaw):
 
 
 @dataclass(frozen=True)
-class Shapley(ProductLaw):
-    """The other tasks that come before, in a random order: independent inclusion with p uniform on 0..1."""
+class Shapley(ProductDistribution):
+    """The other tasks that come before the t in a random order: independent inclusion with p uniform on 0..1."""
 
     def sizes(self, R: int, held: int) -> Array:
         """Uniform."""
@@ -89,41 +89,41 @@ class Shapley(ProductLaw):
 
     def mean_power(self, R: int, q: float) -> Array:
         """∫ A(p)^n B(p)^(R-n) dp: a polynomial of degree R, exact with ⌊R/2⌋+1 Gauss-Legendre nodes."""
-        p, weight = _legendre(R // 2 + 1)
+        p, weight = _legendre_nodes(R // 2 + 1)
         n = np.arange(R + 1)
         return np.asarray(weight @ ((p + (1 - p) * q)[:, None] ** n * (p * q + 1 - p)[:, None] ** (R - n)))
 
 
 @dataclass(frozen=True)
-class FixedSize(SizeLaw):
+class FixedSize(SizeDistribution):
     """The whole subset, the t tasks included, has exactly `size` tasks."""
 
     size: int
 
     def sizes(self, R: int, held: int) -> Array:
-        """All chance on size - held."""
-        chances = np.zeros(R + 1)
-        chances[self.size - held] = 1.0
-        return chances
+        """Certainly size - held."""
+        probabilities = np.zeros(R + 1)
+        probabilities[self.size - held] = 1.0
+        return probabilities
 
     def overlaps(self, R: int, held: int) -> Array:
         """Hypergeometric."""
         return _hypergeometric(R, self.size - held)
 
 
-Law = Anchor | Bernoulli | Shapley | FixedSize
+SubsetDistribution = Anchor | Bernoulli | Shapley | FixedSize
 
 
-def mean_masks(law: Law, K: int, j: int, k: int) -> Array:
-    """Chance that each task is in, for the four `CORNERS` of the pair (j, k); shape (4, K).
+def mean_masks(distribution: SubsetDistribution, K: int, j: int, k: int) -> Array:
+    """Probability that each task is in, for the four `CORNERS` of the pair (j, k); shape (4, K).
 
     For an anchor these are four subsets.
     """
-    if isinstance(law, Anchor):
-        masks = np.tile(law.at, (len(CORNERS), 1))
+    if isinstance(distribution, Anchor):
+        masks = np.tile(distribution.at, (len(CORNERS), 1))
     else:
         R = K - 2
-        expected = [law.sizes(R, sum(corner)) @ np.arange(R + 1) for corner in CORNERS]
+        expected = [distribution.sizes(R, sum(corner)) @ np.arange(R + 1) for corner in CORNERS]
         masks = np.tile(np.array(expected)[:, None] / max(R, 1), (1, K))
     masks[:, [j, k]] = CORNERS
     return masks
@@ -131,24 +131,24 @@ def mean_masks(law: Law, K: int, j: int, k: int) -> Array:
 
 @lru_cache(maxsize=16)
 def _hypergeometric(R: int, drawn: int) -> Array:
-    """Chances of an overlap of 0..drawn (columns) of so many drawn of R with a set of 0..R (rows)."""
+    """Probabilities of an overlap of 0..drawn (columns) of `drawn` tasks of R with a set of 0..R (rows)."""
     n, overlap = np.arange(R + 1)[:, None], np.arange(drawn + 1)[None, :]
-    chances = np.asarray(hypergeom.pmf(overlap, R, n, drawn))
-    chances.flags.writeable = False  # all callers share it: at 500 tasks half a second each
-    return chances
+    probabilities = np.asarray(hypergeom.pmf(overlap, R, n, drawn))
+    probabilities.flags.writeable = False  # all callers share it: at 500 tasks half a second each
+    return probabilities
 
 
 @lru_cache(maxsize=32)
-def _legendre(count: int) -> tuple[Array, Array]:
-    """Nodes and weights on 0..1."""
+def _legendre_nodes(count: int) -> tuple[Array, Array]:
+    """Gauss-Legendre nodes and weights on 0..1."""
     nodes, weights = roots_legendre(count)
     return (np.asarray(nodes) + 1) / 2, np.asarray(weights) / 2
 
 
-def law_of(
+def distribution_of(
     kind: str, order: int, K: int, *, at: ArrayLike | None = None, p: float | None = None, size: int | None = None
-) -> tuple[Law, dict[str, object]]:
-    """Return the law that a readout's name and arguments mean, and its description for the result's `meta`.
+) -> tuple[SubsetDistribution, dict[str, object]]:
+    """Return the distribution that a readout's name and arguments stand for, and its description for `meta`.
 
     Parameters
     ----------
@@ -187,9 +187,9 @@ def law_of(
                 "size", f"{size} of {K} tasks", expected, "Subsets with and without the tasks must exist."
             )
         return FixedSize(size), {"readout": kind, "size": size}
-    chance = 0.5 if p is None else p
-    check_probability("p", chance, fix="0.5 is usual.")
-    p = float(chance)
+    p = 0.5 if p is None else p
+    check_probability("p", p, fix="0.5 is usual.")
+    p = float(p)
     return Bernoulli(p), {"readout": kind, "p": p}
 
 
