@@ -102,7 +102,7 @@ class Projects(Kept[Project]):
         rename_project(key, title, root)
 
     def stored_contents(self, key: str, root: Path | None = None) -> tuple[str, ...]:
-        """Hashes of its samples and its network; none where it is damaged: the store drops its unused chunks in time."""
+        """Hashes of its samples and its network; none where it is damaged: the store drops unused chunks in time."""
         return tuple(self.load(key, root).about["contents"]) if self.opens(key, root) else ()
 
     def files_to_share(self, key: str, root: Path) -> list[Path]:
