@@ -46,11 +46,11 @@ def _check_free(address: str, port: int) -> None:
     if not 1 <= port <= 65535:
         raise InputError("--port", f"{port}", "a port from 1 to 65535", "8501 is the default.")
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, socket_address = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             # a port whose last server has just ended is free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
+            probe.bind(socket_address)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             fix = f"Stop that program, or choose another port: --port {port % 65535 + 1}."

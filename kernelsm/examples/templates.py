@@ -176,7 +176,7 @@ def _wine_csv() -> Template:
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
-    """The frame with plain string columns and without what pandas would write beside it."""
+    """The frame with plain string columns and without the metadata that pandas would add."""
     import pyarrow as pa
 
     kinds = {"f": pa.float64(), "i": pa.int64()}

@@ -33,9 +33,9 @@ def chat_json(task: PromptTask, picked: Sequence[int], query: Labelled | None = 
     """
     messages = [{"role": "system", "content": task.template.instruction}] if task.template.instruction else []
     for k in picked:
-        one = task.candidates[k]
-        messages.append({"role": "user", "content": task.template.tail(one)})
-        messages.append({"role": "assistant", "content": one.label})
+        demonstration = task.candidates[k]
+        messages.append({"role": "user", "content": task.template.tail(demonstration)})
+        messages.append({"role": "assistant", "content": demonstration.label})
     messages.append({"role": "user", "content": task.template.tail(query or Labelled(PLACE, task.labels[0]))})
     return json.dumps(messages, ensure_ascii=False, indent=1)
 
@@ -43,4 +43,7 @@ def chat_json(task: PromptTask, picked: Sequence[int], query: Labelled | None = 
 def json_lines(task: PromptTask, picked: Sequence[int]) -> str:
     """Return the demonstrations, one JSON object with text and label on each line."""
     shown = (task.candidates[k] for k in picked)
-    return "\n".join(json.dumps({"text": one.text, "label": one.label}, ensure_ascii=False) for one in shown)
+    return "\n".join(
+        json.dumps({"text": demonstration.text, "label": demonstration.label}, ensure_ascii=False)
+        for demonstration in shown
+    )

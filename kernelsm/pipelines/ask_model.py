@@ -32,7 +32,7 @@ START_SECONDS = 15.0
 """Until the default model is there."""
 MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
 FEWEST_PROMPTS = 3
-"""With two, what tells them apart is anyone's guess."""
+"""With only two prompts, any demonstration that differs could explain the difference."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PromptSettings:
     Parameters
     ----------
     source : str
-        Name of a built-in prompt task, or the key of one that was brought.
+        Name of a built-in prompt task, or the key of an uploaded one.
     subsets : int
         m, 3 to 5,000, all different; set to the number that there are where that is less.
     size : int, optional
@@ -103,11 +103,11 @@ class PromptSettings:
         """The job that computes these outcomes."""
         return JobSpec("kernelsm.pipelines.ask_model:run", asdict(self))
 
-    def named(self, found: Outcomes, store: Store) -> Outcomes:
-        """Return outcomes of these prompts that tell which texts they are of, as the Demonstrations page needs it."""
+    def named(self, outcomes: Outcomes, store: Store) -> Outcomes:
+        """Return the outcomes with metadata that names their texts, which the Demonstrations page needs."""
         likeness = _likeness(find_prompts(self.source).task, store)
-        told = {"sampler": "fixed", "size": self.size, "prompts": self.source, "likeness": likeness}
-        return replace(found, meta={**found.meta, **told})
+        description = {"sampler": "fixed", "size": self.size, "prompts": self.source, "likeness": likeness}
+        return replace(outcomes, meta={**outcomes.meta, **description})
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,10 @@ class CheckSettings:
     def orders_of(self, prompt: Sequence[int]) -> list[tuple[int, ...]]:
         """Return a prompt in its own order, then in further ones, all different."""
         rng = np.random.default_rng([self.seed, *prompt])
-        found = {tuple(prompt): None}
-        while len(found) < min(self.orders, math.factorial(min(len(prompt), 12))):
-            found[tuple(int(i) for i in rng.permutation(prompt))] = None
-        return list(found)
+        orders = {tuple(prompt): None}
+        while len(orders) < min(self.orders, math.factorial(min(len(prompt), 12))):
+            orders[tuple(int(i) for i in rng.permutation(prompt))] = None
+        return list(orders)
 
     def seconds(self) -> float:
         """Expected seconds on two cores with nothing cached."""
@@ -170,9 +170,9 @@ class CheckSettings:
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: ask the model about every query after each prompt, keep the table, and return {"run": content hash}."""
-    found, ordered = compute(PromptSettings(**settings), report, store)
-    key = save_run(found, store.root.parent)
-    save_run_orders(key, ordered, store.root.parent)
+    outcomes, by_order = compute(PromptSettings(**settings), report, store)
+    key = save_run(outcomes, store.root.parent)
+    save_run_orders(key, by_order, store.root.parent)
     return {"run": key}
 
 
@@ -185,12 +185,12 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Out
     masks = settings.masks()
     ask(prompting, masks, store, report)
     orders, values = prompting.by_order(masks, store=store)
-    found = settings.named(prompting.outcomes(masks, store=store), store)
-    return found, OrderedOutcomes(np.array(orders), values)
+    outcomes = settings.named(prompting.outcomes(masks, store=store), store)
+    return outcomes, OrderedOutcomes(np.array(orders), values)
 
 
 def ask(prompting: Prompting, masks: NDArray[np.bool_], store: Store, report: Report) -> None:
-    """Score subsets into the store, as many at a time as there are cores; finished ones are not asked again.
+    """Score subsets into the store, as many at a time as there are cores; finished ones are reused.
 
     Raises
     ------
@@ -207,9 +207,9 @@ def _likeness(task: PromptTask, store: Store) -> list[float]:
     """Mean cosine of each candidate's sentence embedding with those of the queries."""
     from kernelsm.models.text_embedding import embedded
 
-    vectors = embedded([one.text for one in (*task.candidates, *task.queries)], store).astype(np.float64)
+    vectors = embedded([example.text for example in (*task.candidates, *task.queries)], store).astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return [round(float(one), 6) for one in vectors[: task.K] @ vectors[task.K :].mean(axis=0)]
+    return [round(float(example), 6) for example in vectors[: task.K] @ vectors[task.K :].mean(axis=0)]
 
 
 def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
@@ -219,15 +219,15 @@ def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """
     from kernelsm.prompts.prompting import Prompting
 
-    wanted = CheckSettings(**settings)
-    task, model = open_model(wanted.source, report)
+    request = CheckSettings(**settings)
+    task, model = open_model(request.source, report)
     prompting = Prompting(task, model, fresh=True)
-    ordered = [wanted.orders_of(prompt) for prompt in wanted.prompts]
+    ordered = [request.orders_of(prompt) for prompt in request.prompts]
     flat = [order for orders in ordered for order in orders]
     calls = (delayed(_checked)(prompting, order, store) for order in flat)
     values = []
-    for done, (found, reused) in enumerate(_at_once(calls), start=1):
-        values.append(found[:2].tolist())
+    for done, (measures, reused) in enumerate(_at_once(calls), start=1):
+        values.append(measures[:2].tolist())
         report(done, len(flat), "asking about fresh queries", reused=reused)
     ends = np.cumsum([len(orders) for orders in ordered]).tolist()
     return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
@@ -244,11 +244,11 @@ def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
     from kernelsm.pipelines.prompt_check import source_model
     from kernelsm.runtime.threads import use_torch_threads
 
-    found = find_prompts(source)
+    prompt_source = find_prompts(source)
     report(0, 1, "loading the language model", reused=None)
     # prompts are independent: one thread each is faster than all threads on one after the other
     use_torch_threads(1)
-    return found.task, source_model(found)
+    return prompt_source.task, source_model(prompt_source)
 
 
 def _at_once(calls: Any) -> Any:
@@ -260,14 +260,14 @@ def _at_once(calls: Any) -> Any:
 
 def _asked(prompting: Prompting, mask: NDArray[np.bool_], store: Store) -> bool:
     """Score one subset into the store; returns whether it was there."""
-    mine = Store(store.root.parent)  # its counts are those of this thread alone
-    prompting.outcomes(mask[None], store=mine)
-    return mine.computed == 0
+    own_store = Store(store.root.parent)  # its counts are those of this thread alone
+    prompting.outcomes(mask[None], store=own_store)
+    return own_store.computed == 0
 
 
 def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tuple[NDArray[np.float64], bool]:
-    mine = Store(store.root.parent)
-    return ordered_measures(prompting, order, mine), mine.computed == 0
+    own_store = Store(store.root.parent)
+    return ordered_measures(prompting, order, own_store), own_store.computed == 0
 
 
 def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:

@@ -37,11 +37,13 @@ _ONE_WAY = ("estimator", "ridge", "projection", "outputs")
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: compute outcomes, append them to a table where one is named, keep it, and return {"run": content hash}."""
-    wanted = RunSettings(**settings)
-    before = _table(wanted.onto, store) if wanted.onto else None  # a table that is not here fails before the work
-    outcomes = compute(wanted, report, store)
-    if before is not None:
-        outcomes = appended(before, outcomes, wanted.onto)
+    request = RunSettings(**settings)
+    continued = (
+        _table(request.onto, store) if request.onto else None
+    )  # a table that is not here fails before the work
+    outcomes = compute(request, report, store)
+    if continued is not None:
+        outcomes = appended(continued, outcomes, request.onto)
     return {"run": save_run(outcomes, store.root.parent)}
 
 
@@ -122,7 +124,7 @@ def play(seed: int, masks: NDArray[np.bool_], *, noise: bool = True) -> Outcomes
 def base_model(
     source: str, store: Store, report: Report = silent, *, seed: int = 0, retrain: bool = False
 ) -> nn.Module:
-    """Return the network of a source at W0: as shipped or brought, or trained, with its weights kept by the store.
+    """Return the network of a source at W0: shipped, uploaded, or trained here and kept by the store.
 
     Parameters
     ----------
@@ -147,7 +149,7 @@ def base_model(
 def trained(
     recipe: Recipe, suite: TaskSuite, store: Store, report: Report = silent, *, seed: int = 0
 ) -> tuple[nn.Module, list[EpochLosses]]:
-    """Return a recipe's network at W0, trained on all tasks or as it was brought, and its training curve.
+    """Return a recipe's network at W0, trained on all tasks or as uploaded, and its training curve.
 
     Raises
     ------
@@ -185,7 +187,7 @@ def trained(
 
 
 def _initial(recipe: Recipe, seed: int) -> nn.Module:
-    """The network that training starts from, or that was brought."""
+    """The network that training starts from, or the uploaded one."""
     from kernelsm.models.registry import build_model
 
     model = build_model(recipe.architecture, **recipe.config, seed=seed)
@@ -236,7 +238,7 @@ def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module) -> Retra
 
 
 def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stages: Stages, store: Store) -> Estimator:
-    """Return the estimator of these settings; features come from the model, the store, or a file that was brought."""
+    """Return the estimator of these settings; features come from the model, the store, or an uploaded file."""
     from kernelsm.estimators.gradex import GradEx
     from kernelsm.gradients.features import gradient_features
 

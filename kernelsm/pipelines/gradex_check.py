@@ -93,13 +93,13 @@ class Checks:
         return path
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Checks:
+    def from_json(cls, content: dict[str, Any]) -> Checks:
         """Read what `save` or the job wrote."""
         return cls(
-            FirstOrderCheck.from_json(found["first_order"]),
-            [ProjectionCheck(**one) for one in found["projections"]],
-            found["expected_distortion"],
-            Ceiling(**found["ceiling"]) if found["ceiling"] else None,
+            FirstOrderCheck.from_json(content["first_order"]),
+            [ProjectionCheck(**projection) for projection in content["projections"]],
+            content["expected_distortion"],
+            Ceiling(**content["ceiling"]) if content["ceiling"] else None,
         )
 
 
@@ -124,10 +124,10 @@ def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     trainer = retraining(settings, recipe, model)
     truth = trainer.outcomes(masks, store=store, report=stages.stage("retraining"))
     networks = []
-    told = stages.stage("networks")
+    networks_report = stages.stage("networks")
     for mask in masks[:NETWORKS]:
         networks.append(trainer.fine_tune(mask))
-        told(len(networks), NETWORKS, "networks")
+        networks_report(len(networks), NETWORKS, "networks")
     use_torch_threads()
     estimates = gradex(settings, recipe, model, stages, store).outcomes(
         masks, store=store, report=stages.stage("gradex")

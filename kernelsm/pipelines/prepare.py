@@ -1,4 +1,4 @@
-"""The job that turns what a user brought into a project: read, group, train or load, check, and time a little."""
+"""The job that turns a user's files into a project: read, group, train or load, check, and time a little."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ _EMBEDDED_A_SECOND = 60
 
 def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
     """Job: prepare, keep the project and return {"project": key}."""
-    wanted = ProjectRequest.from_json(request)
-    return {"project": prepare(wanted, report, store)}
+    project_request = ProjectRequest.from_json(request)
+    return {"project": prepare(project_request, report, store)}
 
 
-def prepare(wanted: ProjectRequest, report: Report, store: Store) -> str:
-    """Prepare what was brought and return the project's key.
+def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
+    """Prepare the uploaded files and return the project's key.
 
     Raises
     ------
@@ -63,42 +63,42 @@ def prepare(wanted: ProjectRequest, report: Report, store: Store) -> str:
         Names the first thing that is wrong, in the data, the mapping or the model.
     """
     root = store.root.parent
-    if wanted.model.origin == "features":
-        return _from_features(wanted, Stages(report, _STAGES), root)
-    check_choice("model", wanted.model.origin, NETWORK_ORIGINS)
-    mapping = SampleMapping.from_dict(wanted.mapping)
-    samples = read_samples(wanted.data.path(root), wanted.data.name)
-    embeds = mapping.kind == "text" and wanted.model.origin not in ("folder", "path")
+    if request.model.origin == "features":
+        return _from_features(request, Stages(report, _STAGES), root)
+    check_choice("model", request.model.origin, NETWORK_ORIGINS)
+    mapping = SampleMapping.from_dict(request.mapping)
+    samples = read_samples(request.data.path(root), request.data.name)
+    embeds = mapping.kind == "text" and request.model.origin not in ("folder", "path")
     seconds = samples.rows / _EMBEDDED_A_SECOND if embeds else 0.0
     stages = Stages(report, {**_STAGES, "inputs": _STAGES["inputs"] + seconds})
     stages.stage("read")(1, 1, "read", reused=None)
     (root / "uploads").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="model-", dir=root / "uploads") as place:
-        folder = _model_folder(wanted.model, Path(place, "model"), root, text=mapping.kind == "text")
-        with _named_as_sent(wanted.model, folder, root):
+    with tempfile.TemporaryDirectory(prefix="model-", dir=root / "uploads") as temporary_folder:
+        folder = _model_folder(request.model, Path(temporary_folder, "model"), root, text=mapping.kind == "text")
+        with _named_as_sent(request.model, folder, root):
             read = _read(samples, mapping, folder, stages.stage("inputs"), store)
             stages.stage("inputs")(1, 1, "inputs", reused=None)
-            recipe = _recipe(wanted.model, read, mapping, folder, root)
+            recipe = _recipe(request.model, read, mapping, folder, root)
             begun = time.perf_counter()
             model, curve = trained(recipe, read.suite, store, stages.stage("base"))
             _check_head(model, recipe)
         recipe = _measured(
-            recipe, read.suite, model, time.perf_counter() - begun, wanted.model, stages.stage("probe")
+            recipe, read.suite, model, time.perf_counter() - begun, request.model, stages.stage("probe")
         )
         about = {
-            "file": wanted.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
+            "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
             "curve": [asdict(row) for row in curve], find(read.suite).headline: _headlines(model, read.suite),
             "contents": [read.suite.content_hash, model_hash(model), *read.contents],
         }  # fmt: skip
-        return save_project(Project(wanted.title, recipe, about), read.suite, root=root, model_folder=folder)
+        return save_project(Project(request.title, recipe, about), read.suite, root=root, model_folder=folder)
 
 
 def _measured(
-    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, wanted: NetworkRequest, report: Report
+    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, network: NetworkRequest, report: Report
 ) -> Recipe:
-    """The recipe with what is known once the network is there: it is counted and timed."""
+    """The recipe, completed with the parameter count and the timings of the network."""
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    ridge = wanted.ridge or (0.03 if d <= SMALL else 0.1)
+    ridge = network.ridge or (0.03 if d <= SMALL else 0.1)
     retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
     rates = measure_rates(
         suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report
@@ -108,16 +108,16 @@ def _measured(
 
 def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
     """The measure by which people judge a network, the accuracy for classes, at W0 in training and test."""
-    objective, found = find(suite), {}
+    objective, headlines = find(suite), {}
     for name, inputs, labels in (
         ("train", suite.inputs, suite.labels), ("test", suite.test_inputs, suite.test_labels),
     ):  # fmt: skip
         rows = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 2000)).astype(np.intp))
         with torch.no_grad():
             parts = torch.from_numpy(inputs[rows]).split(64)
-            outputs = torch.cat([model(part) for part in parts])
-        found[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
-    return found
+            outputs = torch.cat([model(batch) for batch in parts])
+        headlines[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
+    return headlines
 
 
 @contextmanager
@@ -125,22 +125,22 @@ def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> It
     """Errors name the files of a network as their owner does, not as they are kept here."""
     names: dict[str, str] = {}
     if folder:
-        sent = model.archive.name if model.archive else model.path
-        names = {f"model {folder.name!r}": sent, "tokenizer": f"{sent}, tokenizer"}
+        sent_name = model.archive.name if model.archive else model.path
+        names = {f"model {folder.name!r}": sent_name, "tokenizer": f"{sent_name}, tokenizer"}
     elif model.weights:
         names = {model.weights.path(root).name: model.weights.name}
     try:
         yield
     except InputError as error:
-        for kept, sent in names.items():
-            if error.place.startswith(kept):
-                place = sent + error.place.removeprefix(kept)
+        for kept_name, sent_name in names.items():
+            if error.place.startswith(kept_name):
+                place = sent_name + error.place.removeprefix(kept_name)
                 raise InputError(place, error.found, error.expected, error.fix) from error
         raise
 
 
 def _check_head(model: nn.Module, recipe: Recipe) -> None:
-    """Refuse a network whose classes are told apart by random weights, unless it is trained here."""
+    """Refuse a network with a randomly initialised classification head, unless it is trained here."""
     fresh: tuple[str, ...] = getattr(model, "fresh", ())
     if recipe.training is None and fresh:
         raise InputError(
@@ -150,29 +150,29 @@ def _check_head(model: nn.Module, recipe: Recipe) -> None:
         )  # fmt: skip
 
 
-def _model_folder(model: NetworkRequest, place: Path, root: Path, *, text: bool) -> Path | None:
+def _model_folder(model: NetworkRequest, folder: Path, root: Path, *, text: bool) -> Path | None:
     """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others."""
     if model.origin == "folder":
         if model.archive is None:
             raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
         expected, fix = "the zip of a Hugging Face folder", "Zip the folder that save_pretrained wrote."
         check_ending(model.archive.name, (".zip",), expected, fix, unpickle=CONVERT)
-        unpack(model.archive.path(root), place, model.archive.name, limits())
-        return model_folder(place, model.archive.name, text=text)
+        unpack(model.archive.path(root), folder, model.archive.name, limits())
+        return model_folder(folder, model.archive.name, text=text)
     if model.origin == "path":
         if not local_models_allowed():
             raise InputError(
                 "model", "a path or hub name", "an uploaded model",
                 "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
             )  # fmt: skip
-        place.mkdir()
-        return copy_model(model.path, place, text=text)
+        folder.mkdir()
+        return copy_model(model.path, folder, text=text)
     return None
 
 
 @dataclass(frozen=True)
 class _Read:
-    """Samples as read: grouped, with the padding token of their tokens, and hashes of what was stored on the way."""
+    """Samples grouped into tasks, their padding token, and the hashes of what the store kept while reading them."""
 
     suite: TaskSuite
     pad_id: int | None
@@ -247,12 +247,12 @@ def _preset(model: NetworkRequest, suite: TaskSuite, mapping: SampleMapping) -> 
     return chosen
 
 
-def _from_features(wanted: ProjectRequest, stages: Stages, root: Path) -> str:
+def _from_features(request: ProjectRequest, stages: Stages, root: Path) -> str:
     """A project of gradient features that another machine computed."""
-    path = wanted.data.path(root)
-    suite, train, test = load_features(path, wanted.data.name)
+    path = request.data.path(root)
+    suite, train, test = load_features(path, request.data.name)
     stages.stage("read")(1, 1, "read", reused=None)
-    ridge = wanted.model.ridge or 0.1
+    ridge = request.model.ridge or 0.1
     rates = features_rate(suite, train, test, ridge)
     stages.stage("probe")(1, 1, "timing GradEx", reused=None)
     recipe = Recipe(
@@ -260,5 +260,5 @@ def _from_features(wanted: ProjectRequest, stages: Stages, root: Path) -> str:
         parameters=train.features.shape[2], ridge=ridge, rates=rates, training=None, features=path,
         counted=Size.of(suite),
     )  # fmt: skip
-    about = {"file": wanted.data.name, "data": suite.meta, "features": train.meta, "contents": [suite.content_hash]}
-    return save_project(Project(wanted.title, recipe, about), suite, root=root)
+    about = {"file": request.data.name, "data": suite.meta, "features": train.meta, "contents": [suite.content_hash]}
+    return save_project(Project(request.title, recipe, about), suite, root=root)

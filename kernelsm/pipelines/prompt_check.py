@@ -37,10 +37,10 @@ _FEWEST_PROBED = 4  # queries; with fewer the mean says little
 
 
 def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
-    """Job: read what was brought (`PromptRequest.job`) and check it, see `check_prompts`."""
-    wanted = PromptRequest.from_json(request)
-    task = wanted.read(store.root.parent).task
-    return check_prompts(PromptSource(task.name, task, wanted.model), report)
+    """Job: read the uploaded texts (`PromptRequest.job`) and check them, see `check_prompts`."""
+    prompt_request = PromptRequest.from_json(request)
+    task = prompt_request.read(store.root.parent).task
+    return check_prompts(PromptSource(task.name, task, prompt_request.model), report)
 
 
 def source_model(source: PromptSource) -> LanguageModel:
@@ -90,50 +90,57 @@ def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, An
     model = source_model(source)
     stages.stage("model")(1, 1, "loading the language model", reused=None)
     longest = _longest_prompt(model, task)
-    own = _label_tokens(model, task)
+    label_tokens = _label_tokens(model, task)
     stages.stage("prompts")(1, 1, "reading the longest prompt", reused=None)
     seconds = _seconds(model, task)
     stages.stage("timing")(1, 1, "timing a few queries", reused=None)
     orders = _orders(model, task, seconds / len(task.queries), stages.stage("orders"))
     return {
         "prompts": prompts_key(source), "model": model.name,
-        "labels": {label: len(tokens) for label, tokens in own.items()},
-        "shared": [[one, other] for one, other in combinations(own, 2) if own[one][0] == own[other][0]],
+        "labels": {label: len(tokens) for label, tokens in label_tokens.items()},
+        "shared": [
+            [first, second] for first, second in combinations(label_tokens, 2)
+            if label_tokens[first][0] == label_tokens[second][0]
+        ],
         "longest": longest, "max_length": model.max_length, "queries": len(task.queries), "seconds": seconds,
         "orders": orders,
     }  # fmt: skip
 
 
 def _longest_prompt(model: LanguageModel, task: PromptTask) -> int:
-    """Tokens of the longest prompt, which is really asked: what does not fit into memory fails here, not later."""
+    """Tokens of the longest prompt; the model is asked it, so that too little memory fails here and not later."""
     (bare,) = model.encode([task.template.head([])])
     if len(bare) >= model.max_length:
         expected = f"fewer than {model.max_length:,}, which is what {model.name!r} reads"
         raise InputError("template, instruction", f"{len(bare):,} tokens", expected, "Shorten it.")
-    sizes = [len(row) for row in model.encode([task.template.head([one]) for one in task.candidates])]
+    sizes = [len(row) for row in model.encode([task.template.head([candidate]) for candidate in task.candidates])]
     largest = np.argsort(sizes)[::-1][: task.k].tolist()
     head = task.template.head([task.candidates[i] for i in largest])
-    asked = (*task.queries, *task.fresh)
-    lengths = read_prompts(model, [head + task.template.tail(query) for query in asked], task.labels).lengths()
-    score(model, task, largest, [asked[int(lengths.argmax())]])
+    queries = (*task.queries, *task.fresh)
+    lengths = read_prompts(model, [head + task.template.tail(query) for query in queries], task.labels).lengths()
+    score(model, task, largest, [queries[int(lengths.argmax())]])
     return int(lengths.max())
 
 
 def _label_tokens(model: LanguageModel, task: PromptTask) -> dict[str, Tokens]:
     """The tokens of each label word after a prompt; none has none, else it would be the start of another one."""
     prompt = task.template.prompt(task.candidates[: task.k], task.queries[0])
-    before, *rows = model.encode([prompt, *(f"{prompt} {label}" for label in task.labels)])
-    found = {}
+    prompt_tokens, *rows = model.encode([prompt, *(f"{prompt} {label}" for label in task.labels)])
+    label_tokens = {}
     for label, row in zip(task.labels, rows, strict=True):
-        apart = (i for i, (one, other) in enumerate(zip(before, row, strict=False)) if one != other)
-        found[label] = tuple(row[next(apart, min(len(before), len(row) - 1)) :])
-    return found
+        differing = (
+            i
+            for i, (without, with_label) in enumerate(zip(prompt_tokens, row, strict=False))
+            if without != with_label
+        )
+        label_tokens[label] = tuple(row[next(differing, min(len(prompt_tokens), len(row) - 1)) :])
+    return label_tokens
 
 
 def _seconds(model: LanguageModel, task: PromptTask) -> float:
-    """Seconds to score all queries with one subset: what is read once, and as much again for each query."""
+    """Seconds to score all queries with one subset: a fixed cost for the demonstrations, then a cost per query."""
     shown = _typical(task.candidates, task.k)
-    asked = [task.queries[i] for i in _typical(task.queries, TIMED)]
+    timed_queries = [task.queries[i] for i in _typical(task.queries, TIMED)]
 
     def timed(queries: Sequence[Labelled]) -> float:
         begun = time.perf_counter()
@@ -141,14 +148,14 @@ def _seconds(model: LanguageModel, task: PromptTask) -> float:
         return time.perf_counter() - begun
 
     # the first time takes longer, and so does one that other programs disturb: the least of some is the cost
-    alone = together = math.inf
+    one_query = all_queries = math.inf
     begun = time.perf_counter()
     for _ in range(_TIMES):
-        alone, together = min(alone, timed(asked[:1])), min(together, timed(asked))
-        if time.perf_counter() - begun + alone + together > _TIMING_SECONDS:
+        one_query, all_queries = min(one_query, timed(timed_queries[:1])), min(all_queries, timed(timed_queries))
+        if time.perf_counter() - begun + one_query + all_queries > _TIMING_SECONDS:
             break
-    each = max(together - alone, 0.0) / max(len(asked) - 1, 1)
-    return alone + each * (len(task.queries) - 1)
+    each = max(all_queries - one_query, 0.0) / max(len(timed_queries) - 1, 1)
+    return one_query + each * (len(task.queries) - 1)
 
 
 def _orders(model: LanguageModel, task: PromptTask, each: float, report: Report) -> int:
@@ -158,8 +165,8 @@ def _orders(model: LanguageModel, task: PromptTask, each: float, report: Report)
     if task.k == 1 or count < _FEWEST_PROBED:
         report(1, 1, message)
         return 1 if task.k == 1 else 0
-    asked = tuple(task.queries[i] for i in _typical(task.queries, count))
-    prompting = Prompting(replace(task, queries=asked), model, orders=2)
+    queries = tuple(task.queries[i] for i in _typical(task.queries, count))
+    prompting = Prompting(replace(task, queries=queries), model, orders=2)
     masks = fixed_size_masks(task.K, PROBED, size=task.k, distinct=True)
     orders, values = prompting.by_order(masks, report=lambda done, total, *_, **__: report(done, total, message))
     return OrderedOutcomes(np.array(orders), values).needed()
@@ -169,4 +176,4 @@ def _typical(texts: Sequence[Labelled], most: int) -> list[int]:
     """Some texts, evenly from the shortest to the longest."""
     by_length = sorted(range(len(texts)), key=lambda i: len(texts[i].text))
     count = min(most, len(texts))
-    return [by_length[int((place + 0.5) * len(texts) / count)] for place in range(count)]
+    return [by_length[int((rank + 0.5) * len(texts) / count)] for rank in range(count)]

@@ -1,4 +1,4 @@
-"""Estimating prompts as a job: a few anchors for all of them, and exact outcomes of some that tell the error."""
+"""Estimating prompts as a job: a few anchors estimate them all, and exact outcomes of some give the error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, find_prompts
 from kernelsm.workspace.tables import save_run
 
 CHECK = "first_order_check"
-"""Where the table of estimates tells of its check, as JSON."""
+"""Entry of the metadata of estimated outcomes that holds their check, as JSON."""
 ESTIMATOR = "first order"
 """What such a table says of itself under "estimator"."""
 MOST_ANCHORS = 64
@@ -108,8 +108,8 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
 
     The table is not under "run", where it would be offered as a result at once: its check is to be read first.
     """
-    found, check = estimate(EstimateSettings(**settings), report, store)
-    return {"estimates": save_run(found, store.root.parent), "check": check.to_json()}
+    estimates, check = estimate(EstimateSettings(**settings), report, store)
+    return {"estimates": save_run(estimates, store.root.parent), "check": check.to_json()}
 
 
 def estimate(settings: EstimateSettings, report: Report, store: Store) -> tuple[Outcomes, PromptFirstOrderCheck]:
@@ -129,11 +129,11 @@ def estimate(settings: EstimateSettings, report: Report, store: Store) -> tuple[
     )
     masks = settings.masks()
     use_torch_threads()  # anchors come one after the other
-    found = first_order.outcomes(masks, store=store, report=stages.stage("anchors"))
+    estimates = first_order.outcomes(masks, store=store, report=stages.stage("anchors"))
     use_torch_threads(1)
     few = settings.exact.masks()
     ask(first_order.prompting, few, store, stages.stage("exact"))
     truth = first_order.prompting.outcomes(few, store=store)
-    check = prompt_first_order_check(truth, found.take(range(settings.checked)))
-    meta = {key: value for key, value in found.meta.items() if key != "order_spread"}
-    return settings.prompts.named(replace(found, noise=None, meta={**meta, CHECK: check.to_json()}), store), check
+    check = prompt_first_order_check(truth, estimates.take(range(settings.checked)))
+    meta = {key: value for key, value in estimates.meta.items() if key != "order_spread"}
+    return settings.prompts.named(replace(estimates, noise=None, meta={**meta, CHECK: check.to_json()}), store), check

@@ -88,12 +88,12 @@ def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store:
     recipe = find_recipe(settings.source)
     model = compute.base_model(settings.source, store, seed=1)
     trainer = compute.retraining(settings, recipe, model)
-    other = trainer.outcomes(settings.masks(), store=store, report=report)
-    same = truth.take(range(min(other.m, truth.m)))
-    if not np.array_equal(same.masks, other.masks):
+    repeated = trainer.outcomes(settings.masks(), store=store, report=report)
+    first = truth.take(range(min(repeated.m, truth.m)))
+    if not np.array_equal(first.masks, repeated.masks):
         raise InputError("truth", "other subsets", "those of the settings, first", "Use the truth of these settings.")
-    overall = spearman_per_target(same.mean_target().values, other.mean_target().values)
-    return Ceiling(other.m, lds(same.values, other.values), float(overall[0]))
+    overall = spearman_per_target(first.mean_target().values, repeated.mean_target().values)
+    return Ceiling(repeated.m, lds(first.values, repeated.values), float(overall[0]))
 
 
 def rebuild_prompts(name: str, report: Report, store: Store, folder: Path | None = None) -> list[Path]:
@@ -116,7 +116,7 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path | None
         found = Prompting(task, model, orders=orders, fresh=True).outcomes(mask, store=store, report=report)
         return np.asarray(found.values[0])
 
-    labels = np.array([task.labels.index(one.label) for one in task.candidates])
+    labels = np.array([task.labels.index(candidate.label) for candidate in task.candidates])
     record = selection_record(
         outcomes, ordered, labels, outcomes.meta["likeness"], losses, orders=4, random_orders=2, random_count=30,
         random_seed=101,

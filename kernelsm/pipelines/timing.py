@@ -74,30 +74,30 @@ def measure_rates(
 
 
 def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatures, ridge: float) -> Rates:
-    """Time GradEx on gradient features that were brought."""
+    """Time GradEx on uploaded gradient features."""
     use_torch_threads()
     columns = train.features.shape[1]
     seconds = _solve_seconds(suite, train, test, ridge) * find(suite).outputs / columns
     return Rates(base=0.0, gradients={}, gradex={"exact": 1000 * seconds}, retraining=0.0)
 
 
-def _spread(count: int, wanted: int) -> NDArray[np.intp]:
+def _spread(count: int, most: int) -> NDArray[np.intp]:
     """Rows from all over the data."""
-    return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.intp))
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.intp))
 
 
 def _gradient_rate(suite: TaskSuite, model: nn.Module, name: str, dim: int) -> float:
     """Milliseconds a sample and output."""
     linearisation = _linearisation(suite)
     columns = linearisation.width(find(suite).outputs)
-    few = _spread(len(suite.inputs), _FEW_SAMPLES)
+    few_rows = _spread(len(suite.inputs), _FEW_SAMPLES)
     # each call also chooses the engine, on a few samples: what more samples take beyond that is their own
-    fixed = min(_seconds(_features(suite, model, name, dim, few, linearisation)) for _ in range(2))
+    fixed = min(_seconds(_features(suite, model, name, dim, few_rows, linearisation)) for _ in range(2))
     if fixed > _ENOUGH_SECONDS or len(suite.inputs) < 2 * _FEW_SAMPLES:
-        return 1000 * fixed / (len(few) * columns)
-    many = _spread(len(suite.inputs), _MOST_SAMPLES)
-    seconds = _seconds(_features(suite, model, name, dim, many, linearisation))
-    return 1000 * max(seconds - fixed, seconds / 10) / ((len(many) - len(few)) * columns)
+        return 1000 * fixed / (len(few_rows) * columns)
+    many_rows = _spread(len(suite.inputs), _MOST_SAMPLES)
+    seconds = _seconds(_features(suite, model, name, dim, many_rows, linearisation))
+    return 1000 * max(seconds - fixed, seconds / 10) / ((len(many_rows) - len(few_rows)) * columns)
 
 
 def _linearisation(suite: TaskSuite) -> Linearisation:
@@ -136,12 +136,12 @@ def _solve_seconds(suite: TaskSuite, train: GradientFeatures, test: GradientFeat
     return _seconds(lambda: gradex.outcomes(masks)) / _MASKS
 
 
-def _part(suite: TaskSuite, wanted: int) -> TaskSuite:
+def _part(suite: TaskSuite, most: int) -> TaskSuite:
     """A suite of about so many samples in which every task and target has one."""
     first = np.unique(suite.task_of, return_index=True)[1]
-    rows = np.union1d(_spread(len(suite.inputs), wanted), first)
+    rows = np.union1d(_spread(len(suite.inputs), most), first)
     first = np.unique(suite.target_of, return_index=True)[1]
-    tests = np.union1d(_spread(len(suite.test_inputs), wanted), first)
+    tests = np.union1d(_spread(len(suite.test_inputs), most), first)
     return replace(
         suite, inputs=suite.inputs[rows], labels=suite.labels[rows], task_of=suite.task_of[rows],
         test_inputs=suite.test_inputs[tests], test_labels=suite.test_labels[tests], target_of=suite.target_of[tests],

@@ -17,7 +17,7 @@ Verdict = Literal["agrees", "lower", "higher", "unknown"]
 
 @dataclass(frozen=True)
 class MeasuredMean:
-    """A mean loss, and what it can be told from.
+    """A mean loss and its uncertainty.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kernelsm.prompts.order_kernel import PromptKernel, Slots
+from kernelsm.prompts.order_kernel import PromptKernel, PromptOrders
 from kernelsm.surrogates.subset_distributions import Array
 
 
@@ -27,7 +27,7 @@ class SlotFactors:
     prompts : ndarray of int, shape (m, k)
     """
 
-    def __init__(self, kernel: PromptKernel, prompts: Slots) -> None:
+    def __init__(self, kernel: PromptKernel, prompts: PromptOrders) -> None:
         self._classes = kernel.classes
         m, k = prompts.shape
         slots, labels = (weight**2 for weight in kernel.weights)
@@ -50,19 +50,19 @@ class SlotFactors:
             at = (prompts.T.ravel(), np.tile(rows, k))
             self._held.append(sparse.csr_array((np.concatenate(entries), at), shape=(kernel.K, m)))
 
-    def of(self, candidates: Slots) -> Array:
+    def of(self, candidates: PromptOrders) -> Array:
         """Factors of some candidates in every slot, shape (slots, candidates, m)."""
         pairs = zip(self._others, self._held, strict=True)
         return np.array([others[self._classes[candidates]] + held[candidates].toarray() for others, held in pairs])
 
-    def exchanges(self, prompt: Slots, theta: Array) -> Array:
+    def exchanges(self, prompt: PromptOrders, theta: Array) -> Array:
         """Sum the kernels times θ, shape (m, q), of a prompt with each candidate in each slot, shape (k, K, q)."""
         k = len(prompt)
         factors = self.of(prompt)[np.arange(k), np.arange(k)]
         rest = [np.delete(factors, slot, axis=0).prod(axis=0)[:, None] for slot in range(k)]
         return np.array([self._sums(slot, rest[slot] * theta) for slot in range(k)])
 
-    def mean_exchanges(self, chosen: Slots, theta: Array) -> Array:
+    def mean_exchanges(self, chosen: PromptOrders, theta: Array) -> Array:
         """Sum the same in the mean over all orders, with each candidate in the place of each, shape (k, K, q)."""
         k, m, q = len(chosen), *theta.shape
         factors = self.of(chosen)
@@ -87,14 +87,14 @@ def _without_a_slot(factors: Array) -> Array:
         Of each slot and candidate.
     """
     k = len(factors)
-    ways = {0: np.ones(factors.shape[2])}  # by the slots taken, as bits, after so many candidates
-    for one in range(k - 1):
-        more: dict[int, Array] = {}
-        for taken, product in ways.items():
+    sums = {0: np.ones(factors.shape[2])}  # by the slots taken, as bits, after so many candidates
+    for candidate in range(k - 1):
+        extended: dict[int, Array] = {}
+        for filled, product in sums.items():
             for slot in range(k):
-                if not taken >> slot & 1:
-                    now = taken | 1 << slot
-                    step = product * factors[slot, one]
-                    more[now] = more[now] + step if now in more else step
-        ways = more
-    return np.array([ways[(1 << k) - 1 - (1 << slot)] for slot in range(k)])
+                if not filled >> slot & 1:
+                    filled_then = filled | 1 << slot
+                    term = product * factors[slot, candidate]
+                    extended[filled_then] = extended[filled_then] + term if filled_then in extended else term
+        sums = extended
+    return np.array([sums[(1 << k) - 1 - (1 << slot)] for slot in range(k)])

@@ -16,16 +16,16 @@ from kernelsm.objectives.objective import find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.first_order_check import Combine
 from kernelsm.prompts.gradients import (
-    Linearisation,
+    AnchorLinearisation,
     Order,
-    Slots,
+    PaddedSlots,
     filling,
     gradients,
     normalised,
     query_batches,
 )
 from kernelsm.prompts.prompting import MEASURES, Prompting
-from kernelsm.prompts.scoring import measure_labels, passes, read_prompts
+from kernelsm.prompts.scoring import forward_passes, measure_labels, read_prompts
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError
@@ -90,7 +90,7 @@ class FirstOrder:
         self._check_length()
 
     @cached_property
-    def slots(self) -> Slots:
+    def slots(self) -> PaddedSlots:
         """The tokens of all prompts."""
         task, template = self.task, self.task.template
         marks, head, *texts = self.model.encode(
@@ -105,7 +105,7 @@ class FirstOrder:
         longest = max(map(len, rows))
         fill = filling(self.model, rows)
         blocks = np.array([[fill] * (longest - len(row)) + row for row in rows])
-        return Slots(tuple(head), blocks, replace(tails, prompts=tuple(p[len(marks) :] for p in tails.prompts)))
+        return PaddedSlots(tuple(head), blocks, replace(tails, prompts=tuple(p[len(marks) :] for p in tails.prompts)))
 
     def outcomes(
         self,
@@ -124,7 +124,7 @@ class FirstOrder:
         measure : {"loss", "accuracy", "margin"}
             Of the estimated probabilities of the label words.
         store, report
-            Where finished anchors are kept, and what is told while they are computed: queries done.
+            Where finished anchors are kept, and the progress while they are computed, in queries done.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class FirstOrder:
         meta = {**self.prompting.meta, "estimator": "first order", "anchors": anchors, "combine": self.combine}
         return self.prompting.table(masks, entries, measure, meta)
 
-    def linearise(self, *, store: Store | None = None, report: Report = silent) -> list[Linearisation]:
+    def linearise(self, *, store: Store | None = None, report: Report = silent) -> list[AnchorLinearisation]:
         """Linearise the model at every anchor; finished anchors are found in the store.
 
         Raises
@@ -164,53 +164,53 @@ class FirstOrder:
         """
         key = (self.task.content_hash, self.model.content_hash, self.prompting.fresh)
         q = len(self.prompting.queries)
-        found = []
+        linearisations = []
         for position, anchor in enumerate(self.anchors):
 
-            def told(done: int, *, reused: bool = False, before: int = position * q) -> None:
+            def report_queries(done: int, *, reused: bool = False, earlier: int = position * q) -> None:
                 kind = reused if done == q else None  # None: within an anchor
-                report(before + done, len(self.anchors) * q, "finding gradients at anchor prompts", reused=kind)
+                report(earlier + done, len(self.anchors) * q, "finding gradients at anchor prompts", reused=kind)
 
-            linearise = partial(self._linearise_at, anchor, told)
+            linearise = partial(self._linearise_at, anchor, report_queries)
             if store is None:
-                kept = linearise()
+                base_and_table = linearise()
             else:
                 reused = store.reused
-                kept = store.chunk(ANCHOR_CHUNKS, (*key, anchor), linearise)
+                base_and_table = store.chunk(ANCHOR_CHUNKS, (*key, anchor), linearise)
                 if store.reused > reused:
-                    told(q, reused=True)
-            found.append(Linearisation(anchor, *kept))
-        return found
+                    report_queries(q, reused=True)
+            linearisations.append(AnchorLinearisation(anchor, *base_and_table))
+        return linearisations
 
     def _linearise_at(
-        self, anchor: Order, told: Callable[[int], None]
+        self, anchor: Order, report_queries: Callable[[int], None]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Base and table of an anchor, see `Linearisation`; `told` hears how many queries are done."""
+        """Base and table of an anchor, see `AnchorLinearisation`; `report_queries` is given the queries done."""
         model, slots = self.model, self.slots
-        rows = passes(slots.tails)
+        rows = forward_passes(slots.tails)
         bases, tables = [], []
         for start, stop in query_batches(slots, rows, len(anchor)):
             base, table = gradients(model, slots, anchor, [row for row in rows if start <= row.query < stop], start)
             bases.append(base)
             tables.append(table)
-            told(stop)
-        found = np.concatenate(bases), np.concatenate(tables)
-        if not all(np.isfinite(part).all() for part in found):
+            report_queries(stop)
+        base_and_table = np.concatenate(bases), np.concatenate(tables)
+        if not all(np.isfinite(array).all() for array in base_and_table):
             fix = "Were its weights damaged, or saved in half precision and too large?"
             raise InputError(f"model {model.name!r}", "gradients that are not finite", "finite gradients", fix)
-        return found
+        return base_and_table
 
-    def _estimated(self, order: Order, linearised: Sequence[Linearisation]) -> NDArray[np.float64]:
+    def _estimated(self, order: Order, linearised: Sequence[AnchorLinearisation]) -> NDArray[np.float64]:
         """Estimated log-probabilities of the labels, shape (q, labels)."""
         if self.combine == "nearest":
             return nearest(order, linearised).log_probabilities(order)
-        return normalised(np.mean([one.scores(order) for one in linearised], axis=0))
+        return normalised(np.mean([linearisation.scores(order) for linearisation in linearised], axis=0))
 
     def _check_length(self) -> None:
         slots, model = self.slots, self.model
         length = len(slots.head) + slots.blocks.shape[1] * self.task.k + int(slots.tails.lengths().max())
         if length > model.max_length:
-            longest = max(self.task.candidates, key=lambda one: len(one.text))
+            longest = max(self.task.candidates, key=lambda candidate: len(candidate.text))
             raise InputError(
                 f"candidate {longest.text[:60]!r}",
                 f"{self.task.k} slots of its length, a prompt of {length:,} tokens",
@@ -219,9 +219,12 @@ class FirstOrder:
             )  # fmt: skip
 
 
-def nearest(order: Sequence[int], found: Sequence[Linearisation]) -> Linearisation:
-    """Return what is nearest: most candidates in the same slots, then most in common, then the first."""
+def nearest(order: Sequence[int], linearisations: Sequence[AnchorLinearisation]) -> AnchorLinearisation:
+    """Return the nearest anchor: most candidates in the same slots, then most in common, then the first."""
     return max(
-        found,
-        key=lambda one: (sum(a == b for a, b in zip(one.anchor, order, strict=True)), len({*one.anchor} & {*order})),
+        linearisations,
+        key=lambda linearisation: (
+            sum(a == b for a, b in zip(linearisation.anchor, order, strict=True)),
+            len({*linearisation.anchor} & {*order}),
+        ),
     )

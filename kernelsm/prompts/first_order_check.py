@@ -53,15 +53,15 @@ class PromptFirstOrderCheck:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, found: Any) -> PromptFirstOrderCheck:
-        """Read what `to_json` gave, or what a file has in its place.
+    def from_json(cls, content: Any) -> PromptFirstOrderCheck:
+        """Read the output of `to_json`, or whatever a file holds in its place.
 
         Raises
         ------
         InputError
             Something is missing, of another type, or out of its range.
         """
-        known = found if isinstance(found, dict) else {}
+        known = content if isinstance(content, dict) else {}
         names = [field.name for field in fields(cls)]
         for name in names:
             value: Any = known.get(name)
@@ -91,11 +91,11 @@ def prompt_first_order_check(truth: Outcomes, estimates: Outcomes) -> PromptFirs
         raise InputError("truth", f"{truth.m} subsets", f"at least {FEWEST}", "Score more subsets exactly.")
     if not np.array_equal(truth.masks, estimates.masks):
         raise InputError("estimates", "other subsets", "those of the truth", "Estimate the same masks.")
-    for what in ("task", "weights", "orders", "seed", "queries", "measure"):
-        known, found = truth.meta.get(what), estimates.meta.get(what)
+    for entry in ("task", "weights", "orders", "seed", "queries", "measure"):
+        known, found = truth.meta.get(entry), estimates.meta.get(entry)
         if known != found:
             fix = "Score both with the same task, model and settings."
-            raise InputError(f"estimates, {what}", repr(found)[:80], repr(known)[:80], fix)
+            raise InputError(f"estimates, {entry}", repr(found)[:80], repr(known)[:80], fix)
     scores = score_estimates(truth, estimates)
     overall = truth.mean_target().values
     return PromptFirstOrderCheck(

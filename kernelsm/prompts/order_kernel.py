@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kernelsm.surrogates.subset_distributions import Array
 
-Slots = NDArray[np.intp]
+PromptOrders = NDArray[np.intp]
+"""Prompts in their order: the candidate in each slot, shape (m, k), or (k,) for one prompt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class PromptKernel:
     classes: NDArray[np.intp]
     ordered: bool
 
-    def gram(self, first: Slots, second: Slots) -> Array:
+    def gram(self, first: PromptOrders, second: PromptOrders) -> Array:
         """K of every pair of prompts, shape (m, m'), from their candidates, shapes (m, k) and (m', k)."""
         common = self._common(first, second)
         if self.name == "linear":
@@ -50,11 +51,11 @@ class PromptKernel:
         common -= self.gamma * self._own(second)
         return np.asarray(np.exp(common, out=common))
 
-    def diagonal(self, prompts: Slots) -> Array:
+    def diagonal(self, prompts: PromptOrders) -> Array:
         """K of each prompt with itself, shape (m,)."""
         return self._own(prompts) if self.name == "linear" else np.ones(len(prompts))
 
-    def _common(self, first: Slots, second: Slots) -> Array:
+    def _common(self, first: PromptOrders, second: PromptOrders) -> Array:
         """Inner product of the weighted features."""
         k = first.shape[1]
         slots, labels = (weight**2 for weight in self.weights)
@@ -73,7 +74,7 @@ class PromptKernel:
                 total += labels * (self.classes[first[:, slot], None] == self.classes[second[:, slot]])
         return total
 
-    def _own(self, prompts: Slots) -> Array:
+    def _own(self, prompts: PromptOrders) -> Array:
         """Inner product of each prompt with itself."""
         k = prompts.shape[1]
         slots, labels = (weight**2 for weight in self.weights)
@@ -81,6 +82,6 @@ class PromptKernel:
             return np.full(len(prompts), k * (1 + slots + labels))
         return np.asarray(k + slots + labels / k * (self._counts(prompts) ** 2).sum(axis=1))
 
-    def _counts(self, prompts: Slots) -> Array:
+    def _counts(self, prompts: PromptOrders) -> Array:
         """How many of each label are in, shape (m, C)."""
         return np.asarray(np.eye(int(self.classes.max()) + 1)[self.classes[prompts]].sum(axis=1))

@@ -9,6 +9,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.prompts.order_kernel import PromptOrders
 from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.runtime.errors import InputError
@@ -17,7 +18,6 @@ from kernelsm.selection.completion import MOST_FILLINGS, completed
 from kernelsm.selection.search import Balance
 from kernelsm.surrogates.results import interval_quantile
 
-Slots = NDArray[np.intp]
 Values = NDArray[np.float64]
 
 _DRAWN_STARTS = 20
@@ -105,8 +105,8 @@ def expected_over_orders(surrogate: PositionSurrogate, chosen: tuple[int, ...]) 
     members = np.nonzero(completed(chosen, k, surrogate.K_))[1].reshape(-1, k)
     each = max(1, MOST_FILLINGS // len(members))
     if factorial(k) <= each:
-        ways = np.array(list(permutations(range(k))))
-        orders = members[:, ways].reshape(-1, k)
+        permuted = np.array(list(permutations(range(k))))
+        orders = members[:, permuted].reshape(-1, k)
     else:
         drawn = np.random.default_rng(0).random((len(members), each, k)).argsort(axis=2)
         orders = np.take_along_axis(members[:, None], drawn, axis=2).reshape(-1, k)
@@ -229,8 +229,8 @@ def choose_set(
     rule = Balance.of(surrogate.K_, surrogate.k_, labels, balance)
     starts = [np.flatnonzero(rule.first_allowed(drawn)) for drawn in _drawn(surrogate.K_, _DRAWN_SETS)]
 
-    def around(now: Slots) -> tuple[float, Slots, Values]:
-        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=True)
+    def around(prompt: PromptOrders) -> tuple[float, PromptOrders, Values]:
+        value, steps, values = _exchanged(surrogate, prompt, rule, higher_is_better, over_orders=True)
         return value, np.sort(steps, axis=1), values
 
     value, chosen = _best_end(starts, around)
@@ -244,19 +244,23 @@ def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
 
 
 def _search(
-    surrogate: PositionSurrogate, starts: list[Slots], rule: Balance, higher_is_better: bool, caution: float = 0.0
+    surrogate: PositionSurrogate,
+    starts: list[PromptOrders],
+    rule: Balance,
+    higher_is_better: bool,
+    caution: float = 0.0,
 ) -> tuple[float, tuple[int, ...]]:
     """The least value reached, and the prompt there; `caution` standard deviations make a value worse."""
 
-    def around(now: Slots) -> tuple[float, Slots, Values]:
-        value, steps, values = _exchanged(surrogate, now, rule, higher_is_better, over_orders=False)
-        turned = _reordered(now)
-        if len(turned):
-            steps = np.concatenate([steps, turned])
-            values = np.concatenate([values, _badness(surrogate, turned, higher_is_better)])
+    def around(prompt: PromptOrders) -> tuple[float, PromptOrders, Values]:
+        value, steps, values = _exchanged(surrogate, prompt, rule, higher_is_better, over_orders=False)
+        reordered = _reordered(prompt)
+        if len(reordered):
+            steps = np.concatenate([steps, reordered])
+            values = np.concatenate([values, _badness(surrogate, reordered, higher_is_better)])
         if not caution:
             return value, steps, values
-        value += caution * float(surrogate.predict_std(now[None]).mean())
+        value += caution * float(surrogate.predict_std(prompt[None]).mean())
         # doubt makes none better, so that only what is predicted to be better needs it
         promising = rising(values)[:_DOUBTED]
         promising = promising[values[promising] < value]
@@ -269,49 +273,51 @@ def _search(
 
 
 def _best_end(
-    starts: list[Slots], around: Callable[[Slots], tuple[float, Slots, Values]]
+    starts: list[PromptOrders], around: Callable[[PromptOrders], tuple[float, PromptOrders, Values]]
 ) -> tuple[float, tuple[int, ...]]:
     """Go from every start to the best neighbour until none is better; the least value reached, and where.
 
     `around` returns the value of a prompt, its neighbours, and theirs.
     """
     ends: list[tuple[float, tuple[int, ...]]] = []
-    for now in starts:
-        value, steps, values = around(now)
+    for prompt in starts:
+        value, steps, values = around(prompt)
         while len(steps):
             best = first_least(values)
             if not values[best] < value - NEAR * abs(value):
                 break
-            now = steps[best]
-            value, steps, values = around(now)
-        ends.append((value, tuple(now.tolist())))
+            prompt = steps[best]
+            value, steps, values = around(prompt)
+        ends.append((value, tuple(prompt.tolist())))
     # where the order of equal labels does not count, ends are equally good: the one with the first candidates wins
     ends.sort(key=lambda end: end[1])
     return ends[first_least([value for value, _ in ends])]
 
 
 def _exchanged(
-    surrogate: PositionSurrogate, prompt: Slots, rule: Balance, higher_is_better: bool, *, over_orders: bool
-) -> tuple[float, Slots, Values]:
+    surrogate: PositionSurrogate, prompt: PromptOrders, rule: Balance, higher_is_better: bool, *, over_orders: bool
+) -> tuple[float, PromptOrders, Values]:
     """The value of a prompt, all prompts with another candidate in one of the slots, and their values."""
     predicted = surrogate.predict_exchanges(prompt.tolist(), over_orders=over_orders).mean(axis=2)
-    bad = -predicted if higher_is_better else predicted
+    badness = -predicted if higher_is_better else predicted
     inside = np.isin(np.arange(len(rule.label_of)), prompt)
-    out, into = rule.swaps(inside)
-    slot = np.argsort(prompt)[np.searchsorted(np.sort(prompt), out)]
-    steps = np.tile(prompt, (len(out), 1))
-    steps[np.arange(len(out)), slot] = into
-    return float(bad[0, prompt[0]]), steps, bad[slot, into]
+    removed, added = rule.swaps(inside)
+    slot = np.argsort(prompt)[np.searchsorted(np.sort(prompt), removed)]
+    steps = np.tile(prompt, (len(removed), 1))
+    steps[np.arange(len(removed)), slot] = added
+    return float(badness[0, prompt[0]]), steps, badness[slot, added]
 
 
-def _reordered(prompt: Slots) -> Slots:
+def _reordered(prompt: PromptOrders) -> PromptOrders:
     """All prompts with the contents of two slots swapped."""
     pairs = np.array(list(combinations(range(len(prompt)), 2)), dtype=np.intp).reshape(-1, 2)
-    found = np.tile(prompt, (len(pairs), 1))
-    found[np.arange(len(pairs))[:, None], pairs] = prompt[pairs[:, ::-1]]
-    return found
+    reordered = np.tile(prompt, (len(pairs), 1))
+    reordered[np.arange(len(pairs))[:, None], pairs] = prompt[pairs[:, ::-1]]
+    return reordered
 
 
-def _badness(surrogate: PositionSurrogate, orders: Sequence[Sequence[int]] | Slots, higher_is_better: bool) -> Values:
+def _badness(
+    surrogate: PositionSurrogate, orders: Sequence[Sequence[int]] | PromptOrders, higher_is_better: bool
+) -> Values:
     predicted = np.asarray(surrogate.predict(orders).mean(axis=1))
     return -predicted if higher_is_better else predicted

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.prompts.exchanges import SlotFactors
-from kernelsm.prompts.order_kernel import PromptKernel, Slots
+from kernelsm.prompts.order_kernel import PromptKernel, PromptOrders
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least
@@ -23,7 +23,7 @@ from kernelsm.surrogates.tuning import ALIKE, FEWEST_ROWS, RIDGES, LooSurface, c
 GAMMAS = tuple(float(f"{gamma:.4g}") for gamma in np.geomspace(1e-2, 30.0, 10))
 """Of "rbf", in units of 1/K."""
 WEIGHTS = tuple((slots, labels) for labels in (0.0, 1.0, 4.0) for slots in (0.0, 1.0, 4.0))
-"""Say of who stands where, and of which label stands where, beside that of who is in."""
+"""Weights of who stands where, and of which label stands where, relative to who is in."""
 MOST_ORDERS = 720
 """Most orders of one subset that are averaged: all of six demonstrations."""
 _FLOATS_AT_ONCE = 4_000_000
@@ -62,14 +62,14 @@ def position_features(
         not one whole number from 0 for each candidate.
     """
     slots = _check_orders(orders, K)
-    who = np.eye(K)[slots]
-    parts = [who]
+    indicators = np.eye(K)[slots]
+    parts = [indicators]
     if labels is not None:
         classes = _check_labels(labels, K)
         parts.append(np.eye(int(classes.max()) + 1)[classes[slots]])
     if not ordered:
         parts = [np.repeat(part.mean(axis=1, keepdims=True), slots.shape[1], axis=1) for part in parts]
-    return np.concatenate([who.sum(axis=1), *(part.reshape(len(slots), -1) for part in parts)], axis=1)
+    return np.concatenate([indicators.sum(axis=1), *(part.reshape(len(slots), -1) for part in parts)], axis=1)
 
 
 class PositionSurrogate:
@@ -253,13 +253,13 @@ class PositionSurrogate:
             expected, fix = f"(m, {self.K_}) with {self.k_} in each row", "Predict subsets like those of the fit."
             raise InputError("masks", f"shape {masks.shape}, {masks.sum(axis=-1).tolist()}"[:80], expected, fix)
         self._check_length()
-        ways = np.array(list(permutations(range(self.k_))))
-        orders = np.nonzero(masks)[1].reshape(len(masks), self.k_)[:, ways]  # (m, orders, k)
+        permuted = np.array(list(permutations(range(self.k_))))
+        orders = np.nonzero(masks)[1].reshape(len(masks), self.k_)[:, permuted]  # (m, orders, k)
         predicted = self._predict(orders.reshape(-1, self.k_), self._kernel)
-        return np.asarray(predicted.reshape(len(masks), len(ways), -1).mean(axis=1))
+        return np.asarray(predicted.reshape(len(masks), len(permuted), -1).mean(axis=1))
 
     def predict_exchanges(self, prompt: Sequence[int], *, over_orders: bool = False) -> Array:
-        """Predict what each candidate does in the place of each one of a prompt.
+        """Predict a prompt with each of its demonstrations replaced by each candidate.
 
         Parameters
         ----------
@@ -290,8 +290,8 @@ class PositionSurrogate:
         kernel = replace(self._kernel, ordered=self.ordered and not over_orders)
         return self._predict(every.reshape(-1, self.k_), kernel).reshape(self.k_, self.K_, -1)
 
-    def _check(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> Slots:
-        """Prompts as long as those of the fit."""
+    def _check(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> PromptOrders:
+        """Return prompts as an array; refuse other lengths than in the fit."""
         slots = _check_orders(orders, self.K_)
         if slots.shape[1] != self.k_:
             found, fix = f"{slots.shape[1]} in a prompt", "Fit prompts of that length."
@@ -303,12 +303,12 @@ class PositionSurrogate:
             found, fix = f"{self.k_} demonstrations", "Predict some orders of each, and average."
             raise InputError("masks", found, "at most 6, whose orders can all be tried", fix)
 
-    def _predict(self, slots: Slots, kernel: PromptKernel) -> Array:
+    def _predict(self, slots: PromptOrders, kernel: PromptKernel) -> Array:
         blocks = self._blocks(slots, len(self._slots))
         parts = [kernel.gram(block, self._slots) @ self._theta for block in blocks]
         return np.asarray(np.concatenate(parts) + self._intercept)
 
-    def _blocks(self, slots: Slots, width: int) -> list[Slots]:
+    def _blocks(self, slots: PromptOrders, width: int) -> list[PromptOrders]:
         """Parts of some prompts whose kernel with `width` others takes some tens of megabytes."""
         size = max(1, _FLOATS_AT_ONCE // width)
         return [slots[start : start + size] for start in range(0, len(slots), size)]
@@ -316,7 +316,9 @@ class PositionSurrogate:
     def _kernel_of(self, gamma: float, weights: tuple[float, float]) -> PromptKernel:
         return PromptKernel(self.kernel, gamma, weights, self.K_, self._classes, self.ordered)
 
-    def _tune(self, parts: list[tuple[Slots, Array]], weights: tuple[float, float]) -> tuple[float, float, float]:
+    def _tune(
+        self, parts: list[tuple[PromptOrders, Array]], weights: tuple[float, float]
+    ) -> tuple[float, float, float]:
         """Least leave-one-out error within the parts, and its γ and λ."""
         gammas = [gamma / self.K_ for gamma in GAMMAS] if self.gammas is None else self.gammas
         tried = [1.0] if self.kernel == "linear" else check_grid("gammas", gammas).tolist()
@@ -333,13 +335,13 @@ class PositionSurrogate:
         return float(mean.relative.min()), gamma, ridge
 
 
-def _turns(slots: Slots) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _turns(slots: PromptOrders) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For each row the number of its subset, and how many rows before it are of the same; shape (rows,) each."""
     number: dict[bytes, int] = {}
     seen: list[int] = []
     subset, turn = np.empty(len(slots), dtype=np.intp), np.empty(len(slots), dtype=np.intp)
-    for row, one in enumerate(np.sort(slots, axis=1)):
-        subset[row] = number.setdefault(one.tobytes(), len(number))
+    for row, members in enumerate(np.sort(slots, axis=1)):
+        subset[row] = number.setdefault(members.tobytes(), len(number))
         if subset[row] == len(seen):
             seen.append(0)
         turn[row] = seen[subset[row]]

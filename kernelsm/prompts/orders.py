@@ -20,7 +20,7 @@ from kernelsm.runtime.near_ties import NEAR, tolerance_of
 
 logger = logging.getLogger(__name__)
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
-"""One order tells nothing of its noise; beyond six, more subsets are the better use of the time."""
+"""One order gives no estimate of its noise; beyond six, more subsets are the better use of the time."""
 _FEWEST_SUBSETS = 3
 _LARGE = 12
 _LAYOUT = {"orders": ArrayFormat((2,), "iu", np.int64), "values": ArrayFormat((2,), "f", np.float64)}
@@ -49,10 +49,10 @@ class OrderedOutcomes:
         rows: dict[tuple[int, ...], dict[tuple[int, ...], int]] = {}
         for row, order in enumerate(map(tuple, self.orders.tolist())):
             rows.setdefault(tuple(sorted(order)), {}).setdefault(order, row)
-        return [self.values[list(some.values())] for some in rows.values()]
+        return [self.values[list(subset_rows.values())] for subset_rows in rows.values()]
 
     def noise(self) -> NDArray[np.float64] | None:
-        """Return what the orders say of the noise of their means, see `order_noise`."""
+        """Estimate the noise of the means over these orders, see `order_noise`."""
         return order_noise(self.by_subset(), self.orders.shape[1])
 
     def needed(self) -> int:
@@ -61,13 +61,13 @@ class OrderedOutcomes:
 
     def of(self, masks: NDArray[np.bool_]) -> OrderedOutcomes:
         """Return the rows whose candidates are one of these subsets, shape (m, K)."""
-        wanted = {tuple(np.flatnonzero(mask).tolist()) for mask in masks}
-        rows = [row for row, order in enumerate(self.orders.tolist()) if tuple(sorted(order)) in wanted]
+        subsets = {tuple(np.flatnonzero(mask).tolist()) for mask in masks}
+        rows = [row for row, order in enumerate(self.orders.tolist()) if tuple(sorted(order)) in subsets]
         return OrderedOutcomes(self.orders[rows], self.values[rows])
 
 
 def orders_there_are(size: int) -> int:
-    """Return the number of orders of `size` demonstrations; from 13 on, that of 12, which nobody asks for either."""
+    """Return the number of orders of `size` demonstrations, capped at that of 12: more than anyone asks for."""
     return factorial(min(size, _LARGE))
 
 
@@ -92,16 +92,18 @@ def order_noise(by_subset: Sequence[NDArray[np.float64]], sizes: int | Sequence[
         S², pooled over all subsets, times the mean of 1/n - 1/k!. None where no subset has two orders.
     """
     there_are = [orders_there_are(size) for size in np.broadcast_to(sizes, len(by_subset)).tolist()]
-    pairs = [(found, most) for found, most in zip(by_subset, there_are, strict=True) if len(found) > 1]
+    pairs = [(values, possible) for values, possible in zip(by_subset, there_are, strict=True) if len(values) > 1]
     if not pairs:
         return None
-    several = [found for found, _ in pairs]
-    shrink = np.mean([1 / len(found) - 1 / most for found, most in pairs])
-    away = np.concatenate([found - found.mean(axis=0) for found in several])
-    of_one = sum(len(found) - 1 for found in several)  # degrees of freedom of the noise of a single order
-    if len(away) > away.shape[1]:
-        away = np.asarray(np.linalg.qr(away, mode="r"))  # the same products in fewer rows
-    return np.asarray(away * np.sqrt(shrink / of_one))
+    repeated = [values for values, _ in pairs]
+    shrink = np.mean([1 / len(values) - 1 / possible for values, possible in pairs])
+    deviations = np.concatenate([values - values.mean(axis=0) for values in repeated])
+    degrees_of_freedom = sum(
+        len(values) - 1 for values in repeated
+    )  # degrees of freedom of the noise of a single order
+    if len(deviations) > deviations.shape[1]:
+        deviations = np.asarray(np.linalg.qr(deviations, mode="r"))  # the same products in fewer rows
+    return np.asarray(deviations * np.sqrt(shrink / degrees_of_freedom))
 
 
 def orders_needed(by_subset: Sequence[NDArray[np.float64]], size: int) -> int:
@@ -121,10 +123,10 @@ def orders_needed(by_subset: Sequence[NDArray[np.float64]], size: int) -> int:
     """
     there_are = orders_there_are(size)
     fewest, most = min(FEWEST_ORDERS, there_are), min(ENOUGH_ORDERS, there_are)
-    several = [found.mean(axis=1) for found in by_subset if len(found) > 1]
-    if len(several) < _FEWEST_SUBSETS:
+    means = [values.mean(axis=1) for values in by_subset if len(values) > 1]
+    if len(means) < _FEWEST_SUBSETS:
         return fewest
-    within, between = _variances(several, there_are)
+    within, between = _variances(means, there_are)
     # the fewest n with within * (1/n - 1/k!) <= between
     enough = within / (between + within / there_are) if within > 0 else 0.0
     # a whole number that rounding has raised is not the next one
@@ -132,31 +134,31 @@ def orders_needed(by_subset: Sequence[NDArray[np.float64]], size: int) -> int:
 
 
 def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
-    """Return a table with what its single orders say of its noise; as it is where they are not known."""
+    """Return a table with its noise estimated from single orders; unchanged where these are not known."""
     if ordered is None or ordered.values.shape[1] != outcomes.q:
         return outcomes
     return replace(outcomes, noise=ordered.noise())
 
 
-def save_orders(found: OrderedOutcomes, path: Path) -> None:
+def save_orders(outcomes: OrderedOutcomes, path: Path) -> None:
     """Write single-order outcomes, values in single precision; a whole file or none."""
-    with write_whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, orders=found.orders.astype(np.int32), values=found.values.astype(np.float32))
+    with write_whole(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, orders=outcomes.orders.astype(np.int32), values=outcomes.values.astype(np.float32))
 
 
 def load_orders(path: Path) -> OrderedOutcomes | None:
-    """Return single-order outcomes; None where the file is not there, or (the log tells) is damaged."""
+    """Return single-order outcomes; None where the file is missing or, with a warning in the log, damaged."""
     if not path.exists():
         return None
     try:
-        found = OrderedOutcomes(**read_arrays(path, path.name, _LAYOUT, limits()))
-        fits = len(found.orders) == len(found.values) > 0 and np.isfinite(found.values).all()
+        outcomes = OrderedOutcomes(**read_arrays(path, path.name, _LAYOUT, limits()))
+        fits = len(outcomes.orders) == len(outcomes.values) > 0 and np.isfinite(outcomes.values).all()
     except (InputError, OSError):
         fits = False
     if not fits:
         logger.warning("the single orders in %s are damaged: ask the model again to have them anew", path.name)
         return None
-    return found
+    return outcomes
 
 
 def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[float, float]:
@@ -177,8 +179,8 @@ def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[flo
         Standard deviations in the outcome's unit, of the mean over queries: within subsets (NaN where none has two
         orders), and between them (NaN too where there is one subset only).
     """
-    means = [found.mean(axis=1) for found in by_subset]
-    if all(len(found) < 2 for found in means):
+    means = [values.mean(axis=1) for values in by_subset]
+    if all(len(values) < 2 for values in means):
         return float("nan"), float("nan")
     within, between = _variances(means, orders_there_are(k))
     return float(np.sqrt(within)), float(np.sqrt(between))
@@ -186,11 +188,15 @@ def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[flo
 
 def _variances(means: Sequence[NDArray[np.float64]], there_are: int) -> tuple[float, float]:
     """Variance within subsets, and between them free of it; NaN where there is one subset only."""
-    several = [found for found in means if len(found) > 1]
-    within = sum(((found - found.mean()) ** 2).sum() for found in several) / sum(len(found) - 1 for found in several)
-    if within <= tolerance_of(np.concatenate(several)) ** 2:
+    repeated = [subset_means for subset_means in means if len(subset_means) > 1]
+    within = sum(((subset_means - subset_means.mean()) ** 2).sum() for subset_means in repeated) / sum(
+        len(subset_means) - 1 for subset_means in repeated
+    )
+    if within <= tolerance_of(np.concatenate(repeated)) ** 2:
         within = 0.0  # all orders do the same, but for rounding
     if len(means) == 1:
         return float(within), float("nan")
-    left = within * np.mean([1 / len(found) - 1 / there_are for found in means])
-    return float(within), max(float(np.var([found.mean() for found in means], ddof=1) - left), 0.0)
+    order_noise_left = within * np.mean([1 / len(subset_means) - 1 / there_are for subset_means in means])
+    return float(within), max(
+        float(np.var([subset_means.mean() for subset_means in means], ddof=1) - order_noise_left), 0.0
+    )

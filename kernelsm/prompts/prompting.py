@@ -35,10 +35,11 @@ _SAME_BEGINNING = 12  # characters; a shorter one stays
 class Prompting(Estimator):
     """Scores subsets of demonstrations exactly, each under several random orders.
 
-    Small models heed the order of demonstrations, by about as much as their choice. The outcome of a subset is the
-    mean over its orders, and their spread says how far one order may be from it (see `table`). The empty subset is a
-    prompt without a demonstration. The loss of a query is the cross-entropy over the label words in nats; a subset is
-    scored and kept by the store with all its orders and measures, so that another measure asks the model nothing.
+    The order of demonstrations changes the loss of small models about as much as their choice. The outcome of a
+    subset is the mean over its orders, and their spread says how far one order may be from it (see `table`). The
+    empty subset is a prompt without a demonstration. The loss of a query is the cross-entropy over the label words in
+    nats; a subset is scored and kept by the store with all its orders and measures, so that another measure asks the
+    model nothing.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ class Prompting(Estimator):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What a table of outcomes tells of how they were found; JSON types only."""
+        """Metadata of the outcomes: how they were computed; JSON types only."""
         return {
             "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
             "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
@@ -114,7 +115,7 @@ class Prompting(Estimator):
         store: Store | None = None,
         report: Report = silent,
     ) -> tuple[list[tuple[int, ...]], NDArray[np.float64]]:
-        """Find the outcome of each order of each mask: what `outcomes` takes the mean of, from the same store.
+        """Find the outcome of each order of each mask; `outcomes` takes their mean, from the same store.
 
         Returns
         -------
@@ -131,7 +132,7 @@ class Prompting(Estimator):
         masks = self.check_masks(masks)
         blocks = self._blocks(masks, self._work(store), store, report)
         orders = [order for mask in masks for order in self.orders_of(mask)]
-        return orders, np.concatenate([found[:, position] for found in blocks])
+        return orders, np.concatenate([values[:, position] for values in blocks])
 
     def table(
         self, masks: NDArray[np.bool_], blocks: Sequence[NDArray[np.float64]], measure: str, meta: dict[str, Any]
@@ -193,7 +194,9 @@ class Prompting(Estimator):
 
     def check_lengths(self, masks: NDArray[np.bool_]) -> None:
         """Refuse too long prompts before the first one is scored, not hours after it."""
-        sizes = np.array([len(row) for row in self.model.encode([one.text for one in self.task.candidates])])
+        sizes = np.array(
+            [len(row) for row in self.model.encode([candidate.text for candidate in self.task.candidates])]
+        )
         largest = masks[(masks @ sizes + masks.sum(axis=1)).argmax()]
         _read(self.model, self.task, np.flatnonzero(largest).tolist(), self.queries)
 
@@ -231,24 +234,24 @@ def short_names(texts: Sequence[Labelled]) -> tuple[str, ...]:
 
     A beginning that they all have is left out: it would be all that is seen of them.
     """
-    found: list[str] = []
-    shown = ("".join(letter if letter.isprintable() else " " for letter in one.text) for one in texts)
+    names: list[str] = []
+    shown = ("".join(letter if letter.isprintable() else " " for letter in example.text) for example in texts)
     words = [text.split() or ["(no", "letters)"] for text in shown]
     # what the first and the last in the order of words have in common all have; the last word of each stays
     first, last = min(words, default=[""]), max(words, default=[""])
     pairs = zip(first[:-1], last[:-1], strict=False)
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)) if len(words) > 1 else 0
-    if same and len(" ".join(words[0][:same])) < _SAME_BEGINNING:
-        same = 0
-    lines = [("… " if same else "") + " ".join(row[same:]) for row in words]
-    cut = [line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…" for line in lines]
-    for name in cut:
+    shared_words = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)) if len(words) > 1 else 0
+    if shared_words and len(" ".join(words[0][:shared_words])) < _SAME_BEGINNING:
+        shared_words = 0
+    lines = [("… " if shared_words else "") + " ".join(row[shared_words:]) for row in words]
+    shortened = [line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…" for line in lines]
+    for name in shortened:
         unique, number = name, 1
-        while unique in found:
+        while unique in names:
             number += 1
             unique = f"{name} ({number})"
-        found.append(unique)
-    return tuple(found)
+        names.append(unique)
+    return tuple(names)
 
 
 def _read(

@@ -41,7 +41,10 @@ class PromptTokens:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each prompt with its longest label, shape (q,)."""
         return np.array(
-            [len(prompt) + max(map(len, some)) for prompt, some in zip(self.prompts, self.endings, strict=True)]
+            [
+                len(prompt) + max(map(len, prompt_endings))
+                for prompt, prompt_endings in zip(self.prompts, self.endings, strict=True)
+            ]
         )
 
 
@@ -93,31 +96,31 @@ def label_log_probabilities(model: LanguageModel, tokens: PromptTokens) -> NDArr
     InputError
         Logits that are not finite.
     """
-    found = np.zeros((len(tokens.prompts), len(tokens.endings[0])))
+    scores = np.zeros((len(tokens.prompts), len(tokens.endings[0])))
     shared = _common_start(tokens.prompts)
     # each prompt keeps a token of its own, after which the first logits are read
     shared = shared[: min(map(len, tokens.prompts)) - 1]
     read = model.read(shared)
-    rows = passes(tokens, len(shared))
-    rows.sort(key=lambda row: len(row.prompt) + len(row.said))
-    longest = len(shared) + len(rows[-1].prompt) + len(rows[-1].said)
+    rows = forward_passes(tokens, len(shared))
+    rows.sort(key=lambda row: len(row.prompt) + len(row.continuation))
+    longest = len(shared) + len(rows[-1].prompt) + len(rows[-1].continuation)
     size = max(1, min(BATCH, BATCH_TOKENS // longest))
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
-        wanted = sorted({place for row in batch for place in row.places()})
-        logits = model.logits([row.prompt + row.said for row in batch], read, wanted)
-        scores = torch.log_softmax(logits, dim=-1).cpu().double().numpy()
-        for row, table in zip(batch, scores, strict=True):
-            at = [wanted.index(place) for place in row.places()]
+        positions = sorted({position for row in batch for position in row.positions()})
+        logits = model.logits([row.prompt + row.continuation for row in batch], read, positions)
+        step_log_probabilities = torch.log_softmax(logits, dim=-1).cpu().double().numpy()
+        for row, row_log_probabilities in zip(batch, step_log_probabilities, strict=True):
+            columns = [positions.index(position) for position in row.positions()]
             for label in row.labels():
                 ending = row.endings[label]
-                found[row.query, label] = table[at[: len(ending)], ending].sum()
-    if not np.isfinite(found).all():
+                scores[row.query, label] = row_log_probabilities[columns[: len(ending)], ending].sum()
+    if not np.isfinite(scores).all():
         fix = "Were its weights damaged, or saved in half precision and too large?"
         raise InputError(f"model {model.name!r}", "logits that are not finite", "finite logits", fix)
-    highest = found.max(axis=1, keepdims=True)
-    normaliser = highest + np.log(np.exp(found - highest).sum(axis=1, keepdims=True))
-    return np.asarray(found - normaliser)
+    highest = scores.max(axis=1, keepdims=True)
+    normaliser = highest + np.log(np.exp(scores - highest).sum(axis=1, keepdims=True))
+    return np.asarray(scores - normaliser)
 
 
 def measure_labels(log_probabilities: NDArray[np.float64], true: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -146,25 +149,25 @@ def measure_labels(log_probabilities: NDArray[np.float64], true: NDArray[np.int6
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One pass of the network: the rest of a prompt and the label tokens said after it."""
+class ForwardPass:
+    """One forward pass of the network: the rest of a prompt and the label tokens that follow it."""
 
     query: int
     prompt: Tokens
-    said: Tokens
+    continuation: Tokens
     endings: tuple[Tokens, ...]
 
-    def places(self) -> range:
+    def positions(self) -> range:
         """Where the logits of the label tokens are read."""
-        return range(len(self.prompt) - 1, len(self.prompt) + len(self.said))
+        return range(len(self.prompt) - 1, len(self.prompt) + len(self.continuation))
 
     def labels(self) -> list[int]:
-        """Labels whose tokens all follow what was said here."""
-        return [i for i, ending in enumerate(self.endings) if self.said[: len(ending) - 1] == ending[:-1]]
+        """Labels that this pass scores: their tokens, except the last, start the continuation."""
+        return [i for i, ending in enumerate(self.endings) if self.continuation[: len(ending) - 1] == ending[:-1]]
 
 
-def passes(tokens: PromptTokens, read: int = 0) -> list[Pass]:
-    """Return what must pass through the network to score every label of every prompt.
+def forward_passes(tokens: PromptTokens, read: int = 0) -> list[ForwardPass]:
+    """Return the forward passes that score every label of every prompt.
 
     Parameters
     ----------
@@ -173,30 +176,30 @@ def passes(tokens: PromptTokens, read: int = 0) -> list[Pass]:
         Tokens at the start of each prompt that were read before.
     """
     return [
-        Pass(query, prompt[read:], said, endings)
+        ForwardPass(query, prompt[read:], continuation, endings)
         for query, (prompt, endings) in enumerate(zip(tokens.prompts, tokens.endings, strict=True))
-        for said in _longest(endings)
+        for continuation in _longest(endings)
     ]
 
 
 def _common_start(rows: Sequence[list[int]] | Sequence[Tokens]) -> Tokens:
     first, last = min(rows), max(rows)  # all others stand between these two, and share what they share
-    apart = (i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
-    return tuple(first[: next(apart, len(first))])
+    differing = (i for i, (left, right) in enumerate(zip(first, last, strict=False)) if left != right)
+    return tuple(first[: next(differing, len(first))])
 
 
 def _longest(endings: tuple[Tokens, ...]) -> list[Tokens]:
-    """What must be said so that the last token of every label is asked for: no start of another one."""
-    kept: list[Tokens] = []
-    for said in sorted({ending[:-1] for ending in endings}, key=len, reverse=True):
-        if not any(other[: len(said)] == said for other in kept):
-            kept.append(said)
-    return kept
+    """The longest continuations: with these every label is scored; none is the start of another one."""
+    longest: list[Tokens] = []
+    for continuation in sorted({ending[:-1] for ending in endings}, key=len, reverse=True):
+        if not any(longer[: len(continuation)] == continuation for longer in longest):
+            longest.append(continuation)
+    return longest
 
 
 def _check_endings(endings: tuple[Tokens, ...], labels: Sequence[str]) -> None:
     ordered = sorted(range(len(endings)), key=lambda i: endings[i])
-    for one, other in pairwise(ordered):  # what starts with another one stands right after it
-        if endings[other][: len(endings[one])] == endings[one]:
-            found = f"{labels[one]!r}, whose tokens are the start of those of {labels[other]!r}"
+    for shorter, longer in pairwise(ordered):  # what starts with another one stands right after it
+        if endings[longer][: len(endings[shorter])] == endings[shorter]:
+            found = f"{labels[shorter]!r}, whose tokens are the start of those of {labels[longer]!r}"
             raise InputError("labels", found, "words that the model can tell apart", "Choose other label words.")

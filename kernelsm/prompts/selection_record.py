@@ -144,11 +144,11 @@ class SelectionRecord:
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> SelectionRecord:
+    def from_json(cls, content: dict[str, Any]) -> SelectionRecord:
         """Return the record of `to_json`, read."""
-        choices = [ChoiceRecord(**one) for one in found["choices"]]
-        known = [FitRecord(**one) for one in found["fits"]]
-        return cls(**{**found, "choices": choices, "fits": known, "order": OrderRecord(**found["order"])})
+        choices = [ChoiceRecord(**record) for record in content["choices"]]
+        known = [FitRecord(**record) for record in content["fits"]]
+        return cls(**{**content, "choices": choices, "fits": known, "order": OrderRecord(**content["order"])})
 
 
 def choices(

@@ -62,7 +62,7 @@ class PromptTemplate:
     def head(self, demonstrations: Sequence[Labelled]) -> str:
         """Return everything before the query: the same for all queries."""
         first = f"{self.instruction}\n\n" if self.instruction else ""
-        shown = (self.demonstration.format(text=one.text, label=one.label) for one in demonstrations)
+        shown = (self.demonstration.format(text=example.text, label=example.label) for example in demonstrations)
         return first + "".join(shown)
 
     def tail(self, query: Labelled) -> str:
@@ -122,8 +122,8 @@ class PromptTask:
         if not self.queries:
             raise InputError("queries", "none", "at least 1", "Demonstrations are chosen by the loss of queries.")
         for group in ("candidates", "queries", "fresh"):
-            for position, one in enumerate(getattr(self, group)):
-                _check_labelled(f"{group}, number {position + 1}", one, self.labels)
+            for position, example in enumerate(getattr(self, group)):
+                _check_labelled(f"{group}, number {position + 1}", example, self.labels)
         if not 1 <= self.k <= self.K:
             fix = "Take fewer demonstrations into a prompt, or give more candidates."
             raise InputError("k", f"{self.k}", f"a whole number from 1 to the {self.K} candidates", fix)
@@ -136,7 +136,10 @@ class PromptTask:
     @cached_property
     def content_hash(self) -> str:
         """Forty hex digits of everything but `name` and `meta`."""
-        groups = [[(one.text, one.label) for one in group] for group in (self.candidates, self.queries, self.fresh)]
+        groups = [
+            [(example.text, example.label) for example in group]
+            for group in (self.candidates, self.queries, self.fresh)
+        ]
         template = (self.template.instruction, self.template.demonstration, self.template.query)
         # one string: joblib may tell apart equal containers whose parts are shared in one and copied in the other
         return content_hash(json.dumps([groups, self.labels, template, self.k]))
@@ -146,7 +149,7 @@ class PromptTask:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, found: dict[str, Any]) -> PromptTask:
+    def from_dict(cls, content: dict[str, Any]) -> PromptTask:
         """Return the task of `to_dict`.
 
         Raises
@@ -154,16 +157,25 @@ class PromptTask:
         InputError, TypeError, KeyError
             It is not one.
         """
-        shown, asked, fresh = (
-            tuple(Labelled(str(one["text"]), str(one["label"])) for one in found[group])
+        candidates, queries, fresh = (
+            tuple(Labelled(str(example["text"]), str(example["label"])) for example in content[group])
             for group in ("candidates", "queries", "fresh")
         )
-        template = PromptTemplate(**found["template"])
-        return cls(shown, asked, fresh, tuple(found["labels"]), template, found["k"], found["name"], found["meta"])
+        template = PromptTemplate(**content["template"])
+        return cls(
+            candidates,
+            queries,
+            fresh,
+            tuple(content["labels"]),
+            template,
+            content["k"],
+            content["name"],
+            content["meta"],
+        )
 
 
 def check_label_words(labels: Sequence[str], place: str) -> None:
-    """Refuse label words that a model cannot tell apart or say.
+    """Refuse label words that a model cannot distinguish or produce.
 
     Raises
     ------
@@ -188,15 +200,15 @@ def check_label_words(labels: Sequence[str], place: str) -> None:
         spellings[folded] = label
 
 
-def _check_labelled(place: str, one: Labelled, labels: tuple[str, ...]) -> None:
-    if not one.text.strip():
+def _check_labelled(place: str, example: Labelled, labels: tuple[str, ...]) -> None:
+    if not example.text.strip():
         raise InputError(f"{place}, text", "an empty text", "some words", "Leave it out, or fill it in.")
-    if len(one.text) > LONGEST_TEXT:
-        found = f"{len(one.text):,} characters"
+    if len(example.text) > LONGEST_TEXT:
+        found = f"{len(example.text):,} characters"
         raise InputError(f"{place}, text", found, f"at most {LONGEST_TEXT:,}", "Shorten the text.")
-    if one.label not in labels:
+    if example.label not in labels:
         known = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
-        raise InputError(f"{place}, label", repr(one.label)[:60], known, "Use a label of the task.")
+        raise InputError(f"{place}, label", repr(example.label)[:60], known, "Use a label of the task.")
 
 
 def _check_pattern(place: str, pattern: str, fields: tuple[str, ...]) -> None:
@@ -209,13 +221,13 @@ def _check_pattern(place: str, pattern: str, fields: tuple[str, ...]) -> None:
         parts = [part[1:] for part in string.Formatter().parse(pattern) if part[1] is not None]
     except ValueError as error:
         raise InputError(place, str(error), expected, fix) from None
-    found = [name for name, _, _ in parts]
+    names = [name for name, _, _ in parts]
     for name, specification, conversion in parts:
         if name not in fields or specification or conversion:
             written = (
                 f"{name}{'!' if conversion else ''}{conversion or ''}{':' if specification else ''}{specification}"
             )
             raise InputError(place, f"{{{written[:60]}}}", expected, fix)
-    if missing := [name for name in fields if name not in found]:
+    if missing := [name for name in fields if name not in names]:
         fix = f"Put {{{missing[0]}}} where the {missing[0]} goes."
         raise InputError(place, f"no {{{missing[0]}}}", expected, fix)

@@ -33,7 +33,7 @@ def most_megabytes() -> int:
 
 @dataclass(frozen=True)
 class PromptFiles:
-    """A task read from files, and sentences about what its owner should know (repeated texts, a drawn split)."""
+    """A task read from files, and sentences that its owner should read (repeated texts, a drawn split)."""
 
     task: PromptTask
     notes: tuple[str, ...]
@@ -76,31 +76,31 @@ def read_prompt_task(
         Names the file, row and column of the first thing that is wrong.
     """
     bounds = limits()
-    shown = read_labelled(*candidates, most=bounds.tasks)
-    labels = tuple(dict.fromkeys(one.label for one in shown))
-    if len(shown) < 2:
+    candidate_rows = read_labelled(*candidates, most=bounds.tasks)
+    labels = tuple(dict.fromkeys(example.label for example in candidate_rows))
+    if len(candidate_rows) < 2:
         fix = "There must be something to choose from."
-        raise InputError(candidates[1], f"{len(shown)} candidate", "at least 2", fix)
+        raise InputError(candidates[1], f"{len(candidate_rows)} candidate", "at least 2", fix)
     check_label_words(labels, f"{candidates[1]}, column 'label'")
-    asked = read_labelled(*queries, most=bounds.targets, labels=labels)
+    query_rows = read_labelled(*queries, most=bounds.targets, labels=labels)
     notes = []
     if fresh is not None:
-        checking = read_labelled(*fresh, most=bounds.targets, labels=labels)
+        fresh_rows = read_labelled(*fresh, most=bounds.targets, labels=labels)
     else:
-        if len(asked) < 2:
+        if len(query_rows) < 2:
             fix = "Give more queries, or a file of fresh ones."
             raise InputError(queries[1], "1 query", "at least 2: half are kept for checking", fix)
-        order = np.random.default_rng(seed).permutation(len(asked))
-        held_out = set(order[: len(asked) // 2].tolist())
-        checking = tuple(one for position, one in enumerate(asked) if position in held_out)
-        asked = tuple(one for position, one in enumerate(asked) if position not in held_out)
-        notes.append(f"{len(checking)} of the queries, drawn at random, are kept for checking.")
+        order = np.random.default_rng(seed).permutation(len(query_rows))
+        held_out = set(order[: len(query_rows) // 2].tolist())
+        fresh_rows = tuple(example for position, example in enumerate(query_rows) if position in held_out)
+        query_rows = tuple(example for position, example in enumerate(query_rows) if position not in held_out)
+        notes.append(f"{len(fresh_rows)} of the queries, drawn at random, are kept for checking.")
     sources = {"candidates": candidates[1], "queries": queries[1], "fresh": queries[1] if fresh is None else fresh[1]}
-    notes += _repeats({"candidates": shown, "queries": asked, "fresh queries": checking})
+    notes += _repeats({"candidates": candidate_rows, "queries": query_rows, "fresh queries": fresh_rows})
     task = PromptTask(
-        candidates=shown,
-        queries=asked,
-        fresh=checking,
+        candidates=candidate_rows,
+        queries=query_rows,
+        fresh=fresh_rows,
         labels=labels,
         template=template or PromptTemplate(),
         k=k,
@@ -168,15 +168,15 @@ def _of_lines(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
     for number, line in text_lines(data, name, _MOST_MEGABYTES * 2**20):
         place = f"{name}, line {number:,}"
-        one = parse_json_object(line, place, expected, fix)
-        yield place, _field(one, "text", place), _field(one, "label", place)
+        row = parse_json_object(line, place, expected, fix)
+        yield place, _field(row, "text", place), _field(row, "label", place)
 
 
-def _field(one: dict[str, Any], column: str, place: str) -> str:
-    if column not in one:
+def _field(row: dict[str, Any], column: str, place: str) -> str:
+    if column not in row:
         fix = "Give every line the fields text and label."
         raise InputError(place, f"no field {column!r}", "the fields text and label", fix)
-    value = one[column]
+    value = row[column]
     if column == "label" and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # as a CSV file would hold it
     if not isinstance(value, str):
@@ -188,7 +188,7 @@ def _field(one: dict[str, Any], column: str, place: str) -> str:
 
 def _repeats(groups: dict[str, tuple[Labelled, ...]]) -> list[str]:
     """Sentences on texts that are there more than once, but for case and spaces."""
-    bare = {group: Counter(_bare(one) for one in rows) for group, rows in groups.items()}
+    bare = {group: Counter(_bare(example) for example in rows) for group, rows in groups.items()}
     notes = []
     for group, counts in bare.items():
         if repeated := [text for text, count in counts.items() if count > 1]:
@@ -203,15 +203,15 @@ def _repeats(groups: dict[str, tuple[Labelled, ...]]) -> list[str]:
             text = _shortened(shared[0])
             notes.append(f"{_texts(len(shared))} both among the {first} and the {second} ({harm}): {text}.")
     labels: dict[str, set[str]] = {}
-    for one in (one for rows in groups.values() for one in rows):
-        labels.setdefault(_bare(one), set()).add(one.label)
-    if torn := [text for text, found in labels.items() if len(found) > 1]:
-        notes.append(f"{_texts(len(torn))} there with different labels: {_shortened(torn[0])}.")
+    for example in (example for rows in groups.values() for example in rows):
+        labels.setdefault(_bare(example), set()).add(example.label)
+    if contradicting := [text for text, labels_of_text in labels.items() if len(labels_of_text) > 1]:
+        notes.append(f"{_texts(len(contradicting))} there with different labels: {_shortened(contradicting[0])}.")
     return notes
 
 
-def _bare(one: Labelled) -> str:
-    return " ".join(one.text.casefold().split())
+def _bare(example: Labelled) -> str:
+    return " ".join(example.text.casefold().split())
 
 
 def _texts(count: int) -> str:

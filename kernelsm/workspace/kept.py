@@ -33,7 +33,7 @@ class KeptItem:
 class Kept(ABC, Generic[T]):
     """One kind of thing that users keep in the cache, each in files that are named by its key.
 
-    A key is forty hex digits, the hash of the content: equal content is kept once, whoever brought it. All methods
+    A key is forty hex digits, the hash of the content: equal content is kept once, whoever uploaded it. All methods
     take the folder of the cache as `root`; None is `cache_root()`.
 
     Attributes
@@ -82,7 +82,7 @@ class Kept(ABC, Generic[T]):
 
     @abstractmethod
     def title(self, key: str, root: Path | None = None) -> str:
-        """Return the title kept with it; of a kind that keeps none, what any of them is called.
+        """Return the title kept with it; for a kind without titles, a name common to all.
 
         Raises
         ------
@@ -101,11 +101,11 @@ class Kept(ABC, Generic[T]):
         """
 
     def needs(self, key: str, root: Path | None = None) -> tuple[KeptItem, ...]:
-        """Return what it was made from, as far as that is kept here and it can be read: work goes on with it."""
+        """Return the kept items that it was made from and that can be read, so that work can continue with them."""
         return ()
 
     def stored_contents(self, key: str, root: Path | None = None) -> tuple[str, ...]:
-        """Return the hashes by which the store knows what was computed for it."""
+        """Return the content hashes under which the store keeps chunks computed for it."""
         return ()
 
     def is_here(self, key: str, root: Path | None = None) -> bool:
@@ -128,7 +128,7 @@ class Kept(ABC, Generic[T]):
         return sum(file.stat().st_size for file in files)
 
     def delete(self, key: str, root: Path | None = None) -> int:
-        """Delete it, and what the store keeps of work for it; return the bytes freed, 0 where there was none."""
+        """Delete it and the chunks that the store keeps for it; return the bytes freed, 0 where there was none."""
         if not self.is_here(key, root):
             return 0
         freed, contents = self.size(key, root), self.stored_contents(key, root)
@@ -141,7 +141,7 @@ class Kept(ABC, Generic[T]):
 
     @abstractmethod
     def files_to_share(self, key: str, root: Path) -> list[Path]:
-        """Return the files that a session file takes along, which must be what the key says.
+        """Return the files that go into a session file; their content must match the key.
 
         Raises
         ------
@@ -151,13 +151,13 @@ class Kept(ABC, Generic[T]):
 
     @abstractmethod
     def key_of_entry(self, entry: str) -> str:
-        """Return the key of what an entry of a session file belongs to; "" where it can be none of this kind."""
+        """Return the key that an entry of a session file belongs to; "" where the entry is of another kind."""
 
     @abstractmethod
     def check_copy(self, key: str, folder: Path, name: str) -> None:
-        """Check what came in a session file: it must be what its key says, and no more than may be brought.
+        """Check the copy in a session file: its content must match its key and stay within the upload limits.
 
-        Where it can be, it is written anew, so that only what was understood is taken.
+        It is rewritten where possible, so that only understood content is kept.
 
         Parameters
         ----------

@@ -44,7 +44,7 @@ _TOKENIZER_ENTRY = re.compile(rf"projects/({CONTENT_HASH})/model/{_NAME}\.(?:txt
 
 @dataclass(frozen=True)
 class Project:
-    """Samples and a network that a user brought.
+    """Samples and a network that a user uploaded.
 
     Parameters
     ----------
@@ -102,32 +102,32 @@ class Projects(Kept[Project]):
         rename_project(key, title, root)
 
     def stored_contents(self, key: str, root: Path | None = None) -> tuple[str, ...]:
-        """Hashes of its samples and its network; none where it is damaged: what was computed goes in time then."""
+        """Hashes of its samples and its network; none where it is damaged: the store drops unused chunks in time."""
         return tuple(self.load(key, root).about["contents"]) if self.opens(key, root) else ()
 
     def files_to_share(self, key: str, root: Path) -> list[Path]:
         """Every file in its folder."""
-        place = f"project {key[:60]!r}"
+        project = f"project {key[:60]!r}"
         if not is_content_hash(key) or not _folder(key, root).is_dir():
-            raise InputError(place, "nothing", "a kept project", "It was deleted: leave it out, or make it again.")
+            raise InputError(project, "nothing", "a kept project", "It was deleted: leave it out, or make it again.")
         files = sorted(path for path in _folder(key, root).rglob("*") if path.is_symlink() or not path.is_dir())
         if not files:
-            raise InputError(place, "an empty folder", "files", "Make the project again.")
+            raise InputError(project, "an empty folder", "files", "Make the project again.")
         return files
 
     def key_of_entry(self, entry: str) -> str:
         """The key in `projects/KEY/...`, for files of the known kinds."""
-        found = _ENTRY.fullmatch(entry) or _TOKENIZER_ENTRY.fullmatch(entry)
-        return found[1] if found else ""
+        match = _ENTRY.fullmatch(entry) or _TOKENIZER_ENTRY.fullmatch(entry)
+        return match[1] if match else ""
 
     def check_copy(self, key: str, folder: Path, name: str) -> None:
         """Read all of a project that came in a session file."""
         try:
-            found = project_key(_folder(key, folder))
+            copy_key = project_key(_folder(key, folder))
         except InputError as error:
             place = f"{name}, projects/{key}, {error.place.removeprefix(f'{key}/')}"
             raise InputError(place, error.found, error.expected, error.fix) from None
-        check_hash(f"{name}, projects/{key}", found, key)
+        check_hash(f"{name}, projects/{key}", copy_key, key)
 
 
 PROJECTS = Projects()
@@ -149,14 +149,14 @@ def save_project(
         A Hugging Face folder, of which weights, configuration and tokenizer become the recipe's.
     """
     recipe = project.recipe
-    home = (root or cache_root()) / "projects"
-    with unfinished_folder(home / "project") as part:
-        save_suite(suite, part / _SUITE)
+    projects = (root or cache_root()) / "projects"
+    with unfinished_folder(projects / "project") as unfinished:
+        save_suite(suite, unfinished / _SUITE)
         for name, source in ((_WEIGHTS, recipe.weights), (_FEATURES, recipe.features)):
             if source:
-                shutil.copyfile(source, part / name)
+                shutil.copyfile(source, unfinished / name)
         if model_folder:
-            copy_files(model_folder, part / _MODEL)
+            copy_files(model_folder, unfinished / _MODEL)
         sheet = {
             "title": one_line_title(project.title), "architecture": recipe.architecture,
             "config": {name: value for name, value in recipe.config.items() if name != "folder" or not model_folder},
@@ -164,14 +164,14 @@ def save_project(
             "training": recipe.training, "retraining": recipe.retraining, "size": asdict(Size.of(suite)),
             "about": project.about,
         }  # fmt: skip
-        (part / _SHEET).write_text(json.dumps(sheet, indent=1))
-        key = project_key(part)
-        place = home / key
-        if _is_whole(place):  # the same content: its title and measured rates are renewed
-            (part / _SHEET).replace(place / _SHEET)
+        (unfinished / _SHEET).write_text(json.dumps(sheet, indent=1))
+        key = project_key(unfinished)
+        target = projects / key
+        if _is_whole(target):  # the same content: its title and measured rates are renewed
+            (unfinished / _SHEET).replace(target / _SHEET)
         else:
-            shutil.rmtree(place, ignore_errors=True)
-            part.rename(place)
+            shutil.rmtree(target, ignore_errors=True)
+            unfinished.rename(target)
     return key
 
 
@@ -197,7 +197,7 @@ def project_key(folder: Path) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a project's folder is there and holds what its name says."""
+    """Whether a project's folder exists and its content matches its key."""
     try:
         return project_key(folder) == folder.name
     except InputError:
@@ -246,7 +246,7 @@ def _read_suite(folder: Path) -> TaskSuite:
 
 
 def find_recipe(source: str) -> Recipe:
-    """Return what stands behind a source: an example with a model by its name, or a project by its key.
+    """Return the recipe of a source: an example with a model by its name, or a project by its key.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What prompts are made of: the built-in prompt tasks, and those that users brought, kept by content."""
+"""What prompts are made of: the built-in prompt tasks and those of users, kept by content."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ class Prompts(Kept[PromptSource]):
 
     def key_of_entry(self, entry: str) -> str:
         """The key in `prompts/KEY.json`."""
-        found = _ENTRY.fullmatch(entry)
-        return found[1] if found else ""
+        match = _ENTRY.fullmatch(entry)
+        return match[1] if match else ""
 
     def check_copy(self, key: str, folder: Path, name: str) -> None:
-        """Read texts that came in a session file, and write them anew; the pace was that of another computer."""
+        """Check and rewrite the texts in a session file, without the pace, which another computer measured."""
         path, place = _path(key, folder), f"{name}, prompts/{key}.json"
         check_megabytes(path.stat().st_size, place, limits().megabytes, SEND_LESS)
         try:
@@ -121,20 +121,20 @@ class Prompts(Kept[PromptSource]):
 
     def _load_within_limits(self, key: str, root: Path) -> PromptSource:
         """Texts that are whole, and no more than would have been read from files."""
-        found, allowed = self.load(key, root), limits()
-        most = max(len(found.task.queries), len(found.task.fresh))
-        for what, count, bound in (("candidates", found.task.K, allowed.tasks), ("queries", most, allowed.targets)):
+        source, bounds = self.load(key, root), limits()
+        most = max(len(source.task.queries), len(source.task.fresh))
+        for group, count, bound in (("candidates", source.task.K, bounds.tasks), ("queries", most, bounds.targets)):
             if count > bound:
                 expected, fix = f"at most {bound:,}", "Bring fewer of them."
-                raise InputError(f"prompts {key[:8]}", f"{count:,} {what}", expected, fix)
-        return found
+                raise InputError(f"prompts {key[:8]}", f"{count:,} {group}", expected, fix)
+        return source
 
 
 PROMPTS = Prompts()
 
 
 def find_prompts(source: str, root: Path | None = None) -> PromptSource:
-    """Return what a source is: the name of a built-in prompt task, or the key of one that was brought.
+    """Return what a source is: the name of a built-in prompt task, or the key of an uploaded one.
 
     Raises
     ------

@@ -44,7 +44,7 @@ _COMPRESSED = (".parquet", ".npz", ".safetensors")
 
 @dataclass(frozen=True)
 class RestoredSession:
-    """What a session file brought.
+    """What was read from a session file.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def read_session(source: Source, name: str, root: Path) -> RestoredSession:
 
 
 def _checked(folder: Path, name: str) -> RestoredSession:
-    """Read an unpacked session; what can be is written anew, so that only what was understood is taken."""
+    """Read an unpacked session; its parts are rewritten where possible, so that only understood content is kept."""
     description = _described(folder / _DESCRIPTION, f"{name}, {_DESCRIPTION}")
     files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     keys = _keys(folder, files, name)
@@ -182,8 +182,8 @@ def _described(path: Path, place: str) -> dict[str, Any]:
 
 
 def _keys(folder: Path, files: Iterable[Path], name: str) -> dict[str, list[str]]:
-    """The keys of each kind that the names of files tell, all of which must be known."""
-    found: dict[str, list[str]] = {kind.name: [] for kind in KEPT_KINDS}
+    """The keys of each kind, read from the file names; an unknown file name is an error."""
+    keys_by_kind: dict[str, list[str]] = {kind.name: [] for kind in KEPT_KINDS}
     for path in files:
         entry = path.relative_to(folder).as_posix()
         keys = {kind.name: key for kind in KEPT_KINDS if (key := kind.key_of_entry(entry))}
@@ -192,8 +192,8 @@ def _keys(folder: Path, files: Iterable[Path], name: str) -> dict[str, list[str]
             expected = f"{', '.join(known)}, or {last}"
             raise InputError(f"{name}, {entry[:200]!r}", "an entry that no session has", expected, "Remove it.")
         for kind, key in keys.items():
-            found[kind] += [key] if key not in found[kind] else []
-    return found
+            keys_by_kind[kind] += [key] if key not in keys_by_kind[kind] else []
+    return keys_by_kind
 
 
 def _session(description: dict[str, Any], keys: Mapping[str, Sequence[str]], place: str) -> RestoredSession:
@@ -207,14 +207,14 @@ def _session(description: dict[str, Any], keys: Mapping[str, Sequence[str]], pla
     if not isinstance(pinned, list) or not all(isinstance(run, str) and is_run_name(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
     untitled = {key for kind in KEPT_KINDS if not kind.keeps_title for key in keys[kind.name]}
-    for part, names, here in (
+    for field, names, allowed in (
         ("titles", [*titles], untitled), ("view", [view.get(TABLES.parameter, "")], keys[TABLES.name]),
         ("pinned", pinned, keys[TABLES.name]),
     ):  # fmt: skip
         for name in names:
-            if (is_content_hash(name) or part == "titles") and name not in here:
+            if (is_content_hash(name) or field == "titles") and name not in allowed:
                 fix = "Save the session again where its tables are."
-                raise InputError(f"{place}, {part}", f"{name[:60]!r}", "a table that is in the file", fix)
+                raise InputError(f"{place}, {field}", f"{name[:60]!r}", "a table that is in the file", fix)
     kept = {kind.name: {key: titles.get(key, "") for key in keys[kind.name]} for kind in KEPT_KINDS}
     return RestoredSession(view, kept, tuple(pinned))
 
@@ -224,7 +224,9 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
         found = f"{len(content):,} entries" if isinstance(content, dict) else repr(content)[:60]
         raise InputError(place, found, f"an object of at most {_MOST_ENTRIES:,} entries", "Save the session again.")
     for key, text in content.items():
-        if not all(isinstance(part, str) and len(part) <= longest and is_one_line(part) for part in (key, text)):
+        if not all(
+            isinstance(string, str) and len(string) <= longest and is_one_line(string) for string in (key, text)
+        ):
             expected = f"one line of at most {longest:,} characters"
             fix = "Write it on one line, or shorten it."
             raise InputError(f"{place}, {str(key)[:60]!r}", repr(text)[:60], expected, fix)
@@ -232,19 +234,19 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
 
 
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:
-    """Move what is kept into the cache; whatever fails, what was moved already is taken back."""
-    taken: list[Path] = []
+    """Move what is kept into the cache; if moving fails, files moved before are removed again."""
+    moved: list[Path] = []
     try:
         for path in _kept_paths(folder, session):
             target = root / path.relative_to(folder)
             if target.is_dir():
                 continue
             target.parent.mkdir(exist_ok=True)
-            here = target.exists()
+            existed = target.exists()
             path.replace(target)
-            taken += [] if here else [target]
+            moved += [] if existed else [target]
     except OSError:
-        for path in taken:
+        for path in moved:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -254,8 +256,8 @@ def _take(folder: Path, root: Path, session: RestoredSession) -> None:
 
 def _kept_paths(folder: Path, session: RestoredSession) -> list[Path]:
     """Files and folders of an unpacked session that are to be moved."""
-    found = [path for kind in KEPT_KINDS for key in session.kept[kind.name] for path in kind.paths(key, folder)]
-    return [path for path in found if path.exists()]
+    paths = [path for kind in KEPT_KINDS for key in session.kept[kind.name] for path in kind.paths(key, folder)]
+    return [path for path in paths if path.exists()]
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -53,7 +53,7 @@ class Tables(Kept[Outcomes]):
         """Keep nothing: the title is known to those who use the table."""
 
     def opens(self, key: str, root: Path | None = None) -> bool:
-        """Whether a table is here. It is not read, for pages ask whenever they are drawn; `load` tells of damage."""
+        """Whether a table is here. It is not read, because pages ask on every rerun; `load` reports damage."""
         return self.is_here(key, root)
 
     def needs(self, key: str, root: Path | None = None) -> tuple[KeptItem, ...]:
@@ -72,8 +72,8 @@ class Tables(Kept[Outcomes]):
 
     def key_of_entry(self, entry: str) -> str:
         """The key in `runs/KEY.parquet`."""
-        found = _ENTRY.fullmatch(entry)
-        return found[1] if found else ""
+        match = _ENTRY.fullmatch(entry)
+        return match[1] if match else ""
 
     def check_copy(self, key: str, folder: Path, name: str) -> None:
         """Read a table that came in a session file, and write it anew."""
@@ -100,19 +100,19 @@ def save_run(outcomes: Outcomes, root: Path | None = None) -> str:
 
 def source_of(outcomes: Outcomes, root: Path | None = None) -> str:
     """Return the example with a model, or the project here, that outcomes were computed from; "" for any other."""
-    found = outcomes.meta.get("computed_from", "")
-    return found if isinstance(found, str) and (found in RECIPES or PROJECTS.opens(found, root)) else ""
+    key = outcomes.meta.get("computed_from", "")
+    return key if isinstance(key, str) and (key in RECIPES or PROJECTS.opens(key, root)) else ""
 
 
 def prompts_of(outcomes: Outcomes, root: Path | None = None) -> str:
-    """Return whose prompts outcomes are those of, the name of an example or a key; "" where they are not here."""
-    found = outcomes.meta.get("prompts", "")
+    """Return the prompt task that outcomes belong to, an example's name or a key; "" where it is not here."""
+    key = outcomes.meta.get("prompts", "")
     try:
-        task = find_prompts(found, root).task if isinstance(found, str) else None
+        task = find_prompts(key, root).task if isinstance(key, str) else None
     except InputError:
         return ""
     # metadata of an uploaded file may name anything
-    return found if task and task.content_hash == outcomes.meta.get("task") else ""
+    return key if task and task.content_hash == outcomes.meta.get("task") else ""
 
 
 def save_run_orders(name: str, found: OrderedOutcomes, root: Path | None = None) -> None:

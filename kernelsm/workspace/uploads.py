@@ -29,16 +29,16 @@ def keep_upload(data: bytes | memoryview, name: str, root: Path | None = None) -
     root : Path, optional
         The cache's folder.
     """
-    home = (root or cache_root()) / "uploads"
+    uploads = (root or cache_root()) / "uploads"
     key = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     ending = ending_of(name)
-    place = home / key / f"file{ending if _ENDING.fullmatch(ending) else ''}"
-    if place.exists():
-        place.touch()
+    path = uploads / key / f"file{ending if _ENDING.fullmatch(ending) else ''}"
+    if path.exists():
+        path.touch()
     else:
-        with write_whole(place) as part:
-            part.write_bytes(data)
-    _drop_old(home)
+        with write_whole(path) as unfinished:
+            unfinished.write_bytes(data)
+    _drop_old(uploads)
     return key
 
 
@@ -57,11 +57,11 @@ def upload_path(key: str, ending: str, root: Path | None = None) -> Path:
     return path
 
 
-def _drop_old(home: Path) -> None:
-    for folder in home.iterdir():
+def _drop_old(uploads: Path) -> None:
+    for folder in uploads.iterdir():
         try:
             # an empty one has just been made: its file comes next
-            newest = max(place.stat().st_mtime for place in (folder, *folder.glob("*")))
+            newest = max(path.stat().st_mtime for path in (folder, *folder.glob("*")))
         except FileNotFoundError:  # another process drops it now
             continue
         if time.time() - newest > _KEPT_SECONDS:

@@ -37,8 +37,8 @@ def part(app: AppTest, name: str) -> AppTest:
 
 
 def metric(app: AppTest, label: str) -> str:
-    (found,) = (one.value for one in app.metric if one.label == label)
-    return str(found)
+    (value,) = (shown.value for shown in app.metric if shown.label == label)
+    return str(value)
 
 
 def in_order(app: AppTest) -> float:

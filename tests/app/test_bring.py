@@ -88,11 +88,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[ProjectRequest]:
     wanted: list[ProjectRequest] = []
     draw = bring_page.job_panel
 
-    def noted(spec: JobSpec, *rest: Any, **named: Any) -> None:
+    def recorded(spec: JobSpec, *rest: Any, **named: Any) -> None:
         wanted[:] = [ProjectRequest.from_json(spec.arguments["request"])]
         draw(spec, *rest, **named)
 
-    monkeypatch.setattr(bring_page, "job_panel", noted)
+    monkeypatch.setattr(bring_page, "job_panel", recorded)
     return wanted
 
 
@@ -486,12 +486,12 @@ def test_columns_that_prove_wrong_are_named_by_the_job_and_can_be_changed(jobs: 
 def test_wrong_weights_are_refused_in_words(jobs: list[JobSpec]) -> None:
     app = bring("numbers.csv", small_files.csv())
     app.segmented_control(key="bring_way").set_value("weights").run()
-    fine, told = ("w.safetensors", small_files.weights()), ("c.json", small_files.description())
+    fine, right_config = ("w.safetensors", small_files.weights()), ("c.json", small_files.description())
     three = small_files.weights(3)
     for weights, config, said in (
-        (("w.pt", b"\x80\x04."), told, ("w.pt", "pickle", "safetensors")),
-        (("w.safetensors", b"\0" * 100), told, ("w.safetensors", "found", "expected")),
-        (("w.safetensors", three), told, ("w.safetensors", "found", "expected")),
+        (("w.pt", b"\x80\x04."), right_config, ("w.pt", "pickle", "safetensors")),
+        (("w.safetensors", b"\0" * 100), right_config, ("w.safetensors", "found", "expected")),
+        (("w.safetensors", three), right_config, ("w.safetensors", "found", "expected")),
         (("w.safetensors", three), ("c.json", small_files.description(3)), ("found", "expected")),
         (fine, ("c.json", b"{"), ("c.json", "no JSON", "at line 1", '"architecture": "mlp"')),
         (fine, ("c.json", b'{"model_type": "bert"}'), ("c.json", "of a Hugging Face model", "as one zip file")),
@@ -501,7 +501,7 @@ def test_wrong_weights_are_refused_in_words(jobs: list[JobSpec]) -> None:
         message = failed(app)
         assert all(part in message for part in said), message
     app.file_uploader(key="bring_weights").upload(*fine)
-    app.file_uploader(key="bring_config").upload(*told).run()
+    app.file_uploader(key="bring_config").upload(*right_config).run()
     prepare(app)
 
 

@@ -57,7 +57,7 @@ def page() -> AppTest:
     return app
 
 
-def brought(shown: Rows = SHOWN, asked: Rows = ASKED, fresh: Rows | None = FRESH, k: int = 2) -> AppTest:
+def page_with_files(shown: Rows = SHOWN, asked: Rows = ASKED, fresh: Rows | None = FRESH, k: int = 2) -> AppTest:
     app = drop(drop(page(), "candidates", csv(shown)), "queries", csv(asked))
     if fresh is not None:
         drop(app, "fresh", csv(fresh))
@@ -171,7 +171,7 @@ def test_it_is_said_why_so_many_orders_are_advised(
 def test_what_is_changed_is_checked_anew_and_found_again_when_changed_back(
     jobs: list[JobSpec], model: object
 ) -> None:
-    app = check(brought(k=1))
+    app = check(page_with_files(k=1))
     assert "200 subsets, take about" in texts(app)  # one demonstration has one order
     app.number_input(key="bring_prompts_k").set_value(3).run()
     assert "Go on to Demonstrations" not in [button.label for button in app.button]
@@ -211,7 +211,7 @@ def test_what_was_typed_stays_when_pages_are_turned() -> None:
 
 def test_a_very_long_prompt_is_cut_in_the_preview_alone() -> None:
     long = "x" * (LONGEST_TEXT - 1)
-    app = brought([(long, "yes"), (long + "y", "no")], ASKED)
+    app = page_with_files([(long, "yes"), (long + "y", "no")], ASKED)
     assert len(preview(app)) < 7_000
     assert "characters are not shown" in preview(app)
     assert preview(app).endswith("Text: a book\nLabel:")
@@ -245,7 +245,7 @@ WRONG_FILES: list[tuple[str, bytes, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("group", "data", "words"), WRONG_FILES)
 def test_a_wrong_file_is_refused_at_once_and_nothing_is_lost(group: str, data: bytes, words: tuple[str, ...]) -> None:
-    app = write(brought(), instruction="Judge.")
+    app = write(page_with_files(), instruction="Judge.")
     drop(app, group, data)
     assert all(word in said(app) for word in words), said(app)
     assert "Nothing else changed" in texts(app)
@@ -279,7 +279,7 @@ def test_a_wrong_file_is_refused_before_the_others_are_there(group: str, data: b
 def test_a_wrong_template_is_refused_at_once_and_nothing_is_lost(
     field: str, text: str, words: tuple[str, ...]
 ) -> None:
-    for app in (page(), brought()):
+    for app in (page(), page_with_files()):
         write(app, instruction="Judge.", **{field: text})
         assert all(word in said(app) for word in words), said(app)
         assert not app.main.code
@@ -291,7 +291,7 @@ def test_a_wrong_template_is_refused_at_once_and_nothing_is_lost(
 
 
 def test_more_demonstrations_than_candidates_are_refused() -> None:
-    app = brought(k=6)
+    app = page_with_files(k=6)
     assert "Found 6; expected a whole number from 1 to the 5 candidates" in said(app)
     assert app.number_input(key="bring_prompts_k").value == 6
     assert "prompt_check_start" not in [button.key for button in app.button]
@@ -303,7 +303,7 @@ def test_labels_that_begin_alike_are_fine_where_the_model_tells_them_apart(
     jobs: list[JobSpec], model: object
 ) -> None:
     rows = [(text, {"yes": "aq", "no": "ar"}[label]) for text, label in SHOWN]
-    app = check(brought(rows, rows, None))
+    app = check(page_with_files(rows, rows, None))
     assert not app.error
     assert "The label words aq and ar begin with the same token." in texts(app)
     assert go_on(app)
@@ -311,7 +311,7 @@ def test_labels_that_begin_alike_are_fine_where_the_model_tells_them_apart(
 
 def test_a_label_whose_tokens_begin_another_one_is_refused_by_name(jobs: list[JobSpec], model: object) -> None:
     rows = [(text, {"yes": "aq", "no": "aqr"}[label]) for text, label in SHOWN]
-    app = check(brought(rows, rows, None))
+    app = check(page_with_files(rows, rows, None))
     assert "'aq', whose tokens are the start of those of 'aqr'" in said(app)
     assert "Go on to Demonstrations" not in [button.label for button in app.button]
     drop(drop(app, "candidates", csv(SHOWN)), "queries", csv(ASKED))
@@ -320,7 +320,7 @@ def test_a_label_whose_tokens_begin_another_one_is_refused_by_name(jobs: list[Jo
 
 
 def test_a_candidate_longer_than_the_context_window_is_named(jobs: list[JobSpec], model: object) -> None:
-    app = check(brought([*SHOWN, ("a bad book " * 300, "no")]))
+    app = check(page_with_files([*SHOWN, ("a bad book " * 300, "no")]))
     assert "candidate 6, 'a bad book a bad book" in said(app)
     assert "at most 500" in said(app)
     assert app.file_uploader(key="bring_prompts_candidates").value is not None
@@ -330,11 +330,11 @@ def test_a_candidate_longer_than_the_context_window_is_named(jobs: list[JobSpec]
 
 
 def test_another_model_is_offered_only_where_paths_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = brought()
+    app = page_with_files()
     assert "start the app on your own computer with `KERNELSM_ALLOW_PATHS=1`" in texts(app)
     assert "bring_prompts_model" not in [box.key for box in app.text_input]
     monkeypatch.setenv("KERNELSM_ALLOW_PATHS", "1")
-    app = brought()
+    app = page_with_files()
     assert app.text_input(key="bring_prompts_model").placeholder == language_model.DEFAULT_NAME
     assert "KERNELSM_ALLOW_PATHS" not in texts(app)
 
@@ -369,7 +369,7 @@ def test_a_folder_is_taken_where_it_holds_a_language_model(
     folder = save(tmp_path / "mine")
     if damage:
         damage(folder)
-    app = brought()
+    app = page_with_files()
     app.text_input(key="bring_prompts_model").set_value(f" {folder} ").run()
     check(app)
     if damage:
@@ -387,7 +387,7 @@ def test_a_folder_is_taken_where_it_holds_a_language_model(
 @pytest.fixture
 def worked_on(jobs: list[JobSpec], model: object) -> AppTest:
     """A session that brought demonstrations, on the page that lists them."""
-    app = check(brought())
+    app = check(page_with_files())
     go_on(app)
     return turn(app, "data")
 
@@ -447,11 +447,11 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     files: list[bytes] = []
     write_session = saved_work.write_session
 
-    def noted(*given: object) -> bytes:
+    def recorded(*given: object) -> bytes:
         files.append(write_session(*given))
         return files[-1]
 
-    monkeypatch.setattr(saved_work, "write_session", noted)
+    monkeypatch.setattr(saved_work, "write_session", recorded)
     return files
 
 

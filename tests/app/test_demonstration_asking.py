@@ -71,10 +71,10 @@ def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
     assert "no fresh queries" in texts(app)
 
 
-def places(app: AppTest) -> dict[str, int]:
+def positions(app: AppTest) -> dict[str, int]:
     """Where labels and texts of the page stand, from its top."""
     shown = [str(getattr(node, "label", "") or getattr(node, "value", "")) for node in app.main]
-    return {text: place for place, text in enumerate(shown)}
+    return {text: position for position, text in enumerate(shown)}
 
 
 def test_first_order_has_inputs_of_its_own_and_says_what_it_does(small: str) -> None:
@@ -126,10 +126,10 @@ def test_candidates_that_leave_no_choice_are_said_to() -> None:
 def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
     small: str, check: dict[str, Any], words: str, jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def found(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
+    def finished_job(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
         return {"estimates": save_run(estimated(small, check)), "check": check}
 
-    monkeypatch.setattr("kernelsm.pipelines.prompt_estimates.run", found)
+    monkeypatch.setattr("kernelsm.pipelines.prompt_estimates.run", finished_job)
     open_run(save_run(estimated(small, {**check, "spearman": 0.7})))  # the same estimates, checked before
     app = open_app("demonstrations", run="planted", prompts=small)
     app.segmented_control(key="demo_how").set_value("First order").run()
@@ -145,9 +145,9 @@ def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
     (table,) = (frame.value for frame in app.main.dataframe)
     assert table["first order"].iloc[0] == f"{check['spearman']:.2f}"
     assert f"{check['error_of_mean']:.1%}" in table["beside it"].iloc[2]
-    at = places(app)
-    (said,) = (text for text in at if words in text)
-    assert at[said] < at["Use these estimates"]
+    position = positions(app)
+    (said,) = (text for text in position if words in text)
+    assert position[said] < position["Use these estimates"]
     press(app, "Use these estimates")
     assert "8 of 8 candidates" in texts(app)
     assert f"rank correlation {check['spearman']:.2f}" in texts(app)

@@ -22,7 +22,7 @@ def checked(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Presses the button that checks, with a made-up model: from a prompt's orders to their mean losses."""
 
     def press_check(app: AppTest, losses: Any, queries: int = len(TASK.fresh)) -> str:
-        def found(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
+        def finished_check(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
             wanted, values = CheckSettings(**settings), []
             away = 0.01 * np.random.default_rng(0).normal(size=queries)
             for prompt in wanted.prompts:
@@ -31,7 +31,7 @@ def checked(jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch) -> Any:
                 values.append([[(mean + away - away.mean()).tolist(), [1.0] * queries] for mean in means])
             return {"values": values}
 
-        monkeypatch.setattr("kernelsm.pipelines.ask_model.check", found)
+        monkeypatch.setattr("kernelsm.pipelines.ask_model.check", finished_check)
         press(app, "Check with the model")
         return texts(app)
 

@@ -52,12 +52,12 @@ def part(app: AppTest, name: str) -> str:
 
 @pytest.fixture
 def model(jobs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
+    def finished_check(report: Any, store: Any, **settings: Any) -> dict[str, Any]:
         wanted = CheckSettings(**settings)
         rng = np.random.default_rng(0)
         return {"values": [rng.random((len(wanted.orders_of(one)), 2, 2)).tolist() for one in wanted.prompts]}
 
-    monkeypatch.setattr("kernelsm.pipelines.ask_model.check", found)
+    monkeypatch.setattr("kernelsm.pipelines.ask_model.check", finished_check)
 
 
 @pytest.mark.parametrize("picked", [False, True], ids=["empty", "full"])

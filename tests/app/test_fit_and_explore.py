@@ -356,13 +356,13 @@ def test_the_start_page_shows_what_suits_the_data() -> None:
 
 @pytest.mark.parametrize("kernel", ["auto", "rbf", "poly", "linear"])
 def test_the_prediction_has_an_interval_that_grows_away_from_the_data(kernel: str) -> None:
-    def told(off: str) -> tuple[float, float]:
+    def prediction(off: str) -> tuple[float, float]:
         app = open_app("explore", run="planted", kernel=kernel, **({"off": off} if off else {}))
         (metric,) = app.metric
         number, margin = re.fullmatch(r"([\d.]+) ± ([\d.e-]+)", metric.value).groups()
         return float(number), float(margin)
 
-    full, some = told(""), told("5")
+    full, some = prediction(""), prediction("5")
     assert 0 < some[1] < 0.3
     assert some[0] > full[0] + 0.05  # the key opens the lock
     assert 0 < full[1] < 0.3

@@ -29,11 +29,11 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
     for module in (compute, first_order_checks):
         draw = module.job_panel
 
-        def noted(spec: JobSpec, *rest: Any, draw: Any = draw, **named: Any) -> None:
+        def recorded(spec: JobSpec, *rest: Any, draw: Any = draw, **named: Any) -> None:
             specs[:] = [*specs[-1:], spec]
             draw(spec, *rest, **named)
 
-        monkeypatch.setattr(module, "job_panel", noted)
+        monkeypatch.setattr(module, "job_panel", recorded)
     return specs
 
 

@@ -48,7 +48,7 @@ def delete(app: AppTest, key: str) -> AppTest:
     return press(choose(app, key), "Delete it")
 
 
-def brought(app: AppTest) -> str:
+def only_project(app: AppTest) -> str:
     """Key of the one project of a session."""
     (key,) = app.session_state["kernelsm_projects"]
     return key
@@ -194,7 +194,7 @@ def test_what_a_closed_page_held_is_deleted_all_the_same_and_missed_without_an_e
 
 def test_a_new_name_is_shown_everywhere(worked_on: AppTest) -> None:
     compute(worked_on)
-    table, key = run(worked_on), brought(worked_on)
+    table, key = run(worked_on), only_project(worked_on)
     turn(worked_on, "data")
     for each, title in ((key, "<b>My</b> *data* ضد 😀"), (table, "[table](x)")):
         choose(worked_on, each)
@@ -238,7 +238,7 @@ def test_a_table_just_uploaded_is_renamed_and_deleted_though_its_file_is_still_c
 
 def test_deleting_a_project_takes_its_files_and_chunks_and_no_other(worked_on: AppTest, own_cache: Path) -> None:
     compute(worked_on)
-    table, key = run(worked_on), brought(worked_on)
+    table, key = run(worked_on), only_project(worked_on)
     others = prepare(bring("plants.tsv", small_files.tsv()))
     kept = {entry.path for entry in Store().entries()}
     assert len(kept) > 2
@@ -275,11 +275,11 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     files: list[bytes] = []
     write = saved_work.write_session
 
-    def noted(*given: object) -> bytes:
+    def recorded(*given: object) -> bytes:
         files.append(write(*given))
         return files[-1]
 
-    monkeypatch.setattr(saved_work, "write_session", noted)
+    monkeypatch.setattr(saved_work, "write_session", recorded)
     return files
 
 
@@ -298,7 +298,7 @@ def test_a_session_file_restores_view_tables_projects_and_names_elsewhere(
     worked_on: AppTest, written: list[bytes], elsewhere: Callable[[], None]
 ) -> None:
     compute(worked_on)
-    table, key = run(worked_on), brought(worked_on)
+    table, key = run(worked_on), only_project(worked_on)
     turn(worked_on, "data")
     worked_on.text_input(key=f"saved_title_{key}").set_value("*Mine* ضد 😀").run()
     press(worked_on, "Rename")

@@ -52,8 +52,8 @@ def test_pages_and_settings_stand_beside_the_script_of_a_checkout() -> None:
 
 
 def test_an_installed_package_runs_the_script_that_it_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    brought = tmp_path / "kernelsm" / "app" / "site" / "app.py"
-    brought.parent.mkdir(parents=True)
-    brought.touch()
+    installed = tmp_path / "kernelsm" / "app" / "site" / "app.py"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
     monkeypatch.setattr(serving, "__file__", str(tmp_path / "kernelsm" / "app" / "serve.py"))
-    assert serving.script() == brought
+    assert serving.script() == installed

@@ -13,7 +13,7 @@ from kernelsm import InputError, Store
 from kernelsm.prompts import gradients
 from kernelsm.prompts.first_order import FirstOrder, nearest
 from kernelsm.prompts.first_order_check import prompt_first_order_check
-from kernelsm.prompts.gradients import Linearisation, filling
+from kernelsm.prompts.gradients import AnchorLinearisation, filling
 from kernelsm.prompts.prompting import Prompting
 from kernelsm.prompts.scoring import label_log_probabilities, measure_labels
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
@@ -202,7 +202,7 @@ def test_the_mean_of_the_anchors_is_that_of_the_scores(model):
 )  # fmt: skip
 def test_the_nearest_anchor_shares_slots_then_candidates_then_comes_first(order, want):
     anchors = [(0, 1, 2), (3, 1, 4)]
-    found = [Linearisation(anchor, np.zeros((1, 1)), np.zeros((1, 1, 3, 10))) for anchor in anchors]
+    found = [AnchorLinearisation(anchor, np.zeros((1, 1)), np.zeros((1, 1, 3, 10))) for anchor in anchors]
     assert nearest(order, found).anchor == anchors[want]
 
 

@@ -38,23 +38,23 @@ One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arr
 
 
 def bring() -> None:
-    """Draw the choice of what is brought, and the way of that."""
+    """Draw the choice of what to bring, and the controls for it."""
     st.subheader("Bring your own")
     try:
         limits()
     except InputError as error:  # the server's settings, on which every upload below depends
         gallery.refusal(error)
         return
-    ways: dict[str, Callable[[], None]] = {
+    sections: dict[str, Callable[[], None]] = {
         "Data and a model": samples, "A table of outcomes": gallery.upload, "Gradient features": features,
         "Demonstrations for a prompt": prompts.prompts, "A saved session": saved_work.restore,
     }  # fmt: skip
-    st.session_state.setdefault(_WHAT, next(iter(ways)))
+    st.session_state.setdefault(_WHAT, next(iter(sections)))
     chosen = st.segmented_control(
-        "What do you bring?", list(ways), key=_WHAT, required=True, persist_state="session",
+        "What do you bring?", list(sections), key=_WHAT, required=True, persist_state="session",
         help="Data and a model go through the whole algorithm. Outcomes that were measured elsewhere need no model.",
     )  # fmt: skip
-    ways[str(chosen)]()
+    sections[str(chosen)]()
     saved_work.own_work()
 
 
@@ -106,8 +106,8 @@ def _templates() -> None:
         "One row per sample: what the network reads, its label, and, if you like, a task, a group for testing and a "
         "split. Try one of these real files:"
     )
-    made = templates()
-    name = st.selectbox("Template", list(made), key="bring_template", persist_state="session")
+    makers = templates()
+    name = st.selectbox("Template", list(makers), key="bring_template", persist_state="session")
     template = _template(name)
     st.caption(template.about)
     st.download_button(
@@ -121,13 +121,13 @@ def _template(name: str) -> Template:
 
 
 def _shown(preview: Preview, name: str) -> None:
-    found = preview.samples
-    count = f"{preview.rows:,} rows" if preview.rows is not None else f"more than {found.rows:,} rows"
-    first = found.frame(8)
+    samples = preview.samples
+    count = f"{preview.rows:,} rows" if preview.rows is not None else f"more than {samples.rows:,} rows"
+    first = samples.frame(8)
     half, wide = _PREVIEW_COLUMNS // 2, len(first.columns) > _PREVIEW_COLUMNS
     shown = first[[*first.columns[:half], *first.columns[-half:]]] if wide else first
     st.caption(
-        f"{plain(name)}: {count}, {len(found.names)} columns"
+        f"{plain(name)}: {count}, {len(samples.names)} columns"
         + (f"; the first and last {half} are shown" if wide else "")
     )
     st.dataframe(shown, hide_index=True, height=240, alt=f"First rows of {name}")
@@ -141,22 +141,22 @@ def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: 
     _check(ProjectRequest(title.strip() or ref.name, ref, mapping.to_dict(), model), seconds)
 
 
-def _check(wanted: ProjectRequest, seconds: float) -> None:
-    """Draw the job that prepares, and what it found."""
-    spec = wanted.job()
-    what = "Solves a few subsets to time them." if wanted.model.origin == "features" else (
+def _check(request: ProjectRequest, seconds: float) -> None:
+    """Draw the job that prepares the project, and its result."""
+    spec = request.job()
+    explanation = "Solves a few subsets to time them." if request.model.origin == "features" else (
         "Reads the whole file, groups it into tasks, trains or loads the network, checks that both fit, and times a "
         "few samples for the estimates of what follows."
     )  # fmt: skip
-    st.caption(what)
+    st.caption(explanation)
     job_panel(spec, seconds, "", start="Check and prepare", cancel="Cancel", key="prepare")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        _ready(status.result["project"], wanted.title)
+        _show_project(status.result["project"], request.title)
 
 
-def _ready(key: str, title: str) -> None:
-    """Say what was prepared, and lead on."""
+def _show_project(key: str, title: str) -> None:
+    """Say what was prepared, and link to the next page."""
     try:
         project = PROJECTS.load(key)
     except InputError:
@@ -185,21 +185,21 @@ def _ready(key: str, title: str) -> None:
 
 
 def notes(about: dict[str, Any]) -> list[str]:
-    """What was changed or left out when the samples were read, worth knowing."""
-    found, told = [], about.get("data", {})
-    dropped = told.get("dropped", [])
+    """Return sentences on what was changed or left out when the samples were read."""
+    sentences, data = [], about.get("data", {})
+    dropped = data.get("dropped", [])
     if dropped:
         names = ", ".join(plain(str(name)) for name in dropped[:5]) + (" ..." if len(dropped) > 5 else "")
-        found.append(f"Columns that never change were left out: {names}.")
-    if told.get("left_out"):
-        found.append(f"{told['left_out']:,} validation samples were left out: there are test samples.")
-    accuracy, classes = about.get("accuracy"), len(told.get("classes", []))
+        sentences.append(f"Columns that never change were left out: {names}.")
+    if data.get("left_out"):
+        sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
+    accuracy, classes = about.get("accuracy"), len(data.get("classes", []))
     if accuracy and classes and accuracy["test"] < 1.2 / classes:
-        found.append(
+        sentences.append(
             "At W0 the network is hardly better than guessing on the test samples: what tasks do to it says little "
             "yet. Train longer, choose another network, or look at the labels."
         )
-    return found
+    return sentences
 
 
 def _go_on(key: str, title: str) -> None:

@@ -91,7 +91,7 @@ def upload() -> None:
 
 
 def refusal(error: InputError) -> None:
-    """Say what is wrong with what was brought, and what to do."""
+    """Say what is wrong with an upload, and how to fix it."""
     st.error(
         f"**{plain(error.place)}**\n\n"
         f"Found {plain(error.found)}; expected {plain(error.expected)}.\n\n{plain(error.fix)}",

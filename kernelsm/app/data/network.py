@@ -88,11 +88,11 @@ def _usual(value: float | None) -> str:
 
 def _pull() -> float | None:
     """λ of the pull towards W0, None for what suits the network's size."""
-    found: float | None = st.select_slider(
+    ridge: float | None = st.select_slider(
         "Pull λ towards W0", (None, *PULLS), None, key="bring_pull", format_func=_usual,
         help="How strongly fine-tuning on a subset is held near the trained network; it can be changed on Gradients.",
     )  # fmt: skip
-    return found
+    return ridge
 
 
 def _weights(mapping: SampleMapping) -> NetworkRequest | None:

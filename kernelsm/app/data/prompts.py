@@ -30,7 +30,7 @@ from kernelsm.workspace.requests import FileRef, PromptRequest
 from kernelsm.workspace.uploads import upload_path
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
-SUBSETS = 200  # what the cost is said for
+SUBSETS = 200  # the number that the shown cost is for
 _ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
 _WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
 _MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # most of a preview, and of its end where it is cut
@@ -38,8 +38,8 @@ _NO_QUERY = Labelled("(your first query)", "")
 
 
 @dataclass(frozen=True)
-class _Read:
-    """What was dropped, and what it holds; `queries` None: candidates alone."""
+class _Uploads:
+    """The uploaded files and the task they hold; `queries` is None while there are only candidates."""
 
     task: PromptTask
     candidates: FileRef
@@ -49,17 +49,17 @@ class _Read:
 
 def prompts() -> None:
     """Draw the way from two or three files to prompts: files, how a prompt is written, model, check."""
-    found = _files()
-    task = _prompt(found)
-    if found is None or found.queries is None:
+    uploads = _files()
+    task = _prompt(uploads)
+    if uploads is None or uploads.queries is None:
         st.caption("Drop candidates and queries to go on.")
         return
     model = _model()
     if task is not None:
-        _check(PromptRequest(found.candidates, found.queries, found.fresh, task.template, task.k, model), task)
+        _check(PromptRequest(uploads.candidates, uploads.queries, uploads.fresh, task.template, task.k, model), task)
 
 
-def _files() -> _Read | None:
+def _files() -> _Uploads | None:
     """Draw the uploads; None while there are no candidates, or something is wrong with a file."""
     left, right = frame.panels()
     with right:
@@ -79,24 +79,24 @@ def _files() -> _Read | None:
                     key=f"bring_prompts_template_{group}", on_click="ignore",
                 )  # fmt: skip
     with left:
-        candidates = _dropped("Candidates (.csv, .tsv, .jsonl)", "candidates")
-        queries = _dropped("Queries", "queries")
-        fresh = _dropped("Fresh queries (optional)", "fresh")
+        candidates = _uploaded("Candidates (.csv, .tsv, .jsonl)", "candidates")
+        queries = _uploaded("Queries", "queries")
+        fresh = _uploaded("Fresh queries (optional)", "fresh")
         try:
             for ref in (candidates, queries, fresh):
                 if ref is not None:  # said before the others are there
                     _rows(ref.key, ref.name)
             if candidates is None:
                 return None
-            told = _read(candidates, queries or candidates, fresh if queries else None)
+            read_files = _read(candidates, queries or candidates, fresh if queries else None)
         except InputError as error:
             gallery.refusal(error)
             return None
-        _found(told, queries is not None)
-    return _Read(told.task, candidates, queries, fresh)
+        _show_files(read_files, queries is not None)
+    return _Uploads(read_files.task, candidates, queries, fresh)
 
 
-def _dropped(label: str, group: str) -> FileRef | None:
+def _uploaded(label: str, group: str) -> FileRef | None:
     file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=most_megabytes())
     return None if file is None else keep_file(file)
 
@@ -108,17 +108,17 @@ def _rows(key: str, name: str) -> int:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple})
 def _read(candidates: FileRef, queries: FileRef, fresh: FileRef | None) -> PromptFiles:
-    # one demonstration and the usual template: what is wrong now is wrong with a file
+    # with one demonstration and the default template, any error is the fault of a file
     return PromptRequest(candidates, queries, fresh, k=1).read()
 
 
-def _found(told: PromptFiles, queries: bool) -> None:
-    task = told.task
-    counts = Counter(one.label for one in task.candidates)
+def _show_files(read_files: PromptFiles, queries: bool) -> None:
+    task = read_files.task
+    counts = Counter(candidate.label for candidate in task.candidates)
     labels = ", ".join(f"{plain(label)} ({counts[label]})" for label in task.labels)
-    asked = f", {_queries(len(task.queries))}, {_queries(len(task.fresh), 'fresh ')}" if queries else ""
-    st.success(f"{task.K} candidates{asked}. Label words: {labels}.", icon=":material/check:")
-    for note in told.notes if queries else ():
+    query_counts = f", {_queries(len(task.queries))}, {_queries(len(task.fresh), 'fresh ')}" if queries else ""
+    st.success(f"{task.K} candidates{query_counts}. Label words: {labels}.", icon=":material/check:")
+    for note in read_files.notes if queries else ():
         st.warning(plain(note), icon=":material/info:")
 
 
@@ -126,7 +126,7 @@ def _queries(count: int, kind: str = "") -> str:
     return f"{count:,} {kind}quer{'y' if count == 1 else 'ies'}"
 
 
-def _prompt(found: _Read | None) -> PromptTask | None:
+def _prompt(uploads: _Uploads | None) -> PromptTask | None:
     """Draw how a prompt is written, and a whole one beside it; None while that is wrong or there are no texts."""
     st.markdown("##### Prompt")
     left, right = frame.panels()
@@ -159,22 +159,24 @@ def _prompt(found: _Read | None) -> PromptTask | None:
     with right:
         try:
             template = PromptTemplate(instruction.rstrip(), demonstration, query)
-            task = replace(found.task, template=template, k=k) if found else None
+            task = replace(uploads.task, template=template, k=k) if uploads else None
         except InputError as error:
             gallery.refusal(error)
             return None
-        _preview(task or replace(movie_reviews(), template=template, k=1), k, found)
+        _preview(task or replace(movie_reviews(), template=template, k=1), k, uploads)
     return task
 
 
-def _preview(task: PromptTask, k: int, found: _Read | None) -> None:
+def _preview(task: PromptTask, k: int, uploads: _Uploads | None) -> None:
     """Draw the first k candidates and the first query as a prompt."""
-    query = task.queries[0] if found is None or found.queries else _NO_QUERY
+    query = task.queries[0] if uploads is None or uploads.queries else _NO_QUERY
     prompt = task.template.prompt(task.candidates[:k], query)
     if len(prompt) > _MOST_SHOWN:
         cut = f"\n[... {len(prompt) - _MOST_SHOWN:,} characters are not shown ...]\n"
         prompt = prompt[: _MOST_SHOWN - _END_SHOWN] + cut + prompt[-_END_SHOWN:]
-    shown = "The first candidates and the first query" if found else "Movie reviews, until your candidates are there"
+    shown = (
+        "The first candidates and the first query" if uploads else "Movie reviews, until your candidates are there"
+    )
     st.caption(f"{shown}:")
     st.code(prompt, language=None, wrap_lines=True, height="content" if len(prompt) <= _WHOLE_SHOWN else 480)
     labels = [plain(label) for label in task.labels]
@@ -198,26 +200,26 @@ def _model() -> str:
     ).strip()  # fmt: skip
 
 
-def _check(wanted: PromptRequest, task: PromptTask) -> None:
-    """Draw the job that tries the prompts with the model, and what it found."""
+def _check(request: PromptRequest, task: PromptTask) -> None:
+    """Draw the job that tries the prompts with the model, and its result."""
     st.markdown("##### Check")
-    name = PurePath(wanted.candidates.name).stem[:60]
-    title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{wanted.candidates.key}")
+    name = PurePath(request.candidates.name).stem[:60]
+    title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{request.candidates.key}")
     st.caption(
         "Loads the model, checks that it can tell the label words apart and that the longest prompt fits, times a "
         "few queries, and tries how much the order of demonstrations matters."
     )
-    spec = wanted.job()
+    spec = request.job()
     job_panel(spec, 35.0, "", start="Check with the model", cancel="Cancel", key="prompt_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         checked = status.result
         pace = checked["seconds"] / checked["queries"]
-        _ready(checked, PromptSource(title.strip() or name, task, wanted.model, pace))
+        _show_check(checked, PromptSource(title.strip() or name, task, request.model, pace))
 
 
-def _ready(checked: dict[str, Any], source: PromptSource) -> None:
-    """Say what the check found, and lead on."""
+def _show_check(checked: dict[str, Any], source: PromptSource) -> None:
+    """Show the result of the check, and link to the next page."""
     labels = ", ".join(f"{plain(label)} {count}" for label, count in checked["labels"].items())
     st.success(
         f"{plain(checked['model'])} reads these prompts: the longest has {checked['longest']:,} of at most "
@@ -225,10 +227,10 @@ def _ready(checked: dict[str, Any], source: PromptSource) -> None:
         icon=":material/check:",
     )
     if checked["shared"]:
-        one, other = map(plain, checked["shared"][0])
+        first, second = map(plain, checked["shared"][0])
         st.info(
-            f"The label words {one} and {other} begin with the same token. The model tells them apart by those that "
-            "follow, which takes a little longer.",
+            f"The label words {first} and {second} begin with the same token. The model tells them apart by those "
+            "that follow, which takes a little longer.",
             icon=":material/info:",
         )
     advised = checked.get("orders", 0)  # a check of an older version did not ask
@@ -281,5 +283,5 @@ def _template(group: str) -> bytes:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(("text", "label"))
-    writer.writerows((one.text, one.label) for one in getattr(movie_reviews(), group)[: _ROWS[group]])
+    writer.writerows((example.text, example.label) for example in getattr(movie_reviews(), group)[: _ROWS[group]])
     return sink.getvalue().encode()

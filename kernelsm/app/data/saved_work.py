@@ -1,4 +1,4 @@
-"""What a session brought and computed: listed, renamed, deleted, saved to a file and restored from one."""
+"""What a session uploaded and computed: listed, renamed, deleted, saved to a file and restored from one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS}
 
 
 def own_work() -> None:
-    """Draw what this session brought and computed, and what can be done with it."""
+    """Draw the list of what this session uploaded and computed, with buttons to open, rename, delete and save."""
     if note := st.session_state.pop(_NOTE, ""):
         st.success(note, icon=":material/check:")
     kinds = session.everything()
@@ -72,21 +72,21 @@ def restore() -> None:
         return
     if st.button("Open this session", type="primary", icon=":material/folder_open:", key="bring_session_open"):
         try:
-            found = read_session(file.getvalue(), file.name, cache_root())
+            restored = read_session(file.getvalue(), file.name, cache_root())
         except InputError as error:
             gallery.refusal(error)
             return
         for kind in KEPT_KINDS:
-            for key, title in found.kept[kind.name].items():
+            for key, title in restored.kept[kind.name].items():
                 session.remember(kind, key, title)
-        session.restore(ViewState.from_params(found.view)[0])
-        st.session_state[_NOTE] = _restored(found)
+        session.restore(ViewState.from_params(restored.view)[0])
+        st.session_state[_NOTE] = _restored(restored)
         st.rerun()
 
 
-def _restored(found: RestoredSession) -> str:
-    """Say what a session file brought: tables and projects in any case, whatever else where there is some."""
-    counts = {kind: len(found.kept[kind.name]) for kind in KEPT_KINDS}
+def _restored(restored: RestoredSession) -> str:
+    """Say what was restored: always the tables and projects, other kinds only where there are any."""
+    counts = {kind: len(restored.kept[kind.name]) for kind in KEPT_KINDS}
     usual = [f"{counts[kind]} {kind.counted[counts[kind] != 1]}" for kind in (TABLES, PROJECTS)]
     further = [
         f" {kind.counted[0].capitalize()}: {count}."

@@ -25,9 +25,9 @@ _RANDOM, _MOST_ORDERS = 8, 12
 
 
 def check(choice: PromptChoice) -> CheckSettings | None:
-    """Offer to ask the model about fresh queries after the picked prompt, and show what came of it.
+    """Offer to check the picked prompt on fresh queries with the model, and show the result.
 
-    Returns what it offers; None where there is nothing to check.
+    Returns the settings of the offered check; None where there is nothing to check.
     """
     task = choice.task
     if not task.fresh:
@@ -55,31 +55,38 @@ def check(choice: PromptChoice) -> CheckSettings | None:
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
-    asked = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
-    settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in asked)), orders=orders)
+    compared = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
+    settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in compared)), orders=orders)
     spec = settings.job()
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        tables = (np.array(found, dtype=float) for found in status.result["values"])  # (orders, 2, q) each
-        show_measured(choice, asked, dict(zip(settings.prompts, tables, strict=True)))
+        measures_by_order = (
+            np.array(measures, dtype=float) for measures in status.result["values"]
+        )  # (orders, 2, q) each
+        show_measured(choice, compared, dict(zip(settings.prompts, measures_by_order, strict=True)))
     return settings
 
 
 def _others(choice: PromptChoice) -> list[ComparedPrompt]:
     """What the picked prompt is compared with."""
-    found: dict[tuple[int, ...], ComparedPrompt] = {}
-    for one in prompt_choice.chosen_suggestions(choice):
-        same = one.picked == choice.picked if one.ordered else set(one.picked) == set(choice.picked)
-        if not same and one.name != prompt_choice.RANDOM:
-            prompt = one.picked if one.ordered else _in_random_order(one.picked)
-            found.setdefault(prompt, ComparedPrompt(one.name, prompt, one.ordered))
+    compared: dict[tuple[int, ...], ComparedPrompt] = {}
+    for suggestion in prompt_choice.chosen_suggestions(choice):
+        is_picked = (
+            suggestion.picked == choice.picked if suggestion.ordered else set(suggestion.picked) == set(choice.picked)
+        )
+        if not is_picked and suggestion.name != prompt_choice.RANDOM:
+            prompt = suggestion.picked if suggestion.ordered else _in_random_order(suggestion.picked)
+            compared.setdefault(prompt, ComparedPrompt(suggestion.name, prompt, suggestion.ordered))
     if choice.size == choice.task.K:
-        return list(found.values())
+        return list(compared.values())
     drawn = [
         tuple(np.flatnonzero(mask).tolist()) for mask in random_prompts(choice.task.K, choice.size, _RANDOM, seed=11)
     ]
-    return [*found.values(), *(ComparedPrompt(RANDOM_PROMPTS, _in_random_order(one), ordered=False) for one in drawn)]
+    return [
+        *compared.values(),
+        *(ComparedPrompt(RANDOM_PROMPTS, _in_random_order(suggestion), ordered=False) for suggestion in drawn),
+    ]
 
 
 def _in_random_order(prompt: tuple[int, ...]) -> tuple[int, ...]:
@@ -89,7 +96,7 @@ def _in_random_order(prompt: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def advise_orders(source: str, orders: int) -> None:
-    """Set how many orders of each prompt are asked first, no more than there are; what the user chose stays."""
+    """Set the initial number of orders of each prompt, at most all; a number that the user chose stays."""
     st.session_state.setdefault(_orders_key(source), min(orders, _most_orders(source)))
 
 
@@ -101,9 +108,9 @@ def _orders_key(source: str) -> str:
     return f"demo_orders_{source}"
 
 
-def ask(source: str, found: PromptSource, *, start: str) -> None:
+def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
     """Offer to ask the model with random prompts: the outcomes that a surrogate is fitted to."""
-    task = found.task
+    task = prompt_source.task
     if task.k == task.K:
         st.warning(
             f"{prompt_choice.ALL_IN} To choose among them, bring more candidates, or take fewer into a prompt.",
@@ -135,7 +142,7 @@ def ask(source: str, found: PromptSource, *, start: str) -> None:
         f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
         "kept and not asked again."
     )
-    title = session.titles(PROMPTS).get(source, found.title)
+    title = session.titles(PROMPTS).get(source, prompt_source.title)
     if how == _FIRST_ORDER:
         estimates(settings, title)
         return
@@ -156,17 +163,17 @@ def ask_again(choice: PromptChoice) -> None:
 
 @st.cache_data(max_entries=64, show_spinner="Looking how much the order matters ...")
 def _advised(run: str) -> int:
-    """How many orders of a prompt are advised by those of a run."""
+    """Number of orders of each prompt that the measured orders of a run advise."""
     known = load_run_orders(run)
     return FEWEST_ORDERS if known is None else known.needed()
 
 
-def first_outcomes(source: str, found: PromptSource) -> None:
+def first_outcomes(source: str, prompt_source: PromptSource) -> None:
     """Show texts that have no outcomes yet, and offer to ask the model with them."""
-    task = found.task
+    task = prompt_source.task
     st.markdown(
         f"{task.K} candidates, {len(task.queries)} queries to choose by, {len(task.fresh)} fresh ones to check with, "
         f"{task.k} demonstrations in a prompt. Labels: {', '.join(f'**{plain(label)}**' for label in task.labels)}. "
         "Next the language model is asked with random prompts; the surrogate learns from them."
     )
-    ask(source, found, start="Ask the model")
+    ask(source, prompt_source, start="Ask the model")

@@ -22,7 +22,7 @@ _ONE_SIDED_95 = 1.645
 
 
 def estimates(prompts: PromptSettings, title: str) -> None:
-    """Offer to estimate prompts to first order; what is found can be used below the error that it has.
+    """Offer to estimate prompts to first order; the measured error is shown above the button that uses them.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def estimates(prompts: PromptSettings, title: str) -> None:
             persist_state="session",
             help="Estimate each prompt from the anchor that is most like it, or from the mean of all anchors.",
         )  # fmt: skip
-        wanted = int(
+        most_checked = int(
             st.number_input(
                 "Checked exactly", FEWEST, _MOST_CHECKED, 20, key="demo_checked", persist_state="session",
                 help="So many of the prompts are scored by the model as well. More say better how far off the "
                 "estimates are.",
             )
         )  # fmt: skip
-    checked = min(wanted, prompts.subsets)
+    checked = min(most_checked, prompts.subsets)
     settings = EstimateSettings(
         prompts.source, subsets=prompts.subsets, orders=prompts.orders, seed=prompts.seed, anchors=anchors,
         combine=_COMBINE[str(combine)], checked=checked,
@@ -93,11 +93,11 @@ def _finished(result: dict[str, Any], settings: EstimateSettings, title: str) ->
         ),
         hide_index=True, alt="How far first-order estimates are from what the model says",
     )  # fmt: skip
-    said = verdict(check)
+    sentence = verdict(check)
     if trusted(check):
-        st.info(said, icon=":material/info:")
+        st.info(sentence, icon=":material/info:")
     else:
-        st.warning(said, icon=":material/warning:")
+        st.warning(sentence, icon=":material/warning:")
     st.button(
         "Use these estimates", icon=":material/visibility:", key="demo_estimate_use", on_click=_use,
         args=(result["estimates"], f"{title}: {settings.subsets} prompts estimated, seed {settings.seed}"),
@@ -111,17 +111,17 @@ def _use(run: str, title: str) -> None:
 
 def verdict(check: PromptFirstOrderCheck) -> str:
     """Say in plain words what estimates with this check are good for."""
-    near = check.relative_error < check.error_of_mean
+    beats_mean = check.relative_error < check.error_of_mean
     size = (
         "These estimates are nearer to the loss than always saying its mean"
-        if near
+        if beats_mean
         else "These estimates say nothing about the size of the loss (always saying its mean is no worse)"
     )
     if not check.spearman >= _LOW_RANK:  # also where there is no rank correlation
-        return f"{size} {'but' if near else 'and'} rank prompts poorly: score exactly."
+        return f"{size} {'but' if beats_mean else 'and'} rank prompts poorly: score exactly."
     if check.spearman < _by_chance(check):
         return f"{size}. {check.subsets} prompts are too few to tell whether they rank prompts: check more exactly."
-    off = "" if near else " Predicted losses will be off."
+    off = "" if beats_mean else " Predicted losses will be off."
     return f"{size}. They do rank prompts: use them to find good ones, and check those with the model.{off}"
 
 

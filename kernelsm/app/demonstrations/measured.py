@@ -1,4 +1,4 @@
-"""Demonstrations: what a check measured on fresh queries, in words and beside what was predicted."""
+"""Demonstrations: what a check measured on fresh queries, in words and beside the predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kernelsm.prompts.agreement import MeasuredMean, measured_mean, verdict
 from kernelsm.surrogates.wording import amount
 
 YOURS, RANDOM_PROMPTS = "Your prompt", "Random prompts"
-Table = NDArray[np.float64]
+OrderMeasures = NDArray[np.float64]
 """Loss and accuracy of every query, in each order of a prompt; shape (orders, 2, q)."""
 
 
@@ -30,19 +30,25 @@ class ComparedPrompt:
     ordered: bool
 
 
-def show_measured(choice: PromptChoice, asked: list[ComparedPrompt], tables: dict[tuple[int, ...], Table]) -> None:
-    """Say what was measured of the picked prompt, which comes first, and draw it beside the others."""
-    mine = tables[choice.picked]
-    parts = [_in_this_order(choice, mine), _over_all_orders(choice, mine)]
-    st.markdown(" ".join(said for said, _ in parts if said))
-    if len(asked) == 1:
+def show_measured(
+    choice: PromptChoice, compared: list[ComparedPrompt], measures: dict[tuple[int, ...], OrderMeasures]
+) -> None:
+    """Describe the measured loss of the picked prompt, the first one, and draw it beside the others."""
+    own_measures = measures[choice.picked]
+    parts = [_in_this_order(choice, own_measures), _over_all_orders(choice, own_measures)]
+    st.markdown(" ".join(sentence for sentence, _ in parts if sentence))
+    if len(compared) == 1:
         return
     rows = [row for _, row in parts if row is not None]
-    rows += [_other(choice, one, tables[one.prompt][:, 0]) for one in asked[1:] if one.name != RANDOM_PROMPTS]
-    drawn = [tables[one.prompt][:, 0].mean(axis=0) for one in asked if one.name == RANDOM_PROMPTS]
+    rows += [
+        _other(choice, prompt, measures[prompt.prompt][:, 0])
+        for prompt in compared[1:]
+        if prompt.name != RANDOM_PROMPTS
+    ]
+    drawn = [measures[prompt.prompt][:, 0].mean(axis=0) for prompt in compared if prompt.name == RANDOM_PROMPTS]
     if drawn:
-        found = measured_mean(drawn, math.inf)
-        rows.append(_row(f"Mean of {len(drawn)} random prompts", choice.expected(()), found))
+        random_mean = measured_mean(drawn, math.inf)
+        rows.append(_row(f"Mean of {len(drawn)} random prompts", choice.expected(()), random_mean))
     frame.show(checked_prompts(rows, unit=choice.run.unit), "demo_checked")
     st.caption(
         "Predicted: on the queries that the surrogate was fitted to. Measured: on fresh ones, so all may differ "
@@ -56,64 +62,75 @@ _ORDERS = (
 )
 
 
-def _in_this_order(choice: PromptChoice, mine: Table) -> tuple[str, CheckedPrompt | None]:
-    found = measured_mean(mine[:1, 0], 1)
+def _in_this_order(choice: PromptChoice, measures: OrderMeasures) -> tuple[str, CheckedPrompt | None]:
+    measured = measured_mean(measures[:1, 0], 1)
     one_of_many = choice.size > 1
-    said = (
-        f"Measured **{amount(found.mean, found.margin, digits='.3f')}** {plain(choice.run.unit)} on fresh queries"
-        f"{' in the order shown' if one_of_many else ''}, right on **{mine[0, 1].mean():.0%}** of them."
+    sentence = (
+        f"Measured **{amount(measured.mean, measured.margin, digits='.3f')}** {plain(choice.run.unit)} on fresh "
+        f"queries{' in the order shown' if one_of_many else ''}, right on **{measures[0, 1].mean():.0%}** of them."
     )
     predicted = choice.in_order(choice.picked) if one_of_many else choice.expected(choice.picked)
-    if found.queries == 1:
-        said = f"{said} One query is too few to compare."
+    if measured.queries == 1:
+        sentence = f"{sentence} One query is too few to compare."
     elif predicted is not None:
-        said = f"{said} {_compared(choice, predicted, found, 'queries')}"
+        sentence = f"{sentence} {_compared(choice, predicted, measured, 'queries')}"
     if predicted is None:
-        return said, None
-    return said, _row(f"{YOURS}, in this order" if one_of_many else YOURS, predicted, found)
+        return sentence, None
+    return sentence, _row(f"{YOURS}, in this order" if one_of_many else YOURS, predicted, measured)
 
 
-def _over_all_orders(choice: PromptChoice, mine: Table) -> tuple[str, CheckedPrompt | None]:
-    losses, others = mine[:, 0], len(mine) - 1
+def _over_all_orders(choice: PromptChoice, measures: OrderMeasures) -> tuple[str, CheckedPrompt | None]:
+    losses, others = measures[:, 0], len(measures) - 1
     if choice.size == 1 or (others == 0 and choice.in_order(choice.picked) is not None):
         return "", None
     predicted = choice.expected(choice.picked)
     # the order shown may have been chosen for its loss; the others are drawn
-    found = measured_mean(losses, math.factorial(choice.size), first_is_chosen=others > 0)
-    row = _row(YOURS, predicted, found)
+    measured = measured_mean(losses, math.factorial(choice.size), first_is_chosen=others > 0)
+    row = _row(YOURS, predicted, measured)
     if others == 0:
         prediction = amount(*predicted, digits=".3f")
         return f"The prediction, {prediction}, is the mean over all orders: one order is too few to compare.", row
     means = losses.mean(axis=1)
     if others == 1 and choice.size > 2:
         return f"In one other order {means[1]:.3f}: too few to compare with what is predicted over all orders.", row
-    said = (
-        f"The mean over all orders is **{amount(found.mean, found.margin, digits='.3f')}**, going by this one and "
-        f"{others} other{'s' if others > 1 else ''} ({means.min():.3f} to {means.max():.3f})."
+    sentence = (
+        f"The mean over all orders is **{amount(measured.mean, measured.margin, digits='.3f')}**, going by this one "
+        f"and {others} other{'s' if others > 1 else ''} ({means.min():.3f} to {means.max():.3f})."
     )
-    return said if found.queries == 1 else f"{said} {_compared(choice, predicted, found, 'queries and orders')}", row
+    return (
+        sentence
+        if measured.queries == 1
+        else f"{sentence} {_compared(choice, predicted, measured, 'queries and orders')}",
+        row,
+    )
 
 
-def _other(choice: PromptChoice, one: ComparedPrompt, losses: Table) -> CheckedPrompt:
-    in_order = choice.in_order(one.prompt) if one.ordered else None
+def _other(choice: PromptChoice, compared: ComparedPrompt, losses: OrderMeasures) -> CheckedPrompt:
+    in_order = choice.in_order(compared.prompt) if compared.ordered else None
     if in_order is None:
-        return _row(one.name, choice.expected(one.prompt), measured_mean(losses, math.factorial(choice.size)))
-    return _row(f"{one.name}, in its order", in_order, measured_mean(losses[:1], 1))
+        return _row(
+            compared.name, choice.expected(compared.prompt), measured_mean(losses, math.factorial(choice.size))
+        )
+    return _row(f"{compared.name}, in its order", in_order, measured_mean(losses[:1], 1))
 
 
-def _row(name: str, predicted: tuple[float, float], found: MeasuredMean) -> CheckedPrompt:
-    return CheckedPrompt(name, *predicted, found.mean, found.margin)
+def _row(name: str, predicted: tuple[float, float], measured: MeasuredMean) -> CheckedPrompt:
+    return CheckedPrompt(name, *predicted, measured.mean, measured.margin)
 
 
-def _compared(choice: PromptChoice, predicted: tuple[float, float], found: MeasuredMean, drawn: str) -> str:
-    """Say whether the prediction is right but for chance: what was drawn, and the doubt of the surrogate."""
-    said = amount(*predicted, digits=".3f")
-    side = verdict(*predicted, found, len(choice.task.queries))
+def _compared(choice: PromptChoice, predicted: tuple[float, float], measured: MeasuredMean, drawn: str) -> str:
+    """Say whether the measured loss agrees with the prediction within the uncertainty of both.
+
+    `drawn` names what was drawn at random, for the sentence.
+    """
+    prediction = amount(*predicted, digits=".3f")
+    side = verdict(*predicted, measured, len(choice.task.queries))
     if side == "agrees":
-        return f"The prediction, {said}, agrees."
+        return f"The prediction, {prediction}, agrees."
     if side == "unknown":
-        return f"The prediction is {said}, and how far it may be off is not known."
+        return f"The prediction is {prediction}, and how far it may be off is not known."
     where = "better" if side == "lower" else "worse"
     return (
-        f"That is {where} than the prediction, {said}, by more than its interval and the choice of {drawn} explain."
+        f"That is {where} than the prediction, {prediction}, by more than its interval and the choice of {drawn} "
+        "explain."
     )

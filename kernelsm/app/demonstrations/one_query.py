@@ -45,7 +45,7 @@ def one_query(choice: PromptChoice) -> None:
     effect = _of_query(choice.run.key, names[j], *session.view().surrogate, choice.run.fixed_size)
     values, margin = effect.values[:, 0], effect.margin()[:, 0]
     order = rising(-values if choice.run.outcomes.higher_is_better else values)
-    alike = _likeness(choice.run.prompts)[:, j]
+    likeness = _likeness(choice.run.prompts)[:, j]
     count = min(_SHOWN, task.K // 2)  # none is both
     for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):
         st.markdown(f"##### {title}")
@@ -55,7 +55,7 @@ def one_query(choice: PromptChoice) -> None:
                     "text": [f"{task.candidates[k].label}: {task.candidates[k].text}" for k in rows],
                     "effect": [amount(values[k], margin[k], digits="+.3f") for k in rows],
                     "likeness": [
-                        "\n".join([f"{alike[k]:.2f}", *shared_words(task.candidates[k], query)]) for k in rows
+                        "\n".join([f"{likeness[k]:.2f}", *shared_words(task.candidates[k], query)]) for k in rows
                     ],
                 }
             ),
@@ -70,9 +70,9 @@ def one_query(choice: PromptChoice) -> None:
         )  # fmt: skip
     clear = int((np.abs(values) > margin).sum())
     helpful = order[:count]
-    same = sum(task.candidates[k].label == query.label for k in helpful)
+    same_label = sum(task.candidates[k].label == query.label for k in helpful)
     st.caption(
-        f"{clear} of {task.K} effects on this query can be told from zero, one at a time. {same} of the "
+        f"{clear} of {task.K} effects on this query can be told from zero, one at a time. {same_label} of the "
         f"{len(helpful)} most helpful have its label."
     )
 
@@ -86,7 +86,7 @@ def _of_query(key: str, target: str, kernel: str, gamma: float | None, ridge: fl
 def _likeness(source: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Cosine of the words of each candidate and query, shape (K, q)."""
     task = find_prompts(source).task
-    texts = [one.text for one in (*task.candidates, *task.queries)]
+    texts = [example.text for example in (*task.candidates, *task.queries)]
     try:
         rows = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     except ValueError:  # no word that the vectoriser knows in any text

@@ -45,41 +45,47 @@ def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
         The check that the page offers or shows already.
     """
     of_runs: dict[str, dict[str, KeptCheck]] = st.session_state.setdefault(_KEPT, {})
-    kept = of_runs.setdefault(choice.run.key, {})
-    here = offered.job().key if offered else ""
-    if offered and here not in kept and registry().status(here):
+    checks = of_runs.setdefault(choice.run.key, {})
+    offered_key = offered.job().key if offered else ""
+    if offered and offered_key not in checks and registry().status(offered_key):
         of_order = choice.in_order(choice.picked)
-        kept[here] = KeptCheck(offered, *(of_order or choice.expected(choice.picked)), in_order=of_order is not None)
-    found = {key: status for key in kept if (status := registry().status(key))}
-    ended = [key for key in kept if key not in found or not found[key].active]
-    for key in ended[: max(0, len(kept) - _MOST)]:
-        del kept[key]
-    rows = {key: found[key] for key in reversed(kept) if key in found and not (key == here and found[key].active)}
+        checks[offered_key] = KeptCheck(
+            offered, *(of_order or choice.expected(choice.picked)), in_order=of_order is not None
+        )
+    statuses = {key: status for key in checks if (status := registry().status(key))}
+    ended = [key for key in checks if key not in statuses or not statuses[key].active]
+    for key in ended[: max(0, len(checks) - _MOST)]:
+        del checks[key]
+    rows = {
+        key: statuses[key]
+        for key in reversed(checks)
+        if key in statuses and not (key == offered_key and statuses[key].active)
+    }
     if not rows:
         return
     st.markdown("##### Checks so far")
     for key, status in rows.items():
         with st.container(border=True):
-            _row(choice, key, kept[key], status)
+            _row(choice, key, checks[key], status)
     st.caption(
         f"Of this visit, at most {_MOST}, the newest first. Predicted: when it was asked. Measured: on the fresh "
         "queries. 90% intervals."
     )
 
 
-def _row(choice: PromptChoice, key: str, one: KeptCheck, status: JobStatus) -> None:
-    prompt = one.settings.prompts[0]
-    taken = prompt == choice.picked
-    predicted = amount(one.predicted, one.margin, digits=".3f")
+def _row(choice: PromptChoice, key: str, check: KeptCheck, status: JobStatus) -> None:
+    prompt = check.settings.prompts[0]
+    is_picked = prompt == choice.picked
+    predicted = amount(check.predicted, check.margin, digits=".3f")
     shown = " · ".join(_short(choice, k) for k in prompt)
-    orders = "in this order" if one.in_order else "over all orders"
+    orders = "in this order" if check.in_order else "over all orders"
     st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
     if status.active:
         st.fragment(_running, run_every=_REFRESH)(key)
     with st.container(horizontal=True):
         st.button(
-            "Taken" if taken else "Take", key=f"demo_again_{key}", disabled=taken, on_click=prompt_choice.pick,
-            args=(prompt,), help="Put this prompt into the slots",
+            "Taken" if is_picked else "Take", key=f"demo_again_{key}", disabled=is_picked,
+            on_click=prompt_choice.pick, args=(prompt,), help="Put this prompt into the slots",
         )  # fmt: skip
         if status.active:
             st.button(
@@ -90,16 +96,20 @@ def _row(choice: PromptChoice, key: str, one: KeptCheck, status: JobStatus) -> N
 def _running(key: str) -> None:
     status = registry().status(key)
     if status is None or not status.active:
-        st.rerun()  # the whole page: what was measured takes the place of the progress
+        st.rerun()  # reruns the whole page, which shows the result in place of the progress
     progress(status)
 
 
 def _outcome(status: JobStatus) -> str:
     if status.state == "done" and status.result:
         losses = np.array(status.result["values"][0], dtype=float)[:, 0]  # (orders, q)
-        found, others = measured_mean(losses[:1], 1), len(losses) - 1
-        said = f"measured **{amount(found.mean, found.margin, digits='.3f')}** in this order"
-        return f"{said}, {losses[1:].mean():.3f} in {others} other{'s' if others > 1 else ''}" if others else said
+        measured, other_orders = measured_mean(losses[:1], 1), len(losses) - 1
+        sentence = f"measured **{amount(measured.mean, measured.margin, digits='.3f')}** in this order"
+        return (
+            f"{sentence}, {losses[1:].mean():.3f} in {other_orders} other{'s' if other_orders > 1 else ''}"
+            if other_orders
+            else sentence
+        )
     return "the model is being asked" if status.active else f"not measured: {status.state}"
 
 

@@ -46,7 +46,7 @@ ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 @dataclass(frozen=True)
 class PromptChoice:
-    """A run of prompts, its texts, and what the surrogate of the view says."""
+    """A run of prompts, its texts, and the fitted surrogate with its readout."""
 
     run: Run
     source: PromptSource
@@ -70,7 +70,7 @@ class PromptChoice:
 
     @property
     def holds_all(self) -> bool:
-        """Whether every measured prompt holds all candidates: no effect of one can be told then."""
+        """Whether every measured prompt holds all candidates: then single effects cannot be estimated."""
         return bool(self.run.outcomes.masks.all())
 
     @property
@@ -89,7 +89,7 @@ class PromptChoice:
         surrogate = position_surrogate(self.run.key)
         if surrogate is None:
             return None
-        value, std = (float(one[0]) for one in surrogate.predict_mean([picked]))
+        value, std = (float(column[0]) for column in surrogate.predict_mean([picked]))
         # one order has the noise that a mean over many is free of
         spread = math.hypot(std, float(surrogate.noise_variance_[0]) ** 0.5)
         return value, interval_quantile(surrogate.degrees_of_freedom_) * spread
@@ -101,7 +101,7 @@ class PromptChoice:
         return (0, 0) if surrogate is None else (len(surrogate.rows_), surrogate.given_)
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
-        """The same demonstrations in the order that is predicted to be best; None where it cannot be told."""
+        """The same demonstrations in the order that is predicted to be best; None where it cannot be predicted."""
         surrogate = position_surrogate(self.run.key)
         if surrogate is None or len(picked) > _MOST_ORDERED:
             return None
@@ -128,13 +128,13 @@ def prompt_choice(run: Run) -> PromptChoice:
 def position_surrogate(key: str) -> PositionSurrogate | None:
     """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
     run = open_run(key)
-    found, task = load_run_orders(key), find_prompts(run.prompts).task
-    if found is None or found.orders.shape[1] > _MOST_ORDERED or found.orders.max() >= task.K:
+    ordered, task = load_run_orders(key), find_prompts(run.prompts).task
+    if ordered is None or ordered.orders.shape[1] > _MOST_ORDERED or ordered.orders.max() >= task.K:
         return None
-    if run.outcomes.masks.all():  # it learns from other sets what an order does
+    if run.outcomes.masks.all():  # the effect of an order can only be learnt from several sets
         return None
-    labels = np.array([task.labels.index(one.label) for one in task.candidates])
-    return PositionSurrogate().fit(found.orders, found.values.mean(axis=1)[:, None], task.K, labels)
+    labels = np.array([task.labels.index(candidate.label) for candidate in task.candidates])
+    return PositionSurrogate().fit(ordered.orders, ordered.values.mean(axis=1)[:, None], task.K, labels)
 
 
 @st.cache_data(max_entries=10_000, show_spinner=False)
@@ -151,19 +151,19 @@ def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
     surrogate = position_surrogate(key)
     assert surrogate is not None
     value, std = expected_over_orders(surrogate, picked)
-    if len(picked) == surrogate.k_:  # the mean over its orders has what their noise leaves: much where they are few
+    if len(picked) == surrogate.k_:  # with few orders, their noise remains in the mean over them
         std = math.sqrt(std**2 + float(surrogate.noise_variance_[0]) / math.factorial(surrogate.k_))
     return value, interval_quantile(surrogate.degrees_of_freedom_) * std
 
 
 def pick(picked: tuple[int, ...]) -> None:
-    """Put these into the slots, and remember what was there; call it in callbacks."""
-    now = session.view().picked
-    if picked == now:
+    """Put these into the slots and add the change to the history for Undo; call it in callbacks."""
+    current = session.view().picked
+    if picked == current:
         return
     past = _past()
-    if past[-1:] != [now]:  # a link, or the change of run, filled or emptied the slots
-        past.append(now)
+    if past[-1:] != [current]:  # a link, or the change of run, filled or emptied the slots
+        past.append(current)
     past.append(picked)
     del past[:-_LONGEST_HISTORY]
     session.update(picked=picked)
@@ -180,8 +180,8 @@ def undo() -> None:
 
 def picked_before() -> tuple[int, ...] | None:
     """What was in the slots of this run before the last change; None where nothing was changed."""
-    now = session.view().picked
-    return next((picked for picked in reversed(_past()) if picked != now), None)
+    current = session.view().picked
+    return next((picked for picked in reversed(_past()) if picked != current), None)
 
 
 def _past() -> list[tuple[int, ...]]:
@@ -191,7 +191,7 @@ def _past() -> list[tuple[int, ...]]:
 
 
 def ticked(picked: tuple[int, ...], shown: Sequence[int], rows: Sequence[int]) -> tuple[int, ...]:
-    """Return what is picked where these rows of the table are ticked: new ones come last.
+    """Return the picked candidates after these rows of the table are ticked; new ones come last.
 
     Parameters
     ----------
@@ -202,13 +202,13 @@ def ticked(picked: tuple[int, ...], shown: Sequence[int], rows: Sequence[int]) -
     rows : sequence of int
         The ticked ones.
     """
-    wanted = [shown[row] for row in rows if row < len(shown)]
-    kept = tuple(k for k in picked if k in wanted or k not in shown)
-    return (*kept, *(k for k in wanted if k not in kept))
+    chosen = [shown[row] for row in rows if row < len(shown)]
+    kept = tuple(k for k in picked if k in chosen or k not in shown)
+    return (*kept, *(k for k in chosen if k not in kept))
 
 
 def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
-    """Return the same with the demonstration at a place one place earlier."""
+    """Return the picked candidates with the one at `place` moved one place earlier."""
     if place == 0:
         return picked
     return (*picked[: place - 1], picked[place], picked[place - 1], *picked[place + 1 :])
@@ -216,7 +216,7 @@ def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A choice of demonstrations: who makes it, how, what it is, and whether its order is chosen too.
+    """A choice of demonstrations: its name, how it is made, the candidates, and whether their order is chosen too.
 
     `measured` is its outcome in that order, where it is known.
     """
@@ -238,7 +238,7 @@ def chosen_suggestions(choice: PromptChoice) -> tuple[Suggestion, ...]:
 def prompts_to_search(task: PromptTask, size: int, balance: bool) -> int:
     """Return how many prompts there are of a size; 0 where they are too many to try them all, or there is none."""
     try:
-        count = Balance.of(task.K, size, [one.label for one in task.candidates], balance).count()
+        count = Balance.of(task.K, size, [candidate.label for candidate in task.candidates], balance).count()
     except InputError:
         return 0
     return count if count <= MOST_SUBSETS else 0
@@ -248,38 +248,39 @@ def prompts_to_search(task: PromptTask, size: int, balance: bool) -> int:
 def suggestions(
     key: str, kernel: str, gamma: float | None, ridge: float, balance: bool, every: bool
 ) -> tuple[Suggestion, ...]:
-    """Return the choices of search and of what it is compared with, for a run's surrogate."""
+    """Return the choices of every search and of the baselines, for a run's surrogate."""
     run = open_run(key)
     task = find_prompts(run.prompts).task
     size = run.slots(task)
-    labels = [one.label for one in task.candidates]
+    labels = [candidate.label for candidate in task.candidates]
     surrogate = fitted(key, "", kernel, gamma, ridge)
-    outcomes, seen = run.outcomes, load_run_orders(key)
-    rest: dict[str, Any] = {"labels": labels, "balance": balance}
+    outcomes, ordered = run.outcomes, load_run_orders(key)
+    constraints: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
         (ORDERED, "demonstrations and their order together, by the worse end of the predicted interval",
-         lambda: _by_orders(key, partial(choose_cautiously, seen=seen), **rest) if seen and size > 1 else ()),
+         lambda: _by_orders(key, partial(choose_cautiously, seen=ordered), **constraints)
+         if ordered and size > 1 else ()),
         (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
-         lambda: _by_orders(key, choose_set, **rest)),
+         lambda: _by_orders(key, choose_set, **constraints)),
         (SEEN, "the best of the measured prompts",
-         lambda: best_order_seen(seen, outcomes.K, **rest, higher_is_better=outcomes.higher_is_better) if seen
-         else best_seen(outcomes, size, **rest)),
+         lambda: best_order_seen(ordered, outcomes.K, **constraints, higher_is_better=outcomes.higher_is_better)
+         if ordered else best_seen(outcomes, size, **constraints)),
         ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
-         lambda: choose(surrogate, size, "swap", **rest).demonstrations),
+         lambda: choose(surrogate, size, "swap", **constraints).demonstrations),
         ("Best of all by Fit's surrogate", "all prompts predicted by it",
-         lambda: choose(surrogate, size, "exhaustive", **rest).demonstrations if every else ()),
+         lambda: choose(surrogate, size, "exhaustive", **constraints).demonstrations if every else ()),
         ("Greedy", "adds what the surrogate says helps most, one by one",
-         lambda: choose(surrogate, size, "greedy", **rest).demonstrations),
+         lambda: choose(surrogate, size, "greedy", **constraints).demonstrations),
         ("Top by attribution", "the paper's choice: the best single demonstrations",
-         lambda: choose(surrogate, size, "top", **rest).demonstrations),
+         lambda: choose(surrogate, size, "top", **constraints).demonstrations),
         ("Top by linear surrogate", "the best coefficients of a tuned linear fit",
-         lambda: top_by_linear(outcomes, size, **rest).demonstrations),
+         lambda: top_by_linear(outcomes, size, **constraints).demonstrations),
         ("Nearest to the queries", "the sentences most like the queries, by their embeddings",
          lambda: _nearest(outcomes.meta.get("likeness"), size, labels, balance)),
         (RANDOM, "drawn by chance, to compare with",
-         lambda: tuple(np.flatnonzero(random_prompts(outcomes.K, size, 1, seed=7, **rest)[0]).tolist())),
+         lambda: tuple(np.flatnonzero(random_prompts(outcomes.K, size, 1, seed=7, **constraints)[0]).tolist())),
     ]  # fmt: skip
-    found = []
+    made = []
     for name, about, make in makers:
         try:
             chosen = make()
@@ -287,10 +288,10 @@ def suggestions(
             continue
         if chosen:
             measured = None
-            if seen is not None and name == SEEN:
-                measured = float(seen.values[(seen.orders == chosen).all(axis=1)].mean())
-            found.append(Suggestion(name, about, chosen, name in OWN_ORDER and seen is not None, measured))
-    return tuple(found)
+            if ordered is not None and name == SEEN:
+                measured = float(ordered.values[(ordered.orders == chosen).all(axis=1)].mean())
+            made.append(Suggestion(name, about, chosen, name in OWN_ORDER and ordered is not None, measured))
+    return tuple(made)
 
 
 def _by_orders(
@@ -300,8 +301,8 @@ def _by_orders(
     surrogate = position_surrogate(key)
     if surrogate is None:
         return ()
-    better = open_run(key).outcomes.higher_is_better
-    return search(surrogate, labels=labels, balance=balance, higher_is_better=better)[0]
+    higher_is_better = open_run(key).outcomes.higher_is_better
+    return search(surrogate, labels=labels, balance=balance, higher_is_better=higher_is_better)[0]
 
 
 def _nearest(likeness: Any, size: int, labels: list[str], balance: bool) -> tuple[int, ...]:

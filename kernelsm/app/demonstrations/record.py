@@ -38,16 +38,16 @@ _RANKED_NAMES = {"ridge": "Linear, tuned", "linear": "Linear, not tuned", "kerne
 
 def record(source: str) -> None:
     """Draw the table of every way to choose, and how well surrogates rank unseen prompts."""
-    found = load_selection(source)
-    if found is None:
+    measured = load_selection(source)
+    if measured is None:
         st.info(
             "This was measured for the built-in prompt tasks only. For your own texts, **Check** asks the model "
             "about your prompt, the suggestions and random prompts.",
             icon=":material/info:",
         )
         return
-    st.markdown(_sentence(found))
-    choices = sorted(found.choices, key=lambda choice: choice.loss)
+    st.markdown(_sentence(measured))
+    choices = sorted(measured.choices, key=lambda choice: choice.loss)
     st.dataframe(
         pd.DataFrame(
             {
@@ -70,24 +70,24 @@ def record(source: str) -> None:
         },
     )  # fmt: skip
     st.caption(
-        f"Each way chose five times, each time from a random four fifths of the {found.prompts} measured prompts. "
-        f"Losses are means over {found.fresh} fresh queries, {found.orders} orders and the five choices "
+        f"Each way chose five times, each time from a random four fifths of the {measured.prompts} measured prompts. "
+        f"Losses are means over {measured.fresh} fresh queries, {measured.orders} orders and the five choices "
         f"({_all([CHOICE_NAMES[name] for name in OWN_ORDER])}: in the order that was chosen); "
         f"{CHOICE_NAMES[RANDOM]}: the mean of "
-        f"{found.random_prompts} prompts in {found.random_orders}. Nothing was tuned on the fresh queries. "
+        f"{measured.random_prompts} prompts in {measured.random_orders}. Nothing was tuned on the fresh queries. "
         f"{CHOICE_NAMES[DEFAULT]}: that of {_RANKED_NAMES['default']}."
     )
     st.markdown("##### How well surrogates rank prompts they have not seen")
-    st.markdown(_fit_sentence(found))
+    st.markdown(_fit_sentence(measured))
     st.dataframe(
         pd.DataFrame(
             {
-                "surrogate": [_RANKED_NAMES.get(fit.name, fit.name) for fit in found.fits],
-                "LDS": [fit.lds for fit in found.fits],
+                "surrogate": [_RANKED_NAMES.get(fit.name, fit.name) for fit in measured.fits],
+                "LDS": [fit.lds for fit in measured.fits],
                 f"minus {_RANKED_NAMES['ridge']}": [
-                    "" if fit.name == "ridge" else f"{fit.low:+.3f} to {fit.high:+.3f}" for fit in found.fits
+                    "" if fit.name == "ridge" else f"{fit.low:+.3f} to {fit.high:+.3f}" for fit in measured.fits
                 ],
-                "of the mean loss": [fit.overall for fit in found.fits],
+                "of the mean loss": [fit.overall for fit in measured.fits],
             }
         ),
         hide_index=True, alt="LDS of surrogates on prompts that were held out",
@@ -102,7 +102,7 @@ def record(source: str) -> None:
     )
 
     st.markdown("##### What the order says")
-    order = found.order
+    order = measured.order
     st.markdown(
         f"A surrogate that is told the order too ranks single prompts it has not seen with an LDS of "
         f"**{order.lds:.2f}**, the same without the order {order.lds_alone:.2f} (difference {order.low:+.2f} to "
@@ -114,38 +114,40 @@ def record(source: str) -> None:
     )
 
 
-def _sentence(found: SelectionRecord) -> str:
-    by_name = {choice.name: choice for choice in found.choices}
-    best = min(found.choices, key=lambda choice: choice.loss)
+def _sentence(measured: SelectionRecord) -> str:
+    by_name = {choice.name: choice for choice in measured.choices}
+    best = min(measured.choices, key=lambda choice: choice.loss)
     cautious, random_one = by_name[CAUTIOUS], by_name[RANDOM]
     below = 1 - best.loss / random_one.loss
-    said = (
+    sentence = (
         f'On fresh queries the best way to choose was "{_choice_name(best)}": a loss of '
         f"**{best.loss:.3f} ± {best.margin:.3f}**, **{below:.0%} below** the mean random prompt "
         f"({random_one.loss:.3f})."
     )
     if best is not cautious:
-        where = "below" if found.gain > 0 else "above"
-        said += f' "{CHOICE_NAMES[CAUTIOUS]}" had {cautious.loss:.3f}, {abs(found.gain):.0%} {where}.'
+        where = "below" if measured.gain > 0 else "above"
+        sentence += f' "{CHOICE_NAMES[CAUTIOUS]}" had {cautious.loss:.3f}, {abs(measured.gain):.0%} {where}.'
     groups: dict[str, list[ChoiceRecord]] = {"clearly better": [], "clearly worse": [], "not to be told from it": []}
-    for choice in found.choices:
+    for choice in measured.choices:
         if choice.name not in (ORDERED, RANDOM):
             clear = "clearly worse" if choice.worse > 0 else "clearly better"
             groups[clear if abs(choice.worse) > choice.worse_margin else "not to be told from it"].append(choice)
-    parts = [f"{words}: {_all([_choice_name(choice) for choice in some])}" for words, some in groups.items() if some]
-    return f'{said} Compared with "{CHOICE_NAMES[ORDERED]}", {"; ".join(parts)}.'
+    parts = [
+        f"{words}: {_all([_choice_name(choice) for choice in group])}" for words, group in groups.items() if group
+    ]
+    return f'{sentence} Compared with "{CHOICE_NAMES[ORDERED]}", {"; ".join(parts)}.'
 
 
-def _fit_sentence(found: SelectionRecord) -> str:
-    others = [fit for fit in found.fits if fit.name != "ridge"]
+def _fit_sentence(measured: SelectionRecord) -> str:
+    others = [fit for fit in measured.fits if fit.name != "ridge"]
     groups = {
         "ranks clearly better": [fit for fit in others if fit.low > 0],
         "ranks clearly worse": [fit for fit in others if fit.high < 0],
         "cannot be told from it": [fit for fit in others if fit.low <= 0 <= fit.high],
     }
-    parts = [f"{_all([_RANKED_NAMES.get(fit.name, fit.name) for fit in some])} "
-             f"{words if len(some) == 1 else words.replace('ranks', 'rank')}"
-             for words, some in groups.items() if some]  # fmt: skip
+    parts = [f"{_all([_RANKED_NAMES.get(fit.name, fit.name) for fit in group])} "
+             f"{words if len(group) == 1 else words.replace('ranks', 'rank')}"
+             for words, group in groups.items() if group]  # fmt: skip
     return f"Compared with a tuned linear surrogate, {'; '.join(parts)}."
 
 

@@ -33,18 +33,18 @@ _KNOWS_ORDERS = (
 
 
 def blocked(run: Run) -> None:
-    """Say what is missing where a run is not one of prompts, and where to go."""
+    """Say that a run is not about prompts, and offer runs that are."""
     st.info(
         f"{plain(run.title or 'This run')} is not about prompts: its tasks are not demonstrations.",
         icon=":material/info:",
     )
-    places = frame.panels(len(PROMPT_EXAMPLES) + 1, 220)
-    for place, example in zip(places, PROMPT_EXAMPLES.values(), strict=False):
-        place.button(
+    columns = frame.panels(len(PROMPT_EXAMPLES) + 1, 220)
+    for column, example in zip(columns, PROMPT_EXAMPLES.values(), strict=False):
+        column.button(
             f"Open {example.title}", icon=":material/visibility:", key=f"demo_open_{example.name}",
             on_click=session.look_at, args=(example.name,),
         )  # fmt: skip
-    places[-1].page_link(navigation.DATA, label="Bring your own texts", icon=":material/upload:")
+    columns[-1].page_link(navigation.DATA, label="Bring your own texts", icon=":material/upload:")
 
 
 def candidates(choice: PromptChoice) -> None:
@@ -53,15 +53,18 @@ def candidates(choice: PromptChoice) -> None:
     task, size = choice.task, choice.size
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         text = st.text_input("Search", key=_SEARCH, placeholder="words in the text", persist_state="session")
-        wanted: list[str] = []
+        labels: list[str] = []
         if len(task.labels) <= _LABELS_SHOWN:
-            wanted = st.pills(
+            labels = st.pills(
                 "Label", list(task.labels), key=_LABELS, selection_mode="multi", persist_state="session"
             )  # fmt: skip
     effect, margin = choice.readout.attribution.values[:, 0], choice.readout.attribution.margin()[:, 0]
-    better = -effect if choice.run.outcomes.higher_is_better else effect
-    fits = [text.casefold() in one.text.casefold() and (not wanted or one.label in wanted) for one in task.candidates]
-    shown = [k for k in rising(better).tolist() if fits[k]]
+    badness = -effect if choice.run.outcomes.higher_is_better else effect
+    fits = [
+        text.casefold() in candidate.text.casefold() and (not labels or candidate.label in labels)
+        for candidate in task.candidates
+    ]
+    shown = [k for k in rising(badness).tolist() if fits[k]]
     if not shown:
         st.info("No candidate has these words and labels.", icon=":material/search_off:")
         return
@@ -70,7 +73,7 @@ def candidates(choice: PromptChoice) -> None:
     }  # fmt: skip
     st.caption(_what_the_table_says(choice, len(shown)))
     rows = {"rows": [row for row, k in enumerate(shown) if k in choice.picked], "columns": [], "cells": []}
-    # the browser takes boxes as they are where they are set to what they were: a table of a new name is drawn anew
+    # the browser ignores a selection equal to the last one it was sent; a new key makes it draw the table anew
     key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
     st.session_state[key] = {"selection": rows}
     st.dataframe(
@@ -106,30 +109,33 @@ def _what_the_table_says(choice: PromptChoice, shown: int) -> str:
     if choice.holds_all:
         return f"{shown} of {choice.task.K} candidates. {prompt_choice.ALL_IN}"
     effects, K = choice.readout.attribution, choice.task.K
-    clear = sum(not is_unclear(*one) for one in zip(effects.values[:, 0], effects.margin()[:, 0], strict=True))
+    clear = sum(
+        not is_unclear(*value_and_margin)
+        for value_and_margin in zip(effects.values[:, 0], effects.margin()[:, 0], strict=True)
+    )
     helps = "Positive" if choice.run.outcomes.higher_is_better else "Negative"
-    told = f"{clear} of {K} effects can be told from zero"
+    how_many = f"{clear} of {K} effects can be told from zero"
     if clear > round((1 - LEVEL) * K):  # so many are clear by chance alone
-        return f"{shown} of {K} candidates, the most helpful first. {helps} effects help. {told}, one at a time."
+        return f"{shown} of {K} candidates, the most helpful first. {helps} effects help. {how_many}, one at a time."
     there_is_more = load_selection(choice.run.prompts) is not None
     return (
-        f"{shown} of {K} candidates. {helps} effects help, but {told}: the order of this table is mostly chance."
+        f"{shown} of {K} candidates. {helps} effects help, but {how_many}: the order of this table is mostly chance."
         f"{' See **How good are choices?**' if there_is_more else ''}"
     )
 
 
 def _tick(key: str, shown: list[int], size: int) -> None:
     picked = session.view().picked
-    now = prompt_choice.ticked(picked, shown, st.session_state[key].selection.rows)
-    if len(now) > size:
+    ticked = prompt_choice.ticked(picked, shown, st.session_state[key].selection.rows)
+    if len(ticked) > size:
         st.session_state[_REFUSED] = st.session_state.get(_REFUSED, 0) + 1
         st.toast(f"All {size} slots are full: take one out first.", icon=":material/block:")
     else:
-        prompt_choice.pick(now)
+        prompt_choice.pick(ticked)
 
 
 def slots(choice: PromptChoice) -> None:
-    """Draw the slots, what the surrogate predicts of them, and how the picked ones go together."""
+    """Draw the slots, the predicted loss, and the interactions of the picked demonstrations."""
     st.subheader("Your prompt")
     _prediction(choice)
     for place in range(choice.size):
@@ -166,18 +172,18 @@ def _prediction(choice: PromptChoice) -> None:
     value, margin = choice.expected(choice.picked)
     before = prompt_choice.picked_before()
     change = None if before is None else value - choice.expected(before)[0]
-    better = change is not None and (change > 0) == choice.run.outcomes.higher_is_better
-    both = st.container(horizontal=True, gap="small")
-    both.metric(
+    is_better = change is not None and (change > 0) == choice.run.outcomes.higher_is_better
+    metrics = st.container(horizontal=True, gap="small")
+    metrics.metric(
         f"Predicted {choice.run.unit}", amount(value, margin, digits=".3f"),
         None if change is None else f"{change:+.3f} by the last change",
-        delta_color="off" if not change else "blue" if better else "orange",
+        delta_color="off" if not change else "blue" if is_better else "orange",
         delta_arrow="off" if not change else "auto", width="content",
         help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
         f"{_KNOWS_ORDERS if choice.knows_orders else ''}",
     )  # fmt: skip
     if len(choice.picked) == choice.size > 1 and (in_order := choice.in_order(choice.picked)) is not None:
-        both.metric(
+        metrics.metric(
             "In this order", amount(*in_order, digits=".3f"), width="content",
             help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
             "90% interval.",
@@ -210,7 +216,7 @@ def _who_says_what(choice: PromptChoice) -> str:
 
 def _slot(choice: PromptChoice, place: int) -> None:
     k = choice.picked[place]
-    one = choice.task.candidates[k]
+    candidate = choice.task.candidates[k]
     value, margin = choice.readout.attribution.values[k, 0], choice.readout.attribution.margin()[k, 0]
     word = f"{effect_word(value, choice.run.outcomes.higher_is_better)}: "
     unclear = is_unclear(value, margin)
@@ -218,8 +224,8 @@ def _slot(choice: PromptChoice, place: int) -> None:
         f"  \n:gray[by itself {'' if unclear else word}{amount(value, margin, digits='+.3f')}"
         f"{', which cannot be told from no effect' if unclear else ''}]"
     )
-    text = f"{plain(one.text[:200])}{'…' if len(one.text) > 200 else ''}"
-    st.markdown(f"**{place + 1}** · {text} → **{plain(one.label)}**{'' if choice.holds_all else alone}")
+    text = f"{plain(candidate.text[:200])}{'…' if len(candidate.text) > 200 else ''}"
+    st.markdown(f"**{place + 1}** · {text} → **{plain(candidate.label)}**{'' if choice.holds_all else alone}")
     with st.container(horizontal=True, gap="medium"):
         st.button(
             "Take out", icon=":material/close:", key=f"demo_out_{k}", type="tertiary", on_click=prompt_choice.pick,
@@ -256,15 +262,15 @@ def _pairs(choice: PromptChoice) -> None:
     """Say which picked pairs help each other or clash."""
     if len(choice.picked) < 2 or choice.holds_all:
         return
-    told = [
-        (j, k) for j, k in (sorted(pair) for pair in combinations(choice.picked, 2)) if choice.readout.told[j, k]
+    clear_pairs = [
+        (j, k) for j, k in (sorted(pair) for pair in combinations(choice.picked, 2)) if choice.readout.clear[j, k]
     ]  # fmt: skip
-    if not told:
+    if not clear_pairs:
         total = sum(choice.readout.interactions.values[j, k, 0] for j, k in combinations(choice.picked, 2))
         st.caption(
             f"No picked pair can be told from the sum of both. All together their interactions add {total:+.3f}."
         )
-    for j, k in told:
+    for j, k in clear_pairs:
         st.markdown(f"- {pair_sentence(choice.readout.interactions, j, k)}")
 
 
@@ -287,23 +293,23 @@ def suggested(choice: PromptChoice) -> None:
                 f"Try all {count:,} prompts", key=prompt_choice.EVERY, persist_state="session",
                 help="Predict every prompt of this size by Fit's surrogate, not only those that a search passes.",
             )  # fmt: skip
-    found = prompt_choice.chosen_suggestions(choice)
-    for number, (place, suggestion) in enumerate(zip(frame.panels(len(found), 230), found, strict=True)):
-        taken = (
+    suggestions = prompt_choice.chosen_suggestions(choice)
+    for number, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 230), suggestions, strict=True)):
+        is_picked = (
             suggestion.picked == choice.picked if suggestion.ordered else set(suggestion.picked) == set(choice.picked)
         )
         in_order = choice.in_order(suggestion.picked) if suggestion.ordered else None
-        with place.container(border=True, height="stretch"):
+        with panel.container(border=True, height="stretch"):
             if suggestion.measured is not None:
-                said = f"{suggestion.measured:.3f} measured in its order"
+                outcome = f"{suggestion.measured:.3f} measured in its order"
             else:
-                said = amount(*(in_order or choice.expected(suggestion.picked)), digits=".3f")
-                said += " in its order" if in_order else ""
-            st.markdown(f"**{suggestion.name}** · {said}")
+                outcome = amount(*(in_order or choice.expected(suggestion.picked)), digits=".3f")
+                outcome += " in its order" if in_order else ""
+            st.markdown(f"**{suggestion.name}** · {outcome}")
             st.caption(suggestion.about)
             st.button(
-                "Taken" if taken else "Take", key=f"demo_take_{number}", disabled=taken, on_click=prompt_choice.pick,
-                args=(suggestion.picked,), help=_names(choice, suggestion),
+                "Taken" if is_picked else "Take", key=f"demo_take_{number}", disabled=is_picked,
+                on_click=prompt_choice.pick, args=(suggestion.picked,), help=_names(choice, suggestion),
             )  # fmt: skip
     st.caption(
         f"Predicted {choice.run.unit}. The best of many predictions is picked, so the real ones tend to be worse: "
@@ -326,12 +332,12 @@ def order_note(choice: PromptChoice) -> None:
     if not within > 0:
         return
     noise = choice.run.outcomes.noise  # none is left where all orders were asked
-    told = noise is not None and bool(noise.any()) and session.view().kernel == "auto"
+    as_noise = noise is not None and bool(noise.any()) and session.view().kernel == "auto"
     prompts = "" if math.isnan(between) else f", and the mean over all orders by {between:.2f} between prompts"
     st.caption(
         f"Does the order matter? The {choice.run.word} of one prompt differs by {within:.2f} between its orders"
         f"{prompts} (standard deviation{'s' if prompts else ''})."
-        f"{' The default surrogate takes what the measured means keep of the order as noise.' if told else ''}"
+        f"{' The default surrogate takes what the measured means keep of the order as noise.' if as_noise else ''}"
     )
 
 
@@ -363,9 +369,9 @@ def take_away(choice: PromptChoice) -> None:
 
 
 def _form(task: PromptTask, picked: tuple[int, ...], form: str, query: int | None) -> tuple[str, str, str]:
-    asked = None if query is None else task.queries[query]
+    labelled_query = None if query is None else task.queries[query]
     if form == "Chat JSON":
-        return chat_json(task, picked, asked), "prompt.json", "application/json"
+        return chat_json(task, picked, labelled_query), "prompt.json", "application/json"
     if form == "JSON lines":
         return json_lines(task, picked), "demonstrations.jsonl", "application/jsonl"
-    return prompt_text(task, picked, asked), "prompt.txt", "text/plain"
+    return prompt_text(task, picked, labelled_query), "prompt.txt", "text/plain"

@@ -110,7 +110,7 @@ def bars(exploration: Exploration) -> None:
 
 
 def _swap_note(exploration: Exploration) -> str:
-    """Say what an effect is where no task can come in without another going out."""
+    """Say what an effect means with subsets of one size, where adding a task removes another one."""
     size = exploration.run.fixed_size if exploration.kind == "inclusion" else None
     return f" Each subset holds {size} tasks: one that is in takes the place of another." if size else ""
 
@@ -136,7 +136,7 @@ def heatmap(exploration: Exploration) -> None:
         unit=exploration.run.unit,
         higher_is_better=exploration.higher_is_better,
         order=exploration.order,
-        distinguishable=exploration.readout.told,
+        distinguishable=exploration.readout.clear,
         focus=_drawn_focus(exploration),
         dark=frame.is_dark(),
         limit=_limit(exploration),
@@ -151,15 +151,18 @@ def heatmap(exploration: Exploration) -> None:
             f"Subsets of {measured} of {len(exploration.names)} tasks never tell the four combinations of a "
             "pair apart: shown is what the surrogate makes of random subsets of all sizes (p = ½)."
         )
-    st.caption(_told_sentence(exploration))
+    st.caption(_clear_pairs_sentence(exploration))
 
 
-def _told_sentence(exploration: Exploration) -> str:
-    told, pairs = int(exploration.readout.told.sum()) // 2, len(exploration.names) * (len(exploration.names) - 1) // 2
-    if told == 0:
+def _clear_pairs_sentence(exploration: Exploration) -> str:
+    clear, pairs = (
+        int(exploration.readout.clear.sum()) // 2,
+        len(exploration.names) * (len(exploration.names) - 1) // 2,
+    )
+    if clear == 0:
         return f"None of the {pairs:,} pairs can be told from zero: the surrogate sees no sure interaction here."
     return (
-        f"{told:,} of {pairs:,} pairs can be told from zero; the others are veiled. With so many looked at, about "
+        f"{clear:,} of {pairs:,} pairs can be told from zero; the others are veiled. With so many looked at, about "
         "one in ten of the clear ones may be chance (Benjamini-Hochberg)."
     )
 
@@ -250,7 +253,7 @@ def ranked_pairs(exploration: Exploration) -> None:
     top = exploration.interactions.top(_RANKED)
     pairs = [(int(j), int(k)) for j, k in zip(*exploration.interactions.strongest(_RANKED), strict=True)]
     top["std"] *= exploration.interactions.quantile()
-    top["clear"] = [bool(exploration.readout.told[pair]) for pair in pairs]
+    top["clear"] = [bool(exploration.readout.clear[pair]) for pair in pairs]
     top["pair"] = [f"{first} and {second}" for first, second in zip(top["first"], top["second"], strict=True)]
     st.dataframe(
         top[["value", "std", "pair", "clear", "kind"]], hide_index=True, key=_RANKED_KEY,

@@ -112,8 +112,8 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
     )
 
 
-def _colour(gain: float, better: int) -> Literal["off", "blue", "orange"]:
-    return "off" if not math.isfinite(gain) or gain == 0 else "blue" if gain * better > 0 else "orange"
+def _colour(gain: float, better_sign: int) -> Literal["off", "blue", "orange"]:
+    return "off" if not math.isfinite(gain) or gain == 0 else "blue" if gain * better_sign > 0 else "orange"
 
 
 def _or_dash(number: str) -> str:
@@ -188,21 +188,21 @@ def surface(run: Run, on_truth: bool) -> None:
     """Draw the leave-one-out error of every γ and λ; a click takes the point."""
     view = session.view()
     kernel = _of_sliders()
-    found, linear = surfaces(run.key, view.target, kernel, on_truth)
-    gamma, ridge = found.best
-    least = float(found.relative.min())
+    loo_surface, linear = surfaces(run.key, view.target, kernel, on_truth)
+    gamma, ridge = loo_surface.best
+    least = float(loo_surface.relative.min())
     st.markdown(
         f"Leaving each subset out once: least error at γ = {gamma:.3g}, λ = {ridge:.2g}, **{least:.3g}** of what "
         f"predicting the mean costs; linear at its best {float(linear.relative.min()):.3g}. Click a cell to take it."
     )
     gamma_now = None if view.kernel == "linear" else (view.gamma or 1.0 / run.outcomes.K)
     chart = loo_heatmap(
-        found.gammas, found.ridges, found.relative, linear.relative[0],
+        loo_surface.gammas, loo_surface.ridges, loo_surface.relative, linear.relative[0],
         current=None if view.kernel == "auto" else (gamma_now, view.ridge), dark=frame.is_dark(),
     )  # fmt: skip
     st.plotly_chart(
         chart.figure, key=_SURFACE_KEY, alt=chart.alt, config={"displayModeBar": False}, selection_mode="points",
-        on_select=lambda: _take_click(found, kernel),
+        on_select=lambda: _take_click(loo_surface, kernel),
     )  # fmt: skip
     st.button(
         "Use the best", icon=":material/star:", on_click=session.update,
@@ -211,9 +211,9 @@ def surface(run: Run, on_truth: bool) -> None:
     )  # fmt: skip
 
 
-def _take_click(found: LooSurface, kernel: str) -> None:
+def _take_click(loo_surface: LooSurface, kernel: str) -> None:
     event = st.session_state.get(_SURFACE_KEY) or {}
-    point = clicked_point(event.get("selection") or {}, found.gammas, found.ridges)
+    point = clicked_point(event.get("selection") or {}, loo_surface.gammas, loo_surface.ridges)
     if point is not None and point[0] is None:
         session.update(kernel="linear", ridge=point[1])
     elif point is not None:

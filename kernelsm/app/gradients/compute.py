@@ -29,9 +29,9 @@ def source() -> str:
 
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
-    what = "the planted game is a formula" if run.example else "this run is a table of outcomes"
-    what = "its outcomes were asked of a language model" if run.prompts else what
-    st.info(f"There are no gradients here: {what}.", icon=":material/info:")
+    reason = "the planted game is a formula" if run.example else "this run is a table of outcomes"
+    reason = "its outcomes were asked of a language model" if run.prompts else reason
+    st.info(f"There are no gradients here: {reason}.", icon=":material/info:")
     left, middle, right = frame.panels(3, 220)
     left.button(
         f"Open {EXAMPLES[_WITH_MODEL].title}, which has a model", icon=":material/visibility:",
@@ -49,7 +49,7 @@ def blocked(run: Run) -> None:
 
 def job_settings(source: str) -> RunSettings:
     """Draw the settings of the computation and return them."""
-    recipe, ways = find_recipe(source), estimators(source)
+    recipe, offered_estimators = find_recipe(source), estimators(source)
     if recipe.features:
         st.markdown("Gradient features were computed elsewhere: only the convex problems are left to solve.")
         controls.pull_slider(recipe.ridge)
@@ -57,7 +57,7 @@ def job_settings(source: str) -> RunSettings:
         controls.estimator_controls(recipe.parameters, recipe.ridge)
     view = session.view()
     # what the estimator does not use stays at its default, so that equal work is one job
-    chosen = view.estimator if view.estimator in ways else ways[0]
+    chosen = view.estimator if view.estimator in offered_estimators else offered_estimators[0]
     settings = replace(draw_settings(source), estimator=chosen, ridge=view.pull or recipe.ridge)
     if chosen == "gradex" and not recipe.features:
         offered = view.projection != "exact" or projection_name("auto", recipe.parameters) == "exact"
@@ -79,14 +79,14 @@ def recompute(settings: RunSettings) -> None:
         how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
     title = f"{session.title_of(settings.source)}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
     spec = settings.job()
-    mine = settings.source not in EXAMPLES
-    job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if mine else "Recompute")
+    is_project = settings.source not in EXAMPLES
+    job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if is_project else "Recompute")
     status = registry().status(spec.key)
     done = status and status.state == "done" and status.result and TABLES.is_here(status.result["run"])
-    if done and status and status.result and not mine:
-        found, shipped = open_run(status.result["run"]).outcomes, load_example(settings.source)
-        if found.masks.shape == shipped.masks.shape and bool((found.masks == shipped.masks).all()):
-            difference = float(np.abs(found.values - shipped.values).max())
+    if done and status and status.result and not is_project:
+        computed, shipped = open_run(status.result["run"]).outcomes, load_example(settings.source)
+        if computed.masks.shape == shipped.masks.shape and bool((computed.masks == shipped.masks).all()):
+            difference = float(np.abs(computed.values - shipped.values).max())
             size = "none" if difference == 0 else f"{difference:.2g} nats"
             st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
 
@@ -101,7 +101,7 @@ def cost_note(settings: RunSettings) -> None:
         )
         return
     size = recipe.size
-    what = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
+    outputs = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
     why = "" if cost.outputs == "logits" or recipe.features else (
         f": those of all {size.classes} logits would take more than the 1.5 GiB set aside for them"
     )  # fmt: skip
@@ -110,8 +110,8 @@ def cost_note(settings: RunSettings) -> None:
         "coordinates"
     )  # fmt: skip
     st.caption(
-        f"Gradients {what}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. Then "
-        f"all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
+        f"Gradients {outputs}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. "
+        f"Then all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
         "loaded, and as prepared for the solver."
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")

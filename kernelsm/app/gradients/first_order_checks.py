@@ -92,11 +92,11 @@ def _advice(check: FirstOrderCheck, settings: RunSettings, parameters: int) -> N
     elif check.lds < _LOW_RANK or check.relative_error > _LARGE_OUTCOMES:
         exact = settings.projection == "exact"
         basis = "the exact basis" if parameters <= EXACT_UP_TO else "more dimensions"
-        way = "Retraining, for fewer subsets, is the safer estimator here." if exact else f"Try {basis}."
+        advice = "Retraining, for fewer subsets, is the safer estimator here." if exact else f"Try {basis}."
         where = "what the first order leaves out matters here" if exact else "projecting the gradients loses too much"
         st.warning(
             f"The logits stay near their first order, but outcomes differ from retraining's (LDS {check.lds:.2f}, "
-            f"relative error {check.relative_error:.1%}): most likely {where}. {way}",
+            f"relative error {check.relative_error:.1%}): most likely {where}. {advice}",
             icon=":material/warning:",
         )
 
@@ -112,8 +112,8 @@ def projections(run: Run) -> None:
         f"network's own gradients ({find_recipe(run.key).parameters:,} coordinates), over several random maps of "
         "each kind; dotted, the standard deviation that theory gives a dense Gaussian map for these gradients:"
     )
-    errors = {PROJECTION_NAMES[one.kind]: one.errors for one in checks.projections}
-    sizes = {PROJECTION_NAMES[one.kind]: one.size for one in checks.projections}
+    errors = {PROJECTION_NAMES[check.kind]: check.errors for check in checks.projections}
+    sizes = {PROJECTION_NAMES[check.kind]: check.size for check in checks.projections}
     frame.show(distortion_chart(errors, sizes, checks.expected_distortion), "distortion")
 
 

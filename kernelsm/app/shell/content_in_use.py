@@ -1,4 +1,4 @@
-"""Which sessions use which content: what another session brought too is not deleted with this one's."""
+"""Which sessions use which content: content that another session uses too is not deleted with this one's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _THIS_SESSION = "kernelsm_session"
 
 @dataclass(frozen=True, eq=False)
 class _Session:
-    """A session; it lives as long as what the session remembers."""
+    """A session; it lives as long as the session's state."""
 
     session_id: str
 

@@ -18,7 +18,7 @@ _PAGE = "kernelsm_page"
 
 
 def turn_to(page: str) -> None:
-    """Call before a page is drawn: the browser draws widgets of another page anew and must be told their values."""
+    """Call before a page is drawn: the browser forgets widgets of other pages, so their values must be sent again."""
     if st.session_state.get(_PAGE) != page:
         st.session_state[_PAGE] = page
         for key in [key for key in st.session_state if str(key).startswith(_key(""))]:

@@ -1,4 +1,4 @@
-"""Fits and what is read off them for the pages, cached by content: what one session asked for, all get at once.
+"""Fits and their readouts for the pages, cached by content and shared by all sessions.
 
 What these functions return is shared by all sessions: never change it.
 """
@@ -75,9 +75,9 @@ class HeldOut:
         known = np.isfinite(self.std) & (self.std > 0)
         if not known.any():
             return np.full(len(levels), np.nan)
-        away = np.abs(self.observed.values - self.predicted)[known] / self.std[known]
-        reach = np.array([interval_quantile(self.degrees_of_freedom, level) for level in levels])
-        return np.asarray((away[None] <= reach[:, None]).mean(axis=1))
+        deviations = np.abs(self.observed.values - self.predicted)[known] / self.std[known]
+        half_widths = np.array([interval_quantile(self.degrees_of_freedom, level) for level in levels])
+        return np.asarray((deviations[None] <= half_widths[:, None]).mean(axis=1))
 
     @cached_property
     def gains(self) -> dict[str, PairedGain]:
@@ -96,13 +96,13 @@ class Readout:
     ----------
     attribution, interactions
         Of one target.
-    told : ndarray of bool, shape (K, K)
+    clear : ndarray of bool, shape (K, K)
         Pairs that can be told from zero.
     """
 
     attribution: Attribution
     interactions: Interactions
-    told: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
 
 
 def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
@@ -180,8 +180,8 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
     noise = 0.0 if against_truth and open_run(key).truth_is_exact else surrogate.noise_variance_
     choice = ""
     if isinstance(surrogate, AutoSurrogate):
-        own = surrogate.on_own_scale().predict(test.masks).reshape(test.m, -1)
-        choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own)}"
+        own_scale = surrogate.on_own_scale().predict(test.masks).reshape(test.m, -1)
+        choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own_scale)}"
     return HeldOut(
         test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
         tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
@@ -200,8 +200,8 @@ def surfaces(key: str, target: str, kernel: str, against_truth: bool) -> tuple[L
     """Leave-one-out surfaces of a kernel on the sliders' grid and of the linear surrogate, on what Fit fits."""
     run = open_run(key)
     train = of_target(fitted_and_held_out(run, against_truth)[0], target)
-    near = 1.0 / train.K
-    gammas = sorted({*GAMMAS[::2], near})
+    default_gamma = 1.0 / train.K
+    gammas = sorted({*GAMMAS[::2], default_gamma})
     tuned = KernelSurrogateCV(
         kernel="poly" if kernel == "poly" else "rbf", gammas=gammas, ridges=RIDGES[::2], coef0=1.0,
         tuning_rows=TUNING_ROWS,
@@ -213,7 +213,7 @@ def surfaces(key: str, target: str, kernel: str, against_truth: bool) -> tuple[L
 def sweep_chart(key: str, target: str, kernel: str, against_truth: bool) -> Chart:
     """Animation of the held-out predictions at every γ with its best λ."""
     run = open_run(key)
-    train, test = (of_target(part, target) for part in fitted_and_held_out(run, against_truth))
+    train, test = (of_target(table, target) for table in fitted_and_held_out(run, against_truth))
     surface = surfaces(key, target, kernel, against_truth)[0]
     steps = []
     for gamma, ridge in zip(surface.gammas.tolist(), surface.best_ridges.tolist(), strict=True):

@@ -74,7 +74,7 @@ class Run:
 
     @property
     def prompts(self) -> str:
-        """The texts whose prompts its outcomes are those of, an example's name or a key; "" for any other."""
+        """The prompt task that its outcomes belong to, an example's name or a key; "" for any other run."""
         return prompts_of(self.outcomes)
 
     def slots(self, task: PromptTask) -> int:
@@ -132,5 +132,5 @@ def of_target(outcomes: Outcomes, target: str) -> Outcomes:
 
 
 def shown_readout(run: Run, chosen: str) -> str:
-    """The readout chosen, or what suits the run: with subsets of one size the others lie far from the data."""
+    """The chosen readout, or the default of the run: with subsets of one size the others lie far from the data."""
     return chosen or ("inclusion" if run.fixed_size else "leave_one_out")

@@ -48,16 +48,16 @@ def own_scale_sentence(observed: Array, predicted: Array) -> str:
 
 def choice_sentence(auto: AutoSurrogate) -> str:
     """Say what the default surrogate chose."""
-    own = auto.effects_
-    if own.components_ == 0:
+    own_effects = auto.effects_
+    if own_effects.components_ == 0:
         return "**Auto** found nothing that it predicts better than the mean does, leaving each subset out once."
-    q = own.noise_variance_.size
+    q = own_effects.noise_variance_.size
     shared = (
-        f"{own.components_} components that the {q} targets share" if own.sharing_ == "components" and q > 1
-        else "each target by itself" if q > 1 else "one target"
+        f"{own_effects.components_} components that the {q} targets share"
+        if own_effects.sharing_ == "components" and q > 1 else "each target by itself" if q > 1 else "one target"
     )  # fmt: skip
-    linear = sum(len(part.loadings) for part in own.parts_ if not isinstance(part.surrogate, KernelSurrogate))
-    total = sum(len(part.loadings) for part in own.parts_)
+    linear = sum(len(part.loadings) for part in own_effects.parts_ if not isinstance(part.surrogate, KernelSurrogate))
+    total = sum(len(part.loadings) for part in own_effects.parts_)
     kernels = "RBF kernels" if linear == 0 else "linear kernels" if linear == total else "RBF and linear kernels"
     weights = {SCALE_NAMES[name]: float(weight.mean()) for name, weight in auto.weights_.items()}
     names, shares = list(weights), np.array(list(weights.values()))

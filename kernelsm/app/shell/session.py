@@ -1,6 +1,6 @@
 """What this browser session looks at and keeps.
 
-The view is read from the URL at first and on Back or Forward, and written after changes. What the session brought or
+The view is read from the URL at first and on Back or Forward, and written after changes. What the session uploaded or
 computed is listed by kind: no other session sees the lists.
 """
 
@@ -34,7 +34,7 @@ def begin() -> None:
     """
     if _VIEW in st.session_state:
         content_in_use.use(everything())
-        _drop_what_is_gone()
+        _drop_deleted()
     if _VIEW not in st.session_state or _through_history():
         _read_link()
 
@@ -46,7 +46,7 @@ def _through_history() -> bool:
 
 
 def _read_link() -> None:
-    """Take over the view of the address; what it cannot mean is dropped with a word to the user."""
+    """Take over the view of the address; unusable parts are dropped, and the user is told."""
     view, ignored = ViewState.from_params(st.query_params.to_dict())
     try:
         open_run(view.run)
@@ -55,22 +55,22 @@ def _read_link() -> None:
         st.toast(plain(str(missing)), icon=":material/link_off:")
         view = view.on_run(ViewState().run)
     for kind in KEPT_KINDS:
-        if _is_gone(kind, view):
+        if _is_deleted(kind, view):
             ignored.append(f"{kind.parameter}={getattr(view, kind.parameter)}")
             view = view.closed(kind.parameter)
-    kept = _fitting(view)
-    ignored += view.lost(kept)
+    fitting = _restricted_to_run(view)
+    ignored += view.lost(fitting)
     if ignored:
         st.toast(f"Parts of the link do not fit and were left out: {plain(', '.join(ignored))}")
-    st.session_state[_VIEW] = kept
+    st.session_state[_VIEW] = fitting
     for kind in KEPT_KINDS:
-        key = getattr(kept, kind.parameter)
+        key = getattr(fitting, kind.parameter)
         if is_content_hash(key):
             _remember_from_link(kind, key)
 
 
 def _remember_from_link(kind: Kept[Any], key: str) -> None:
-    """List what a link opened, and what that was made from."""
+    """List the item that a link opened, and the items that it was made from."""
     needs = kind.needs(key)
     if key not in titles(kind):
         made_from = "".join(f"{need.kind.title(need.key)}: " for need in needs)
@@ -79,24 +79,24 @@ def _remember_from_link(kind: Kept[Any], key: str) -> None:
         remember(need.kind, need.key)
 
 
-def _is_gone(kind: Kept[Any], view: ViewState) -> bool:
+def _is_deleted(kind: Kept[Any], view: ViewState) -> bool:
     """Whether a view names one of a kind that is not here any more, or cannot be read."""
     key = getattr(view, kind.parameter)
     return is_content_hash(key) and not kind.opens(key)
 
 
-def _fitting(view: ViewState) -> ViewState:
-    """Return a view, whose run is here, without what that run does not have."""
+def _restricted_to_run(view: ViewState) -> ViewState:
+    """Return a view without the tasks and targets that its run, which must be here, does not have."""
     run = open_run(view.run)
     slots = run.slots(find_prompts(run.prompts).task) if run.prompts else 0
     return view.within(run.outcomes.target_names, run.outcomes.K, slots)
 
 
-def _drop_what_is_gone() -> None:
-    """Another session may have deleted what this one shows: one that holds the same content, and was connected."""
+def _drop_deleted() -> None:
+    """Close what another session with the same content has deleted while this one shows it."""
     shown = view()
     for kind in KEPT_KINDS:
-        if _is_gone(kind, shown):
+        if _is_deleted(kind, shown):
             key = getattr(shown, kind.parameter)
             title = titles(kind).get(key, "What was shown")
             st.toast(f"{plain(title)} is not on this server any more.", icon=":material/link_off:")
@@ -127,13 +127,13 @@ def publish() -> None:
 
 
 def titles(kind: Kept[Any]) -> dict[str, str]:
-    """What this session brought or computed of one kind: key -> title, the oldest first."""
-    known: dict[str, str] = st.session_state.setdefault(_listed(kind), {})
+    """Items of one kind that this session uploaded or computed: key -> title, the oldest first."""
+    known: dict[str, str] = st.session_state.setdefault(_list_key(kind), {})
     return known
 
 
 def everything() -> dict[str, Kept[Any]]:
-    """All that this session brought or computed: key -> its kind, in the order in which kinds are listed."""
+    """All items that this session uploaded or computed: key -> kind, in the order of the kinds."""
     return {key: kind for kind in KEPT_KINDS for key in titles(kind)}
 
 
@@ -144,11 +144,11 @@ def remember(kind: Kept[Any], key: str, title: str = "") -> None:
     otherwise.
     """
     title = title or titles(kind).get(key) or kind.title(key)
-    if not kind.keeps_title:  # such titles were made up by many, and the run picker tells tables apart by them
+    if not kind.keeps_title:  # the run picker lists tables by title alone, so two must not share one
         title = one_line_title(title)[:_LONGEST_TITLE]
-        taken = {other for known, other in titles(kind).items() if known != key}
-        title = f"{title} ({key[:6]})" if title in taken else title
-    st.session_state[_listed(kind)] = {**titles(kind), key: title}
+        other_titles = {title_there for listed_key, title_there in titles(kind).items() if listed_key != key}
+        title = f"{title} ({key[:6]})" if title in other_titles else title
+    st.session_state[_list_key(kind)] = {**titles(kind), key: title}
     content_in_use.use([key])
 
 
@@ -164,24 +164,26 @@ def title_of(source: str) -> str:
 
 
 def restore(view: ViewState) -> None:
-    """Take over the view of a session file, as far as what it names is here."""
+    """Take over the view of a session file, without the items that are not here."""
     try:
         open_run(view.run)
     except RunMissing:
         view = view.on_run(ViewState().run)
     for kind in KEPT_KINDS:
-        view = view.closed(kind.parameter) if _is_gone(kind, view) else view
-    st.session_state[_VIEW] = _fitting(view)
+        view = view.closed(kind.parameter) if _is_deleted(kind, view) else view
+    st.session_state[_VIEW] = _restricted_to_run(view)
 
 
 def forget(key: str) -> None:
     """Drop something that is kept from this session's lists and its view."""
     for kind in KEPT_KINDS:
-        st.session_state[_listed(kind)] = {other: title for other, title in titles(kind).items() if other != key}
+        st.session_state[_list_key(kind)] = {
+            listed_key: title for listed_key, title in titles(kind).items() if listed_key != key
+        }
         if getattr(view(), kind.parameter) == key:
             st.session_state[_VIEW] = view().closed(kind.parameter)
 
 
-def _listed(kind: Kept[Any]) -> str:
-    """Where the session's list of one kind is."""
+def _list_key(kind: Kept[Any]) -> str:
+    """Key of the session state that holds the list of one kind."""
     return f"kernelsm_{kind.name}"

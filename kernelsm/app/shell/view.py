@@ -135,7 +135,7 @@ class ViewState:
         )
 
     def lost(self, kept: ViewState) -> list[str]:
-        """Return what is in this view and not in another, as parts of a link."""
+        """Return the parameters of this view that another one lacks, as parts of a link."""
         found = []
         for name in self.to_params():
             was, now = getattr(self, name), getattr(kept, name)
@@ -217,13 +217,13 @@ def _indices(text: str) -> tuple[int, ...] | None:
 def _ordered(text: str) -> tuple[int, ...] | None:
     if not re.fullmatch(r"\d{1,4}(-\d{1,4}){0,99}", text):
         return None
-    found = tuple(int(part) for part in text.split("-"))
-    return found if len(set(found)) == len(found) else None
+    indices = tuple(int(part) for part in text.split("-"))
+    return indices if len(set(indices)) == len(indices) else None
 
 
 def _pair(text: str) -> tuple[int, int] | None:
-    found = _indices(text)
-    return (found[0], found[1]) if found and len(found) == 2 else None
+    indices = _indices(text)
+    return (indices[0], indices[1]) if indices and len(indices) == 2 else None
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

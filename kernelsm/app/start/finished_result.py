@@ -43,7 +43,7 @@ def result(run: Run) -> None:
         frame.show(
             interaction_heatmap(
                 interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
-                distinguishable=readout.told, clickable=False,
+                distinguishable=readout.clear, clickable=False,
             ),
             "start_heatmap", toolbar=False,
         )  # fmt: skip

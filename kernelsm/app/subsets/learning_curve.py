@@ -52,15 +52,15 @@ def show_learning_curve(run: Run) -> None:
 
 def sentence(curve: LearningCurve) -> str:
     """Say whether there are enough subsets, and what more of them are expected to bring."""
-    now, twice = (float(curve.expected(count)) for count in (curve.m, 2 * curve.m))
-    left = f"{curve.m:,} subsets leave about {percent(now)} of the variance unexplained on held-out subsets"
-    doubled = f"with twice as many about {percent(twice)} are expected"
-    if now >= 1:
+    left_now, left_at_twice = (float(curve.expected(count)) for count in (curve.m, 2 * curve.m))
+    left = f"{curve.m:,} subsets leave about {percent(left_now)} of the variance unexplained on held-out subsets"
+    doubled = f"with twice as many about {percent(left_at_twice)} are expected"
+    if left_now >= 1:
         return (
             f"**{curve.m:,} subsets tell nothing yet.** On held-out subsets this surrogate does no better than the "
             "mean: there is only noise, or it takes many more."
         )
-    if now > _MOSTLY_LEFT and (curve.is_enough or curve.gain_of_doubling < _LITTLE):
+    if left_now > _MOSTLY_LEFT and (curve.is_enough or curve.gain_of_doubling < _LITTLE):
         return f"**More subsets would hardly help.** {left}: noise, or effects that this surrogate cannot learn."
     if curve.is_enough:
         return f"**{curve.m:,} subsets are enough for this surrogate.** {left}; {doubled}."

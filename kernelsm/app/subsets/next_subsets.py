@@ -66,26 +66,28 @@ def next_best(run: Run) -> None:
         if not asked_for(run, "next", "Propose subsets", cost, 6.0 * (m / 3000) ** 3 + 1.0):
             return
     readout = shown_readout(run, view.readout)
-    found = proposal(run.key, view.target, *view.surrogate, readout, view.more)
-    if found is None:
+    proposed = proposal(run.key, view.target, *view.surrogate, readout, view.more)
+    if proposed is None:
         st.info("All subsets were measured: there is none left to propose.", icon=":material/info:")
         return
     left, right = frame.panels()
     with left:
-        st.markdown(_promise(found, _READOUT_WORDS[readout]))
-        if len(found.masks) < view.more:
-            st.markdown(f"There are only {len(found.masks)} subsets to choose from.")
-        if found.again:
+        st.markdown(_promise(proposed, _READOUT_WORDS[readout]))
+        if len(proposed.masks) < view.more:
+            st.markdown(f"There are only {len(proposed.masks)} subsets to choose from.")
+        if proposed.again:
             st.markdown(
-                f"{found.again} of them {'was' if found.again == 1 else 'were'} measured before: where outcomes are "
-                "noisy, measuring again can be worth more than a new subset."
+                f"{proposed.again} of them {'was' if proposed.again == 1 else 'were'} measured before: where "
+                "outcomes are noisy, measuring again can be worth more than a new subset."
             )
         frame.show(
-            variance_left_chart(found.left, found.random_counts, found.random_left), "subsets_next", toolbar=False
+            variance_left_chart(proposed.left, proposed.random_counts, proposed.random_left),
+            "subsets_next",
+            toolbar=False,
         )
         st.caption(_how(run, readout))
     with right:
-        table = _preview(found, run.outcomes.task_names)
+        table = _preview(proposed, run.outcomes.task_names)
         st.dataframe(
             table, hide_index=True, height=420, alt=f"The {len(table)} proposed subsets, best first",
             column_config={
@@ -95,7 +97,7 @@ def next_best(run: Run) -> None:
                 "in": st.column_config.TextColumn("which", width="large"),
             },
         )  # fmt: skip
-        _measure(run, found)
+        _measure(run, proposed)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Choosing the next subsets ...")
@@ -107,22 +109,25 @@ def proposal(
     outcomes = target_outcomes(run, target)
     surrogate = _surrogate(key, target, kernel, gamma, ridge).fit_outcomes(outcomes)
     pool = candidate_masks(outcomes.masks)
-    seen = _among(pool, outcomes.masks)
+    measured = _among(pool, outcomes.masks)
     settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
     if settings is not None and settings.estimator != "game":
-        pool, seen = pool[~seen], seen[~seen]  # these estimators give a subset the same outcome every time
+        pool, measured = (
+            pool[~measured],
+            measured[~measured],
+        )  # these estimators give a subset the same outcome every time
     count = min(count, len(pool))
     if count == 0:
         return None
     kind, size = cast(AttributionKind, readout), run.fixed_size if readout == "inclusion" else None
-    found = next_subsets(surrogate, count, kind, size=size, candidates=pool)
+    chosen = next_subsets(surrogate, count, kind, size=size, candidates=pool)
     random = random_masks(run, count)
     counts = np.unique(np.geomspace(1, count, _RANDOM_POINTS).round().astype(np.intp))
     random_left = [
         next_subsets(surrogate, n, kind, size=size, candidates=random[:n]).variance_left[-1] for n in counts
     ]
-    again = int(_among(found.masks, outcomes.masks).sum())
-    return Proposal(found.masks, found.variance_left, counts, np.array(random_left), again)
+    again = int(_among(chosen.masks, outcomes.masks).sum())
+    return Proposal(chosen.masks, chosen.variance_left, counts, np.array(random_left), again)
 
 
 def random_masks(run: Run, count: int) -> NDArray[np.bool_]:
@@ -136,7 +141,7 @@ def random_masks(run: Run, count: int) -> NDArray[np.bool_]:
 def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
     """Settings of the job that measures `masks` and appends them to the run; None for a table from elsewhere."""
     chosen = tuple("".join("1" if inside else "0" for inside in mask) for mask in masks)
-    # the seed is that of the planted noise: other rows, other noise
+    # the planted game draws its noise from the seed: new rows must get new noise
     meta, seed = run.outcomes.meta, run.outcomes.m
     settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key)
     if settings is None:
@@ -144,8 +149,8 @@ def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
     if PROJECTS.is_here(settings.source):  # its key and its tasks are those of the content
         return settings
     example = open_run(settings.source).outcomes
-    same = (example.task_names, example.target_names) == (run.outcomes.task_names, run.outcomes.target_names)
-    return settings if same else None
+    same_names = (example.task_names, example.target_names) == (run.outcomes.task_names, run.outcomes.target_names)
+    return settings if same_names else None
 
 
 def _surrogate(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
@@ -156,10 +161,10 @@ def _surrogate(key: str, target: str, kernel: str, gamma: float | None, ridge: f
     return new_surrogate(kernel, gamma, ridge)
 
 
-def _promise(found: Proposal, readout: str) -> str:
-    count = len(found.masks)
+def _promise(proposed: Proposal, readout: str) -> str:
+    count = len(proposed.masks)
     these = f"these {count} subsets are" if count > 1 else "this subset is"
-    best, random = float(found.left[-1]), float(found.random_left[-1])
+    best, random = float(proposed.left[-1]), float(proposed.random_left[-1])
     return (
         f"Once {these} measured, **{percent(best)}** of the variance of the {readout} attributions is expected to be "
         f"left; {count} random {'ones' if count > 1 else 'one'} would leave {percent(random)}. "
@@ -185,13 +190,13 @@ def _how(run: Run, readout: str) -> str:
     )
 
 
-def _measure(run: Run, found: Proposal) -> None:
+def _measure(run: Run, proposed: Proposal) -> None:
     """Draw the file to measure from, and the job where the outcomes can be computed here."""
     st.download_button(
-        "Download these subsets (CSV)", subsets_csv(found.masks, run.outcomes.task_names), "next-subsets.csv",
+        "Download these subsets (CSV)", subsets_csv(proposed.masks, run.outcomes.task_names), "next-subsets.csv",
         "text/csv", icon=":material/download:",
     )  # fmt: skip
-    settings = continued(run, found.masks)
+    settings = continued(run, proposed.masks)
     if settings is None:
         st.caption(
             "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
@@ -202,7 +207,7 @@ def _measure(run: Run, found: Proposal) -> None:
         )
         return
     name = run.title or session.titles(TABLES).get(run.key, "table")
-    count = len(found.masks)
+    count = len(proposed.masks)
     job_panel(
         settings.job(), estimate_cost(settings).seconds, f"{name} + {count} subsets", start=f"Measure these {count}"
     )
@@ -234,13 +239,13 @@ def _listed(tasks: NDArray[np.intp], task_names: tuple[str, ...]) -> str:
     return f"{shown} and {more} more" if more else shown
 
 
-def _preview(found: Proposal, task_names: tuple[str, ...]) -> pd.DataFrame:
+def _preview(proposed: Proposal, task_names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "subset": np.arange(1, len(found.masks) + 1),
-            "variance left": 100 * found.left,
-            "tasks": found.masks.sum(axis=1),
-            "in": [in_words(mask, task_names) for mask in found.masks],
+            "subset": np.arange(1, len(proposed.masks) + 1),
+            "variance left": 100 * proposed.left,
+            "tasks": proposed.masks.sum(axis=1),
+            "in": [in_words(mask, task_names) for mask in proposed.masks],
         }
     )
 

@@ -99,9 +99,9 @@ def _coverage_sentence(masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -
     alone, both = s.sum(axis=0), s.T @ s
     first, second = np.triu_indices(K, k=1)
     together = both[first, second]
-    one = np.minimum(alone[first], alone[second]) - together
+    one_alone = np.minimum(alone[first], alone[second]) - together
     neither = m - alone[first] - alone[second] + together
-    rarest = int(np.minimum(np.minimum(together, one), neither).min())
+    rarest = int(np.minimum(np.minimum(together, one_alone), neither).min())
     warning = " Some pairs lack one of the four combinations: their interaction is a guess." if rarest == 0 else ""
     return (
         f"Each pair was together in {int(together.min())} to {int(together.max())} of {m} subsets, and each of its "

@@ -65,7 +65,9 @@ def coin_flip(*, k: int = 4, seed: int = 0) -> PromptTask:
 
 
 def _flips(people: tuple[str, str], flips: tuple[bool, bool]) -> Labelled:
-    acts = (f"{who} {'flips' if act else 'does not flip'} the coin." for who, act in zip(people, flips, strict=True))
+    acts = (
+        f"{person} {'flips' if act else 'does not flip'} the coin." for person, act in zip(people, flips, strict=True)
+    )
     text = f"A coin is heads up. {' '.join(acts)} Is the coin still heads up?"
     return Labelled(text, "no" if sum(flips) % 2 else "yes")
 

@@ -120,7 +120,7 @@ def is_usable(text: str) -> bool:
 
 def rated_sentences(archive: Path) -> dict[str, list[tuple[str, float]]]:
     """All sentences and mean ratings of each source, in the order of the files; nothing is unpacked to disk."""
-    found = {}
+    ratings = {}
     try:
         with tarfile.open(archive, "r:gz") as outer:
             packed = next((name for name in outer.getnames() if name.endswith(_INSIDE)), None)
@@ -130,13 +130,13 @@ def rated_sentences(archive: Path) -> dict[str, list[tuple[str, float]]]:
                 for source, name in SOURCES.items():
                     lines = _content(inner, f"hutto_ICWSM_2014/{name}_GroundTruth.txt").decode("utf-8").split("\n")
                     cells = [line.split("\t") for line in lines if line.strip()]
-                    found[source] = [(_clean(text), round(float(rating), 2)) for _, rating, text in cells]
+                    ratings[source] = [(_clean(text), round(float(rating), 2)) for _, rating, text in cells]
     except (tarfile.TarError, OSError, EOFError, KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         fix = "Download vaderSentiment 3.3.2 again."
         raise InputError(archive.name, str(error)[:120], "a source distribution (.tar.gz)", fix) from None
-    return found
+    return ratings
 
 
 def _clean(text: str) -> str:
