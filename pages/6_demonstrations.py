@@ -1,6 +1,6 @@
 import streamlit as st
 
-from kernelsm.app.demonstrations import check, estimates, one_query, past_checks, prompt_choice, record, slots
+from kernelsm.app.demonstrations import check, choice_record, estimates, one_query, past_checks, prompt_choice, slots
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
@@ -32,7 +32,7 @@ else:
         "Prompt": lambda: slots.take_away(choice),
         "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
         "One query": lambda: one_query.one_query(choice),
-        "How good are choices?": lambda: record.record(run.prompts),
+        "How good are choices?": lambda: choice_record.record(run.prompts),
         "Ask again": lambda: check.ask_again(choice),
     }
     chosen = st.segmented_control(

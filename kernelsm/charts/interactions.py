@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.clicks import clicked_indices
-from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, safe, symmetric_limit
+from kernelsm.charts.style import Chart, clicked_indices, diverging_scale, figure, name_axis, safe, symmetric_limit
 from kernelsm.runtime.near_ties import first_greatest
 
 CLICKABLE_UP_TO = 50

@@ -1,8 +1,9 @@
-"""What all charts share: the colour pair of help and hurt, the Chart value, and safe names."""
+"""What all charts share: the colour pair of help and hurt, the Chart value, safe names, and what a click means."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,3 +74,13 @@ def name_axis(labels: list[str], positions: NDArray[np.intp], **more: Any) -> di
         "automargin": True,
         **more,
     }
+
+
+def clicked_indices(selection: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the two numbers in the `customdata` of a selected point, or None for an empty or foreign selection."""
+    points = selection.get("points")
+    if not isinstance(points, Sequence) or not points:
+        return None
+    data = points[0].get("customdata")
+    values = list(data.values()) if isinstance(data, Mapping) else list(data or [])
+    return (int(values[0]), int(values[1])) if len(values) >= 2 else None

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.clicks import clicked_indices
-from kernelsm.charts.style import ORANGE, Chart, figure
+from kernelsm.charts.style import ORANGE, Chart, clicked_indices, figure
 from kernelsm.surrogates.tuning import least_error
 
 _LINEAR_AT = -1.6

@@ -15,7 +15,9 @@ from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.objective import find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.first_order_check import Combine
-from kernelsm.prompts.gradients import (
+from kernelsm.prompts.prompting import MEASURES, Prompting
+from kernelsm.prompts.scoring import forward_passes, measure_labels, read_prompts
+from kernelsm.prompts.slot_gradients import (
     AnchorLinearisation,
     Order,
     PaddedSlots,
@@ -24,8 +26,6 @@ from kernelsm.prompts.gradients import (
     normalised,
     query_batches,
 )
-from kernelsm.prompts.prompting import MEASURES, Prompting
-from kernelsm.prompts.scoring import forward_passes, measure_labels, read_prompts
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError

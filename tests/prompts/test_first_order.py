@@ -10,12 +10,12 @@ from small_language_model import tiny_model
 from small_prompt_task import CANDIDATES, LABELS, QUERIES, TASK
 
 from kernelsm import InputError, Store
-from kernelsm.prompts import gradients
+from kernelsm.prompts import slot_gradients
 from kernelsm.prompts.first_order import FirstOrder, nearest
 from kernelsm.prompts.first_order_check import prompt_first_order_check
-from kernelsm.prompts.gradients import AnchorLinearisation, filling
 from kernelsm.prompts.prompting import Prompting
 from kernelsm.prompts.scoring import label_log_probabilities, measure_labels
+from kernelsm.prompts.slot_gradients import AnchorLinearisation, filling
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.runtime.progress import Cancelled
 
@@ -216,8 +216,8 @@ def test_anchors_are_different_and_the_first_ones_stay(model):
 @pytest.mark.parametrize("tokens", [1, 100, 100_000])
 def test_batches_do_not_matter(model, monkeypatch, tokens):
     want = FirstOrder(MANY, model, anchors=1).linearise()[0]
-    monkeypatch.setattr(gradients, "BATCH_TOKENS", tokens)
-    monkeypatch.setattr(gradients, "_FLOATS_AT_ONCE", tokens)
+    monkeypatch.setattr(slot_gradients, "BATCH_TOKENS", tokens)
+    monkeypatch.setattr(slot_gradients, "_FLOATS_AT_ONCE", tokens)
     found = FirstOrder(MANY, model, anchors=1).linearise()[0]
     np.testing.assert_allclose(found.base, want.base, atol=1e-4)
     np.testing.assert_allclose(found.table, want.table, atol=1e-4)

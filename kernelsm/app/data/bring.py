@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from kernelsm.app.data import gallery, prompts, saved_work
-from kernelsm.app.data.columns import mapping_controls
+from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry

@@ -7,7 +7,7 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.estimates import estimates
-from kernelsm.app.demonstrations.measured import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
+from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel, registry
