@@ -117,7 +117,7 @@ def test_each_format_is_guessed_prepared_computed_and_explored(name: str, jobs: 
     assert f"{size.samples} training and {size.test_samples} test samples" in texts(app)
 
     compute(app)
-    assert [spec.work.rpartition(".")[2] for spec in jobs] == ["prepare:run", "pipeline:run"]
+    assert [spec.work.rpartition(".")[2] for spec in jobs] == ["prepare:run", "compute:run"]
     outcomes = open_run(run(app)).outcomes
     assert (outcomes.m, outcomes.K, outcomes.q) == (8, tasks, targets)
     turn(app, "explore")
@@ -427,7 +427,7 @@ WRONG = [  # file name, content, and of the four parts: where, what was found, w
     ("a.pkl", b"\x80\x04.", ("a pickle", "because pickles can run code", "Save the table by")),
     ("a.xlsx", b"PK", ("the ending '.xlsx'", "one of .csv", "In the spreadsheet")),
     ("broken.parquet", b"PAR1" + b"\0" * 50 + b"PAR1", ("Found", "expected", "it again")),
-    ("table.npz", small_files.csv(), ("no sign of", "as the ending .npz says", "Name it for what it is")),
+    ("table.npz", small_files.csv(), ("no sign of", "as its name says", "Name it for what it is")),
     ("objects.npz", small_files.arrays(x=np.array([{}, 1], dtype=object)), ("pickle", "expected", "")),
     ("ragged.csv", b"a,b\n1,2\n1,2,3\n", ("row 2", "3 cells", "2 as in the header", "Check the delimiters")),
     ("a.jsonl", b'{"a": 1}\n{"a": \n', ("line 2", "no JSON", "one JSON object", "Write each sample on one line")),
@@ -493,7 +493,7 @@ def test_wrong_weights_are_refused_in_words(jobs: list[JobSpec]) -> None:
         (("w.safetensors", b"\0" * 100), told, ("w.safetensors", "found", "expected")),
         (("w.safetensors", three), told, ("w.safetensors", "found", "expected")),
         (("w.safetensors", three), ("c.json", small_files.description(3)), ("found", "expected")),
-        (fine, ("c.json", b"{"), ("c.json, line 1", "no JSON", '"architecture": "mlp"')),
+        (fine, ("c.json", b"{"), ("c.json", "no JSON", '"architecture": "mlp"')),
         (fine, ("c.json", b'{"model_type": "bert"}'), ("c.json", "of a Hugging Face model", "as one zip file")),
     ):
         app.file_uploader(key="bring_weights").upload(*weights)
