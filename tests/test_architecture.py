@@ -20,6 +20,7 @@ TO_COME = {"attributors", "policies"}  # their place is kept
 PAGES = sorted((HOME / "pages").glob("*.py"))
 FRAME = HOME / "app.py"
 SOURCES = sorted(PACKAGE.rglob("*.py")) + PAGES + ([FRAME] if FRAME.exists() else [])
+TESTS = sorted((HOME / "tests").rglob("*.py"))
 
 
 def imports(file):
@@ -122,7 +123,7 @@ def test_no_file_is_a_drawer_for_odds_and_ends():
 
 
 def test_files_are_one_idea_long():
-    for file in SOURCES:
+    for file in SOURCES + TESTS:
         assert len(file.read_text().splitlines()) <= 500, relative(file)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kernelsm.runtime.jobs import JobRegistry, JobSpec
+from kernelsm.workspace.requests import ProjectRequest
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +75,19 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
     monkeypatch.setattr(prepare, "measure_rates", lambda *_, **__: rates)
     monkeypatch.setattr("kernelsm.runtime.threads.available_cores", lambda: 1)
     return started
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[ProjectRequest]:
+    """What the button of the page would prepare, as it was drawn last."""
+    from kernelsm.app.data import bring as bring_page
+
+    wanted: list[ProjectRequest] = []
+    draw = bring_page.job_panel
+
+    def recorded(spec: JobSpec, *rest: Any, **named: Any) -> None:
+        wanted[:] = [ProjectRequest.from_json(spec.arguments["request"])]
+        draw(spec, *rest, **named)
+
+    monkeypatch.setattr(bring_page, "job_panel", recorded)
+    return wanted
