@@ -55,13 +55,17 @@ class _ActiveTask:
 
     def hessian_times(self, direction: torch.Tensor) -> torch.Tensor:
         """The curvature of the curved rows times the change of outputs along directions (m_t, r), (curved, m_t)."""
-        change = self.features[: self.curved] @ direction.T
-        diagonal, cross = self.expansion.diagonal, self.expansion.cross
+        change, sample = self.features[: self.curved] @ direction.T, self.sample[: self.curved]
+        cross = self.expansion.cross
+        if cross is not None and cross is not self.expansion.diagonal:
+            crossed = change * cross[: self.curved]
+            curved = change.mul_(self.expansion.diagonal[: self.curved])
+        else:  # probabilities stand for both
+            crossed = curved = change.mul_(self.expansion.diagonal[: self.curved])
         if cross is None:
-            return change.mul_(diagonal[: self.curved])
-        cross, sample = cross[: self.curved], self.sample[: self.curved]
-        along = change.new_zeros((self.size, change.shape[1])).index_add_(0, sample, change * cross)
-        return change.mul_(diagonal[: self.curved]).addcmul_(cross, along[sample], value=-1)
+            return curved
+        along = crossed.new_zeros((self.size, crossed.shape[1])).index_add_(0, sample, crossed)
+        return curved.addcmul_(cross[: self.curved], along[sample], value=-1)
 
     def of_masks(self, columns: torch.Tensor) -> _ActiveTask:
         return _ActiveTask(

@@ -144,8 +144,8 @@ class OutputLoss(ABC):
     def restrict(self, outputs: Tensor, targets: Tensor, rows: Tensor) -> RestrictedLoss:
         """Return the loss of some rows, with all others where `outputs` has them.
 
-        As it stands this is for losses that are a sum over outputs; `expand` is then given shapes (rows, m) and
-        (rows, 1).
+        As it stands this is for losses that are a sum over outputs, and `expand` is given shapes (rows, m) and
+        (rows, 1); where outputs influence each other, a loss overrides it.
 
         Parameters
         ----------
@@ -153,6 +153,11 @@ class OutputLoss(ABC):
             As of `expand`.
         rows : Tensor of int64, shape (rows,)
             Position output · n + sample of each row.
+
+        Raises
+        ------
+        TypeError
+            When the loss is expanded, where it ought to have overridden this.
         """
         return _SumOverOutputs(self, targets.flatten(0, 1)[rows])
 
@@ -165,7 +170,10 @@ class _SumOverOutputs:
     targets: Tensor
 
     def expand(self, outputs: Tensor) -> Expansion:
-        return self.loss.expand(outputs, self.targets)
+        expansion = self.loss.expand(outputs, self.targets)
+        if expansion.cross is not None:
+            raise TypeError(f"outputs influence each other in {type(self.loss).__name__}: override its restrict()")
+        return expansion
 
     def of_models(self, models: Tensor) -> RestrictedLoss:
         return self

@@ -1,5 +1,7 @@
 """The batched solver against scipy's L-BFGS-B, one mask at a time, in double precision."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from scipy.special import log_softmax, softmax
 from kernelsm.estimators import gradex_curvature
 from kernelsm.estimators.gradex_solver import LinearisedProblem
 from kernelsm.objectives.classification import EveryLogit, SoftmaxLoss
+from kernelsm.objectives.objective import Expansion, OutputLoss
 
 N, C, DIM, TASKS = 40, 3, 9, 5
 
@@ -41,10 +44,10 @@ class Reference:
         options = {"maxiter": 10_000, "ftol": 1e-15, "gtol": 1e-11}
         return minimize(self.objective, np.zeros(DIM), (w,), "L-BFGS-B", self.gradient, options=options).x
 
-    def problem(self, dtype=torch.float64):
+    def problem(self, dtype=torch.float64, loss=None):
         every, labels = EveryLogit(), torch.tensor(self.labels)
         return LinearisedProblem(
-            every.loss, every.offsets(torch.tensor(self.offsets, dtype=dtype), labels),
+            loss or every.loss, every.offsets(torch.tensor(self.offsets, dtype=dtype), labels),
             every.features(torch.tensor(self.features, dtype=dtype)), every.targets(labels, C - 1),
             torch.tensor(self.task_of), self.ridge,
         )  # fmt: skip
@@ -175,3 +178,37 @@ def test_a_number_added_to_all_logits_of_a_sample_changes_nothing():
     reference.features += np.random.default_rng(1).normal(size=(N, 1, DIM))
     after = reference.problem().solve(shares(MASKS), tolerance=1e-10).z
     torch.testing.assert_close(before, after, rtol=0, atol=1e-6)
+
+
+@dataclass(frozen=True)
+class AnyCross(SoftmaxLoss):
+    """The same loss; the solver is not told that the curvature's two parts are one tensor of probabilities."""
+
+    restricted: object = None
+
+    def expand(self, outputs, *targets):
+        found = self.restricted.expand(outputs) if self.restricted else super().expand(outputs, *targets)
+        return Expansion(found.slope, found.diagonal, found.cross.clone())
+
+    def restrict(self, outputs, targets, rows):
+        return AnyCross(super().restrict(outputs, targets, rows))
+
+    def of_models(self, models):
+        return AnyCross(self.restricted.of_models(models))
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_curvature_of_any_diagonal_and_cross_is_as_good(split, request):
+    if split:
+        request.getfixturevalue("few_leading")
+    problems = [Reference(3.0).problem(loss=loss) for loss in (SoftmaxLoss(), AnyCross())]
+    softmax_loss, any_cross = (problem.solve(shares(MASKS), tolerance=1e-10).z for problem in problems)
+    torch.testing.assert_close(any_cross, softmax_loss, rtol=0, atol=1e-9)
+
+
+def test_a_loss_of_coupled_outputs_must_say_what_some_of_them_lose():
+    class Forgetful(SoftmaxLoss):
+        restrict = OutputLoss.restrict
+
+    with pytest.raises(TypeError, match=r"Forgetful: override its restrict\(\)"):
+        Reference(1.0).problem(loss=Forgetful())
