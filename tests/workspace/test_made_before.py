@@ -66,7 +66,7 @@ def test_outcomes_computed_anew_agree_with_those_of_before(cache: Path, run: str
     found = compute(settings, silent, store)
     assert store.computed > 0  # chunks of before are not found again
     assert (found.masks == before.masks).all()
-    # this W0 is trained anew, and where the network is then fine-tuned it may end at another kink on another processor
+    # this W0 is trained anew, and a network fine-tuned from it may end at another kink on another processor
     tolerance = 0.05 if settings.estimator == "retraining" else 1e-3
     np.testing.assert_allclose(found.values, before.values, rtol=tolerance, atol=1e-4)
     assert (found.task_names, found.target_names) == (before.task_names, before.target_names)
