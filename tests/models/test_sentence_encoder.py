@@ -92,9 +92,10 @@ def test_the_same_call_gives_the_same_bytes_and_leaves_the_generator_alone(encod
 
 def test_only_the_first_tokens_count(encoder):
     long, longer = encoder.embed(["film " * 126 + "good", "film " * 126 + "bad " * 50])
-    assert np.array_equal(long, longer)
+    # rows of one batch may be added up in different orders
+    np.testing.assert_allclose(long, longer, atol=1e-5)
     shorter, other = encoder.embed(["film " * 125 + "good", "film " * 125 + "bad"])
-    assert np.abs(shorter - other).max() > 1e-5
+    assert np.abs(shorter - other).max() > 1e-4
 
 
 def test_every_batch_is_reported(encoder):
