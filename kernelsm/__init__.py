@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import ConvergenceError, InputError
     from kernelsm.runtime.store import ChunkKind, Store
+    from kernelsm.selection.dropping import Drop, best_drop
     from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
     from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
@@ -32,6 +33,7 @@ _HOME = {
     "AutoSurrogate": "kernelsm.surrogates.auto",
     "ChunkKind": "kernelsm.runtime.store",
     "ConvergenceError": "kernelsm.runtime.errors",
+    "Drop": "kernelsm.selection.dropping",
     "GradEx": "kernelsm.estimators.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
@@ -46,6 +48,7 @@ _HOME = {
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
+    "best_drop": "kernelsm.selection.dropping",
     "build_model": "kernelsm.models.registry",
     "default_surrogate": "kernelsm.surrogates.auto",
     "fixed_size_masks": "kernelsm.outcomes.samplers",
@@ -59,11 +62,11 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "GradEx", "GradientFeatures", "InputError",
-    "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes",
-    "Retraining", "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate",
-    "fixed_size_masks", "gradient_features", "lds", "load_example", "load_features", "load_truth", "relative_error",
-    "save_features",
+    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "Drop", "GradEx", "GradientFeatures",
+    "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
+    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "best_drop", "build_model",
+    "default_surrogate", "fixed_size_masks", "gradient_features", "lds", "load_example", "load_features",
+    "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 
