@@ -86,8 +86,8 @@ def test_what_a_run_does_not_have_is_dropped() -> None:
 
 
 def test_another_run_takes_neither_the_project_nor_its_pull_along() -> None:
-    view = ViewState(pull=0.3, project="0" * 40, subsets=77, cost="samples", price=0.1, confirmed="1" * 40).on_run("planted")
-    assert view == ViewState(run="planted", subsets=77)
+    view = ViewState(pull=0.3, project="0" * 40, subsets=77, cost="samples", price=0.1, confirmed="1" * 40)
+    assert view.on_run("planted") == ViewState(run="planted", subsets=77)
 
 
 @pytest.mark.parametrize(
