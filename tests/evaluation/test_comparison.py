@@ -37,7 +37,7 @@ def test_of_an_error_less_is_better_and_the_sign_is_kept():
     truth, good, bad = game(80, np.random.default_rng(0))
     found = paired_gain(truth, good, bad, "relative_error")
     assert found.high < 0
-    assert (found.first, found.second) == (relative_error(truth, good), relative_error(truth, bad))
+    assert (found.first, found.second) == pytest.approx((relative_error(truth, good), relative_error(truth, bad)))
 
 
 @pytest.mark.parametrize("score", ["lds", "relative_error"])
