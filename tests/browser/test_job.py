@@ -103,7 +103,7 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
     button(page, "Show this result on all pages").click()
     expect(
         page.get_by_text(
-            re.compile(f"digits: retraining, {fewer} subsets, p = 0.5, seed 0 · {fewer} subsets · 20 tasks")
+            re.compile(f"digits: retraining, {fewer} subsets, p = 0.5, seed 0 · {fewer:,} subsets · 20 tasks")
         )
     ).to_be_visible()
 
