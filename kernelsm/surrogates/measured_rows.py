@@ -78,7 +78,7 @@ class MeasuredRows:
             for other in np.flatnonzero(count == 2):
                 j, k = np.flatnonzero(differing[other])
                 if single[j] >= 0 and single[k] >= 0:
-                    corners = self.values[[row, other]].sum(axis=0) - self.values[single[[j, k]]].sum(axis=0)
+                    corners = self.values[row] + self.values[other] - self.values[single[[j, k]]].sum(axis=0)
                     total[j, k] = total[k, j] = sign[j] * sign[k] * corners
                     measured[j, k] = measured[k, j] = True
         np.fill_diagonal(measured, val=False)
@@ -144,7 +144,8 @@ def found_without_noise(masks: Array, values: Array) -> bool:
         return False
     # in the target with the most different outcomes
     chances = [(np.unique(column, return_counts=True)[1] / len(first)) for column in values[first].T]
-    return float(min((chance**2).sum() for chance in chances)) ** repeats < _CHANCE
+    least = min(float((chance**2).sum()) for chance in chances)
+    return bool(least**repeats < _CHANCE)
 
 
 def _groups(masks: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
