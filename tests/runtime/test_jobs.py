@@ -150,8 +150,8 @@ def test_equal_work_is_one_job_and_other_work_another(registries):
 def test_a_queued_job_waits_its_turn_and_can_be_cancelled(registries):
     registry = registries(at_once=1)
     first = registry.start(long_work())
-    second, third = registry.start(PLANTED), registry.start(RunSettings("planted", "game", subsets=21).job())
     wait_until(lambda: registry.status(first).state == "running")
+    second, third = registry.start(PLANTED), registry.start(RunSettings("planted", "game", subsets=21).job())
     assert registry.status(second).state == registry.status(third).state == "queued"
     registry.cancel(second)
     assert wait_until(lambda: registry.status(second).state == "cancelled") < 10.0
