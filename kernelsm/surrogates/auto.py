@@ -13,6 +13,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_choice import CandidateKernels
+from kernelsm.surrogates.measured_rows import distinct_rows
 from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, ScoreToOutcome
 from kernelsm.surrogates.shared import SharedSurrogate, Sharing
 from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
@@ -24,7 +25,7 @@ _PERFECT, _WORST = 0.9999, -0.5
 # attributes that a fit takes from its table beside the numbers
 _TABLE_ATTRIBUTES = (
     "task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_", "n_features_in_",
-    "feature_names_in_", "_single_target",
+    "feature_names_in_", "_single_target", "measured_rows_",
 )  # fmt: skip
 _LEAST_RANK_CORRELATION, _LEAST_EXPLAINED_SHARE = 0.2, 0.25
 
@@ -94,6 +95,10 @@ class AutoSurrogate(Surrogate):
     def _fit(self, X: Array, values: Array) -> None:
         if unknown := [scale for scale in self.scales if scale not in SCALES]:
             raise InputError("scales", repr(unknown[0]), ", ".join(map(repr, SCALES)), "Choose among these.")
+        if self._sees_no_noise(X, values):
+            self.measured_rows_ = distinct_rows(X, values)
+            X, values = self.measured_rows_.masks, self.measured_rows_.values
+        noisy = self.measured_rows_ is None
         rows = tuning_rows(len(X), self.tuning_rows)
         candidates = CandidateKernels(X[rows])
         positive = bool((values > 0).all())
@@ -103,7 +108,7 @@ class AutoSurrogate(Surrogate):
                 surrogate = SharedSurrogate(sharing=self.sharing, tuning_rows=self.tuning_rows)
                 surrogate.tuning_rows_ = rows
                 scaled = SCALES[scale](values)
-                surrogate._fit_with(candidates, X, scaled, _rescaled(self._noise, values, scaled))
+                surrogate._fit_with(candidates, X, scaled, _rescaled(self._noise, values, scaled), noisy=noisy)
                 self._scaled[scale] = surrogate
         self.effects_ = self._scaled["identity"]
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
@@ -127,6 +132,8 @@ class AutoSurrogate(Surrogate):
         latent = (self._score_to_outcome.spread(left_out, std) ** 2).mean(axis=0)
         known = 0.0 if self._noise is None else (self._noise**2).sum(axis=0)
         self.noise_variance_ = np.maximum(missed - latent, known)
+        if self.measured_rows_ is not None:
+            self.noise_variance_ = np.zeros(values.shape[1])
         ranked = np.nan_to_num(rank_correlation(observed, left_out))
         explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
         self.ranks_only_ = (ranked > _LEAST_RANK_CORRELATION) & (explained < _LEAST_EXPLAINED_SHARE * ranked**2)

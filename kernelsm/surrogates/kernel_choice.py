@@ -33,14 +33,21 @@ class CandidateKernel:
     spectrum: Spectrum
     ridges: Array
 
-    def surrogate(self, ridge: int) -> KernelSurrogate | LinearSurrogate:
-        """Unfitted surrogate with this kernel and the λ at index `ridge` of its grid."""
+    def fitted(self, ridge: int, X: Array, columns: Array, *, noisy: bool) -> KernelSurrogate | LinearSurrogate:
+        """Return a surrogate with this kernel and the λ at index `ridge` of its grid, fitted."""
         chosen = float(self.ridges[ridge])
-        return (
-            LinearSurrogate(ridge=chosen)
+        if math.isnan(self.gamma) and noisy:
+            linear = LinearSurrogate(ridge=chosen)
+            linear._fit(X, columns)
+            return linear
+        surrogate = (
+            KernelSurrogate(kernel="linear", ridge=chosen)
             if math.isnan(self.gamma)
             else KernelSurrogate(gamma=self.gamma, ridge=chosen)
         )
+        surrogate._noise = None if noisy else np.zeros((1, columns.shape[1]))
+        surrogate._fit(X, columns)
+        return surrogate
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from kernelsm.runtime.near_ties import NEAR, first_greatest, first_least, varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_choice import CandidateKernels
+from kernelsm.surrogates.measured_rows import distinct_rows
 from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
 from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
 
@@ -80,10 +81,15 @@ class SharedSurrogate(Surrogate):
         self.tuning_rows = tuning_rows
 
     def _fit(self, X: Array, values: Array) -> None:
+        if self._sees_no_noise(X, values):
+            self.measured_rows_ = distinct_rows(X, values)
+            X, values = self.measured_rows_.masks, self.measured_rows_.values
         self.tuning_rows_ = tuning_rows(len(X), self.tuning_rows)
-        self._fit_with(CandidateKernels(X[self.tuning_rows_]), X, values, self._noise)
+        self._fit_with(CandidateKernels(X[self.tuning_rows_]), X, values, self._noise, noisy=not self.measured_rows_)
 
-    def _fit_with(self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None = None) -> None:
+    def _fit_with(
+        self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None = None, *, noisy: bool = True
+    ) -> None:
         """Fit with candidate kernels on the tuning rows of X, which several tables of values may share."""
         check_choice("sharing", self.sharing, get_args(Sharing))
         self._K = X.shape[1]
@@ -91,7 +97,7 @@ class SharedSurrogate(Surrogate):
         spread = values.std(axis=0)
         varied = varies(values)
         if len(X) < FEWEST_ROWS or not candidates.kernels or not varied.any():
-            self._fit_default(X, values)
+            self._fit_default(X, values, noisy=noisy)
             return
         rows = self.tuning_rows_
         self._mean = values.mean(axis=0)
@@ -116,8 +122,7 @@ class SharedSurrogate(Surrogate):
         self.parts_: list[ComponentGroup] = []
         for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.kernel, choice.ridge, strict=True)}):
             chosen = np.flatnonzero((choice.kernel == index) & (choice.ridge == ridge))
-            surrogate = candidates.kernels[index].surrogate(ridge)
-            surrogate._fit(X, columns[:, chosen])
+            surrogate = candidates.kernels[index].fitted(ridge, X, columns[:, chosen], noisy=noisy)
             component_noise[chosen] = surrogate.noise_variance_
             self.parts_.append(ComponentGroup(surrogate, loadings[chosen]))
         self.noise_variance_ = component_noise @ loadings**2
@@ -147,9 +152,10 @@ class SharedSurrogate(Surrogate):
         # roots of squared errors relative to the spread: on that scale rounding is below the tolerance
         return options[first_least(np.sqrt(errors / values[:, varied].size), tolerance=NEAR)]
 
-    def _fit_default(self, X: Array, values: Array) -> None:
+    def _fit_default(self, X: Array, values: Array, *, noisy: bool) -> None:
         """Fit a kernel surrogate of default parameters, where the data cannot choose."""
         default = KernelSurrogate()
+        default._noise = None if noisy else np.zeros((1, values.shape[1]))
         default._fit(X, values)
         q = values.shape[1]
         self.sharing_, self.components_ = "targets", q
@@ -177,6 +183,7 @@ class SharedSurrogate(Surrogate):
         one.noise_variance_ = self.noise_variance_[j]
         one.left_out_ = self.left_out_[:, j]
         one.left_out_variance_ = self.left_out_variance_[j]
+        one.measured_rows_ = None if self.measured_rows_ is None else self.measured_rows_.of_targets(j)
         return one
 
     def _predict(self, X: Array) -> Array:
