@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,7 +72,7 @@ class Server:
             with suppress(ProcessLookupError):  # it was cancelled meanwhile
                 os.kill(pids[0], signal.SIGCONT)
 
-    def _running(self) -> list[dict]:
+    def _running(self) -> list[dict[str, Any]]:
         found = [json.loads(file.read_text()) for file in self.cache.glob("jobs/*/status.json")]
         return [status for status in found if status["state"] == "running"]
 
