@@ -102,9 +102,14 @@ class KernelSurrogate(Surrogate):
             X, values = self.measured_rows_.masks, self.measured_rows_.values
         self._fit_function(function, X, values, noisy=self.measured_rows_ is None)
 
-    def _fit_function(self, function: SubsetKernel, X: Array, values: Array, *, noisy: bool) -> None:
-        """Fit with this kernel; where outcomes have no noise, λ is the variance of every subset's own deviation."""
-        self._posterior = Posterior(function.gram(X, X), self.ridge_, self.fit_intercept)
+    def _fit_function(
+        self, function: SubsetKernel, X: Array, values: Array, *, noisy: bool, gram: Array | None = None
+    ) -> None:
+        """Fit with this kernel; where outcomes have no noise, λ is the variance of every subset's own deviation.
+
+        `gram` is its matrix where that is known already; it is overwritten.
+        """
+        self._posterior = Posterior(function.gram(X, X) if gram is None else gram, self.ridge_, self.fit_intercept)
         self.dual_coef_, self.intercept_, self.scale_ = self._posterior.fit(values)
         self._function = (
             function if noisy or not self.ridge_ else SumKernel(((1.0, function), (self.ridge_, IDENTITY)))

@@ -26,16 +26,20 @@ class MeasuredRows:
     ----------
     masks : ndarray, shape (m, K)
     values : ndarray, shape (m, q)
+    outliers : bool
+        Whether some of these outcomes are far from everything else: averages then come from the surrogate, which sets
+        them aside; differences of single subsets are read as they are.
     """
 
     masks: Array
     values: Array
+    outliers: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether all 2^K subsets are there."""
+        """Whether all 2^K subsets are there, and none of them is set aside."""
         m, K = self.masks.shape
-        return K <= _MOST_TASKS and bool(m == 2**K)
+        return K <= _MOST_TASKS and bool(m == 2**K) and not self.outliers
 
     def of_targets(self, targets: list[int]) -> MeasuredRows:
         """Return the rows of some targets."""

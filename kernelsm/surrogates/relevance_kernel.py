@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,7 +11,7 @@ import numpy as np
 from kernelsm.surrogates.kernel_functions import weighted_products
 from kernelsm.surrogates.mixtures import Mixture, Numbers, depends_on_held, mixture_of
 from kernelsm.surrogates.subset_distributions import CORNERS, Anchor, Array, Indices, SubsetDistribution
-from kernelsm.surrogates.subset_kernel import SubsetKernel
+from kernelsm.surrogates.subset_kernel import SubsetKernel, SumKernel
 
 _LARGEST_GAMMA = 100.0  # exp(-100) is 4e-44: two subsets that differ in such a task have nothing in common
 
@@ -40,11 +40,7 @@ class RelevanceRBF(SubsetKernel):
 
     def gram(self, first: Array, second: Array) -> Array:
         """K of every pair of rows."""
-        left, right = first * self._widths, second * self._widths
-        distances = np.einsum("ij,ij->i", left, first)[:, None] + np.einsum("ij,ij->i", right, second)
-        distances -= 2 * (left @ second.T)
-        np.maximum(distances, 0.0, out=distances)
-        return np.asarray(np.exp(np.negative(distances, out=distances), out=distances))
+        return np.asarray(np.exp(-weighted_distances(first, second, self._widths)))
 
     def diagonal(self, rows: Array) -> Array:
         """All ones."""
@@ -185,6 +181,58 @@ class RelevanceRBF(SubsetKernel):
     def _value(self, masks: Array, inside: int, tasks: Indices | list[int] | slice = slice(None)) -> Array:
         """Factor of every task where the other argument holds it (`inside` 1) or not."""
         return np.where(masks == inside, 1.0, self._q[tasks])
+
+
+@dataclass(frozen=True)
+class RelevanceKernel(SumKernel):
+    """Σ_l a_l exp(-c_l Σ_k r_k (s_k - s'_k)²): RBF parts of several widths that share the relevance of the tasks.
+
+    Parameters
+    ----------
+    parts
+        Left out: made from the others.
+    relevance : tuple of float, length K
+        r.
+    widths, amplitudes : tuple of float
+        c and a.
+    """
+
+    parts: tuple[tuple[float, SubsetKernel], ...] = ()
+    relevance: tuple[float, ...] = ()
+    widths: tuple[float, ...] = ()
+    amplitudes: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        relevance = np.array(self.relevance)
+        made = tuple(
+            (amplitude, RelevanceRBF(tuple((width * relevance).tolist())))
+            for width, amplitude in zip(self.widths, self.amplitudes, strict=True)
+        )
+        object.__setattr__(self, "parts", made)
+
+    def gram(self, first: Array, second: Array) -> Array:
+        """K of every pair of rows, from one matrix of distances."""
+        return sum_of_widths(
+            weighted_distances(first, second, np.array(self.relevance)), self.widths, self.amplitudes
+        )
+
+
+def weighted_distances(first: Array, second: Array, relevance: Array) -> Array:
+    """Σ_k r_k (s_k - s'_k)² of every pair of rows, shape (m, m')."""
+    left, right = first * relevance, second * relevance
+    distances = -2 * (left @ second.T)
+    distances += np.einsum("ij,ij->i", left, first)[:, None]
+    distances += np.einsum("ij,ij->i", right, second)
+    return np.asarray(np.maximum(distances, 0.0, out=distances))
+
+
+def sum_of_widths(distances: Array, widths: Sequence[float], amplitudes: Sequence[float]) -> Array:
+    """Σ_l a_l exp(-c_l d)."""
+    total = np.zeros_like(distances)
+    for width, amplitude in zip(widths, amplitudes, strict=True):
+        if amplitude > 0:
+            total += amplitude * np.exp(-width * distances)
+    return total
 
 
 def _held(count: int) -> list[tuple[int, int]]:
