@@ -87,7 +87,7 @@ class Composite:
         """Return the kernel over the noise: with λ = 1 it has these variances."""
         scale = self.components.noise
         main, *amplitudes, size = (float(amplitude) / scale for amplitude in self.components.amplitudes)
-        spread = _size_variance(self.centre)
+        spread = _size_variance(len(self.centre))
         parts: list[tuple[float, SubsetKernel]] = [
             (main / spread, LINEAR),
             (size / spread, SizeKernel(0.0)),
@@ -110,9 +110,9 @@ class CompositeSearch:
         self._centre = X.mean(axis=0)
         self._spread = 2 * X.var(axis=0) * len(X) / max(len(X) - 1, 1)
         # not centred, as the kernels are: the intercept takes up the difference
-        self._main = X @ X.T / _size_variance(self._centre)
+        self._main = X @ X.T / _size_variance(self._X.shape[1])
         sizes = X.sum(axis=1)
-        self._size = np.outer(sizes, sizes) / _size_variance(self._centre)
+        self._size = np.outer(sizes, sizes) / _size_variance(self._X.shape[1])
         self._last_grams: tuple[Array | None, tuple[Array, ...]] = None, ()
 
     @cached_property
@@ -239,8 +239,8 @@ class CompositeSearch:
         alpha = solution.alpha
         changes = np.zeros_like(self._X)
         main, *widths, size = parts.amplitudes
-        changes += main / _size_variance(self._centre) * ((self._X - self._centre).T @ alpha)
-        changes += size / _size_variance(self._centre) * float((self._X - self._centre).sum(axis=1) @ alpha)
+        changes += main / _size_variance(self._X.shape[1]) * ((self._X - self._centre).T @ alpha)
+        changes += size / _size_variance(self._X.shape[1]) * float((self._X - self._centre).sum(axis=1) @ alpha)
         for width, amplitude, gram in zip(_WIDTHS, widths, parts.grams[1:-1], strict=True):
             q = np.exp(-width * relevance)
             loads = amplitude * gram
@@ -340,6 +340,6 @@ class CompositeSearch:
         return found, np.hstack(columns)
 
 
-def _size_variance(centre: Array) -> float:
-    """Variance of the size of subsets that hold each task independently, and of the sum of unit main effects."""
-    return max(float((centre * (1 - centre)).sum()), 1e-300)
+def _size_variance(K: int) -> float:
+    """Variance of the size of subsets that hold half of K tasks, and of the sum of unit main effects."""
+    return K / 4
