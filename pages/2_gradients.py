@@ -1,4 +1,5 @@
 from kernelsm.app.gradients import cache_panel, compute, first_order_checks
+from kernelsm.app.gradients.pull_sweep import pull_sweep
 from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
@@ -21,4 +22,5 @@ else:
         first_order_checks.show_first_order_checks(run)
         first_order_checks.projections(run)
     first_order_checks.check_again(settings)
+    pull_sweep(settings)
     cache_panel.cache_panel()

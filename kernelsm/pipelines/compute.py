@@ -108,6 +108,11 @@ def compute(settings: RunSettings, report: Report, store: Store, *, retrain: boo
         report(1, 1, "game")
     else:
         outcomes = _estimate(settings, masks, report, store, retrain)
+    return described(outcomes, settings)
+
+
+def described(outcomes: Outcomes, settings: RunSettings) -> Outcomes:
+    """Return outcomes whose metadata says how their subsets were drawn and what they were computed from."""
     unit = outcomes.meta.get("unit", "nats")
     meta = {**outcomes.meta, **settings.sampler(), "computed_from": settings.source, "unit": unit}
     return replace(outcomes, meta=meta)

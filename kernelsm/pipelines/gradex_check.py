@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernelsm.evaluation.first_order import FirstOrderCheck, first_order_check
 from kernelsm.examples.catalog import get_example
@@ -23,6 +24,11 @@ from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.workspace.projects import find_recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kernelsm.estimators.retraining import Retraining
 
 CHECK_SUBSETS = 8
 CEILING_SUBSETS = 30
@@ -123,17 +129,22 @@ def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     model = base_model(settings.source, store, stages.stage("base"))
     trainer = retraining(settings, recipe, model)
     truth = trainer.outcomes(masks, store=store, report=stages.stage("retraining"))
-    networks = []
-    networks_report = stages.stage("networks")
-    for mask in masks[:NETWORKS]:
-        networks.append(trainer.fine_tune(mask))
-        networks_report(len(networks), NETWORKS, "networks")
+    networks = fine_tuned(trainer, masks, stages.stage("networks"))
     use_torch_threads()
     estimates = gradex(settings, recipe, model, stages, store).outcomes(
         masks, store=store, report=stages.stage("gradex")
     )
     projections, expected = projection_checks(settings.source, settings.dim, store, stages.stage("projections"))
     return Checks(first_order_check(suite, model, networks, truth, estimates), projections, expected, None)
+
+
+def fine_tuned(trainer: Retraining, masks: NDArray[np.bool_], report: Report) -> list[nn.Module]:
+    """Fine-tune the network on the first `NETWORKS` of these subsets, whose logits are compared."""
+    networks = []
+    for mask in masks[:NETWORKS]:
+        networks.append(trainer.fine_tune(mask))
+        report(len(networks), min(NETWORKS, len(masks)), "networks")
+    return networks
 
 
 def check_cost(settings: RunSettings) -> dict[str, float]:

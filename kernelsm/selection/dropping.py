@@ -20,7 +20,7 @@ from kernelsm.surrogates.wording import amount
 
 Array = NDArray[np.float64]
 
-OPTIMISM, WIDER = 0.2, 1.3
+OPTIMISM, WIDER = 0.15, 1.2
 """What choosing the best adds: half-widths by which its prediction is too good, and by which factor its interval is
 too narrow. Measured on planted games, see `benchmarks/dropping.py`."""
 _CLEAR = OPTIMISM + WIDER  # half-widths from which a predicted change of what was chosen is told from none
