@@ -156,7 +156,7 @@ class AutoSurrogate(Surrogate):
         places = np.arange(len(values))[rows]
         for j, composite in own.composites_.items():
             column = values[rows, j]
-            search = candidates.composites
+            search = candidates.composites(values.shape[1])
             scale = own._weight[j] * own.composite_unit_[j]
             far, cleaned = search.outlying_rows((column - own._mean[j]) / scale, composite, noisy=noisy)
             if len(far) and (values[:, j] > 0).all():

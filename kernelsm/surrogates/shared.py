@@ -24,7 +24,7 @@ _SCALING_POWER = 0.5
 _RANK_TOLERANCE = 1e-8
 _FLOATS_KEPT = 5e7
 _FEWEST_TO_COMPARE, _ROWS_TO_COMPARE = 12, 200
-_MOST_COMPOSITES = 128
+_MOST_COMPOSITES = 32  # each takes tens of milliseconds, and an m x m matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ class SharedSurrogate(Surrogate):
             unit = self.composite_unit_[column]
             known = 0.0 if least_noise is None else float(least_noise[column] / unit**2)
             like = None if self._like is None else self._like.get(int(column))
-            search, values = candidates.composites, tuning[:, column]
+            search, values = candidates.composites(columns.shape[1]), tuning[:, column]
             composite = (
                 search.find(values, known, quick=self._quick) if like is None else search.refit(values, like, known)
             )
