@@ -93,7 +93,8 @@ class Attribution(_Readout):
     """Effect of including each task, F(with) - F(without); for a loss negative helps.
 
     `values` and `std` have shape (K, q), in the outcome's unit; `std` is the posterior standard deviation, NaN where
-    the data leave nothing to estimate it from.
+    the data leave nothing to estimate it from. `measured`, shape (K,), says which values are read from measured rows
+    rather than predicted; None: none is.
 
     Examples
     --------
@@ -107,6 +108,7 @@ class Attribution(_Readout):
     """
 
     std: Array | None = None
+    measured: NDArray[np.bool_] | None = None
 
     def interval(self, level: float = LEVEL) -> tuple[Array, Array]:
         """Return lower and upper ends of the intervals, shape (K, q) each."""
@@ -198,7 +200,7 @@ class Attribution(_Readout):
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz file without pickles."""
-        return write_result(path, self, {"values": self.values, "std": self.std})
+        return write_result(path, self, {"values": self.values, "std": self.std, "measured": self.measured})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -250,6 +252,7 @@ class Interactions(_Readout):
 
     `values` has shape (K, K, q), symmetric in the first two axes, zero on their diagonal, in the outcome's unit.
     Standard deviations are computed when asked for, pair by pair: `std_of` for some pairs, `std` for all.
+    `measured`, shape (K, K), says which values are read from measured rows rather than predicted; None: none is.
 
     Examples
     --------
@@ -262,6 +265,7 @@ class Interactions(_Readout):
     """
 
     pair_std: Callable[[Indices, Indices], Array] | None = field(default=None, repr=False)
+    measured: NDArray[np.bool_] | None = None
 
     @cached_property
     def std(self) -> Array:
@@ -416,7 +420,8 @@ class Interactions(_Readout):
 
     def save(self, path: str | Path, *, std: bool = True) -> Path:
         """Write an .npz file without pickles; with the standard deviations of all pairs unless `std` is false."""
-        return write_result(path, self, {"values": self.values, "std": self.std if std else None})
+        arrays = {"values": self.values, "std": self.std if std else None, "measured": self.measured}
+        return write_result(path, self, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
