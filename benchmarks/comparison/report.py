@@ -72,16 +72,21 @@ def by_parts_of_name(cells: list[Cell], surrogate: str) -> dict[str, Any]:
 
 def print_cells(cells: list[Cell], surrogate: str) -> None:
     """Print scores of the surrogate with those of the best rival, and who is clearly ahead."""
-    print(f"\n{'cell':44}{'LDS':>8}{'best rival':>28}{'R²':>9}{'best rival':>28}{'error':>8}")
+    heads = {"lds": "LDS", "r2": "R²", "r2_of_estimates": "R² of estimates"}
+    shown = [score for score in heads if any(score in cell["scores"][surrogate] for cell in cells)]
+    print(f"\n{'cell':44}{'error':>6}" + "".join(f"{heads[score]:>16}{'best rival':>23}" for score in shown))
     for cell in cells:
         own = cell["scores"][surrogate]
-        line = f"{cell['cell']:44}"
-        for score in SCORES:
-            name, gain = best_rival(cell, score)
-            mark = "*" if gain[1] > 0 else " "
-            line += f"{own[score]:8.3f}{name:>21}{gain[0]:+7.3f}{mark}"
-        print(f"{line}{own['relative_error']:8.3f}")
-    print("Behind a best rival stands how far it is ahead; * by more than its paired 90 % interval.")
+        line = f"{cell['cell']:44}{own['relative_error']:6.3f}"
+        for score in shown:
+            if score in own:
+                name, gain = best_rival(cell, score)
+                partly = "~" if "targets" in cell["scores"][name] else ""
+                line += f"{own[score]:9.3f}{name + partly:>22}{gain[0]:+7.3f}{'*' if gain[1] > 0 else ' '}"
+        print(line)
+    print(
+        "Behind a best rival stands how far it is ahead: * by more than its paired 90 % interval, ~ on few targets."
+    )
 
 
 def print_summary(found: dict[str, Any], surrogate: str) -> None:
