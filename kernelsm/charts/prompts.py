@@ -46,7 +46,7 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
                     "array": np.nan_to_num(margins), "color": NEUTRAL, "thickness": 1.5, "width": 3,
                 },
                 "hovertext": [
-                    f"{safe(prompt.name, 60)}, {kind}: {amount(value, margin, '.3f')}"
+                    f"{safe(prompt.name, 60)}, {kind}: {amount(value, margin)}"
                     for prompt, value, margin in zip(prompts, values, margins, strict=True)
                 ],
                 "hovertemplate": "%{hovertext}<extra></extra>",

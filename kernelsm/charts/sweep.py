@@ -23,7 +23,7 @@ def gamma_sweep(
     ----------
     observed : ndarray, shape (m,)
         Outcomes of held-out subsets.
-    steps : sequence of (γ, λ, predictions of shape (m,), rank correlation)
+    steps : sequence of (γ, ridge, predictions of shape (m,), rank correlation)
     unit : str
     """
     everything = np.concatenate([observed, *(predicted for _, _, predicted, _ in steps)])
@@ -84,4 +84,4 @@ def gamma_sweep(
 
 
 def _note(gamma: float, ridge: float, score: float) -> str:
-    return f"  γ = {gamma:.3g}, λ = {ridge:g}: rank correlation {score:.3f}"
+    return f"  γ = {gamma:.3g}, ridge {ridge:g}: rank correlation {score:.3f}"

@@ -5,7 +5,7 @@ What these functions return is shared by all sessions: never change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -29,6 +29,8 @@ from kernelsm.surrogates.results import Attribution, Interactions, interval_quan
 from kernelsm.surrogates.shared import SharedSurrogate
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.tuning import LooSurface
+from kernelsm.surrogates.verdicts import Verdicts, what_matters
+from kernelsm.surrogates.wording import Verdict
 
 SPLIT_FRACTION = 0.8
 # more subsets would choose hardly better, and a visitor waits for it: an eigendecomposition per γ
@@ -90,19 +92,33 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Readout:
-    """What is read off a surrogate of one target.
+    """What is read off a surrogate of one target, and the verdicts that all sentences, charts and lists share.
 
     Parameters
     ----------
     attribution, interactions
         Of one target.
-    clear : ndarray of bool, shape (K, K)
-        Pairs that can be told from zero.
+    matters : float
+        How large an effect must be to matter (see `what_matters`).
+    task_verdicts : ndarray of int8, shape (K,)
+        `Verdict` of each task.
+    pair_verdicts : ndarray of int8, shape (K, K)
+        `Verdict` of each pair; "unclear" are those too weak to be tested, and the diagonal.
+    tested : int
+        How many pairs were tested, the strongest.
     """
 
     attribution: Attribution
     interactions: Interactions
-    clear: NDArray[np.bool_]
+    matters: float
+    task_verdicts: Verdicts
+    pair_verdicts: Verdicts
+    tested: int
+
+    @cached_property
+    def clear(self) -> NDArray[np.bool_]:
+        """Pairs that can be told from zero, shape (K, K)."""
+        return np.asarray(self.pair_verdicts == Verdict.CLEAR)
 
 
 def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
@@ -156,10 +172,15 @@ def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: flo
         cast(AttributionKind, readout), size=run.fixed_size if readout == "inclusion" else None
     )
     kind, size = pair_readout(run, readout)
-    interactions = surrogate.interactions(kind, size=size)
+    matters = what_matters(target_outcomes(run, target).values, run.outcomes.K)
+    attribution = replace(attribution, matters=matters)
+    interactions = replace(surrogate.interactions(kind, size=size), matters=matters)
     # intervals cost m² each: of many subsets only the strongest pairs are tested
     most = int(np.clip(_MOST_INTERVALS / run.outcomes.m**2, 300, 5000))
-    return Readout(attribution, interactions, interactions.told_from_zero(most=most))
+    return Readout(
+        attribution, interactions, float(matters[0]), attribution.verdicts(), interactions.verdicts(most=most),
+        min(most, run.outcomes.K * (run.outcomes.K - 1) // 2),
+    )  # fmt: skip
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
