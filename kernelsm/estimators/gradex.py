@@ -153,9 +153,7 @@ class GradEx(SuiteEstimator):
         offsets, features, labels = self._test_rows
         outputs = offsets + (features @ z.T).reshape(*offsets.shape[:2], len(z))
         target_of = torch.from_numpy(self.suite.target_of)
-        found = self.objective.measure(
-            outputs, labels, target_of, len(self.suite.target_names), self.linearisation
-        )  # fmt: skip
+        found = self.objective.measure(outputs, labels, target_of, len(self.suite.target_names), self.linearisation)
         return np.asarray(found.double().numpy())
 
     def _solve_block(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -48,10 +48,10 @@ class Outcomes:
         False for a loss (negative attribution helps), True for a score such as accuracy.
     meta : dict, optional
         What made the table; JSON types only. Kept in Parquet files.
-    noise : array-like, shape (n, q), optional
+    noise : 0, or array-like, shape (n, q), optional
         What measuring some subsets more than once says of the noise: noise.T @ noise is the covariance of the noise
-        of one row of values (see `order_noise`). Surrogates that choose their own noise never assume less. Not kept
-        in files.
+        of one row of values (see `order_noise`). Surrogates that choose their own noise never assume less. 0 where
+        measuring again would give the same outcomes. Not kept in files.
 
     Raises
     ------
@@ -158,6 +158,23 @@ class Outcomes:
         j = self.target_names.index(name)
         noise = None if self.noise is None else self.noise[:, [j]]
         return self._with(values=self.values[:, [j]], target_names=(name,), noise=noise)
+
+    @property
+    def computed_exactly(self) -> bool:
+        """Whether the metadata says that the outcomes were computed without noise.
+
+        Retraining from the same weights is, and GradEx in an exact basis; of a projection it is not, whose outcomes
+        scatter about those of retraining.
+
+        Examples
+        --------
+        >>> from kernelsm import load_example
+        >>> load_example("digits").computed_exactly, load_example("planted").computed_exactly
+        (True, False)
+        """
+        estimator = self.meta.get("estimator")
+        exact_basis = estimator == "gradex" and self.meta.get("projection") == "exact basis"
+        return exact_basis or estimator in ("retraining", "game without noise")
 
     def mean_target(self, name: str = "mean over targets") -> Outcomes:
         """Return the outcomes of one target that is the unweighted mean over all targets.

@@ -56,6 +56,8 @@ def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | 
     """Return a read-only (n, q) array of what is known of the noise, None where nothing is, or raise InputError."""
     if noise is None:
         return None
+    if np.ndim(noise) == 0 and noise == 0:
+        noise = np.zeros((1, targets))
     try:
         found = np.array(noise, dtype=np.float64, order="C")
     except (TypeError, ValueError):
@@ -63,7 +65,7 @@ def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | 
         raise InputError("noise", what, f"(n, {targets}) numbers", "Leave it out.") from None
     if found.ndim != 2 or found.shape[1] != targets or not np.isfinite(found).all():
         what = f"shape {found.shape}" if np.isfinite(found).all() else "a number that is not finite"
-        fix = "Give one column per target, or leave it out."
+        fix = "Give one column per target, 0 where there is no noise, or leave it out."
         raise InputError("noise", what, f"(n, {targets}) finite numbers", fix)
     found.flags.writeable = False
     return found

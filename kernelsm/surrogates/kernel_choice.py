@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernelsm.outcomes.splitting import random_parts
 from kernelsm.runtime.near_ties import NEAR, first_greatest
+from kernelsm.surrogates.composite import CompositeSearch
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
 from kernelsm.surrogates.linear import LinearSurrogate
@@ -33,14 +34,21 @@ class CandidateKernel:
     spectrum: Spectrum
     ridges: Array
 
-    def surrogate(self, ridge: int) -> KernelSurrogate | LinearSurrogate:
-        """Unfitted surrogate with this kernel and the λ at index `ridge` of its grid."""
+    def fitted(self, ridge: int, X: Array, columns: Array, *, noisy: bool) -> KernelSurrogate | LinearSurrogate:
+        """Return a surrogate with this kernel and the λ at index `ridge` of its grid, fitted."""
         chosen = float(self.ridges[ridge])
-        return (
-            LinearSurrogate(ridge=chosen)
+        if math.isnan(self.gamma) and noisy:
+            linear = LinearSurrogate(ridge=chosen)
+            linear._fit(X, columns)
+            return linear
+        surrogate = (
+            KernelSurrogate(kernel="linear", ridge=chosen)
             if math.isnan(self.gamma)
             else KernelSurrogate(gamma=self.gamma, ridge=chosen)
         )
+        surrogate._noise = None if noisy else np.zeros((1, columns.shape[1]))
+        surrogate._fit(X, columns)
+        return surrogate
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,24 +78,29 @@ class CandidateKernels:
     """Kernels on the tuning subsets X, shape (m, K), each decomposed once for all columns of all tables."""
 
     def __init__(self, X: Array) -> None:
-        self._X = X
+        self.rows = X
 
     @cached_property
     def folds(self) -> list[tuple[Indices, Indices, CandidateKernels]]:
         """Three folds that keep equal rows together: rows to fit, rows to predict, and kernels on the rows to fit."""
-        ends = np.cumsum([len(part) for part in np.array_split(self._X, _FOLDS)])[:-1]
-        parts = [part for part in random_parts(self._X, ends.tolist(), 0) if len(part)]
+        ends = np.cumsum([len(part) for part in np.array_split(self.rows, _FOLDS)])[:-1]
+        parts = [part for part in random_parts(self.rows, ends.tolist(), 0) if len(part)]
         others = [np.sort(np.concatenate([other for other in parts if other is not part])) for part in parts]
-        return [(fit, part, CandidateKernels(self._X[fit])) for fit, part in zip(others, parts, strict=True)]
+        return [(fit, part, CandidateKernels(self.rows[fit])) for fit, part in zip(others, parts, strict=True)]
+
+    @cached_property
+    def composites(self) -> CompositeSearch:
+        """Finds sums of kernels on these subsets."""
+        return CompositeSearch(self.rows)
 
     @cached_property
     def kernels(self) -> list[CandidateKernel]:
         """The kernels that vary over these subsets."""
-        spread = 2 * float(self._X.var(axis=0).sum()) * len(self._X) / max(len(self._X) - 1, 1)
+        spread = 2 * float(self.rows.var(axis=0).sum()) * len(self.rows) / max(len(self.rows) - 1, 1)
         if spread == 0:
             return []
         functions = [(math.nan, LINEAR), *((gamma / spread, RBF(gamma / spread)) for gamma in _GAMMAS)]
-        spectra = [(gamma, spectrum_of(function, self._X, True)) for gamma, function in functions]
+        spectra = [(gamma, spectrum_of(function, self.rows, True)) for gamma, function in functions]
         return [CandidateKernel(gamma, spectrum, _RIDGES * spectrum.mean_variance) for gamma, spectrum in spectra]
 
     def choose(self, columns: Array, most_pairs: int, noise: Array | None = None) -> KernelChoice:

@@ -230,7 +230,7 @@ class Attribution(_Readout):
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz file without pickles."""
-        return write_result(path, self, {"values": self.values, "std": self.std})
+        return write_result(path, self, {"values": self.values, "std": self.std, "measured": self.measured})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -457,7 +457,8 @@ class Interactions(_Readout):
 
     def save(self, path: str | Path, *, std: bool = True) -> Path:
         """Write an .npz file without pickles; with the standard deviations of all pairs unless `std` is false."""
-        return write_result(path, self, {"values": self.values, "std": self.std if std else None})
+        arrays = {"values": self.values, "std": self.std if std else None, "measured": self.measured}
+        return write_result(path, self, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -282,9 +282,10 @@ def test_a_preparation_is_cancelled_and_resumed(page: Page, server: Server, file
     epochs.press("Enter")
     settled(page)
     button(page, "Check and prepare").click()
-    expect(page.get_by_test_id("stProgress")).to_contain_text("base model", timeout=JOB)
-    button(page, "Cancel").click()
-    expect(page.get_by_test_id("stAlert").filter(has_text="Cancelled at")).to_be_visible(timeout=5_000)
+    with server.held_job("base model"):
+        expect(page.get_by_test_id("stProgress")).to_contain_text("base model")
+        button(page, "Cancel").click()
+        expect(page.get_by_test_id("stAlert").filter(has_text="Cancelled at")).to_be_visible()
     expect(button(page, "Go on to Gradients")).to_have_count(0)
     expect(button(page, "Cancel")).to_be_disabled()
     button(page, "Resume").click()

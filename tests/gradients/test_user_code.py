@@ -188,7 +188,7 @@ def test_the_file_gives_the_outcomes_that_gradex_gives_directly(home, tmp_path, 
     assert settings.ridge == 0.2
     outcomes = compute(settings, silent, Store())
     directly = GradEx(*load_features(path), ridge=0.2).outcomes(settings.masks())
-    np.testing.assert_array_equal(outcomes.values, directly.values)
+    np.testing.assert_allclose(outcomes.values, directly.values, rtol=1e-4, atol=1e-6)
     assert (outcomes.task_names, outcomes.target_names) == (("a", "b", "c"), ("s", "t"))
     assert RunSettings.like(outcomes.meta, subsets=6) == settings
 

@@ -97,7 +97,8 @@ def test_targets_that_move_together_are_predicted_better_together(seed):
         g = SharedSurrogate(sharing=sharing).fit(masks, F)
         score[sharing] = lds(truth, g.predict(fresh))
     assert g.sharing_ == "components"
-    assert score["auto"] == score["components"] > score["targets"] + 0.1
+    assert score["auto"] == pytest.approx(score["components"])
+    assert score["components"] > score["targets"] + 0.1
     assert AutoSurrogate().fit(masks, F).effects_.sharing_ == "components"
 
 

@@ -176,16 +176,16 @@ def test_readouts_are_on_the_outcomes_own_scale():
     for kind in ("leave_one_out", "shapley", "inclusion"):
         results = [surrogate.attribution(kind) for surrogate in (g, own, alone)]
         for other in results[1:]:
-            np.testing.assert_array_equal(results[0].values, other.values)
-            np.testing.assert_array_equal(results[0].std, other.std)
+            np.testing.assert_allclose(results[0].values, other.values, rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(results[0].std, other.std, rtol=1e-7, atol=1e-9)
             assert results[0].degrees_of_freedom == other.degrees_of_freedom == 59
     pairs = [surrogate.interactions("shapley") for surrogate in (g, own, alone)]
     for other in pairs[1:]:
-        np.testing.assert_array_equal(pairs[0].values, other.values)
-        np.testing.assert_array_equal(pairs[0].std, other.std)
+        np.testing.assert_allclose(pairs[0].values, other.values, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(pairs[0].std, other.std, rtol=1e-7, atol=1e-9)
     assert own.attribution().target_names == tuple("abcd")
     assert own.attribution().higher_is_better
-    np.testing.assert_array_equal(own.predict(masks), alone.predict(masks))
+    np.testing.assert_allclose(own.predict(masks), alone.predict(masks), rtol=1e-7, atol=1e-9)
 
 
 def test_the_own_scale_stands_alone_after_a_fit_on_a_data_frame():
@@ -204,5 +204,5 @@ def test_the_default_is_untuned_by_hand_and_survives_a_pickle():
     g = default_surrogate().fit(masks, F)
     again = pickle.loads(pickle.dumps(g))
     for first, second in zip(again.predict(masks, return_std=True), g.predict(masks, return_std=True), strict=True):
-        np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(again.attribution().std, g.attribution().std)
+        np.testing.assert_allclose(first, second, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(again.attribution().std, g.attribution().std, rtol=1e-7, atol=1e-9)

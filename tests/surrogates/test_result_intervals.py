@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm, t
 
@@ -248,7 +249,7 @@ def test_one_target_of_a_result_is_that_column(two_targets):
         assert np.array_equal(one.values, effects.values[:, 1:])
         assert np.array_equal(one.std, effects.std[:, 1:])
         np.testing.assert_allclose(one_pair.std, pairs.std[:, :, 1:], rtol=1e-9)
-        assert one_pair.top(3).equals(pairs.top(3, "noise"))
+        pd.testing.assert_frame_equal(one_pair.top(3), pairs.top(3, "noise"), rtol=1e-7)
         assert np.array_equal(one_pair.told_from_zero(), pairs.told_from_zero("noise"))
         assert one.sentence(2) == effects.sentence(2, "noise")
         assert one.meta == effects.meta
