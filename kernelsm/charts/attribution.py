@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
+from kernelsm.charts.style import NEUTRAL, PLAIN_TICKS, Chart, effect_colours, figure, name_axis, safe
 from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.verdicts import Verdicts
@@ -114,7 +114,9 @@ def attribution_bars(
     chart = figure(
         data,
         max(220, 70 + 21 * len(shown)),
-        xaxis={"title": {"text": f"F(with) - F(without), {unit}"}, "zeroline": True, "automargin": True},
+        xaxis={
+            "title": {"text": f"F(with) - F(without), {unit}"}, "zeroline": True, "automargin": True, **PLAIN_TICKS
+        },
         yaxis=name_axis(labels, rows, autorange="reversed"),
         annotations=[
             {

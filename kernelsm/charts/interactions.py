@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import Chart, clicked_indices, diverging_scale, figure, name_axis, safe, symmetric_limit
+from kernelsm.charts.style import (
+    PLAIN_TICKS,
+    Chart,
+    clicked_indices,
+    diverging_scale,
+    figure,
+    name_axis,
+    safe,
+    symmetric_limit,
+)
 from kernelsm.runtime.near_ties import first_greatest
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.wording import number
@@ -80,7 +89,7 @@ def interaction_heatmap(
         "hoverongaps": False,
         "texttemplate": "%{text}" if K <= _TEXT_UP_TO else None,
         "textfont": {"size": 11},
-        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9},
+        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9, **PLAIN_TICKS},
         "hovertemplate": "%{y} × %{x}: %{z:+.3~g}<extra></extra>",
     }
     read = np.zeros((K, K), dtype=bool) if measured is None else measured[np.ix_(order, order)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, NEUTRAL, Chart, figure
+from kernelsm.charts.style import BLUE, NEUTRAL, PLAIN_TICKS, Chart, figure
 from kernelsm.runtime.near_ties import first_greatest
 
 Array = NDArray[np.float64]
@@ -71,8 +71,8 @@ def gamma_sweep(
     ]  # fmt: skip
     chart = figure(
         data, 520, margin={"l": 60, "r": 8, "t": 48, "b": 8}, sliders=[slider], updatemenus=[button],
-        xaxis={"title": {"text": f"observed ({unit})"}, "range": limits, "automargin": True},
-        yaxis={"title": {"text": f"predicted ({unit})"}, "range": limits, "automargin": True},
+        xaxis={"title": {"text": f"observed ({unit})"}, "range": limits, "automargin": True, **PLAIN_TICKS},
+        yaxis={"title": {"text": f"predicted ({unit})"}, "range": limits, "automargin": True, **PLAIN_TICKS},
     )  # fmt: skip
     chart.frames = frames
     gammas = [gamma for gamma, *_ in steps]

@@ -211,7 +211,7 @@ def pair_detail(exploration: Exploration) -> None:
         else f"mean over random subsets of {size} of {len(exploration.names)} tasks"
     )
     st.caption(
-        f"Predicted {plain(exploration.run.unit)}, {over}. "
+        f"{'Measured' if _is_measured(exploration, j, k) else 'Predicted'} {plain(exploration.run.unit)}, {over}. "
         f"Interaction = {shown[1][1]} - {shown[1][0]} - {shown[0][1]} + {shown[0][0]} = "
         f"{amount(difference, margin, signed=True, measured=_is_measured(exploration, j, k))}."
     )
@@ -304,7 +304,7 @@ def _prediction(key: str) -> None:
     mask[1, list(session.view().off)] = 0.0
     predicted, std = (float(table.ravel()[0]) for table in exploration.surrogate.predict(mask[1:], return_std=True))
     change, doubt = (float(table.ravel()[0]) for table in exploration.surrogate.predict_change(mask[1:], mask[0]))
-    margin = exploration.quantile * doubt
+    margin = exploration.quantile * doubt if session.view().off else 0.0  # from itself nothing differs
     verdict = _change_verdict(exploration, change, margin)
     helps = (change > 0) == exploration.run.outcomes.higher_is_better
     is_clear = verdict == Verdict.CLEAR

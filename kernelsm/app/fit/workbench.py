@@ -89,7 +89,8 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
     rank, error = result.gains["lds"], result.gains["relative_error"]
     with st.container(horizontal=True, gap="large"):
         st.metric(
-            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"), _against(f"{rank.gain:+.{decimals_for(rank.gain, least=3)}f}"),
+            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"),
+            _against(f"{rank.gain:+.{decimals_for(rank.gain, least=3)}f}"),
             delta_color=_colour(rank, 1), width="content", help=words.LDS,
         )  # fmt: skip
         st.metric(
@@ -123,7 +124,11 @@ def _colour(gain: PairedGain, better_sign: int) -> Literal["off", "blue", "orang
 
 def _points(share: float, *, signed: bool = False) -> str:
     """A difference of percentages."""
-    return f"{percent(share, signed=signed).removesuffix('%')} points"
+    return f"{_bare(share, signed=signed)} points"
+
+
+def _bare(share: float, *, signed: bool = False) -> str:
+    return percent(share, signed=signed).removesuffix("%")
 
 
 def _or_dash(number: str) -> str:
@@ -144,9 +149,7 @@ def _verdict(name: str, rank: PairedGain, error: PairedGain) -> str:
     if error.is_clear:
         side = "smaller" if error.gain < 0 else "larger"
         low, high = sorted((abs(error.low), abs(error.high)))
-        parts.append(
-            f"has a relative error **{side}** by {_points(abs(error.gain))} ({_points(low)} to {_points(high)})"
-        )
+        parts.append(f"has a relative error **{side}** by {_points(abs(error.gain))} ({_bare(low)} to {_bare(high)})")
     if not parts:
         return (
             f"On these subsets {name} **cannot be told apart** from the tuned linear surrogate (LDS {_span(rank)})."
@@ -179,7 +182,7 @@ def _interaction_verdict(rank: PairedGain, error: PairedGain) -> str:
     if error.low < -_WORTH_IT * error.second and error.high > 0:
         return (
             f"**Whether there are interactions is {NOT_MEASURED}**: an RBF surrogate tuned alike may do better than "
-            f"linear, or not ({errors}; the difference {_points(error.low, signed=True)} to "
+            f"linear, or not ({errors}; the difference {_bare(error.low, signed=True)} to "
             f"{_points(error.high, signed=True)})."
         )
     return (

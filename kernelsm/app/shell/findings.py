@@ -53,7 +53,8 @@ def tasks_headline(readout: Readout) -> str:
     k = headline_task(readout)
     if k is None and len(readout.task_verdicts) == 1:
         k = 0
-    return _none_is_clear(readout.task_verdicts, "effect") if k is None else said_of_task(readout, k)
+    found = readout.task_verdicts
+    return _none_is_clear(found, len(found), "effects") if k is None else said_of_task(readout, k)
 
 
 def pairs_headline(readout: Readout) -> str:
@@ -61,7 +62,9 @@ def pairs_headline(readout: Readout) -> str:
     pair = headline_pair(readout)
     if pair is None and len(readout.task_verdicts) == 2:
         pair = (0, 1)
-    return _none_is_clear(_of_pairs(readout), "pair") if pair is None else said_of_pair(readout, *pair)
+    if pair is None:
+        return _none_is_clear(_of_pairs(readout), _count_pairs(readout), "pairs")
+    return said_of_pair(readout, *pair)
 
 
 def tasks_caption(readout: Readout) -> str:
@@ -70,7 +73,8 @@ def tasks_caption(readout: Readout) -> str:
     parts = []
     clear = int((found == Verdict.CLEAR).sum())
     if clear and len(found) > 1:
-        parts.append(f"{clear} of {len(found)} effects can be told from zero, with all of them in mind.")
+        how_many = f"All {clear}" if clear == len(found) else f"{clear} of {len(found)}"
+        parts.append(f"{how_many} effects can be told from zero, with all of them in mind.")
     pale = _others(found, readout.matters, "no effect")
     parts += [f"Pale: {pale[0]}."] if pale[0] else []
     parts += [f"Hatched: {pale[1]}."] if pale[1] else []
@@ -89,12 +93,14 @@ def pairs_caption(readout: Readout) -> str:
     if not readout.interactions.values.any():
         return ""
     found = _of_pairs(readout)
-    total = len(readout.task_verdicts) * (len(readout.task_verdicts) - 1) // 2
+    total = _count_pairs(readout)
     parts = []
     clear = int((found == Verdict.CLEAR).sum())
     if clear and total > 1:
-        of_chance = "; with so many looked at, about one in ten of these may be chance" if clear > 1 else ""
-        parts.append(f"{clear:,} of {total:,} pairs can be told from zero{of_chance}.")
+        how_many = f"All {clear:,}" if clear == total else f"{clear:,} of {total:,}"
+        exact = not readout.interactions.std_of(*readout.interactions.strongest(readout.tested)).any()
+        of_chance = "" if exact or clear == 1 else "; with so many looked at, about one in ten of these may be chance"
+        parts.append(f"{how_many} pairs can be told from zero{of_chance}.")
     veiled = [part for part in _others(found, readout.matters, "no interaction") if part]
     parts += [f"Veiled: {' and '.join(veiled)}."] if veiled else []
     if readout.tested < total:
@@ -105,22 +111,26 @@ def pairs_caption(readout: Readout) -> str:
     return " ".join(parts)
 
 
+def _count_pairs(readout: Readout) -> int:
+    return len(readout.task_verdicts) * (len(readout.task_verdicts) - 1) // 2
+
+
 def _of_pairs(readout: Readout) -> Verdicts:
     """Verdicts of the pairs that were tested."""
     first, second = readout.interactions.strongest(readout.tested)
     return readout.pair_verdicts[first, second]
 
 
-def _none_is_clear(found: Verdicts, what: str) -> str:
-    """Say that nothing can be told from zero, and why."""
+def _none_is_clear(found: Verdicts, total: int, what: str) -> str:
+    """Say that none of so many can be told from zero, and why; `found` are those that were tested."""
     no, unknown = (int((found == verdict).sum()) for verdict in (Verdict.NO_EFFECT, Verdict.NOT_MEASURED))
-    total = len(found)
-    if no == total:
-        return f"**None of the {total:,} {what}s is large enough to matter.**"
-    head = f"**None of the {total:,} {what}s can be told from zero**"
+    if no == len(found):
+        return f"**None of the {total:,} {what} is large enough to matter.**"
+    head = f"**None of the {total:,} {what} can be told from zero**"
     if unknown == total:
         return f"{head}: all are {NOT_MEASURED}."
-    return f"{head}: {no:,} would not matter, {unknown:,} {'is' if unknown == 1 else 'are'} {NOT_MEASURED}."
+    among = f"of the {len(found):,} strongest " if len(found) < total else ""
+    return f"{head}: {among}{no:,} would not matter, {unknown:,} {'is' if unknown == 1 else 'are'} {NOT_MEASURED}."
 
 
 def _others(found: Verdicts, matters: float, none: str) -> tuple[str, str]:
