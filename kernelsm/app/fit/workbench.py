@@ -11,6 +11,7 @@ import streamlit as st
 from kernelsm.app.shell import controls, frame, session, words
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.outlying_rows import show_outlying_rows
 from kernelsm.app.shell.words import KERNEL_NAMES, plain
 from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
@@ -101,6 +102,7 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
     st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
     if result.choice:
         st.markdown(result.choice)
+    show_outlying_rows(result.fitted, result.set_aside, numbered=on_truth)
     if result.ranks_only:
         names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
             " ..." if len(result.ranks_only) > 5 else ""

@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app.shell import controls, frame, navigation, session
-from kernelsm.app.shell.fits import fitted
+from kernelsm.app.shell.fits import fitted, outlying_rows
 from kernelsm.app.shell.open_runs import Run, target_outcomes
+from kernelsm.app.shell.outlying_rows import show_outlying_rows
 from kernelsm.app.subsets.next_subsets import next_best
 from kernelsm.charts.subsets import outcome_histogram, pair_coverage
 from kernelsm.pipelines.run_settings import RunSettings, estimators, recipe_of, task_count
@@ -15,7 +16,9 @@ from kernelsm.pipelines.run_settings import RunSettings, estimators, recipe_of, 
 
 def sampled(run: Run) -> None:
     """Draw how the sampled outcomes spread and how often pairs were together."""
-    outcomes = target_outcomes(run, session.view().target)
+    view = session.view()
+    outcomes = target_outcomes(run, view.target)
+    show_outlying_rows(outcomes, outlying_rows(run, view.target, view.kernel))
     left, right = frame.panels()
     with left:
         st.subheader("Outcomes")
