@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, session
+from kernelsm.app.shell import controls, frame, navigation, session, words
 from kernelsm.app.shell.fits import fitted, outlying_rows
 from kernelsm.app.shell.open_runs import Run, target_outcomes
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
@@ -27,8 +27,8 @@ def sampled(run: Run) -> None:
         values = outcomes.values[:, 0]
         st.markdown(
             f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
-            "A narrow spread leaves little to attribute."
-        )
+            "A narrow spread leaves little to attribute.", help=words.NATS if words.in_nats(run.unit) else None,
+        )  # fmt: skip
         frame.show(outcome_histogram(values, full=full, unit=run.unit), "subsets_histogram")
     with right:
         st.subheader("Coverage")
