@@ -33,6 +33,8 @@ from kernelsm.surrogates.base import Surrogate
 
 GAMES, K, LEVEL = 200, 10, 0.9
 SUBSETS = (100, 200, 400)
+REVISION = 1
+"""Raised where the games change."""
 OUTLIER_EVERY, OUTLIER_SIZE = 100, 10.0
 
 

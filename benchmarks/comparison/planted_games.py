@@ -53,7 +53,7 @@ def effects_at_all_tasks(
 ) -> tuple[Array, Array]:
     """Leave-one-out effects (K, ...) and second differences of some pairs (P, ...), at all tasks, of any function.
 
-    For a loss a negative effect helps and a negative second difference is synergy.
+    For a loss a negative effect helps and a negative second difference is synergy. What is 0 but for rounding is 0.
     """
     alone = ~np.eye(K, dtype=np.bool_)
     both = np.ones((len(first), K), dtype=np.bool_)
@@ -61,7 +61,11 @@ def effects_at_all_tasks(
     both[rows, first] = both[rows, second] = False
     values = predict(np.concatenate([np.ones((1, K), dtype=np.bool_), alone, both]))
     everything, without, without_both = values[0], values[1 : K + 1], values[K + 1 :]
-    return everything - without, everything - without[first] - without[second] + without_both
+    effects = everything - without, everything - without[first] - without[second] + without_both
+    rounding = 1e-12 * np.abs(values).max()
+    return np.where(np.abs(effects[0]) > rounding, effects[0], 0.0), np.where(
+        np.abs(effects[1]) > rounding, effects[1], 0.0
+    )
 
 
 def pairs_asked(K: int, most: int = 2000) -> tuple[Indices, Indices]:

@@ -1,41 +1,99 @@
-"""The tables that contenders are compared on: finished examples and planted games."""
+"""The tables that contenders are compared on, part by part, in groups that make one cell of the result each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
+from coin_flip import FITTED, SPLITS, published
 
 from comparison.answers import Problem
+from comparison.made_tables import FITTED_ROWS, TABLES, like_modular_addition
 from comparison.planted_games import GAMES, effects_at_all_tasks, pairs_asked
+from comparison.shapley_values import all_subsets, shapley_of_all_outcomes
 from kernelsm import bernoulli_masks, load_example, load_truth
-from kernelsm.examples.catalog import EXAMPLES
+from kernelsm.examples.catalog import EXAMPLES, load_estimates_of_truth
 
-FINISHED_M = (100, 200, 400)
-DRAWS = 3
+FINISHED_M, DRAWS = (100, 200, 400), 3
 HELD_OUT = 500
+GRID_K, GRID_M, GRID_P, GRID_NOISE = (20, 50, 200), (100, 300, 1000), (0.5, 0.9), (0.0, 0.1, 0.3)
+SHAPLEY_K = 10
+Interval = Literal["draws", "games"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Problems that make one cell of the result.
+
+    Parameters
+    ----------
+    name : str
+        Part and sizes, parted by slashes.
+    problems : callable
+        Returns them, one fit each.
+    interval : {"draws", "games"}
+        See `comparison.scores.paired_gain`.
+    """
+
+    name: str
+    problems: Callable[[], Iterator[Problem]]
+    interval: Interval
+
+    @property
+    def part(self) -> str:
+        """Part of the benchmark."""
+        return self.name.split("/")[0]
 
 
 def finished(name: str, m: int, draws: int = DRAWS) -> Iterator[Problem]:
-    """Draws of m of an example's subsets; all of them where there are no more, once."""
-    outcomes, truth = load_example(name), load_truth(name)
+    """Draws of m of an example's subsets; all of them, once, where there are no more."""
+    outcomes, truth, estimates = load_example(name), load_truth(name), load_estimates_of_truth(name)
     for draw in range(draws if m < outcomes.m else 1):
         rows = np.sort(np.random.default_rng([m, draw]).permutation(outcomes.m)[:m])
         yield Problem(
-            f"tables/{name}/m{len(rows)}/draw{draw}",
-            outcomes.masks[rows],
-            outcomes.values[rows],
-            truth.masks,
-            truth.values,
-        )
+            f"tables/{name}/m{m}/draw{draw}", outcomes.masks[rows], outcomes.values[rows], truth.masks, truth.values,
+            estimates=None if estimates is None else estimates.values,
+        )  # fmt: skip
 
 
-def finished_sizes(name: str) -> list[int]:
-    """Sizes of `FINISHED_M` that an example has; its own where it has fewer than the largest."""
-    m = EXAMPLES[name].subsets
-    return sorted({min(size, m) for size in FINISHED_M})
+def finished_tables() -> Iterator[Group]:
+    """All examples with a held-out truth, at each of `FINISHED_M` subsets, or at all they have."""
+    for name, example in EXAMPLES.items():
+        for m in sorted({min(size, example.subsets) for size in FINISHED_M}):
+            yield Group(f"tables/{name}/m{m}", partial(finished, name, m), "draws")
+
+
+def coin_flips(folder: Path) -> Iterator[Group]:
+    """The outcomes published with the paper, where they are."""
+
+    def splits() -> Iterator[Problem]:
+        outcomes = published(folder)
+        for seed in range(SPLITS):
+            train, test = outcomes.split(FITTED, seed=seed)
+            yield Problem(f"coin_flip/split{seed}", train.masks, train.values, test.masks, test.values)
+
+    if (folder / "coin_flip_subset_scores_loss.json").exists():
+        yield Group("coin_flip", splits, "games")
+    else:
+        print(f"Part coin_flip is left out: the published outcomes are not at {folder} (--coin-flip FOLDER)")
+
+
+def modular_tables() -> Iterator[Group]:
+    """Tables made like the published ones of modular addition."""
+
+    def tables() -> Iterator[Problem]:
+        for seed in range(TABLES):
+            masks, values = like_modular_addition(seed)
+            fitted, held_out = slice(None, FITTED_ROWS), slice(FITTED_ROWS, None)
+            yield Problem(f"modular/table{seed}", masks[fitted], values[fitted], masks[held_out], values[held_out])
+
+    yield Group("modular", tables, "games")
 
 
 @dataclass(frozen=True)
@@ -77,24 +135,39 @@ class GameCell:
             pairs = pairs_asked(self.K)
             effects, second_differences = effects_at_all_tasks(game, self.K, *pairs)
             yield Problem(
-                f"{self.name}/seed{seed}", masks, values[:, None], asked, truth[:, None], pairs, effects,
-                second_differences,
+                f"{self.name}/seed{seed}", masks, values[:, None], asked, truth[:, None], pairs=pairs,
+                effects=effects, second_differences=second_differences,
             )  # fmt: skip
 
 
-QUICK_GAMES = (
-    GameCell("additive", 20, 100, 0.5, 0.3),
-    GameCell("sparse_pairs", 20, 100, 0.5, 0.1),
-    GameCell("sparse_pairs", 20, 300, 0.9, 0.1),
-    GameCell("third_order", 20, 300, 0.5, 0.1),
-    GameCell("degree_4", 20, 300, 0.5, 0.1),
-    GameCell("exp", 20, 100, 0.9, 0.1),
-    GameCell("threshold", 20, 300, 0.5, 0.0),
-    GameCell("max_min", 20, 300, 0.9, 0.1),
-    GameCell("coverage", 20, 300, 0.5, 0.1),
-    GameCell("sparse_pairs", 50, 300, 0.5, 0.1),
-    GameCell("degree_4", 50, 300, 0.9, 0.1),
-    GameCell("exp", 50, 300, 0.5, 0.3),
-    GameCell("threshold", 50, 300, 0.9, 0.1),
-    GameCell("coverage", 50, 100, 0.9, 0.0),
-)
+def game_grid(
+    *,
+    games: Iterable[str] = tuple(GAMES),
+    K: Iterable[int] = GRID_K,
+    m: Iterable[int] = GRID_M,
+    p: Iterable[float] = GRID_P,
+    noise: Iterable[float] = GRID_NOISE,
+    seeds: int = 1,
+) -> Iterator[Group]:
+    """All cells of the grid, small ones first."""
+    for tasks, rows, share, inclusion, game in product(K, m, noise, p, games):
+        cell = GameCell(game, tasks, rows, inclusion, share)
+        yield Group(cell.name, partial(cell.problems, seeds), "games")
+
+
+def shapley_games(seeds: int = 5) -> Iterator[Group]:
+    """Games of 10 tasks, their Shapley values and interactions known from all 1,024 outcomes; p = ½, noise 10 %."""
+
+    def play(game: str, m: int) -> Iterator[Problem]:
+        asked = all_subsets(SHAPLEY_K)
+        for seed in range(seeds):
+            truth = GAMES[game](SHAPLEY_K, np.random.default_rng([crc32(game.encode()), SHAPLEY_K, seed]))(asked)
+            rows = np.random.default_rng([seed, m]).choice(len(asked), m, replace=False)
+            noise = np.random.default_rng([seed, 1]).normal(0, 0.1 * truth.std(), m)
+            yield Problem(
+                f"shapley/{game}/m{m}/seed{seed}", asked[rows], (truth[rows] + noise)[:, None], asked, truth[:, None],
+                shapley=shapley_of_all_outcomes(truth),
+            )  # fmt: skip
+
+    for m, game in product((60, 100, 300), GAMES):
+        yield Group(f"shapley/{game}/m{m}", partial(play, game, m), "games")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,12 @@ def r_squared(truth: Array, predicted: Array) -> float:
 def r_squared_pooled(truth: Array, predicted: Array) -> float:
     """The same with errors and distances added up over targets."""
     missed, spread = _squares(truth, predicted)
-    return float(1 - missed.sum() / spread.sum()) if spread.sum() > 0 else float("nan")
+    return float(1 - missed.sum() / spread.sum()) if varies(truth).any() else float("nan")
+
+
+def r_squared_of_effects(truth: Array, read: Array) -> float:
+    """R² of a list of effects; NaN where the true ones are all alike, as the interactions of an additive game."""
+    return r_squared(truth.reshape(-1, 1), read.reshape(-1, 1))
 
 
 def _squares(truth: Array, predicted: Array) -> tuple[Array, Array]:
@@ -47,11 +52,11 @@ def _r_squared_without(truth: Array, predicted: Array) -> Array:
 SCORES: dict[str, Callable[[Array, Array], float]] = {
     "lds": lds, "r2": r_squared, "r2_pooled": r_squared_pooled, "relative_error": relative_error,
 }  # fmt: skip
-_WITHOUT = {"lds": _lds_without, "r2": _r_squared_without}
+COMPARED: dict[str, Callable[[Array, Array], Array]] = {"lds": _lds_without, "r2": _r_squared_without}
+"""Scores that get paired intervals, with what they are without each row."""
 
 
-@dataclass(frozen=True)
-class Gain:
+class Gain(NamedTuple):
     """Mean of first minus second over some fits, and its 90 % interval."""
 
     mean: float
@@ -60,39 +65,37 @@ class Gain:
 
 
 def paired_gain(
-    truths: list[Array], firsts: list[Array], seconds: list[Array], score: str, *, same_truth: bool
+    truths: Sequence[Array],
+    firsts: Sequence[Array],
+    seconds: Sequence[Array],
+    score: str,
+    interval: Literal["draws", "games"],
 ) -> Gain:
     """Compare two contenders over some fits, each judged on n held-out subsets.
 
     Parameters
     ----------
-    truths, firsts, seconds : list of ndarray, shape (n, q)
-        One entry a fit.
+    truths, firsts, seconds : sequence of ndarray, shape (n, q)
+        One entry a fit: the truth, and what the two say.
     score : {"lds", "r2"}
-    same_truth : bool
-        Whether all fits were judged on the same subsets, from several draws of one table: the interval then adds what
-        other held-out subsets could have given (jackknife over rows of the mean gain) to what other draws could
-        (variance over draws). Otherwise fits are of games of their own, and their jackknives are averaged.
+    interval : {"draws", "games"}
+        What the interval says could have come otherwise. "draws": fits are draws of one table, all judged on the same
+        subsets; what other held-out subsets could have given (jackknife over rows of the mean gain) is added to what
+        other draws could (variance over draws, where there are several). "games": each fit is of a game or a split of
+        its own, and the variance over fits says all; a single one is taken as it is, and its held-out subsets count.
     """
-    measure, without = SCORES[score], _WITHOUT[score]
-    gains, jackknives = [], []
-    for truth, first, second in zip(truths, firsts, seconds, strict=True):
-        gains.append(measure(truth, first) - measure(truth, second))
-        jackknives.append(without(truth, first) - without(truth, second))
+    measure, without = SCORES[score], COMPARED[score]
+    gains = np.array([measure(v, a) - measure(v, b) for v, a, b in zip(truths, firsts, seconds, strict=True)])
     n, fits = len(truths[0]), len(gains)
-    parts = [(n - 1) * float(np.mean(jackknives, axis=0).var())] if same_truth else []
-    freedom = [n - 1.0] * len(parts)
-    if not same_truth:
-        parts.append(float(sum((n - 1) * jackknifed.var() for jackknifed in jackknives)) / fits**2)
-        freedom.append(fits * (n - 1.0))
-    elif fits > 1:
-        parts.append(float(np.var(gains, ddof=1)) / fits)
-        freedom.append(fits - 1.0)
-    total = sum(parts)
-    mean = float(np.mean(gains))
+    parts: list[tuple[float, float]] = []  # variances and their degrees of freedom
+    if interval == "draws" or fits == 1:
+        left = [without(v, a) - without(v, b) for v, a, b in zip(truths, firsts, seconds, strict=True)]
+        parts.append(((n - 1) * float(np.mean(left, axis=0).var()), n - 1))
+    if fits > 1:
+        parts.append((float(gains.var(ddof=1)) / fits, fits - 1))
+    mean, total = float(gains.mean()), sum(variance for variance, _ in parts)
     if not np.isfinite(total) or total <= 0:
         return Gain(mean, mean, mean)
-    # Welch and Satterthwaite
-    degrees = total**2 / sum(part**2 / free for part, free in zip(parts, freedom, strict=True))
-    margin = float(t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(total))
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)  # Welch and Satterthwaite
+    margin = float(t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(total))
     return Gain(mean, mean - margin, mean + margin)

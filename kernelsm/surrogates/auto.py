@@ -156,12 +156,14 @@ class AutoSurrogate(Surrogate):
         places = np.arange(len(values))[rows]
         for j, composite in own.composites_.items():
             column = values[rows, j]
-            search, scale = candidates.composites, own.column_scale_[j]
+            search = candidates.composites
+            scale = own._weight[j] * own.composite_unit_[j]
             far, cleaned = search.outlying_rows((column - own._mean[j]) / scale, composite, noisy=noisy)
             if len(far) and (values[:, j] > 0).all():
                 logarithm = np.log(column)
-                like = search.refit(logarithm - logarithm.mean(), composite)
-                far = np.intersect1d(far, search.outlying_rows(logarithm - logarithm.mean(), like, noisy=noisy)[0])
+                logarithm = (logarithm - logarithm.mean()) / logarithm.std()
+                like = search.refit(logarithm, composite)
+                far = np.intersect1d(far, search.outlying_rows(logarithm, like, noisy=noisy)[0])
             if len(far):
                 replaced = cleaned * scale + own._mean[j]
                 # a prediction may leave the range of the outcomes, and with it the scales on which they make sense

@@ -36,7 +36,7 @@ _ORDERS, _MOST_TERMS, _TERMS_AT_ONCE, _CLOSELY = (1, 2, 3, 4), 1500, 4, 300
 _TERM_ROUNDS, _TERM_STEPS = 12, 3
 _FOLDS, _WORTH = 3, 0.97
 _FAR, _OUTLIERS_IN, _NEXT_TO_NOTHING = 5.5, 20, 0.01
-_LEAST_SUPPORT = 10.0  # rows that a term's feature must rest on
+_LEAST_SUPPORT, _FEWEST_ROWS = 25.0, 2  # rows that a term's feature must rest on
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +68,19 @@ class Composite:
         """Mean posterior variance of g at a row that is left out."""
         return float((1 / np.diag(self.solution.projected)).mean() - self.components.noise)
 
-    def fitted(self, X: Array, columns: Array, *, noisy: bool) -> KernelSurrogate:
-        """Return a surrogate with these variances, fitted to rows and outcomes (m, C)."""
+    def fitted(self, X: Array, columns: Array, *, noisy: bool, least_noise: float = 0.0) -> KernelSurrogate:
+        """Return a surrogate with these variances, fitted to rows and outcomes (m, C).
+
+        They are fitted once more by a common factor, which leaves no less noise than is known.
+        """
         same_rows = len(X) == len(self.solution.alpha)
         gram = self.components.covariance() / self.components.noise if same_rows else None
         surrogate = KernelSurrogate(ridge=1.0)
         surrogate.gamma_, surrogate.ridge_ = math.nan, 1.0
         surrogate._fit_function(self.kernel(), X, columns, noisy=noisy, gram=gram)
+        if least_noise > 0:
+            surrogate.scale_ = np.maximum(surrogate.scale_, least_noise)
+            surrogate.noise_variance_ = surrogate.scale_
         return surrogate
 
     def kernel(self) -> SubsetKernel:
@@ -132,7 +138,7 @@ class CompositeSearch:
         )  # fmt: skip
         rounds = 1 if quick else _ROUNDS
         for turn in range(rounds + 1):
-            amplitudes = np.maximum(parts.amplitudes, 1e-3 * variance)
+            amplitudes = np.where(parts.amplitudes, np.maximum(parts.amplitudes, 1e-3 * variance), 0.0)
             parts = replace(parts, grams=self._grams(relevance), amplitudes=amplitudes)
             parts = parts.fitted(column, _STEPS, least_noise)
             solution = parts.solve(column)
@@ -293,6 +299,13 @@ class CompositeSearch:
                 count -= 1
             chosen = np.sort(by_relevance[:count])
             terms = np.array(list(combinations(chosen.tolist(), order)), dtype=np.intp).reshape(-1, order)
+            # rows must hold all of its tasks, and none: what a product says there is not to be guessed
+            within, without = np.ones((2, len(self._X), len(terms)))
+            for place in range(order):
+                within *= self._X[:, terms[:, place]]
+                without *= 1 - self._X[:, terms[:, place]]
+            seen = (within.sum(axis=0) >= _FEWEST_ROWS) & (without.sum(axis=0) >= _FEWEST_ROWS)
+            terms = terms[seen]
             product = np.ones((len(self._X), len(terms)))
             for place in range(order):
                 product *= centred[:, terms[:, place]]

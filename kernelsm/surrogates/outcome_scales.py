@@ -18,6 +18,8 @@ SCALES: dict[str, Callable[[Array], Array]] = {
     "rank": lambda values: mean_ranks(values) / len(values),
 }
 POSITIVE_ONLY = ("sqrt", "log")
+_FEWEST_ROWS = 20  # with fewer, one curve is all that can be told
+_EXACT = 1e-3  # a curve that misses less of the spread is taken alone: what lies beyond the outcomes is its business
 _WORTH = 0.999  # squared errors that differ by less leave the choice to the order of the scales
 _WINDOW = 0.25  # in units of the score's spread
 
@@ -27,8 +29,8 @@ class ScoreToOutcome:
 
     On each scale a straight line is fitted from the scores to the transformed outcomes, then transformed back. The
     map is a sum of these curves, and of the rising curve (isotonic regression) nearest to a guide, with the weights
-    above 0 of the least squared error; where that is hardly better than one curve, the first best one is taken alone.
-    The map never falls, so the order of the scores is kept.
+    above 0 of the least squared error; where that is hardly better than one curve, or rows are few, the first best
+    one is taken alone. The map never falls, so the order of the scores is kept.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ class ScoreToOutcome:
             rise = np.maximum((centred * (transformed - mean)).sum(axis=0), 0.0)
             slope = np.where(rises, rise / np.where(rises, squares, 1.0), 0.0)
             self._lines[scale] = mean - slope * scores.mean(axis=0), slope
+        self._slope = np.where(rises, (centred * (observed - observed.mean(axis=0))).sum(axis=0), 0.0)
+        self._slope = np.maximum(self._slope / np.where(rises, squares, 1.0), 0.0)
         self._rising: list[IsotonicRegression | None] = [None] * observed.shape[1]
         if guide is not None:
             for j in np.flatnonzero(rises):
@@ -68,10 +72,10 @@ class ScoreToOutcome:
         self._weights = np.zeros((len(curves), observed.shape[1]))
         self._weights[best, columns] = 1.0
         self._shift = np.zeros(observed.shape[1])
-        for j in np.flatnonzero(~self.flat):
+        for j in np.flatnonzero(~self.flat) if len(scores) >= _FEWEST_ROWS else ():
             means = curves[:, :, j].mean(axis=1)
             weights, missed = nnls((curves[:, :, j] - means[:, None]).T, observed[:, j] - observed[:, j].mean())
-            if missed**2 < _WORTH * errors[best[j], j]:
+            if relative[best[j], j] > _EXACT and missed**2 < _WORTH * errors[best[j], j]:
                 self._weights[:, j] = weights
                 self._shift[j] = observed[:, j].mean() - means @ weights
 
@@ -92,7 +96,9 @@ class ScoreToOutcome:
         rising = np.zeros_like(scores)
         for j, curve in enumerate(self._rising):
             if curve is not None:
-                rising[:, j] = curve.predict(scores[:, j])
+                inside = np.clip(scores[:, j], curve.X_min_, curve.X_max_)
+                # beyond the scores that were seen it goes on with the mean slope
+                rising[:, j] = curve.predict(inside) + self._slope[j] * (scores[:, j] - inside)
         return np.array([*(self._outcome_of(scale, scores) for scale in self.scales), rising])
 
     def _outcome_of(self, scale: str, scores: Array) -> Array:
@@ -112,7 +118,7 @@ def transformed_back(scale: str, values: Array, observed: Array) -> Array:
         Sorted outcomes, whose quantiles the ranks are.
     """
     if scale == "log":
-        return np.exp(np.minimum(values, 700.0))
+        return np.exp(np.minimum(values, 300.0))  # so that squares stay finite
     if scale == "sqrt":
         return np.maximum(values, 0.0) ** 2
     if scale == "rank":

@@ -23,7 +23,7 @@ Sharing = Literal["auto", "components", "targets"]
 _SCALING_POWER = 0.5
 _RANK_TOLERANCE = 1e-8
 _FLOATS_KEPT = 5e7
-_FEWEST_TO_COMPARE = 12
+_FEWEST_TO_COMPARE, _ROWS_TO_COMPARE = 12, 200
 _MOST_COMPOSITES = 128
 
 
@@ -134,10 +134,11 @@ class SharedSurrogate(Surrogate):
             known_noise = None if known_noise is None else known_noise @ axes.T
         else:
             columns, loadings = scaled, np.diag(weight)
-        self.column_scale_ = weight
+        self._weight = weight
         least_noise = None if known_noise is None else (known_noise**2).sum(axis=0)
         self.parts_: list[ComponentGroup] = []
         self.composites_: dict[int, Composite] = {}
+        self.composite_unit_ = np.ones(columns.shape[1])
         # each pair of kernel and λ keeps an m x m factor in memory
         most_kernels = max(2, int(_FLOATS_KEPT / len(X) ** 2))
         if self.sharing_ == "targets" and self._may_be_composite(candidates, values, most_kernels):
@@ -145,7 +146,8 @@ class SharedSurrogate(Surrogate):
         else:
             found = self._fit_kernels(candidates, X, columns, least_noise, most_kernels, noisy=noisy)
         self.components_ = int(found.useful.sum())
-        self.parts_ = [ComponentGroup(part, loadings[chosen]) for part, chosen in found.parts]
+        loads = loadings * self.composite_unit_[:, None]
+        self.parts_ = [ComponentGroup(part, loads[chosen]) for part, chosen in found.parts]
         self.left_out_ = self._mean + found.left_out @ loadings
         self.left_out_variance_ = found.variance @ loadings**2
         self.noise_variance_ = found.noise @ loadings**2
@@ -153,29 +155,36 @@ class SharedSurrogate(Surrogate):
     def _may_be_composite(self, candidates: CandidateKernels, values: Array, most_kernels: int) -> bool:
         """Whether every target may have a sum of kernels: they are few, and there are rows to find it by."""
         enough = len(candidates.rows) >= _FEWEST_TO_COMPARE
-        return self.composite and enough and values.shape[1] <= min(_MOST_COMPOSITES, most_kernels)
+        binary = bool(np.isin(candidates.rows, (0.0, 1.0)).all())
+        return self.composite and enough and binary and values.shape[1] <= min(_MOST_COMPOSITES, most_kernels)
 
     def _fit_composites(
         self, candidates: CandidateKernels, X: Array, columns: Array, least_noise: Array | None, *, noisy: bool
     ) -> _Fitted:
-        """Fit every column with a sum of kernels of its own (`composite`)."""
-        tuning = columns[self.tuning_rows_]
+        """Fit every column, in units of its own spread, with a sum of kernels of its own (`composite`)."""
+        self.composite_unit_ = np.where(varies(columns), columns[self.tuning_rows_].std(axis=0), 1.0)
+        self.composite_unit_[self.composite_unit_ == 0] = 1.0
+        tuning = columns[self.tuning_rows_] / self.composite_unit_
         found = _Fitted.empty(tuning)
         for column in np.flatnonzero(varies(columns)):
-            known = 0.0 if least_noise is None else float(least_noise[column])
+            unit = self.composite_unit_[column]
+            known = 0.0 if least_noise is None else float(least_noise[column] / unit**2)
             like = None if self._like is None else self._like.get(int(column))
             search, values = candidates.composites, tuning[:, column]
             composite = (
                 search.find(values, known, quick=self._quick) if like is None else search.refit(values, like, known)
             )
-            part = composite.fitted(X, columns[:, [column]], noisy=noisy)
+            part = composite.fitted(X, columns[:, [column]] / unit, noisy=noisy, least_noise=known)
             self.composites_[int(column)] = composite
             found.parts.append((part, np.array([column])))
             found.left_out[:, column] = composite.solution.left_out(values)
             found.variance[column] = composite.left_out_variance
             found.noise[column] = part.noise_variance_[0]
+        units = self.composite_unit_
         found.useful[:] = ((tuning - found.left_out) ** 2).mean(axis=0) < (1 - NEAR) * mean_error(tuning, True)
-        return found
+        return _Fitted(
+            found.parts, found.left_out * units, found.variance * units**2, found.noise * units**2, found.useful
+        )
 
     def _fit_kernels(
         self, candidates: CandidateKernels, X: Array, columns: Array, least_noise: Array | None, most_kernels: int,
@@ -203,6 +212,9 @@ class SharedSurrogate(Surrogate):
             return self.sharing
         if len(X) < _FEWEST_TO_COMPARE:
             return "targets"
+        if len(X) > _ROWS_TO_COMPARE:
+            some = np.sort(np.random.default_rng(0).choice(len(X), _ROWS_TO_COMPARE, replace=False))
+            X, values, candidates = X[some], values[some], CandidateKernels(X[some])
         spread = values.std(axis=0)
         varied = varies(values)
         options: tuple[Sharing, ...] = ("components", "targets")
@@ -225,7 +237,7 @@ class SharedSurrogate(Surrogate):
         default._fit(X, values)
         q = values.shape[1]
         self.sharing_, self.components_ = "targets", q
-        self.composites_, self.column_scale_ = {}, np.ones(q)
+        self.composites_ = {}
         self._mean = np.zeros(q)
         self.parts_ = [ComponentGroup(default, np.eye(q))]
         self.noise_variance_ = default.noise_variance_

@@ -18,6 +18,8 @@ from scipy.linalg import LinAlgError, lapack
 from kernelsm.surrogates.subset_distributions import Array
 
 _LEAST_AMPLITUDE, _LEAST_WEIGHT, _LEAST_NOISE = 1e-7, 1e-9, 1e-8  # as parts of the outcomes' variance
+_NOTHING = 1e-9
+_ROUNDING = 1e-11  # as a part of the variance of g: with less noise its matrix is singular to double precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class VarianceComponents:
             solution = parts.solve(column)
             A, alpha = solution.projected, solution.alpha
             amplitudes = [
-                amplitude * float(alpha @ gram @ alpha) / max(float(np.vdot(A, gram)), 1e-300)
+                amplitude * _ratio(float(alpha @ gram @ alpha), float(np.vdot(A, gram)), float(np.trace(gram)), A)
                 for amplitude, gram in zip(parts.amplitudes, parts.grams, strict=True)
             ]
             weights = parts.weights
@@ -90,9 +92,9 @@ class VarianceComponents:
             noise = parts.noise * float(alpha @ alpha) / max(float(np.trace(A)), 1e-300)
             parts = replace(
                 parts,
-                amplitudes=np.maximum(np.array(amplitudes), _LEAST_AMPLITUDE * variance),
+                amplitudes=np.where(amplitudes, np.maximum(amplitudes, _LEAST_AMPLITUDE * variance), 0.0),
                 weights=np.maximum(weights, _LEAST_WEIGHT * variance),
-                noise=max(noise, least_noise, _LEAST_NOISE * variance),
+                noise=max(noise, least_noise, _LEAST_NOISE * variance, _ROUNDING * sum(amplitudes)),
             )
         return parts
 
@@ -107,6 +109,11 @@ class Solution:
     def left_out(self, column: Array) -> Array:
         """Leave-one-out predictions, shape (m,)."""
         return np.asarray(column - self.alpha / np.diag(self.projected))
+
+
+def _ratio(said: float, prior: float, size: float, A: Array) -> float:
+    """What the outcomes say of a part over what its prior alone would; 0 for a part that no two rows tell apart."""
+    return said / prior if prior > _NOTHING * size * float(np.trace(A)) / len(A) else 0.0
 
 
 def projected_inverse(gram: Array) -> Array:

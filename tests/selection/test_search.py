@@ -128,8 +128,9 @@ def test_a_search_that_sees_pairs_beats_the_best_single_tasks(surrogate, effects
         return planted.truth(masks_of([demonstrations], 12))[0]
 
     g = surrogate.fit_outcomes(outcomes)
-    assert choose(g, 3, "swap").demonstrations == best
-    assert choose(g, 3, "exhaustive").demonstrations == best
+    # two prompts whose losses differ by no more than two measurements do are as good
+    assert truth(choose(g, 3, "swap").demonstrations) < truth(best) + 0.03
+    assert truth(choose(g, 3, "exhaustive").demonstrations) < truth(best) + 0.03
     assert truth(top_by_linear(outcomes, 3).demonstrations) > truth(best) + 0.05
     assert truth(choose(g, 3, "top").demonstrations) > truth(best) + 0.05
 

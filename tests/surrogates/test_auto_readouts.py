@@ -13,17 +13,43 @@ from sklearn.base import clone
 from kernelsm import AutoSurrogate, KernelSurrogate, LinearSurrogate, SharedSurrogate, default_surrogate
 
 
-@pytest.fixture(scope="module", params=["components", "targets"])
+@pytest.fixture(scope="module", params=[("components", False), ("targets", False), ("targets", True)], ids=str)
 def shared(request):
+    sharing, composite = request.param
     masks, F = mixed_targets()
-    return SharedSurrogate(sharing=request.param).fit(masks, F)
+    return SharedSurrogate(sharing=sharing, composite=composite).fit(masks, F)
 
 
-def test_the_parts_are_of_both_kinds(shared):
+@pytest.fixture(scope="module", params=["components", "targets"])
+def simple(request):
+    """Parts that are kernels of the bank, whose posterior is written out below."""
+    masks, F = mixed_targets()
+    return SharedSurrogate(sharing=request.param, composite=False).fit(masks, F)
+
+
+def test_the_parts_are_of_both_kinds(simple):
     # without this the tests below would say nothing about sums over unlike parts
-    assert {type(part.surrogate) for part in shared.parts_} == {LinearSurrogate, KernelSurrogate}
-    assert shared.components_ == sum(len(part.loadings) for part in shared.parts_)
-    assert len(shared.parts_) > 1
+    assert {type(part.surrogate) for part in simple.parts_} == {LinearSurrogate, KernelSurrogate}
+    assert simple.components_ == sum(len(part.loadings) for part in simple.parts_)
+    assert len(simple.parts_) > 1
+
+
+def test_the_spread_of_a_sum_of_kernels_is_that_of_its_dense_posterior():
+    masks, F = mixed_targets()
+    g = SharedSurrogate(sharing="targets").fit(masks, F)
+    X, at = masks.astype(float), draw(7, 6, seed=5).astype(float)
+    expected = np.zeros((7, 4))
+    for part, column in zip(g.parts_, range(4), strict=True):
+        kernel = part.surrogate._function.gram
+        unit = part.loadings[0, column]
+        values = (F[:, column] - F[:, column].mean()) / unit
+        inverse = np.linalg.inv(kernel(X, X) + np.eye(len(X)))
+        ones = inverse.sum(axis=1)
+        scale = values @ (inverse - np.outer(ones, ones) / ones.sum()) @ values / (len(X) - 1)
+        cross = kernel(at, X)
+        variance = np.diag(kernel(at, at) - cross @ inverse @ cross.T) + (1 - cross @ ones) ** 2 / ones.sum()
+        expected[:, column] = variance * scale * unit**2
+    np.testing.assert_allclose(g.predict(at, return_std=True)[1], np.sqrt(expected), rtol=1e-4)
 
 
 @pytest.mark.parametrize("anchor", [(1, 1, 1, 1, 1, 1), (0, 0, 0, 0, 0, 0), (1, 0, 1, 1, 0, 0)])
@@ -88,19 +114,19 @@ def test_what_the_default_says_of_pairs_and_changes_is_of_the_outcomes_own_scale
         assert np.array_equal(found, expected)
 
 
-def test_variances_are_sums_over_the_parts(shared):
+def test_variances_are_sums_over_the_parts(simple):
     masks = draw(9, 6, seed=3).astype(float)
     first, second = np.triu_indices(6, 1)
     variance = {"predict": 0.0, "shapley": 0.0, "pairs": 0.0}
-    for part in shared.parts_:
-        own = clone(part.surrogate).fit(*training(shared, part))
+    for part in simple.parts_:
+        own = clone(part.surrogate).fit(*training(simple, part))
         share = part.loadings**2
         variance["predict"] += own.predict(masks, return_std=True)[1] ** 2 @ share
         variance["shapley"] += own.attribution("shapley").std ** 2 @ share
         variance["pairs"] += own.interactions("banzhaf").std[first, second] ** 2 @ share
-    np.testing.assert_allclose(shared.predict(masks, return_std=True)[1] ** 2, variance["predict"], rtol=1e-7)
-    np.testing.assert_allclose(shared.attribution("shapley").std ** 2, variance["shapley"], rtol=1e-7)
-    found = shared.interactions("banzhaf").std[first, second]
+    np.testing.assert_allclose(simple.predict(masks, return_std=True)[1] ** 2, variance["predict"], rtol=1e-7)
+    np.testing.assert_allclose(simple.attribution("shapley").std ** 2, variance["shapley"], rtol=1e-7)
+    found = simple.interactions("banzhaf").std[first, second]
     np.testing.assert_allclose(found**2, variance["pairs"], rtol=1e-7)
 
 
@@ -159,12 +185,12 @@ def dense_posterior(part, masks, at):
     return np.outer(shape + left**2 / (ones @ inverse @ ones), scale)
 
 
-def test_the_spread_is_that_of_a_dense_posterior_over_the_parts(shared):
+def test_the_spread_is_that_of_a_dense_posterior_over_the_parts(simple):
     masks = draw(7, 6, seed=5)
     expected = np.zeros((7, 4))
-    for part in shared.parts_:
-        expected += dense_posterior(part, training(shared, part), masks) @ part.loadings**2
-    std = shared.predict(masks, return_std=True)[1]
+    for part in simple.parts_:
+        expected += dense_posterior(part, training(simple, part), masks) @ part.loadings**2
+    std = simple.predict(masks, return_std=True)[1]
     np.testing.assert_allclose(std, np.sqrt(expected), rtol=1e-4)  # an explicit inverse is less exact
 
 
