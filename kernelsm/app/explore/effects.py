@@ -228,7 +228,7 @@ def ranked_pairs(exploration: Exploration) -> None:
     pairs = findings.listed_pairs(exploration.readout, _RANKED)
     table = _ranked(exploration, pairs)
     st.dataframe(
-        table, hide_index=True, key=_RANKED_KEY,
+        table, hide_index=True, key=_RANKED_KEY, placeholder="",
         row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={

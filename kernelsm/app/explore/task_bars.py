@@ -73,7 +73,7 @@ def _table(exploration: Exploration, shown: NDArray[np.intp]) -> None:
     """Draw the tasks shown as a table, in their order, and offer all of them as a file."""
     table = task_table(exploration)
     st.dataframe(
-        table.iloc[shown][["task", "effect", "±", "verdict"]], hide_index=True,
+        table.iloc[shown][["task", "effect", "±", "verdict"]], hide_index=True, placeholder="",
         height=_ROWS_HIGH if len(shown) > 10 else "content", alt=f"The effects of {len(shown)} tasks",
         column_config={
             "effect": st.column_config.NumberColumn(exploration.run.unit, format="%+.3g", width=90),
