@@ -87,7 +87,7 @@ class Composite:
         """Return the kernel over the noise: with λ = 1 it has these variances."""
         scale = self.components.noise
         main, *amplitudes, size = (float(amplitude) / scale for amplitude in self.components.amplitudes)
-        spread = _size_variance(self.centre)
+        spread = _size_variance(len(self.centre))
         parts: list[tuple[float, SubsetKernel]] = [
             (main / spread, LINEAR),
             (size / spread, SizeKernel(0.0)),
@@ -110,9 +110,9 @@ class CompositeSearch:
         self._centre = X.mean(axis=0)
         self._spread = 2 * X.var(axis=0) * len(X) / max(len(X) - 1, 1)
         # not centred, as the kernels are: the intercept takes up the difference
-        self._main = X @ X.T / _size_variance(self._centre)
+        self._main = X @ X.T / _size_variance(self._X.shape[1])
         sizes = X.sum(axis=1)
-        self._size = np.outer(sizes, sizes) / _size_variance(self._centre)
+        self._size = np.outer(sizes, sizes) / _size_variance(self._X.shape[1])
         self._last_grams: tuple[Array | None, tuple[Array, ...]] = None, ()
 
     @cached_property
@@ -130,12 +130,15 @@ class CompositeSearch:
         if few is not self:
             found = few.find(column[rows], least_noise, quick=quick)
             return self._refitted(column, found, found.components, 1, least_noise)
-        X, variance = self._X, float(column.var())
-        relevance = np.ones(X.shape[1]) / self._spread.sum()
+        variance = float(column.var())
+        relevance = np.ones(self._X.shape[1]) / self._spread.sum()
         parts = VarianceComponents(
-            (), np.array([0.3, *([0.1] * len(_WIDTHS)), 0.05]) * variance, np.zeros((len(X), 0)), np.zeros(0),
-            0.2 * variance,
+            self._grams(relevance), np.array([0.3, *([0.1] * len(_WIDTHS)), 0.05]) * variance,
+            np.zeros((len(column), 0)), np.zeros(0), 0.2 * variance,
         )  # fmt: skip
+        terms: Terms = ()
+        if not quick and len(column) < 2 * self._X.shape[1]:
+            terms, parts = self._tasks_first(column, parts, least_noise)
         rounds = 1 if quick else _ROUNDS
         for turn in range(rounds + 1):
             amplitudes = np.where(parts.amplitudes, np.maximum(parts.amplitudes, 1e-3 * variance), 0.0)
@@ -143,12 +146,12 @@ class CompositeSearch:
             parts = parts.fitted(column, _STEPS, least_noise)
             solution = parts.solve(column)
             if turn < rounds:
-                relevance = self._relevance(relevance, parts, solution)
-        plain = Composite(relevance, (), parts, self._centre, solution)
+                relevance = self._relevance(relevance, terms, parts, solution)
+        plain = Composite(relevance, terms, parts, self._centre, solution)
         if quick:
             return plain
         found = self._with_terms(column, plain, least_noise)
-        return found if found.terms and self._terms_pay(column, plain, least_noise) else plain
+        return found if found.terms != terms and self._terms_pay(column, plain, least_noise) else plain
 
     def _terms_pay(self, column: Array, plain: Composite, least_noise: float) -> bool:
         """Whether looking for terms predicts left-out thirds better than none: chance products fit a few far rows."""
@@ -221,9 +224,12 @@ class CompositeSearch:
             self._last_grams = relevance, grams
         return grams
 
-    def _relevance(self, relevance: Array, parts: VarianceComponents, solution: Solution) -> Array:
+    def _relevance(self, relevance: Array, tasks: Terms, parts: VarianceComponents, solution: Solution) -> Array:
         """How much g changes with each task, in the root mean square; the mean distance of two subsets stays 1."""
-        changes = np.sqrt((self._changes(relevance, parts, solution) ** 2).mean(axis=0))
+        changes = self._changes(relevance, parts, solution)
+        for (task,), of_term in zip(tasks, parts.weights * (parts.features.T @ solution.alpha), strict=True):
+            changes[:, task] += of_term
+        changes = np.sqrt((changes**2).mean(axis=0))
         total = float(changes @ self._spread)
         return changes / total if total > 0 else relevance
 
@@ -233,8 +239,8 @@ class CompositeSearch:
         alpha = solution.alpha
         changes = np.zeros_like(self._X)
         main, *widths, size = parts.amplitudes
-        changes += main / _size_variance(self._centre) * ((self._X - self._centre).T @ alpha)
-        changes += size / _size_variance(self._centre) * float((self._X - self._centre).sum(axis=1) @ alpha)
+        changes += main / _size_variance(self._X.shape[1]) * ((self._X - self._centre).T @ alpha)
+        changes += size / _size_variance(self._X.shape[1]) * float((self._X - self._centre).sum(axis=1) @ alpha)
         for width, amplitude, gram in zip(_WIDTHS, widths, parts.grams[1:-1], strict=True):
             q = np.exp(-width * relevance)
             loads = amplitude * gram
@@ -243,17 +249,34 @@ class CompositeSearch:
             changes += signs * ((1 - q) * alike - (1 / np.maximum(q, 1e-12) - 1) * unlike)
         return changes
 
+    def _tasks_first(
+        self, column: Array, parts: VarianceComponents, least_noise: float
+    ) -> tuple[Terms, VarianceComponents]:
+        """Where rows are few for so many tasks, find those of main effects told from chance before all others."""
+        variance = float(column.var())
+        empty = replace(parts, amplitudes=np.zeros_like(parts.amplitudes), noise=variance)
+        none = Composite(np.ones(self._X.shape[1]), (), empty, self._centre, empty.solve(column))
+        tasks: list[tuple[int, ...]] = [(k,) for k in range(self._X.shape[1])]
+        found = self._grown(column, none, tasks, self._X - self._centre, log(len(tasks)) / 2 + 1, least_noise)
+        left = found.components.noise / variance
+        return found.terms, replace(found.components, amplitudes=parts.amplitudes * left)
+
     def _with_terms(self, column: Array, plain: Composite, least_noise: float) -> Composite:
         """Add products of tasks as long as one raises the restricted likelihood by more than the search for it costs.
 
         The gain of a term of feature φ is (ρ - 1 - ln ρ)/2 with ρ = (φᵀα)² / φᵀAφ (Tipping and Faul, 2003, Fast
         marginal likelihood maximisation for sparse Bayesian models); the best of n candidates gains ln n by chance.
         """
-        parts, solution = plain.components, plain.solution
         candidates, features = self._candidates(plain.relevance)
+        return self._grown(column, plain, candidates, features, log(max(len(candidates), 1)) + 1, least_noise)
+
+    def _grown(
+        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, gate: float,
+        least_noise: float,
+    ) -> Composite:  # fmt: skip
+        """Add the candidates of these features as long as one gains more than `gate`."""
+        parts, solution, terms = plain.components, plain.solution, plain.terms
         variance = float(column.var())
-        terms: Terms = ()
-        gate = log(max(len(candidates), 1)) + 1.0
         squares = features**2
         for _ in range(_TERM_ROUNDS if len(candidates) else 0):
             fit = (features.T @ solution.alpha) ** 2
@@ -281,7 +304,7 @@ class CompositeSearch:
             terms = tuple(term for term, keep in zip(terms, kept, strict=True) if keep)
             parts = replace(parts, features=parts.features[:, kept], weights=parts.weights[kept])
             solution = parts.solve(column)
-        if terms:
+        if terms != plain.terms:
             parts = parts.fitted(column, _STEPS, least_noise)
             solution = parts.solve(column)
         return Composite(plain.relevance, terms, parts, self._centre, solution)
@@ -317,6 +340,6 @@ class CompositeSearch:
         return found, np.hstack(columns)
 
 
-def _size_variance(centre: Array) -> float:
-    """Variance of the size of subsets that hold each task independently, and of the sum of unit main effects."""
-    return max(float((centre * (1 - centre)).sum()), 1e-300)
+def _size_variance(K: int) -> float:
+    """Variance of the size of subsets that hold half of K tasks, and of the sum of unit main effects."""
+    return K / 4
