@@ -1,4 +1,4 @@
-from kernelsm.app.explore import effects
+from kernelsm.app.explore import effects, task_bars
 from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
@@ -13,7 +13,7 @@ exploration = effects.explore(run)
 effects.sign_note(exploration)
 left, right = frame.panels()
 with left:
-    effects.bars(exploration)
+    task_bars.bars(exploration)
     effects.truth_heatmap(exploration)
 with right:
     effects.heatmap(exploration)

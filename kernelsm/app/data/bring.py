@@ -174,8 +174,9 @@ def _show_project(key: str, title: str) -> None:
     accuracy = about.get("accuracy")
     if accuracy:
         st.markdown(
-            f"The network has {project.recipe.parameters:,} parameters. At W0 it is right on "
-            f"**{accuracy['train']:.0%}** of the training and **{accuracy['test']:.0%}** of the test samples."
+            f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it is "
+            f"right on **{accuracy['train']:.0%}** of the training and **{accuracy['test']:.0%}** of the test "
+            "samples."
         )
     if len(about.get("curve", [])) > 1:
         frame.show(training_curve(about["curve"]), "bring_curve", toolbar=False)
@@ -196,8 +197,8 @@ def notes(about: dict[str, Any]) -> list[str]:
     accuracy, classes = about.get("accuracy"), len(data.get("classes", []))
     if accuracy and classes and accuracy["test"] < 1.2 / classes:
         sentences.append(
-            "At W0 the network is hardly better than guessing on the test samples: what tasks do to it says little "
-            "yet. Train longer, choose another network, or look at the labels."
+            "As trained, the network is hardly better than guessing on the test samples: what tasks do to it says "
+            "little yet. Train longer, choose another network, or look at the labels."
         )
     return sentences
 

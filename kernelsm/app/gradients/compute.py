@@ -97,7 +97,7 @@ def cost_note(settings: RunSettings) -> None:
     if settings.estimator == "retraining":
         st.caption(
             f"{settings.subsets:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
-            f"W0 with a pull of λ = {settings.ridge:g} towards it. Fewer subsets take less."
+            f"W0 with a pull of {settings.ridge:g} towards it. Fewer subsets take less."
         )
         return
     size = recipe.size
@@ -111,8 +111,8 @@ def cost_note(settings: RunSettings) -> None:
     )  # fmt: skip
     st.caption(
         f"Gradients {outputs}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. "
-        f"Then all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
-        "loaded, and as prepared for the solver."
+        f"Then all subsets together, with a pull of {settings.ridge:g} towards W0. About {size_of(cost.memory)} of "
+        "memory: the features as loaded, and as prepared for the solver."
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernelsm.app.shell.words import SCALE_NAMES, plain
 from kernelsm.evaluation.metrics import lds, relative_error
@@ -11,6 +12,7 @@ from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.results import Attribution, Interactions
 from kernelsm.surrogates.subset_distributions import Array
+from kernelsm.surrogates.wording import percent
 
 
 def task_sentence(attribution: Attribution, k: int) -> str:
@@ -18,21 +20,10 @@ def task_sentence(attribution: Attribution, k: int) -> str:
     return attribution.sentence(k, name=f"**{plain(attribution.task_names[k])}**")
 
 
-def pair_sentence(interactions: Interactions, j: int, k: int) -> str:
-    """Say what tasks j and k do together to the first target, with its interval."""
+def pair_sentence(interactions: Interactions, j: int, k: int, *, clear: NDArray[np.bool_] | None = None) -> str:
+    """Say what tasks j and k do together to the first target, with its interval; `clear` as of `sentence`."""
     first, second = (f"**{plain(interactions.task_names[i])}**" for i in (j, k))
-    return interactions.sentence(j, k, names=(first, second))
-
-
-def strongest_task(attribution: Attribution) -> int:
-    """Task of the largest magnitude for the first target."""
-    return int(attribution.strongest(1)[0])
-
-
-def strongest_pair(interactions: Interactions) -> tuple[int, int]:
-    """Pair of the largest magnitude for the first target; (0, 1) where all are zero."""
-    first, second = interactions.strongest(1)
-    return int(first[0]), int(second[0])
+    return interactions.sentence(j, k, names=(first, second), clear=clear)
 
 
 def own_scale_sentence(observed: Array, predicted: Array) -> str:
@@ -42,7 +33,7 @@ def own_scale_sentence(observed: Array, predicted: Array) -> str:
         return ""
     return (
         "Effects are differences of the outcome, so Explore reads them off the fit on the outcome's own scale: "
-        f"LDS {rank:.3f}, relative error {error:.1%}."
+        f"LDS {rank:.3f}, relative error {percent(error)}."
     )
 
 
