@@ -68,8 +68,9 @@ def target_picker(run: Run) -> None:
     if run.outcomes.q == 1:
         return
     options, shown = ["", *run.outcomes.target_names], session.view().target
+    by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 

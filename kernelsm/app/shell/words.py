@@ -28,6 +28,10 @@ def size_of(count: float) -> str:
     return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:,.1f} GiB"
 
 
+TARGET_HELP = {
+    False: "What is measured. In the mean over targets each target counts the same.",
+    True: "What is measured. In the mean over targets each test sample counts the same, so large targets count more.",
+}
 READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion", "shapley": "Shapley"}
 READOUT_HELP = (
     "**Leave one out**: g(all tasks) minus g(all but this one); for pairs the second difference there. "
