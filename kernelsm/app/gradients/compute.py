@@ -10,6 +10,7 @@ import streamlit as st
 from kernelsm.app.shell import controls, frame, navigation, session, words
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.weighing import source_sentence
 from kernelsm.app.shell.words import size_of
 from kernelsm.app.subsets.sampling import draw_settings
 from kernelsm.examples.catalog import EXAMPLES, load_example
@@ -64,6 +65,7 @@ def job_settings(source: str) -> RunSettings:
         settings = replace(settings, projection=view.projection if offered else "auto")
         settings = settings if settings.projection == "exact" else replace(settings, dim=view.dim)
     st.markdown(f"**{settings.subsets:,} subsets**, {_sampler(settings)}. Change them on Subsets.")
+    st.markdown(source_sentence(source))
     return settings
 
 

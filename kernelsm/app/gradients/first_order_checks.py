@@ -58,7 +58,9 @@ def show_first_order_checks(run: Run) -> None:
             )
     with right:
         chart = predicted_vs_observed(
-            run.truth.values.mean(axis=1), {"GradEx against retraining": estimates.values.mean(axis=1)}, unit=run.unit
+            run.truth.mean_target().values[:, 0],
+            {"GradEx against retraining": estimates.mean_target().values[:, 0]},
+            unit=run.unit,
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None

@@ -69,8 +69,9 @@ def target_picker(run: Run) -> None:
         return
     names, shown = run.outcomes.target_names, session.view().target
     options = ["", *(names[j] for j in _listed(names))]
+    by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 

@@ -37,6 +37,10 @@ LDS = (
     "subsets, averaged over targets: 1 is the perfect order, 0 is none."
 )
 W0 = "*W0* are the weights of the trained network, at which gradients are taken and from which fine-tuning starts."
+TARGET_HELP = {
+    False: "What is measured. In the mean over targets each target counts the same.",
+    True: "What is measured. In the mean over targets each test sample counts the same, so large targets count more.",
+}
 READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion", "shapley": "Shapley"}
 READOUT_HELP = (
     "**Leave one out**: g(all tasks) minus g(all but this one); for pairs the second difference there. "
