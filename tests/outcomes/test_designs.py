@@ -104,7 +104,7 @@ def test_rare_subsets_come_too_and_what_came_before_stays(p):
 def test_draws_without_repeats_follow_the_law_of_successive_draws():
     p, K, trials = 0.1, 3, 4000
     weight = {mask: p ** sum(mask) * (1 - p) ** (K - sum(mask)) for mask in product([False, True], repeat=K)}
-    last = {mask: 0 for mask in weight}
+    last = dict.fromkeys(weight, 0)
     for seed in range(trials):
         last[tuple(bernoulli_masks(K, 8, p=p, seed=seed, distinct=True)[-1].tolist())] += 1
 
