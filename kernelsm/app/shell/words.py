@@ -73,11 +73,20 @@ PULL_HELP = (
     "stronger pull keeps the network near its first order, so that GradEx is right, and makes outcomes differ less. "
     "It is not the ridge of the surrogate, though the paper writes λ for both."
 )
-SAMPLER_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size", "next": "Next best"}
+SAMPLER_NAMES = {
+    "auto": "Auto", "leave_outs": "Leave-outs + random", "all": "All subsets", "random": "Random",
+    "next": "Next best",
+}  # fmt: skip
 SAMPLER_HELP = (
-    "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks. "
+    "**Leave-outs + random**: all tasks together, every subset without one task, and every subset without two, from "
+    "which effects and pairs at all tasks are read without a guess; the rest is random. Those without two are left "
+    "out where they would be more than two thirds of the subsets. **All subsets**: every one there is. **Auto**: all "
+    "subsets of up to 12 tasks where these take at most two minutes, else leave-outs + random, with more subsets "
+    "than asked for where those without two then fit in and two minutes are enough. **Random**: random ones alone. "
     "**Next best** proposes the subsets whose outcomes would narrow the readout's error bars most."
 )
+DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}
+DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks."
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "name": "By name", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "
