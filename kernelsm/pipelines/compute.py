@@ -143,7 +143,7 @@ def base_model(
     """
     recipe = find_recipe(source)
     if recipe.trained_weights and seed == 0 and not retrain:
-        model = _initial(replace(recipe, weights=recipe.trained_weights), seed)
+        model = initial_model(replace(recipe, weights=recipe.trained_weights), seed)
         report(1, 1, "base model", reused=None)
         return model.eval()
     return trained(recipe, recipe.suite(), store, report, seed=seed)[0]
@@ -166,7 +166,7 @@ def trained(
 
     # networks this small train as fast on one thread, and ten times faster where cores are shared
     use_torch_threads(1)
-    model = _initial(recipe, seed)
+    model = initial_model(recipe, seed)
     check_model(model, suite)
     if recipe.training is None:
         report(1, 1, "base model", reused=None)
@@ -189,8 +189,8 @@ def trained(
     return model.eval(), [EpochLosses(**row) for row in curve]
 
 
-def _initial(recipe: Recipe, seed: int) -> nn.Module:
-    """The network that training starts from, or the uploaded one."""
+def initial_model(recipe: Recipe, seed: int) -> nn.Module:
+    """Return the network that training starts from, or the uploaded one."""
     from kernelsm.models.registry import build_model
 
     model = build_model(recipe.architecture, **recipe.config, seed=seed)
