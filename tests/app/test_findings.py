@@ -52,8 +52,8 @@ def test_the_headline_is_the_largest_of_those_told_from_zero() -> None:
     assert findings.headline_pair(found) == (0, 1)
     wide = readout([0.9], [0.9], {}, 0.1)
     assert findings.headline_task(wide) is None
-    assert findings.tasks_headline(wide) == "What including **t0** does to the loss is not measured well enough yet: " \
-        "+0.9 ± 1.5."  # fmt: skip
+    said = "What including **t0** does to the loss is not measured well enough yet: +0.9 ± 1.5."
+    assert findings.tasks_headline(wide) == said
 
 
 def test_where_nothing_is_clear_the_headline_says_why() -> None:
