@@ -57,19 +57,25 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood, never with less noise than is known. Predictions and readouts are sums over components,
-    exact and with intervals as those of `KernelSurrogate`.
+    likelihood, never with less noise than is known. Where targets are fitted separately and are at most 32, each takes
+    a sum of kernels of its own instead: effects of size and of single tasks, RBF parts in which every task has its own
+    relevance, and a few products of tasks. Predictions and readouts are sums over components, exact and with
+    intervals as those of `KernelSurrogate`. Outcomes without noise are interpolated (`measured_rows_`).
 
     Parameters
     ----------
     sharing : {"auto", "components", "targets"}
         Fit principal components, or each target separately; "auto" takes whichever has the smaller error in
         three-fold cross-validation, and "targets" with fewer than 12 subsets.
+    composite : bool
+        Whether targets may take sums of kernels.
     tuning_rows : int, optional
         At most this many subsets, drawn at random, choose kernels and λ; the fit takes all. None takes all.
 
     Attributes
     ----------
+    composites_ : dict of int to Composite
+        The sum of kernels of each target, where targets have one.
     parts_ : list of ComponentGroup
         Fitted surrogates and their loadings.
     components_ : int
