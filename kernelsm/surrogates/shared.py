@@ -57,9 +57,9 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood, never with less noise than is known. Where targets are fitted separately and are at most 32, each takes
-    a sum of kernels of its own instead: effects of size and of single tasks, RBF parts in which every task has its own
-    relevance, and a few products of tasks. Predictions and readouts are sums over components, exact and with
+    likelihood, never with less noise than is known. Where targets are fitted separately and are at most 32, each
+    takes a sum of kernels of its own instead: effects of size and of single tasks, RBF parts in which every task has
+    its own relevance, and a few products of tasks. Predictions and readouts are sums over components, exact and with
     intervals as those of `KernelSurrogate`. Outcomes without noise are interpolated (`measured_rows_`).
 
     Parameters
