@@ -192,6 +192,8 @@ def test_a_finished_check_shows_its_numbers_and_its_advice(started: list[JobSpec
     assert [metric.value for metric in fine.metric][4:] == ["0.99", "1.23%", "0.95", "1.20%"]
     assert "misses 14%" in fine.metric[-1].help
     assert not fine.warning
+    # what a job takes is said until it is done
+    assert sum("on two cores when nothing is cached" in caption.value for caption in fine.caption) == 1
     assert not any("Show this result" in button.label for button in fine.button)  # a check is no table
 
     curved = finish(FirstOrderCheck(8, [LogitError(0.2, 0.6)], 0.5, 0.3, 0.4))

@@ -11,6 +11,7 @@ from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.results import Attribution, Interactions
+from kernelsm.surrogates.shared import SharedSurrogate
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.wording import percent
 
@@ -37,6 +38,17 @@ def own_scale_sentence(observed: Array, predicted: Array) -> str:
     )
 
 
+def _kernels(own_effects: SharedSurrogate) -> str:
+    """Name the kernels that were taken."""
+    if composites := list(getattr(own_effects, "composites_", {}).values()):
+        products = sum(len(composite.terms) for composite in composites)
+        of_tasks = f", and {products} single product{'s' if products > 1 else ''} of tasks" if products else ""
+        return f"a sum of kernels (main effects, RBF kernels in which each task has a weight of its own{of_tasks})"
+    linear = sum(len(part.loadings) for part in own_effects.parts_ if not isinstance(part.surrogate, KernelSurrogate))
+    total = sum(len(part.loadings) for part in own_effects.parts_)
+    return "RBF kernels" if linear == 0 else "linear kernels" if linear == total else "RBF and linear kernels"
+
+
 def choice_sentence(auto: AutoSurrogate) -> str:
     """Say what the default surrogate chose."""
     own_effects = auto.effects_
@@ -47,9 +59,7 @@ def choice_sentence(auto: AutoSurrogate) -> str:
         f"{own_effects.components_} components that the {q} targets share"
         if own_effects.sharing_ == "components" and q > 1 else "each target by itself" if q > 1 else "one target"
     )  # fmt: skip
-    linear = sum(len(part.loadings) for part in own_effects.parts_ if not isinstance(part.surrogate, KernelSurrogate))
-    total = sum(len(part.loadings) for part in own_effects.parts_)
-    kernels = "RBF kernels" if linear == 0 else "linear kernels" if linear == total else "RBF and linear kernels"
+    kernels = _kernels(own_effects)
     weights = {SCALE_NAMES[name]: float(weight.mean()) for name, weight in auto.weights_.items()}
     names, shares = list(weights), np.array(list(weights.values()))
     scales = ", ".join(f"{names[i]} {shares[i]:.0%}" for i in rising(-shares))
