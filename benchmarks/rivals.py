@@ -147,25 +147,34 @@ def compare(chosen: argparse.Namespace, answers: KeptAnswers) -> None:
         cells[group.name] = cell(group, chosen.surrogate, rivals, answers)
         result["cells"] = list(cells.values())
         write(path, result)
-    for part in ("tables", "coin_flip", "modular", "games", "shapley"):
-        some = [one for one in cells.values() if one["cell"].split("/")[0] == part]
-        if not some or part not in chosen.parts:
-            continue
-        print_cells(some, chosen.surrogate)
-        if part == "games":
-            result["summary_of_games"] = by_parts_of_name(some, chosen.surrogate)
-            print_summary(result["summary_of_games"], chosen.surrogate)
+    if games := [one for one in result["cells"] if one["cell"].startswith("games/")]:
+        result["summary_of_games"] = by_parts_of_name(games, chosen.surrogate)
     if "intervals" in chosen.parts:
         result["intervals"] = intervals(chosen, answers)
     if "speed" in chosen.parts:
         result["speed"] = speed(chosen.surrogate)
     write(path, result)
+    show(result, chosen.parts)
+
+
+def show(result: dict[str, Any], parts: list[str]) -> None:
+    """Print some parts of a result."""
+    surrogate = result["surrogate"]
+    for part in parts:
+        if cells := [one for one in result["cells"] if one["cell"].split("/")[0] == part]:
+            print_cells(cells, surrogate)
+    if "games" in parts and "summary_of_games" in result:
+        print_summary(result["summary_of_games"], surrogate)
+    for part in ("intervals", "speed"):
+        if part in parts and part in result:
+            print(f"\n{part}:", *(f"  {name}: {_short(found)}" for name, found in result[part].items()), sep="\n")
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few cells, one table, nothing written to results/")
+    parser.add_argument("--show", action="store_true", help="print what the result file has, and run nothing")
     parser.add_argument("--surrogate", default="default", help="a name, or module:Class(argument=literal, ...)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--rivals", nargs="+", help="only these")
@@ -185,6 +194,8 @@ def main() -> None:
     answers = KeptAnswers(chosen.kept, lambda text: print(text, flush=True))
     if chosen.quick:
         quick(chosen.surrogate, answers)
+    elif chosen.show:
+        show(json.loads((RESULTS / f"{chosen.name}.json").read_text()), chosen.parts)
     else:
         compare(chosen, answers)
 

@@ -90,16 +90,21 @@ def print_cells(cells: list[Cell], surrogate: str) -> None:
 
 
 def print_summary(found: dict[str, Any], surrogate: str) -> None:
-    """Print the shares and the mean R² of effects."""
+    """Print the shares and the mean R² of effects, with the best mean of a rival that took part in all these cells."""
     print(f"\n{'cells':14}{'':>5}{'held LDS':>10}{'held R²':>9}{'both':>7}   R² at all tasks, mean / median")
     for name, one in found.items():
         effects = []
         for effect, words in EFFECTS.items():
             if surrogate in one.get(effect, {}):
                 own = one[effect][surrogate]
-                rivals = {rival: value["mean"] for rival, value in one[effect].items() if rival != surrogate}
-                best = max(rivals, key=lambda rival: rivals[rival]) if rivals else ""
-                effects.append(f"{words} {own['mean']:.3f} / {own['median']:.3f} ({best} {rivals.get(best, 0):.3f})")
+                everywhere = {
+                    rival: value["mean"]
+                    for rival, value in one[effect].items()
+                    if rival != surrogate and value["cells"] == own["cells"]
+                }
+                best = max(everywhere, key=lambda rival: everywhere[rival], default=None)
+                rival = "" if best is None else f" ({best} {everywhere[best]:.3f})"
+                effects.append(f"{words} {own['mean']:.3f} / {own['median']:.3f}{rival}")
         print(
             f"{name:14}{one['cells']:5}{one['held_lds']:10.3f}{one['held_r2']:9.3f}{one['held_both']:7.3f}   "
             + ", ".join(effects)
