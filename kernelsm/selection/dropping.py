@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 OPTIMISM, WIDER = 0.2, 1.3
 """What choosing the best adds: half-widths by which its prediction is too good, and by which factor its interval is
 too narrow. Measured on planted games, see `benchmarks/dropping.py`."""
+_CLEAR = OPTIMISM + WIDER  # half-widths from which a predicted effect of what was chosen is told from zero
+_MILDER = (1.0, 0.5)  # what is shown where nothing is clear
 _ONE_BY_ONE = 12  # of more unclear tasks, half are put back at once
 _MOST_IN_PAIRS = 60  # dropped tasks of which pairs are tried, too
 
@@ -34,8 +36,9 @@ class Drop:
     Parameters
     ----------
     tasks : tuple of int
-        Indices of the tasks to drop, rising: those of the best subset's missing tasks whose dropping pays by itself,
-        given the others, by more than its 90 % interval. Where there are none, all that the best subset lacks.
+        Indices of the tasks to drop, rising: those of the best subset's missing tasks whose dropping surely pays, by
+        itself and together with any other of them. Where there are none, those that come nearest
+        to it.
     change : float
         F(kept) - F(all), in the outcome's unit: for a loss negative is better. What choosing the best made look too
         good is taken off.
@@ -47,7 +50,8 @@ class Drop:
     all_tasks : float
         Predicted outcome of all tasks, for comparison.
     effects, effect_margins : ndarray, shape (K,)
-        F(with) - F(without) of each task where the others are as chosen, and half its 90 % interval.
+        F(with) - F(without) of each task where the others are as chosen, and half its 90 % interval; those of the
+        dropped tasks are corrected as `change` and `margin` are.
     saved : float
         Cost of the dropped tasks, in the unit of the costs.
     price : float
@@ -185,31 +189,39 @@ def best_drop(
     margin = float(total.change(shown[None], everything)[1][0])
     moved = 0.0 if np.isnan(margin) else OPTIMISM * margin
     effects = g.attribution("leave_one_out", at=shown)
+    effect, effect_margin = effects.values[:, 0].copy(), effects.margin()[:, 0].copy()
     dropped = np.flatnonzero(~shown)
+    # they were chosen for what they were predicted to do
+    towards_none = np.nan_to_num(OPTIMISM * effect_margin[dropped])
+    effect[dropped] -= np.sign(effect[dropped]) * np.minimum(towards_none, np.abs(effect[dropped]))
+    effect_margin[dropped] *= WIDER
     return Drop(
         tasks=tuple(dropped.tolist()), change=change - moved if single.higher_is_better else change + moved,
         margin=WIDER * margin, predicted=change, predicted_margin=margin,
-        all_tasks=float(g.predict(everything[None]).ravel()[0]), effects=effects.values[:, 0],
-        effect_margins=effects.margin()[:, 0], saved=float(_costs(costs, single)[dropped].sum()) if price else 0.0,
+        all_tasks=float(g.predict(everything[None]).ravel()[0]), effects=effect,
+        effect_margins=effect_margin, saved=float(_costs(costs, single)[dropped].sum()) if price else 0.0,
         price=float(price), task_names=single.task_names, higher_is_better=single.higher_is_better,
     )  # fmt: skip
 
 
 def _chosen(total: Total) -> Mask:
-    """The best subset, with the tasks put back whose dropping is not clear; itself where none is clear."""
+    """The best subset, with the tasks put back whose dropping is not clear; where none is, by a milder rule."""
     best = least_total(total)
-    clear = _clear(total, best)
-    return best if clear.all() else clear
+    for clear in (_CLEAR, *_MILDER):
+        kept = _without_unclear(total, best, clear)
+        if not kept.all():
+            return kept
+    return best
 
 
-def _clear(total: Total, best: Mask) -> Mask:
+def _without_unclear(total: Total, best: Mask, clear: float) -> Mask:
     """Put back, the least clear first, tasks (or two at once) whose return would not clearly raise the total."""
     kept = best.copy()
     while not kept.all():
         dropped = np.flatnonzero(~kept)
         singles = dropped[:, None]
         clearness = _clearness(total, kept, singles)
-        unclear = int((clearness <= 1.0).sum())
+        unclear = int((clearness <= clear).sum())
         if unclear:
             count = unclear // 2 if unclear > _ONE_BY_ONE else 1
             kept[dropped[rising(clearness)[:count]]] = True
@@ -220,7 +232,7 @@ def _clear(total: Total, best: Mask) -> Mask:
         pairs = np.array(list(combinations(dropped, 2)))
         clearness = _clearness(total, kept, pairs)
         least = first_least(clearness)
-        if clearness[least] > 1.0:
+        if clearness[least] > clear:
             break
         kept[pairs[least]] = True
     return kept

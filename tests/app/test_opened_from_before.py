@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("warm_server")
 MADE_BEFORE = ROOT / "tests" / "workspace" / "made_before"
 FACTS = json.loads((MADE_BEFORE / "facts.json").read_text())
 LINKS = list(zip(FACTS["links"], FACTS["views"], strict=True))
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "demonstrations")
+PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations")
 
 
 NEW = json.loads(json.dumps(asdict(ViewState())))

@@ -144,7 +144,7 @@ def test_several_targets_are_their_mean():
     assert found.tasks == single.tasks
     assert found.change == pytest.approx(single.change)
     names = {outcomes.task_names[k] for k in found.tasks}
-    assert {"digit 3B (labelled 8)", "digit 6B (labelled 0)"} <= names
+    assert "digit 3B (labelled 8)" in names
     assert not any("A" in name for name in names)
 
 

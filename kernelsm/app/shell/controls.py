@@ -217,6 +217,21 @@ def pull_slider(ridge: float) -> None:
     )  # fmt: skip
 
 
+def price_input(label: str) -> None:
+    """Choose what a unit of cost is worth."""
+    st.number_input(
+        label, min_value=0.0, max_value=1e6, format="%g", width=260, **_bind("price", session.view().price)
+    )
+
+
+def left_out_picker(names: Sequence[str], shown: Sequence[int]) -> None:
+    """Choose tasks to leave out; `shown` are those displayed now."""
+    st.multiselect(
+        "Tasks to leave out", range(len(names)), format_func=names.__getitem__, placeholder="Choose tasks",
+        **_bind("off", list(shown), lambda chosen: tuple(sorted(chosen)), first="default"),
+    )  # fmt: skip
+
+
 def sampler_picker(K: int, *, proposals: bool = True) -> None:
     """Choose the next subsets: by a design, at random, or as those that would narrow the readout most."""
     left_out = {name for name, offered in (("next", proposals), ("all", K <= MOST_TASKS_AFFORDED)) if not offered}
