@@ -19,8 +19,8 @@ than the spread of the truth, so that R² of any surrogate is far below 0 there 
 Rivals that fit one target after the other answer 25 of a table's targets, evenly spread, a Gaussian process and
 LightGBM 10; gains are those on what a rival answered. ProxySPEX takes a minute and a half for one target: it answers
 the first target of the first draw of each table, games of K = 20 and m = 300 with 10 % noise, and one Shapley game of
-100 subsets a family. Lasso on all pairs is left out above 25,000 columns. ProxySHAP itself needs Python 3.12; "light_gbm" in part shapley is its tree proxy, without the
-correction that asks for subsets of its own.
+100 subsets a family. Lasso on all pairs is left out above 25,000 columns. ProxySHAP itself needs Python 3.12;
+"light_gbm" in part shapley is its tree proxy, without the correction that asks for subsets of its own.
 
 Start with `--quick`, which takes a minute and prints a table. Answers are kept in `benchmarks/kept_answers/`: a run
 that was stopped goes on where it was, and only a surrogate whose code changed is asked anew. Parts and cells that a
