@@ -8,18 +8,19 @@ scores on estimates of the held-out subsets stand beside ("of_estimates"): on mo
 than the spread of the truth, so that R² of any surrogate is far below 0 there and rewards shrinking. Parts:
 
 - tables: the finished examples at 100, 200 and 400 subsets, three draws each
-- coin_flip: the outcomes published with the paper, 20 splits, where they are (trees and others: 25 of 869 queries)
-- modular: ten tables made like the published ones of modular addition (trees and others: 25 of 500 targets)
+- coin_flip: the outcomes published with the paper, 20 splits, where they are
+- modular: ten tables made like the published ones of modular addition
 - games: planted games of eight families; leave-one-out effects and second differences at all tasks, too
 - shapley: Shapley values and interactions of games of 10 tasks
 - intervals: what 90 % intervals hold of the truth (`interval_coverage.py`); `--unseen` adds the family that nobody
   looks at while surrogates are designed
 - speed: the surrogate's fit
 
-ProxySPEX takes a minute and a half for one target: it answers the first target of the first draw of each table, games
-of K = 20 and m = 300 with 10 % noise, and one Shapley game of 100 subsets a family. Lasso on all pairs is left out
-above 25,000 columns. ProxySHAP itself needs Python 3.12; "light_gbm" in part shapley is its tree proxy, without the
-correction that asks for subsets of its own.
+Rivals that fit one target after the other answer 25 of a table's targets, evenly spread, a Gaussian process and
+LightGBM 10; gains are those on what a rival answered. ProxySPEX takes a minute and a half for one target: it answers
+the first target of the first draw of each table, games of K = 20 and m = 300 with 10 % noise, and one Shapley game of
+100 subsets a family. Lasso on all pairs is left out above 25,000 columns. ProxySHAP itself needs Python 3.12;
+"light_gbm" in part shapley is its tree proxy, without the correction that asks for subsets of its own.
 
 Start with `--quick`, which takes a minute and prints a table. Answers are kept in `benchmarks/kept_answers/`: a run
 that was stopped goes on where it was, and only a surrogate whose code changed is asked anew. Parts and cells that a

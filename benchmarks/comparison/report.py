@@ -90,7 +90,7 @@ def print_cells(cells: list[Cell], surrogate: str) -> None:
 
 
 def print_summary(found: dict[str, Any], surrogate: str) -> None:
-    """Print the shares and the mean R² of effects, with the best mean of a rival that was in all these cells."""
+    """Print the shares and the mean R² of effects, with the best mean of a rival that answered all these cells."""
     print(f"\n{'cells':14}{'':>5}{'held LDS':>10}{'held R²':>9}{'both':>7}   R² at all tasks, mean / median")
     for name, one in found.items():
         effects = []
