@@ -125,8 +125,8 @@ def _run(options: argparse.Namespace) -> None:
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
         outputs=options.outputs, design=options.design.replace("-", "_"),
     )  # fmt: skip
-    if settings.subsets != options.subsets:
-        print(f"{settings.subsets} subsets instead of {options.subsets}: design {settings.design.replace('_', '-')}")
+    if settings.rows != options.subsets:
+        print(f"{settings.rows} subsets instead of {options.subsets}: design {settings.design.replace('_', '-')}")
     store = Store()
     report = TerminalReport()
     outcomes = compute(settings, report, store, retrain=options.retrain)

@@ -48,7 +48,7 @@ class RunSettings:
     estimator : {"gradex", "retraining", "game"}
         "game" plays the planted game; the other two need a model.
     subsets : int
-        m, 3 to 20,000; fewer where the design finds no more, and 2^K with "all".
+        m, 3 to 20,000, as asked for; 2^K with "all". See `rows`.
     p : float
         Inclusion probability of the Bernoulli sampler.
     size : int, optional
@@ -153,12 +153,12 @@ class RunSettings:
         if self.design == "all" and K > MOST_TASKS_FOR_ALL:
             fix = 'Take "leave_outs": all tasks together, all but one, all but two, and random subsets.'
             raise InputError("design", f'"all" with {K} tasks', f"at most {MOST_TASKS_FOR_ALL} tasks", fix)
-        if self.design != "random":
-            settle(subsets=len(self.masks()))
-        if self.design == "distinct" and np.array_equal(self.masks(), self._drawn("random")):
-            settle(design="random")
-        if self.design != "random" and self.subsets == possible_subsets(K):
-            settle(design="all", p=0.5, size=None, seed=self.seed if self.estimator == "game" else 0)
+        if self.design == "distinct":
+            settle(subsets=self.rows)
+            settle(design="random" if np.array_equal(self.masks(), self._drawn("random")) else "distinct")
+        if self.design != "random" and self.rows == possible_subsets(K):
+            settle(design="all", subsets=self.rows, p=0.5, size=None)
+            settle(seed=self.seed if self.estimator == "game" else 0)
 
     def _drawn(self, design: str) -> NDArray[np.bool_]:
         return _draw(task_count(self.source), self.subsets, design, self.p, self.size, self.seed)
@@ -178,6 +178,11 @@ class RunSettings:
             return cls(meta["computed_from"], meta["estimator"], **{**known, **changes})
         except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
             return None
+
+    @property
+    def rows(self) -> int:
+        """How many subsets there are: as many as asked for, or fewer where the design finds no more."""
+        return len(self.masks())
 
     def masks(self) -> NDArray[np.bool_]:
         """The subsets these settings name, shape (m, K)."""
@@ -322,7 +327,7 @@ def estimate_cost(settings: RunSettings) -> Cost:
     stages |= {} if recipe.features else {"base": _LOADING_SECONDS if recipe.trained_weights else rates.base}
     memory, outputs, k = 0, "", coordinates(settings, recipe)
     if settings.estimator == "retraining":
-        stages["retraining"] = each * settings.subsets
+        stages["retraining"] = each * settings.rows
     else:
         linearisation = linearisation_of(settings, recipe)
         outputs, columns = linearisation.name, linearisation.width(size.classes)
@@ -331,7 +336,7 @@ def estimate_cost(settings: RunSettings) -> Cost:
             # dense maps cost d·k
             sample *= k / 512 if settings.projection in ("gaussian", "rademacher") else 1.0
             stages["train"], stages["test"] = sample * size.samples, sample * size.test_samples
-        stages["gradex"] = each * settings.subsets
+        stages["gradex"] = each * settings.rows
         memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
     return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
 

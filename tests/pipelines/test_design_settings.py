@@ -74,7 +74,7 @@ def test_settings_survive_the_way_to_the_job(design, size):
     again = RunSettings(**json.loads(json.dumps(settings.job().arguments)))
     assert again == settings
     assert np.array_equal(again.masks(), settings.masks())
-    assert again.subsets == len(again.masks())
+    assert again.rows == len(again.masks())
 
 
 def test_as_many_as_there_are_is_all_of_them_however_they_were_asked_for():
@@ -84,8 +84,10 @@ def test_as_many_as_there_are_is_all_of_them_however_they_were_asked_for():
         assert game(design=other, subsets=3000, p=0.3, seed=2) == every
     # the noise of the game is drawn from the seed; an estimator without noise has none
     assert game(design="all", seed=3) != every
-    assert game(design="distinct", subsets=3000, size=3).subsets == 120
-    assert game(design="leave_outs", subsets=3000, size=3).subsets == 120 + 1 + 10 + 45
+    assert game(design="distinct", subsets=3000, size=3) == game(design="distinct", subsets=120, size=3)
+    assert game(design="leave_outs", subsets=3000, size=3).rows == 120 + 1 + 10 + 45
+    # what there is too little of does not take the leave-outs along
+    assert game(design="leave_outs", subsets=3000, size=10).rows == 1 + 10 + 45
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def recompute(settings: RunSettings) -> None:
     how = settings.estimator
     if how == "gradex" and not find_recipe(settings.source).features:
         how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
-    title = f"{session.title_of(settings.source)}: {how}, {settings.subsets} subsets, {short_words(settings)}"
+    title = f"{session.title_of(settings.source)}: {how}, {settings.rows} subsets, {short_words(settings)}"
     spec = settings.job()
     is_project = settings.source not in EXAMPLES
     job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if is_project else "Recompute")
@@ -85,7 +85,7 @@ def cost_note(settings: RunSettings) -> None:
     cost, recipe = estimate_cost(settings), find_recipe(settings.source)
     if settings.estimator == "retraining":
         st.caption(
-            f"{settings.subsets:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
+            f"{settings.rows:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
             f"W0 with a pull of {settings.ridge:g} towards it. Fewer subsets take less."
         )
         return

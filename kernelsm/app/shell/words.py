@@ -74,15 +74,14 @@ PULL_HELP = (
     "It is not the ridge of the surrogate, though the paper writes λ for both."
 )
 SAMPLER_NAMES = {
-    "auto": "Auto", "leave_outs": "Leave-outs + random", "all": "All subsets", "random": "Random",
-    "next": "Next best",
+    "auto": "Auto", "leave_outs": "Leave-outs", "all": "All", "random": "Random", "next": "Next best",
 }  # fmt: skip
 SAMPLER_HELP = (
-    "**Leave-outs + random**: all tasks together, every subset without one task, and every subset without two, from "
-    "which effects and pairs at all tasks are read without a guess; the rest is random. Those without two are left "
-    "out where they would be more than two thirds of the subsets. **All subsets**: every one there is. **Auto**: all "
-    "subsets of up to 12 tasks where these take at most two minutes, else leave-outs + random, with more subsets "
-    "than asked for where those without two then fit in and two minutes are enough. **Random**: random ones alone. "
+    "**Leave-outs**: all tasks together, every subset without one task, and every subset without two, from which "
+    "effects and pairs at all tasks are read without a guess; then random ones. Those without two are left out where "
+    "they would be more than two thirds of the subsets. **All**: every subset there is. **Auto**: all subsets of up "
+    "to 12 tasks where these take at most two minutes, else leave-outs, with more subsets than asked for where those "
+    "without two then fit in and two minutes are enough. **Random**: random ones alone. "
     "**Next best** proposes the subsets whose outcomes would narrow the readout's error bars most."
 )
 DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}

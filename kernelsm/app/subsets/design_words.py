@@ -19,12 +19,12 @@ def short_words(settings: RunSettings) -> str:
 
 def design_sentence(settings: RunSettings) -> str:
     """Say which subsets there are."""
-    K, m = task_count(settings.source), settings.subsets
+    K, m = task_count(settings.source), settings.rows
     if settings.design == "all":
         return f"**All {m:,} subsets** of {K} tasks: none is left to guess."
     if settings.design != "leave_outs":
         return f"**{m:,} subsets**, {short_words(settings)}."
-    out = most_out_by_design(K, m)
+    out = most_out_by_design(K, settings.subsets)
     parts = ["all tasks together"]
     parts += [f"the {K:,} without one task"] if out >= 1 else []
     parts += [f"the {math.comb(K, 2):,} without two"] if out >= 2 else []
@@ -36,7 +36,7 @@ def design_sentence(settings: RunSettings) -> str:
 
 def why_so_many(settings: RunSettings, asked: int) -> str:
     """Say why there are more or fewer subsets than were asked for; "" where there are as many."""
-    m = settings.subsets
+    m = settings.rows
     if m == asked or settings.chosen:
         return ""
     if m < asked and settings.design == "all":

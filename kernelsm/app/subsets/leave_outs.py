@@ -10,8 +10,8 @@ from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.view import MOST_SUBSETS
-from kernelsm.app.subsets.next_subsets import continued, subsets_csv
-from kernelsm.outcomes.anchor import REACH, AnchorSupport, anchor_support, missing_leave_outs
+from kernelsm.app.subsets.next_subsets import continued, is_noisy, subsets_csv
+from kernelsm.outcomes.anchor import AnchorSupport, anchor_support, missing_leave_outs
 from kernelsm.outcomes.designs import affordable_number
 from kernelsm.pipelines.run_settings import estimate_cost, seconds_a_subset
 from kernelsm.workspace.tables import TABLES
@@ -23,7 +23,8 @@ def effects_at_all_tasks(run: Run) -> None:
         return  # the readout says that it leaves the data
     support = anchor_support(run.outcomes.masks)
     st.subheader("Effects at all tasks: measured or guessed?")
-    st.markdown(support_sentence(support))
+    noisy = support.holds_leave_one_out and is_noisy(run)
+    st.markdown(f"{support_sentence(support)}{' Outcomes are noisy here, and so are these.' if noisy else ''}")
     if not support.holds_pairs:
         _offer(run, support)
 
@@ -35,26 +36,28 @@ def support_sentence(support: AnchorSupport) -> str:
     if support.holds_pairs:
         two = f", and all {pairs:,} without two" if pairs else ""
         return (
-            f"**Measured.** The table holds all tasks together, {without_one}{two}: leave-one-out and second "
-            "differences are differences of its rows."
+            f"**Measured.** The table holds all tasks together, {without_one}{two}: every leave-one-out effect and "
+            "every second difference is a difference of its rows."
         )
     if support.holds_leave_one_out:
+        two = f"{support.out[2] or 'none'} of the {pairs:,} without two"
         return (
-            f"**Leave-one-out is measured.** The table holds all tasks together and {without_one}. Of the {pairs:,} "
-            f"without two it holds {support.out[2]:,}: the other second differences are predicted."
+            f"**Leave-one-out is measured.** The table holds all tasks together and {without_one}, but {two}: second "
+            "differences are predicted where it lacks them."
         )
-    near = f"{support.near:,} of the {support.subsets:,} different subsets lack at most {REACH} tasks"
-    needed = f"there are {K + 1:,} numbers to find there, the outcome of all tasks together and {K:,} effects"
-    if support.is_extrapolation:
-        return (
-            "**Guessed from afar.** Leave-one-out and second differences compare all tasks together with subsets "
-            f"that lack one or two. {near}, and {needed}; the nearest lacks {support.nearest:,}. The surrogate "
-            "extrapolates."
-        )
-    return (
-        "**Predicted from nearby.** Leave-one-out and second differences compare all tasks together with subsets "
-        f"that lack one or two. {near}, and {needed}."
+    compared = (
+        "Leave-one-out and second differences compare all tasks together with subsets that lack one or two of them."
     )
+    effects = f"{K:,} effects" if K > 1 else "one effect"
+    numbers = f"the {K + 1:,} numbers to be found there (the outcome of all tasks together and {effects})"
+    if not support.is_extrapolation:
+        have = f"{support.near:,} of the {support.subsets:,} different subsets lack so few"
+        return f"**Predicted from nearby.** {compared} {have}, enough for {numbers}."
+    nearest = f"The nearest lacks {support.nearest:,}, so the surrogate extrapolates."
+    if support.near == 0:
+        return f"**Guessed from afar.** {compared} None of the {support.subsets:,} subsets lacks so few. {nearest}"
+    have = f"Only {support.near:,} of the {support.subsets:,} different subsets lack so few"
+    return f"**Guessed from afar.** {compared} {have}, fewer than {numbers}: the surrogate extrapolates."
 
 
 def _offer(run: Run, support: AnchorSupport) -> None:

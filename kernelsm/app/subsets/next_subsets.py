@@ -115,7 +115,7 @@ def proposal(
     outcomes = target_outcomes(run, target)
     surrogate = _surrogate(key, target, kernel, gamma, ridge).fit_outcomes(outcomes)
     pool, random = _candidates(run), random_masks(run, count + outcomes.m)
-    if not _is_noisy(run):  # a subset has the same outcome every time
+    if not is_noisy(run):  # a subset has the same outcome every time
         pool, random = pool[~_among(pool, outcomes.masks)], random[~_among(random, outcomes.masks)]
     count = min(count, len(pool))
     if count == 0:
@@ -147,7 +147,7 @@ def _candidates(run: Run) -> Array:
     return np.unique(found.astype(np.float64), axis=0)
 
 
-def _is_noisy(run: Run) -> bool:
+def is_noisy(run: Run) -> bool:
     """Whether a subset that is measured again may have another outcome, as far as one can know."""
     outcomes = run.outcomes
     settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))

@@ -90,7 +90,8 @@ def draw(source: str) -> None:
     sizes = masks.sum(axis=1)
     st.markdown(f"{design_sentence(settings)} {why_so_many(settings, session.view().subsets)}")
     _more_for_pairs(settings)
-    st.markdown(f"{_coverage_sentence(masks)} Subsets hold {sizes.min()} to {sizes.max()} tasks.")
+    hold = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.min()}"
+    st.markdown(f"{_coverage_sentence(masks)} Subsets hold {hold} tasks.")
     if recipe_of(source):
         st.page_link(
             navigation.GRADIENTS, label="Compute their outcomes on Gradients", icon=":material/trending_down:"
@@ -141,8 +142,10 @@ def _coverage_sentence(masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -
     one_alone = np.minimum(alone[first], alone[second]) - together
     neither = m - alone[first] - alone[second] + together
     rarest = int(np.minimum(np.minimum(together, one_alone), neither).min())
+    fewest, most = int(together.min()), int(together.max())
+    counted = f"{fewest} to {most}" if fewest < most else f"{most}"
     warning = " Some pairs lack one of the four combinations: their interaction is a guess." if rarest == 0 else ""
     return (
-        f"Each pair was together in {int(together.min())} to {int(together.max())} of {m} subsets, and each of its "
-        f"four combinations (both, one, the other, neither) was seen at least {rarest} times.{warning}"
+        f"Each pair was together in {counted} of {m} subsets, and each of its four "
+        f"combinations (both, one, the other, neither) was seen at least {rarest} times.{warning}"
     )
