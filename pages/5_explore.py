@@ -1,5 +1,5 @@
-from kernelsm.app.explore import effects
-from kernelsm.app.shell import frame, navigation
+from kernelsm.app.explore import effects, task_bars
+from kernelsm.app.shell import frame, navigation, weighing
 
 navigation.require_entry()
 run = frame.current_run()
@@ -11,9 +11,10 @@ frame.head(
 effects.settings(run)
 exploration = effects.explore(run)
 effects.sign_note(exploration)
+weighing.few_samples_note(run)
 left, right = frame.panels()
 with left:
-    effects.bars(exploration)
+    task_bars.bars(exploration)
     effects.truth_heatmap(exploration)
 with right:
     effects.heatmap(exploration)

@@ -110,7 +110,9 @@ def prepare(page: Page, server: Server, samples: Path, link: str = f"data?subset
 def go_on(page: Page, title: str) -> None:
     button(page, "Go on to Gradients").click()
     expect(page.get_by_role("heading", name="Gradients", exact=True, level=1)).to_be_visible()
-    expect(page.get_by_text(re.compile(rf"^{title} · \d tasks · .* · no outcomes yet$"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(rf"^{title} · \d tasks · .* · no outcomes yet · tasks weighed by size$"))
+    ).to_be_visible()
 
 
 def compute(page: Page) -> None:
@@ -125,7 +127,8 @@ def compute(page: Page) -> None:
 def explored(page: Page, title: str, tasks: tuple[str, ...]) -> None:
     """Explore shows the run of that title, and the heatmap the interactions of its tasks."""
     turn_to(page, "Explore")
-    shown = page.get_by_text(re.compile(rf"^{title}: .* · {SUBSETS} subsets · {len(tasks)} tasks · \d targets?$"))
+    counted = rf"{SUBSETS} subsets · {len(tasks)} tasks · \d targets?"
+    shown = page.get_by_text(re.compile(rf"^{title}: .* · {counted} · tasks weighed by size$"))
     expect(shown).to_be_visible()
     chart = page.get_by_test_id("stPlotlyChart").nth(1)
     chart.locator(".heatmaplayer image").first.wait_for()
