@@ -1,3 +1,5 @@
+import streamlit as st
+
 from kernelsm.app.explore import effects, task_bars
 from kernelsm.app.shell import frame, navigation, weighing
 
@@ -25,3 +27,4 @@ if run.outcomes.K > 1:
     with right:
         effects.ranked_pairs(exploration)
 effects.what_if(run)
+st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")

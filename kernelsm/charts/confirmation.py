@@ -12,6 +12,7 @@ from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_a
 from kernelsm.surrogates.wording import amount
 
 _DOT_SHIFT = 0.22  # below the interval that they belong to
+_ROOM = 0.2
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,15 @@ def confirmation_chart(
                 "hovertemplate": "%{hovertext}<extra></extra>",
             }
         )  # fmt: skip
+    ends = np.concatenate([[0.0], changes - margins, changes + margins, *(np.array(row.by_seed) for row in rows)])
+    low, high = float(ends.min()), float(ends.max())
+    room = _ROOM * ((high - low) or 1.0)  # for the words on both sides of zero
     sides = ("← worse", "better →") if higher_is_better else ("← better", "worse →")
     chart = figure(
         data, 90 + 52 * len(rows), margin={"l": 8, "r": 24, "t": 28, "b": 8},
         xaxis={
             "title": {"text": f"F(without these) - F(all), {unit}"}, "zeroline": True, "automargin": True,
-            "rangemode": "tozero",
+            "range": [low - room, high + room],
         },
         yaxis=name_axis([safe(row.label, 44) for row in rows], heights, range=[len(rows) - 0.4, -0.6]),
         annotations=[

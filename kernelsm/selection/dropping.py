@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.near_ties import first_least, rising
+from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.selection.any_size import Mask, Total, least_total
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.shared import SharedSurrogate
@@ -23,8 +23,7 @@ Array = NDArray[np.float64]
 OPTIMISM, WIDER = 0.2, 1.3
 """What choosing the best adds: half-widths by which its prediction is too good, and by which factor its interval is
 too narrow. Measured on planted games, see `benchmarks/dropping.py`."""
-_CLEAR = OPTIMISM + WIDER  # half-widths from which a predicted effect of what was chosen is told from zero
-_MILDER = (1.0, 0.5)  # what is shown where nothing is clear
+_CLEAR = OPTIMISM + WIDER  # half-widths from which a predicted change of what was chosen is told from none
 _ONE_BY_ONE = 12  # of more unclear tasks, half are put back at once
 _MOST_IN_PAIRS = 60  # dropped tasks of which pairs are tried, too
 
@@ -36,9 +35,9 @@ class Drop:
     Parameters
     ----------
     tasks : tuple of int
-        Indices of the tasks to drop, rising: those of the best subset's missing tasks whose dropping surely pays, by
-        itself and together with any other of them. Where there are none, those that come nearest
-        to it.
+        Indices of the tasks to drop, rising. Of those that the best subset lacks, the ones whose dropping surely pays
+        by itself; where there are none, the fewest whose dropping surely pays together; where there are none either
+        (see `is_worth_it`), those that come nearest to it.
     change : float
         F(kept) - F(all), in the outcome's unit: for a loss negative is better. What choosing the best made look too
         good is taken off.
@@ -205,46 +204,64 @@ def best_drop(
 
 
 def _chosen(total: Total) -> Mask:
-    """The best subset, with the tasks put back whose dropping is not clear; where none is, by a milder rule."""
-    best = least_total(total)
-    for clear in (_CLEAR, *_MILDER):
-        kept = _without_unclear(total, best, clear)
-        if not kept.all():
-            return kept
+    """The subset that lacks what is surely better left out.
+
+    From the best subset on, the missing tasks are put back one after the other, those first whose return costs least
+    surely. The first subset is taken of whose missing tasks none, and no two, may come back without a clear loss,
+    where its gain is clear; else the last one with a clear gain: the fewest tasks of which that can be said together;
+    else the one that comes nearest to it.
+    """
+    everything = np.ones(total.K, dtype=np.bool_)
+    path, all_missed = _putting_back(total, least_total(total))
+    if not path:  # nothing is predicted to be better than all tasks
+        return everything
+    subsets = np.array(path)
+    change, margin = total.change(subsets, everything)
+    gains = _in_half_widths(-change, margin)
+    clear = gains > _CLEAR
+    if (clear & all_missed).any():
+        chosen = int(np.argmax(clear & all_missed))
+    elif clear.any():
+        chosen = int(np.flatnonzero(clear)[-1])
+    else:
+        chosen = first_greatest(gains)
+    best: Mask = subsets[chosen]
     return best
 
 
-def _without_unclear(total: Total, best: Mask, clear: float) -> Mask:
-    """Put back, the least clear first, tasks (or two at once) whose return would not clearly raise the total."""
-    kept = best.copy()
+def _putting_back(total: Total, best: Mask) -> tuple[list[Mask], NDArray[np.bool_]]:
+    """The best subset, then with ever more of its missing tasks put back, but not all; whether all are missed."""
+    path, all_missed, kept = [], [], best.copy()
     while not kept.all():
         dropped = np.flatnonzero(~kept)
-        singles = dropped[:, None]
-        clearness = _clearness(total, kept, singles)
-        unclear = int((clearness <= clear).sum())
-        if unclear:
-            count = unclear // 2 if unclear > _ONE_BY_ONE else 1
-            kept[dropped[rising(clearness)[:count]]] = True
-            continue
-        if not 2 <= len(dropped) <= _MOST_IN_PAIRS:
-            break
-        # of two that are good only together, each may be missed without the other, and both may be missed
-        pairs = np.array(list(combinations(dropped, 2)))
-        clearness = _clearness(total, kept, pairs)
-        least = first_least(clearness)
-        if clearness[least] > clear:
-            break
-        kept[pairs[least]] = True
-    return kept
+        groups = dropped[:, None]
+        clearness = _clearness(total, kept, groups)
+        unclear = int((clearness <= _CLEAR).sum())
+        if not unclear and 2 <= len(dropped) <= _MOST_IN_PAIRS:
+            # two that are good only together are missed one without the other, but not both
+            pairs = np.array(list(combinations(dropped, 2)))
+            of_pairs = _clearness(total, kept, pairs)
+            if of_pairs.min() <= _CLEAR:
+                groups, clearness, unclear = pairs, of_pairs, 1
+        path.append(kept.copy())
+        all_missed.append(not unclear)
+        count = unclear // 2 if unclear > _ONE_BY_ONE else 1
+        kept[groups[rising(clearness)[:count]]] = True
+    return path, np.array(all_missed, dtype=np.bool_)
 
 
 def _clearness(total: Total, kept: Mask, groups: NDArray[np.intp]) -> Array:
-    """By how many half-widths the return of each group of tasks, shape (n, size), raises the total; at most 1e9."""
+    """By how many half-widths the return of each group of tasks, shape (n, size), raises the total."""
     returned = np.repeat(kept[None], len(groups), axis=0)
     returned[np.arange(len(groups))[:, None], groups] = True
-    loss, margin = total.change(returned, kept)
-    known = np.isfinite(margin)
-    return np.where(known, np.clip(loss / np.maximum(margin, 1e-9 * np.abs(loss) + 1e-300), -1e9, 1e9), 0.0)
+    return _in_half_widths(*total.change(returned, kept))
+
+
+def _in_half_widths(changes: Array, margins: Array) -> Array:
+    """Changes in units of the half-widths of their intervals: at most 1e9, and 0 where these are not known."""
+    known = np.isfinite(margins)
+    least = 1e-9 * np.abs(changes) + 1e-300
+    return np.where(known, np.clip(changes / np.maximum(np.where(known, margins, 1.0), least), -1e9, 1e9), 0.0)
 
 
 def _costs(costs: ArrayLike | None, outcomes: Outcomes) -> Array:
