@@ -16,8 +16,8 @@ than the spread of the truth, so that R² of any surrogate is far below 0 there 
   looks at while surrogates are designed
 - speed: the surrogate's fit
 
-Rivals that fit one target after the other answer 25 of a table's targets, evenly spread, a Gaussian process and
-LightGBM 10; gains are those on what a rival answered. ProxySPEX takes a minute and a half for one target: it answers
+Rivals that fit one target after the other answer 25 of a table's targets, evenly spread; Gaussian process, LightGBM
+and Lasso 10. Gains are those on what a rival answered. ProxySPEX takes a minute and a half for one target: it answers
 the first target of the first draw of each table, games of K = 20 and m = 300 with 10 % noise, and one Shapley game of
 100 subsets a family. Lasso on all pairs is left out above 25,000 columns. ProxySHAP itself needs Python 3.12;
 "light_gbm" in part shapley is its tree proxy, without the correction that asks for subsets of its own.

@@ -86,7 +86,9 @@ RIVALS: dict[str, Rival] = {
     "hist_boosting": Rival(hist_boosting, "scikit-learn"),
     "hist_boosting_leaf_5": Rival(lambda: hist_boosting(min_samples_leaf=LEAST_LEAF), "scikit-learn"),
     "light_gbm": Rival(light_gbm, "lightgbm", revision=1, most_targets=10),
-    "lasso_pairs": Rival(lambda: EachTarget(LassoOnPairs), "scikit-learn", revision=1, most_columns=25_000),
+    "lasso_pairs": Rival(
+        lambda: EachTarget(LassoOnPairs), "scikit-learn", revision=2, most_targets=10, most_columns=25_000
+    ),
     "proxy_spex": Rival(
         lambda: EachTarget(ProxySpex),
         "spectralexplain",

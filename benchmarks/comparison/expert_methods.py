@@ -110,7 +110,7 @@ class LassoOnPairs:
         codings = [raw, signs, standard] if few else [signs if abs(float(mean.mean()) - 0.5) < 0.25 else raw]
         folds, penalties = (5, 50) if few else (3, 20)
         fits = [
-            LassoCV(alphas=penalties, cv=folds, max_iter=5000, random_state=0).fit(_tasks_and_pairs(X, *coding), y)
+            LassoCV(alphas=penalties, cv=folds, tol=1e-3, random_state=0).fit(_tasks_and_pairs(X, *coding), y)
             for coding in codings
         ]
         best = int(np.argmin([fit.mse_path_.mean(axis=1).min() for fit in fits]))
