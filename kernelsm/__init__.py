@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures, gradient_features
     from kernelsm.gradients.features_file import load_features, save_features
     from kernelsm.models.registry import build_model
+    from kernelsm.outcomes.anchor import anchor_support
+    from kernelsm.outcomes.designs import design_masks
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import ConvergenceError, InputError
     from kernelsm.runtime.store import ChunkKind, Store
+    from kernelsm.selection.dropping import Drop, best_drop
     from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
     from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
@@ -32,6 +35,7 @@ _HOME = {
     "AutoSurrogate": "kernelsm.surrogates.auto",
     "ChunkKind": "kernelsm.runtime.store",
     "ConvergenceError": "kernelsm.runtime.errors",
+    "Drop": "kernelsm.selection.dropping",
     "GradEx": "kernelsm.estimators.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
@@ -45,9 +49,12 @@ _HOME = {
     "Store": "kernelsm.runtime.store",
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
+    "anchor_support": "kernelsm.outcomes.anchor",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
+    "best_drop": "kernelsm.selection.dropping",
     "build_model": "kernelsm.models.registry",
     "default_surrogate": "kernelsm.surrogates.auto",
+    "design_masks": "kernelsm.outcomes.designs",
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
@@ -59,11 +66,11 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "GradEx", "GradientFeatures", "InputError",
-    "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes",
-    "Retraining", "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "build_model", "default_surrogate",
-    "fixed_size_masks", "gradient_features", "lds", "load_example", "load_features", "load_truth", "relative_error",
-    "save_features",
+    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "Drop", "GradEx", "GradientFeatures",
+    "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
+    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks",
+    "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds",
+    "load_example", "load_features", "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 

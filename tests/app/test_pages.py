@@ -9,7 +9,7 @@ from app_harness import ROOT, open_app, press, run, texts
 
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "demonstrations")
+PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations")
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
 
 

@@ -17,6 +17,7 @@ PAGES = {
     "subsets": "Subsets",
     "fit": "Fit",
     "explore": "Explore",
+    "decide": "Decide",
     "demonstrations": "Demonstrations",
 }
 

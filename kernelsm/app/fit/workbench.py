@@ -201,7 +201,7 @@ def scatter(run: Run, result: HeldOut) -> None:
     if view.target:
         columns = [table[:, names.index(view.target)] for table in tables]
     else:
-        columns = [table.mean(axis=1) for table in tables]
+        columns = [run.outcomes.mean_over_targets(table) for table in tables]
     title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
     chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import streamlit as st
 
@@ -58,7 +58,9 @@ def show_first_order_checks(run: Run) -> None:
             )
     with right:
         chart = predicted_vs_observed(
-            run.truth.values.mean(axis=1), {"GradEx against retraining": estimates.values.mean(axis=1)}, unit=run.unit
+            run.truth.mean_target().values[:, 0],
+            {"GradEx against retraining": estimates.mean_target().values[:, 0]},
+            unit=run.unit,
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None
@@ -122,12 +124,12 @@ def check_again(settings: RunSettings) -> None:
     if find_recipe(settings.source).features:
         return  # there is no network to retrain
     st.subheader("Check these settings")
-    few = replace(settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED)
+    few = replace(settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED, design="random")
     st.markdown(
         f"Fine-tunes the network on {CHECK_SUBSETS} fresh subsets and compares logits and outcomes with their "
         "first-order estimates."
     )
-    spec = JobSpec("kernelsm.pipelines.gradex_check:run", asdict(few))
+    spec = JobSpec("kernelsm.pipelines.gradex_check:run", few.arguments())
     seconds = START_SECONDS + sum(check_cost(few).values())
     job_panel(spec, seconds, "", start="Run the check", cancel="Cancel the check", key="check")
     status = registry().status(spec.key)

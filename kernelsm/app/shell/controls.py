@@ -13,6 +13,7 @@ from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIO
 from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
+from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
 from kernelsm.outcomes.names import natural_order
 
 _UNSET = object()
@@ -69,8 +70,9 @@ def target_picker(run: Run) -> None:
         return
     names, shown = run.outcomes.target_names, session.view().target
     options = ["", *(names[j] for j in _listed(names))]
+    by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 
@@ -218,24 +220,41 @@ def pull_slider(ridge: float) -> None:
     )  # fmt: skip
 
 
-def sampler_picker(K: int, *, proposals: bool = True) -> None:
-    """Choose how the next subsets are drawn: at random, or as those that would narrow the readout most."""
-    view = session.view()
-    shown = "next" if proposals and view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
-    _show("sampler", shown)
-    names = tuple(words.SAMPLER_NAMES)
-    st.segmented_control(
-        "Sampler", names if proposals else names[:-1], default=shown, format_func=words.SAMPLER_NAMES.__getitem__,
-        required=True, help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
+def price_input(label: str) -> None:
+    """Choose what a unit of cost is worth."""
+    st.number_input(
+        label, min_value=0.0, max_value=1e6, format="%g", width=260, **_bind("price", session.view().price)
+    )
+
+
+def left_out_picker(names: Sequence[str], shown: Sequence[int]) -> None:
+    """Choose tasks to leave out; `shown` are those displayed now."""
+    st.multiselect(
+        "Tasks to leave out", range(len(names)), format_func=names.__getitem__, placeholder="Choose tasks",
+        **_bind("off", list(shown), lambda chosen: tuple(sorted(chosen)), first="default"),
     )  # fmt: skip
 
 
-def _take_sampler(K: int) -> None:
-    chosen = st.session_state[_key("sampler")]
-    if chosen == "next":
-        session.update(sampler="next")
-    else:
-        session.update(sampler="random", size=None if chosen == "bernoulli" else max(1, K // 2))
+def sampler_picker(K: int, *, proposals: bool = True) -> None:
+    """Choose the next subsets: by a design, at random, or as those that would narrow the readout most."""
+    left_out = {name for name, offered in (("next", proposals), ("all", K <= MOST_TASKS_AFFORDED)) if not offered}
+    design = shown_design(K)
+    shown = session.view().sampler if session.view().sampler == "next" and proposals else design
+    st.segmented_control(
+        "Which subsets", [name for name in words.SAMPLER_NAMES if name not in left_out],
+        format_func=words.SAMPLER_NAMES.__getitem__, required=True, help=words.SAMPLER_HELP,
+        **_bind("sampler", "random" if shown == "distinct" else shown, _design_of_name, first="default"),
+    )  # fmt: skip
+
+
+def _design_of_name(name: str) -> str:
+    return "distinct" if name == "random" else name
+
+
+def shown_design(K: int) -> str:
+    """The design of the view; "auto" for all subsets of too many tasks, random subsets where none is chosen."""
+    sampler = session.view().sampler
+    return "auto" if sampler == "all" and K > MOST_TASKS_AFFORDED else "random" if sampler == "next" else sampler
 
 
 def more_slider() -> None:
@@ -245,11 +264,21 @@ def more_slider() -> None:
                      **_bind("more", current))  # fmt: skip
 
 
-def sampler_controls(K: int) -> None:
-    """Choose the random subsets that are drawn next."""
+def sampler_controls(K: int, *, random: bool = True) -> None:
+    """Choose how many subsets are drawn next, and the random ones where there are any among them."""
     view = session.view()
-    grid = st.grid(3, min_column_width=180, gap="medium")
-    amount, count, seed = (grid.cell() for _ in range(3))
+    if not random:
+        _count_slider()
+        return
+    grid = st.grid(4, min_column_width=180, gap="medium")
+    how, amount, count, seed = (grid.cell() for _ in range(4))
+    with how:
+        drawn = "bernoulli" if view.size is None else "fixed"
+        _show("draw", drawn)
+        st.segmented_control(
+            "Random ones", tuple(words.DRAW_NAMES), default=drawn, format_func=words.DRAW_NAMES.__getitem__,
+            required=True, help=words.DRAW_HELP, key=_key("draw"), on_change=_take_draw, args=(K,),
+        )  # fmt: skip
     with amount:
         if view.size is None:
             steps = [round(0.05 * i, 2) for i in range(1, 20)]
@@ -258,8 +287,7 @@ def sampler_controls(K: int) -> None:
         else:
             st.slider("Tasks per subset r", 1, K, **_bind("size", min(view.size, K)))
     with count:
-        st.select_slider("Subsets m", _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), view.subsets),
-                         **_bind("subsets", view.subsets))  # fmt: skip
+        _count_slider()
     with seed:
         st.number_input("Seed", 0, 10**9, step=1, **_bind("seed", view.seed, int))
 
@@ -267,6 +295,16 @@ def sampler_controls(K: int) -> None:
 def _listed(names: Sequence[str]) -> list[int]:
     """Positions of names as a list offers them: as given, many in their natural order, in which each can be found."""
     return natural_order(names) if len(names) > MOST_BARS else list(range(len(names)))
+
+
+def _count_slider() -> None:
+    shown = session.view().subsets
+    steps = _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), shown)
+    st.select_slider("Subsets m", steps, width=260, **_bind("subsets", shown))
+
+
+def _take_draw(K: int) -> None:
+    session.update(size=None if st.session_state[_key("draw")] == "bernoulli" else max(1, K // 2))
 
 
 def _grid(values: Sequence[float], *more: float) -> list[float]:

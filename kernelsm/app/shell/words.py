@@ -37,6 +37,10 @@ LDS = (
     "subsets, averaged over targets: 1 is the perfect order, 0 is none."
 )
 W0 = "*W0* are the weights of the trained network, at which gradients are taken and from which fine-tuning starts."
+TARGET_HELP = {
+    False: "What is measured. In the mean over targets each target counts the same.",
+    True: "What is measured. In the mean over targets each test sample counts the same, so large targets count more.",
+}
 READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion", "shapley": "Shapley"}
 READOUT_HELP = (
     "**Leave one out**: g(all tasks) minus g(all but this one); for pairs the second difference there. "
@@ -69,11 +73,19 @@ PULL_HELP = (
     "stronger pull keeps the network near its first order, so that GradEx is right, and makes outcomes differ less. "
     "It is not the ridge of the surrogate, though the paper writes λ for both."
 )
-SAMPLER_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size", "next": "Next best"}
+SAMPLER_NAMES = {
+    "auto": "Auto", "leave_outs": "Leave-outs", "all": "All", "random": "Random", "next": "Next best",
+}  # fmt: skip
 SAMPLER_HELP = (
-    "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks. "
+    "**Leave-outs**: all tasks together, every subset without one task, and every subset without two, from which "
+    "effects and pairs at all tasks are read without a guess; then random ones. Those without two are left out where "
+    "they would be more than two thirds of the subsets. **All**: every subset there is. **Auto**: all subsets of up "
+    "to 12 tasks where these take at most two minutes, else leave-outs, with more subsets than asked for where those "
+    "without two then fit in and two minutes are enough. **Random**: random ones alone. "
     "**Next best** proposes the subsets whose outcomes would narrow the readout's error bars most."
 )
+DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}
+DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks."
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "name": "By name", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "
