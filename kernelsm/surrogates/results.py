@@ -178,7 +178,14 @@ class Attribution(_Readout):
         return told_from_zero(self.values[:, j], std, self.degrees_of_freedom, level=level)
 
     def verdicts(self, target: str | int = 0) -> Verdicts:
-        """Return the `Verdict` of each task's effect, shape (K,): what its sentence says."""
+        """Return the `Verdict` of each task's effect, shape (K,): what its sentence says.
+
+        Examples
+        --------
+        >>> from kernelsm import Attribution
+        >>> Attribution(np.array([[-0.5]]), ("a",), ("test",), std=np.array([[0.1]])).verdicts().tolist()  # CLEAR
+        [3]
+        """
         j = self._column(target)
         margin = np.zeros(len(self.values)) if self.std is None else self.margin()[:, j]
         matters = None if self.matters is None else float(self.matters[j])
@@ -348,6 +355,12 @@ class Interactions(_Readout):
         """Return the `Verdict` of each pair, shape (K, K): as `told_from_zero`, whose rule it takes.
 
         Those that are not among the `most` strongest are "unclear", and so is the diagonal.
+
+        Examples
+        --------
+        >>> from kernelsm import Interactions
+        >>> Interactions(np.zeros((2, 2, 1)), ("a", "b"), ("test",)).verdicts().tolist()  # UNCLEAR
+        [[0, 0], [0, 0]]
         """
         j = self._column(target)
         K = len(self.task_names)

@@ -190,6 +190,7 @@ def estimator_controls(parameters: int, ridge: float) -> None:
     gradex = view.estimator == "gradex"
     offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
     shown = view.projection if view.projection in offered else "auto"
+    exact = projection_name(shown, parameters) == "exact"
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
@@ -202,9 +203,11 @@ def estimator_controls(parameters: int, ridge: float) -> None:
         )  # fmt: skip
         st.select_slider(
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
-            disabled=not gradex or projection_name(shown, parameters) == "exact", **_bind("dim", view.dim),
+            disabled=not gradex or exact, **_bind("dim", view.dim),
         )  # fmt: skip
         pull_slider(ridge)
+    if not gradex or exact:
+        st.caption(words.WHY_NO_DIMENSIONS["exact" if gradex else "retraining"])
 
 
 def pull_slider(ridge: float) -> None:

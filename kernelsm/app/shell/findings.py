@@ -32,10 +32,8 @@ def headline_pair(readout: Readout) -> tuple[int, int] | None:
 
 def listed_pairs(readout: Readout, count: int) -> list[tuple[int, int]]:
     """The pairs of a list: those told from zero first, by size, then the others by size."""
-    first, second = readout.interactions.strongest(max(count, readout.tested))
-    clear = readout.clear[first, second]
-    order = np.concatenate([np.flatnonzero(clear), np.flatnonzero(~clear)])[:count]
-    return list(zip(first[order].tolist(), second[order].tolist(), strict=True))
+    first, second = readout.ranked_pairs
+    return list(zip(first[:count].tolist(), second[:count].tolist(), strict=True))
 
 
 def said_of_task(readout: Readout, k: int) -> str:
@@ -92,20 +90,19 @@ def pairs_caption(readout: Readout) -> str:
     """
     if not readout.interactions.values.any():
         return ""
-    found = _of_pairs(readout)
+    found, measured = _of_pairs(readout), readout.interactions.measured
     total = _count_pairs(readout)
     parts = []
     clear = int((found == Verdict.CLEAR).sum())
     if clear and total > 1:
         how_many = f"All {clear:,}" if clear == total else f"{clear:,} of {total:,}"
-        exact = not readout.interactions.std_of(*readout.interactions.strongest(readout.tested)).any()
+        exact = measured is not None and bool(measured[readout.ranked_pairs].all())
         of_chance = "" if exact or clear == 1 else "; with so many looked at, about one in ten of these may be chance"
         parts.append(f"{how_many} pairs can be told from zero{of_chance}.")
     veiled = [part for part in _others(found, readout.matters, "no interaction") if part]
     parts += [f"Veiled: {' and '.join(veiled)}."] if veiled else []
     if readout.tested < total:
         parts.append(f"The {total - readout.tested:,} weakest were not tested, and are veiled too.")
-    measured = readout.interactions.measured
     if measured is not None and (read := measured[np.triu_indices(len(measured), k=1)]).any():
         parts.append(_measured(read, "pairs"))
     return " ".join(parts)
@@ -117,8 +114,7 @@ def _count_pairs(readout: Readout) -> int:
 
 def _of_pairs(readout: Readout) -> Verdicts:
     """Verdicts of the pairs that were tested."""
-    first, second = readout.interactions.strongest(readout.tested)
-    return readout.pair_verdicts[first, second]
+    return np.asarray(readout.pair_verdicts[readout.ranked_pairs])
 
 
 def _none_is_clear(found: Verdicts, total: int, what: str) -> str:

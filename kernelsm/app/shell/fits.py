@@ -26,7 +26,7 @@ from kernelsm.surrogates.base import AttributionKind, InteractionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
-from kernelsm.surrogates.subset_distributions import Array
+from kernelsm.surrogates.subset_distributions import Array, Indices
 from kernelsm.surrogates.tuning import LooSurface
 from kernelsm.surrogates.verdicts import Verdicts, what_matters
 from kernelsm.surrogates.wording import Verdict
@@ -124,6 +124,14 @@ class Readout:
     def clear(self) -> NDArray[np.bool_]:
         """Pairs that can be told from zero, shape (K, K)."""
         return np.asarray(self.pair_verdicts == Verdict.CLEAR)
+
+    @cached_property
+    def ranked_pairs(self) -> tuple[Indices, Indices]:
+        """Tasks of the pairs that were tested: those told from zero by size, then the others by size."""
+        first, second = self.interactions.strongest(max(self.tested, 1))
+        clear = self.clear[first, second]
+        order = np.concatenate([np.flatnonzero(clear), np.flatnonzero(~clear)])
+        return first[order], second[order]
 
 
 def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:

@@ -126,6 +126,10 @@ WHY_LINEAR_IS_ZERO = (
     "Every interaction is exactly zero, whatever the data: a linear surrogate adds up one number per task, so "
     "F(11) - F(10) - F(01) + F(00) cancels. An XOR pair is invisible to it. Choose the RBF kernel to see the pairs."
 )
+WHY_NO_DIMENSIONS = {
+    "exact": "The exact basis keeps every coordinate of the gradients: there are no dimensions to choose.",
+    "retraining": "Retraining uses no gradients: only the pull acts.",
+}
 
 
 def sign(unit: str, *, higher_is_better: bool) -> str:
