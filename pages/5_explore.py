@@ -27,4 +27,5 @@ if run.outcomes.K > 1:
     with right:
         effects.ranked_pairs(exploration)
 effects.what_if(run)
-st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")
+if run.fixed_size is None:
+    st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import ArrayFormat, read_arrays
+from kernelsm.outcomes.repeated_rows import rows_agree
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, tolerance_of
-from kernelsm.surrogates.measured_rows import rows_agree
 
 logger = logging.getLogger(__name__)
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
