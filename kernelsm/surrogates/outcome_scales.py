@@ -20,7 +20,7 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 POSITIVE_ONLY = ("sqrt", "log")
 _FEWEST_ROWS = 20  # with fewer, one curve is all that can be told
 _EXACT = 1e-3  # a curve that misses less of the spread is taken alone: what lies beyond the outcomes is its business
-_WORTH = 0.999  # squared errors that differ by less leave the choice to the order of the scales
+_COST = 8.0  # what free weights gain by chance, in squared errors of single rows
 _WINDOW = 0.25  # in units of the score's spread
 
 
@@ -72,10 +72,11 @@ class ScoreToOutcome:
         self._weights = np.zeros((len(curves), observed.shape[1]))
         self._weights[best, columns] = 1.0
         self._shift = np.zeros(observed.shape[1])
+        worth = 1 - _COST / len(scores)
         for j in np.flatnonzero(~self.flat) if len(scores) >= _FEWEST_ROWS else ():
             means = curves[:, :, j].mean(axis=1)
             weights, missed = nnls((curves[:, :, j] - means[:, None]).T, observed[:, j] - observed[:, j].mean())
-            if relative[best[j], j] > _EXACT and missed**2 < _WORTH * errors[best[j], j]:
+            if relative[best[j], j] > _EXACT and missed**2 < worth * errors[best[j], j]:
                 self._weights[:, j] = weights
                 self._shift[j] = observed[:, j].mean() - means @ weights
 
