@@ -65,7 +65,9 @@ class ScoreToOutcome:
         errors = ((curves - observed) ** 2).sum(axis=1)
         spread = ((observed - observed.mean(axis=0)) ** 2).sum(axis=0)
         relative = np.sqrt(errors / np.where(spread > 0, spread, 1.0))
-        best = first_least(relative[: len(self.scales)], tolerance=NEAR, axis=0)
+        handicap = np.full((len(self.scales), 1), 1 / np.sqrt(max(1 - _COST / len(scores), 0.25)))
+        handicap[0] = 1.0  # what a choice gains by chance must not turn a straight line into another curve
+        best = first_least(relative[: len(self.scales)] * handicap, tolerance=NEAR, axis=0)
         columns = np.arange(observed.shape[1])
         self.flat = np.array([self._lines[scale][1] for scale in self.scales])[best, columns] == 0
         """Targets whose curve does not rise at all, shape (q,)."""
