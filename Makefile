@@ -5,7 +5,7 @@ KERNELSM_PORT ?= 8501
 COIN_FLIP ?= ../shared/data/coin_flip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env app test lint docs bench clean
+.PHONY: env app test lint docs bench rivals clean
 
 env: .venv/.app-ready
 
@@ -57,6 +57,10 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/designs.py
 	@if test -d $(COIN_FLIP); then $(PY) benchmarks/coin_flip.py $(COIN_FLIP); \
 	else echo "coin_flip.py was not run: the published outcomes are not at $(COIN_FLIP) (make bench COIN_FLIP=folder)"; fi
+
+rivals: .venv/.test-ready
+	$(PY) -m pip install -q -r requirements-bench.txt
+	$(PY) benchmarks/rivals.py --coin-flip $(COIN_FLIP)
 
 clean:
 	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

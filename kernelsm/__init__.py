@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import ConvergenceError, InputError
     from kernelsm.runtime.store import ChunkKind, Store
+    from kernelsm.selection.dropping import Drop, best_drop
     from kernelsm.surrogates.auto import AutoSurrogate, default_surrogate
     from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
     from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
@@ -34,6 +35,7 @@ _HOME = {
     "AutoSurrogate": "kernelsm.surrogates.auto",
     "ChunkKind": "kernelsm.runtime.store",
     "ConvergenceError": "kernelsm.runtime.errors",
+    "Drop": "kernelsm.selection.dropping",
     "GradEx": "kernelsm.estimators.gradex",
     "GradientFeatures": "kernelsm.gradients.features",
     "InputError": "kernelsm.runtime.errors",
@@ -49,6 +51,7 @@ _HOME = {
     "SharedSurrogate": "kernelsm.surrogates.shared",
     "anchor_support": "kernelsm.outcomes.anchor",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
+    "best_drop": "kernelsm.selection.dropping",
     "build_model": "kernelsm.models.registry",
     "default_surrogate": "kernelsm.surrogates.auto",
     "design_masks": "kernelsm.outcomes.designs",
@@ -63,11 +66,11 @@ _HOME = {
 }
 
 __all__ = [
-    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "GradEx", "GradientFeatures", "InputError",
-    "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV", "Outcomes",
-    "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks", "build_model",
-    "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds", "load_example",
-    "load_features", "load_truth", "relative_error", "save_features",
+    "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "Drop", "GradEx", "GradientFeatures",
+    "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
+    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks",
+    "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds",
+    "load_example", "load_features", "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 

@@ -6,7 +6,9 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from kernelsm.examples.catalog import (
     EXAMPLES,
@@ -27,6 +29,7 @@ from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
+from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
@@ -86,6 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     features.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     features.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
     features.add_argument("--outputs", default="auto", help=linearised)
+    weighting, own = get_args(Weighting), "(default: as the suite says)"
+    features.add_argument(
+        "--task-weighting", choices=weighting, help=f"each task counts the same in training, or each sample {own}"
+    )
+    features.add_argument(
+        "--target-weighting", choices=weighting,
+        help=f"each target counts the same in the mean over targets, or each test sample {own}",
+    )  # fmt: skip
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
@@ -137,6 +148,8 @@ def _features(options: argparse.Namespace) -> None:
         raise InputError("out", repr(options.out.name), "a name ending in .npz", "Rename it.")
     options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
     model, suite = model_and_suite(options.code)
+    chosen = {key: getattr(options, key) for key in WEIGHTING_FIELDS if getattr(options, key)}
+    suite = replace(suite, **chosen)
     store, report = Store(), TerminalReport()
     train = gradient_features(
         model, suite.inputs, suite.labels, options.projection, options.dim, store=store, report=report,
@@ -151,6 +164,14 @@ def _features(options: argparse.Namespace) -> None:
     print(
         f"{suite.K} tasks, {len(suite.inputs)} + {len(suite.test_inputs)} samples -> {options.out} ({size:.1f} MiB)"
     )
+    tasks = suite.tasks
+    print(
+        f"tasks are weighed {tasks.weighting.replace('_', ' ')} and have {min(tasks.sizes):,} to "
+        f"{max(tasks.sizes):,} samples"
+    )
+    if tasks.tiny:
+        few = ", ".join(f"{tasks.names[at]} ({tasks.sizes[at]})" for at in tasks.tiny)
+        print(f"fewer than {FEW_SAMPLES} samples: {few}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -1,5 +1,7 @@
-from kernelsm.app.explore import effects
-from kernelsm.app.shell import frame, navigation
+import streamlit as st
+
+from kernelsm.app.explore import effects, task_bars
+from kernelsm.app.shell import frame, navigation, weighing
 
 navigation.require_entry()
 run = frame.current_run()
@@ -11,9 +13,10 @@ frame.head(
 effects.settings(run)
 exploration = effects.explore(run)
 effects.sign_note(exploration)
+weighing.few_samples_note(run)
 left, right = frame.panels()
 with left:
-    effects.bars(exploration)
+    task_bars.bars(exploration)
     effects.truth_heatmap(exploration)
 with right:
     effects.heatmap(exploration)
@@ -24,3 +27,4 @@ if run.outcomes.K > 1:
     with right:
         effects.ranked_pairs(exploration)
 effects.what_if(run)
+st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")

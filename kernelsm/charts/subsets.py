@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, ORANGE, Chart, figure, name_axis, safe
+from kernelsm.charts.style import BLUE, ORANGE, PLAIN_TICKS, Chart, figure, name_axis, safe
 
 
 def outcome_histogram(
@@ -37,7 +37,7 @@ def outcome_histogram(
         360,
         shapes=[{**line, "line": {"dash": "dash", "width": 2, "color": ORANGE}}] if marked else [],
         annotations=[note] if marked else [],
-        xaxis={"title": {"text": f"F(s), {unit}"}, "automargin": True},
+        xaxis={"title": {"text": f"F(s), {unit}"}, "automargin": True, **PLAIN_TICKS},
         yaxis={"title": {"text": "subsets"}, "automargin": True},
     )
     alt = f"Histogram of {len(values)} outcomes from {values.min():.3g} to {values.max():.3g} ({unit})."

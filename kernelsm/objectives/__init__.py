@@ -1,7 +1,8 @@
 """What a model is trained on and measured by.
 
 Training of W0, gradient features, GradEx, retraining and measures do not know any particular loss. They ask the
-objective that a `TaskSuite` names; `registry.find(suite)` returns it.
+objective that a `TaskSuite` names; `registry.find(suite)` returns it. Training of W0 and the check that a network
+fits its samples ask too, so they stand in this folder: `models` stands above it and cannot import from here.
 
 Adding an objective
 -------------------
@@ -17,16 +18,16 @@ An objective is one file of this folder; `classification.py` is the example to r
    minimises it. Axes in front, of networks trained together, pass through.
 5. `linearisations` say which functions of the outputs GradEx may linearise, the best first. A plain `Linearisation`
    takes every output unchanged: it needs a name, `targets(labels, rows)` and the loss of outputs and targets, an
-   `OutputLoss` with one method, `expand`, which returns slope and curvature. It must be convex. The solver stops
-   where a gradient norm is small in absolute terms, so outputs and labels should be numbers of about 1: standardise
-   quantities.
+   `OutputLoss` with one method, `expand`, which returns slope and curvature as an `Expansion`. It must be convex. The
+   solver stops where a gradient norm is small in absolute terms, so outputs and labels should be numbers of about 1:
+   standardise quantities.
 6. `measure(outputs, labels, group_of, groups, linearisation)` returns every measure of every group of samples;
    `group_means` does it for those that are means over samples.
 7. Add one line to the table in `registry.py`. Code outside of kernelsm calls `registry.register` instead.
 
 Where more is needed than labels (a scale, say), a suite holds it in `objective_settings`, which become arguments of
 the class. Where outputs influence each other's loss, as the logits of a softmax do, `OutputLoss.restrict` is to be
-overridden too.
+overridden too; a loss that leaves it out ends in a TypeError that says so.
 
 The module of an objective must not import torch at its top: pages and estimates of cost, which start without
 it, ask for names, measures and sizes. `tests/objectives/test_another_objective.py` takes an objective of its own,

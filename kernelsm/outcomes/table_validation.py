@@ -56,6 +56,8 @@ def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | 
     """Return a read-only (n, q) array of what is known of the noise, None where nothing is, or raise InputError."""
     if noise is None:
         return None
+    if np.ndim(noise) == 0 and noise == 0:
+        noise = np.zeros((1, targets))
     try:
         found = np.array(noise, dtype=np.float64, order="C")
     except (TypeError, ValueError):
@@ -63,8 +65,33 @@ def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | 
         raise InputError("noise", what, f"(n, {targets}) numbers", "Leave it out.") from None
     if found.ndim != 2 or found.shape[1] != targets or not np.isfinite(found).all():
         what = f"shape {found.shape}" if np.isfinite(found).all() else "a number that is not finite"
-        fix = "Give one column per target, or leave it out."
+        fix = "Give one column per target, 0 where there is no noise, or leave it out."
         raise InputError("noise", what, f"(n, {targets}) finite numbers", fix)
+    found.flags.writeable = False
+    return found
+
+
+def check_target_weights(
+    weights: ArrayLike | None, targets: int, place: str = "target_weights"
+) -> NDArray[np.float64] | None:
+    """Return read-only weights (q,) of targets in their mean, None where all are the same, or raise InputError."""
+    if weights is None:
+        return None
+    expected, fix = f"{targets} numbers above 0, one per target", "Leave them out: targets then weigh the same."
+    try:
+        given = np.array(weights)
+    except ValueError:
+        given = np.array("")
+    if given.dtype.kind not in "iuf":
+        raise InputError(place, "something that is not a number", expected, fix)
+    found = given.astype(np.float64)
+    if found.shape != (targets,):
+        raise InputError(place, f"shape {found.shape}", expected, fix)
+    wrong = np.flatnonzero(~(np.isfinite(found) & (found > 0) & (found < _LARGEST)))
+    if len(wrong):
+        raise InputError(f"{place}, target {wrong[0]}", f"{found[wrong[0]]}", expected, fix)
+    if (found == found[0]).all():
+        return None
     found.flags.writeable = False
     return found
 

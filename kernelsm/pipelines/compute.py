@@ -18,6 +18,7 @@ from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearis
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.tasks.weighting import EQUALLY
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES, save_run
 
@@ -64,12 +65,14 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
     InputError
         Other tasks or targets, or outcomes estimated in another way.
     """
+    weighed = [table.meta.get("task_weighting", EQUALLY) for table in (before, outcomes)]
     for place, have, new in (
         ("tasks", before.task_names, outcomes.task_names),
         ("targets", before.target_names, outcomes.target_names),
         ("sign", before.higher_is_better, outcomes.higher_is_better),
         # rows of a table without metadata may have come from anywhere
         *((key, before.meta.get(key), outcomes.meta.get(key)) for key in _ONE_WAY if key in before.meta),
+        *([("task_weighting", *weighed)] if "estimator" in before.meta else []),
     ):
         if have != new:
             raise InputError(
@@ -79,7 +82,7 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
     return Outcomes(
         np.vstack([before.masks, outcomes.masks]), np.vstack([before.values, outcomes.values]),
         task_names=before.task_names, target_names=before.target_names, higher_is_better=before.higher_is_better,
-        meta={**outcomes.meta, "onto": onto, "added": outcomes.m},
+        meta={**outcomes.meta, "onto": onto, "added": outcomes.m}, target_weights=before.target_weights,
     )  # fmt: skip
 
 
@@ -140,7 +143,7 @@ def base_model(
     """
     recipe = find_recipe(source)
     if recipe.trained_weights and seed == 0 and not retrain:
-        model = _initial(replace(recipe, weights=recipe.trained_weights), seed)
+        model = initial_model(replace(recipe, weights=recipe.trained_weights), seed)
         report(1, 1, "base model", reused=None)
         return model.eval()
     return trained(recipe, recipe.suite(), store, report, seed=seed)[0]
@@ -163,7 +166,7 @@ def trained(
 
     # networks this small train as fast on one thread, and ten times faster where cores are shared
     use_torch_threads(1)
-    model = _initial(recipe, seed)
+    model = initial_model(recipe, seed)
     check_model(model, suite)
     if recipe.training is None:
         report(1, 1, "base model", reused=None)
@@ -186,8 +189,8 @@ def trained(
     return model.eval(), [EpochLosses(**row) for row in curve]
 
 
-def _initial(recipe: Recipe, seed: int) -> nn.Module:
-    """The network that training starts from, or the uploaded one."""
+def initial_model(recipe: Recipe, seed: int) -> nn.Module:
+    """Return the network that training starts from, or the uploaded one."""
     from kernelsm.models.registry import build_model
 
     model = build_model(recipe.architecture, **recipe.config, seed=seed)
@@ -243,12 +246,13 @@ def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stage
     from kernelsm.gradients.features import gradient_features
 
     assert settings.ridge is not None
+    suite = recipe.suite()
     if recipe.features:
         from kernelsm.gradients.features_file import load_features
 
-        return GradEx(*load_features(recipe.features), ridge=settings.ridge)
+        # the suite is that of the project: its weights may have been chosen anew
+        return GradEx(suite, *load_features(recipe.features)[1:], ridge=settings.ridge)
     assert model is not None
-    suite = recipe.suite()
     outputs, objective = linearisation_of(settings, recipe).name, find(suite)
 
     def features(inputs: NDArray[Any], labels: NDArray[Any], stage: str) -> GradientFeatures:

@@ -17,6 +17,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, tolerance_of
+from kernelsm.surrogates.measured_rows import rows_agree
 
 logger = logging.getLogger(__name__)
 FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
@@ -137,7 +138,10 @@ def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
     """Return a table with its noise estimated from single orders; unchanged where these are not known."""
     if ordered is None or ordered.values.shape[1] != outcomes.q:
         return outcomes
-    return replace(outcomes, noise=ordered.noise())
+    noise = ordered.noise()
+    if noise is not None and not noise.any() and not rows_agree(outcomes.masks.astype(np.float64), outcomes.values):
+        return outcomes  # all orders were tried, and still a prompt that was asked twice has two losses
+    return replace(outcomes, noise=noise)
 
 
 def save_orders(outcomes: OrderedOutcomes, path: Path) -> None:

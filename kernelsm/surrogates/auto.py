@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
 from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.outcomes.rank_correlation import rank_correlation
@@ -13,7 +16,8 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_choice import CandidateKernels
-from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, ScoreToOutcome
+from kernelsm.surrogates.measured_rows import distinct_rows
+from kernelsm.surrogates.outcome_scales import POSITIVE_ONLY, SCALES, ScoreToOutcome, transformed_back
 from kernelsm.surrogates.shared import SharedSurrogate, Sharing
 from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
 from kernelsm.surrogates.tuning import tuning_rows
@@ -24,7 +28,7 @@ _PERFECT, _WORST = 0.9999, -0.5
 # attributes that a fit takes from its table beside the numbers
 _TABLE_ATTRIBUTES = (
     "task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_", "n_features_in_",
-    "feature_names_in_", "_single_target",
+    "feature_names_in_", "_single_target", "measured_rows_",
 )  # fmt: skip
 _LEAST_RANK_CORRELATION, _LEAST_EXPLAINED_SHARE = 0.2, 0.25
 
@@ -33,13 +37,14 @@ class AutoSurrogate(Surrogate):
     """Surrogates of the outcomes on several scales, averaged by how well each predicts left-out subsets.
 
     On every scale (the outcome's own, its root, its logarithm, its ranks) a `SharedSurrogate` chooses kernels,
-    ridges and shared components. A prediction is the average over scales, for each target weighted by the rank
-    correlation of its leave-one-out predictions with the outcomes; the first scale that ranks all of them correctly
-    is used alone. The average is mapped to the outcome's own scale by the increasing curve (a straight line, a
-    square, an exponential, or the quantiles of the outcomes) that fits the outcomes best.
+    ridges and shared components; which targets share, which tasks matter and which act together is found on the own
+    scale. A score is the average over scales, for each target weighted by the rank correlation of its leave-one-out
+    predictions with the outcomes; the first scale that ranks all of them correctly is used alone. The prediction is
+    the score, mapped to the outcome's own scale by an increasing curve (`ScoreToOutcome`).
 
     Readouts are differences of F and belong on F's own scale: they are those of the surrogate fitted there
-    (`effects_`), exact and with intervals.
+    (`effects_`), exact and with intervals. Outcomes without noise are interpolated, and outcomes far from everything
+    else are set aside and named (`outlier_rows_`).
 
     Parameters
     ----------
@@ -57,6 +62,10 @@ class AutoSurrogate(Surrogate):
         Fitted on the outcome's own scale.
     weights_ : dict of str to ndarray, shape (q,)
         Weight of each scale in each target's prediction.
+    outlier_rows_ : ndarray of int
+        Rows with an outcome far from everything else. The fit takes their left-out predictions instead.
+    outliers_ : ndarray of bool, shape (m, q)
+        Which outcomes these are; without noise, of each subset once.
     ranks_only_ : ndarray of bool, shape (q,)
         Targets whose predictions order left-out subsets (rank correlation ρ above 0.2) but explain less than ρ²/4 of
         the variance, as with a few outliers: only the ranks of their predictions mean something.
@@ -94,20 +103,84 @@ class AutoSurrogate(Surrogate):
     def _fit(self, X: Array, values: Array) -> None:
         if unknown := [scale for scale in self.scales if scale not in SCALES]:
             raise InputError("scales", repr(unknown[0]), ", ".join(map(repr, SCALES)), "Choose among these.")
+        masks = X
+        if self._sees_no_noise(X, values):
+            self.measured_rows_ = distinct_rows(X, values)
+            X, values = self.measured_rows_.masks, self.measured_rows_.values
         rows = tuning_rows(len(X), self.tuning_rows)
         candidates = CandidateKernels(X[rows])
+        own = self._fit_scale("identity", candidates, X, values)
+        self.outliers_ = self._find_outliers(own, candidates, values, rows)
+        if self.outliers_.any():
+            cleaned = values.copy()
+            for j in map(int, np.flatnonzero(self.outliers_.any(axis=0))):
+                far = self.outliers_[rows, j]
+                cleaned[self.outliers_[:, j], j] = self._replacement[j][far]
+            values = cleaned
+            if self.measured_rows_ is not None:
+                self.measured_rows_ = replace(self.measured_rows_, outliers=True)
+            own = self._fit_scale("identity", candidates, X, values)
+        self._scaled = {"identity": own}
         positive = bool((values > 0).all())
-        self._scaled: dict[str, SharedSurrogate] = {}
-        for scale in dict.fromkeys(("identity", *self.scales)):
-            if positive or scale not in POSITIVE_ONLY:
-                surrogate = SharedSurrogate(sharing=self.sharing, tuning_rows=self.tuning_rows)
-                surrogate.tuning_rows_ = rows
-                scaled = SCALES[scale](values)
-                surrogate._fit_with(candidates, X, scaled, _rescaled(self._noise, values, scaled))
-                self._scaled[scale] = surrogate
-        self.effects_ = self._scaled["identity"]
+        for scale in dict.fromkeys(self.scales):
+            if scale != "identity" and (positive or scale not in POSITIVE_ONLY):
+                self._scaled[scale] = self._fit_scale(scale, candidates, X, values, own)
+        self.effects_ = own
+        self._set_rows_aside(masks)
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
         self._weigh(values, values[rows])
+
+    def _fit_scale(
+        self, scale: str, candidates: CandidateKernels, X: Array, values: Array, own: SharedSurrogate | None = None
+    ) -> SharedSurrogate:
+        """Fit to the outcomes on one scale; sharing, relevance and terms are those of the outcome's own."""
+        surrogate = SharedSurrogate(
+            sharing=self.sharing if own is None else own.sharing_, tuning_rows=self.tuning_rows
+        )
+        surrogate._like = None if own is None else own.composites_
+        surrogate.tuning_rows_ = tuning_rows(len(X), self.tuning_rows)
+        scaled = SCALES[scale](values)
+        noise = _rescaled(self._noise, values, scaled)
+        surrogate._fit_with(candidates, X, scaled, noise, noisy=self.measured_rows_ is None)
+        return surrogate
+
+    def _find_outliers(
+        self, own: SharedSurrogate, candidates: CandidateKernels, values: Array, rows: slice | Indices
+    ) -> NDArray[np.bool_]:
+        """Say which outcomes are far from everything else, on the own scale and, where all are above 0, the log one.
+
+        On one scale alone they are the long tail of another.
+        """
+        noisy = self.measured_rows_ is None
+        outliers = np.zeros(values.shape, dtype=bool)
+        self._replacement: dict[int, Array] = {}
+        places = np.arange(len(values))[rows]
+        for j, composite in own.composites_.items():
+            column = values[rows, j]
+            search = candidates.composites(values.shape[1])
+            scale = own._weight[j] * own.composite_unit_[j]
+            far, cleaned = search.outlying_rows((column - own._mean[j]) / scale, composite, noisy=noisy)
+            if len(far) and (values[:, j] > 0).all():
+                logarithm = np.log(column)
+                logarithm = (logarithm - logarithm.mean()) / logarithm.std()
+                like = search.refit(logarithm, composite)
+                far = np.intersect1d(far, search.outlying_rows(logarithm, like, noisy=noisy)[0])
+            if len(far):
+                replaced = cleaned * scale + own._mean[j]
+                # a prediction may leave the range of the outcomes, and with it the scales on which they make sense
+                others = np.delete(column, far)
+                self._replacement[j] = np.clip(replaced, others.min(), others.max())
+                outliers[places[far], j] = True
+        return outliers
+
+    def _set_rows_aside(self, masks: Array) -> None:
+        """Name the rows of the table with an outlying outcome."""
+        far = self.outliers_.any(axis=1)
+        if self.measured_rows_ is None or not far.any():
+            self.outlier_rows_ = np.flatnonzero(far)
+            return
+        found = [(masks == mask).all(axis=1) for mask in self.measured_rows_.masks[far]]
+        self.outlier_rows_ = np.flatnonzero(np.any(found, axis=0))
 
     def _weigh(self, values: Array, observed: Array) -> None:
         """Weigh the scales by leave-one-out predictions of the tuning rows; fit the curve back to the outcome's."""
@@ -120,16 +193,33 @@ class AutoSurrogate(Surrogate):
         raw = np.where(perfect.any(axis=0), perfect & (np.cumsum(perfect, axis=0) == 1), raw)
         self.weights_ = dict(zip(self._scaled, raw / raw.sum(axis=0), strict=True))
         left_out = self._average({name: part.left_out_ for name, part in self._scaled.items()})
-        self._score_to_outcome = ScoreToOutcome(tuple(self._scaled), left_out, observed)
+        self._score_to_outcome = ScoreToOutcome(tuple(self._scaled), left_out, observed, self._guide(observed))
         std = self._average_std({name: np.sqrt(part.left_out_variance_)[None] for name, part in self._scaled.items()})
         predicted = self._score_to_outcome(left_out)
         missed = ((observed - predicted) ** 2).mean(axis=0)
         latent = (self._score_to_outcome.spread(left_out, std) ** 2).mean(axis=0)
         known = 0.0 if self._noise is None else (self._noise**2).sum(axis=0)
         self.noise_variance_ = np.maximum(missed - latent, known)
+        if self.measured_rows_ is not None:
+            self.noise_variance_ = np.zeros(values.shape[1])
         ranked = np.nan_to_num(rank_correlation(observed, left_out))
         explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
         self.ranks_only_ = (ranked > _LEAST_RANK_CORRELATION) & (explained < _LEAST_EXPLAINED_SHARE * ranked**2)
+
+    def _guide(self, observed: Array) -> Array:
+        """Left-out predictions of every scale, each transformed back, in the mixture of the least squared error."""
+        back = np.array(
+            [
+                transformed_back(scale, part.left_out_, np.sort(observed, axis=0))
+                for scale, part in self._scaled.items()
+            ]
+        )
+        guide = np.empty_like(observed)
+        for j in range(observed.shape[1]):
+            means, mean = back[:, :, j].mean(axis=1), observed[:, j].mean()
+            weights, _ = nnls((back[:, :, j] - means[:, None]).T, observed[:, j] - mean)
+            guide[:, j] = mean + weights @ (back[:, :, j] - means[:, None])
+        return guide
 
     def _average(self, tables: dict[str, Array]) -> Array:
         """Weighted mean over scales, each about its centre in units of its own spread."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal, Self, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -16,8 +16,17 @@ from kernelsm.outcomes.names import check_names
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import check_noise
 from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.fit_input import name_wrong_rows
+from kernelsm.surrogates.measured_rows import MeasuredRows, found_without_noise, rows_agree, without_noise
 from kernelsm.surrogates.results import Attribution, Interactions
-from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution, distribution_of
+from kernelsm.surrogates.subset_distributions import (
+    Anchor,
+    Array,
+    Indices,
+    SubsetDistribution,
+    distribution_of,
+    mean_masks,
+)
 
 AttributionKind = Literal["leave_one_out", "inclusion", "banzhaf", "shapley"]
 InteractionKind = Literal["second_difference", "inclusion", "banzhaf", "shapley"]
@@ -37,10 +46,13 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         Estimated variance of what g leaves unexplained in a single outcome, in the outcome's unit squared.
     degrees_of_freedom_ : int
         What that was estimated from.
+    measured_rows_ : MeasuredRows or None
+        The subsets whose outcomes have no noise: predictions and readouts that need no others are read from them.
     """
 
     noise_variance_: Array
-    _noise: Array | None
+    measured_rows_: MeasuredRows | None = None
+    _noise: Array | None = None
     degrees_of_freedom_: int
 
     def fit(
@@ -65,14 +77,17 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
             Names for the results.
         higher_is_better : bool
             For the words of the results.
-        noise : array-like, shape (n, q), optional
-            What is known of the noise, as in `Outcomes`. `SharedSurrogate` and `AutoSurrogate`, which choose by
-            likelihood, take no parameters that leave less of it; leaving out rows tells the others of it anyway.
+        noise : 0, or array-like, shape (n, q), optional
+            What is known of the noise, as in `Outcomes`. 0: there is none, and kernel surrogates pass through the
+            outcomes of measured subsets. `SharedSurrogate` and `AutoSurrogate`, which choose by likelihood, take no
+            parameters that leave less noise than is known, and see by themselves that a table has none; leaving out
+            rows tells the others of it anyway.
 
         Raises
         ------
         InputError
-            Inputs or outcomes that are not finite, wrong names, or noise of another number of targets.
+            Inputs or outcomes that are not finite, wrong names, noise of another number of targets, or rows that
+            contradict noise=0.
 
         Examples
         --------
@@ -86,7 +101,7 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         try:
             inputs, given = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         except ValueError:
-            _name_rows(X, y)
+            name_wrong_rows(X, y)
             raise
         self._single_target = given.ndim == 1
         values = given.reshape(len(given), -1).astype(np.float64)
@@ -96,11 +111,14 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         self.outcomes_hash_: str | None = None
         self._noise = check_noise(noise, values.shape[1])
         self.is_binary_ = bool(np.isin(inputs, (0.0, 1.0)).all())
+        self.measured_rows_ = None
         self._fit(inputs, values)
         return self
 
     def fit_outcomes(self, outcomes: Outcomes) -> Self:
         """Fit g to a table of outcomes and take over its names.
+
+        Outcomes that were computed exactly (`Outcomes.computed_exactly`) are taken to be without noise.
 
         Examples
         --------
@@ -109,13 +127,20 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         >>> g.task_names_[:2]
         ('arithmetic (helps)', 'algebra (helps a little)')
         """
+        noise = outcomes.noise
+        if (
+            noise is None
+            and outcomes.computed_exactly
+            and rows_agree(outcomes.masks.astype(np.float64), outcomes.values)
+        ):
+            noise = np.zeros((1, outcomes.q))
         self.fit(
             outcomes.masks,
             outcomes.values,
             task_names=outcomes.task_names,
             target_names=outcomes.target_names,
             higher_is_better=outcomes.higher_is_better,
-            noise=outcomes.noise,
+            noise=noise,
         )
         self.outcomes_hash_ = outcomes.content_hash
         return self
@@ -153,10 +178,16 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         """
         check_is_fitted(self)
         inputs: Array = validate_data(self, X, dtype=np.float64, reset=False)
-        predicted = self._shaped(self._predict(inputs))
-        if not return_std:
-            return predicted
-        return predicted, self._shaped(np.sqrt(self._predict_variance(inputs)))
+        predicted = self._predict(inputs)
+        variance = self._predict_variance(inputs) if return_std else None
+        if self.measured_rows_ is not None:
+            measured, known = self.measured_rows_.lookup(inputs)
+            predicted[measured] = known[measured]
+            if variance is not None:
+                variance[measured] = 0.0
+        if variance is None:
+            return self._shaped(predicted)
+        return self._shaped(predicted), self._shaped(np.sqrt(variance))
 
     def predict_change(self, X: ArrayLike, reference: ArrayLike) -> tuple[Array, Array]:
         """Predict how the outcome changes from one subset to others.
@@ -189,6 +220,10 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         inputs: Array = validate_data(self, X, dtype=np.float64, reset=False)
         base: Array = validate_data(self, np.asarray(reference)[None], dtype=np.float64, reset=False)
         values, variance = self._change(inputs, base)
+        if self.measured_rows_ is not None:
+            measured, known = self.measured_rows_.lookup(np.vstack([base, inputs]))
+            both = measured[0] & measured[1:]
+            values[both], variance[both] = (known[1:] - known[0])[both], 0.0
         return self._shaped(values), self._shaped(np.sqrt(variance))
 
     def predict_exchanges(self, mask: ArrayLike) -> Array:
@@ -268,9 +303,13 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         K = self._check_readout()
         distribution, readout = distribution_of(kind, 1, K, at=at, p=p, size=size)
         values, variance = self._attribution(distribution)
+        measured = None
+        if self.measured_rows_ is not None:
+            measured, known = self.measured_rows_.effects(distribution)
+            values[measured], variance[measured] = known[measured], 0.0
         return Attribution(
             values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
-            self.degrees_of_freedom_, np.sqrt(variance),
+            self.degrees_of_freedom_, np.sqrt(variance), measured,
         )  # fmt: skip
 
     def interactions(
@@ -324,11 +363,15 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         distribution, readout = distribution_of(kind, 2, K, at=at, p=p, size=size)
         # a single task has no pairs
         values = self._interactions(distribution) if K > 1 else np.zeros((1, 1, len(self.target_names_)))
+        measured = None
+        if self.measured_rows_ is not None and K > 1:
+            measured, known = self.measured_rows_.pair_effects(distribution)
+            values[measured] = known[measured]
         diagonal = np.arange(K)
         values[diagonal, diagonal] = 0.0
         return Interactions(
             values, self.task_names_, self.target_names_, self.higher_is_better_, self._meta(readout),
-            self.degrees_of_freedom_, partial(self._pair_std, distribution),
+            self.degrees_of_freedom_, partial(self._pair_std, distribution, measured), measured,
         )  # fmt: skip
 
     def pair_means(
@@ -373,10 +416,23 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
         if not (0 <= j < K and 0 <= k < K and j != k):
             raise InputError("pair", f"{j} and {k}", f"two different tasks of 0 to {K - 1}", "Choose a pair.")
         distribution, _ = distribution_of(kind, 2, K, at=at, p=p, size=size)
-        return self._pair_means(distribution, j, k).reshape(2, 2, -1)
+        means = self._pair_means(distribution, j, k)
+        if self.measured_rows_ is not None and isinstance(distribution, Anchor):
+            measured, known = self.measured_rows_.lookup(mean_masks(distribution, K, j, k))
+            means[measured] = known[measured]
+        return means.reshape(2, 2, -1)
 
-    def _pair_std(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
-        return np.asarray(np.sqrt(self._pair_variance(distribution, first, second)))
+    def _pair_std(
+        self, distribution: SubsetDistribution, measured: NDArray[np.bool_] | None, first: Indices, second: Indices
+    ) -> Array:
+        std = np.sqrt(self._pair_variance(distribution, first, second))
+        if measured is not None:
+            std[measured[first, second]] = 0.0
+        return np.asarray(std)
+
+    def _sees_no_noise(self, X: Array, values: Array) -> bool:
+        """Whether the outcomes are known, or show by themselves, to have no noise."""
+        return without_noise(self._noise) or (self.is_binary_ and found_without_noise(X, values))
 
     def _check_readout(self) -> int:
         check_is_fitted(self)
@@ -432,20 +488,3 @@ class Surrogate(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMe
     @abstractmethod
     def _pair_variance(self, distribution: SubsetDistribution, first: Indices, second: Indices) -> Array:
         """Variances of the interactions of some pairs, shape (P, q)."""
-
-
-def _name_rows(X: ArrayLike, y: ArrayLike) -> None:
-    """Raise an InputError that names the first row which is not finite, where that is what is wrong."""
-    for place, given in (("X", X), ("y", y)):
-        try:
-            table = np.asarray(given).astype(np.float64, casting="same_kind")
-        except (TypeError, ValueError):  # something else is wrong with it
-            continue
-        if table.ndim == 0:  # None becomes a NaN
-            continue
-        wrong = np.flatnonzero(~np.isfinite(table.reshape(len(table), -1)).all(axis=1))
-        if len(wrong):
-            more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
-            raise InputError(
-                f"{place}, row {wrong[0]}", f"NaN or inf{more}", "finite numbers", "Drop or mend it."
-            ) from None

@@ -11,9 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.runtime.checks import check_choice, check_number, check_whole
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.kernel_functions import LINEAR, RBF, Polynomial, SubsetKernel
+from kernelsm.surrogates.kernel_functions import IDENTITY, LINEAR, RBF, Polynomial
+from kernelsm.surrogates.measured_rows import distinct_rows, without_noise
 from kernelsm.surrogates.posterior import Posterior
 from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
+from kernelsm.surrogates.subset_kernel import SubsetKernel, SumKernel
 from kernelsm.surrogates.tuning import RELATIVE_GAMMAS, RIDGES, check_grid, loo_surface, tuning_rows
 
 KernelName = Literal["rbf", "linear", "poly"]
@@ -49,7 +51,12 @@ class KernelSurrogate(Surrogate):
     gamma_, ridge_ : float
         γ (NaN for "linear") and λ of the fit.
     masks_ : ndarray, shape (m, K)
-        Training inputs.
+        Training inputs; without noise each subset once.
+
+    Notes
+    -----
+    With `fit(noise=0)` what λ leaves unexplained is no noise but part of F: a deviation that every subset has of its
+    own. Fitted subsets keep their outcomes, and intervals hold what is unknown of the others.
 
     Examples
     --------
@@ -89,26 +96,33 @@ class KernelSurrogate(Surrogate):
 
     def _fit(self, X: Array, values: Array) -> None:
         self.gamma_, self.ridge_ = self._hyperparameters(X, values)
-        self._function = kernel_of(self.kernel, self.gamma_, self.degree, self.coef0)
-        self._posterior = Posterior(self._function.gram(X, X), self.ridge_, self.fit_intercept)
+        function = kernel_of(self.kernel, self.gamma_, self.degree, self.coef0)
+        if without_noise(self._noise):
+            self.measured_rows_ = distinct_rows(X, values)
+            X, values = self.measured_rows_.masks, self.measured_rows_.values
+        self._fit_function(function, X, values, noisy=self.measured_rows_ is None)
+
+    def _fit_function(
+        self, function: SubsetKernel, X: Array, values: Array, *, noisy: bool, gram: Array | None = None
+    ) -> None:
+        """Fit with this kernel; where outcomes have no noise, λ is the variance of every subset's own deviation.
+
+        `gram` is its matrix where that is known already; it is overwritten.
+        """
+        self._posterior = Posterior(function.gram(X, X) if gram is None else gram, self.ridge_, self.fit_intercept)
         self.dual_coef_, self.intercept_, self.scale_ = self._posterior.fit(values)
+        self._function = (
+            function if noisy or not self.ridge_ else SumKernel(((1.0, function), (self.ridge_, IDENTITY)))
+        )
         self.masks_ = X.copy()
-        self.noise_variance_ = self.scale_ * self.ridge_
+        self.noise_variance_ = self.scale_ * (self.ridge_ if noisy else 0.0)
         self.degrees_of_freedom_ = self._posterior.degrees_of_freedom(len(X))
 
     def _predict(self, X: Array) -> Array:
         return np.asarray(self._function.gram(X, self.masks_) @ self.dual_coef_ + self.intercept_)
 
     def _predict_exchanges(self, at: Array, out: Indices, into: Indices) -> Array:
-        # what an exchange does to the kernel with s_i depends on whether s_i holds the one task and the other
-        same, more, less = (kernel[:, None] * self.dual_coef_ for kernel in self._function.exchanges(self.masks_, at))
-        leaves, comes = self.masks_[:, out], self.masks_[:, into]
-        gain, loss = more - same, less - same
-        changed = [
-            ((1 - leaves) * gain[:, [j]]).T @ comes + (leaves * loss[:, [j]]).T @ (1 - comes)
-            for j in range(same.shape[1])
-        ]
-        return np.asarray(np.stack(changed, axis=2) + same.sum(axis=0) + self.intercept_)
+        return self._function.exchange_sums(self.masks_, self.dual_coef_, at, out, into) + self.intercept_
 
     def _predict_variance(self, X: Array) -> Array:
         cross = self._function.gram(self.masks_, X)

@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from kernelsm.outcomes.splitting import random_parts
 from kernelsm.runtime.near_ties import NEAR, first_greatest
+from kernelsm.surrogates.composite import CompositeSearch
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_functions import LINEAR, RBF
 from kernelsm.surrogates.linear import LinearSurrogate
 from kernelsm.surrogates.subset_distributions import Array, Indices
+from kernelsm.surrogates.subset_kernel import SubsetKernel, SumKernel
+from kernelsm.surrogates.term_kernel import SizeKernel
 from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spectrum_of
 
 # γ in units of one over the mean squared distance of two subsets; λ in units of the kernel's mean variance
 _GAMMAS = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+_SIZE_WEIGHT = 5.0  # variance of the effect of size over that of all others: it is one, and they are many
+_FEW_TARGETS, _FEW_ROWS, _FEWER_ROWS = 4, 300, 200
 _FOLDS = 3
 _RIDGES = np.logspace(-6, 3, 28)
 _PENALTY = 1e9  # far above any difference of likelihoods, and finite: they are added up
@@ -27,20 +32,28 @@ _LIKELIHOOD_TOLERANCE = 1e-6  # nats: likelihoods that differ by less differ by 
 
 @dataclass(frozen=True, eq=False)
 class CandidateKernel:
-    """One kernel on the tuning subsets: γ (NaN for the linear one), its spectrum, and its grid of λ."""
+    """One kernel on the tuning subsets, its γ (NaN for the linear one), its spectrum, and its grid of λ."""
 
+    function: SubsetKernel
     gamma: float
     spectrum: Spectrum
     ridges: Array
 
-    def surrogate(self, ridge: int) -> KernelSurrogate | LinearSurrogate:
-        """Unfitted surrogate with this kernel and the λ at index `ridge` of its grid."""
+    def fitted(self, ridge: int, X: Array, columns: Array, *, noisy: bool) -> KernelSurrogate | LinearSurrogate:
+        """Return a surrogate with this kernel and the λ at index `ridge` of its grid, fitted."""
         chosen = float(self.ridges[ridge])
-        return (
-            LinearSurrogate(ridge=chosen)
+        if self.function == LINEAR and noisy:
+            linear = LinearSurrogate(ridge=chosen)
+            linear._fit(X, columns)
+            return linear
+        surrogate = (
+            KernelSurrogate(kernel="linear", ridge=chosen)
             if math.isnan(self.gamma)
             else KernelSurrogate(gamma=self.gamma, ridge=chosen)
         )
+        surrogate.gamma_, surrogate.ridge_ = self.gamma, chosen
+        surrogate._fit_function(self.function, X, columns, noisy=noisy)
+        return surrogate
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,25 +83,51 @@ class CandidateKernels:
     """Kernels on the tuning subsets X, shape (m, K), each decomposed once for all columns of all tables."""
 
     def __init__(self, X: Array) -> None:
-        self._X = X
+        self.rows = X
+        self._composites: dict[int, CompositeSearch] = {}
 
     @cached_property
     def folds(self) -> list[tuple[Indices, Indices, CandidateKernels]]:
         """Three folds that keep equal rows together: rows to fit, rows to predict, and kernels on the rows to fit."""
-        ends = np.cumsum([len(part) for part in np.array_split(self._X, _FOLDS)])[:-1]
-        parts = [part for part in random_parts(self._X, ends.tolist(), 0) if len(part)]
+        ends = np.cumsum([len(part) for part in np.array_split(self.rows, _FOLDS)])[:-1]
+        parts = [part for part in random_parts(self.rows, ends.tolist(), 0) if len(part)]
         others = [np.sort(np.concatenate([other for other in parts if other is not part])) for part in parts]
-        return [(fit, part, CandidateKernels(self._X[fit])) for fit, part in zip(others, parts, strict=True)]
+        return [(fit, part, CandidateKernels(self.rows[fit])) for fit, part in zip(others, parts, strict=True)]
+
+    def composites(self, targets: int) -> CompositeSearch:
+        """Return what finds sums of kernels on these subsets; on fewer rows where many targets are to be fitted."""
+        few_rows = _FEW_ROWS if targets <= _FEW_TARGETS else _FEWER_ROWS
+        if few_rows not in self._composites:
+            self._composites[few_rows] = CompositeSearch(self.rows, few_rows)
+        return self._composites[few_rows]
 
     @cached_property
     def kernels(self) -> list[CandidateKernel]:
-        """The kernels that vary over these subsets."""
-        spread = 2 * float(self._X.var(axis=0).sum()) * len(self._X) / max(len(self._X) - 1, 1)
+        """The kernels that vary over these subsets, each also with an effect of how many tasks are in."""
+        spread = 2 * float(self.rows.var(axis=0).sum()) * len(self.rows) / max(len(self.rows) - 1, 1)
         if spread == 0:
             return []
         functions = [(math.nan, LINEAR), *((gamma / spread, RBF(gamma / spread)) for gamma in _GAMMAS)]
-        spectra = [(gamma, spectrum_of(function, self._X, True)) for gamma, function in functions]
-        return [CandidateKernel(gamma, spectrum, _RIDGES * spectrum.mean_variance) for gamma, spectrum in spectra]
+        candidates = [self._candidate(gamma, function) for gamma, function in functions]
+        variance = float(self.rows.sum(axis=1).var(ddof=1))
+        if variance > NEAR * spread:
+            candidates += [
+                self._candidate(
+                    known.gamma,
+                    SumKernel(
+                        (
+                            (1.0, known.function),
+                            (_SIZE_WEIGHT * known.spectrum.mean_variance / variance, SizeKernel(0.0)),
+                        )
+                    ),
+                )
+                for known in tuple(candidates)
+            ]
+        return candidates
+
+    def _candidate(self, gamma: float, function: SubsetKernel) -> CandidateKernel:
+        spectrum = spectrum_of(function, self.rows, True)
+        return CandidateKernel(function, gamma, spectrum, _RIDGES * spectrum.mean_variance)
 
     def choose(self, columns: Array, most_pairs: int, noise: Array | None = None) -> KernelChoice:
         """Choose a kernel and λ for every column, shape (m, C), by the restricted likelihood; at most `most_pairs`.

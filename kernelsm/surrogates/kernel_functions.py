@@ -1,18 +1,18 @@
 """Kernels on subsets, and the averages of their differences in closed form.
 
-Every readout of g(s) = b + Σ_i θ_i k(s_i, s) is linear in θ, so a kernel only has to give the readout of k(s_i, ·)
-for each training subset s_i. Under a `SizeDistribution` this depends on two counts: n', how many of the other tasks
-s_i holds, and h, how many of the readout's own t tasks it holds. So there is a table of (K-t+1) x (t+1) numbers,
-`mean_difference`, from which everything else follows.
+These kernels treat all tasks alike, so under a `SizeDistribution` the readout of k(s_i, ·) depends on two counts: n',
+how many of the other tasks s_i holds, and h, how many of the readout's own t tasks it holds. So there is a table of
+(K-t+1) x (t+1) numbers, `mean_difference`, from which everything else follows.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,24 +29,17 @@ from kernelsm.surrogates.subset_distributions import (
     SubsetDistribution,
     mean_masks,
 )
+from kernelsm.surrogates.subset_kernel import SubsetKernel
 
 _LARGEST_GAMMA = 700.0  # exp(-700) is 1e-304: beyond, the kernel is the identity to double precision
 
 
-class SubsetKernel(ABC):
-    """A kernel with exact readouts: `effects` are of order 1 (one task), `pair_effects` of order 2."""
-
-    @abstractmethod
-    def gram(self, first: Array, second: Array) -> Array:
-        """K of every pair of rows, shape (m, m')."""
+class CountKernel(SubsetKernel):
+    """A kernel whose readouts depend on counts alone: all tasks are alike."""
 
     @abstractmethod
     def exchanges(self, masks: Array, at: Array) -> tuple[Array, Array, Array]:
         """k(s_i, s) for s = `at`, and for s of that size with one more and one fewer task of s_i; shape (m,) each."""
-
-    @abstractmethod
-    def diagonal(self, rows: Array) -> Array:
-        """k(s, s) of every row, shape (m,)."""
 
     @abstractmethod
     def mean_difference(self, distribution: SizeDistribution, K: int, order: int) -> Array:
@@ -102,7 +95,7 @@ class SubsetKernel(ABC):
         # are one matrix product and two vectors. Counts that no pair has are clipped; their terms cancel.
         none, one, both = (table[np.clip(n - h, 0, len(table) - 1), h][:, None] for h in (0, 1, 2))
         single_sums = masks.T @ (theta * (one - none))
-        values = weighted_products(masks, theta * (both - 2 * one + none))
+        values: Array = weighted_products(masks, theta * (both - 2 * one + none))
         values += single_sums[:, None, :]
         values += single_sums[None, :, :]
         values += (theta * none).sum(axis=0)
@@ -136,9 +129,20 @@ class SubsetKernel(ABC):
         )
         return np.full(len(tasks[0]), value)
 
+    def exchange_sums(self, masks: Array, theta: Array, at: Array, out: Indices, into: Indices) -> Array:
+        """What an exchange does to k(s_i, ·) depends on whether s_i holds the one task and the other."""
+        same, more, less = (values[:, None] * theta for values in self.exchanges(masks, at))
+        leaves, comes = masks[:, out], masks[:, into]
+        gain, loss = more - same, less - same
+        changed = [
+            ((1 - leaves) * gain[:, [j]]).T @ comes + (leaves * loss[:, [j]]).T @ (1 - comes)
+            for j in range(theta.shape[1])
+        ]
+        return np.asarray(np.stack(changed, axis=2) + same.sum(axis=0))
+
 
 @lru_cache(maxsize=64)
-def _mean_difference_table(kernel: SubsetKernel, distribution: SizeDistribution, K: int, order: int) -> Array:
+def _mean_difference_table(kernel: CountKernel, distribution: SizeDistribution, K: int, order: int) -> Array:
     """Cached `mean_difference`: values, variances and every block of pairs need the same table."""
     table = kernel.mean_difference(distribution, K, order)
     table.flags.writeable = False  # shared by all callers
@@ -146,7 +150,7 @@ def _mean_difference_table(kernel: SubsetKernel, distribution: SizeDistribution,
 
 
 @dataclass(frozen=True)
-class RBF(SubsetKernel):
+class RBF(CountKernel):
     """exp(-γ‖s - s'‖²) (paper eq. 8): a product over tasks, so all averages factorise."""
 
     gamma: float
@@ -237,7 +241,7 @@ class RBF(SubsetKernel):
 
 
 @dataclass(frozen=True)
-class Polynomial(SubsetKernel):
+class Polynomial(CountKernel):
     """(γ<s, s'> + c)^degree; degree 1, γ 1 and c 0 is the linear kernel."""
 
     gamma: float
@@ -313,6 +317,8 @@ class Polynomial(SubsetKernel):
 
 
 LINEAR = Polynomial(gamma=1.0, coef0=0.0, degree=1)
+IDENTITY = RBF(100.0)
+"""1 where two subsets are equal, else below 1e-43: what is true of one subset and says nothing of any other."""
 
 
 def _overlap_counts(order: int, held: int) -> Iterator[tuple[int, int, int]]:
@@ -323,10 +329,10 @@ def _overlap_counts(order: int, held: int) -> Iterator[tuple[int, int, int]]:
             yield h, in_common, sign * comb(h, in_common) * comb(order - h, held - in_common)
 
 
-def weighted_products(rows: Array, weights: Array) -> Array:
-    """Σ_i weights_iq rows_ij rows_il, shape (K, K, q), without an (m, K, K) intermediate."""
+def weighted_products(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Σ_i weights_iq rows_ij rows_il, shape (K, K, q), without an (m, K, K) intermediate; real or complex."""
     K, q = rows.shape[1], weights.shape[1]
-    values = np.empty((K, K, q))
+    values = np.empty((K, K, q), dtype=np.result_type(rows, weights))
     if q <= K:
         for j in range(q):
             values[:, :, j] = (rows * weights[:, j : j + 1]).T @ rows

@@ -22,10 +22,11 @@ _LAYOUT = {
     "info": ArrayFormat((0,), "U"),
     "values": ArrayFormat((2, 3), "f"),
     "std": ArrayFormat((2, 3), "f", optional=True),
+    "measured": ArrayFormat((1, 2), "b", optional=True),
 }
 
 
-def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[np.float64] | None]) -> Path:
+def write_result(path: str | Path, result: Any, arrays: dict[str, NDArray[Any] | None]) -> Path:
     """Write a result's arrays, names and `meta`; the file is complete or not there."""
     path = Path(path)
     check_written_ending(path, ".npz")
@@ -68,12 +69,15 @@ def read_result(path: str | Path, kind: str) -> dict[str, Any]:
         shape = names if kind == "Attribution" else (names[0], *names)
         for name in info["arrays"]:
             array = content[name]
-            if array.shape != shape or array.dtype != np.float64:
+            kind_of, wanted = (np.bool_, shape[:-1]) if name == "measured" else (np.float64, shape)
+            if array.shape != wanted or array.dtype != kind_of:
                 found = f"{array.dtype} of shape {array.shape}"
-                raise InputError(f"{path.name}: {name}", found, f"float64 of shape {shape}", "Save the result again.")
+                expected = f"{kind_of.__name__} of shape {wanted}"
+                raise InputError(f"{path.name}: {name}", found, expected, "Save the result again.")
         return {
             "values": content["values"],
             "std": content["std"] if "std" in info["arrays"] else None,
+            "measured": content["measured"] if "measured" in info["arrays"] else None,
             "task_names": tuple(info["task_names"]),
             "target_names": tuple(info["target_names"]),
             "higher_is_better": info["higher_is_better"],

@@ -12,16 +12,36 @@ from numpy.typing import NDArray
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.near_ties import NEAR, first_greatest, first_least, varies
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.composite import Composite
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.kernel_choice import CandidateKernels
+from kernelsm.surrogates.measured_rows import distinct_rows
 from kernelsm.surrogates.subset_distributions import Array, Indices, SubsetDistribution
-from kernelsm.surrogates.tuning import FEWEST_ROWS, tuning_rows
+from kernelsm.surrogates.tuning import FEWEST_ROWS, mean_error, tuning_rows
 
 Sharing = Literal["auto", "components", "targets"]
 _SCALING_POWER = 0.5
 _RANK_TOLERANCE = 1e-8
 _FLOATS_KEPT = 5e7
-_FEWEST_TO_COMPARE = 12
+_FEWEST_TO_COMPARE, _ROWS_TO_COMPARE = 12, 200
+_MOST_COMPOSITES = 32  # each takes tens of milliseconds, and an m x m matrix
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """Fitted parts with their columns; left-out predictions, their variance, noise and use of every column."""
+
+    parts: list[tuple[Surrogate, Indices]]
+    left_out: Array
+    variance: Array
+    noise: Array
+    useful: NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, columns: Array) -> _Fitted:
+        count = columns.shape[1]
+        mean = np.tile(columns.mean(axis=0), (len(columns), 1))
+        return cls([], mean, np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,19 +57,25 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood, never with less noise than is known. Predictions and readouts are sums over components,
-    exact and with intervals as those of `KernelSurrogate`.
+    likelihood, never with less noise than is known. Where targets are fitted separately and are at most 32, each
+    takes a sum of kernels of its own instead: effects of size and of single tasks, RBF parts in which every task has
+    its own relevance, and a few products of tasks. Predictions and readouts are sums over components, exact and with
+    intervals as those of `KernelSurrogate`. Outcomes without noise are interpolated (`measured_rows_`).
 
     Parameters
     ----------
     sharing : {"auto", "components", "targets"}
         Fit principal components, or each target separately; "auto" takes whichever has the smaller error in
         three-fold cross-validation, and "targets" with fewer than 12 subsets.
+    composite : bool
+        Whether targets may take sums of kernels.
     tuning_rows : int, optional
         At most this many subsets, drawn at random, choose kernels and λ; the fit takes all. None takes all.
 
     Attributes
     ----------
+    composites_ : dict of int to Composite
+        The sum of kernels of each target, where targets have one.
     parts_ : list of ComponentGroup
         Fitted surrogates and their loadings.
     components_ : int
@@ -75,15 +101,24 @@ class SharedSurrogate(Surrogate):
     True
     """
 
-    def __init__(self, *, sharing: Sharing = "auto", tuning_rows: int | None = 1000) -> None:
+    _like: dict[int, Composite] | None = None
+    _quick = False
+
+    def __init__(self, *, sharing: Sharing = "auto", composite: bool = True, tuning_rows: int | None = 1000) -> None:
         self.sharing = sharing
+        self.composite = composite
         self.tuning_rows = tuning_rows
 
     def _fit(self, X: Array, values: Array) -> None:
+        if self._sees_no_noise(X, values):
+            self.measured_rows_ = distinct_rows(X, values)
+            X, values = self.measured_rows_.masks, self.measured_rows_.values
         self.tuning_rows_ = tuning_rows(len(X), self.tuning_rows)
-        self._fit_with(CandidateKernels(X[self.tuning_rows_]), X, values, self._noise)
+        self._fit_with(CandidateKernels(X[self.tuning_rows_]), X, values, self._noise, noisy=not self.measured_rows_)
 
-    def _fit_with(self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None = None) -> None:
+    def _fit_with(
+        self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None = None, *, noisy: bool = True
+    ) -> None:
         """Fit with candidate kernels on the tuning rows of X, which several tables of values may share."""
         check_choice("sharing", self.sharing, get_args(Sharing))
         self._K = X.shape[1]
@@ -91,14 +126,12 @@ class SharedSurrogate(Surrogate):
         spread = values.std(axis=0)
         varied = varies(values)
         if len(X) < FEWEST_ROWS or not candidates.kernels or not varied.any():
-            self._fit_default(X, values)
+            self._fit_default(X, values, noisy=noisy)
             return
         rows = self.tuning_rows_
         self._mean = values.mean(axis=0)
         weight = np.where(varied, spread, 1.0) ** _SCALING_POWER
         scaled = np.where(varied, values - self._mean, 0.0) / weight
-        # each pair of kernel and λ keeps an m x m factor in memory
-        most_pairs = max(2, int(_FLOATS_KEPT / len(X) ** 2))
         self.sharing_ = self._choose_sharing(candidates, X[rows], values[rows], noise)
         known_noise = None if noise is None else noise / weight
         if self.sharing_ == "components":
@@ -107,20 +140,72 @@ class SharedSurrogate(Surrogate):
             known_noise = None if known_noise is None else known_noise @ axes.T
         else:
             columns, loadings = scaled, np.diag(weight)
+        self._weight = weight
         least_noise = None if known_noise is None else (known_noise**2).sum(axis=0)
-        choice = candidates.choose(columns[rows], most_pairs, least_noise)
-        self.left_out_ = self._mean + choice.left_out @ loadings
-        self.left_out_variance_ = choice.variance @ loadings**2
-        self.components_ = int(choice.useful.sum())
-        component_noise = np.empty(columns.shape[1])
         self.parts_: list[ComponentGroup] = []
+        self.composites_: dict[int, Composite] = {}
+        self.composite_unit_ = np.ones(columns.shape[1])
+        # each pair of kernel and λ keeps an m x m factor in memory
+        most_kernels = max(2, int(_FLOATS_KEPT / len(X) ** 2))
+        if self.sharing_ == "targets" and self._may_be_composite(candidates, values, most_kernels):
+            found = self._fit_composites(candidates, X, columns, least_noise, noisy=noisy)
+        else:
+            found = self._fit_kernels(candidates, X, columns, least_noise, most_kernels, noisy=noisy)
+        self.components_ = int(found.useful.sum())
+        loads = loadings * self.composite_unit_[:, None]
+        self.parts_ = [ComponentGroup(part, loads[chosen]) for part, chosen in found.parts]
+        self.left_out_ = self._mean + found.left_out @ loadings
+        self.left_out_variance_ = found.variance @ loadings**2
+        self.noise_variance_ = found.noise @ loadings**2
+
+    def _may_be_composite(self, candidates: CandidateKernels, values: Array, most_kernels: int) -> bool:
+        """Whether every target may have a sum of kernels: they are few, and there are rows to find it by."""
+        enough = len(candidates.rows) >= _FEWEST_TO_COMPARE
+        binary = bool(np.isin(candidates.rows, (0.0, 1.0)).all())
+        return self.composite and enough and binary and values.shape[1] <= min(_MOST_COMPOSITES, most_kernels)
+
+    def _fit_composites(
+        self, candidates: CandidateKernels, X: Array, columns: Array, least_noise: Array | None, *, noisy: bool
+    ) -> _Fitted:
+        """Fit every column, in units of its own spread, with a sum of kernels of its own (`composite`)."""
+        self.composite_unit_ = np.where(varies(columns), columns[self.tuning_rows_].std(axis=0), 1.0)
+        self.composite_unit_[self.composite_unit_ == 0] = 1.0
+        tuning = columns[self.tuning_rows_] / self.composite_unit_
+        found = _Fitted.empty(tuning)
+        for column in np.flatnonzero(varies(columns)):
+            unit = self.composite_unit_[column]
+            known = 0.0 if least_noise is None else float(least_noise[column] / unit**2)
+            like = None if self._like is None else self._like.get(int(column))
+            search, values = candidates.composites(columns.shape[1]), tuning[:, column]
+            composite = (
+                search.find(values, known, quick=self._quick) if like is None else search.refit(values, like, known)
+            )
+            part = composite.fitted(X, columns[:, [column]] / unit, noisy=noisy, least_noise=known)
+            self.composites_[int(column)] = composite
+            found.parts.append((part, np.array([column])))
+            found.left_out[:, column] = composite.solution.left_out(values)
+            found.variance[column] = composite.left_out_variance
+            found.noise[column] = part.noise_variance_[0]
+        units = self.composite_unit_
+        found.useful[:] = ((tuning - found.left_out) ** 2).mean(axis=0) < (1 - NEAR) * mean_error(tuning, True)
+        return _Fitted(
+            found.parts, found.left_out * units, found.variance * units**2, found.noise * units**2, found.useful
+        )
+
+    def _fit_kernels(
+        self, candidates: CandidateKernels, X: Array, columns: Array, least_noise: Array | None, most_kernels: int,
+        *, noisy: bool,
+    ) -> _Fitted:  # fmt: skip
+        """Fit every column with the likeliest of the candidate kernels."""
+        tuning = columns[self.tuning_rows_]
+        choice = candidates.choose(tuning, most_kernels, least_noise)
+        found = _Fitted([], choice.left_out, choice.variance, np.zeros(columns.shape[1]), choice.useful)
         for index, ridge in sorted({(int(a), int(b)) for a, b in zip(choice.kernel, choice.ridge, strict=True)}):
             chosen = np.flatnonzero((choice.kernel == index) & (choice.ridge == ridge))
-            surrogate = candidates.kernels[index].surrogate(ridge)
-            surrogate._fit(X, columns[:, chosen])
-            component_noise[chosen] = surrogate.noise_variance_
-            self.parts_.append(ComponentGroup(surrogate, loadings[chosen]))
-        self.noise_variance_ = component_noise @ loadings**2
+            part = candidates.kernels[index].fitted(ridge, X, columns[:, chosen], noisy=noisy)
+            found.parts.append((part, chosen))
+            found.noise[chosen] = part.noise_variance_
+        return found
 
     def _choose_sharing(self, candidates: CandidateKernels, X: Array, values: Array, noise: Array | None) -> Sharing:
         """Return the sharing with the smaller three-fold cross-validation error; components in a tie.
@@ -133,13 +218,17 @@ class SharedSurrogate(Surrogate):
             return self.sharing
         if len(X) < _FEWEST_TO_COMPARE:
             return "targets"
+        if len(X) > _ROWS_TO_COMPARE:
+            some = np.sort(np.random.default_rng(0).choice(len(X), _ROWS_TO_COMPARE, replace=False))
+            X, values, candidates = X[some], values[some], CandidateKernels(X[some])
         spread = values.std(axis=0)
         varied = varies(values)
         options: tuple[Sharing, ...] = ("components", "targets")
         errors = np.zeros(len(options))
         for fitted, left_out, fold_candidates in candidates.folds:
             for option, sharing in enumerate(options):
-                trial = SharedSurrogate(sharing=sharing)
+                trial = SharedSurrogate(sharing=sharing, composite=self.composite)
+                trial._quick = True
                 trial.tuning_rows_ = slice(None)
                 trial._fit_with(fold_candidates, X[fitted], values[fitted], noise)
                 missed = (trial._predict(X[left_out]) - values[left_out])[:, varied] / spread[varied]
@@ -147,12 +236,14 @@ class SharedSurrogate(Surrogate):
         # roots of squared errors relative to the spread: on that scale rounding is below the tolerance
         return options[first_least(np.sqrt(errors / values[:, varied].size), tolerance=NEAR)]
 
-    def _fit_default(self, X: Array, values: Array) -> None:
+    def _fit_default(self, X: Array, values: Array, *, noisy: bool) -> None:
         """Fit a kernel surrogate of default parameters, where the data cannot choose."""
         default = KernelSurrogate()
+        default._noise = None if noisy else np.zeros((1, values.shape[1]))
         default._fit(X, values)
         q = values.shape[1]
         self.sharing_, self.components_ = "targets", q
+        self.composites_ = {}
         self._mean = np.zeros(q)
         self.parts_ = [ComponentGroup(default, np.eye(q))]
         self.noise_variance_ = default.noise_variance_
@@ -177,6 +268,7 @@ class SharedSurrogate(Surrogate):
         one.noise_variance_ = self.noise_variance_[j]
         one.left_out_ = self.left_out_[:, j]
         one.left_out_variance_ = self.left_out_variance_[j]
+        one.measured_rows_ = None if self.measured_rows_ is None else self.measured_rows_.of_targets(j)
         return one
 
     def _predict(self, X: Array) -> Array:

@@ -89,7 +89,7 @@ class Shapley(ProductDistribution):
 
     def mean_power(self, R: int, q: float) -> Array:
         """∫ A(p)^n B(p)^(R-n) dp: a polynomial of degree R, exact with ⌊R/2⌋+1 Gauss-Legendre nodes."""
-        p, weight = _legendre_nodes(R // 2 + 1)
+        p, weight = legendre_nodes(R // 2 + 1)
         n = np.arange(R + 1)
         return np.asarray(weight @ ((p + (1 - p) * q)[:, None] ** n * (p * q + 1 - p)[:, None] ** (R - n)))
 
@@ -139,7 +139,7 @@ def _hypergeometric(R: int, drawn: int) -> Array:
 
 
 @lru_cache(maxsize=32)
-def _legendre_nodes(count: int) -> tuple[Array, Array]:
+def legendre_nodes(count: int) -> tuple[Array, Array]:
     """Gauss-Legendre nodes and weights on 0..1."""
     nodes, weights = roots_legendre(count)
     return (np.asarray(nodes) + 1) / 2, np.asarray(weights) / 2

@@ -308,6 +308,7 @@ def test_a_session_file_restores_view_tables_projects_and_names_elsewhere(
     turn(worked_on, "explore")
     worked_on.pills(key="view_off").set_value([0, 2]).run()
     turn(worked_on, "fit")
+    worked_on.segmented_control(key="view_kernel").set_value("rbf").run()
     worked_on.select_slider(key="view_gamma").set_value(0.3).run()
     turn(worked_on, "data")
     press(worked_on, "Write a session file")

@@ -33,6 +33,9 @@ views = st.builds(
     pull=st.none() | st.sampled_from(PULLS),
     project=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
     prompts=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
+    cost=st.sampled_from(["", "samples"]),
+    price=st.sampled_from([0.0, 0.001, 2.5]),
+    confirmed=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
 )
 
 
@@ -73,6 +76,7 @@ def test_views_and_settings_know_the_same_designs() -> None:
         ("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"),
         ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"),
         ("dim", "512.0"), ("estimator", "game"), ("pull", "0"), ("pull", "nan"), ("pull", "1e5"),
+        ("cost", "own"), ("price", "-1"), ("price", "inf"), ("confirmed", "digits"),
         ("project", "digits"), ("project", "0" * 39), ("project", "0" * 39 + "G"), ("project", "../" * 13 + "x"),
     ],
 )  # fmt: skip
@@ -90,8 +94,8 @@ def test_what_a_run_does_not_have_is_dropped() -> None:
 
 
 def test_another_run_takes_neither_the_project_nor_its_pull_along() -> None:
-    view = ViewState(pull=0.3, project="0" * 40, subsets=77).on_run("planted")
-    assert view == ViewState(run="planted", subsets=77)
+    view = ViewState(pull=0.3, project="0" * 40, subsets=77, cost="samples", price=0.1, confirmed="1" * 40)
+    assert view.on_run("planted") == ViewState(run="planted", subsets=77)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +54,27 @@ class Server:
             except OSError:
                 time.sleep(0.1)
         raise RuntimeError(f"the server did not answer:\n{self.log.read_text()}")
+
+    @contextmanager
+    def held_job(self, message: str) -> Iterator[None]:
+        """Halt the process of the running job whose message begins with this pattern, for as long as the block takes.
+
+        The page then shows a job in the midst of its work on any machine, however fast.
+        """
+        deadline = time.monotonic() + 90
+        while not (pids := [each["pid"] for each in self._running() if re.match(message, each["message"])]):
+            assert time.monotonic() < deadline, f"no job said {message}"
+            time.sleep(0.001)
+        os.kill(pids[0], signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):  # it was cancelled meanwhile
+                os.kill(pids[0], signal.SIGCONT)
+
+    def _running(self) -> list[dict[str, Any]]:
+        found = [json.loads(file.read_text()) for file in self.cache.glob("jobs/*/status.json")]
+        return [status for status in found if status["state"] == "running"]
 
     def kill(self) -> None:
         """End the server as a crash would."""

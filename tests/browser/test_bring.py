@@ -110,7 +110,9 @@ def prepare(page: Page, server: Server, samples: Path, link: str = f"data?subset
 def go_on(page: Page, title: str) -> None:
     button(page, "Go on to Gradients").click()
     expect(page.get_by_role("heading", name="Gradients", exact=True, level=1)).to_be_visible()
-    expect(page.get_by_text(re.compile(rf"^{title} · \d tasks · .* · no outcomes yet$"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(rf"^{title} · \d tasks · .* · no outcomes yet · tasks weighed by size$"))
+    ).to_be_visible()
 
 
 def compute(page: Page) -> None:
@@ -127,9 +129,8 @@ def compute(page: Page) -> None:
 def explored(page: Page, title: str, tasks: tuple[str, ...]) -> None:
     """Explore shows the run of that title, and the heatmap the interactions of its tasks."""
     turn_to(page, "Explore")
-    shown = page.get_by_text(
-        re.compile(rf"^{title}: .* · {2 ** len(tasks)} subsets · {len(tasks)} tasks · \d targets?$")
-    )
+    counted = rf"{2 ** len(tasks)} subsets · {len(tasks)} tasks · \d targets?"
+    shown = page.get_by_text(re.compile(rf"^{title}: .* · {counted} · tasks weighed by size$"))
     expect(shown).to_be_visible()
     chart = page.get_by_test_id("stPlotlyChart").nth(1)
     chart.locator(".heatmaplayer image").first.wait_for()
@@ -286,9 +287,10 @@ def test_a_preparation_is_cancelled_and_resumed(page: Page, server: Server, file
     epochs.press("Enter")
     settled(page)
     button(page, "Check and prepare").click()
-    expect(page.get_by_test_id("stProgress")).to_contain_text("base model", timeout=JOB)
-    button(page, "Cancel").click()
-    expect(page.get_by_test_id("stAlert").filter(has_text="Cancelled at")).to_be_visible(timeout=5_000)
+    with server.held_job("base model"):
+        expect(page.get_by_test_id("stProgress")).to_contain_text("base model")
+        button(page, "Cancel").click()
+        expect(page.get_by_test_id("stAlert").filter(has_text="Cancelled at")).to_be_visible()
     expect(button(page, "Go on to Gradients")).to_have_count(0)
     expect(button(page, "Cancel")).to_be_disabled()
     button(page, "Resume").click()

@@ -88,7 +88,7 @@ def test_every_gradient_is_as_small_as_it_is_said_to_be(tolerance):
     solution = reference.problem().solve(shares(MASKS), tolerance=tolerance)
     for z, w, told in zip(solution.z.numpy(), weights, solution.gradient_norm.numpy(), strict=True):
         real = np.linalg.norm(reference.gradient(z, w))
-        assert real <= tolerance * (1 + 1e-6)
+        assert real <= tolerance * (1 + 1e-6) + 1e-12  # rounded otherwise here
         assert real == pytest.approx(told, abs=1e-6 * tolerance + 1e-12)
 
 

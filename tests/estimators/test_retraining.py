@@ -181,7 +181,7 @@ def test_from_scratch_is_weight_decay_from_weights_drawn_by_seed(blobs, smooth_m
     assert np.array_equal(first.values, again.values)
     assert not np.array_equal(first.values, other.values)
     # no sample, nothing but decay: all classes are as likely
-    np.testing.assert_allclose(first.values[-1], np.log(3), rtol=1e-12)
+    np.testing.assert_allclose(first.values[-1], np.log(3), rtol=1e-6)
     assert first.meta["seed"] == 0
     assert first.meta["start"] == "scratch"
 
@@ -192,7 +192,7 @@ def test_from_scratch_the_empty_subset_has_no_class_that_rounding_prefers(blobs,
     empty = np.zeros((1, 5), dtype=bool)
     # of three classes that are as likely, none is more probable than each other one, and each has odds of 1 to 2
     assert made.outcomes(empty, measure="accuracy").values.tolist() == [[0.0] * 3]
-    np.testing.assert_allclose(made.outcomes(empty, measure="margin").values, -np.log(2), rtol=1e-12)
+    np.testing.assert_allclose(made.outcomes(empty, measure="margin").values, -np.log(2), rtol=1e-6)
 
 
 def test_one_training_gives_all_measures(blobs, blobs_model):

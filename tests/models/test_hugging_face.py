@@ -105,8 +105,8 @@ def test_a_checkpoint_without_a_head_gets_a_fresh_one_from_the_seed(tmp_path, to
     one, same, other = (hugging_face(str(tmp_path), classes=5, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
     assert one(tokens).shape == (5, 5)
-    assert torch.equal(one(tokens), same(tokens))
-    assert not torch.equal(one(tokens), other(tokens))
+    torch.testing.assert_close(one(tokens), same(tokens), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(one(tokens), other(tokens), rtol=1e-2)
     body = one.network.bert.encoder.layer[0].output.dense.weight
     assert torch.equal(body, original.bert.encoder.layer[0].output.dense.weight)
 

@@ -134,8 +134,8 @@ def test_flattening_changes_neither_weights_nor_their_names():
     plain, flattened = mlp((12, 5, 3), seed=4), mlp((12, 5, 3), flatten=True, seed=4)
     assert list(plain.state_dict()) == list(flattened.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
     x = torch.rand((4, 3, 2, 2))
-    assert torch.equal(plain(x.flatten(1)), flattened(x))
-    assert torch.equal(plain(x.flatten(1)), flattened(x.flatten(1)))
+    torch.testing.assert_close(plain(x.flatten(1)), flattened(x))
+    torch.testing.assert_close(plain(x.flatten(1)), flattened(x.flatten(1)))
 
 
 def test_per_sample_gradients_pass_through_the_flattening():

@@ -90,7 +90,7 @@ def test_dense_maps_of_a_large_network_are_timed_in_few_dimensions(blobs, monkey
     found = rates_of(blobs, model, quick=True)
     assert {dim for name, dim in taken if name in ("gaussian", "rademacher")} == {20}
     assert {dim for name, dim in taken if name in ("kronecker", "sparse")} == {512}
-    assert found.gradients["gaussian"] >= found.gradients["kronecker"]
+    assert found.gradients["gaussian"] >= found.gradients["kronecker"] * (1 - 1e-9)
 
 
 def test_what_dense_maps_cost_grows_with_the_dimensions_that_were_left_out(blobs, monkeypatch):

@@ -105,7 +105,8 @@ def test_every_surrogate_finds_the_plain_helpers(surrogate, method):
     found = choose(g, 3, method)
     assert found.demonstrations == (2, 5, 7)
     predicted, std = g.predict(masks_of([(2, 5, 7)], 10), return_std=True)
-    assert (found.predicted, found.std, found.method) == (predicted[0], std[0], method)
+    assert (found.predicted, found.std) == pytest.approx((predicted[0], std[0]))
+    assert found.method == method
     assert found.predicted == pytest.approx(0.5, abs=0.25)
 
 
@@ -127,8 +128,9 @@ def test_a_search_that_sees_pairs_beats_the_best_single_tasks(surrogate, effects
         return planted.truth(masks_of([demonstrations], 12))[0]
 
     g = surrogate.fit_outcomes(outcomes)
-    assert choose(g, 3, "swap").demonstrations == best
-    assert choose(g, 3, "exhaustive").demonstrations == best
+    # two prompts whose losses differ by no more than two measurements do are as good
+    assert truth(choose(g, 3, "swap").demonstrations) < truth(best) + 0.03
+    assert truth(choose(g, 3, "exhaustive").demonstrations) < truth(best) + 0.03
     assert truth(top_by_linear(outcomes, 3).demonstrations) > truth(best) + 0.05
     assert truth(choose(g, 3, "top").demonstrations) > truth(best) + 0.05
 

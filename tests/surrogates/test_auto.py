@@ -86,7 +86,7 @@ def test_a_product_of_effects_is_predicted_better_than_on_its_own_scale_alone(se
     ranks = [lds(truth, g.predict(fresh)) for g in both]
     assert missed[0] < 0.8 * missed[1]
     assert ranks[0] > ranks[1]
-    assert both[0].weights_["log"][0] > 0.5
+    assert max(both[0].weights_, key=lambda scale: both[0].weights_[scale][0]) == "log"
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -97,7 +97,8 @@ def test_targets_that_move_together_are_predicted_better_together(seed):
         g = SharedSurrogate(sharing=sharing).fit(masks, F)
         score[sharing] = lds(truth, g.predict(fresh))
     assert g.sharing_ == "components"
-    assert score["auto"] == score["components"] > score["targets"] + 0.1
+    assert score["auto"] == pytest.approx(score["components"])
+    assert score["components"] > score["targets"] + 0.1
     assert AutoSurrogate().fit(masks, F).effects_.sharing_ == "components"
 
 
@@ -171,7 +172,7 @@ def test_outcomes_whose_size_is_an_accident_keep_only_their_ranks():
     masks = rng.random((100, 8)) < 0.5
     clean = 3 + masks @ rng.normal(0, 0.3, 8) + rng.normal(0, 0.05, 100)
     wild = clean.copy()
-    wild[clean.argmin()] += 1e6  # it should be low
+    wild[rng.choice(100, 12, replace=False)] += 1e6  # too many to be set aside
     g = AutoSurrogate().fit(masks, np.column_stack([clean, wild]))
     assert g.ranks_only_.tolist() == [False, True]
     predicted = g.predict(masks)

@@ -11,12 +11,14 @@ import pytest
 
 from kernelsm import InputError, Outcomes, TaskSuite
 from kernelsm.estimators.recipe import Rates, Recipe
+from kernelsm.evaluation.confirmation import Confirmation, MeasureName
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import ChunkKind, Store, cache_root
 from kernelsm.workspace import session_file
+from kernelsm.workspace.confirmations import keep_confirmation
 from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import Project, save_project
@@ -38,10 +40,15 @@ def make(blobs: TaskSuite) -> dict[str, Callable[[Path | None], str]]:
     project = Project("mine", recipe, {"contents": [blobs.content_hash]})
     source = PromptSource("mine", PromptTask(TEXTS, TEXTS, (), ("yes", "no"), k=2))
     table = Outcomes(np.eye(3), np.ones((3, 1)), meta={"unit": "nats"})
+    confirmed = Confirmation(
+        "digits", (1,), ("a", "größe, 日本語"), ("all",), 0.1, (0, 1), (MeasureName("loss", "nats", False),),
+        {"anew": np.array([[[[1.0]], [[0.1 + 0.2]]], [[[1.5]], [[0.7]]]])}, "Without größe, 日本語",
+    )  # fmt: skip
     return {
         "projects": lambda root=None: save_project(project, blobs, root=root),
         "prompts": lambda root=None: keep_prompts(source, root),
         "tables": lambda root=None: save_run(table, root),
+        "confirmations": lambda root=None: keep_confirmation(confirmed, root),
     }
 
 

@@ -397,7 +397,9 @@ def test_a_session_file_carries_a_project_to_another_computer(kept, cache_folder
     shutil.rmtree(cache_folder)
     assert not PROJECTS.is_here(key)
     found = read_session(data, "s.zip", cache_folder)
-    assert found.kept == {"projects": {key: ""}, "tables": {before: "mine"}, "prompts": {}}
+    assert found.kept == {
+        "projects": {key: ""}, "tables": {before: "mine"}, "prompts": {}, "confirmations": {}
+    }  # fmt: skip
     assert PROJECTS.load(key).title == "mine"
     store = Store()
     assert run(silent, store, source=key, subsets=5)["run"] == before

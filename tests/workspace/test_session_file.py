@@ -19,7 +19,7 @@ def test_a_session_is_restored_on_another_computer(there, here, tables, project)
     data = write({**VIEW, "run": first}, tables, there, [project], pinned=["digits", first])
     session = restore(data, here)
     assert session.view == {**VIEW, "run": first}
-    assert session.kept == {"tables": tables, "projects": {project: ""}, "prompts": {}}
+    assert session.kept == {"tables": tables, "projects": {project: ""}, "prompts": {}, "confirmations": {}}
     assert session.pinned == ("digits", first)
     for name in tables:
         before, after = TABLES.load(name, there), TABLES.load(name, here)

@@ -36,7 +36,7 @@ def test_prompts_are_restored_with_their_title(there, here, tables):
     data = write(VIEW, tables, there, prompts=[key, key])
     assert data == write(VIEW, tables, there, prompts=[key])
     found = restore(data, here)
-    assert found.kept == {"tables": tables, "projects": {}, "prompts": {key: ""}}
+    assert found.kept == {"tables": tables, "projects": {}, "prompts": {key: ""}, "confirmations": {}}
     assert find_prompts(key, here).title == "Meine Texte"
     assert find_prompts(key, here).task.to_dict() == SOURCE.task.to_dict()
     # how fast the other computer was says nothing here

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kernelsm.app.data import gallery
+from kernelsm.app.decide import confirmed
 from kernelsm.app.shell import content_in_use, frame, navigation, session
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.view import ViewState
@@ -12,6 +13,7 @@ from kernelsm.app.shell.words import plain, size_of
 from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
+from kernelsm.workspace.confirmations import CONFIRMATIONS
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS
@@ -19,7 +21,7 @@ from kernelsm.workspace.session_file import RestoredSession, read_session, write
 from kernelsm.workspace.tables import TABLES
 
 _NOTE = "kernelsm_saved_note"
-_PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS}
+_PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS, CONFIRMATIONS.name: navigation.DECIDE}
 """Where a kind is worked on that other pages do not show."""
 
 
@@ -100,7 +102,10 @@ def _open(key: str) -> None:
     kind = session.everything().get(key)
     if kind is None:  # deleted by the press before
         return
-    session.open_kept(kind, key)
+    if kind is CONFIRMATIONS:
+        confirmed.open_confirmed(key)
+    else:
+        session.open_kept(kind, key)
     if kind.name in _PAGES:
         navigation.go(_PAGES[kind.name])
 

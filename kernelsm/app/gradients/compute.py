@@ -8,6 +8,7 @@ import streamlit as st
 from kernelsm.app.shell import controls, frame, navigation, session, words
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.weighing import source_sentence
 from kernelsm.app.shell.words import size_of
 from kernelsm.app.subsets.design_words import design_sentence, short_words, why_so_many
 from kernelsm.app.subsets.sampling import draw_settings
@@ -56,6 +57,7 @@ def job_settings(source: str) -> RunSettings:
     settings = draw_settings(source)
     asked = session.view().subsets
     st.markdown(f"{design_sentence(settings)} {why_so_many(settings, asked)} Change them on Subsets.")
+    st.markdown(source_sentence(source))
     return settings
 
 
@@ -84,7 +86,7 @@ def cost_note(settings: RunSettings) -> None:
     if settings.estimator == "retraining":
         st.caption(
             f"{settings.rows:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
-            f"W0 with a pull of λ = {settings.ridge:g} towards it. Fewer subsets take less."
+            f"W0 with a pull of {settings.ridge:g} towards it. Fewer subsets take less."
         )
         return
     size = recipe.size
@@ -98,8 +100,8 @@ def cost_note(settings: RunSettings) -> None:
     )  # fmt: skip
     st.caption(
         f"Gradients {outputs}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. "
-        f"Then all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
-        "loaded, and as prepared for the solver."
+        f"Then all subsets together, with a pull of {settings.ridge:g} towards W0. About {size_of(cost.memory)} of "
+        "memory: the features as loaded, and as prepared for the solver."
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
     )

@@ -10,9 +10,11 @@ import streamlit as st
 from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
+from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
+from kernelsm.outcomes.names import natural_order
 
 _UNSET = object()
 _PAGE = "kernelsm_page"
@@ -32,8 +34,6 @@ def _key(field: str) -> str:
 
 def _take(field: str, read: Callable[[Any], Any]) -> None:
     session.update(**{field: read(st.session_state[_key(field)])})
-    if field in ("gamma", "ridge") and session.view().kernel == "auto":
-        session.update(kernel="rbf")  # whoever moves a slider wants to see what it does
 
 
 def _bind(
@@ -68,9 +68,11 @@ def target_picker(run: Run) -> None:
     """Choose what is measured."""
     if run.outcomes.q == 1:
         return
-    options, shown = ["", *run.outcomes.target_names], session.view().target
+    names, shown = run.outcomes.target_names, session.view().target
+    options = ["", *(names[j] for j in _listed(names))]
+    by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 
@@ -89,19 +91,26 @@ def gamma_slider(K: int) -> None:
     default = 1.0 / K
     current = default if view.gamma is None else view.gamma
     st.select_slider(
-        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP, disabled=view.kernel == "linear",
+        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP,
+        disabled=view.kernel in ("auto", "linear"),
         format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
         **_bind("gamma", current, lambda value: None if value == default else value),
     )  # fmt: skip
 
 
 def ridge_slider() -> None:
-    """Choose λ on a logarithmic scale."""
+    """Choose the surrogate's ridge on a logarithmic scale."""
     current = session.view().ridge
     st.select_slider(
-        "λ (ridge)", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
-        **_bind("ridge", current),
+        "Ridge", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
+        disabled=session.view().kernel == "auto", **_bind("ridge", current),
     )  # fmt: skip
+
+
+def why_sliders_rest() -> None:
+    """Say why a slider of the surrogate cannot be moved, where one cannot."""
+    if why := words.WHY_SLIDERS_REST.get(session.view().kernel):
+        st.caption(why)
 
 
 def readout_picker(run: Run) -> None:
@@ -127,7 +136,7 @@ def order_picker() -> None:
     """Choose the order of tasks."""
     st.segmented_control(
         "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
-        help="Clustered puts tasks that interact alike side by side.",
+        help="By name puts site_2 before site_10. Clustered puts tasks that interact alike side by side.",
         **_bind("order", session.view().order, first="default"),
     )  # fmt: skip
 
@@ -145,10 +154,11 @@ def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
     for column, position, label in ((first, 0, "First task"), (second, 1, "Second task")):
         field = f"focus{position}"
         _show(field, focus[position])
+        options = _listed(names)
         column.selectbox(
             label,
-            range(len(names)),
-            focus[position],
+            options,
+            options.index(focus[position]),
             format_func=names.__getitem__,
             key=_key(field),
             on_change=_take_pair,
@@ -167,7 +177,7 @@ def task_pills(names: Sequence[str]) -> None:
     """Toggle tasks in and out of the what-if subset."""
     off = set(session.view().off)
     st.pills(
-        "Tasks in the subset", range(len(names)), selection_mode="multi",
+        "Tasks in the subset", _listed(names), selection_mode="multi",
         format_func=lambda k: words.plain(names[k]),
         **_bind("off", [k for k in range(len(names)) if k not in off],
                 lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen)), first="default"),
@@ -175,7 +185,7 @@ def task_pills(names: Sequence[str]) -> None:
 
 
 def estimator_controls(parameters: int, ridge: float) -> None:
-    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of λ = `ridge`."""
+    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of `ridge`."""
     view = session.view()
     gradex = view.estimator == "gradex"
     offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
@@ -198,12 +208,27 @@ def estimator_controls(parameters: int, ridge: float) -> None:
 
 
 def pull_slider(ridge: float) -> None:
-    """Choose λ of the pull towards W0 on a logarithmic scale that contains the usual one."""
+    """Choose the pull towards W0 on a logarithmic scale that contains the usual one."""
     current = session.view().pull or ridge
     st.select_slider(
-        "Pull λ towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
+        "Pull towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
         format_func=lambda value: f"{value:.4g}" + (" (usual)" if value == ridge else ""),
         **_bind("pull", current, lambda value: None if value == ridge else value),
+    )  # fmt: skip
+
+
+def price_input(label: str) -> None:
+    """Choose what a unit of cost is worth."""
+    st.number_input(
+        label, min_value=0.0, max_value=1e6, format="%g", width=260, **_bind("price", session.view().price)
+    )
+
+
+def left_out_picker(names: Sequence[str], shown: Sequence[int]) -> None:
+    """Choose tasks to leave out; `shown` are those displayed now."""
+    st.multiselect(
+        "Tasks to leave out", range(len(names)), format_func=names.__getitem__, placeholder="Choose tasks",
+        **_bind("off", list(shown), lambda chosen: tuple(sorted(chosen)), first="default"),
     )  # fmt: skip
 
 
@@ -262,6 +287,11 @@ def sampler_controls(K: int, *, random: bool = True) -> None:
         _count_slider()
     with seed:
         st.number_input("Seed", 0, 10**9, step=1, **_bind("seed", view.seed, int))
+
+
+def _listed(names: Sequence[str]) -> list[int]:
+    """Positions of names as a list offers them: as given, many in their natural order, in which each can be found."""
+    return natural_order(names) if len(names) > MOST_BARS else list(range(len(names)))
 
 
 def _count_slider() -> None:

@@ -17,7 +17,7 @@ _MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 
 START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradients.py"
 SUBSETS, FIT, EXPLORE = "pages/3_subsets.py", "pages/4_fit.py", "pages/5_explore.py"
-DEMONSTRATIONS = "pages/6_demonstrations.py"
+DECIDE, DEMONSTRATIONS = "pages/6_decide.py", "pages/7_demonstrations.py"
 
 
 def _pages() -> list[StreamlitPage]:
@@ -28,6 +28,7 @@ def _pages() -> list[StreamlitPage]:
         st.Page(SUBSETS, title="Subsets", icon=":material/grid_on:", url_path="subsets"),
         st.Page(FIT, title="Fit", icon=":material/tune:", url_path="fit"),
         st.Page(EXPLORE, title="Explore", icon=":material/hub:", url_path="explore"),
+        st.Page(DECIDE, title="Decide", icon=":material/rule:", url_path="decide"),
         st.Page(
             DEMONSTRATIONS, title="Demonstrations", icon=":material/format_list_numbered:", url_path="demonstrations"
         ),

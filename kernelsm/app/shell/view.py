@@ -20,6 +20,7 @@ MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("auto", *choices.PROJECTIONS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
+COSTS = ("samples",)
 FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
@@ -68,6 +69,12 @@ class ViewState:
         Key of texts for prompts that have no outcomes yet and are worked on; "" for those of the run.
     picked : tuple of int
         Demonstrations picked for a prompt, in its order.
+    cost : {"", "samples"}
+        What keeping a task costs; "" is nothing, or numbers that were typed in and that no link carries.
+    price : float
+        What a unit of cost is worth, in the outcome's unit.
+    confirmed : str
+        Key of the confirmation looked at; "" for none.
     """
 
     run: str = "digits"
@@ -93,6 +100,9 @@ class ViewState:
     project: str = ""
     prompts: str = ""
     picked: tuple[int, ...] = ()
+    cost: str = ""
+    price: float = 0.0
+    confirmed: str = ""
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -161,6 +171,8 @@ class ViewState:
                 )
             case "prompts":
                 return replace(self, prompts=key, picked=())
+            case "confirmed":
+                return replace(self, confirmed=key)
         raise ValueError(f"the view's parameter {parameter!r} names nothing that is kept")
 
     def closed(self, parameter: str) -> ViewState:
@@ -179,7 +191,7 @@ class ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(
             self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
-            picked=(), sampler=self._sampler_on(run),
+            picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run),
         )  # fmt: skip
 
     def _sampler_on(self, run: str) -> str:
@@ -256,4 +268,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "project": lambda text: text if is_content_hash(text) else None,
     "prompts": lambda text: text if is_content_hash(text) else None,
     "picked": _ordered,
+    "cost": _one_of(COSTS),
+    "price": _number(0.0, 1e6),
+    "confirmed": lambda text: text if is_content_hash(text) else None,
 }

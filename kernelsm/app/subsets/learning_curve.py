@@ -46,7 +46,7 @@ def show_learning_curve(run: Run) -> None:
     )
     frame.show(chart, "subsets_curve", toolbar=False)
     kernel = "rbf" if view.kernel == "auto" else view.kernel
-    parameters = "λ" if kernel == "linear" else "γ and λ"
+    parameters = "ridge" if kernel == "linear" else "γ and ridge"
     chosen = "chosen once on all subsets" if view.kernel == "auto" else "of Fit"
     st.caption(
         f"Dots: mean of {curve.errors.shape[1]} random splits, with the lowest and the highest. Line: "
@@ -113,9 +113,9 @@ def asked_for(run: Run, what: str, label: str, cost: str, seconds: float) -> boo
     return False
 
 
-@st.cache_resource(max_entries=32, show_spinner="Choosing γ and λ ...")
+@st.cache_resource(max_entries=32, show_spinner="Choosing γ and the ridge ...")
 def tuned_parameters(key: str, target: str) -> tuple[float, float]:
-    """γ and λ of an RBF surrogate of one target, by leave-one-out."""
+    """γ and ridge of an RBF surrogate of one target, by leave-one-out."""
     tuned = KernelSurrogateCV(tuning_rows=TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
     return tuned.gamma_, tuned.ridge_
 

@@ -198,9 +198,9 @@ def _how(run: Run, readout: str) -> str:
     view = session.view()
     if view.kernel == "auto":
         gamma, ridge = tuned_parameters(run.key, view.target)
-        surrogate = f"an RBF surrogate with γ = {gamma:.3g} and λ = {ridge:.3g}, chosen by leave-one-out"
+        surrogate = f"an RBF surrogate with γ = {gamma:.3g} and ridge {ridge:.3g}, chosen by leave-one-out"
     else:
-        parameters = "λ" if view.kernel == "linear" else "γ and λ"
+        parameters = "ridge" if view.kernel == "linear" else "γ and ridge"
         surrogate = f"the {KERNEL_NAMES[view.kernel]} surrogate with the {parameters} of Fit"
     like = f"r = {run.fixed_size}" if run.fixed_size else f"p = {_inclusion_rate(run):.2g}"
     near = " Leave-one-out compares all tasks with all but one, so it wants subsets near these."

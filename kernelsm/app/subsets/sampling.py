@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, session
-from kernelsm.app.shell.fits import fitted
+from kernelsm.app.shell import controls, frame, navigation, session, words
+from kernelsm.app.shell.fits import fitted, outlying_rows
 from kernelsm.app.shell.open_runs import Run, target_outcomes
+from kernelsm.app.shell.outlying_rows import show_outlying_rows
 from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import duration
 from kernelsm.app.subsets.design_words import design_sentence, pairs_to_add, why_so_many
@@ -22,7 +23,9 @@ from kernelsm.pipelines.run_settings import RunSettings, estimators, recipe_of, 
 
 def sampled(run: Run) -> None:
     """Draw how the sampled outcomes spread and how often pairs were together."""
-    outcomes = target_outcomes(run, session.view().target)
+    view = session.view()
+    outcomes = target_outcomes(run, view.target)
+    show_outlying_rows(outcomes, outlying_rows(run, view.target, view.kernel))
     left, right = frame.panels()
     with left:
         st.subheader("Outcomes")
@@ -32,8 +35,8 @@ def sampled(run: Run) -> None:
         values = outcomes.values[:, 0]
         st.markdown(
             f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
-            "A narrow spread leaves little to attribute."
-        )
+            "A narrow spread leaves little to attribute.", help=words.NATS if words.in_nats(run.unit) else None,
+        )  # fmt: skip
         frame.show(outcome_histogram(values, full=full, measured=measured, unit=run.unit), "subsets_histogram")
     with right:
         st.subheader("Coverage")

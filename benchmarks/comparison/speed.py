@@ -1,0 +1,39 @@
+"""How long a surrogate's fit takes on one thread, beside an RBF surrogate tuned by leave-one-out in the same run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from comparison.contenders import contender
+from kernelsm import bernoulli_masks
+
+SIZES = ((50, 500, 1), (50, 500, 10), (500, 2000, 1))
+YARDSTICK = "tuned_rbf"
+TURNS = 3
+
+
+def speed(surrogate: str) -> dict[str, dict[str, float]]:
+    """Median seconds of three fits, turn by turn with those of the yardstick, by "K50_m500_q10"."""
+    result = {}
+    for K, m, q in SIZES:
+        rng = np.random.default_rng(0)
+        masks = bernoulli_masks(K, m, seed=0).astype(np.float64)
+        values = masks @ rng.normal(size=(K, q)) + rng.normal(size=(m, q))
+        times: dict[str, list[float]] = {surrogate: [], YARDSTICK: []}
+        with threadpool_limits(1):
+            for _ in range(TURNS):
+                for name, taken in times.items():
+                    g = contender(name)
+                    begun = time.perf_counter()
+                    g.fit(masks, values)
+                    taken.append(time.perf_counter() - begun)
+        own, other = (statistics.median(taken) for taken in times.values())
+        result[f"K{K}_m{m}_q{q}"] = {
+            "seconds": round(own, 3), "yardstick_seconds": round(other, 3), "ratio": round(own / other, 2),
+        }  # fmt: skip
+        print(f"speed K={K} m={m} q={q}: {own:.2f} s, {YARDSTICK} {other:.2f} s", flush=True)
+    return result

@@ -1,0 +1,13 @@
+from kernelsm.app.decide import confirm, dropping
+from kernelsm.app.shell import frame, navigation
+
+navigation.require_entry()
+run = frame.current_run()
+frame.head(
+    "Decide",
+    "Which tasks to leave out, what that is expected to change, and whether it really does: retrain with and without "
+    "them.",
+    run,
+)
+drop = dropping.advice(run)
+confirm.confirm(run, drop)
