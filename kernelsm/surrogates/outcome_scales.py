@@ -19,6 +19,7 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 }
 POSITIVE_ONLY = ("sqrt", "log")
 _FEWEST_ROWS = 20  # with fewer, one curve is all that can be told
+_RISE = 0.02
 _EXACT = 1e-3  # a curve that misses less of the spread is taken alone: what lies beyond the outcomes is its business
 _COST = 8.0  # what free weights gain by chance, in squared errors of single rows
 _WINDOW = 0.25  # in units of the score's spread
@@ -79,8 +80,10 @@ class ScoreToOutcome:
             means = curves[:, :, j].mean(axis=1)
             weights, missed = nnls((curves[:, :, j] - means[:, None]).T, observed[:, j] - observed[:, j].mean())
             if relative[best[j], j] > _EXACT and missed**2 < worth * errors[best[j], j]:
-                self._weights[:, j] = weights
-                self._shift[j] = observed[:, j].mean() - means @ weights
+                # a little of the one curve, so that scores that differ never have the same outcome
+                self._weights[:, j] *= _RISE
+                self._weights[:, j] += (1 - _RISE) * weights
+                self._shift[j] = observed[:, j].mean() - means @ self._weights[:, j]
 
     def __call__(self, scores: Array) -> Array:
         """Return outcomes, shape (m', q)."""
