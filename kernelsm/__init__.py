@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures, gradient_features
     from kernelsm.gradients.features_file import load_features, save_features
     from kernelsm.models.registry import build_model
+    from kernelsm.outcomes.anchor import anchor_support
+    from kernelsm.outcomes.designs import design_masks
     from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
     from kernelsm.outcomes.table import Outcomes
     from kernelsm.runtime.errors import ConvergenceError, InputError
@@ -47,10 +49,12 @@ _HOME = {
     "Store": "kernelsm.runtime.store",
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
+    "anchor_support": "kernelsm.outcomes.anchor",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
     "best_drop": "kernelsm.selection.dropping",
     "build_model": "kernelsm.models.registry",
     "default_surrogate": "kernelsm.surrogates.auto",
+    "design_masks": "kernelsm.outcomes.designs",
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
@@ -64,9 +68,9 @@ _HOME = {
 __all__ = [
     "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "Drop", "GradEx", "GradientFeatures",
     "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
-    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "bernoulli_masks", "best_drop", "build_model",
-    "default_surrogate", "fixed_size_masks", "gradient_features", "lds", "load_example", "load_features",
-    "load_truth", "relative_error", "save_features",
+    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks",
+    "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds",
+    "load_example", "load_features", "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 

@@ -6,7 +6,9 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from kernelsm.examples.catalog import (
     EXAMPLES,
@@ -18,6 +20,7 @@ from kernelsm.examples.catalog import (
     results_folder,
 )
 from kernelsm.gradients.choices import PROJECTIONS
+from kernelsm.outcomes.designs import DESIGNS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
 from kernelsm.pipelines.run_settings import RunSettings, estimators
@@ -26,6 +29,9 @@ from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
+from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
+
+_DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,18 +57,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kernelsm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     linearised = "what is linearised: auto, or for classes logits or margin (default auto)"
+    designs = (
+        "random (default: as drawn, like the finished examples), distinct (random without repeats), leave-outs (all "
+        "tasks, all but one, all but two as far as they fit into two thirds of the subsets, then random ones), "
+        "all (all 2^K), or auto (all where that takes at most two minutes, else leave-outs)"
+    )
     retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
 
     app = commands.add_parser("app", help="start the dashboard; it runs until it is interrupted")
     app.add_argument("--port", type=int, default=8501, help="default 8501")
     app.add_argument("--address", default="127.0.0.1", help="default 127.0.0.1: seen from this computer alone")
 
-    run = commands.add_parser("run", help="compute the outcomes of random subsets of an example's tasks")
+    run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks")
     run.add_argument("--example", required=True, choices=EXAMPLES)
     run.add_argument("--subsets", type=int, default=400, help="how many subsets, m (default 400)")
+    run.add_argument("--design", choices=_DESIGNS, default="random", help=designs)
     run.add_argument("--estimator", help="gradex, retraining or game (default: the example's first)")
-    run.add_argument("--p", type=float, default=0.5, help="inclusion probability (default 0.5)")
-    run.add_argument("--size", type=int, help="tasks per subset, instead of --p")
+    run.add_argument("--p", type=float, default=0.5, help="inclusion probability of random subsets (default 0.5)")
+    run.add_argument("--size", type=int, help="tasks per random subset, instead of --p")
     run.add_argument("--seed", type=int, default=0, help="seed of the sampler (default 0)")
     run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
     run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
@@ -77,6 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     features.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
     features.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
     features.add_argument("--outputs", default="auto", help=linearised)
+    weighting, own = get_args(Weighting), "(default: as the suite says)"
+    features.add_argument(
+        "--task-weighting", choices=weighting, help=f"each task counts the same in training, or each sample {own}"
+    )
+    features.add_argument(
+        "--target-weighting", choices=weighting,
+        help=f"each target counts the same in the mean over targets, or each test sample {own}",
+    )  # fmt: skip
 
     evaluate = commands.add_parser("evaluate", help="score estimates and surrogates against held-out truth")
     evaluate.add_argument("--example", required=True, choices=EXAMPLES)
@@ -103,8 +123,10 @@ def _run(options: argparse.Namespace) -> None:
     settings = RunSettings(
         options.example, options.estimator or estimators(options.example)[0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
-        outputs=options.outputs,
+        outputs=options.outputs, design=options.design.replace("-", "_"),
     )  # fmt: skip
+    if settings.rows != options.subsets:
+        print(f"{settings.rows} subsets instead of {options.subsets}: design {settings.design.replace('_', '-')}")
     store = Store()
     report = TerminalReport()
     outcomes = compute(settings, report, store, retrain=options.retrain)
@@ -126,6 +148,8 @@ def _features(options: argparse.Namespace) -> None:
         raise InputError("out", repr(options.out.name), "a name ending in .npz", "Rename it.")
     options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
     model, suite = model_and_suite(options.code)
+    chosen = {key: getattr(options, key) for key in WEIGHTING_FIELDS if getattr(options, key)}
+    suite = replace(suite, **chosen)
     store, report = Store(), TerminalReport()
     train = gradient_features(
         model, suite.inputs, suite.labels, options.projection, options.dim, store=store, report=report,
@@ -140,6 +164,14 @@ def _features(options: argparse.Namespace) -> None:
     print(
         f"{suite.K} tasks, {len(suite.inputs)} + {len(suite.test_inputs)} samples -> {options.out} ({size:.1f} MiB)"
     )
+    tasks = suite.tasks
+    print(
+        f"tasks are weighed {tasks.weighting.replace('_', ' ')} and have {min(tasks.sizes):,} to "
+        f"{max(tasks.sizes):,} samples"
+    )
+    if tasks.tiny:
+        few = ", ".join(f"{tasks.names[at]} ({tasks.sizes[at]})" for at in tasks.tiny)
+        print(f"fewer than {FEW_SAMPLES} samples: {few}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ source = compute.source()
 run = frame.current_run(needs_outcomes=False)
 frame.head(
     "Gradients",
-    "Logits and gradients of the trained network are computed once. Each subset's outcome then costs one small "
-    "convex problem instead of one training.",
+    "Logits and gradients of the trained network, at its weights W0, are computed once. Each subset's outcome then "
+    "costs one small convex problem instead of one training.",
     run,
     run_is_aside=True,
 )

@@ -1,6 +1,7 @@
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.subsets import sampling
 from kernelsm.app.subsets.learning_curve import show_learning_curve
+from kernelsm.app.subsets.leave_outs import effects_at_all_tasks
 
 navigation.require_entry()
 project = session.view().project
@@ -16,5 +17,6 @@ if project:
     sampling.first_draw(project)
 else:
     sampling.sampled(run)
+    effects_at_all_tasks(run)
     show_learning_curve(run)
     sampling.next_draw(run)

@@ -7,8 +7,8 @@ navigation.require_entry()
 run = frame.current_run()
 frame.head(
     "Fit",
-    "A surrogate g(s) learns from the sampled subsets the outcome of others. Move γ and λ and watch how well it "
-    "predicts subsets it has not seen, beside a tuned linear surrogate.",
+    "A surrogate g(s) learns from the sampled subsets the outcome of others. Choose a kernel, move γ and the ridge, "
+    "and watch how well it predicts subsets it has not seen, beside a tuned linear surrogate.",
     run,
 )
 workbench.workbench(run)

@@ -1,7 +1,7 @@
 import streamlit as st
 
-from kernelsm.app.explore import effects
-from kernelsm.app.shell import frame, navigation
+from kernelsm.app.explore import effects, task_bars
+from kernelsm.app.shell import frame, navigation, weighing
 
 navigation.require_entry()
 run = frame.current_run()
@@ -13,9 +13,10 @@ frame.head(
 effects.settings(run)
 exploration = effects.explore(run)
 effects.sign_note(exploration)
+weighing.few_samples_note(run)
 left, right = frame.panels()
 with left:
-    effects.bars(exploration)
+    task_bars.bars(exploration)
     effects.truth_heatmap(exploration)
 with right:
     effects.heatmap(exploration)
@@ -26,4 +27,5 @@ if run.outcomes.K > 1:
     with right:
         effects.ranked_pairs(exploration)
 effects.what_if(run)
-st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")
+if run.fixed_size is None:
+    st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")

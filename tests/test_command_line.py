@@ -65,6 +65,26 @@ def test_run_writes_a_table_that_loads(kernelsm, tmp_path, ending):
     assert str(out) in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "m", "design", "said"),
+    [
+        (["--design", "auto"], 1024, "all", "1024 subsets instead of 400: design all"),
+        (["--design", "leave-outs", "--subsets", "100"], 100, "leave_outs", ""),
+        (["--design", "distinct", "--size", "2"], 45, "distinct", "45 subsets instead of 400: design distinct"),
+        (["--subsets", "100"], 100, None, ""),
+    ],
+)
+def test_the_design_is_a_choice_and_the_table_names_it(capsys, tmp_path, arguments, m, design, said):
+    out = tmp_path / "x.parquet"
+    assert main(["run", "--example", "planted", *arguments, "--out", str(out)]) == 0
+    outcomes = Outcomes.load(out)
+    assert outcomes.m == m
+    assert outcomes.meta.get("design") == design
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert ("instead of" in printed) == bool(said)
+
+
 def test_a_computation_that_does_not_converge_is_told_in_one_line(capsys, tmp_path, monkeypatch):
     def fails(*_, **__):
         raise ConvergenceError("GradEx", "a norm of 1", "0", "Raise the ridge.")

@@ -14,7 +14,17 @@ import kernelsm
 MODULES = sorted(set(kernelsm._HOME.values()) | {"kernelsm.surrogates.base"})
 # methods that a user calls first
 FIRST_CALLS = {
-    "Outcomes": ("split", "take", "target", "mean_target", "to_frame", "from_frame", "save", "load"),
+    "Outcomes": (
+        "split",
+        "take",
+        "target",
+        "mean_target",
+        "mean_over_targets",
+        "to_frame",
+        "from_frame",
+        "save",
+        "load",
+    ),
     "KernelSurrogate": (
         "fit",
         "fit_outcomes",

@@ -41,7 +41,7 @@ def cell(group: Group, surrogate: str, rivals: list[str], answers: KeptAnswers) 
             if name in SURROGATES or name not in RIVALS or RIVALS[name].takes(problem.name, problem.masks.shape[1]):
                 judged[name].append((turn, (problem, answers(problem, name))))
     scores = {surrogate: _scores(own)}
-    gains = {}
+    gains: dict[str, dict[str, list[float]]] = {}
     for name, taken in judged.items():
         if not taken:
             continue
@@ -49,14 +49,21 @@ def cell(group: Group, surrogate: str, rivals: list[str], answers: KeptAnswers) 
         columns = [found["columns"] for _, (_, found) in taken]
         if len(taken) < len(own) or len(columns[0]) < own[0][0].values.shape[1]:
             scores[name] |= {"fits": len(taken), "targets": len(columns[0])}
-        truths = [problem.truth[:, those] for (_, (problem, _)), those in zip(taken, columns, strict=True)]
         theirs = [found["predicted"] for _, (_, found) in taken]
         ours = [own[turn][1]["predicted"][:, those] for (turn, _), those in zip(taken, columns, strict=True)]
-        gains[name] = {
-            score: [round(end, 5) for end in paired_gain(truths, theirs, ours, score, group.interval)]
-            for score in COMPARED
-        }
+        gains[name] = {}
+        for against, tables in _truths([problem for _, (problem, _) in taken]).items():
+            truths = [table[:, those] for table, those in zip(tables, columns, strict=True)]
+            for score in COMPARED:
+                gain = paired_gain(truths, theirs, ours, score, group.interval)
+                gains[name][score + against] = [round(end, 5) for end in gain]
     return {"cell": group.name, "fits": len(own), "scores": scores, "gains": gains}
+
+
+def _truths(problems: list[Problem]) -> dict[str, list[Array]]:
+    """What predictions are judged by, with what is added to the names of scores."""
+    estimates = [problem.estimates for problem in problems if problem.estimates is not None]
+    return {"": [problem.truth for problem in problems]} | ({"_of_estimates": estimates} if estimates else {})
 
 
 def _scores(judged: list[Judged]) -> dict[str, float]:

@@ -82,11 +82,13 @@ SURROGATES: dict[str, tuple[Callable[[], Contender], tuple[str, ...]]] = {
 }
 """By name, with the files on which their answers hang. The authors take λ = 0.1, on modular arithmetic 0.01."""
 RIVALS: dict[str, Rival] = {
-    "gp_ard": Rival(lambda: EachTarget(RelevanceProcess), "scikit-learn"),
+    "gp_ard": Rival(lambda: EachTarget(RelevanceProcess), "scikit-learn", most_targets=10),
     "hist_boosting": Rival(hist_boosting, "scikit-learn"),
     "hist_boosting_leaf_5": Rival(lambda: hist_boosting(min_samples_leaf=LEAST_LEAF), "scikit-learn"),
-    "light_gbm": Rival(light_gbm, "lightgbm", revision=1),
-    "lasso_pairs": Rival(lambda: EachTarget(LassoOnPairs), "scikit-learn", most_columns=25_000),
+    "light_gbm": Rival(light_gbm, "lightgbm", revision=1, most_targets=10),
+    "lasso_pairs": Rival(
+        lambda: EachTarget(LassoOnPairs), "scikit-learn", revision=2, most_targets=10, most_columns=25_000
+    ),
     "proxy_spex": Rival(
         lambda: EachTarget(ProxySpex),
         "spectralexplain",

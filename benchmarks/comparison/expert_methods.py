@@ -90,9 +90,11 @@ def _frame(X: Array) -> Any:
 
 
 class LassoOnPairs:
-    """Lasso on all tasks and all products of two, as ±1, its penalty chosen by cross-validation.
+    """Lasso on all tasks and all products of two; coding and penalty by cross-validation.
 
-    Five folds and 50 penalties; three and 20 where there are more than `MANY` columns.
+    Codings: 0/1, ±1, and standardised before products are taken, which are the same functions but not the same
+    penalty. Five folds and 50 penalties; where there are more than `MANY` columns three and 20, of one coding: ±1
+    where tasks are in about half of the subsets, else 0/1.
     """
 
     MANY = 5000
@@ -101,20 +103,29 @@ class LassoOnPairs:
         """Fit one target."""
         from sklearn.linear_model import LassoCV
 
-        columns = self._columns(X)
-        folds, penalties = (5, 50) if columns.shape[1] <= self.MANY else (3, 20)
-        self.lasso = LassoCV(alphas=penalties, cv=folds, max_iter=5000, random_state=0).fit(columns, y)
+        K = X.shape[1]
+        mean, spread = X.mean(axis=0), np.where(X.std(axis=0) > 0, X.std(axis=0), 1.0)
+        raw, signs, standard = (np.zeros(K), np.ones(K)), (np.full(K, 0.5), np.full(K, 0.5)), (mean, spread)
+        few = K * (K + 1) // 2 <= self.MANY
+        codings = [raw, signs, standard] if few else [signs if abs(float(mean.mean()) - 0.5) < 0.25 else raw]
+        folds, penalties = (5, 50) if few else (3, 20)
+        fits = [
+            LassoCV(alphas=penalties, cv=folds, tol=1e-3, random_state=0).fit(_tasks_and_pairs(X, *coding), y)
+            for coding in codings
+        ]
+        best = int(np.argmin([fit.mse_path_.mean(axis=1).min() for fit in fits]))
+        self.lasso, self.coding = fits[best], codings[best]
         return self
 
     def predict(self, X: Array) -> Array:
         """Predict one target."""
-        return np.asarray(self.lasso.predict(self._columns(X)))
+        return np.asarray(self.lasso.predict(_tasks_and_pairs(X, *self.coding)))
 
-    @staticmethod
-    def _columns(X: Array) -> Array:
-        signs = 2.0 * X - 1.0  # products of ±1 hardly correlate with their factors
-        first, second = np.triu_indices(X.shape[1], k=1)
-        return np.asfortranarray(np.concatenate([signs, signs[:, first] * signs[:, second]], axis=1))
+
+def _tasks_and_pairs(X: Array, mean: Array, spread: Array) -> Array:
+    coded = (X - mean) / spread
+    first, second = np.triu_indices(X.shape[1], k=1)
+    return np.asfortranarray(np.concatenate([coded, coded[:, first] * coded[:, second]], axis=1))
 
 
 class RelevanceProcess:

@@ -72,29 +72,39 @@ def by_parts_of_name(cells: list[Cell], surrogate: str) -> dict[str, Any]:
 
 def print_cells(cells: list[Cell], surrogate: str) -> None:
     """Print scores of the surrogate with those of the best rival, and who is clearly ahead."""
-    print(f"\n{'cell':44}{'LDS':>8}{'best rival':>28}{'R²':>9}{'best rival':>28}{'error':>8}")
+    heads = {"lds": "LDS", "r2": "R²", "r2_of_estimates": "R² of estimates"}
+    shown = [score for score in heads if any(score in cell["scores"][surrogate] for cell in cells)]
+    print(f"\n{'cell':44}{'error':>6}" + "".join(f"{heads[score]:>16}{'best rival':>23}" for score in shown))
     for cell in cells:
         own = cell["scores"][surrogate]
-        line = f"{cell['cell']:44}"
-        for score in SCORES:
-            name, gain = best_rival(cell, score)
-            mark = "*" if gain[1] > 0 else " "
-            line += f"{own[score]:8.3f}{name:>21}{gain[0]:+7.3f}{mark}"
-        print(f"{line}{own['relative_error']:8.3f}")
-    print("Behind a best rival stands how far it is ahead; * by more than its paired 90 % interval.")
+        line = f"{cell['cell']:44}{own['relative_error']:6.3f}"
+        for score in shown:
+            if score in own:
+                name, gain = best_rival(cell, score)
+                partly = "~" if "targets" in cell["scores"][name] else ""
+                line += f"{own[score]:9.3f}{name + partly:>22}{gain[0]:+7.3f}{'*' if gain[1] > 0 else ' '}"
+        print(line)
+    print(
+        "Behind a best rival stands how far it is ahead: * by more than its paired 90 % interval, ~ on few targets."
+    )
 
 
 def print_summary(found: dict[str, Any], surrogate: str) -> None:
-    """Print the shares and the mean R² of effects."""
+    """Print the shares and the mean R² of effects, with the best mean of a rival that answered all these cells."""
     print(f"\n{'cells':14}{'':>5}{'held LDS':>10}{'held R²':>9}{'both':>7}   R² at all tasks, mean / median")
     for name, one in found.items():
         effects = []
         for effect, words in EFFECTS.items():
             if surrogate in one.get(effect, {}):
                 own = one[effect][surrogate]
-                rivals = {rival: value["mean"] for rival, value in one[effect].items() if rival != surrogate}
-                best = max(rivals, key=lambda rival: rivals[rival]) if rivals else ""
-                effects.append(f"{words} {own['mean']:.3f} / {own['median']:.3f} ({best} {rivals.get(best, 0):.3f})")
+                everywhere = {
+                    rival: value["mean"]
+                    for rival, value in one[effect].items()
+                    if rival != surrogate and value["cells"] == own["cells"]
+                }
+                best = max(everywhere, key=lambda rival: everywhere[rival], default=None)
+                rival = "" if best is None else f" ({best} {everywhere[best]:.3f})"
+                effects.append(f"{words} {own['mean']:.3f} / {own['median']:.3f}{rival}")
         print(
             f"{name:14}{one['cells']:5}{one['held_lds']:10.3f}{one['held_r2']:9.3f}{one['held_both']:7.3f}   "
             + ", ".join(effects)

@@ -1,4 +1,4 @@
-"""Bars of attribution: one task each, blue helps, orange hurts."""
+"""Bars of attribution: one task each, blue helps, orange hurts, pale is not told from zero."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
+from kernelsm.charts.style import NEUTRAL, PLAIN_TICKS, Chart, effect_colours, figure, name_axis, safe
 from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.surrogates.results import without_rounding
-from kernelsm.surrogates.wording import amount, effect_word
+from kernelsm.surrogates.verdicts import Verdicts
+from kernelsm.surrogates.verdicts import verdicts as verdicts_alone
+from kernelsm.surrogates.wording import Verdict, amount, effect_verdict
 
 MOST_BARS = 60
 _PALE = 0.4
+_HATCHED = {"fillmode": "replace", "size": 6, "solidity": 0.45}
 
 
 def attribution_bars(
@@ -24,6 +27,8 @@ def attribution_bars(
     higher_is_better: bool = False,
     order: NDArray[np.intp] | None = None,
     margin: NDArray[np.float64] | None = None,
+    verdicts: Verdicts | None = None,
+    measured: NDArray[np.bool_] | None = None,
     truth: NDArray[np.float64] | None = None,
 ) -> Chart:
     """Draw the attribution of each task, F(with) - F(without).
@@ -37,22 +42,31 @@ def attribution_bars(
     higher_is_better : bool
         Decides which sign helps.
     order : ndarray of int, optional
-        Tasks from top to bottom; as given where absent. More than 60 tasks show the 60 strongest.
+        Tasks to draw, from top to bottom; all as given where absent. Of more than 60 the 60 strongest are drawn, the
+        clear ones first.
     margin : ndarray, shape (K,), optional
-        Half-widths of intervals, drawn as whiskers; bars whose interval holds zero are pale. NaN where not known.
+        Half-widths of intervals, drawn as whiskers. NaN where not known.
+    verdicts : ndarray of int8, shape (K,), optional
+        `Verdict` of each task: full bars are clear, pale ones are no effect, hatched ones are not measured well
+        enough yet. Without it each bar is looked at alone: those whose interval holds zero are pale.
+    measured : ndarray of bool, shape (K,), optional
+        Values that are read from measured rows; hovering says so.
     truth : ndarray, shape (K,), optional
         True values, drawn as diamonds.
     """
+    half_widths = np.zeros(len(names)) if margin is None else margin
+    exact = without_rounding(values, half_widths)
+    known = np.isfinite(half_widths)
+    if verdicts is None:
+        verdicts = verdicts_alone(exact, half_widths, known & (np.abs(exact) > half_widths), None)
     shown = np.arange(len(names)) if order is None else order
     cut = len(shown) > MOST_BARS
     if cut:
-        strongest = set(rising(-np.abs(values))[:MOST_BARS].tolist())
-        shown = np.array([k for k in shown if k in strongest])
-    half_width = np.zeros(len(shown)) if margin is None else margin[shown]
-    shown_values = without_rounding(values[shown], half_width)
-    # bars with an infinite or unknown interval cannot be told from zero, and have no whisker
-    whiskers = np.where(np.isfinite(half_width), half_width, 0.0)
-    distinguishable = np.abs(shown_values) > np.where(np.isfinite(half_width), half_width, np.inf)
+        shown = drawn_bars(values, verdicts, shown)
+    shown_values, shown_verdicts = exact[shown], [Verdict(code) for code in verdicts[shown]]
+    # an infinite or unknown interval has no whisker
+    whiskers = np.where(known, half_widths, 0.0)[shown]
+    read = np.zeros(len(names), dtype=bool) if measured is None else measured
     labels = [safe(names[k]) for k in shown]
     rows = np.arange(len(shown))
     data: list[dict[str, Any]] = [
@@ -62,8 +76,11 @@ def attribution_bars(
             "y": rows,
             "orientation": "h",
             "marker": {
-                "color": effect_colours(shown_values, higher_is_better),
-                "opacity": np.where(distinguishable, 1.0, _PALE),
+                "color": effect_colours(
+                    np.where(verdicts[shown] == Verdict.NO_EFFECT, 0.0, shown_values), higher_is_better
+                ),
+                "opacity": np.where(verdicts[shown] == Verdict.CLEAR, 1.0, _PALE),
+                "pattern": {"shape": np.where(verdicts[shown] == Verdict.NOT_MEASURED, "/", ""), **_HATCHED},
             },
             "error_x": {
                 "array": whiskers,
@@ -73,8 +90,11 @@ def attribution_bars(
                 "width": 3,
             },
             "hovertext": [
-                f"{label}: {amount(value, half or None, '+.4g')} ({effect_word(value, higher_is_better)})"
-                for label, value, half in zip(labels, shown_values, whiskers, strict=True)
+                f"{label}: {amount(value, half, signed=True, measured=bool(read[k]))} "
+                f"({effect_verdict(verdict, value, higher_is_better)})"
+                for k, label, value, half, verdict in zip(
+                    shown, labels, shown_values, whiskers, shown_verdicts, strict=True
+                )
             ],
             "hovertemplate": "%{hovertext}<extra></extra>",
         }
@@ -94,7 +114,9 @@ def attribution_bars(
     chart = figure(
         data,
         max(220, 70 + 21 * len(shown)),
-        xaxis={"title": {"text": f"F(with) - F(without), {unit}"}, "zeroline": True, "automargin": True},
+        xaxis={
+            "title": {"text": f"F(with) - F(without), {unit}"}, "zeroline": True, "automargin": True, **PLAIN_TICKS
+        },
         yaxis=name_axis(labels, rows, autorange="reversed"),
         annotations=[
             {
@@ -104,11 +126,30 @@ def attribution_bars(
             for text, anchor, shift in zip(sides, ("right", "left"), (-8, 8), strict=True)
         ],
     )  # fmt: skip
-    strongest_task = first_greatest(np.abs(values))
-    alt = (
-        f"Bar chart of the attribution of {len(names)} tasks"
-        + (f", the {MOST_BARS} strongest shown" if cut else "")
-        + f". Strongest: {names[strongest_task]}, {values[strongest_task]:+.3g} ({unit})."
-        + (f" {int(distinguishable.sum())} bars can be told from zero." if whiskers.any() else "")
+    alt = f"Bar chart of the attribution of {len(names)} tasks{_which(len(shown), len(names), cut)}."
+    clear = np.flatnonzero(verdicts == Verdict.CLEAR)
+    if len(clear):
+        k = int(clear[first_greatest(np.abs(values[clear]))])
+        said = amount(exact[k], half_widths[k], signed=True, measured=bool(read[k]))
+        alt += f" Strongest of those told from zero: {names[k]}, {said} ({unit})."
+    return Chart(chart, f"{alt} {len(clear)} of {len(names)} can be told from zero.")
+
+
+def drawn_bars(values: NDArray[np.float64], verdicts: Verdicts, tasks: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the tasks that are drawn where these are too many: clear ones first, by size, in the order given."""
+    by_size = rising(-np.abs(values))
+    clear = verdicts[by_size] == Verdict.CLEAR
+    wanted = set(tasks.tolist())
+    first = [k for k in (*by_size[clear].tolist(), *by_size[~clear].tolist()) if k in wanted][:MOST_BARS]
+    drawn = set(first)
+    return np.array([k for k in tasks if k in drawn], dtype=np.intp)
+
+
+def _which(shown: int, count: int, cut: bool) -> str:
+    return (
+        f", the {shown} strongest of those asked for drawn"
+        if cut
+        else f", {shown} of them drawn"
+        if shown < count
+        else ""
     )
-    return Chart(chart, alt)

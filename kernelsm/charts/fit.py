@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, NEUTRAL, Chart, figure
+from kernelsm.charts.style import BLUE, NEUTRAL, PLAIN_TICKS, Chart, figure
 
 
 def predicted_vs_observed(
@@ -49,11 +49,11 @@ def predicted_vs_observed(
         left, right = panel / count, (panel + 1) / count - (0.04 if panel < count - 1 else 0)
         axes[f"xaxis{number}"] = {
             "domain": [left, right], "anchor": f"y{number}", "range": limits,
-            "title": {"text": f"observed ({unit})"},
+            "title": {"text": f"observed ({unit})"}, **PLAIN_TICKS,
         }  # fmt: skip
         axes[f"yaxis{number}"] = {
             "anchor": f"x{number}", "range": limits, "showticklabels": panel == 0,
-            "title": {"text": f"predicted ({unit})" if panel == 0 else ""},
+            "title": {"text": f"predicted ({unit})" if panel == 0 else ""}, **PLAIN_TICKS,
         }  # fmt: skip
         titles.append(
             {

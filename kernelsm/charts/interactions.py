@@ -8,8 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import Chart, clicked_indices, diverging_scale, figure, name_axis, safe, symmetric_limit
+from kernelsm.charts.style import (
+    PLAIN_TICKS,
+    Chart,
+    clicked_indices,
+    diverging_scale,
+    figure,
+    name_axis,
+    safe,
+    symmetric_limit,
+)
 from kernelsm.runtime.near_ties import first_greatest
+from kernelsm.surrogates.results import without_rounding
+from kernelsm.surrogates.wording import number
 
 CLICKABLE_UP_TO = 50
 _TEXT_UP_TO = 12
@@ -24,6 +35,7 @@ def interaction_heatmap(
     higher_is_better: bool = False,
     order: NDArray[np.intp] | None = None,
     distinguishable: NDArray[np.bool_] | None = None,
+    measured: NDArray[np.bool_] | None = None,
     focus: tuple[int, int] | None = None,
     dark: bool = False,
     clickable: bool = True,
@@ -44,6 +56,8 @@ def interaction_heatmap(
         Tasks from left to right and top to bottom.
     distinguishable : ndarray of bool, shape (K, K), optional
         Pairs that can be told from zero; the other cells are veiled.
+    measured : ndarray of bool, shape (K, K), optional
+        Values that are read from measured rows; hovering says so.
     focus : (int, int), optional
         The pair to outline, as task indices; outlines are part of the clickable layer.
     dark : bool
@@ -73,17 +87,25 @@ def interaction_heatmap(
         "xgap": 1,
         "ygap": 1,
         "hoverongaps": False,
-        "texttemplate": "%{z:.2f}" if K <= _TEXT_UP_TO else None,
+        "texttemplate": "%{text}" if K <= _TEXT_UP_TO else None,
         "textfont": {"size": 11},
-        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9},
-        "hovertemplate": "%{y} × %{x}: %{z:+.4g}<extra></extra>",
+        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9, **PLAIN_TICKS},
+        "hovertemplate": "%{y} × %{x}: %{z:+.3~g}<extra></extra>",
     }
+    read = np.zeros((K, K), dtype=bool) if measured is None else measured[np.ix_(order, order)]
+    if K <= _TEXT_UP_TO:
+        written = without_rounding(values, np.abs(values).max(initial=0.0))[np.ix_(order, order)]
+        heatmap["text"] = [["" if i == j else number(written[i, j], digits=2) for j in range(K)] for i in range(K)]
+    elif read.any() and K > CLICKABLE_UP_TO:
+        heatmap |= {
+            "text": np.where(read, ", measured", ""), "hovertemplate": "%{y} × %{x}: %{z:+.3~g}%{text}<extra></extra>"
+        }  # fmt: skip
     data = [heatmap]
     if distinguishable is not None and not distinguishable[np.triu_indices(K, k=1)].all():
         data.append(_veil(distinguishable[np.ix_(order, order)], dark))
     if clickable and K <= CLICKABLE_UP_TO:
         heatmap |= {"hoverinfo": "skip", "hovertemplate": None}
-        data.append(_click_layer(cells, labels, order, focus, dark))
+        data.append(_click_layer(cells, read, labels, order, focus, dark))
     hide: dict[str, Any] = {} if K <= CLICKABLE_UP_TO else {"showticklabels": False}
     ticks = labels
     if K > _WHOLE_NAMES_UP_TO:  # long names would overlap, and leave no room for the cells
@@ -109,7 +131,12 @@ def _veil(distinguishable: NDArray[np.bool_], dark: bool) -> dict[str, Any]:
 
 
 def _click_layer(
-    cells: NDArray[np.float32], labels: list[str], order: NDArray[np.intp], focus: tuple[int, int] | None, dark: bool
+    cells: NDArray[np.float32],
+    read: NDArray[np.bool_],
+    labels: list[str],
+    order: NDArray[np.intp],
+    focus: tuple[int, int] | None,
+    dark: bool,
 ) -> dict[str, Any]:
     """Square markers over the cells off the diagonal, visible only where selected."""
     K = len(labels)
@@ -117,7 +144,8 @@ def _click_layer(
     off_diagonal = row != column
     row, column = row[off_diagonal], column[off_diagonal]
     first, second = order[row], order[column]
-    shown = zip(row.tolist(), column.tolist(), cells[row, column].tolist(), strict=True)
+    end = [", measured" if known else "" for known in read[row, column].tolist()]
+    shown = zip(row.tolist(), column.tolist(), cells[row, column].tolist(), end, strict=True)
     in_focus = (np.minimum(first, second) == focus[0]) & (np.maximum(first, second) == focus[1]) if focus else []
     return {
         "type": "scatter",
@@ -135,7 +163,9 @@ def _click_layer(
         "selected": {"marker": {"opacity": 1}},
         "unselected": {"marker": {"opacity": 0}},
         "customdata": np.column_stack([first, second]).astype(np.int32),
-        "hovertext": [f"{labels[i]} × {labels[j]}: {value:+.4g}" for i, j, value in shown],
+        "hovertext": [
+            f"{labels[i]} × {labels[j]}: {number(value, signed=True)}{known}" for i, j, value, known in shown
+        ],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
 
@@ -159,11 +189,22 @@ def _alt(
     strengths = np.abs(values[first, second])
     if not strengths.any():
         return f"{head} Every pair is exactly zero."
-    best = first_greatest(strengths)
+    if distinguishable is None:
+        return f"{head} Strongest pair: {_said(values, names, unit, first, second)}."
+    clear = distinguishable[first, second]
+    if clear.any():
+        head += f" Strongest pair of those told from zero: {_said(values, names, unit, first[clear], second[clear])}."
+    return f"{head} {int(clear.sum())} of {len(first)} can be told from zero."
+
+
+def _said(
+    values: NDArray[np.float64],
+    names: tuple[str, ...],
+    unit: str,
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+) -> str:
+    """The strongest of these pairs, its value and the unit."""
+    best = first_greatest(np.abs(values[first, second]))
     j, k = first[best], second[best]
-    clear = (
-        ""
-        if distinguishable is None
-        else f" {int(distinguishable[first, second].sum())} of {len(first)} can be told from zero."
-    )
-    return f"{head} Strongest pair: {names[j]} and {names[k]}, {values[j, k]:+.3g} ({unit}).{clear}"
+    return f"{names[j]} and {names[k]}, {number(float(values[j, k]), signed=True)} ({unit})"

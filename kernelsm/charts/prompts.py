@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure, name_axis, safe
-from kernelsm.surrogates.wording import amount
+from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, name_axis, safe
+from kernelsm.surrogates.wording import amount, number
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,19 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
                     "array": np.nan_to_num(margins), "color": NEUTRAL, "thickness": 1.5, "width": 3,
                 },
                 "hovertext": [
-                    f"{safe(prompt.name, 60)}, {kind}: {amount(value, margin, '.3f')}"
+                    f"{safe(prompt.name, 60)}, {kind}: {amount(value, margin)}"
                     for prompt, value, margin in zip(prompts, values, margins, strict=True)
                 ],
                 "hovertemplate": "%{hovertext}<extra></extra>",
             }
         )  # fmt: skip
     drawn = figure(
-        data, 90 + 44 * len(prompts), xaxis={"title": {"text": unit}, "zeroline": False},
+        data, 90 + 44 * len(prompts), xaxis={"title": {"text": unit}, "zeroline": False, **PLAIN_TICKS},
         yaxis=name_axis([safe(prompt.name) for prompt in prompts], np.arange(len(prompts)), autorange="reversed"),
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     listed = "; ".join(
-        f"{prompt.name}: predicted {prompt.predicted:.3f}, measured {prompt.measured:.3f}" for prompt in prompts
+        f"{prompt.name}: predicted {number(prompt.predicted)}, measured {number(prompt.measured)}"
+        for prompt in prompts
     )
     return Chart(drawn, f"Predicted and measured loss of {len(prompts)} prompts, lower is better. {listed}.")

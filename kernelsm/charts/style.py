@@ -16,6 +16,8 @@ from kernelsm.surrogates.wording import effect_word
 # blue and orange stay apart for every common kind of colour blindness; red and green do not
 BLUE, ORANGE = "#2a78c8", "#dd7a1f"
 NEUTRAL = "#8a94a3"
+PLAIN_TICKS = {"tickformat": "~g"}
+"""For axes of outcomes and effects: 0.00002, which Plotly would write as 20μ."""
 
 
 @dataclass(frozen=True)

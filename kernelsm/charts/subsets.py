@@ -5,17 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, ORANGE, Chart, figure, name_axis, safe
+from kernelsm.charts.style import BLUE, ORANGE, PLAIN_TICKS, Chart, figure, name_axis, safe
 
 
-def outcome_histogram(values: NDArray[np.float64], *, full: float | None = None, unit: str = "loss, nats") -> Chart:
+def outcome_histogram(
+    values: NDArray[np.float64], *, full: float | None = None, measured: bool = False, unit: str = "loss, nats"
+) -> Chart:
     """Draw how the outcomes of the sampled subsets spread.
 
     Parameters
     ----------
     values : ndarray, shape (m,)
     full : float, optional
-        Outcome predicted for all tasks together, drawn as a line.
+        Outcome of all tasks together, drawn as a line.
+    measured : bool
+        Whether that was measured; else it is predicted.
     unit : str
     """
     line = {"type": "line", "x0": full, "x1": full, "y0": 0, "y1": 1, "yref": "paper"}
@@ -23,7 +27,7 @@ def outcome_histogram(values: NDArray[np.float64], *, full: float | None = None,
         "x": full,
         "y": 1,
         "yref": "paper",
-        "text": "all tasks (predicted)",
+        "text": f"all tasks ({'measured' if measured else 'predicted'})",
         "showarrow": False,
         "yanchor": "bottom",
     }
@@ -33,7 +37,7 @@ def outcome_histogram(values: NDArray[np.float64], *, full: float | None = None,
         360,
         shapes=[{**line, "line": {"dash": "dash", "width": 2, "color": ORANGE}}] if marked else [],
         annotations=[note] if marked else [],
-        xaxis={"title": {"text": f"F(s), {unit}"}, "automargin": True},
+        xaxis={"title": {"text": f"F(s), {unit}"}, "automargin": True, **PLAIN_TICKS},
         yaxis={"title": {"text": "subsets"}, "automargin": True},
     )
     alt = f"Histogram of {len(values)} outcomes from {values.min():.3g} to {values.max():.3g} ({unit})."

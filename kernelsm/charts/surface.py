@@ -1,4 +1,4 @@
-"""Leave-one-out error over γ and λ, with a layer that can be clicked."""
+"""Leave-one-out error over γ and the ridge, with a layer that can be clicked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def loo_heatmap(
     current: tuple[float | None, float] | None = None,
     dark: bool = False,
 ) -> Chart:
-    """Draw the leave-one-out error of every γ and λ, the linear surrogate's in a column of its own.
+    """Draw the leave-one-out error of every γ and ridge, the linear surrogate's in a column of its own.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ def loo_heatmap(
     errors : ndarray, shape (G, R)
         Relative to predicting the mean: 1 is no better than it.
     linear : ndarray, shape (R,)
-        The same of the linear surrogate, with its own λ.
+        The same of the linear surrogate, with its own ridge.
     current : (float or None, float), optional
-        γ and λ in use, drawn as a ring; γ None is the linear surrogate.
+        γ and ridge in use, drawn as a ring; γ None is the linear surrogate.
     dark : bool
         Whether the page is dark.
     """
@@ -89,26 +89,26 @@ def loo_heatmap(
             "range": [_LINEAR_AT - 0.6, len(gammas) - 0.5], "automargin": True,
         },
         yaxis={
-            "title": {"text": "λ"}, "tickmode": "array", "tickvals": rows[::2], "showgrid": False, "zeroline": False,
-            "ticktext": [f"{ridge:g}" for ridge in ridges[::2]], "range": [-0.5, len(ridges) - 0.5],
-            "automargin": True,
+            "title": {"text": "ridge"}, "tickmode": "array", "tickvals": rows[::2], "showgrid": False,
+            "zeroline": False, "ticktext": [f"{ridge:g}" for ridge in ridges[::2]], "automargin": True,
+            "range": [-0.5, len(ridges) - 0.5],
         },
     )  # fmt: skip
     alt = (
-        f"Heatmap of the leave-one-out error over {len(gammas)} values of γ and {len(ridges)} of λ. Least: "
-        f"{errors.min():.3g} times the mean's error at γ = {gammas[best[0]]:.3g}, λ = {ridges[best[1]]:.3g}; "
+        f"Heatmap of the leave-one-out error over {len(gammas)} values of γ and {len(ridges)} of the ridge. Least: "
+        f"{errors.min():.3g} times the mean's error at γ = {gammas[best[0]]:.3g}, ridge {ridges[best[1]]:.3g}; "
         f"linear surrogate at its best {linear.min():.3g}."
     )
     return Chart(chart, alt)
 
 
 def _click_layer(gammas: Array, ridges: Array, errors: Array, linear: Array) -> dict[str, Any]:
-    """Invisible squares whose `customdata` is (index of γ or -1 for linear, index of λ)."""
+    """Invisible squares whose `customdata` is (index of γ or -1 for linear, index of the ridge)."""
     first, second = (index.ravel() for index in np.indices(errors.shape))
     rows = np.arange(len(ridges))
     column, row = np.concatenate([np.full(len(rows), -1), first]), np.concatenate([rows, second])
-    text = [f"linear, λ {ridges[j]:.3g}: {linear[j]:.3g}" for j in rows] + [
-        f"γ {gammas[i]:.3g}, λ {ridges[j]:.3g}: {errors[i, j]:.3g}" for i, j in zip(first, second, strict=True)
+    text = [f"linear, ridge {ridges[j]:.3g}: {linear[j]:.3g}" for j in rows] + [
+        f"γ {gammas[i]:.3g}, ridge {ridges[j]:.3g}: {errors[i, j]:.3g}" for i, j in zip(first, second, strict=True)
     ]
     return {
         "type": "scatter", "mode": "markers", "x": np.where(column < 0, _LINEAR_AT, column), "y": row,
@@ -120,7 +120,7 @@ def _click_layer(gammas: Array, ridges: Array, errors: Array, linear: Array) -> 
 
 
 def clicked_point(selection: Mapping[str, Any], gammas: Array, ridges: Array) -> tuple[float | None, float] | None:
-    """Return the γ (None for linear) and λ that a Plotly selection names, or None for an empty or foreign one."""
+    """Return the γ (None for linear) and ridge that a Plotly selection names, or None for an empty or foreign one."""
     found = clicked_indices(selection)
     if found is None:
         return None

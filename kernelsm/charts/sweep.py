@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, NEUTRAL, Chart, figure
+from kernelsm.charts.style import BLUE, NEUTRAL, PLAIN_TICKS, Chart, figure
 from kernelsm.runtime.near_ties import first_greatest
 
 Array = NDArray[np.float64]
@@ -23,7 +23,7 @@ def gamma_sweep(
     ----------
     observed : ndarray, shape (m,)
         Outcomes of held-out subsets.
-    steps : sequence of (γ, λ, predictions of shape (m,), rank correlation)
+    steps : sequence of (γ, ridge, predictions of shape (m,), rank correlation)
     unit : str
     """
     everything = np.concatenate([observed, *(predicted for _, _, predicted, _ in steps)])
@@ -71,8 +71,8 @@ def gamma_sweep(
     ]  # fmt: skip
     chart = figure(
         data, 520, margin={"l": 60, "r": 8, "t": 48, "b": 8}, sliders=[slider], updatemenus=[button],
-        xaxis={"title": {"text": f"observed ({unit})"}, "range": limits, "automargin": True},
-        yaxis={"title": {"text": f"predicted ({unit})"}, "range": limits, "automargin": True},
+        xaxis={"title": {"text": f"observed ({unit})"}, "range": limits, "automargin": True, **PLAIN_TICKS},
+        yaxis={"title": {"text": f"predicted ({unit})"}, "range": limits, "automargin": True, **PLAIN_TICKS},
     )  # fmt: skip
     chart.frames = frames
     gammas = [gamma for gamma, *_ in steps]
@@ -84,4 +84,4 @@ def gamma_sweep(
 
 
 def _note(gamma: float, ridge: float, score: float) -> str:
-    return f"  γ = {gamma:.3g}, λ = {ridge:g}: rank correlation {score:.3f}"
+    return f"  γ = {gamma:.3g}, ridge {ridge:g}: rank correlation {score:.3f}"

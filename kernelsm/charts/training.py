@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kernelsm.charts.style import BLUE, ORANGE, Chart, figure
+from kernelsm.charts.style import BLUE, ORANGE, PLAIN_TICKS, Chart, figure
 
 
 def training_curve(rows: Sequence[dict[str, Any]]) -> Chart:
@@ -32,7 +32,8 @@ def training_curve(rows: Sequence[dict[str, Any]]) -> Chart:
         alt += f" Held-out loss is lowest, {held_out[low]:.3g}, after epoch {epochs[low]}: its weights are kept."
     chart = figure(
         data, 300, showlegend=True, legend={"orientation": "h", "y": 1.12},
-        xaxis={"title": {"text": "epoch"}}, yaxis={"title": {"text": "loss, nats"}, "rangemode": "tozero"},
+        xaxis={"title": {"text": "epoch"}},
+        yaxis={"title": {"text": "loss, nats"}, "rangemode": "tozero", **PLAIN_TICKS},
     )  # fmt: skip
     return Chart(chart, alt)
 

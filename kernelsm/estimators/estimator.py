@@ -17,15 +17,16 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.weighting import BY_SIZE, EQUALLY
 
 
 def task_weight_key(suite: TaskSuite, task_weights: Sequence[float] | None) -> tuple[float, ...] | None:
-    """Task weights as they enter the store's key, checked; None stands for equal weights."""
+    """Task weights as they enter the store's key, checked; None stands for what the suite says."""
     suite.sample_weights(np.ones((1, suite.K), dtype=np.bool_), task_weights)
     if task_weights is None:
         return None
     weights = tuple(float(weight) for weight in task_weights)
-    return None if len(set(weights)) == 1 else weights
+    return None if len(set(weights)) == 1 and suite.task_weighting == EQUALLY else weights
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Estimator(ABC):
     @abstractmethod
     def measures(self) -> Sequence[Measure]:
         """The measures that a block holds for every target, in order."""
+
+    @property
+    def target_weights(self) -> Sequence[float] | None:
+        """How much each target counts in the mean over targets; None where all count the same."""
+        return None
 
     @property
     def measure_names(self) -> tuple[str, ...]:
@@ -161,7 +167,7 @@ class Estimator(ABC):
         return Outcomes(
             masks, np.concatenate([self._values(found, position) for found in blocks]),
             task_names=self.task_names, target_names=self.target_names, higher_is_better=chosen.higher_is_better,
-            meta={**meta, "measure": measure, "unit": chosen.unit},
+            meta={**meta, "measure": measure, "unit": chosen.unit}, target_weights=self.target_weights,
         )  # fmt: skip
 
     def _values(self, block: NDArray[np.float64], position: int) -> NDArray[np.float64]:
@@ -195,10 +201,13 @@ class SuiteEstimator(Estimator):
     suite : TaskSuite
     objective : Objective
         Of the suite.
+    task_weights : tuple of float, optional
+        As given; None where tasks are weighed as the suite says.
     """
 
     suite: TaskSuite
     objective: Objective
+    task_weights: tuple[float, ...] | None
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -214,3 +223,17 @@ class SuiteEstimator(Estimator):
     def measures(self) -> Sequence[Measure]:
         """Those of the objective."""
         return self.objective.measures
+
+    @property
+    def target_weights(self) -> Sequence[float] | None:
+        """As the suite says: None, or the number of test samples of each target."""
+        return self.suite.targets.sizes if self.suite.target_weighting == BY_SIZE else None
+
+    def weighing(self) -> dict[str, Any]:
+        """How tasks and targets are weighed and how many samples each has, for the metadata of outcomes."""
+        suite = self.suite
+        given = {"task_weights": list(self.task_weights)} if self.task_weights else {}
+        return given | {
+            **({} if given else {"task_weighting": suite.task_weighting}), "task_sizes": list(suite.tasks.sizes),
+            "target_weighting": suite.target_weighting, "target_sizes": list(suite.targets.sizes),
+        }  # fmt: skip

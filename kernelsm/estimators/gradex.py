@@ -18,6 +18,7 @@ from kernelsm.runtime.checks import check_number, check_whole
 from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.store import ChunkKind, Store, content_hash
 from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.weighting import EQUALLY
 
 BLOCK_CHUNKS = ChunkKind("gradex", version=2)
 MEMORY_BUDGET = 768 * 2**20
@@ -29,7 +30,8 @@ class GradEx(SuiteEstimator):
     """Estimates F(s) in the model linearised at W0.
 
     For each subset, minimise over Z the mean loss of f_W0(x) + <∇f_W0(x), Z> on the included tasks plus ridge/2 ‖Z‖²,
-    then read the measures of each target in the same linear model. The suite's objective says what the loss is:
+    then read the measures of each target in the same linear model. The mean is over tasks (paper eq. 1) or over their
+    samples, as the suite's `task_weighting` says. The suite's objective says what the loss is:
     cross-entropy for classes. Features of the margin alone are linearised as such: the loss is log(1 + exp(-margin)),
     and right means that the true class has p above 1/2. The empty subset leaves the model at W0. The matching ground
     truth is `Retraining` with the same ridge and task weights.
@@ -42,7 +44,7 @@ class GradEx(SuiteEstimator):
     ridge : float
         λ > 0, the strength of the pull towards W0.
     task_weights : sequence of float, length K, optional
-        Positive; included tasks weigh proportionally to them. Equal by default.
+        Positive; included tasks weigh proportionally to them. By default as the suite's `task_weighting` says.
     tolerance : float
         Largest gradient norm at which a solution is accepted.
     block : int, optional
@@ -116,8 +118,7 @@ class GradEx(SuiteEstimator):
             message="GradEx",
             meta={
                 "estimator": "gradex", "ridge": self.ridge, "tolerance": self.tolerance,
-                **({"task_weights": list(self.task_weights)} if self.task_weights else {}),
-                "suite": self.suite.content_hash, **self.train.meta,
+                "suite": self.suite.content_hash, **self.train.meta, **self.weighing(),
             },
         )  # fmt: skip
 
@@ -127,7 +128,11 @@ class GradEx(SuiteEstimator):
         offsets, features, labels = self._rows(self.train)
         targets = self.linearisation.targets(labels, offsets.shape[1])
         task_of = torch.from_numpy(self.suite.task_of)
-        return LinearisedProblem(self.linearisation.loss, offsets, features, targets, task_of, self.ridge)
+        equal = self.suite.task_weighting == EQUALLY and not self.task_weights
+        full_set = None if equal else self.shares(np.ones((1, self.suite.K), dtype=np.bool_))[0]
+        return LinearisedProblem(
+            self.linearisation.loss, offsets, features, targets, task_of, self.ridge, full_set=full_set
+        )
 
     @cached_property
     def _test_rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

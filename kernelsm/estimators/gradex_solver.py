@@ -71,6 +71,9 @@ class LinearisedProblem:
         Task of each sample, 0..K-1; every task has a sample.
     ridge : float
         λ > 0.
+    full_set : Tensor, shape (K,), optional
+        Shares of the tasks where all are in: all masks start at the minimum for these, which is the nearer to
+        theirs the more alike tasks are weighed. Equal by default.
     """
 
     def __init__(
@@ -81,23 +84,28 @@ class LinearisedProblem:
         targets: torch.Tensor,
         task_of: torch.Tensor,
         ridge: float,
+        *,
+        full_set: torch.Tensor | None = None,
     ) -> None:
         self.loss, self.ridge = loss, ridge
         self.tasks = task_rows(loss, offsets, features, targets, task_of)
         self.leading, projected = leading_directions(self.tasks)
-        rotation = self._choose_reference()
+        rotation = self._choose_reference(full_set)
         self.basis = rotation if projected is None else projected @ rotation
         self.has_tail = self.basis.shape[0] > self.basis.shape[1]
         if self.has_tail:
             self._choose_tails()
 
-    def _choose_reference(self) -> torch.Tensor:
+    def _choose_reference(self, full_set: torch.Tensor | None) -> torch.Tensor:
         """Solve the full set in the leading directions; all masks start there, and curvature is measured there.
 
         Rotates the leading features so that the most curved direction comes first, and returns the rotation (r, r).
         """
         rank = self.leading[0].features.shape[1]
-        shares = self.leading[0].features.new_full((1, len(self.leading)), 1 / len(self.leading))
+        features = self.leading[0].features
+        shares = features.new_full((1, len(self.leading)), 1 / len(self.leading))
+        if full_set is not None:
+            shares = full_set[None].to(features)
         state = _State.at(self.leading, shares, shares.new_zeros((1, rank)))
         self.curvature = Curvature(self.leading, state.expansions)
         slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)

@@ -34,12 +34,13 @@ _LARGEST_BLOCK = 32
 class Retraining(SuiteEstimator):
     """Trains the whole network on each subset, to convergence.
 
-    With `start` "base", minimise over W the mean loss of f_W on the included tasks (paper eq. 1) plus
-    ridge/2 ‖W - W0‖², from W = W0: what `GradEx` minimises without its linearisation; no randomness is left. The loss
-    is that of the suite's objective. With "scratch", minimise the mean loss plus ridge/2 ‖W‖² (weight decay) from
-    fresh initial weights drawn by `seed`; then the LDS of one seed's outcomes against another's (`kernelsm.lds`) is
-    the noise ceiling, which no estimate of one of them can be expected to exceed by much. Both by full-batch L-BFGS
-    in eval mode (no dropout). The empty subset leaves the model at W0, or, from scratch, at weights 0.
+    With `start` "base", minimise over W the mean loss of f_W on the included tasks (paper eq. 1, or the mean over all
+    their samples: as the suite's `task_weighting` says) plus ridge/2 ‖W - W0‖², from W = W0: what `GradEx` minimises
+    without its linearisation; no randomness is left. The loss is that of the suite's objective. With "scratch",
+    minimise the mean loss plus ridge/2 ‖W‖² (weight decay) from fresh initial weights drawn by `seed`; then the LDS
+    of one seed's outcomes against another's (`kernelsm.lds`) is the noise ceiling, which no estimate of one of them
+    can be expected to exceed by much. Both by full-batch L-BFGS in eval mode (no dropout). The empty subset leaves
+    the model at W0, or, from scratch, at weights 0.
 
     At the kinks of a ReLU network the search may end where the gradient does not vanish; what is left to gain there
     was at most 0.1 % of the sum on small networks. Batched and sequential searches may end at different kinks.
@@ -52,7 +53,7 @@ class Retraining(SuiteEstimator):
     ridge : float
         λ > 0, the strength of the pull.
     task_weights : sequence of float, length K, optional
-        Positive; included tasks weigh proportionally to them. Equal by default.
+        Positive; included tasks weigh proportionally to them. By default as the suite's `task_weighting` says.
     start : {"base", "scratch"}
     seed : int
         Of the fresh initial weights; "base" does not use it.
@@ -140,9 +141,8 @@ class Retraining(SuiteEstimator):
             meta={
                 "estimator": "retraining", "ridge": self.ridge, "max_steps": self.max_steps, "method": self.method,
                 "precision": self.precision, "relative_tolerance": self.relative_tolerance,
-                **({"task_weights": list(self.task_weights)} if self.task_weights else {}),
                 **({"start": "scratch", "seed": self.seed} if self.start == "scratch" else {}),
-                "suite": self.suite.content_hash, "weights": weights,
+                "suite": self.suite.content_hash, "weights": weights, **self.weighing(),
             },
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.base import clone
 
+from kernelsm.outcomes.completeness import subsets_left
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, first_least, varies
@@ -35,6 +36,8 @@ class LearningCurve:
         Number of subsets there are.
     floor, slope, power : float
         Parameters of the best fitting curve error = floor + slope / number^power (floor and slope at least 0).
+    left : int, optional
+        Different subsets that were not measured; None where there is no end of them.
     """
 
     sizes: NDArray[np.intp]
@@ -43,24 +46,41 @@ class LearningCurve:
     floor: float
     slope: float
     power: float
+    left: int | None = None
 
     def expected(self, count: float | Array) -> Array:
         """Error that the fitted curve expects for a number of subsets."""
         return np.asarray(self.floor + self.slope / np.asarray(count, dtype=np.float64) ** self.power)
 
     @property
+    def doubled(self) -> int:
+        """Twice as many subsets, or as many as there would be with all that are left."""
+        return 2 * self.m if self.left is None else self.m + min(self.m, self.left)
+
+    @property
     def gain_of_doubling(self) -> float:
-        """Share of the error that twice as many subsets are expected to take away."""
+        """Share of the error that these subsets are expected to take away."""
         now = float(self.expected(self.m))
-        return 1 - float(self.expected(2 * self.m)) / now if now > 0 else 0.0
+        return 1 - float(self.expected(self.doubled)) / now if now > 0 else 0.0
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether no fewer subsets than all there are would be enough."""
+        return self.left is not None and not self.is_enough and self.recommended == self.m + self.left
 
     @property
     def recommended(self) -> int:
-        """Subsets that bring the error within a tenth of its floor, or below 2 %; at most ten times m."""
+        """Subsets that bring the error within a tenth of its floor, or below 2 %.
+
+        At most ten times m, and no more than there would be with all that are left.
+        """
         allowed_excess = max(_FLOOR_FACTOR * self.floor, _GOOD_ERROR) - self.floor
         needed = (self.slope / allowed_excess) ** (1 / self.power)
         # a whole number that rounding has raised a little must not be rounded up to the next
-        return int(min(np.ceil(needed * (1 - NEAR)), _MOST_TIMES * self.m))
+        most = _MOST_TIMES * self.m
+        if self.left is not None:
+            most = min(most, self.m + self.left)
+        return int(min(np.ceil(needed * (1 - NEAR)), most))
 
     @property
     def is_enough(self) -> bool:
@@ -109,7 +129,7 @@ def learning_curve(
         raise InputError("outcomes", "errors that are not finite", "numbers of a usual size", "Change the unit.")
     mean = errors.mean(axis=1)
     # relative residuals below: the small errors of many subsets say more about the floor than the large ones of few
-    return LearningCurve(sizes, errors, m, *_fitted_curve(sizes, mean))
+    return LearningCurve(sizes, errors, m, *_fitted_curve(sizes, mean), left=subsets_left(outcomes.masks))
 
 
 def _fitted_curve(sizes: NDArray[np.intp], mean: Array) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,12 @@ class ArrayFormat:
 
 
 def read_arrays(
-    source: Source, name: str, layout: Mapping[str, ArrayFormat], limits: Limits
+    source: Source,
+    name: str,
+    layout: Mapping[str, ArrayFormat],
+    limits: Limits,
+    *,
+    only: Collection[str] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Read the arrays of a known layout, each directly into its type; all headers are checked first.
 
@@ -65,6 +70,8 @@ def read_arrays(
         Name of an array -> its format; the archive may hold no others.
     limits : Limits
         Of these `files` and `unpacked_megabytes`.
+    only : collection of str, optional
+        Names of the arrays to read; the headers of the others are checked alone. All if not given.
 
     Raises
     ------
@@ -79,10 +86,11 @@ def read_arrays(
         stored = {key: read_header(archive, member, f"{name}, {key}") for key, member in members.items()}
         for key, array in stored.items():
             _check_layout(array, f"{name}, {key}", layout[key])
-        total = sum(array.bytes_as(layout[key].dtype) for key, array in stored.items())
+        wanted = {key: array for key, array in stored.items() if only is None or key in only}
+        total = sum(array.bytes_as(layout[key].dtype) for key, array in wanted.items())
         fix = "Send fewer rows, or numbers per row."
         check_megabytes(total, name, limits.unpacked_megabytes, fix, found="{} MiB when unpacked")
-        return {key: array.read(archive, layout[key].dtype) for key, array in stored.items()}
+        return {key: array.read(archive, layout[key].dtype) for key, array in wanted.items()}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ meta            text, may be missing        a JSON object that says what made th
 Where `meta` names another "objective" than classification, with "objective_settings" as far as it has some, C are the
 outputs of its models, labels are what it expects, and features are those of one of its linearisations.
 
+Where it holds "task_weighting": "by_size", each training sample counts the same, else each task; where it holds
+"target_weighting": "by_size", each test sample counts the same in the mean over targets, else each target.
+
 Names are arrays of text, `numpy.array(names, dtype=str)`: arrays of Python objects are pickles, which are not read.
 """
 
@@ -46,6 +49,7 @@ from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.extras import needed_by
 from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.weighting import EQUALLY, WEIGHTING_FIELDS, check_weighting
 
 if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures
@@ -108,6 +112,7 @@ def save_features(path: Path, suite: TaskSuite, train: GradientFeatures, test: G
     stated = train.meta
     if suite.objective != DEFAULT:
         stated = {**stated, "objective": suite.objective, "objective_settings": suite.objective_settings}
+    stated = {**stated, **{key: getattr(suite, key) for key in WEIGHTING_FIELDS if getattr(suite, key) != EQUALLY}}
     try:
         meta = json.dumps(stated, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -181,6 +186,9 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
     expected, fix = "a JSON object", "Leave it out, or write json.dumps({...})."
     written = str(arrays["meta"]) if "meta" in arrays else "{}"
     meta = parse_json_object(written, f"{name}, meta", expected, fix)
+    weighting = {key: meta.pop(key) for key in WEIGHTING_FIELDS if key in meta}
+    for key, value in weighting.items():
+        check_weighting(f"{name}, meta, {key}", value)
     objective = _objective(meta, arrays["train_logits"].shape[1], name)
     outputs = _check_shapes(arrays, objective, name)
     if meta.setdefault("outputs", outputs) != outputs:
@@ -203,6 +211,7 @@ def _assembled(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[TaskSuite
             meta={"source": name},
             objective=objective.name,
             objective_settings=meta.get("objective_settings", {}),
+            **weighting,
         )
     except InputError as error:
         part, comma, row = error.place.partition(",")

@@ -13,6 +13,7 @@ from kernelsm.objectives.registry import find
 from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.weighting import BY_SIZE
 
 
 def held_out(suite: TaskSuite, fraction: float, *, seed: int = 0) -> NDArray[np.bool_]:
@@ -75,11 +76,12 @@ class Validation:
         self._inputs = torch.from_numpy(suite.inputs[held])
         self._labels = torch.from_numpy(suite.labels[held])
         task_of = suite.task_of[held]
-        weights = 1.0 / np.bincount(task_of)[task_of]
+        sizes = np.bincount(task_of)
+        weights = np.ones(len(task_of)) if suite.task_weighting == BY_SIZE else 1.0 / sizes[task_of]
         self._weights = torch.from_numpy(weights / weights.sum())
 
     def losses(self, model: nn.Module) -> tuple[float, float]:
-        """Return the mean loss of the samples held out, each task weighing the same, and the headline measure.
+        """Return the mean loss of the samples held out, weighed as the suite says, and the headline measure.
 
         The network is left in training mode.
         """

@@ -27,9 +27,10 @@ class EpochLosses:
     epoch : int
         From 1.
     train_loss : float
-        Mean loss of the samples trained on, in its own unit, as seen while training; each task weighs the same.
+        Mean loss of the samples trained on, in its own unit, as seen while training; tasks are weighed as the suite
+        says.
     validation_loss : float, optional
-        Mean loss of the samples held out after the epoch; each task weighs the same. None where none are.
+        Mean loss of the samples held out after the epoch, with tasks weighed alike. None where none are.
     validation_headline : float, optional
         The objective's headline measure of the samples held out: the accuracy for classes.
     """
@@ -55,10 +56,11 @@ def train_base(
     seed: int = 0,
     report: Report = silent,
 ) -> nn.Module:
-    """Train `model` in place on all tasks of the suite (paper eq. 1 with s all ones) and return it in eval mode.
+    """Train `model` in place on all tasks of the suite and return it in eval mode.
 
-    Adam, on the loss of the suite's objective; the same initial weights, arguments and number of threads give the
-    same W0.
+    It is the paper's eq. 1 with s all ones: each task weighs the same, or each sample, as the suite's
+    `task_weighting` says. Adam, on the loss of the suite's objective; the same initial weights, arguments and number
+    of threads give the same W0.
 
     Parameters
     ----------

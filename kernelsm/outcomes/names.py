@@ -1,13 +1,42 @@
-"""Checks of the names of tasks and targets, for tables, suites and feature files alike."""
+"""Names of tasks and targets, for tables, suites and feature files alike: their checks, and their natural order."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import is_one_line
 
 MAX_NAME_LENGTH = 120
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def natural_key(name: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
+    """Return what names are sorted by so that numbers inside them count as numbers, whatever their case.
+
+    Examples
+    --------
+    >>> sorted(["site_10", "Site_2", "site_1", "all"], key=natural_key)
+    ['all', 'site_1', 'Site_2', 'site_10']
+    """
+    # every other part is a number, so texts meet texts and numbers meet numbers; the longer number is the larger one
+    parts = _DIGITS.split(name.casefold())
+    numbers = (part.lstrip("0") for part in parts[1::2])
+    keys: list[str | tuple[int, str]] = list(parts)
+    keys[1::2] = [(len(number), number) for number in numbers]
+    return tuple(keys), name
+
+
+def natural_order(names: Sequence[str]) -> list[int]:
+    """Return the positions of names in their natural order: site_2 before site_10.
+
+    Examples
+    --------
+    >>> natural_order(["site_10", "site_2"])
+    [1, 0]
+    """
+    return sorted(range(len(names)), key=lambda position: natural_key(names[position]))
 
 
 def check_name(place: str, name: str, word: str) -> None:

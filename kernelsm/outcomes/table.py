@@ -25,6 +25,7 @@ from kernelsm.outcomes.table_validation import (
     check_arrays,
     check_frame,
     check_noise,
+    check_target_weights,
 )
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.checks import check_number
@@ -52,11 +53,15 @@ class Outcomes:
         What measuring some subsets more than once says of the noise: noise.T @ noise is the covariance of the noise
         of one row of values (see `order_noise`). Surrogates that choose their own noise never assume less. 0 where
         measuring again would give the same outcomes. Not kept in files.
+    target_weights : array-like of float, shape (q,), optional
+        How much each target counts in `mean_target`, above 0; only their ratios count. The number of samples of each
+        target makes it the mean over samples. All count the same if not given. Kept in Parquet files.
 
     Raises
     ------
     InputError
-        A mask that is not 0/1, a value or a noise that is not finite, fewer than 1 row, wrong shapes, bad names.
+        A mask that is not 0/1, a value or a noise that is not finite, fewer than 1 row, wrong shapes, bad names, or
+        weights that are not above 0.
 
     Examples
     --------
@@ -76,6 +81,7 @@ class Outcomes:
     higher_is_better: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
     noise: NDArray[np.float64] | None = None
+    target_weights: NDArray[np.float64] | None = None
 
     def __init__(
         self,
@@ -87,6 +93,7 @@ class Outcomes:
         higher_is_better: bool = False,
         meta: dict[str, Any] | None = None,
         noise: ArrayLike | None = None,
+        target_weights: ArrayLike | None = None,
     ) -> None:
         mask_array, value_array = check_arrays(masks, values)
         tasks = check_names("task_names", task_names, mask_array.shape[1], "task")
@@ -96,6 +103,7 @@ class Outcomes:
             ("masks", mask_array), ("values", value_array), ("task_names", tasks), ("target_names", targets),
             ("higher_is_better", bool(higher_is_better)), ("meta", dict(meta or {})),
             ("noise", check_noise(noise, value_array.shape[1])),
+            ("target_weights", check_target_weights(target_weights, value_array.shape[1])),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 
@@ -125,7 +133,10 @@ class Outcomes:
     def content_hash(self) -> str:
         """Forty hex digits of everything but `noise` and `meta`, of which only the unit counts."""
         unit = self.meta.get("unit")
-        return content_hash(self.masks, self.values, self.task_names, self.target_names, self.higher_is_better, unit)
+        # a table whose targets weigh the same keeps the hash that it had when there were no weights
+        weights = () if self.target_weights is None else (self.target_weights,)
+        names = self.task_names, self.target_names
+        return content_hash(self.masks, self.values, *names, self.higher_is_better, unit, *weights)
 
     def take(self, rows: ArrayLike) -> Outcomes:
         """Return the outcomes of some subsets: `rows` are indices or a boolean row mask.
@@ -157,7 +168,7 @@ class Outcomes:
             raise KeyError(f"no target {name!r}; the targets are {', '.join(self.target_names)}")
         j = self.target_names.index(name)
         noise = None if self.noise is None else self.noise[:, [j]]
-        return self._with(values=self.values[:, [j]], target_names=(name,), noise=noise)
+        return self._with(values=self.values[:, [j]], target_names=(name,), noise=noise, target_weights=None)
 
     @property
     def computed_exactly(self) -> bool:
@@ -177,16 +188,41 @@ class Outcomes:
         return exact_basis or estimator in ("retraining", "game without noise")
 
     def mean_target(self, name: str = "mean over targets") -> Outcomes:
-        """Return the outcomes of one target that is the unweighted mean over all targets.
+        """Return the outcomes of one target that is the mean over all targets, weighed by `target_weights`.
 
         Examples
         --------
-        >>> outcomes = Outcomes([[1, 0], [0, 1]], [[1.0, 5.0], [2.0, 6.0]])
-        >>> outcomes.mean_target().values.ravel().tolist()
+        >>> masks, values = [[1, 0], [0, 1]], [[1.0, 5.0], [2.0, 6.0]]
+        >>> Outcomes(masks, values).mean_target().values.ravel().tolist()
         [3.0, 4.0]
+
+        By size, for targets of 300 and 100 test samples:
+
+        >>> Outcomes(masks, values, target_weights=[300, 100]).mean_target().values.ravel().tolist()
+        [2.0, 3.0]
         """
-        noise = None if self.noise is None else self.noise.mean(axis=1, keepdims=True)
-        return self._with(values=self.values.mean(axis=1, keepdims=True), target_names=(name,), noise=noise)
+        noise = None if self.noise is None else self.mean_over_targets(self.noise)[:, None]
+        values = self.mean_over_targets(self.values)[:, None]
+        return self._with(values=values, target_names=(name,), noise=noise, target_weights=None)
+
+    def mean_over_targets(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return the mean over targets of other numbers, such as predictions, weighed as in `mean_target`.
+
+        Parameters
+        ----------
+        values : array-like of float, shape (..., q)
+
+        Returns
+        -------
+        ndarray, shape (...)
+
+        Examples
+        --------
+        >>> outcomes = Outcomes([[1, 0], [0, 1]], [[1.0, 5.0], [2.0, 6.0]], target_weights=[300, 100])
+        >>> outcomes.mean_over_targets([2.0, 10.0]).tolist()
+        4.0
+        """
+        return np.asarray(np.average(np.asarray(values, dtype=np.float64), axis=-1, weights=self.target_weights))
 
     def split(self, fraction: float = 0.8, *, seed: int = 0) -> tuple[Outcomes, Outcomes]:
         """Split the subsets at random into (train, test); both keep at least one row.
@@ -234,6 +270,7 @@ class Outcomes:
         higher_is_better: bool = False,
         meta: dict[str, Any] | None = None,
         source: str = "table",
+        target_weights: ArrayLike | None = None,
     ) -> Outcomes:
         """Read a frame with columns `task:NAME` (0/1) and `target:NAME` (numbers).
 
@@ -250,12 +287,14 @@ class Outcomes:
         Outcomes(m=2, K=1, q=1, score, mean=0.7)
         """
         masks, values, tasks, targets = check_frame(frame, source)
+        weights = check_target_weights(target_weights, len(targets), f"{source}, target_weights")
         return cls(
-            masks, values, task_names=tasks, target_names=targets, higher_is_better=higher_is_better, meta=meta
-        )
+            masks, values, task_names=tasks, target_names=targets, higher_is_better=higher_is_better, meta=meta,
+            target_weights=weights,
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> Path:
-        """Write Parquet (keeps `meta` and `higher_is_better`) or, for a name ending in .csv, plain CSV.
+        """Write Parquet, which keeps all but `noise`, or, for a name ending in .csv, plain CSV.
 
         Examples
         --------
@@ -269,8 +308,10 @@ class Outcomes:
                 self.to_frame().to_csv(part, index=False)
             else:
                 table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
-                info = json.dumps({"higher_is_better": self.higher_is_better, "meta": self.meta}, sort_keys=True)
-                described = table.replace_schema_metadata({METADATA_KEY: info.encode()})
+                info: dict[str, Any] = {"higher_is_better": self.higher_is_better, "meta": self.meta}
+                if self.target_weights is not None:
+                    info["target_weights"] = self.target_weights.tolist()
+                described = table.replace_schema_metadata({METADATA_KEY: json.dumps(info, sort_keys=True).encode()})
                 pq.write_table(described, part, compression="zstd")
         return path
 
@@ -327,6 +368,7 @@ class Outcomes:
             higher_is_better=info.get("higher_is_better", higher_is_better),
             meta=info.get("meta") or {"source": source},
             source=source,
+            target_weights=info.get("target_weights"),
         )
 
     def _with(self, **changes: Any) -> Outcomes:

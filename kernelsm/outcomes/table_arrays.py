@@ -1,9 +1,10 @@
 """Outcome tables from arrays: NPZ archives and JSON, among them the two lists published with the paper.
 
 An NPZ archive or a JSON object holds `masks` (m rows of K zeros and ones) and `values` (m numbers, or m rows of q);
-`task_names`, `target_names` and `higher_is_better` may stand beside them. JSON may hold, instead of masks, `ids`: for
-each subset the numbers of its tasks, counted from 0. The authors publish these ids and values as two files, each one
-list: the two are read together (`read_lists`), and {"ids": ..., "values": ...} is the same in one file.
+`task_names`, `target_names`, `target_weights` and `higher_is_better` may stand beside them. JSON may hold, instead of
+masks, `ids`: for each subset the numbers of its tasks, counted from 0. The authors publish these ids and values as
+two files, each one list: the two are read together (`read_lists`), and {"ids": ..., "values": ...} is the same in one
+file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kernelsm.outcomes.table_validation import (
 )
 from kernelsm.runtime.errors import InputError
 
-_FIELDS = ("masks", "ids", "values", "task_names", "target_names", "higher_is_better")
+_FIELDS = ("masks", "ids", "values", "task_names", "target_names", "target_weights", "higher_is_better")
 _SHAPE = "an object with 'masks' (or 'ids') and 'values'"
 _NUMBER_BYTES = 160  # that a number takes from its text to the table, at most
 _MOST_FIELDS = 200_000
@@ -35,6 +36,7 @@ _ARRAYS = {
     "values": ArrayFormat((1, 2), "biuf", np.float64),
     "task_names": ArrayFormat((1,), "U", optional=True),
     "target_names": ArrayFormat((1,), "U", optional=True),
+    "target_weights": ArrayFormat((1,), "iuf", np.float64, optional=True),
     "higher_is_better": ArrayFormat((0,), "b", optional=True),
 }
 
@@ -47,7 +49,7 @@ def read_npz(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dict
     frame : DataFrame
         As a CSV file of the table would be read.
     info : dict
-        `higher_is_better`, where the file says it.
+        `higher_is_better` and `target_weights`, where the file says them.
 
     Raises
     ------
@@ -58,7 +60,8 @@ def read_npz(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dict
     tasks, targets = (arrays[key].tolist() if key in arrays else None for key in ("task_names", "target_names"))
     values = arrays["values"] if arrays["values"].ndim == 2 else arrays["values"][:, None]
     frame = _frame(arrays["masks"], values, tasks, targets, name, bounds)
-    return frame, {key: bool(arrays[key]) for key in ("higher_is_better",) if key in arrays}
+    info: dict[str, Any] = {key: arrays[key] for key in ("target_weights",) if key in arrays}
+    return frame, info | {key: bool(arrays[key]) for key in ("higher_is_better",) if key in arrays}
 
 
 def read_json(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -97,7 +100,7 @@ def read_json(data: bytes, name: str, bounds: Limits) -> tuple[pd.DataFrame, dic
     if not isinstance(better, bool):
         fix = "false for a loss, true for a score."
         raise InputError(f"{name}, higher_is_better", repr(better)[:40], "true or false", f"Write {fix}")
-    return frame, {"higher_is_better": better} if "higher_is_better" in content else {}
+    return frame, {key: content[key] for key in ("higher_is_better", "target_weights") if key in content}
 
 
 def read_lists(files: Sequence[tuple[bytes, str]], bounds: Limits) -> tuple[pd.DataFrame, dict[str, Any], str]:

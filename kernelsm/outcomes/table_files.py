@@ -65,7 +65,7 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     frame : DataFrame
         With the file's own column names, also where two are equal.
     info : dict
-        `higher_is_better` and `meta`, as far as the file holds them.
+        `higher_is_better`, `meta` and `target_weights`, as far as the file holds them.
 
     Raises
     ------

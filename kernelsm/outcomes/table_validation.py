@@ -71,6 +71,31 @@ def check_noise(noise: ArrayLike | None, targets: int) -> NDArray[np.float64] | 
     return found
 
 
+def check_target_weights(
+    weights: ArrayLike | None, targets: int, place: str = "target_weights"
+) -> NDArray[np.float64] | None:
+    """Return read-only weights (q,) of targets in their mean, None where all are the same, or raise InputError."""
+    if weights is None:
+        return None
+    expected, fix = f"{targets} numbers above 0, one per target", "Leave them out: targets then weigh the same."
+    try:
+        given = np.array(weights)
+    except ValueError:
+        given = np.array("")
+    if given.dtype.kind not in "iuf":
+        raise InputError(place, "something that is not a number", expected, fix)
+    found = given.astype(np.float64)
+    if found.shape != (targets,):
+        raise InputError(place, f"shape {found.shape}", expected, fix)
+    wrong = np.flatnonzero(~(np.isfinite(found) & (found > 0) & (found < _LARGEST)))
+    if len(wrong):
+        raise InputError(f"{place}, target {wrong[0]}", f"{found[wrong[0]]}", expected, fix)
+    if (found == found[0]).all():
+        return None
+    found.flags.writeable = False
+    return found
+
+
 def _check_size(column: NDArray[np.float64], place: tuple[str, str], *, first: int = 0) -> None:
     """Refuse outcomes whose squares would leave double precision.
 

@@ -18,6 +18,7 @@ from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearis
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.tasks.weighting import EQUALLY
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES, save_run
 
@@ -64,12 +65,14 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
     InputError
         Other tasks or targets, or outcomes estimated in another way.
     """
+    weighed = [table.meta.get("task_weighting", EQUALLY) for table in (before, outcomes)]
     for place, have, new in (
         ("tasks", before.task_names, outcomes.task_names),
         ("targets", before.target_names, outcomes.target_names),
         ("sign", before.higher_is_better, outcomes.higher_is_better),
         # rows of a table without metadata may have come from anywhere
         *((key, before.meta.get(key), outcomes.meta.get(key)) for key in _ONE_WAY if key in before.meta),
+        *([("task_weighting", *weighed)] if "estimator" in before.meta else []),
     ):
         if have != new:
             raise InputError(
@@ -79,7 +82,7 @@ def appended(before: Outcomes, outcomes: Outcomes, onto: str) -> Outcomes:
     return Outcomes(
         np.vstack([before.masks, outcomes.masks]), np.vstack([before.values, outcomes.values]),
         task_names=before.task_names, target_names=before.target_names, higher_is_better=before.higher_is_better,
-        meta={**outcomes.meta, "onto": onto, "added": outcomes.m},
+        meta={**outcomes.meta, "onto": onto, "added": outcomes.m}, target_weights=before.target_weights,
     )  # fmt: skip
 
 
@@ -248,12 +251,13 @@ def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stage
     from kernelsm.gradients.features import gradient_features
 
     assert settings.ridge is not None
+    suite = recipe.suite()
     if recipe.features:
         from kernelsm.gradients.features_file import load_features
 
-        return GradEx(*load_features(recipe.features), ridge=settings.ridge)
+        # the suite is that of the project: its weights may have been chosen anew
+        return GradEx(suite, *load_features(recipe.features)[1:], ridge=settings.ridge)
     assert model is not None
-    suite = recipe.suite()
     outputs, objective = linearisation_of(settings, recipe).name, find(suite)
 
     def features(inputs: NDArray[Any], labels: NDArray[Any], stage: str) -> GradientFeatures:

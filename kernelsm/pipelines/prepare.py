@@ -38,6 +38,7 @@ from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.weighting import WEIGHTING_FIELDS
 from kernelsm.workspace.projects import Project, save_project
 from kernelsm.workspace.requests import NETWORK_ORIGINS, NetworkRequest, ProjectRequest
 
@@ -251,6 +252,7 @@ def _from_features(request: ProjectRequest, stages: Stages, root: Path) -> str:
     """A project of gradient features that another machine computed."""
     path = request.data.path(root)
     suite, train, test = load_features(path, request.data.name)
+    suite = replace(suite, **{key: value for key, value in request.mapping.items() if key in WEIGHTING_FIELDS})
     stages.stage("read")(1, 1, "read", reused=None)
     ridge = request.model.ridge or 0.1
     rates = features_rate(suite, train, test, ridge)

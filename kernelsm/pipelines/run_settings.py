@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,13 @@ from kernelsm.examples.planted.game import planted_game
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, choose_linearisation, projection_name
 from kernelsm.objectives.objective import Linearisation
 from kernelsm.objectives.registry import DEFAULT, find_class
-from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.outcomes.designs import (
+    DESIGNS,
+    MOST_TASKS_FOR_ALL,
+    affordable_design,
+    design_masks,
+    possible_subsets,
+)
 from kernelsm.runtime.checks import check_choice, check_number, check_probability, check_whole, shown
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
@@ -41,7 +48,7 @@ class RunSettings:
     estimator : {"gradex", "retraining", "game"}
         "game" plays the planted game; the other two need a model.
     subsets : int
-        m, 3 to 20,000.
+        m, 3 to 20,000, as asked for; 2^K with "all". See `rows`.
     p : float
         Inclusion probability of the Bernoulli sampler.
     size : int, optional
@@ -62,6 +69,10 @@ class RunSettings:
         `p` and `size` mean nothing.
     onto : str
         Key of the table that the job appends the outcomes to: the name of an example, or 40 hex digits; "" for none.
+    design : {"random", "distinct", "leave_outs", "all", "auto"}
+        See `design_masks`. "auto" becomes "all" or "leave_outs", whichever can be afforded with what a subset costs
+        here (see `affordable_design`), and may take more than `subsets`. "random" is what earlier versions drew.
+        Beside `chosen`, "leave_outs" says what these are, and any other means nothing.
 
     Raises
     ------
@@ -81,13 +92,17 @@ class RunSettings:
     outputs: str = "auto"
     chosen: tuple[str, ...] = ()
     onto: str = ""
+    design: str = "random"
 
     def __post_init__(self) -> None:
         check_choice(f"estimator of {self.source}", self.estimator, estimators(self.source))
         object.__setattr__(self, "chosen", _checked_subsets(self.chosen, task_count(self.source)))
         if self.chosen:
             object.__setattr__(self, "subsets", len(self.chosen))
-        fewest = 1 if self.chosen else 3
+        check_choice("design", self.design, (*DESIGNS, "auto"))
+        K = task_count(self.source)
+        # one task has two subsets
+        fewest = 1 if self.chosen else 3 if self.design == "random" else min(3, possible_subsets(K))
         recipe = recipe_of(self.source)
         ridge = self.ridge if self.ridge is not None else recipe.ridge if recipe else 1.0
         object.__setattr__(self, "ridge", ridge)
@@ -101,7 +116,7 @@ class RunSettings:
         check_whole("subsets", self.subsets, fewest, MAX_SUBSETS)
         check_probability("p", self.p)
         if self.size is not None:
-            check_whole("size", self.size, 1, task_count(self.source))
+            check_whole("size", self.size, 1, K)
         check_whole("seed", self.seed, 0)
         check_number("ridge", ridge, above=0)
         check_whole("dim", self.dim, 2, 4096)
@@ -120,6 +135,33 @@ class RunSettings:
             object.__setattr__(self, "dim", 512)
         if self.chosen or self.size is not None:
             object.__setattr__(self, "p", 0.5)
+        self._settle_design(K)
+
+    def _settle_design(self, K: int) -> None:
+        """Say what "auto" comes to and how many subsets there are: equal work is one job, whatever was asked for."""
+
+        def settle(**found: Any) -> None:
+            for name, value in found.items():
+                object.__setattr__(self, name, value)
+
+        if self.chosen:
+            settle(design=self.design if self.design == "leave_outs" else "random")
+            return
+        if self.design == "auto":
+            design, subsets = affordable_design(K, self.subsets, seconds_a_subset(self))
+            settle(design=design, subsets=subsets)
+        if self.design == "all" and K > MOST_TASKS_FOR_ALL:
+            fix = 'Take "leave_outs": all tasks together, all but one, all but two, and random subsets.'
+            raise InputError("design", f'"all" with {K} tasks', f"at most {MOST_TASKS_FOR_ALL} tasks", fix)
+        if self.design == "distinct":
+            settle(subsets=self.rows)
+            settle(design="random" if np.array_equal(self.masks(), self._drawn("random")) else "distinct")
+        if self.design != "random" and self.rows == possible_subsets(K):
+            settle(design="all", subsets=self.rows, p=0.5, size=None)
+            settle(seed=self.seed if self.estimator == "game" else 0)
+
+    def _drawn(self, design: str) -> NDArray[np.bool_]:
+        return _draw(task_count(self.source), self.subsets, design, self.p, self.size, self.seed)
 
     @classmethod
     def like(cls, meta: Mapping[str, Any], **changes: Any) -> RunSettings | None:
@@ -137,28 +179,40 @@ class RunSettings:
         except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
             return None
 
+    @property
+    def rows(self) -> int:
+        """How many subsets there are: as many as asked for, or fewer where the design finds no more."""
+        return len(self.masks())
+
     def masks(self) -> NDArray[np.bool_]:
         """The subsets these settings name, shape (m, K)."""
-        K = task_count(self.source)
         if self.chosen:
             return np.array([[character == "1" for character in subset] for subset in self.chosen])
-        if self.size is not None:
-            return fixed_size_masks(K, self.subsets, size=self.size, seed=self.seed)
-        return bernoulli_masks(K, self.subsets, p=self.p, seed=self.seed)
+        return self._drawn(self.design)
 
     def sampler(self) -> dict[str, Any]:
         """The sampler, for the metadata of the outcomes."""
         kind: dict[str, Any]
         if self.chosen:
-            kind = {"sampler": "next best"}
+            kind = {"sampler": "leave-outs" if self.design == "leave_outs" else "next best"}
+        elif self.design == "all":
+            kind = {"sampler": "all", "design": "all"}
         else:
             bernoulli = self.size is None
             kind = {"sampler": "bernoulli", "p": self.p} if bernoulli else {"sampler": "fixed", "size": self.size}
+            kind |= {} if self.design == "random" else {"design": self.design}
         return {**kind, "seed": self.seed}
+
+    def arguments(self) -> dict[str, Any]:
+        """These settings as the arguments of a job."""
+        known = asdict(self)
+        if self.design == "random":  # the jobs of earlier versions, which knew no other, are found again
+            del known["design"]
+        return known
 
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
-        return JobSpec("kernelsm.pipelines.compute:run", asdict(self))
+        return JobSpec("kernelsm.pipelines.compute:run", self.arguments())
 
 
 def example_settings(name: str) -> RunSettings:
@@ -171,6 +225,13 @@ def example_settings(name: str) -> RunSettings:
     """
     example = get_example(name)
     return RunSettings(name, estimators(name)[0], subsets=example.subsets, p=example.p)
+
+
+@lru_cache(maxsize=16)  # pages ask for the same ones at every rerun
+def _draw(K: int, m: int, design: str, p: float, size: int | None, seed: int) -> NDArray[np.bool_]:
+    masks = design_masks(K, m, design, p=p, size=size, seed=seed)
+    masks.flags.writeable = False
+    return masks
 
 
 def _checked_subsets(chosen: Any, K: int) -> tuple[str, ...]:
@@ -260,23 +321,35 @@ def estimate_cost(settings: RunSettings) -> Cost:
     recipe = recipe_of(settings.source)
     if recipe is None:
         return Cost(seconds=0.1, stages={"game": 0.1}, memory=0, coordinates=0, outputs="")
+    each = seconds_a_subset(settings)
     rates, size = recipe.rates, recipe.size
     stages = {"inputs": rates.inputs} if rates.inputs else {}
     stages |= {} if recipe.features else {"base": _LOADING_SECONDS if recipe.trained_weights else rates.base}
     memory, outputs, k = 0, "", coordinates(settings, recipe)
     if settings.estimator == "retraining":
-        stages["retraining"] = rates.retraining * settings.subsets
+        stages["retraining"] = each * settings.rows
     else:
         linearisation = linearisation_of(settings, recipe)
         outputs, columns = linearisation.name, linearisation.width(size.classes)
-        whole = settings.projection == "exact" or recipe.features is not None
-        # dense maps cost d·k, and a solve grows with the coordinates too
-        wide = 1.0 if whole else k / 512
         if not recipe.features:
-            each = rates.gradients[settings.projection] * columns / 1000
-            each *= wide if settings.projection in ("gaussian", "rademacher") else 1.0
-            stages["train"], stages["test"] = each * size.samples, each * size.test_samples
-        solve = rates.gradex["exact" if whole else "projected"] * wide * columns / size.classes
-        stages["gradex"] = solve * settings.subsets / 1000
+            sample = rates.gradients[settings.projection] * columns / 1000
+            # dense maps cost d·k
+            sample *= k / 512 if settings.projection in ("gaussian", "rademacher") else 1.0
+            stages["train"], stages["test"] = sample * size.samples, sample * size.test_samples
+        stages["gradex"] = each * settings.rows
         memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
     return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
+
+
+def seconds_a_subset(settings: RunSettings) -> float:
+    """What one subset more takes on two cores, from measured rates; 0 for the planted game."""
+    recipe = recipe_of(settings.source)
+    if recipe is None:
+        return 0.0
+    if settings.estimator == "retraining":
+        return recipe.rates.retraining
+    columns = linearisation_of(settings, recipe).width(recipe.size.classes)
+    whole = settings.projection == "exact" or recipe.features is not None
+    rate = recipe.rates.gradex["exact" if whole else "projected"]
+    # a solve grows with the coordinates too
+    return rate * (1.0 if whole else coordinates(settings, recipe) / 512) * columns / recipe.size.classes / 1000

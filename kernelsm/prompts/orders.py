@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kernelsm.files.limits import limits
 from kernelsm.files.npz import ArrayFormat, read_arrays
+from kernelsm.outcomes.repeated_rows import rows_agree
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
@@ -137,7 +138,10 @@ def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
     """Return a table with its noise estimated from single orders; unchanged where these are not known."""
     if ordered is None or ordered.values.shape[1] != outcomes.q:
         return outcomes
-    return replace(outcomes, noise=ordered.noise())
+    noise = ordered.noise()
+    if noise is not None and not noise.any() and not rows_agree(outcomes.masks.astype(np.float64), outcomes.values):
+        return outcomes  # all orders were tried, and still a prompt that was asked twice has two losses
+    return replace(outcomes, noise=noise)
 
 
 def save_orders(outcomes: OrderedOutcomes, path: Path) -> None:

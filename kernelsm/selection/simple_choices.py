@@ -147,7 +147,7 @@ def best_seen(
     """
     rule = Balance.of(outcomes.K, size, labels, balance)
     measured: dict[tuple[int, ...], list[float]] = {}
-    for mask, value in zip(outcomes.masks, outcomes.values.mean(axis=1), strict=True):
+    for mask, value in zip(outcomes.masks, outcomes.mean_target().values[:, 0], strict=True):
         if rule.allows(mask):
             measured.setdefault(tuple(np.flatnonzero(mask).tolist()), []).append(float(value))
     if not measured:

@@ -37,13 +37,14 @@ class AutoSurrogate(Surrogate):
     """Surrogates of the outcomes on several scales, averaged by how well each predicts left-out subsets.
 
     On every scale (the outcome's own, its root, its logarithm, its ranks) a `SharedSurrogate` chooses kernels,
-    ridges and shared components. A prediction is the average over scales, for each target weighted by the rank
-    correlation of its leave-one-out predictions with the outcomes; the first scale that ranks all of them correctly
-    is used alone. The average is mapped to the outcome's own scale by the increasing curve (a straight line, a
-    square, an exponential, or the quantiles of the outcomes) that fits the outcomes best.
+    ridges and shared components; which targets share, which tasks matter and which act together is found on the own
+    scale. A score is the average over scales, for each target weighted by the rank correlation of its leave-one-out
+    predictions with the outcomes; the first scale that ranks all of them correctly is used alone. The prediction is
+    the score, mapped to the outcome's own scale by an increasing curve (`ScoreToOutcome`).
 
     Readouts are differences of F and belong on F's own scale: they are those of the surrogate fitted there
-    (`effects_`), exact and with intervals.
+    (`effects_`), exact and with intervals. Outcomes without noise are interpolated, and outcomes far from everything
+    else are set aside and named (`outlier_rows_`).
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ class AutoSurrogate(Surrogate):
         places = np.arange(len(values))[rows]
         for j, composite in own.composites_.items():
             column = values[rows, j]
-            search = candidates.composites
+            search = candidates.composites(values.shape[1])
             scale = own._weight[j] * own.composite_unit_[j]
             far, cleaned = search.outlying_rows((column - own._mean[j]) / scale, composite, noisy=noisy)
             if len(far) and (values[:, j] > 0).all():

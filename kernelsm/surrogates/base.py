@@ -13,11 +13,12 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernelsm.outcomes.names import check_names
+from kernelsm.outcomes.repeated_rows import rows_agree
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import check_noise
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.fit_input import name_wrong_rows
-from kernelsm.surrogates.measured_rows import MeasuredRows, found_without_noise, rows_agree, without_noise
+from kernelsm.surrogates.measured_rows import MeasuredRows, found_without_noise, without_noise
 from kernelsm.surrogates.results import Attribution, Interactions
 from kernelsm.surrogates.subset_distributions import (
     Anchor,

@@ -30,11 +30,10 @@ from kernelsm.surrogates.variance_components import Solution, VarianceComponents
 Terms = tuple[tuple[int, ...], ...]
 _WIDTHS = (0.125, 0.5, 2.0)
 """γ of the RBF parts for two subsets at their mean distance, weighed by relevance."""
-_FEW_ROWS = 200
 _ROUNDS, _STEPS, _REFIT_STEPS = 3, 5, 2
 _ORDERS, _MOST_TERMS, _TERMS_AT_ONCE, _CLOSELY = (1, 2, 3, 4), 1500, 4, 300
 _TERM_ROUNDS, _TERM_STEPS = 12, 3
-_FOLDS, _WORTH = 3, 0.97
+_FOLDS, _WORTH = 3, 1.0
 _FAR, _OUTLIERS_IN, _NEXT_TO_NOTHING = 5.5, 20, 0.01
 _LEAST_SUPPORT, _FEWEST_ROWS = 25.0, 2  # rows that a term's feature must rest on
 
@@ -102,11 +101,12 @@ class Composite:
 class CompositeSearch:
     """Finds sums of kernels on the subsets X, shape (m, K), for one column of outcomes after the other.
 
-    Relevance and terms are looked for on at most `max(300, 2K)` rows drawn at random.
+    Relevance and terms are looked for on at most `few_rows` rows drawn at random, or two for each task.
     """
 
-    def __init__(self, X: Array) -> None:
+    def __init__(self, X: Array, few_rows: int = 300) -> None:
         self._X = X
+        self._few_rows = few_rows
         self._centre = X.mean(axis=0)
         self._spread = 2 * X.var(axis=0) * len(X) / max(len(X) - 1, 1)
         # not centred, as the kernels are: the intercept takes up the difference
@@ -118,11 +118,11 @@ class CompositeSearch:
     @cached_property
     def _few(self) -> tuple[NDArray[np.intp], CompositeSearch]:
         m, K = self._X.shape
-        most = max(_FEW_ROWS, 2 * K)
+        most = max(self._few_rows, 2 * K)
         if m <= most:
             return np.arange(m), self
         rows = np.sort(np.random.default_rng(0).choice(m, most, replace=False))
-        return rows, CompositeSearch(self._X[rows])
+        return rows, CompositeSearch(self._X[rows], most)
 
     def find(self, column: Array, least_noise: float = 0.0, *, quick: bool = False) -> Composite:
         """Search from tasks of equal relevance, for outcomes of shape (m,); `quick` to compare, not to keep."""
@@ -132,8 +132,9 @@ class CompositeSearch:
             return self._refitted(column, found, found.components, 1, least_noise)
         variance = float(column.var())
         relevance = np.ones(self._X.shape[1]) / self._spread.sum()
+        signal = max(variance - least_noise, 1e-3 * variance)  # what known noise leaves for g
         parts = VarianceComponents(
-            self._grams(relevance), np.array([0.3, *([0.1] * len(_WIDTHS)), 0.05]) * variance,
+            self._grams(relevance), np.array([0.3, *([0.1] * len(_WIDTHS)), 0.05]) * signal,
             np.zeros((len(column), 0)), np.zeros(0), 0.2 * variance,
         )  # fmt: skip
         terms: Terms = ()
@@ -141,7 +142,7 @@ class CompositeSearch:
             terms, parts = self._tasks_first(column, parts, least_noise)
         rounds = 1 if quick else _ROUNDS
         for turn in range(rounds + 1):
-            amplitudes = np.where(parts.amplitudes, np.maximum(parts.amplitudes, 1e-3 * variance), 0.0)
+            amplitudes = np.where(parts.amplitudes, np.maximum(parts.amplitudes, 1e-3 * signal), 0.0)
             parts = replace(parts, grams=self._grams(relevance), amplitudes=amplitudes)
             parts = parts.fitted(column, _STEPS, least_noise)
             solution = parts.solve(column)
@@ -257,7 +258,9 @@ class CompositeSearch:
         empty = replace(parts, amplitudes=np.zeros_like(parts.amplitudes), noise=variance)
         none = Composite(np.ones(self._X.shape[1]), (), empty, self._centre, empty.solve(column))
         tasks: list[tuple[int, ...]] = [(k,) for k in range(self._X.shape[1])]
-        found = self._grown(column, none, tasks, self._X - self._centre, log(len(tasks)) / 2 + 1, least_noise)
+        found = self._grown(
+            column, none, tasks, self._X - self._centre, np.full(len(tasks), log(len(tasks)) / 2 + 1), least_noise
+        )
         left = found.components.noise / variance
         return found.terms, replace(found.components, amplitudes=parts.amplitudes * left)
 
@@ -268,13 +271,16 @@ class CompositeSearch:
         marginal likelihood maximisation for sparse Bayesian models); the best of n candidates gains ln n by chance.
         """
         candidates, features = self._candidates(plain.relevance)
-        return self._grown(column, plain, candidates, features, log(max(len(candidates), 1)) + 1, least_noise)
+        # a little below what chance gains: left-out rows judge once more (`_terms_pay`)
+        orders = np.array([len(term) for term in candidates], dtype=np.intp)
+        gates = np.log(np.maximum(np.bincount(orders, minlength=1), 1))[orders] - 1
+        return self._grown(column, plain, candidates, features, gates, least_noise)
 
     def _grown(
-        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, gate: float,
+        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, gates: Array,
         least_noise: float,
     ) -> Composite:  # fmt: skip
-        """Add the candidates of these features as long as one gains more than `gate`."""
+        """Add the candidates of these features as long as one gains more than its entry of `gates`."""
         parts, solution, terms = plain.components, plain.solution, plain.terms
         variance = float(column.var())
         squares = features**2
@@ -290,7 +296,7 @@ class CompositeSearch:
             gain = (ratio - 1 - np.log(ratio)) / 2
             gain[[candidates[t] in terms for t in near]] = 0.0
             order = rising(-gain)[: max(1, min(_TERMS_AT_ONCE, len(terms) + 1))]
-            new = [t for t in order if gain[t] > max(gate, 0.3 * float(gain.max()))]
+            new = [t for t in order if gain[t] > max(gates[near[t]], 0.3 * float(gain.max()))]
             if not new:
                 break
             terms += tuple(candidates[near[t]] for t in new)

@@ -23,6 +23,7 @@ from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spec
 # γ in units of one over the mean squared distance of two subsets; λ in units of the kernel's mean variance
 _GAMMAS = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 _SIZE_WEIGHT = 5.0  # variance of the effect of size over that of all others: it is one, and they are many
+_FEW_TARGETS, _FEW_ROWS, _FEWER_ROWS = 4, 300, 200
 _FOLDS = 3
 _RIDGES = np.logspace(-6, 3, 28)
 _PENALTY = 1e9  # far above any difference of likelihoods, and finite: they are added up
@@ -45,7 +46,11 @@ class CandidateKernel:
             linear = LinearSurrogate(ridge=chosen)
             linear._fit(X, columns)
             return linear
-        surrogate = KernelSurrogate(kernel="linear" if math.isnan(self.gamma) else "rbf", ridge=chosen)
+        surrogate = (
+            KernelSurrogate(kernel="linear", ridge=chosen)
+            if math.isnan(self.gamma)
+            else KernelSurrogate(gamma=self.gamma, ridge=chosen)
+        )
         surrogate.gamma_, surrogate.ridge_ = self.gamma, chosen
         surrogate._fit_function(self.function, X, columns, noisy=noisy)
         return surrogate
@@ -79,6 +84,7 @@ class CandidateKernels:
 
     def __init__(self, X: Array) -> None:
         self.rows = X
+        self._composites: dict[int, CompositeSearch] = {}
 
     @cached_property
     def folds(self) -> list[tuple[Indices, Indices, CandidateKernels]]:
@@ -88,10 +94,12 @@ class CandidateKernels:
         others = [np.sort(np.concatenate([other for other in parts if other is not part])) for part in parts]
         return [(fit, part, CandidateKernels(self.rows[fit])) for fit, part in zip(others, parts, strict=True)]
 
-    @cached_property
-    def composites(self) -> CompositeSearch:
-        """Finds sums of kernels on these subsets."""
-        return CompositeSearch(self.rows)
+    def composites(self, targets: int) -> CompositeSearch:
+        """Return what finds sums of kernels on these subsets; on fewer rows where many targets are to be fitted."""
+        few_rows = _FEW_ROWS if targets <= _FEW_TARGETS else _FEWER_ROWS
+        if few_rows not in self._composites:
+            self._composites[few_rows] = CompositeSearch(self.rows, few_rows)
+        return self._composites[few_rows]
 
     @cached_property
     def kernels(self) -> list[CandidateKernel]:

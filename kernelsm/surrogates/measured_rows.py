@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.repeated_rows import groups_of_rows, merged_rows, rows_agree
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.near_ties import NEAR
 from kernelsm.surrogates.kernel_functions import IDENTITY
 from kernelsm.surrogates.subset_distributions import Anchor, Array, SubsetDistribution
 
@@ -110,8 +110,8 @@ def distinct_rows(masks: Array, values: Array) -> MeasuredRows:
     InputError
         Two rows of one subset have different outcomes: they cannot be without noise.
     """
-    first, group = _groups(masks)
-    merged, apart = _merged(values, group)
+    first, group = groups_of_rows(masks)
+    merged, apart = merged_rows(values, group)
     if apart.any():
         row = int(np.flatnonzero(apart.any(axis=1))[0])
         other = int(np.flatnonzero(group == group[row])[0])
@@ -125,11 +125,6 @@ def distinct_rows(masks: Array, values: Array) -> MeasuredRows:
     return MeasuredRows(masks[first], merged)
 
 
-def rows_agree(masks: Array, values: Array) -> bool:
-    """Whether rows of one subset have the same outcomes."""
-    return not bool(_merged(values, _groups(masks)[1])[1].any())
-
-
 def found_without_noise(masks: Array, values: Array) -> bool:
     """Whether a table of 0/1 masks shows by itself that its outcomes have no noise.
 
@@ -140,7 +135,7 @@ def found_without_noise(masks: Array, values: Array) -> bool:
     m, K = masks.shape
     if not rows_agree(masks, values):
         return False
-    first, _ = _groups(masks)
+    first, _ = groups_of_rows(masks)
     repeats = m - len(first)
     if K <= _MOST_TASKS and len(first) == 2**K:
         return True
@@ -150,20 +145,3 @@ def found_without_noise(masks: Array, values: Array) -> bool:
     chances = [(np.unique(column, return_counts=True)[1] / len(first)) for column in values[first].T]
     least = min(float((chance**2).sum()) for chance in chances)
     return bool(least**repeats < _CHANCE)
-
-
-def _groups(masks: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First row of every distinct subset, rising, and the distinct subset of every row."""
-    _, first, group = np.unique(masks, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[group.ravel()]
-
-
-def _merged(values: Array, group: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
-    """Mean outcomes of every distinct subset, and which single outcomes differ from theirs by more than rounding."""
-    total = np.zeros((group.max() + 1, values.shape[1]))
-    np.add.at(total, group, values)
-    total /= np.bincount(group)[:, None]
-    return total, np.abs(values - total[group]) > NEAR * np.abs(values).max(axis=0)

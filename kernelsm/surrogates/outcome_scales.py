@@ -19,8 +19,9 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 }
 POSITIVE_ONLY = ("sqrt", "log")
 _FEWEST_ROWS = 20  # with fewer, one curve is all that can be told
+_RISE = 0.02
 _EXACT = 1e-3  # a curve that misses less of the spread is taken alone: what lies beyond the outcomes is its business
-_WORTH = 0.999  # squared errors that differ by less leave the choice to the order of the scales
+_COST = 8.0  # what free weights gain by chance, in squared errors of single rows
 _WINDOW = 0.25  # in units of the score's spread
 
 
@@ -65,19 +66,24 @@ class ScoreToOutcome:
         errors = ((curves - observed) ** 2).sum(axis=1)
         spread = ((observed - observed.mean(axis=0)) ** 2).sum(axis=0)
         relative = np.sqrt(errors / np.where(spread > 0, spread, 1.0))
-        best = first_least(relative[: len(self.scales)], tolerance=NEAR, axis=0)
+        handicap = np.full((len(self.scales), 1), 1 / np.sqrt(max(1 - _COST / len(scores), 0.25)))
+        handicap[0] = 1.0  # what a choice gains by chance must not turn a straight line into another curve
+        best = first_least(relative[: len(self.scales)] * handicap, tolerance=NEAR, axis=0)
         columns = np.arange(observed.shape[1])
         self.flat = np.array([self._lines[scale][1] for scale in self.scales])[best, columns] == 0
         """Targets whose curve does not rise at all, shape (q,)."""
         self._weights = np.zeros((len(curves), observed.shape[1]))
         self._weights[best, columns] = 1.0
         self._shift = np.zeros(observed.shape[1])
+        worth = 1 - _COST / len(scores)
         for j in np.flatnonzero(~self.flat) if len(scores) >= _FEWEST_ROWS else ():
             means = curves[:, :, j].mean(axis=1)
             weights, missed = nnls((curves[:, :, j] - means[:, None]).T, observed[:, j] - observed[:, j].mean())
-            if relative[best[j], j] > _EXACT and missed**2 < _WORTH * errors[best[j], j]:
-                self._weights[:, j] = weights
-                self._shift[j] = observed[:, j].mean() - means @ weights
+            if relative[best[j], j] > _EXACT and missed**2 < worth * errors[best[j], j]:
+                # a little of the one curve, so that scores that differ never have the same outcome
+                self._weights[:, j] *= _RISE
+                self._weights[:, j] += (1 - _RISE) * weights
+                self._shift[j] = observed[:, j].mean() - means @ self._weights[:, j]
 
     def __call__(self, scores: Array) -> Array:
         """Return outcomes, shape (m', q)."""

@@ -11,14 +11,17 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control, t
+from scipy.stats import t
 
 from kernelsm.runtime.checks import check_probability
 from kernelsm.runtime.near_ties import NEAR, rising, tolerance_of
+from kernelsm.surrogates.pair_deviations import PairStdOfTarget, PairStdTable
 from kernelsm.surrogates.result_files import read_result, write_result
 from kernelsm.surrogates.subset_distributions import Array, Indices
+from kernelsm.surrogates.verdicts import Verdicts, told_from_zero, verdicts
 from kernelsm.surrogates.wording import (
     LEVEL,
+    Verdict,
     attribution_sentence,
     effect_word,
     interaction_sentence,
@@ -94,7 +97,8 @@ class Attribution(_Readout):
 
     `values` and `std` have shape (K, q), in the outcome's unit; `std` is the posterior standard deviation, NaN where
     the data leave nothing to estimate it from. `measured`, shape (K,), says which values are read from measured rows
-    rather than predicted; None: none is.
+    rather than predicted; None: none is. `matters`, shape (q,), is how large an effect must be to matter (see
+    `what_matters`); None: not known, then sentences do not tell "no effect" from "not measured well enough yet".
 
     Examples
     --------
@@ -109,6 +113,7 @@ class Attribution(_Readout):
 
     std: Array | None = None
     measured: NDArray[np.bool_] | None = None
+    matters: Array | None = None
 
     def interval(self, level: float = LEVEL) -> tuple[Array, Array]:
         """Return lower and upper ends of the intervals, shape (K, q) each."""
@@ -122,8 +127,10 @@ class Attribution(_Readout):
     def target(self, target: str | int) -> Attribution:
         """Return the result of one target."""
         j = [self._column(target)]
-        std = None if self.std is None else self.std[:, j]
-        return replace(self, values=self.values[:, j], std=std, target_names=(self.target_names[j[0]],))
+        std, matters = (None if array is None else array[..., j] for array in (self.std, self.matters))
+        return replace(
+            self, values=self.values[:, j], std=std, target_names=(self.target_names[j[0]],), matters=matters
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per task and target: value and std.
@@ -154,6 +161,35 @@ class Attribution(_Readout):
         # magnitudes far below their standard deviation have lost digits
         size = strength if self.std is None else np.concatenate([strength, self.std[:, j]])
         return rising(-strength, tolerance=tolerance_of(size))[:n]
+
+    def told_from_zero(self, target: str | int = 0, *, level: float = LEVEL) -> NDArray[np.bool_]:
+        """Return which tasks' effects differ from zero, with all tasks in mind (Benjamini-Hochberg), shape (K,).
+
+        Examples
+        --------
+        >>> from kernelsm import Attribution
+        >>> import numpy as np
+        >>> effects = Attribution(np.array([[-0.5], [0.1]]), ("a", "b"), ("test",), std=np.full((2, 1), 0.1))
+        >>> effects.told_from_zero().tolist()
+        [True, False]
+        """
+        j = self._column(target)
+        std = np.zeros(len(self.values)) if self.std is None else self.std[:, j]
+        return told_from_zero(self.values[:, j], std, self.degrees_of_freedom, level=level)
+
+    def verdicts(self, target: str | int = 0) -> Verdicts:
+        """Return the `Verdict` of each task's effect, shape (K,): what its sentence says.
+
+        Examples
+        --------
+        >>> from kernelsm import Attribution
+        >>> Attribution(np.array([[-0.5]]), ("a",), ("test",), std=np.array([[0.1]])).verdicts().tolist()  # CLEAR
+        [3]
+        """
+        j = self._column(target)
+        margin = np.zeros(len(self.values)) if self.std is None else self.margin()[:, j]
+        matters = None if self.matters is None else float(self.matters[j])
+        return verdicts(self.values[:, j], margin, self.told_from_zero(j), matters)
 
     def top(self, n: int = 20, target: str | int = 0) -> pd.DataFrame:
         """Return the `n` strongest tasks for one target, strongest first: value, std, effect and words.
@@ -195,8 +231,9 @@ class Attribution(_Readout):
         margin = None if self.std is None else float(self.margin()[k, j])
         value = self.values[k, j] if margin is None else without_rounding(self.values[k, j], margin)
         return attribution_sentence(
-            name or self.task_names[k], float(value), self.unit, self.higher_is_better, margin
-        )
+            name or self.task_names[k], float(value), self.unit, self.higher_is_better, margin,
+            verdict=Verdict(self.verdicts(j)[k]), measured=self.measured is not None and bool(self.measured[k]),
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz file without pickles."""
@@ -226,33 +263,13 @@ class Attribution(_Readout):
 
 
 @dataclass(frozen=True, eq=False)
-class _PairStdOfTarget:
-    """Standard deviations of pairs for one target of several."""
-
-    every: Callable[[Indices, Indices], Array]
-    target: int
-
-    def __call__(self, first: Indices, second: Indices) -> Array:
-        return self.every(first, second)[:, [self.target]]
-
-
-@dataclass(frozen=True, eq=False)
-class _PairStdTable:
-    """Standard deviations of pairs from a table of all, shape (K, K, q)."""
-
-    std: Array
-
-    def __call__(self, first: Indices, second: Indices) -> Array:
-        return np.asarray(self.std[first, second])
-
-
-@dataclass(frozen=True, eq=False)
 class Interactions(_Readout):
     """Second differences F(11) - F(10) - F(01) + F(00) of every pair; for a loss negative is synergy.
 
     `values` has shape (K, K, q), symmetric in the first two axes, zero on their diagonal, in the outcome's unit.
     Standard deviations are computed when asked for, pair by pair: `std_of` for some pairs, `std` for all.
     `measured`, shape (K, K), says which values are read from measured rows rather than predicted; None: none is.
+    `matters` is as of `Attribution`.
 
     Examples
     --------
@@ -266,6 +283,7 @@ class Interactions(_Readout):
 
     pair_std: Callable[[Indices, Indices], Array] | None = field(default=None, repr=False)
     measured: NDArray[np.bool_] | None = None
+    matters: Array | None = None
 
     @cached_property
     def std(self) -> Array:
@@ -331,26 +349,37 @@ class Interactions(_Readout):
         >>> bool(pairs.told_from_zero()[8, 9])  # the XOR pair
         True
         """
+        return np.asarray(self.verdicts(target, level=level, most=most) == Verdict.CLEAR)
+
+    def verdicts(self, target: str | int = 0, *, level: float = LEVEL, most: int = 5000) -> Verdicts:
+        """Return the `Verdict` of each pair, shape (K, K): as `told_from_zero`, whose rule it takes.
+
+        Those that are not among the `most` strongest are "unclear", and so is the diagonal.
+
+        Examples
+        --------
+        >>> from kernelsm import Interactions
+        >>> Interactions(np.zeros((2, 2, 1)), ("a", "b"), ("test",)).verdicts().tolist()  # UNCLEAR
+        [[0, 0], [0, 0]]
+        """
         j = self._column(target)
         K = len(self.task_names)
-        distinguishable = np.zeros((K, K), dtype=bool)
+        found = np.full((K, K), Verdict.UNCLEAR, dtype=np.int8)
         first, second = self.strongest(most, j)
-        if not len(first):
-            return distinguishable
-        p_values = np.ones(K * (K - 1) // 2)
-        std, values = self.std_of(first, second)[:, j], self.values[first, second, j]
-        known = std > 0
-        p_values[: len(first)][known] = 2 * t.sf(np.abs(values[known]) / std[known], max(self.degrees_of_freedom, 1))
-        p_values[: len(first)][(std == 0) & (np.abs(values) > tolerance_of(values))] = 0.0
-        found = false_discovery_control(p_values)[: len(first)] <= 1 - level
-        distinguishable[first[found], second[found]] = distinguishable[second[found], first[found]] = True
-        return distinguishable
+        values, std = self.values[first, second, j], self.std_of(first, second)[:, j]
+        clear = told_from_zero(values, std, self.degrees_of_freedom, level=level, tests=K * (K - 1) // 2)
+        matters = None if self.matters is None else float(self.matters[j])
+        found[first, second] = found[second, first] = verdicts(values, self.quantile() * std, clear, matters)
+        return found
 
     def target(self, target: str | int) -> Interactions:
         """Return the result of one target."""
         j = [self._column(target)]
-        pair_std = None if self.pair_std is None else _PairStdOfTarget(self.pair_std, j[0])
-        return replace(self, values=self.values[:, :, j], target_names=(self.target_names[j[0]],), pair_std=pair_std)
+        pair_std = None if self.pair_std is None else PairStdOfTarget(self.pair_std, j[0])
+        return replace(
+            self, values=self.values[:, :, j], target_names=(self.target_names[j[0]],), pair_std=pair_std,
+            matters=None if self.matters is None else self.matters[j],
+        )  # fmt: skip
 
     def to_frame(self, *, std: bool = True) -> pd.DataFrame:
         """Return one row per pair and target: first, second, target, value and (unless `std` is false) std.
@@ -388,35 +417,56 @@ class Interactions(_Readout):
         >>> Interactions(values, ("a", "b", "c"), ("test",)).top(1)[["first", "second", "kind"]].values.tolist()
         [['a', 'c', 'synergy']]
         """
-        j = self._column(target)
+        frame, first, second = self._ranked(n, self._column(target))
+        words = [self.sentence(int(a), int(b), target) for a, b in zip(first, second, strict=True)]
+        return frame.assign(words=words)
+
+    def _ranked(self, n: int, j: int) -> tuple[pd.DataFrame, Indices, Indices]:
+        """The `n` strongest pairs for one target without their words, and their tasks."""
         first, second = self.strongest(n, j)
         std = self.std_of(first, second)[:, j]
         values = without_rounding(self.values[first, second, j], std)
-        return pd.DataFrame(
-            {
-                "first": [self.task_names[a] for a in first],
-                "second": [self.task_names[b] for b in second],
-                "value": values,
-                "std": std,
-                "kind": [interaction_word(value, self.higher_is_better) for value in values],
-                "words": [
-                    self._sentence(self.task_names[a], self.task_names[b], value, spread)
-                    for a, b, value, spread in zip(first, second, values, std, strict=True)
-                ],
-            }
-        )
+        names = {"first": [self.task_names[a] for a in first], "second": [self.task_names[b] for b in second]}
+        kinds = [interaction_word(value, self.higher_is_better) for value in values]
+        return pd.DataFrame({**names, "value": values, "std": std, "kind": kinds}), first, second
 
-    def sentence(self, j: int, k: int, target: str | int = 0, *, names: tuple[str, str] | None = None) -> str:
-        """Say what tasks `j` and `k` do together, with the 90 % interval; `names` replaces the tasks'."""
+    def sentence(
+        self,
+        j: int,
+        k: int,
+        target: str | int = 0,
+        *,
+        names: tuple[str, str] | None = None,
+        clear: NDArray[np.bool_] | None = None,
+    ) -> str:
+        """Say what tasks `j` and `k` do together, with the 90 % interval.
+
+        `names` replaces the tasks'; `clear` is what `told_from_zero` returned, where it is at hand.
+        """
         first, second = names or (self.task_names[j], self.task_names[k])
         column = self._column(target)
         std = self.std_of(np.array([j]), np.array([k]))[:, column]
-        (value,) = without_rounding(self.values[[j], [k], column], std)
-        return self._sentence(first, second, float(value), float(std[0]))
+        value = without_rounding(self.values[[j], [k], column], std)
+        margin, verdict = None, Verdict.CLEAR
+        if self.pair_std is not None:
+            told = self._told(column) if clear is None else clear
+            matters = None if self.matters is None else float(self.matters[column])
+            margin = float(self.quantile() * std[0])
+            verdict = Verdict(verdicts(value, self.quantile() * std, told[[j], [k]], matters)[0])
+        return interaction_sentence(
+            first, second, float(value[0]), self.unit, self.higher_is_better, margin, verdict=verdict,
+            measured=self.measured is not None and bool(self.measured[j, k]),
+        )  # fmt: skip
 
-    def _sentence(self, first: str, second: str, value: float, std: float) -> str:
-        margin = None if np.isnan(std) else self.quantile() * std
-        return interaction_sentence(first, second, value, self.unit, self.higher_is_better, margin)
+    def _told(self, j: int) -> NDArray[np.bool_]:
+        """`told_from_zero` of a target, kept: every sentence asks for it."""
+        if j not in self._kept:
+            self._kept[j] = self.told_from_zero(j)
+        return self._kept[j]
+
+    @cached_property
+    def _kept(self) -> dict[int, NDArray[np.bool_]]:
+        return {}
 
     def save(self, path: str | Path, *, std: bool = True) -> Path:
         """Write an .npz file without pickles; with the standard deviations of all pairs unless `std` is false."""
@@ -442,7 +492,7 @@ class Interactions(_Readout):
         """
         content = read_result(path, cls.__name__)
         std = content.pop("std")
-        return cls(**content, pair_std=None if std is None else _PairStdTable(std))
+        return cls(**content, pair_std=None if std is None else PairStdTable(std))
 
     def __repr__(self) -> str:
-        return f"{self._heading()}\n{self.top(5).drop(columns='words')}"
+        return f"{self._heading()}\n{self._ranked(5, 0)[0]}"

@@ -24,7 +24,7 @@ _SCALING_POWER = 0.5
 _RANK_TOLERANCE = 1e-8
 _FLOATS_KEPT = 5e7
 _FEWEST_TO_COMPARE, _ROWS_TO_COMPARE = 12, 200
-_MOST_COMPOSITES = 128
+_MOST_COMPOSITES = 32  # each takes tens of milliseconds, and an m x m matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,19 +57,25 @@ class SharedSurrogate(Surrogate):
 
     The values are centred and divided by the root of each target's standard deviation; each component of their
     singular value decomposition takes a kernel (linear, or RBF of one of eight widths) and λ by the restricted
-    likelihood, never with less noise than is known. Predictions and readouts are sums over components,
-    exact and with intervals as those of `KernelSurrogate`.
+    likelihood, never with less noise than is known. Where targets are fitted separately and are at most 32, each
+    takes a sum of kernels of its own instead: effects of size and of single tasks, RBF parts in which every task has
+    its own relevance, and a few products of tasks. Predictions and readouts are sums over components, exact and with
+    intervals as those of `KernelSurrogate`. Outcomes without noise are interpolated (`measured_rows_`).
 
     Parameters
     ----------
     sharing : {"auto", "components", "targets"}
         Fit principal components, or each target separately; "auto" takes whichever has the smaller error in
         three-fold cross-validation, and "targets" with fewer than 12 subsets.
+    composite : bool
+        Whether targets may take sums of kernels.
     tuning_rows : int, optional
         At most this many subsets, drawn at random, choose kernels and λ; the fit takes all. None takes all.
 
     Attributes
     ----------
+    composites_ : dict of int to Composite
+        The sum of kernels of each target, where targets have one.
     parts_ : list of ComponentGroup
         Fitted surrogates and their loadings.
     components_ : int
@@ -170,7 +176,7 @@ class SharedSurrogate(Surrogate):
             unit = self.composite_unit_[column]
             known = 0.0 if least_noise is None else float(least_noise[column] / unit**2)
             like = None if self._like is None else self._like.get(int(column))
-            search, values = candidates.composites, tuning[:, column]
+            search, values = candidates.composites(columns.shape[1]), tuning[:, column]
             composite = (
                 search.find(values, known, quick=self._quick) if like is None else search.refit(values, like, known)
             )

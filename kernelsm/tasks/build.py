@@ -15,6 +15,7 @@ from kernelsm.tasks.grouping import (
     Groups,
     Matrix,
     Rows,
+    Split,
     draw_split,
     numbered,
     place,
@@ -27,6 +28,7 @@ from kernelsm.tasks.grouping import (
 from kernelsm.tasks.inputs import Embed, Source, read_inputs, tabular
 from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
 from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.weighting import GroupSizes
 
 
 def build_suite(
@@ -66,18 +68,8 @@ def build_suite(
     """
     bounds = read_limits() if limits is None else limits
     _check_mapping(samples, mapping, bounds)
-    if mapping.split:
-        split = split_by_column(samples, mapping.split)
-        rows = np.concatenate([split.train, split.test])
-        labels = _labels(samples, mapping.label, rows, bounds)
-    else:
-        everyone = np.arange(samples.rows)
-        found = _labels(samples, mapping.label, everyone, bounds)
-        strata = strata_of(samples, mapping.tasks, everyone, found)
-        split = draw_split(strata, found.of, mapping.test_fraction, mapping.seed, samples.name)
-        rows = np.concatenate([split.train, split.test])
-        labels = Groups(found.of[rows], found.count, found.name)
-    trained = len(split.train)
+    split, labels = _split(samples, mapping, bounds)
+    rows, trained = np.concatenate([split.train, split.test]), len(split.train)
     _check_known(samples, mapping.label, rows, labels, trained)
     source = Source(samples, rows, trained, bounds)
     read = cache(lambda: read_inputs(source, mapping, embed))
@@ -94,14 +86,8 @@ def build_suite(
         return flat[:trained], flat[trained:]
 
     tasks, where = task_groups(samples, mapping, split, labels, features, bounds)
-    task_of, task_names = numbered(Groups(tasks.of[:trained], tasks.count, tasks.name), where, "task", bounds.tasks)
-    if len(task_names) == 1:
-        fix = "Choose another column, or let labels, clusters or slices be the tasks."
-        raise InputError(where, f"one task only, {task_names[0]!r}", "two or more", fix)
-    targets = target_groups(samples, mapping, split, labels, tasks)
-    grouped_by = mapping.label if mapping.target == TARGET_LABEL else mapping.target
-    target_place = where if mapping.target == TARGET_TASK else place(samples, grouped_by)
-    target_of, target_names = numbered(targets, target_place, "target", bounds.targets)
+    task_of, task_names = _tasks(tasks, where, trained, bounds)
+    target_of, target_names = _targets(samples, mapping, split, labels, tasks, where, bounds)
     inputs, inputs_meta = read()
     return TaskSuite(
         inputs=inputs[:trained],
@@ -113,6 +99,8 @@ def build_suite(
         task_names=task_names,
         target_names=target_names,
         classes=labels.count,
+        task_weighting=mapping.task_weighting,
+        target_weighting=mapping.target_weighting,
         meta={
             "source": samples.name,
             "mapping": mapping.to_dict(),
@@ -123,6 +111,77 @@ def build_suite(
             **inputs_meta,
         },
     )
+
+
+def group_sizes(
+    samples: Samples, mapping: SampleMapping, *, limits: Limits | None = None
+) -> tuple[GroupSizes | None, GroupSizes | None]:
+    """Count the samples of each task and target that `build_suite` would make, without reading the inputs.
+
+    Parameters
+    ----------
+    samples, mapping, limits
+        As of `build_suite`.
+
+    Returns
+    -------
+    tasks, targets : GroupSizes or None
+        None for clusters, which only the inputs tell.
+
+    Raises
+    ------
+    InputError
+        As `build_suite`, as far as groups are concerned.
+    """
+    bounds = read_limits() if limits is None else limits
+    _check_mapping(samples, mapping, bounds)
+    split, labels = _split(samples, mapping, bounds)
+    tasks, where, counted = labels, "", None
+    if mapping.tasks.kind != "clusters":
+        tasks, where = task_groups(samples, mapping, split, labels, _no_features, bounds)
+        of, names = _tasks(tasks, where, len(split.train), bounds)
+        counted = GroupSizes(names, tuple(np.bincount(of).tolist()), mapping.task_weighting)
+    elif mapping.target == TARGET_TASK:
+        return None, None
+    of, names = _targets(samples, mapping, split, labels, tasks, where, bounds)
+    return counted, GroupSizes(names, tuple(np.bincount(of).tolist()), mapping.target_weighting)
+
+
+def _no_features() -> tuple[Matrix, Matrix]:
+    raise AssertionError("groups other than clusters are told from columns alone")
+
+
+def _split(samples: Samples, mapping: SampleMapping, bounds: Limits) -> tuple[Split, Groups]:
+    """Training and test samples, and the classes of the training samples followed by the test samples."""
+    if mapping.split:
+        split = split_by_column(samples, mapping.split)
+        rows = np.concatenate([split.train, split.test])
+        return split, _labels(samples, mapping.label, rows, bounds)
+    everyone = np.arange(samples.rows)
+    found = _labels(samples, mapping.label, everyone, bounds)
+    strata = strata_of(samples, mapping.tasks, everyone, found)
+    split = draw_split(strata, found.of, mapping.test_fraction, mapping.seed, samples.name)
+    rows = np.concatenate([split.train, split.test])
+    return split, Groups(found.of[rows], found.count, found.name)
+
+
+def _tasks(tasks: Groups, where: str, trained: int, bounds: Limits) -> tuple[Rows, tuple[str, ...]]:
+    """Task of each training sample, and the names of the tasks."""
+    task_of, names = numbered(Groups(tasks.of[:trained], tasks.count, tasks.name), where, "task", bounds.tasks)
+    if len(names) == 1:
+        fix = "Choose another column, or let labels, clusters or slices be the tasks."
+        raise InputError(where, f"one task only, {names[0]!r}", "two or more", fix)
+    return task_of, names
+
+
+def _targets(
+    samples: Samples, mapping: SampleMapping, split: Split, labels: Groups, tasks: Groups, where: str, bounds: Limits
+) -> tuple[Rows, tuple[str, ...]]:
+    """Target of each test sample, and the names of the targets."""
+    targets = target_groups(samples, mapping, split, labels, tasks)
+    grouped_by = mapping.label if mapping.target == TARGET_LABEL else mapping.target
+    target_place = where if mapping.target == TARGET_TASK else place(samples, grouped_by)
+    return numbered(targets, target_place, "target", bounds.targets)
 
 
 def _check_mapping(samples: Samples, mapping: SampleMapping, bounds: Limits) -> None:

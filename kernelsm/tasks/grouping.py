@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kernelsm.files.limits import Limits
-from kernelsm.outcomes.names import check_name
+from kernelsm.outcomes.names import check_name, natural_key
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, first_least
 from kernelsm.samples.samples import Samples
@@ -340,10 +340,10 @@ def _texts(held: pa.ChunkedArray | NDArray[np.str_]) -> tuple[Rows, list[str | N
 
 
 def _by_text(samples: Samples, column: str, rows: Rows, of: Rows, values: Sequence[str | None], word: str) -> Groups:
-    """Groups by text without the blanks around it, sorted; only values that occur count."""
+    """Groups by text without the blanks around it, in natural order; only values that occur count."""
     occurring = np.unique(of)
     stripped = [(values[number] or "").strip() if number >= 0 else "" for number in occurring.tolist()]
-    names = sorted(set(stripped) - {""})
+    names = sorted(set(stripped) - {""}, key=natural_key)
     index = {name: position for position, name in enumerate(names)} | {"": -1}
     merged = np.array([index[text] for text in stripped], dtype=np.int64)[np.searchsorted(occurring, of)]
     _check_complete(samples, column, rows, merged < 0, word)

@@ -12,6 +12,7 @@ import numpy as np
 from kernelsm.runtime.checks import check_choice, check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
+from kernelsm.tasks.weighting import BY_SIZE, EQUALLY, WEIGHTING_FIELDS, Weighting, check_weighting
 
 InputKind = Literal["tabular", "text", "image", "tokens"]
 RuleKind = Literal["column", "label", "clusters", "slices"]
@@ -107,6 +108,9 @@ class SampleMapping:
         target of all, or group them by task or by label.
     seed : int
         Of the draw of the test samples.
+    task_weighting, target_weighting : {"equally", "by_size"}
+        As of `TaskSuite`: whether each task counts the same in training or each sample, and each target in the mean
+        over targets or each test sample. Mappings that do not say mean "equally"; a guess proposes "by_size".
 
     Raises
     ------
@@ -122,6 +126,8 @@ class SampleMapping:
     test_fraction: float = 0.25
     target: str = TARGET_ALL
     seed: int = 0
+    task_weighting: Weighting = EQUALLY
+    target_weighting: Weighting = EQUALLY
 
     def __post_init__(self) -> None:
         for place in ("label", "split", "target"):
@@ -133,6 +139,8 @@ class SampleMapping:
             raise InputError("tasks", shown(self.tasks), "a TaskRule", "Say how the samples are grouped into tasks.")
         check_whole("seed", self.seed, 0, _SEEDS - 1)
         check_number("test_fraction", self.test_fraction, above=0, below=1, fix="Write for example 0.25.")
+        for place in WEIGHTING_FIELDS:
+            check_weighting(place, getattr(self, place))
         for place, column in (("label", self.label), ("split", self.split)):
             if column and column in self.inputs:
                 fix = "Take it out of the inputs: a model that sees it has nothing to learn."
@@ -175,6 +183,8 @@ class SampleMapping:
 def guess_mapping(samples: Samples) -> SampleMapping:
     """Guess from names and values what the columns mean; what cannot be guessed stays empty.
 
+    Each sample is to count the same, as in training on the whole file.
+
     Large files are guessed from a random sample of their rows, which takes a moment only.
     """
     return _Guess(samples).mapping()
@@ -213,7 +223,9 @@ class _Guess:
             rule = TaskRule("slices" if kind == "tokens" or not inputs else "clusters", (), count)
         if not target and task and task in self.complete:
             target = coarser[0] if coarser and coarser[0] in self.complete else TARGET_TASK
-        return SampleMapping(label, inputs, kind, rule, split, target=target)
+        return SampleMapping(
+            label, inputs, kind, rule, split, target=target, task_weighting=BY_SIZE, target_weighting=BY_SIZE
+        )
 
     def _settle(self, name: str) -> str:
         if name:

@@ -16,7 +16,8 @@ from kernelsm.files.npz import ArrayFormat, read_arrays
 from kernelsm.outcomes.names import check_names
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.suite import CLASSIFICATION, TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, TaskSuite, check_groups
+from kernelsm.tasks.weighting import EQUALLY, WEIGHTING_FIELDS, GroupSizes, check_weighting
 
 _FORMAT = 1
 _EXPECTED = "a file that save_suite wrote"
@@ -51,6 +52,7 @@ def save_suite(suite: TaskSuite, path: Path) -> None:
     }
     if suite.objective != CLASSIFICATION:
         info |= {key: getattr(suite, key) for key in _OBJECTIVE}
+    info |= {key: getattr(suite, key) for key in WEIGHTING_FIELDS if getattr(suite, key) != EQUALLY}
     try:
         info_text = json.dumps(info)
     except (TypeError, ValueError, RecursionError) as error:
@@ -90,10 +92,43 @@ def load_suite(path: Path, name: str | None = None) -> TaskSuite:
             target_names=tuple(info["target_names"]),
             classes=info["classes"],
             meta=info["meta"],
-            **{key: info[key] for key in _OBJECTIVE if key in info},
+            **{key: info[key] for key in (*_OBJECTIVE, *WEIGHTING_FIELDS) if key in info},
         )
     except InputError as error:
         raise InputError(f"{name}, {error.place}", error.found, error.expected, error.fix) from None
+
+
+def load_group_sizes(path: Path, name: str | None = None) -> tuple[GroupSizes, GroupSizes]:
+    """Count the samples of each task and target of a saved suite, without loading the samples.
+
+    Parameters
+    ----------
+    path, name
+        As of `load_suite`.
+
+    Returns
+    -------
+    tasks, targets : GroupSizes
+
+    Raises
+    ------
+    InputError
+        As `load_suite`, as far as it is read.
+    """
+    name = name or path.name
+    bounds = limits()
+    found = read_arrays(path, name, _LAYOUT, bounds, only=("info", "task_of", "target_of"))
+    info = parse_json_object(found["info"].tobytes(), f"{name}, info", _EXPECTED, _FIX)
+    _check_info(info, name, bounds)
+    sizes = []
+    for key, names, weighting in zip(
+        ("task_of", "target_of"), ("task_names", "target_names"), WEIGHTING_FIELDS, strict=True
+    ):
+        _check_int64(found[key], f"{name}, {key}")
+        check_groups(f"{name}, {key}", found[key], info[names], len(found[key]))
+        counts = np.bincount(found[key]).tolist()
+        sizes.append(GroupSizes(tuple(info[names]), tuple(counts), info.get(weighting, EQUALLY)))
+    return sizes[0], sizes[1]
 
 
 def _check_info(info: dict[str, Any], name: str, bounds: Limits) -> None:
@@ -109,12 +144,19 @@ def _check_info(info: dict[str, Any], name: str, bounds: Limits) -> None:
     for key, kind in _OBJECTIVE.items():
         if key in info and not isinstance(info[key], kind):
             raise InputError(f"{name}, {key}", repr(info[key])[:80], f"a {kind.__name__}", _FIX)
+    for key in WEIGHTING_FIELDS:
+        check_weighting(f"{name}, {key}", info.get(key, EQUALLY))
     classes, fewest = info.get("classes"), int(_has_classes(info))
     if isinstance(classes, bool) or not isinstance(classes, int) or not fewest <= classes <= bounds.classes:
         expected = f"a whole number, {fewest} to {bounds.classes:,}"
         raise InputError(f"{name}, classes", repr(classes)[:80], expected, _FIX)
     if not isinstance(info.get("meta"), dict):
         raise InputError(f"{name}, meta", repr(info.get("meta"))[:80], "a dict", _FIX)
+
+
+def _check_int64(array: NDArray[Any], place: str) -> None:
+    if array.dtype != np.int64:
+        raise InputError(place, f"{array.dtype} numbers", "int64", _FIX)
 
 
 def _has_classes(info: dict[str, Any]) -> bool:
@@ -124,8 +166,8 @@ def _has_classes(info: dict[str, Any]) -> bool:
 def _check_arrays(arrays: dict[str, NDArray[Any]], name: str, *, have_classes: bool) -> None:
     """Refuse arrays that TaskSuite, which takes types and the two inputs' shapes as given, would not."""
     for key in _GROUPS:
-        if arrays[key].dtype != np.int64 and (have_classes or key not in _LABELS):
-            raise InputError(f"{name}, {key}", f"{arrays[key].dtype} numbers", "int64", _FIX)
+        if have_classes or key not in _LABELS:
+            _check_int64(arrays[key], f"{name}, {key}")
     inputs, test = (arrays[key] for key in _INPUTS)
     for key, array in zip(_INPUTS, (inputs, test), strict=True):
         if array.dtype not in (np.float32, np.int64):

@@ -30,7 +30,8 @@ from kernelsm.runtime.one_line import LONGEST_TITLE, one_line_title
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
 from kernelsm.tasks.suite import TaskSuite
-from kernelsm.tasks.suite_files import load_suite, save_suite
+from kernelsm.tasks.suite_files import load_group_sizes, load_suite, save_suite
+from kernelsm.tasks.weighting import GroupSizes
 from kernelsm.workspace.kept import Kept, check_hash
 
 _SHEET, _SUITE, _WEIGHTS, _MODEL, _FEATURES = (
@@ -239,10 +240,15 @@ def _kept_suite(folder: Path) -> TaskSuite:
 
 
 def _read_suite(folder: Path) -> TaskSuite:
+    return load_suite(*_suite_file(folder))
+
+
+def _suite_file(folder: Path) -> tuple[Path, str]:
+    """The file of a project's samples, and what messages call it."""
     place = f"{folder.name}/{_SUITE}"
     if not (folder / _SUITE).is_file():
         raise InputError(place, "no such file", "the samples of a project", _FIX)
-    return load_suite(folder / _SUITE, place)
+    return folder / _SUITE, place
 
 
 def find_recipe(source: str) -> Recipe:
@@ -254,6 +260,24 @@ def find_recipe(source: str) -> Recipe:
         There is no such project here.
     """
     return RECIPES[source] if source in RECIPES else PROJECTS.load(source).recipe
+
+
+def project_groups(key: str, root: Path | None = None) -> tuple[GroupSizes, GroupSizes]:
+    """Return the tasks and targets of a project with their numbers of samples, without loading the samples.
+
+    Raises
+    ------
+    InputError
+        There is no such project here, or its samples are damaged.
+    """
+    if not PROJECTS.is_here(key, root):
+        raise InputError("project", repr(key)[:80], "a project that is here", "Bring its data again.")
+    return _group_sizes(_folder(key, root))
+
+
+@lru_cache(maxsize=16)
+def _group_sizes(folder: Path) -> tuple[GroupSizes, GroupSizes]:
+    return load_group_sizes(*_suite_file(folder))
 
 
 def rename_project(key: str, title: str, root: Path | None = None) -> None:

@@ -78,7 +78,8 @@ class ProjectRequest:
     data : FileRef
         Samples, or gradient features.
     mapping : dict
-        A `SampleMapping`; empty for gradient features.
+        A `SampleMapping`. For gradient features `task_weighting` and `target_weighting` alone, where they are to be
+        others than those of the file.
     model : NetworkRequest
     """
 

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.runtime.jobs import JobSpec
+from kernelsm.surrogates.wording import number
 
 PICKED = "4-9-22-31"
 
@@ -93,9 +94,9 @@ def test_what_is_chosen_with_its_order_is_measured_in_its_order(checked: Any, jo
     assert sum(list(prompt) == sorted(prompt) for prompt in asked[1:]) < len(asked) / 4
     (chart,) = app.get("plotly_chart")
     drawn = dict(said.split(": predicted ") for said in chart.proto.alt.split(". ", 1)[1].split("; "))
-    assert drawn["Order-aware, in its order"].endswith("measured 0.100")
-    assert drawn["Your prompt, in this order"].endswith("measured 0.100")
-    assert drawn["Your prompt"].endswith(f"measured {0.1 / 24 + 0.8 * 23 / 24:.3f}")
+    assert drawn["Order-aware, in its order"].endswith("measured 0.1")
+    assert drawn["Your prompt, in this order"].endswith("measured 0.1")
+    assert drawn["Your prompt"].endswith(f"measured {number(0.1 / 24 + 0.8 * 23 / 24)}")
     assert drawn["Pairwise-aware"].endswith("measured 0.567")
     assert drawn["Mean of 8 random prompts"].startswith(f"{predicted(demonstrations()):.3f}, measured 0.567")
 

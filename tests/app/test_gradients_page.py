@@ -152,10 +152,10 @@ def test_the_pull_starts_with_the_usual_one_and_is_part_of_the_job_the_check_and
     assert not app.exception
     assert [spec.arguments["ridge"] for spec in started] == [0.3, 0.3]
     assert app.query_params["pull"] == "0.3"
-    assert "λ = 0.3" in texts(app)
+    assert "with a pull of 0.3 towards W0" in texts(app)
     app.segmented_control(key="view_estimator").set_value("retraining").run()
     assert started[0].arguments["ridge"] == 0.3
-    assert "with a pull of λ = 0.3 towards it" in texts(app)
+    assert "with a pull of 0.3 towards it" in texts(app)
     app.segmented_control(key="view_estimator").set_value("gradex").run()
     app.select_slider(key="view_pull").set_value(usual).run()
     assert "pull" not in app.query_params
@@ -192,6 +192,8 @@ def test_a_finished_check_shows_its_numbers_and_its_advice(started: list[JobSpec
     assert [metric.value for metric in fine.metric][4:] == ["0.99", "1.23%", "0.95", "1.20%"]
     assert "misses 14%" in fine.metric[-1].help
     assert not fine.warning
+    # what a job takes is said until it is done
+    assert sum("on two cores when nothing is cached" in caption.value for caption in fine.caption) == 1
     assert not any("Show this result" in button.label for button in fine.button)  # a check is no table
 
     curved = finish(FirstOrderCheck(8, [LogitError(0.2, 0.6)], 0.5, 0.3, 0.4))

@@ -74,7 +74,7 @@ def test_choosing_one_task_twice_keeps_the_pair() -> None:
 
 
 def test_the_view_survives_a_walk_through_all_pages() -> None:
-    app = open_app("fit", run="planted")
+    app = open_app("fit", run="planted", kernel="rbf")
     app.select_slider(key="view_gamma").set_value(0.3).run()
     app.select_slider(key="view_ridge").set_value(0.02).run()
     for page in ("3_subsets", "1_data", "5_explore", "4_fit"):

@@ -83,17 +83,20 @@ def test_pages_that_need_outcomes_say_that_they_show_another_run(worked_on: AppT
 
 def test_subsets_of_a_project_are_drawn_at_random(worked_on: AppTest) -> None:
     turn(worked_on, "subsets")
-    assert worked_on.segmented_control(key="view_sampler").options == ["Bernoulli", "Fixed size"]
+    assert worked_on.segmented_control(key="view_sampler").options == ["Auto", "Leave-outs", "All", "Random"]
+    assert worked_on.segmented_control(key="view_sampler").value == "auto"
+    assert "**All 16 subsets** of 4 tasks" in texts(worked_on)
     assert "numbers · 4 tasks · 4 targets · no outcomes yet" in texts(worked_on)
-    worked_on.segmented_control(key="view_sampler").set_value("fixed").run()
+    worked_on.segmented_control(key="view_sampler").set_value("random").run()
+    worked_on.segmented_control(key="view_draw").set_value("fixed").run()
     worked_on.slider(key="view_size").set_value(3).run()
     assert not worked_on.exception
-    assert "Subsets hold 3 to 3 tasks." in texts(worked_on)
+    assert "Subsets hold 3 tasks." in texts(worked_on)
     turn(worked_on, "gradients")
-    assert "**8 subsets**, r = 3, seed 0." in texts(worked_on)
+    assert "**4 subsets**, r = 3, seed 0. There are no more different ones of 3 tasks to draw" in texts(worked_on)
     # what the last run was asked for is not asked of a project that has no outcomes to start from
     app = open_app("subsets", project=project(worked_on), sampler="next", subsets="8")
-    assert app.segmented_control(key="view_sampler").value == "bernoulli"
+    assert app.segmented_control(key="view_sampler").value == "random"
     assert "the first subsets are drawn at random" in texts(app)
 
 
@@ -139,7 +142,7 @@ def test_two_sessions_never_see_what_the_other_brought(worked_on: AppTest) -> No
     press(other, "Fit it")
     turn(other, "data")
     assert listed(worked_on) == ["numbers · data and model", f"{picker(worked_on)[0]} · outcomes"]
-    assert picker(worked_on) == ["numbers: gradex exact, 8 subsets, p = 0.5, seed 0"]
+    assert picker(worked_on) == ["numbers: gradex exact, 16 subsets, all there are"]
     assert listed(other) == ["theirs.csv · outcomes"]
     assert picker(other) == ["theirs.csv"]
     fresh = open_app("data")
@@ -206,7 +209,7 @@ def test_a_new_name_is_shown_everywhere(worked_on: AppTest) -> None:
     assert picker(worked_on) == ["[table](x)"]
     assert PROJECTS.load(key).title == "<b>My</b> *data* ضد 😀"
     turn(worked_on, "explore")
-    assert any(caption.value.startswith(r"\[table\]\(x\) · 8 subsets") for caption in worked_on.caption)
+    assert any(caption.value.startswith(r"\[table\]\(x\) · 16 subsets") for caption in worked_on.caption)
     choose(turn(worked_on, "data"), key)
     worked_on.button(key="saved_open").click().run()
     assert not worked_on.exception
@@ -305,6 +308,7 @@ def test_a_session_file_restores_view_tables_projects_and_names_elsewhere(
     turn(worked_on, "explore")
     worked_on.pills(key="view_off").set_value([0, 2]).run()
     turn(worked_on, "fit")
+    worked_on.segmented_control(key="view_kernel").set_value("rbf").run()
     worked_on.select_slider(key="view_gamma").set_value(0.3).run()
     turn(worked_on, "data")
     press(worked_on, "Write a session file")
@@ -345,7 +349,7 @@ def test_a_session_of_a_project_without_outcomes_goes_on_where_it_was(
     assert project(app) == project(worked_on)
     compute(turn(app, "gradients"))
     turn(app, "explore")
-    assert any(caption.value.startswith(r"numbers\: gradex exact, 8 subsets") for caption in app.caption)
+    assert any(caption.value.startswith(r"numbers\: gradex exact, 16 subsets") for caption in app.caption)
 
 
 def test_a_file_with_an_odd_or_very_long_name_is_saved_as_well(written: list[bytes]) -> None:

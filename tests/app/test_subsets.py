@@ -88,7 +88,7 @@ def test_where_there_is_no_curve_the_page_says_why(outcomes: Outcomes, why: str)
 
 
 def test_a_large_table_waits_for_a_click_and_says_what_it_costs() -> None:
-    app = open_app("subsets", run=save_run(table(m=1600, K=4)))
+    app = open_app("subsets", run=save_run(table(m=1600, K=12)))
     assert "leave about" not in texts(app)
     assert "up to 1,280 subsets" in texts(app)
     assert not any("measured" in element.value for element in app.markdown)
@@ -143,7 +143,7 @@ def test_a_table_that_holds_every_subset_has_none_left_to_compute() -> None:
     named = {"task_names": digits.task_names, "target_names": digits.target_names, "meta": digits.meta}
     alone = Outcomes(np.eye(20, dtype=bool), digits.values[:20], **named)
     app = open_app("subsets", run=save_run(alone), sampler="next")
-    assert any("there is none left to propose" in info.value for info in app.info)
+    assert any("All 20 subsets of 1 task are measured" in info.value for info in app.info)
 
 
 def test_the_sampler_proposes_for_the_readout_shown() -> None:
@@ -162,9 +162,10 @@ def test_the_sampler_proposes_for_the_readout_shown() -> None:
     app.select_slider(key="view_more").set_value(10).run()
     assert len(app.dataframe[0].value) == 10
     assert app.query_params["more"] == "10"
-    app.segmented_control(key="view_sampler").set_value("fixed").run()
+    app.segmented_control(key="view_sampler").set_value("random").run()
+    app.segmented_control(key="view_draw").set_value("fixed").run()
     assert not app.exception
-    assert "Subsets hold 5 to 5 tasks" in texts(app)
+    assert "Subsets hold 5 tasks" in texts(app)
     assert ViewState.from_params({"sampler": "next", "more": "75"}) == (ViewState(sampler="next", more=75), [])
     assert ViewState.from_params({"sampler": "best", "more": "4"})[0] == ViewState()
 
@@ -197,7 +198,7 @@ def test_an_uploaded_table_gets_a_file_to_measure_from() -> None:
     outcomes = table(task_names=names, higher_is_better=True)
     app = open_app("subsets", run=save_run(outcomes))
     assert not any(control.key == "view_sampler" for control in app.get("button_group"))
-    assert len(app.get("download_button")) == 1
+    assert len(app.get("download_button")) == 2
     assert "add its outcome as a column" in texts(app)
     assert "There are only 32 subsets to choose from" in texts(app)  # 2^5, of 50 asked for
     assert all(button.key != "job_start" for button in app.button)

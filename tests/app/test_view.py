@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsm.app.shell.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, ViewState
-from kernelsm.app.shell.words import PROJECTION_NAMES, plain
+from kernelsm.app.shell.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, SAMPLERS, ViewState
+from kernelsm.app.shell.words import PROJECTION_NAMES, SAMPLER_NAMES, plain
 from kernelsm.charts.interactions import clicked_pair
 from kernelsm.gradients import choices
+from kernelsm.outcomes.designs import DESIGNS
 from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 
@@ -25,6 +26,7 @@ views = st.builds(
     truth=st.booleans(),
     subsets=st.integers(3, 5_000),
     size=st.none() | st.integers(1, 500),
+    sampler=st.sampled_from(SAMPLERS),
     estimator=st.sampled_from(["gradex", "retraining"]),
     projection=st.sampled_from(PROJECTIONS),
     dim=st.integers(2, 4096),
@@ -60,6 +62,12 @@ def test_any_parameters_give_a_view_and_name_what_was_ignored(params: dict[str, 
 def test_views_and_settings_know_the_same_projections() -> None:
     assert ("auto", *choices.PROJECTIONS) == PROJECTIONS
     assert set(PROJECTIONS) == set(PROJECTION_NAMES)
+
+
+def test_views_and_settings_know_the_same_designs() -> None:
+    assert set(SAMPLERS) == {*DESIGNS, "auto", "next"}
+    # random subsets have one name, with or without repeats
+    assert set(SAMPLERS) == {*SAMPLER_NAMES, "distinct"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from comparison.answers import KeptAnswers, Problem
 from comparison.cells import cell
 from comparison.contenders import RIVALS, Rival, contender, targets_of
-from comparison.expert_methods import EachTarget, ProxySpex, RelevanceProcess, _Evidence
+from comparison.expert_methods import EachTarget, LassoOnPairs, ProxySpex, RelevanceProcess, _Evidence
 from comparison.planted_games import GAMES, effects_at_all_tasks, pairs_asked
 from comparison.problems import Group
 from comparison.report import clearly_ahead, holds, summary
@@ -202,3 +202,14 @@ def test_a_sparse_fourier_series_is_a_sum_of_signs():
         2.5,
         -0.5,
     ]
+
+
+def test_lasso_takes_the_coding_that_predicts_left_out_rows():
+    masks = bernoulli_masks(12, 60, p=0.9, seed=0).astype(float)
+    lasso = LassoOnPairs().fit(masks, masks[:, 0] * masks[:, 1] + 2.0 * masks[:, 3] * masks[:, 4])
+    mean, spread = lasso.coding
+    assert (mean == 0).all()
+    assert (spread == 1).all()
+    asked = bernoulli_masks(12, 100, p=0.9, seed=1).astype(float)
+    truth = asked[:, 0] * asked[:, 1] + 2.0 * asked[:, 3] * asked[:, 4]
+    assert np.corrcoef(truth, lasso.predict(asked))[0, 1] > 0.97

@@ -22,7 +22,7 @@ PAGES = ("Start", "Data & model", "Gradients", "Subsets", "Fit", "Explore")
 WATERS = ("canal", "fjord", "harbour", "lagoon")
 FIELDS = ("meadow", "orchard", "paddock")
 SHAPES = ("bar", "cross", "dot")
-SUBSETS = 50  # enough for three or four tasks
+SUBSETS = 50  # asked for; three or four tasks have fewer, and all are taken
 JOB = 90_000
 
 
@@ -110,12 +110,16 @@ def prepare(page: Page, server: Server, samples: Path, link: str = f"data?subset
 def go_on(page: Page, title: str) -> None:
     button(page, "Go on to Gradients").click()
     expect(page.get_by_role("heading", name="Gradients", exact=True, level=1)).to_be_visible()
-    expect(page.get_by_text(re.compile(rf"^{title} · \d tasks · .* · no outcomes yet$"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(rf"^{title} · \d tasks · .* · no outcomes yet · tasks weighed by size$"))
+    ).to_be_visible()
 
 
 def compute(page: Page) -> None:
     """Compute the outcomes and show them."""
-    expect(page.get_by_text(f"{SUBSETS} subsets, p = 0.5, seed 0")).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(rf"All (8|16) subsets of [34] tasks.*so {SUBSETS} cannot be had"))
+    ).to_be_visible()
     await_job(page, "Compute outcomes", "Show this result on all pages")
     button(page, "Show this result on all pages").click()
     page.wait_for_url("**run=**")
@@ -125,7 +129,8 @@ def compute(page: Page) -> None:
 def explored(page: Page, title: str, tasks: tuple[str, ...]) -> None:
     """Explore shows the run of that title, and the heatmap the interactions of its tasks."""
     turn_to(page, "Explore")
-    shown = page.get_by_text(re.compile(rf"^{title}: .* · {SUBSETS} subsets · {len(tasks)} tasks · \d targets?$"))
+    counted = rf"{2 ** len(tasks)} subsets · {len(tasks)} tasks · \d targets?"
+    shown = page.get_by_text(re.compile(rf"^{title}: .* · {counted} · tasks weighed by size$"))
     expect(shown).to_be_visible()
     chart = page.get_by_test_id("stPlotlyChart").nth(1)
     chart.locator(".heatmaplayer image").first.wait_for()

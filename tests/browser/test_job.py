@@ -50,7 +50,7 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
     open_page(page, server, link(SUBSETS), "Gradients")
     button(page, "Recompute").click()
     expect(page.get_by_test_id("stProgress")).to_contain_text(
-        re.compile(rf"\d+% · retraining: \d+ of {SUBSETS} · .* left"), timeout=60_000
+        re.compile(rf"\d+% · retraining: \d+ of {SUBSETS} · .* left"), timeout=180_000
     )
     before_reload = retrained(page)
     assert before_reload > 0

@@ -138,7 +138,7 @@ def test_moving_a_slider_by_keyboard_changes_the_scores_and_the_link(page: Page,
 
 def test_a_click_on_the_leave_one_out_surface_takes_its_gamma_and_lambda(page: Page, server: Server) -> None:
     open_page(page, server, "fit?run=planted", "Fit")
-    page.get_by_role("tab", name="Which γ and λ?").click()
+    page.get_by_role("tab", name="Which γ and ridge?").click()
     chart = page.get_by_test_id("stPlotlyChart").first
     chart.locator(".heatmaplayer image").first.wait_for()
     chart.scroll_into_view_if_needed()

@@ -154,6 +154,21 @@ def test_a_heavy_task_pulls_the_outcome_to_that_of_itself_alone(blobs, features)
     assert distances[2] < 1e-2
 
 
+def test_equal_weights_can_be_asked_of_a_suite_that_weighs_by_size(blobs, features):
+    pooled, store = replace(blobs, task_weighting="by_size"), Store()
+    by_size, asked = (
+        GradEx(pooled, *features, ridge=RIDGE, task_weights=weights).outcomes(MASKS, store=store)
+        for weights in (None, [2.0] * 5)
+    )
+    equal = GradEx(blobs, *features, ridge=RIDGE).outcomes(MASKS)
+    np.testing.assert_allclose(asked.values, equal.values, atol=1e-4)
+    assert np.abs(by_size.values - equal.values).max() > 1e-2
+    assert (by_size.meta["task_weighting"], equal.meta["task_weighting"]) == ("by_size", "equally")
+    assert (asked.meta["task_weights"], asked.meta.get("task_weighting")) == ([2.0] * 5, None)
+    sizes = GradEx(blobs, *features, ridge=RIDGE, task_weights=blobs.tasks.sizes).outcomes(MASKS)
+    np.testing.assert_allclose(sizes.values, by_size.values, atol=1e-4)
+
+
 @pytest.mark.parametrize("weights", [[1, 1, 1, 1, 0], [1, 1, -1, 1, 1], [1, 1], [1, 1, 1, 1, np.nan]])
 def test_task_weights_that_are_not_positive_are_refused(blobs, features, weights):
     with pytest.raises(InputError, match="task_weights"):

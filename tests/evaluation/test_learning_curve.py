@@ -146,3 +146,26 @@ def test_outcomes_that_do_not_vary_are_refused():
     masks = np.random.default_rng(0).random((30, 3)) < 0.5
     with pytest.raises(InputError, match="do not vary"):
         learning_curve(Outcomes(masks, np.full((30, 2), 0.1)), LinearSurrogate())
+
+
+@pytest.mark.parametrize(
+    ("left", "slope", "recommended", "takes_all"),
+    [
+        (None, 5.0, 250, False), (151, 5.0, 250, False), (150, 5.0, 250, True), (149, 5.0, 249, True),
+        (0, 5.0, 100, False), (3, 1.0, 50, False),
+    ],
+)  # fmt: skip
+def test_the_recommendation_ends_with_what_is_left(left, slope, recommended, takes_all):
+    law = LearningCurve(np.array([10, 50]), np.ones((2, 1)), 100, 0.0, slope, 1.0, left)
+    assert (law.recommended, law.takes_all) == (recommended, takes_all)
+    assert law.doubled == 100 + min(100, 100 if left is None else left)
+    assert law.gain_of_doubling == pytest.approx(1 - 100 / law.doubled)
+
+
+def test_a_table_knows_how_many_subsets_it_lacks():
+    few = table(60, K=5)
+    found = learning_curve(few, LinearSurrogate(ridge=1e-6), repeats=2)
+    different = len(np.unique(few.masks, axis=0))
+    assert found.left == 32 - different
+    assert found.recommended <= 60 + found.left
+    assert learning_curve(load_example("digits"), LinearSurrogate(), points=2, repeats=1).left == 2**20 - 400

@@ -171,6 +171,26 @@ def test_what_was_computed_is_found_again(home, tmp_path, capsys):
     assert one == two
 
 
+@pytest.mark.parametrize("option", [(), ("--task-weighting", "by_size"), ("--target-weighting", "by_size")])
+def test_tasks_and_targets_are_weighed_as_the_suite_says_or_as_asked(home, tmp_path, capsys, option):
+    assert features(home, "mine.py:make", tmp_path / "f.npz", *option) == 0
+    suite, train, _ = load_features(tmp_path / "f.npz")
+    asked = dict([option] if option else [])
+    assert suite.task_weighting == asked.get("--task-weighting", "equally")
+    assert suite.target_weighting == asked.get("--target-weighting", "equally")
+    assert not {"task_weighting", "target_weighting"} & set(train.meta)
+    told = capsys.readouterr().out
+    assert f"tasks are weighed {suite.task_weighting.replace('_', ' ')} and have " in told
+    assert f"{min(suite.tasks.sizes)} to {max(suite.tasks.sizes)} samples" in told
+    assert ("fewer than 10 samples: " in told) == (min(suite.tasks.sizes) < 10)
+
+
+def test_another_weighting_is_not_known(home, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        features(home, "mine.py:make", tmp_path / "f.npz", "--task-weighting", "size")
+    assert "equally" in capsys.readouterr().err
+
+
 # --- from the file to outcomes
 
 

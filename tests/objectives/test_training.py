@@ -33,6 +33,26 @@ def many(blobs):
     return suite_of((60, 40, 80, 20, 50), blobs)
 
 
+@pytest.mark.parametrize("weighting", ["equally", "by_size"])
+def test_losses_are_weighed_as_the_suite_says(many, weighting):
+    suite = replace(many, task_weighting=weighting)
+    held, model = held_out(suite, 0.2), mlp((4, 6, 3), seed=1)
+    with torch.no_grad():
+        losses = torch.nn.functional.cross_entropy(
+            model(torch.from_numpy(suite.inputs)), torch.from_numpy(suite.labels), reduction="none"
+        ).numpy()
+
+    def mean(rows):
+        by_task = [losses[rows & (suite.task_of == k)] for k in range(suite.K)]
+        return np.concatenate(by_task).mean() if weighting == "by_size" else np.mean([one.mean() for one in by_task])
+
+    found, _ = Validation(suite, held, batch_size=7).losses(model)
+    assert found == pytest.approx(mean(held), rel=1e-5)
+    curve = []
+    train_base(model, suite, epochs=1, validation=0.2, curve=curve)
+    assert curve[0].train_loss == pytest.approx(mean(~held), rel=1e-5)
+
+
 def flat(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernelsm.outcomes.names import MAX_NAME_LENGTH, check_name, check_names
+from kernelsm.outcomes.names import MAX_NAME_LENGTH, check_name, check_names, natural_key, natural_order
 from kernelsm.runtime.errors import InputError
 
 
@@ -47,3 +47,17 @@ def test_another_number_of_names_is_refused():
 def test_a_name_is_checked_where_it_stands():
     with pytest.raises(InputError, match="column 3: found an empty name"):
         check_name("o.csv, header, column 3", "", "task")
+
+
+def test_numbers_in_names_count_as_numbers():
+    names = ["site_10", "site_2", "10", "9", "b2a10", "b2a9", "x", "007", "7"]
+    assert [names[k] for k in natural_order(names)] == [
+        "007", "7", "9", "10", "b2a9", "b2a10", "site_2", "site_10", "x"
+    ]  # fmt: skip
+
+
+def test_the_natural_order_takes_any_name():
+    # digits of other scripts are letters here, and no number is too long
+    names = ["٣", "9" * 5000, "", "1²", "−1", "A1", "a1"]
+    assert sorted(sorted(names, key=natural_key)) == sorted(names)
+    assert natural_order(["a1", "A1", "A0"]) == [2, 1, 0]

@@ -1,5 +1,7 @@
 """Outcomes: names, shapes, splits, content and immutability."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,50 @@ def test_split_refuses_a_fraction_outside_zero_to_one(make_outcomes, fraction):
 def test_split_refuses_a_single_subset():
     with pytest.raises(InputError, match="at least 2"):
         Outcomes([[1, 0]], [1.0]).split(0.5)
+
+
+def test_a_mean_target_weighs_its_targets_by_what_they_were_given(make_outcomes):
+    noise = np.arange(6.0).reshape(3, 2)
+    outcomes = make_outcomes(q=2, noise=noise, target_weights=[3, 1])
+    mean = outcomes.mean_target()
+    np.testing.assert_allclose(mean.values[:, 0], outcomes.values @ [0.75, 0.25])
+    np.testing.assert_allclose(mean.noise[:, 0], noise @ [0.75, 0.25])
+    np.testing.assert_allclose(outcomes.mean_over_targets(-outcomes.values), -mean.values[:, 0])
+    assert mean.target_weights is None
+    assert outcomes.target("target 2").target_weights is None
+    np.testing.assert_array_equal(outcomes.take([0, 3]).target_weights, [3, 1])
+
+
+def test_a_table_whose_targets_weigh_the_same_is_that_without_weights(make_outcomes):
+    plain, equal, uneven = (make_outcomes(target_weights=weights) for weights in (None, [2, 2], [2, 1]))
+    assert equal.target_weights is None
+    assert plain.content_hash == equal.content_hash != uneven.content_hash
+
+
+@pytest.mark.parametrize(
+    "weights", [[1.0], [1, 0], [1, -2], [1, np.nan], [1, np.inf], ["1", "2"], "12", [[1], [2, 3]]]
+)
+def test_target_weights_are_one_number_above_0_per_target(make_outcomes, weights):
+    with pytest.raises(InputError, match="target_weights"):
+        make_outcomes(target_weights=weights)
+
+
+def test_target_weights_are_kept_in_files(make_outcomes, tmp_path):
+    outcomes = make_outcomes(target_weights=[5, 2])
+    loaded = Outcomes.load(outcomes.save(tmp_path / "o.parquet"))
+    np.testing.assert_array_equal(loaded.target_weights, [5, 2])
+    assert loaded.content_hash == outcomes.content_hash
+    assert Outcomes.load(make_outcomes().save(tmp_path / "p.parquet")).target_weights is None
+    masks, values = outcomes.masks, outcomes.values
+    np.savez(tmp_path / "o.npz", masks=masks, values=values, target_weights=[5, 2])
+    table = {"masks": masks.astype(int).tolist(), "values": values.tolist()}
+    (tmp_path / "o.json").write_text(json.dumps({**table, "target_weights": [5, 2]}))
+    for name in ("o.npz", "o.json"):
+        np.testing.assert_array_equal(Outcomes.load(tmp_path / name).target_weights, [5, 2])
+    for bad in ([5], [5, -1], [5, None], 7, {"a": 1}, ["a", "b"], [[5], [2, 1]], 10**400):
+        (tmp_path / "o.json").write_text(json.dumps({**table, "target_weights": bad}))
+        with pytest.raises(InputError, match=r"o\.json, target_weights"):
+            Outcomes.load(tmp_path / "o.json")
 
 
 def test_mean_target_is_the_unweighted_mean(make_outcomes):

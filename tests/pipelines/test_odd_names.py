@@ -13,6 +13,7 @@ from bad_files import BOTH, GOOD, HOSTILE, lines, made, npz, parquet, table, tex
 from bringing import prepared
 
 from kernelsm import Outcomes
+from kernelsm.outcomes.names import natural_key
 from kernelsm.runtime.store import cache_root
 from kernelsm.samples.reader import read_samples
 from kernelsm.tasks.build import build_suite
@@ -27,7 +28,7 @@ from kernelsm.workspace.uploads import keep_upload, upload_path
 pytestmark = pytest.mark.usefixtures("work_before")
 
 
-NAMES = sorted(HOSTILE)
+NAMES = sorted(HOSTILE, key=natural_key)
 
 
 def named():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from brute_force import all_subsets, corners, readouts_of, weights
 
+from kernelsm import AutoSurrogate
+from kernelsm.surrogates.composite import CompositeSearch
 from kernelsm.surrogates.kernel_functions import IDENTITY, LINEAR, RBF, Polynomial
 from kernelsm.surrogates.relevance_kernel import RelevanceRBF
 from kernelsm.surrogates.subset_distributions import CORNERS, distribution_of
@@ -90,3 +92,46 @@ def test_readouts_of_many_tasks_and_a_fixed_size_keep_their_digits():
             distribution, _ = distribution_of("inclusion", 1, tasks, **arguments)
             found = RelevanceRBF((gamma,) * tasks).effects(distribution, masks)
             np.testing.assert_allclose(found, RBF(gamma).effects(distribution, masks), atol=1e-12)
+
+
+def test_a_sum_of_kernels_found_on_some_rows_is_the_one_that_is_read():
+    """The matrix that the search has, of whichever rows, is that of the kernel from which readouts come."""
+    rng = np.random.default_rng(4)
+    masks = (rng.random((90, 8)) < 0.7).astype(float)
+    column = masks @ rng.normal(size=8) + 2 * masks[:, 0] * masks[:, 1] + 0.1 * rng.normal(size=90)
+    column -= column.mean()
+    for few_rows in (40, 300):
+        search = CompositeSearch(masks, few_rows)
+        for found in (search.find(column), search.refit(2 * column, search.find(column))):
+            wanted = found.components.covariance() / found.components.noise
+            np.testing.assert_allclose(found.kernel().gram(masks, masks), wanted, atol=1e-7 * np.abs(wanted).max())
+
+
+def test_rows_that_none_expected_are_named_and_set_aside():
+    rng = np.random.default_rng(5)
+    masks = (rng.random((100, 10)) < 0.5).astype(float)
+    effects = rng.normal(size=10)
+    clean = masks @ effects + 0.2 * rng.normal(size=100)
+    wrong = clean.copy()
+    wrong[[7, 60]] += [15.0, -12.0]
+    g = AutoSurrogate().fit(masks, wrong)
+    assert g.outlier_rows_.tolist() == [7, 60]
+    assert not len(AutoSurrogate().fit(masks, clean).outlier_rows_)
+    reference = AutoSurrogate().fit(np.delete(masks, [7, 60], axis=0), np.delete(clean, [7, 60])).attribution()
+    np.testing.assert_allclose(g.attribution().values, reference.values, atol=0.03)
+    np.testing.assert_allclose(g.attribution().std, reference.std, rtol=0.2)
+    # the long tail of a product of effects is no outlier: on the logarithm's scale it is as expected
+    products = AutoSurrogate().fit(masks, np.exp(masks @ effects + 0.1 * rng.normal(size=100)))
+    assert not len(products.outlier_rows_)
+
+
+def test_relevance_finds_the_tasks_that_matter_and_products_those_that_act_together():
+    rng = np.random.default_rng(6)
+    masks = (rng.random((200, 12)) < 0.5).astype(float)
+    column = np.maximum(masks[:, 2], masks[:, 5]) * (1 + masks[:, 7]) + 0.02 * rng.normal(size=200)
+    found = CompositeSearch(masks).find(column - column.mean())
+    others = np.delete(found.relevance, [2, 5, 7])
+    assert found.relevance[[2, 5, 7]].min() > 5 * others.max()
+    signs = 2 * masks - 1
+    fourth = signs[:, [1, 3, 4, 8]].prod(axis=1) + masks[:, 0] + 0.1 * rng.normal(size=200)
+    assert (1, 3, 4, 8) in CompositeSearch(masks).find(fourth - fourth.mean()).terms

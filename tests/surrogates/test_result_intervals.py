@@ -109,7 +109,7 @@ def test_sentences_carry_the_interval_and_say_where_zero_is_inside():
     [
         (0.882, 0.0047, "0.8820 ± 0.0047"), (0.7321, 0.174, "0.73 ± 0.17"), (0.0731, 0.00032, "0.07310 ± 0.00032"),
         (12.34, 3.21, "12.3 ± 3.2"), (1234.5, 99.6, "1234 ± 100"), (-0.51, 0.0996, "-0.51 ± 0.10"),
-        (0.5, None, "0.5"), (0.5, np.nan, "0.5"), (0.5, np.inf, "0.5"), (0.5, 0.0, "0.5 ± 0"),
+        (0.5, None, "0.5"), (0.5, np.nan, "0.5"), (0.5, np.inf, "0.5"), (0.5, 0.0, "0.5"),
         (2e-12, 1.5e-13, "2e-12 ± 1.5e-13"), (3e30, 2.2e28, "3e+30 ± 2.2e+28"),
     ],
 )  # fmt: skip
@@ -118,8 +118,8 @@ def test_a_number_and_its_margin_have_the_same_decimals(value, margin, said):
 
 
 def test_a_sign_that_is_asked_for_is_shown_with_a_margin_too():
-    assert amount(0.0102, 0.0351, digits="+.3f") == "+0.010 ± 0.035"
-    assert amount(0.0102, None, digits="+.3f") == "+0.010"
+    assert amount(0.0102, 0.0351, signed=True) == "+0.010 ± 0.035"
+    assert amount(0.0102, None, signed=True) == "+0.0102"
 
 
 def test_interaction_sentences_carry_the_interval_and_say_where_zero_is_inside():

@@ -53,6 +53,8 @@ NUMBERS = RNG.normal(size=ROWS)
         replace(PLAIN, tasks=TaskRule("clusters", ("x",), 7, 3), test_fraction=0.5, target=TARGET_LABEL),
         replace(PLAIN, tasks=TaskRule("slices", (), 500), label="", inputs=()),
         replace(PLAIN, tasks=TaskRule("column", ("a", "<b>مهمة</b> 🙂")), target="group"),
+        replace(PLAIN, task_weighting="by_size"),
+        replace(PLAIN, target_weighting="by_size"),
     ],
 )
 def test_a_mapping_survives_json(mapping):
@@ -90,6 +92,8 @@ def test_fields_that_are_left_out_stand_at_their_defaults():
         ({"test_fraction": True}, "test_fraction"),
         ({"test_fraction": float("nan")}, "test_fraction"),
         ({"test_fraction": "0.25"}, "test_fraction"),
+        ({"task_weighting": "by size"}, "task_weighting"),
+        ({"target_weighting": None}, "target_weighting"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"seed": 1.0}, "seed"),
@@ -177,9 +181,9 @@ def test_a_table_of_sentences_is_guessed_whole():
         source=cycle("film", "tweet", "news"),
         split=cycle("train", "train", "train", "test"),
     )
-    assert mapping == SampleMapping(
-        "sentiment", ("text",), "text", TaskRule("column", ("source",)), "split", target=TARGET_TASK
-    )
+    by_task = TaskRule("column", ("source",))
+    weighed = {"task_weighting": "by_size", "target_weighting": "by_size"}
+    assert mapping == SampleMapping("sentiment", ("text",), "text", by_task, "split", target=TARGET_TASK, **weighed)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from kernelsm import InputError
 from kernelsm.examples.digits.suite import digits_suite
+from kernelsm.runtime.store import content_hash
+from kernelsm.tasks.weighting import GroupSizes
 
 
 def test_included_tasks_weigh_the_same_and_so_do_their_samples(blobs):
@@ -22,8 +24,40 @@ def test_included_tasks_weigh_the_same_and_so_do_their_samples(blobs):
         assert weight.sum() == pytest.approx(1.0, rel=1e-6)
 
 
-def test_the_empty_subset_weighs_nothing(blobs):
-    assert not blobs.sample_weights(np.zeros((1, 5), dtype=bool)).any()
+def test_by_size_all_samples_of_the_included_tasks_weigh_the_same(blobs):
+    masks = np.array([[1, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]], dtype=bool)
+    weights = replace(blobs, task_weighting="by_size").sample_weights(masks)
+    included = masks[:, blobs.task_of]
+    np.testing.assert_allclose(weights, included / included.sum(axis=1, keepdims=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighting", ["equally", "by_size"])
+def test_weights_that_are_given_go_before_those_of_the_suite(blobs, weighting):
+    suite, masks = replace(blobs, task_weighting=weighting), np.ones((1, 5), dtype=bool)
+    np.testing.assert_allclose(suite.sample_weights(masks, [3.0] * 5), blobs.sample_weights(masks), rtol=1e-6)
+    by_size = replace(blobs, task_weighting="by_size").sample_weights(masks)
+    np.testing.assert_allclose(suite.sample_weights(masks, blobs.tasks.sizes), by_size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighting", ["equally", "by_size"])
+def test_the_empty_subset_weighs_nothing(blobs, weighting):
+    assert not replace(blobs, task_weighting=weighting).sample_weights(np.zeros((1, 5), dtype=bool)).any()
+
+
+def test_a_suite_counts_the_samples_of_tasks_and_targets(blobs):
+    suite = replace(blobs, target_weighting="by_size")
+    assert suite.tasks == GroupSizes(blobs.task_names, (8, 12, 10, 6, 9), "equally")
+    assert suite.targets == GroupSizes(blobs.target_names, (7, 7, 7), "by_size")
+
+
+def test_a_suite_that_weighs_equally_has_the_hash_that_it_had_when_there_was_no_other_way(blobs):
+    suites = [
+        replace(blobs, task_weighting=tasks, target_weighting=targets)
+        for tasks in ("equally", "by_size") for targets in ("equally", "by_size")
+    ]  # fmt: skip
+    assert len({suite.content_hash for suite in suites}) == 4
+    arrays = (blobs.inputs, blobs.labels, blobs.task_of, blobs.test_inputs, blobs.test_labels, blobs.target_of)
+    assert suites[0].content_hash == content_hash(*arrays, (*blobs.task_names,), (*blobs.target_names,), 3)
 
 
 def test_the_content_hash_follows_every_array_and_name_but_not_meta(blobs):
@@ -49,6 +83,8 @@ def test_the_content_hash_follows_every_array_and_name_but_not_meta(blobs):
         (lambda s: {"labels": s.labels[1:]}, "labels"),
         (lambda s: {"test_labels": s.test_labels - 1}, "test_labels"),
         (lambda s: {"target_names": (*s.target_names, "nobody")}, "target_of"),
+        (lambda s: {"task_weighting": "by size"}, "task_weighting"),
+        (lambda s: {"target_weighting": None}, "target_weighting"),
     ],
 )
 def test_suites_that_do_not_fit_together_are_refused(blobs, change, place):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError, TaskSuite
 from kernelsm.examples.modular import modular_suite
-from kernelsm.tasks.suite_files import load_suite, save_suite
+from kernelsm.tasks.suite_files import load_group_sizes, load_suite, save_suite
 
 
 def tiny(**changes):
@@ -84,6 +84,38 @@ def test_a_suite_of_classes_is_written_as_when_there_was_no_other_objective(tmp_
     save_suite(SUITE, tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz") as found:
         assert found["info"].tobytes() == json.dumps(members()[1]).encode()
+
+
+@pytest.mark.parametrize("tasks", ["equally", "by_size"])
+@pytest.mark.parametrize("targets", ["equally", "by_size"])
+def test_how_tasks_and_targets_are_weighed_is_kept(tmp_path, tasks, targets):
+    suite = tiny(
+        task_weighting=tasks, target_weighting=targets, target_names=("a", "b"), target_of=np.array([1, 0])
+    )  # fmt: skip
+    save_suite(suite, tmp_path / "s.npz")
+    found = load_suite(tmp_path / "s.npz")
+    assert (found.task_weighting, found.target_weighting) == (tasks, targets)
+    assert found.content_hash == suite.content_hash
+    assert load_group_sizes(tmp_path / "s.npz") == (suite.tasks, suite.targets)
+    assert suite.tasks.sizes == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"task_weighting": "size"}, "task_weighting"), ({"target_weighting": 1}, "target_weighting"),
+        ({"task_of": np.array([0, 1, 2])}, "task_of"), ({"task_of": np.array([0, 0, 0])}, "task_of"),
+        ({"target_of": np.array([0.0, 0.0])}, "target_of"), ({"task_names": []}, "task_names"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("read", [load_suite, load_group_sizes])
+def test_groups_that_mean_nothing_are_refused(tmp_path, read, changes, place):
+    arrays, info = members()
+    arrays |= {key: value for key, value in changes.items() if key in arrays}
+    write(tmp_path / "s.npz", arrays, info | {key: value for key, value in changes.items() if key not in arrays})
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "s.npz", "theirs.npz")
+    assert caught.value.place.startswith(f"theirs.npz, {place}")
 
 
 def quantities(**changes):

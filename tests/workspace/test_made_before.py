@@ -70,7 +70,11 @@ def test_outcomes_computed_anew_agree_with_those_of_before(cache: Path, run: str
     tolerance = 0.05 if settings.estimator == "retraining" else 1e-3
     np.testing.assert_allclose(found.values, before.values, rtol=tolerance, atol=1e-4)
     assert (found.task_names, found.target_names) == (before.task_names, before.target_names)
-    assert set(found.meta) == set(before.meta)
+    weighed = {"task_weighting", "task_sizes", "target_weighting", "target_sizes"}
+    assert set(found.meta) - weighed == set(before.meta)
+    # files of before do not say how tasks are weighed: they mean equally
+    assert (found.meta["task_weighting"], found.meta["target_weighting"]) == ("equally", "equally")
+    assert (before.target_weights, found.target_weights) == (None, None)
     again = Store()
     compute(settings, silent, again)
     assert again.computed == 0

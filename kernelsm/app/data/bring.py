@@ -11,7 +11,8 @@ import streamlit as st
 from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
+from kernelsm.app.shell import frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import plain
@@ -22,7 +23,7 @@ from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.workspace.projects import PROJECTS
+from kernelsm.workspace.projects import PROJECTS, project_groups
 from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.uploads import upload_path
 
@@ -80,6 +81,7 @@ def samples() -> None:
     mapping = mapping_controls(ref.key, preview.samples)
     if mapping is None:
         return
+    mapping = weight_controls(ref, mapping)
     model = model_controls(mapping)
     if model is not None:
         _prepare(ref, mapping, model, preview.rows or preview.samples.rows)
@@ -92,8 +94,12 @@ def features() -> None:
         st.markdown(FEATURES_FORMAT)
     with left:
         file = st.file_uploader("Gradient features (NPZ)", key="bring_features", max_upload_size=limits().megabytes)
-        if file is not None:
-            _check(ProjectRequest(PurePath(file.name).stem, keep_file(file), {}, NetworkRequest("features")), 15.0)
+    if file is None:
+        return
+    ref = keep_file(file)
+    st.markdown("##### How much each task counts")
+    weights = feature_weights(ref)
+    _check(ProjectRequest(PurePath(file.name).stem, ref, weights, NetworkRequest("features")), 15.0)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the file ...")
@@ -171,17 +177,29 @@ def _show_project(key: str, title: str) -> None:
     )
     for note in notes(about):
         st.warning(note, icon=":material/info:")
+    _weights(key)
     accuracy = about.get("accuracy")
     if accuracy:
         st.markdown(
-            f"The network has {project.recipe.parameters:,} parameters. At W0 it is right on "
-            f"**{accuracy['train']:.0%}** of the training and **{accuracy['test']:.0%}** of the test samples."
+            f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it is "
+            f"right on **{accuracy['train']:.0%}** of the training and **{accuracy['test']:.0%}** of the test "
+            "samples."
         )
     if len(about.get("curve", [])) > 1:
         frame.show(training_curve(about["curve"]), "bring_curve", toolbar=False)
     st.button(
         "Go on to Gradients", type="primary", icon=":material/trending_down:", on_click=_go_on, args=(key, title)
     )  # fmt: skip
+
+
+def _weights(key: str) -> None:
+    """Say how tasks are weighed, of what sizes they are, and which are too small to say much."""
+    st.markdown(weighing.source_sentence(key))
+    tasks = project_groups(key)[0]
+    if few := weighing.few_samples_sentence(tasks):
+        st.warning(few, icon=":material/info:")
+    with st.expander("Sizes of the tasks", icon=":material/format_list_numbered:"):
+        sizes_table(tasks)
 
 
 def notes(about: dict[str, Any]) -> list[str]:
@@ -196,8 +214,8 @@ def notes(about: dict[str, Any]) -> list[str]:
     accuracy, classes = about.get("accuracy"), len(data.get("classes", []))
     if accuracy and classes and accuracy["test"] < 1.2 / classes:
         sentences.append(
-            "At W0 the network is hardly better than guessing on the test samples: what tasks do to it says little "
-            "yet. Train longer, choose another network, or look at the labels."
+            "As trained, the network is hardly better than guessing on the test samples: what tasks do to it says "
+            "little yet. Train longer, choose another network, or look at the labels."
         )
     return sentences
 

@@ -9,6 +9,7 @@ import streamlit as st
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.view import PULLS
+from kernelsm.app.shell.words import W0
 from kernelsm.files.limits import limits
 from kernelsm.models.config_files import config_template
 from kernelsm.models.model_folders import local_models_allowed
@@ -87,10 +88,10 @@ def _usual(value: float | None) -> str:
 
 
 def _pull() -> float | None:
-    """λ of the pull towards W0, None for what suits the network's size."""
+    """The pull towards W0, None for what suits the network's size."""
     ridge: float | None = st.select_slider(
-        "Pull λ towards W0", (None, *PULLS), None, key="bring_pull", format_func=_usual,
-        help="How strongly fine-tuning on a subset is held near the trained network; it can be changed on Gradients.",
+        "Pull towards W0", (None, *PULLS), None, key="bring_pull", format_func=_usual,
+        help=f"{W0} The pull is how strongly fine-tuning on a subset is held near them; Gradients can change it.",
     )  # fmt: skip
     return ridge
 

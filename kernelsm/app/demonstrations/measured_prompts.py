@@ -14,7 +14,7 @@ from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.prompts import CheckedPrompt, checked_prompts
 from kernelsm.prompts.agreement import MeasuredMean, measured_mean, verdict
-from kernelsm.surrogates.wording import amount
+from kernelsm.surrogates.wording import amount, number
 
 YOURS, RANDOM_PROMPTS = "Your prompt", "Random prompts"
 OrderMeasures = NDArray[np.float64]
@@ -66,7 +66,7 @@ def _in_this_order(choice: PromptChoice, measures: OrderMeasures) -> tuple[str, 
     measured = measured_mean(measures[:1, 0], 1)
     one_of_many = choice.size > 1
     sentence = (
-        f"Measured **{amount(measured.mean, measured.margin, digits='.3f')}** {plain(choice.run.unit)} on fresh "
+        f"Measured **{amount(measured.mean, measured.margin)}** {plain(choice.run.unit)} on fresh "
         f"queries{' in the order shown' if one_of_many else ''}, right on **{measures[0, 1].mean():.0%}** of them."
     )
     predicted = choice.in_order(choice.picked) if one_of_many else choice.expected(choice.picked)
@@ -88,14 +88,17 @@ def _over_all_orders(choice: PromptChoice, measures: OrderMeasures) -> tuple[str
     measured = measured_mean(losses, math.factorial(choice.size), first_is_chosen=others > 0)
     row = _row(YOURS, predicted, measured)
     if others == 0:
-        prediction = amount(*predicted, digits=".3f")
+        prediction = amount(*predicted)
         return f"The prediction, {prediction}, is the mean over all orders: one order is too few to compare.", row
     means = losses.mean(axis=1)
     if others == 1 and choice.size > 2:
-        return f"In one other order {means[1]:.3f}: too few to compare with what is predicted over all orders.", row
+        return (
+            f"In one other order {number(means[1])}: too few to compare with what is predicted over all orders.",
+            row,
+        )
     sentence = (
-        f"The mean over all orders is **{amount(measured.mean, measured.margin, digits='.3f')}**, going by this one "
-        f"and {others} other{'s' if others > 1 else ''} ({means.min():.3f} to {means.max():.3f})."
+        f"The mean over all orders is **{amount(measured.mean, measured.margin)}**, going by this one "
+        f"and {others} other{'s' if others > 1 else ''} ({number(means.min())} to {number(means.max())})."
     )
     return (
         sentence
@@ -123,7 +126,7 @@ def _compared(choice: PromptChoice, predicted: tuple[float, float], measured: Me
 
     `drawn` names what was drawn at random, for the sentence.
     """
-    prediction = amount(*predicted, digits=".3f")
+    prediction = amount(*predicted)
     side = verdict(*predicted, measured, len(choice.task.queries))
     if side == "agrees":
         return f"The prediction, {prediction}, agrees."

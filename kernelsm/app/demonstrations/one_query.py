@@ -14,7 +14,7 @@ from kernelsm.app.shell.words import plain
 from kernelsm.prompts.task import Labelled
 from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.results import Attribution
-from kernelsm.surrogates.wording import amount
+from kernelsm.surrogates.wording import amount, number
 from kernelsm.workspace.prompt_projects import find_prompts
 
 _SHOWN, _WORDS = 5, 3
@@ -35,8 +35,8 @@ def one_query(choice: PromptChoice) -> None:
     losses = choice.run.outcomes.values[:, j]
     st.markdown(f"> {plain(query.text)}\n\nThe right label is **{plain(query.label)}**.")
     st.caption(
-        f"After the measured prompts its {choice.run.word} was {losses.mean():.3f} in the mean, "
-        f"{losses.min():.3f} to {losses.max():.3f}."
+        f"After the measured prompts its {choice.run.word} was {number(losses.mean())} in the mean, "
+        f"{number(losses.min())} to {number(losses.max())}."
     )
     if choice.holds_all:
         st.info(ALL_IN, icon=":material/info:")
@@ -53,7 +53,7 @@ def one_query(choice: PromptChoice) -> None:
             pd.DataFrame(
                 {
                     "text": [f"{task.candidates[k].label}: {task.candidates[k].text}" for k in rows],
-                    "effect": [amount(values[k], margin[k], digits="+.3f") for k in rows],
+                    "effect": [amount(values[k], margin[k], signed=True) for k in rows],
                     "likeness": [
                         "\n".join([f"{likeness[k]:.2f}", *shared_words(task.candidates[k], query)]) for k in rows
                     ],
@@ -68,12 +68,12 @@ def one_query(choice: PromptChoice) -> None:
                 ),
             },
         )  # fmt: skip
-    clear = int((np.abs(values) > margin).sum())
+    clear = int(effect.told_from_zero().sum())
     helpful = order[:count]
     same_label = sum(task.candidates[k].label == query.label for k in helpful)
     st.caption(
-        f"{clear} of {task.K} effects on this query can be told from zero, one at a time. {same_label} of the "
-        f"{len(helpful)} most helpful have its label."
+        f"{clear} of {task.K} effects on this query can be told from zero, with all of them in mind. {same_label} of "
+        f"the {len(helpful)} most helpful have its label."
     )
 
 

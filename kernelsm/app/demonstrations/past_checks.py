@@ -14,7 +14,7 @@ from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.prompts.agreement import measured_mean
 from kernelsm.runtime.jobs import JobStatus
-from kernelsm.surrogates.wording import amount
+from kernelsm.surrogates.wording import amount, number
 
 _KEPT = "kernelsm_checks"
 _MOST = 8
@@ -76,7 +76,7 @@ def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
 def _row(choice: PromptChoice, key: str, check: KeptCheck, status: JobStatus) -> None:
     prompt = check.settings.prompts[0]
     is_picked = prompt == choice.picked
-    predicted = amount(check.predicted, check.margin, digits=".3f")
+    predicted = amount(check.predicted, check.margin)
     shown = " · ".join(_short(choice, k) for k in prompt)
     orders = "in this order" if check.in_order else "over all orders"
     st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
@@ -104,9 +104,9 @@ def _outcome(status: JobStatus) -> str:
     if status.state == "done" and status.result:
         losses = np.array(status.result["values"][0], dtype=float)[:, 0]  # (orders, q)
         measured, other_orders = measured_mean(losses[:1], 1), len(losses) - 1
-        sentence = f"measured **{amount(measured.mean, measured.margin, digits='.3f')}** in this order"
+        sentence = f"measured **{amount(measured.mean, measured.margin)}** in this order"
         return (
-            f"{sentence}, {losses[1:].mean():.3f} in {other_orders} other{'s' if other_orders > 1 else ''}"
+            f"{sentence}, {number(losses[1:].mean())} in {other_orders} other{'s' if other_orders > 1 else ''}"
             if other_orders
             else sentence
         )

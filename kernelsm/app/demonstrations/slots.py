@@ -12,15 +12,15 @@ import streamlit as st
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice, Suggestion
 from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell.findings import said_of_pair
 from kernelsm.app.shell.open_runs import Run
-from kernelsm.app.shell.sentences import pair_sentence
-from kernelsm.app.shell.words import KERNEL_NAMES, plain
+from kernelsm.app.shell.words import KERNEL_NAMES, NATS, in_nats, plain
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
 from kernelsm.prompts.orders import order_spreads
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.near_ties import rising
-from kernelsm.surrogates.wording import LEVEL, amount, effect_word, is_unclear
+from kernelsm.surrogates.wording import Verdict, amount, effect_verdict, number
 from kernelsm.workspace.tables import load_run_orders
 
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
@@ -96,10 +96,10 @@ def candidates(choice: PromptChoice) -> None:
             "label": st.column_config.TextColumn(width=70),
             "effect": st.column_config.NumberColumn(
                 width=70,
-                format="%+.3f",
+                format="%+.3g",
                 help=f"Mean {choice.run.unit} of prompts of {size} with it, minus without it",
             ),
-            "±": st.column_config.NumberColumn(width=60, format="%.3f", help="Half of the 90% interval"),
+            "±": st.column_config.NumberColumn(width=60, format="%.2g", help="Half of the 90% interval"),
         },
     )
 
@@ -108,15 +108,12 @@ def _what_the_table_says(choice: PromptChoice, shown: int) -> str:
     """Say how many candidates are shown, which sign helps, and whether their order is more than chance."""
     if choice.holds_all:
         return f"{shown} of {choice.task.K} candidates. {prompt_choice.ALL_IN}"
-    effects, K = choice.readout.attribution, choice.task.K
-    clear = sum(
-        not is_unclear(*value_and_margin)
-        for value_and_margin in zip(effects.values[:, 0], effects.margin()[:, 0], strict=True)
-    )
+    K = choice.task.K
+    clear = int((choice.readout.task_verdicts == Verdict.CLEAR).sum())
     helps = "Positive" if choice.run.outcomes.higher_is_better else "Negative"
-    how_many = f"{clear} of {K} effects can be told from zero"
-    if clear > round((1 - LEVEL) * K):  # so many are clear by chance alone
-        return f"{shown} of {K} candidates, the most helpful first. {helps} effects help. {how_many}, one at a time."
+    how_many = f"{clear} of {K} effects can be told from zero, with all of them in mind"
+    if clear:
+        return f"{shown} of {K} candidates, the most helpful first. {helps} effects help. {how_many}."
     there_is_more = load_selection(choice.run.prompts) is not None
     return (
         f"{shown} of {K} candidates. {helps} effects help, but {how_many}: the order of this table is mostly chance."
@@ -175,16 +172,16 @@ def _prediction(choice: PromptChoice) -> None:
     is_better = change is not None and (change > 0) == choice.run.outcomes.higher_is_better
     metrics = st.container(horizontal=True, gap="small")
     metrics.metric(
-        f"Predicted {choice.run.unit}", amount(value, margin, digits=".3f"),
-        None if change is None else f"{change:+.3f} by the last change",
+        f"Predicted {choice.run.unit}", amount(value, margin),
+        None if change is None else f"{number(change, signed=True)} by the last change",
         delta_color="off" if not change else "blue" if is_better else "orange",
         delta_arrow="off" if not change else "auto", width="content",
         help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
-        f"{_KNOWS_ORDERS if choice.knows_orders else ''}",
+        f"{_KNOWS_ORDERS if choice.knows_orders else ''}{f' {NATS}' if in_nats(choice.run.unit) else ''}",
     )  # fmt: skip
     if len(choice.picked) == choice.size > 1 and (in_order := choice.in_order(choice.picked)) is not None:
         metrics.metric(
-            "In this order", amount(*in_order, digits=".3f"), width="content",
+            "In this order", amount(*in_order), width="content",
             help="Predicted by a surrogate that also knows which demonstration, and which label, stands where; "
             "90% interval.",
         )  # fmt: skip
@@ -195,10 +192,10 @@ def _prediction(choice: PromptChoice) -> None:
     elif empty:
         st.caption(
             f"With the {empty} empty slot{'s' if empty > 1 else ''} filled at random. The mean of all prompts: "
-            f"{random_prompt:.3f}."
+            f"{number(random_prompt)}."
         )
     else:
-        st.caption(f"The mean of all prompts: {random_prompt:.3f}. The model has its say under Check.")
+        st.caption(f"The mean of all prompts: {number(random_prompt)}. The model has its say under Check.")
     st.caption(_who_says_what(choice))
 
 
@@ -218,12 +215,8 @@ def _slot(choice: PromptChoice, place: int) -> None:
     k = choice.picked[place]
     candidate = choice.task.candidates[k]
     value, margin = choice.readout.attribution.values[k, 0], choice.readout.attribution.margin()[k, 0]
-    word = f"{effect_word(value, choice.run.outcomes.higher_is_better)}: "
-    unclear = is_unclear(value, margin)
-    alone = (
-        f"  \n:gray[by itself {'' if unclear else word}{amount(value, margin, digits='+.3f')}"
-        f"{', which cannot be told from no effect' if unclear else ''}]"
-    )
+    verdict = effect_verdict(Verdict(choice.readout.task_verdicts[k]), value, choice.run.outcomes.higher_is_better)
+    alone = f"  \n:gray[by itself {verdict}: {amount(value, margin, signed=True)}]"
     text = f"{plain(candidate.text[:200])}{'…' if len(candidate.text) > 200 else ''}"
     st.markdown(f"**{place + 1}** · {text} → **{plain(candidate.label)}**{'' if choice.holds_all else alone}")
     with st.container(horizontal=True, gap="medium"):
@@ -268,10 +261,11 @@ def _pairs(choice: PromptChoice) -> None:
     if not clear_pairs:
         total = sum(choice.readout.interactions.values[j, k, 0] for j, k in combinations(choice.picked, 2))
         st.caption(
-            f"No picked pair can be told from the sum of both. All together their interactions add {total:+.3f}."
+            "No picked pair can be told from the sum of both. All together their interactions add "
+            f"{number(total, signed=True)}."
         )
     for j, k in clear_pairs:
-        st.markdown(f"- {pair_sentence(choice.readout.interactions, j, k)}")
+        st.markdown(f"- {said_of_pair(choice.readout, j, k)}")
 
 
 def suggested(choice: PromptChoice) -> None:
@@ -294,21 +288,21 @@ def suggested(choice: PromptChoice) -> None:
                 help="Predict every prompt of this size by Fit's surrogate, not only those that a search passes.",
             )  # fmt: skip
     suggestions = prompt_choice.chosen_suggestions(choice)
-    for number, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 230), suggestions, strict=True)):
+    for place, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 230), suggestions, strict=True)):
         is_picked = (
             suggestion.picked == choice.picked if suggestion.ordered else set(suggestion.picked) == set(choice.picked)
         )
         in_order = choice.in_order(suggestion.picked) if suggestion.ordered else None
         with panel.container(border=True, height="stretch"):
             if suggestion.measured is not None:
-                outcome = f"{suggestion.measured:.3f} measured in its order"
+                outcome = f"{number(suggestion.measured)} measured in its order"
             else:
-                outcome = amount(*(in_order or choice.expected(suggestion.picked)), digits=".3f")
+                outcome = amount(*(in_order or choice.expected(suggestion.picked)))
                 outcome += " in its order" if in_order else ""
             st.markdown(f"**{suggestion.name}** · {outcome}")
             st.caption(suggestion.about)
             st.button(
-                "Taken" if is_picked else "Take", key=f"demo_take_{number}", disabled=is_picked,
+                "Taken" if is_picked else "Take", key=f"demo_take_{place}", disabled=is_picked,
                 on_click=prompt_choice.pick, args=(suggestion.picked,), help=_names(choice, suggestion),
             )  # fmt: skip
     st.caption(
@@ -333,9 +327,14 @@ def order_note(choice: PromptChoice) -> None:
         return
     noise = choice.run.outcomes.noise  # none is left where all orders were asked
     as_noise = noise is not None and bool(noise.any()) and session.view().kernel == "auto"
-    prompts = "" if math.isnan(between) else f", and the mean over all orders by {between:.2f} between prompts"
+    prompts = (
+        ""
+        if math.isnan(between)
+        else f", and the mean over all orders by {number(between, digits=2)} between prompts"
+    )
     st.caption(
-        f"Does the order matter? The {choice.run.word} of one prompt differs by {within:.2f} between its orders"
+        f"Does the order matter? The {choice.run.word} of one prompt differs by {number(within, digits=2)} between "
+        "its orders"
         f"{prompts} (standard deviation{'s' if prompts else ''})."
         f"{' The default surrogate takes what the measured means keep of the order as noise.' if as_noise else ''}"
     )

@@ -1,26 +1,34 @@
-"""The parts of the Explore page: bars, heatmap with a focus pair, ranked pairs, what-if."""
+"""The parts of the Explore page about pairs and subsets: heatmap with a focus pair, ranked pairs, what-if."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, session, words
+from kernelsm.app.shell import controls, findings, frame, navigation, session, words
 from kernelsm.app.shell.fits import Readout, fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
-from kernelsm.app.shell.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
 from kernelsm.app.shell.words import plain
-from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
-from kernelsm.charts.order import task_order
+from kernelsm.charts.order import TaskOrder, task_order
 from kernelsm.examples.planted.game import PlantedGame, planted_game
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
-from kernelsm.surrogates.wording import amount, is_unclear
+from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile, without_rounding
+from kernelsm.surrogates.verdicts import verdicts, what_matters
+from kernelsm.surrogates.wording import (
+    NOT_MEASURED,
+    Verdict,
+    amount,
+    decimals_for,
+    interaction_verdict,
+    is_unclear,
+    number,
+)
 
 _RANKED = 15
 _ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
@@ -67,8 +75,8 @@ def explore(run: Run) -> Exploration:
     fit = run.key, view.target, *view.surrogate
     readout = read_off(*fit, kind)
     order = task_order(
-        "strength" if view.order == "strength" else "clustered" if view.order == "clustered" else "given",
-        readout.attribution.values[:, 0], readout.interactions.values[:, :, 0],
+        cast(TaskOrder, view.order), readout.attribution.values[:, 0], readout.interactions.values[:, :, 0],
+        run.outcomes.task_names,
     )  # fmt: skip
     # the game's truth is known at all tasks
     game = planted_game() if run.key == "planted" and view.truth and kind == "leave_one_out" else None
@@ -87,34 +95,6 @@ def settings(run: Run) -> None:
     controls.readout_warning(run)
 
 
-def bars(exploration: Exploration) -> None:
-    """Draw the attribution of each task."""
-    st.subheader("What each task does")
-    st.markdown(task_sentence(exploration.attribution, strongest_task(exploration.attribution)))
-    truth = exploration.game.attribution() if exploration.game else None
-    chart = attribution_bars(
-        exploration.attribution.values[:, 0],
-        exploration.names,
-        unit=exploration.run.unit,
-        higher_is_better=exploration.higher_is_better,
-        order=exploration.order,
-        margin=exploration.attribution.margin()[:, 0],
-        truth=truth,
-    )
-    frame.show(chart, "explore_bars")
-    st.caption(
-        "Whiskers are 90% intervals; pale bars cannot be told from no effect."
-        + (" Diamonds: the true effects." if truth is not None else "")
-        + _swap_note(exploration)
-    )
-
-
-def _swap_note(exploration: Exploration) -> str:
-    """Say what an effect means with subsets of one size, where adding a task removes another one."""
-    size = exploration.run.fixed_size if exploration.kind == "inclusion" else None
-    return f" Each subset holds {size} tasks: one that is in takes the place of another." if size else ""
-
-
 def heatmap(exploration: Exploration) -> None:
     """Draw the interaction of each pair; a click on a cell makes it the focus pair."""
     st.subheader("What pairs do together")
@@ -128,7 +108,7 @@ def heatmap(exploration: Exploration) -> None:
     elif not exploration.interactions.values.any() and session.view().kernel == "auto":
         st.info(words.WHY_AUTO_IS_ZERO, icon=":material/lightbulb:")
     else:
-        st.markdown(pair_sentence(exploration.interactions, *strongest_pair(exploration.interactions)))
+        st.markdown(findings.pairs_headline(exploration.readout))
     values = exploration.interactions.values[:, :, 0]
     chart = interaction_heatmap(
         values,
@@ -137,6 +117,7 @@ def heatmap(exploration: Exploration) -> None:
         higher_is_better=exploration.higher_is_better,
         order=exploration.order,
         distinguishable=exploration.readout.clear,
+        measured=exploration.interactions.measured,
         focus=_drawn_focus(exploration),
         dark=frame.is_dark(),
         limit=_limit(exploration),
@@ -151,20 +132,8 @@ def heatmap(exploration: Exploration) -> None:
             f"Subsets of {measured} of {len(exploration.names)} tasks never tell the four combinations of a "
             "pair apart: shown is what the surrogate makes of random subsets of all sizes (p = ½)."
         )
-    st.caption(_clear_pairs_sentence(exploration))
-
-
-def _clear_pairs_sentence(exploration: Exploration) -> str:
-    clear, pairs = (
-        int(exploration.readout.clear.sum()) // 2,
-        len(exploration.names) * (len(exploration.names) - 1) // 2,
-    )
-    if clear == 0:
-        return f"None of the {pairs:,} pairs can be told from zero: the surrogate sees no sure interaction here."
-    return (
-        f"{clear:,} of {pairs:,} pairs can be told from zero; the others are veiled. With so many looked at, about "
-        "one in ten of the clear ones may be chance (Benjamini-Hochberg)."
-    )
+    if said := findings.pairs_caption(exploration.readout):
+        st.caption(said, help=findings.WHAT_MATTERS)
 
 
 def truth_heatmap(exploration: Exploration) -> None:
@@ -192,8 +161,8 @@ def _limit(exploration: Exploration) -> float | None:
 
 
 def focus_pair(exploration: Exploration) -> tuple[int, int]:
-    """The pair looked at: the user's choice, else the strongest."""
-    return session.view().focus or strongest_pair(exploration.interactions)
+    """The pair looked at: the user's choice, else that of the headline, else the strongest."""
+    return session.view().focus or findings.listed_pairs(exploration.readout, 1)[0]
 
 
 def _drawn_focus(exploration: Exploration) -> tuple[int, int]:
@@ -220,53 +189,79 @@ def pair_detail(exploration: Exploration) -> None:
     st.subheader("One pair")
     j, k = focus_pair(exploration)
     controls.pair_pickers(exploration.names, (j, k))
-    st.markdown(pair_sentence(exploration.interactions, j, k))
+    st.markdown(findings.said_of_pair(exploration.readout, j, k))
     kind, size = pair_readout(exploration.run, exploration.kind)
     table = exploration.surrogate.pair_means(j, k, kind, size=size)[:, :, 0]
     first, second = exploration.names[j], exploration.names[k]
-    st.table(
-        pd.DataFrame(
-            [[f"{value:.4f}" for value in row] for row in table],
-            index=[f"without {plain(first)}", f"with {plain(first)}"],
-            columns=[f"without {plain(second)}", f"with {plain(second)}"],
-        )
-    )
-    difference = table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0]
+    difference = float(table[1, 1] - table[1, 0] - table[0, 1] + table[0, 0])
     margin = exploration.interactions.quantile() * float(
         exploration.interactions.std_of(np.array([j]), np.array([k]))[0, 0]
     )
+    decimals = decimals_for(difference, margin, least=4)
+    shown = [[f"{value:.{decimals}f}" for value in row] for row in table]
+    st.table(
+        pd.DataFrame(
+            shown, index=[f"without {plain(first)}", f"with {plain(first)}"],
+            columns=[f"without {plain(second)}", f"with {plain(second)}"],
+        )
+    )  # fmt: skip
     over = (
         words.PAIR_MEANS[exploration.kind]
         if size is None
         else f"mean over random subsets of {size} of {len(exploration.names)} tasks"
     )
     st.caption(
-        f"Predicted {plain(exploration.run.unit)}, {over}. "
-        f"Interaction = {table[1, 1]:.4f} - {table[1, 0]:.4f} - {table[0, 1]:.4f} + {table[0, 0]:.4f} = "
-        f"{amount(difference, margin or None, '+z.4f')}."
+        f"{'Measured' if _is_measured(exploration, j, k) else 'Predicted'} {plain(exploration.run.unit)}, {over}. "
+        f"Interaction = {shown[1][1]} - {shown[1][0]} - {shown[0][1]} + {shown[0][0]} = "
+        f"{amount(difference, margin, signed=True, measured=_is_measured(exploration, j, k))}."
     )
+
+
+def _is_measured(exploration: Exploration, j: int, k: int) -> bool:
+    measured = exploration.interactions.measured
+    return measured is not None and bool(measured[j, k])
 
 
 def ranked_pairs(exploration: Exploration) -> None:
     """Draw the strongest pairs as a table; choosing a row makes it the focus pair."""
     st.subheader("Strongest pairs")
-    top = exploration.interactions.top(_RANKED)
-    pairs = [(int(j), int(k)) for j, k in zip(*exploration.interactions.strongest(_RANKED), strict=True)]
-    top["std"] *= exploration.interactions.quantile()
-    top["clear"] = [bool(exploration.readout.clear[pair]) for pair in pairs]
-    top["pair"] = [f"{first} and {second}" for first, second in zip(top["first"], top["second"], strict=True)]
+    pairs = findings.listed_pairs(exploration.readout, _RANKED)
+    table = _ranked(exploration, pairs)
     st.dataframe(
-        top[["value", "std", "pair", "clear", "kind"]], hide_index=True, key=_RANKED_KEY,
-        row_height=_WRAPPED if top["pair"].str.len().max() > _ONE_LINE else None,
+        table, hide_index=True, key=_RANKED_KEY, placeholder="",
+        row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
-            "value": st.column_config.NumberColumn(exploration.run.unit, format="%+.4f", width=80),
-            "std": st.column_config.NumberColumn("±", format="%.4f", width=65, help="Half of the 90% interval"),
+            "value": st.column_config.NumberColumn(exploration.run.unit, format="%+.3g", width=80),
+            "±": st.column_config.NumberColumn(format="%.2g", width=65, help="Half of the 90% interval"),
             "pair": st.column_config.TextColumn(width=200),
-            "clear": st.column_config.CheckboxColumn(width=55, help="Can be told from zero, all pairs in mind"),
+            "verdict": st.column_config.TextColumn(width=150, help="All pairs in mind"),
         },
-        alt=f"The {len(top)} strongest pairs of tasks with their interaction",
+        alt=f"The {len(table)} strongest pairs of tasks with their interaction, those told from zero first",
     )  # fmt: skip
+
+
+def _ranked(exploration: Exploration, pairs: list[tuple[int, int]]) -> pd.DataFrame:
+    """One row per pair: its interaction, half of its interval (none where it is exact), names and verdict."""
+    first, second = (np.array(tasks, dtype=np.intp) for tasks in zip(*pairs, strict=True))
+    readout, found = exploration.readout, exploration.interactions
+    std = found.std_of(first, second)[:, 0]
+    margin, values = found.quantile() * std, without_rounding(found.values[first, second, 0], std)
+    codes = verdicts(values, margin, readout.clear[first, second], readout.matters)
+    names = exploration.names
+    said = [
+        interaction_verdict(Verdict(code), float(value), exploration.higher_is_better)
+        + (", measured" if _is_measured(exploration, j, k) else "")
+        for (j, k), code, value in zip(pairs, codes, values, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "value": values,
+            "±": np.where(np.isfinite(margin) & (margin > 0), margin, np.nan),
+            "pair": [f"{names[j]} and {names[k]}" for j, k in pairs],
+            "verdict": said,
+        }
+    )
 
 
 def what_if(run: Run) -> None:
@@ -309,26 +304,37 @@ def _prediction(key: str) -> None:
     mask[1, list(session.view().off)] = 0.0
     predicted, std = (float(table.ravel()[0]) for table in exploration.surrogate.predict(mask[1:], return_std=True))
     change, doubt = (float(table.ravel()[0]) for table in exploration.surrogate.predict_change(mask[1:], mask[0]))
-    margin = exploration.quantile * doubt
-    left_out = len(session.view().off)
-    unclear = is_unclear(change, margin)
+    margin = exploration.quantile * doubt if session.view().off else 0.0  # from itself nothing differs
+    verdict = _change_verdict(exploration, change, margin)
     helps = (change > 0) == exploration.run.outcomes.higher_is_better
-    if unclear:
-        verdict = "as with all tasks" + (", as far as can be told" if left_out else "")
-    else:
-        verdict = f"{'better' if helps else 'worse'} than with all tasks"
+    is_clear = verdict == Verdict.CLEAR
     st.metric(
-        f"Predicted {plain(exploration.run.unit)}", amount(predicted, exploration.quantile * std, digits=".4f"),
-        f"{amount(change, margin or None, '+z.4f')} against all tasks",
-        delta_color="off" if unclear else "blue" if helps else "orange",
-        delta_arrow="off" if unclear else "auto",
+        f"Predicted {plain(exploration.run.unit)}", amount(predicted, exploration.quantile * std),
+        f"{amount(change, margin, signed=True)} against all tasks",
+        delta_color="off" if not is_clear else "blue" if helps else "orange",
+        delta_arrow="auto" if is_clear else "off",
     )  # fmt: skip
     linear = float(exploration.linear.predict(mask[1:]).ravel()[0])
+    said = {
+        Verdict.CLEAR: f"predicted {'better' if helps else 'worse'} than with all tasks",
+        Verdict.NOT_MEASURED: f"the difference from all tasks is {NOT_MEASURED}",
+    }.get(verdict, "predicted as with all tasks")
     st.markdown(
-        f"{len(names) - left_out} of {len(names)} tasks are in: predicted {verdict}. "
-        f"A tuned linear surrogate says {linear:.4f}."
+        f"{len(names) - len(session.view().off)} of {len(names)} tasks are in: {said}. "
+        f"A tuned linear surrogate says {number(linear, digits=4)}."
     )
     session.publish()  # last: the prediction need not wait for the address bar
+
+
+def _change_verdict(exploration: Prediction, change: float, margin: float) -> Verdict:
+    """What is known of the difference from all tasks; of one task left out, what the bars say of it."""
+    view, run = session.view(), exploration.run
+    off = [k for k in view.off if k < run.outcomes.K]
+    if len(off) == 1 and shown_readout(run, view.readout) == "leave_one_out":
+        return Verdict(read_off(run.key, view.target, *view.surrogate, "leave_one_out").task_verdicts[off[0]])
+    matters = float(what_matters(target_outcomes(run, view.target).values, run.outcomes.K)[0])
+    clear = np.array([change != 0 and not is_unclear(change, margin)])
+    return Verdict(verdicts(np.array([change]), np.array([margin]), clear, matters)[0])
 
 
 @dataclass(frozen=True)
@@ -356,8 +362,8 @@ def _for_prediction(key: str) -> Prediction:
 
 
 def sign_note(exploration: Exploration) -> None:
-    """Say once which sign helps."""
-    st.caption(words.SIGN_SCORE if exploration.higher_is_better else words.SIGN_LOSS)
+    """Say once which sign helps, and what the unit is."""
+    st.caption(words.sign(exploration.run.unit, higher_is_better=exploration.higher_is_better))
 
 
 def _take_click() -> None:

@@ -11,16 +11,19 @@ import streamlit as st
 from kernelsm.app.shell import controls, frame, session, words
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.outlying_rows import show_outlying_rows
 from kernelsm.app.shell.words import KERNEL_NAMES, plain
 from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.charts.surface import clicked_point, loo_heatmap
 from kernelsm.evaluation.comparison import PairedGain
 from kernelsm.surrogates.tuning import LooSurface
+from kernelsm.surrogates.wording import NOT_MEASURED, decimals_for, percent
 
 TAB_KEY = "fit_tab"
 _AGAINST, _SURFACE_KEY = "kernelsm_fit_against", "fit_surface"
-_TABS = ["Predicted against observed", "Which γ and λ?", "Can its intervals be trusted?", "What γ does"]
+_TABS = ["Predicted against observed", "Which γ and ridge?", "Can its intervals be trusted?", "What γ does"]
+_WORTH_IT = 0.1  # of the linear surrogate's error: a smaller gain would not make interactions worth looking at
 _LEVELS = np.linspace(0.1, 0.95, 18)
 
 
@@ -35,6 +38,7 @@ def workbench(run: Run) -> None:
         controls.gamma_slider(run.outcomes.K)
     with ridge:
         controls.ridge_slider()
+    controls.why_sliders_rest()
     on_truth = against_truth(run)
     view = session.view()
     result = held_out(run.key, _looked_at(), view.gamma, view.ridge, on_truth)
@@ -76,7 +80,7 @@ def _looked_at() -> str:
 
 
 def _of_sliders() -> str:
-    """The kernel whose γ and λ the sliders are."""
+    """The kernel whose γ and ridge the sliders are."""
     return "poly" if session.view().kernel == "poly" else "rbf"
 
 
@@ -86,16 +90,19 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
     rank, error = result.gains["lds"], result.gains["relative_error"]
     with st.container(horizontal=True, gap="large"):
         st.metric(
-            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"), _against(f"{rank.gain:+.3f}"),
-            delta_color=_colour(rank.gain, 1), width="content",
+            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"),
+            _against(f"{rank.gain:+.{decimals_for(rank.gain, least=3)}f}"),
+            delta_color=_colour(rank, 1), width="content", help=words.LDS,
         )  # fmt: skip
         st.metric(
-            f"Relative error, {name}", _or_dash(f"{error.first:.1%}"), _against(f"{100 * error.gain:+.1f} points"),
-            delta_color=_colour(error.gain, -1), width="content",
+            f"Relative error, {name}", _or_dash(percent(error.first)), _against(_points(error.gain, signed=True)),
+            delta_color=_colour(error, -1), width="content",
+            help="Mean absolute error over mean absolute outcome",
         )  # fmt: skip
     st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
     if result.choice:
-        st.markdown(f"{result.choice} The sliders are those of the RBF kernel: move one to turn to it.")
+        st.markdown(result.choice)
+    show_outlying_rows(result.fitted, result.set_aside, numbered=on_truth)
     if result.ranks_only:
         names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
             " ..." if len(result.ranks_only) > 5 else ""
@@ -106,14 +113,24 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
             icon=":material/warning:",
         )
     st.caption(
-        "LDS: mean over targets of the rank correlation between predicted and true outcomes. Relative error: mean "
-        "absolute error over mean absolute outcome. The linear surrogate's λ is tuned by leave-one-out. Intervals "
-        "are 90%, over held-out subsets."
+        f"{words.LDS} Relative error: mean absolute error over mean absolute outcome. The linear surrogate's ridge "
+        "is tuned by leave-one-out. Intervals are 90%, over held-out subsets; a difference is coloured only where "
+        "its interval does not hold zero."
     )
 
 
-def _colour(gain: float, better_sign: int) -> Literal["off", "blue", "orange"]:
-    return "off" if not math.isfinite(gain) or gain == 0 else "blue" if gain * better_sign > 0 else "orange"
+def _colour(gain: PairedGain, better_sign: int) -> Literal["off", "blue", "orange"]:
+    """A difference has the colour of better or worse where the sentence below says so too."""
+    return "off" if not gain.is_clear else "blue" if gain.gain * better_sign > 0 else "orange"
+
+
+def _points(share: float, *, signed: bool = False) -> str:
+    """A difference of percentages."""
+    return f"{_bare(share, signed=signed)} points"
+
+
+def _bare(share: float, *, signed: bool = False) -> str:
+    return percent(share, signed=signed).removesuffix("%")
 
 
 def _or_dash(number: str) -> str:
@@ -130,24 +147,29 @@ def _verdict(name: str, rank: PairedGain, error: PairedGain) -> str:
     parts = []
     if rank.is_clear:
         better = "better" if rank.gain > 0 else "worse"
-        parts.append(f"ranks subsets **{better}** (LDS {rank.gain:+.3f}, {rank.low:+.3f} to {rank.high:+.3f})")
+        parts.append(f"ranks subsets **{better}** (LDS {_span(rank)})")
     if error.is_clear:
         side = "smaller" if error.gain < 0 else "larger"
         low, high = sorted((abs(error.low), abs(error.high)))
-        parts.append(
-            f"has a relative error **{side}** by {100 * abs(error.gain):.1f} points ({100 * low:.1f} to "
-            f"{100 * high:.1f})"
-        )
+        parts.append(f"has a relative error **{side}** by {_points(abs(error.gain))} ({_bare(low)} to {_bare(high)})")
     if not parts:
-        return f"On these subsets {name} **cannot be told apart** from the tuned linear surrogate."
+        return (
+            f"On these subsets {name} **cannot be told apart** from the tuned linear surrogate (LDS {_span(rank)})."
+        )
     return f"Against the tuned linear surrogate, {name} {' and '.join(parts)}."
+
+
+def _span(gain: PairedGain) -> str:
+    """A difference and its interval, with the same decimals."""
+    decimals = decimals_for(gain.gain, gain.low, gain.high, least=3)
+    return ", ".join([f"{gain.gain:+.{decimals}f}", f"{gain.low:+.{decimals}f} to {gain.high:+.{decimals}f}"])
 
 
 def _interaction_verdict(rank: PairedGain, error: PairedGain) -> str:
     """Is there an interaction at all? Tuned RBF against tuned linear: nothing else differs."""
     if not math.isfinite(error.low):
         return ""
-    errors = f"relative error {error.first:.1%} against {error.second:.1%}"
+    errors = f"relative error {percent(error.first)} against {percent(error.second)}"
     ranks = f"LDS {rank.first:.3f} against {rank.second:.3f}"
     smaller, better = error.high < 0, rank.low > 0
     if smaller and not rank.high < 0:
@@ -158,6 +180,12 @@ def _interaction_verdict(rank: PairedGain, error: PairedGain) -> str:
         return (
             f"**There are interactions**: an RBF surrogate tuned alike comes closer than linear ({errors}), but "
             f"ranks less well ({ranks})."
+        )
+    if error.low < -_WORTH_IT * error.second and error.high > 0:
+        return (
+            f"**Whether there are interactions is {NOT_MEASURED}**: an RBF surrogate tuned alike may do better than "
+            f"linear, or not ({errors}; the difference {_bare(error.low, signed=True)} to "
+            f"{_points(error.high, signed=True)})."
         )
     return (
         "**No sign of interactions** on the held-out subsets: an RBF surrogate tuned alike is no better than the "
@@ -173,26 +201,26 @@ def scatter(run: Run, result: HeldOut) -> None:
     if view.target:
         columns = [table[:, names.index(view.target)] for table in tables]
     else:
-        columns = [table.mean(axis=1) for table in tables]
+        columns = [run.outcomes.mean_over_targets(table) for table in tables]
     title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
     chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
-        f"Target: {plain(target)}."
+        f"Target: {plain(target)}.{f' {words.NATS}' if words.in_nats(run.unit) else ''}"
     )
     frame.show(chart, "fit_scatter", toolbar=False)
 
 
 def surface(run: Run, on_truth: bool) -> None:
-    """Draw the leave-one-out error of every γ and λ; a click takes the point."""
+    """Draw the leave-one-out error of every γ and ridge; a click takes the point."""
     view = session.view()
     kernel = _of_sliders()
     loo_surface, linear = surfaces(run.key, view.target, kernel, on_truth)
     gamma, ridge = loo_surface.best
     least = float(loo_surface.relative.min())
     st.markdown(
-        f"Leaving each subset out once: least error at γ = {gamma:.3g}, λ = {ridge:.2g}, **{least:.3g}** of what "
+        f"Leaving each subset out once: least error at γ = {gamma:.3g}, ridge {ridge:.2g}, **{least:.3g}** of what "
         f"predicting the mean costs; linear at its best {float(linear.relative.min()):.3g}. Click a cell to take it."
     )
     gamma_now = None if view.kernel == "linear" else (view.gamma or 1.0 / run.outcomes.K)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import streamlit as st
 
 from kernelsm.app.shell import controls, frame, navigation, session, words
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.weighing import source_sentence
 from kernelsm.app.shell.words import size_of
+from kernelsm.app.subsets.design_words import design_sentence, short_words, why_so_many
 from kernelsm.app.subsets.sampling import draw_settings
 from kernelsm.examples.catalog import EXAMPLES, load_example
-from kernelsm.gradients.choices import projection_name
-from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, estimators
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES
 
@@ -49,27 +48,17 @@ def blocked(run: Run) -> None:
 
 def job_settings(source: str) -> RunSettings:
     """Draw the settings of the computation and return them."""
-    recipe, offered_estimators = find_recipe(source), estimators(source)
+    recipe = find_recipe(source)
     if recipe.features:
         st.markdown("Gradient features were computed elsewhere: only the convex problems are left to solve.")
         controls.pull_slider(recipe.ridge)
     else:
         controls.estimator_controls(recipe.parameters, recipe.ridge)
-    view = session.view()
-    # what the estimator does not use stays at its default, so that equal work is one job
-    chosen = view.estimator if view.estimator in offered_estimators else offered_estimators[0]
-    settings = replace(draw_settings(source), estimator=chosen, ridge=view.pull or recipe.ridge)
-    if chosen == "gradex" and not recipe.features:
-        offered = view.projection != "exact" or projection_name("auto", recipe.parameters) == "exact"
-        settings = replace(settings, projection=view.projection if offered else "auto")
-        settings = settings if settings.projection == "exact" else replace(settings, dim=view.dim)
-    st.markdown(f"**{settings.subsets:,} subsets**, {_sampler(settings)}. Change them on Subsets.")
+    settings = draw_settings(source)
+    asked = session.view().subsets
+    st.markdown(f"{design_sentence(settings)} {why_so_many(settings, asked)} Change them on Subsets.")
+    st.markdown(source_sentence(source))
     return settings
-
-
-def _sampler(settings: RunSettings) -> str:
-    size = f"p = {settings.p}" if settings.size is None else f"r = {settings.size}"
-    return f"{size}, seed {settings.seed}"
 
 
 def recompute(settings: RunSettings) -> None:
@@ -77,7 +66,7 @@ def recompute(settings: RunSettings) -> None:
     how = settings.estimator
     if how == "gradex" and not find_recipe(settings.source).features:
         how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
-    title = f"{session.title_of(settings.source)}: {how}, {settings.subsets} subsets, {_sampler(settings)}"
+    title = f"{session.title_of(settings.source)}: {how}, {settings.rows} subsets, {short_words(settings)}"
     spec = settings.job()
     is_project = settings.source not in EXAMPLES
     job_panel(spec, estimate_cost(settings).seconds, title, start="Compute outcomes" if is_project else "Recompute")
@@ -96,8 +85,8 @@ def cost_note(settings: RunSettings) -> None:
     cost, recipe = estimate_cost(settings), find_recipe(settings.source)
     if settings.estimator == "retraining":
         st.caption(
-            f"{settings.subsets:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
-            f"W0 with a pull of λ = {settings.ridge:g} towards it. Fewer subsets take less."
+            f"{settings.rows:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
+            f"W0 with a pull of {settings.ridge:g} towards it. Fewer subsets take less."
         )
         return
     size = recipe.size
@@ -111,8 +100,8 @@ def cost_note(settings: RunSettings) -> None:
     )  # fmt: skip
     st.caption(
         f"Gradients {outputs}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. "
-        f"Then all subsets together, λ = {settings.ridge:g}. About {size_of(cost.memory)} of memory: the features as "
-        "loaded, and as prepared for the solver."
+        f"Then all subsets together, with a pull of {settings.ridge:g} towards W0. About {size_of(cost.memory)} of "
+        "memory: the features as loaded, and as prepared for the solver."
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import streamlit as st
 
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
-from kernelsm.app.shell.words import PROJECTION_NAMES
+from kernelsm.app.shell.words import LDS, PROJECTION_NAMES
 from kernelsm.charts.distortion import distortion_chart
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.evaluation.first_order import FirstOrderCheck
@@ -58,7 +58,9 @@ def show_first_order_checks(run: Run) -> None:
             )
     with right:
         chart = predicted_vs_observed(
-            run.truth.values.mean(axis=1), {"GradEx against retraining": estimates.values.mean(axis=1)}, unit=run.unit
+            run.truth.mean_target().values[:, 0],
+            {"GradEx against retraining": estimates.mean_target().values[:, 0]},
+            unit=run.unit,
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None
@@ -68,7 +70,7 @@ def show_first_order_checks(run: Run) -> None:
 def _metrics(spearman: float, lds: float, error: float, check: FirstOrderCheck, digits: int = 4) -> None:
     first, second = st.columns(2)
     first.metric("Spearman, overall loss", f"{spearman:.{digits}f}")
-    second.metric("LDS, mean over targets", f"{lds:.{digits}f}")
+    second.metric("LDS, mean over targets", f"{lds:.{digits}f}", help=LDS)
     first.metric("Relative error, overall loss", f"{error:.2%}")
     second.metric(
         "Relative error, logits", f"{check.of_logits:.2%}",
@@ -84,7 +86,7 @@ def _advice(check: FirstOrderCheck, settings: RunSettings, parameters: int) -> N
     if check.of_logits > _LARGE_LOGITS or check.of_change > _LARGE_CHANGE:
         st.warning(
             f"The network leaves its first-order neighbourhood: {check.of_logits:.1%} of the logits, "
-            f"{check.of_change:.0%} of their change, are beyond it. A stronger pull towards W0 (larger ridge λ), or "
+            f"{check.of_change:.0%} of their change, are beyond it. A stronger pull towards W0, or "
             "fine-tuning that stays closer to it (smaller steps, fewer of them), brings estimates and retraining "
             "together; or take retraining itself as the estimator, for fewer subsets.",
             icon=":material/warning:",
@@ -122,12 +124,12 @@ def check_again(settings: RunSettings) -> None:
     if find_recipe(settings.source).features:
         return  # there is no network to retrain
     st.subheader("Check these settings")
-    few = replace(settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED)
+    few = replace(settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED, design="random")
     st.markdown(
         f"Fine-tunes the network on {CHECK_SUBSETS} fresh subsets and compares logits and outcomes with their "
         "first-order estimates."
     )
-    spec = JobSpec("kernelsm.pipelines.gradex_check:run", asdict(few))
+    spec = JobSpec("kernelsm.pipelines.gradex_check:run", few.arguments())
     seconds = START_SECONDS + sum(check_cost(few).values())
     job_panel(spec, seconds, "", start="Run the check", cancel="Cancel the check", key="check")
     status = registry().status(spec.key)

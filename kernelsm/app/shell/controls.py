@@ -10,8 +10,11 @@ import streamlit as st
 from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
+from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
+from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
+from kernelsm.outcomes.names import natural_order
 
 _UNSET = object()
 _PAGE = "kernelsm_page"
@@ -31,8 +34,6 @@ def _key(field: str) -> str:
 
 def _take(field: str, read: Callable[[Any], Any]) -> None:
     session.update(**{field: read(st.session_state[_key(field)])})
-    if field in ("gamma", "ridge") and session.view().kernel == "auto":
-        session.update(kernel="rbf")  # whoever moves a slider wants to see what it does
 
 
 def _bind(
@@ -67,9 +68,11 @@ def target_picker(run: Run) -> None:
     """Choose what is measured."""
     if run.outcomes.q == 1:
         return
-    options, shown = ["", *run.outcomes.target_names], session.view().target
+    names, shown = run.outcomes.target_names, session.view().target
+    options = ["", *(names[j] for j in _listed(names))]
+    by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help="What is measured.",
+        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 
@@ -88,19 +91,26 @@ def gamma_slider(K: int) -> None:
     default = 1.0 / K
     current = default if view.gamma is None else view.gamma
     st.select_slider(
-        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP, disabled=view.kernel == "linear",
+        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP,
+        disabled=view.kernel in ("auto", "linear"),
         format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
         **_bind("gamma", current, lambda value: None if value == default else value),
     )  # fmt: skip
 
 
 def ridge_slider() -> None:
-    """Choose λ on a logarithmic scale."""
+    """Choose the surrogate's ridge on a logarithmic scale."""
     current = session.view().ridge
     st.select_slider(
-        "λ (ridge)", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
-        **_bind("ridge", current),
+        "Ridge", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
+        disabled=session.view().kernel == "auto", **_bind("ridge", current),
     )  # fmt: skip
+
+
+def why_sliders_rest() -> None:
+    """Say why a slider of the surrogate cannot be moved, where one cannot."""
+    if why := words.WHY_SLIDERS_REST.get(session.view().kernel):
+        st.caption(why)
 
 
 def readout_picker(run: Run) -> None:
@@ -126,7 +136,7 @@ def order_picker() -> None:
     """Choose the order of tasks."""
     st.segmented_control(
         "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
-        help="Clustered puts tasks that interact alike side by side.",
+        help="By name puts site_2 before site_10. Clustered puts tasks that interact alike side by side.",
         **_bind("order", session.view().order, first="default"),
     )  # fmt: skip
 
@@ -144,10 +154,11 @@ def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
     for column, position, label in ((first, 0, "First task"), (second, 1, "Second task")):
         field = f"focus{position}"
         _show(field, focus[position])
+        options = _listed(names)
         column.selectbox(
             label,
-            range(len(names)),
-            focus[position],
+            options,
+            options.index(focus[position]),
             format_func=names.__getitem__,
             key=_key(field),
             on_change=_take_pair,
@@ -166,7 +177,7 @@ def task_pills(names: Sequence[str]) -> None:
     """Toggle tasks in and out of the what-if subset."""
     off = set(session.view().off)
     st.pills(
-        "Tasks in the subset", range(len(names)), selection_mode="multi",
+        "Tasks in the subset", _listed(names), selection_mode="multi",
         format_func=lambda k: words.plain(names[k]),
         **_bind("off", [k for k in range(len(names)) if k not in off],
                 lambda chosen: tuple(k for k in range(len(names)) if k not in set(chosen)), first="default"),
@@ -174,11 +185,12 @@ def task_pills(names: Sequence[str]) -> None:
 
 
 def estimator_controls(parameters: int, ridge: float) -> None:
-    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of λ = `ridge`."""
+    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of `ridge`."""
     view = session.view()
     gradex = view.estimator == "gradex"
     offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
     shown = view.projection if view.projection in offered else "auto"
+    exact = projection_name(shown, parameters) == "exact"
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
@@ -191,16 +203,18 @@ def estimator_controls(parameters: int, ridge: float) -> None:
         )  # fmt: skip
         st.select_slider(
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
-            disabled=not gradex or projection_name(shown, parameters) == "exact", **_bind("dim", view.dim),
+            disabled=not gradex or exact, **_bind("dim", view.dim),
         )  # fmt: skip
         pull_slider(ridge)
+    if not gradex or exact:
+        st.caption(words.WHY_NO_DIMENSIONS["exact" if gradex else "retraining"])
 
 
 def pull_slider(ridge: float) -> None:
-    """Choose λ of the pull towards W0 on a logarithmic scale that contains the usual one."""
+    """Choose the pull towards W0 on a logarithmic scale that contains the usual one."""
     current = session.view().pull or ridge
     st.select_slider(
-        "Pull λ towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
+        "Pull towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
         format_func=lambda value: f"{value:.4g}" + (" (usual)" if value == ridge else ""),
         **_bind("pull", current, lambda value: None if value == ridge else value),
     )  # fmt: skip
@@ -222,23 +236,25 @@ def left_out_picker(names: Sequence[str], shown: Sequence[int]) -> None:
 
 
 def sampler_picker(K: int, *, proposals: bool = True) -> None:
-    """Choose how the next subsets are drawn: at random, or as those that would narrow the readout most."""
-    view = session.view()
-    shown = "next" if proposals and view.sampler == "next" else "bernoulli" if view.size is None else "fixed"
-    _show("sampler", shown)
-    names = tuple(words.SAMPLER_NAMES)
+    """Choose the next subsets: by a design, at random, or as those that would narrow the readout most."""
+    left_out = {name for name, offered in (("next", proposals), ("all", K <= MOST_TASKS_AFFORDED)) if not offered}
+    design = shown_design(K)
+    shown = session.view().sampler if session.view().sampler == "next" and proposals else design
     st.segmented_control(
-        "Sampler", names if proposals else names[:-1], default=shown, format_func=words.SAMPLER_NAMES.__getitem__,
-        required=True, help=words.SAMPLER_HELP, key=_key("sampler"), on_change=_take_sampler, args=(K,),
+        "Which subsets", [name for name in words.SAMPLER_NAMES if name not in left_out],
+        format_func=words.SAMPLER_NAMES.__getitem__, required=True, help=words.SAMPLER_HELP,
+        **_bind("sampler", "random" if shown == "distinct" else shown, _design_of_name, first="default"),
     )  # fmt: skip
 
 
-def _take_sampler(K: int) -> None:
-    chosen = st.session_state[_key("sampler")]
-    if chosen == "next":
-        session.update(sampler="next")
-    else:
-        session.update(sampler="random", size=None if chosen == "bernoulli" else max(1, K // 2))
+def _design_of_name(name: str) -> str:
+    return "distinct" if name == "random" else name
+
+
+def shown_design(K: int) -> str:
+    """The design of the view; "auto" for all subsets of too many tasks, random subsets where none is chosen."""
+    sampler = session.view().sampler
+    return "auto" if sampler == "all" and K > MOST_TASKS_AFFORDED else "random" if sampler == "next" else sampler
 
 
 def more_slider() -> None:
@@ -248,11 +264,21 @@ def more_slider() -> None:
                      **_bind("more", current))  # fmt: skip
 
 
-def sampler_controls(K: int) -> None:
-    """Choose the random subsets that are drawn next."""
+def sampler_controls(K: int, *, random: bool = True) -> None:
+    """Choose how many subsets are drawn next, and the random ones where there are any among them."""
     view = session.view()
-    grid = st.grid(3, min_column_width=180, gap="medium")
-    amount, count, seed = (grid.cell() for _ in range(3))
+    if not random:
+        _count_slider()
+        return
+    grid = st.grid(4, min_column_width=180, gap="medium")
+    how, amount, count, seed = (grid.cell() for _ in range(4))
+    with how:
+        drawn = "bernoulli" if view.size is None else "fixed"
+        _show("draw", drawn)
+        st.segmented_control(
+            "Random ones", tuple(words.DRAW_NAMES), default=drawn, format_func=words.DRAW_NAMES.__getitem__,
+            required=True, help=words.DRAW_HELP, key=_key("draw"), on_change=_take_draw, args=(K,),
+        )  # fmt: skip
     with amount:
         if view.size is None:
             steps = [round(0.05 * i, 2) for i in range(1, 20)]
@@ -261,10 +287,24 @@ def sampler_controls(K: int) -> None:
         else:
             st.slider("Tasks per subset r", 1, K, **_bind("size", min(view.size, K)))
     with count:
-        st.select_slider("Subsets m", _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), view.subsets),
-                         **_bind("subsets", view.subsets))  # fmt: skip
+        _count_slider()
     with seed:
         st.number_input("Seed", 0, 10**9, step=1, **_bind("seed", view.seed, int))
+
+
+def _listed(names: Sequence[str]) -> list[int]:
+    """Positions of names as a list offers them: as given, many in their natural order, in which each can be found."""
+    return natural_order(names) if len(names) > MOST_BARS else list(range(len(names)))
+
+
+def _count_slider() -> None:
+    shown = session.view().subsets
+    steps = _grid((50, 100, 200, 300, 400, 600, 800, 1000, 2000), shown)
+    st.select_slider("Subsets m", steps, width=260, **_bind("subsets", shown))
+
+
+def _take_draw(K: int) -> None:
+    session.update(size=None if st.session_state[_key("draw")] == "bernoulli" else max(1, K // 2))
 
 
 def _grid(values: Sequence[float], *more: float) -> list[float]:

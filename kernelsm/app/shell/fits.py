@@ -5,7 +5,7 @@ What these functions return is shared by all sessions: never change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -26,9 +26,10 @@ from kernelsm.surrogates.base import AttributionKind, InteractionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
-from kernelsm.surrogates.shared import SharedSurrogate
-from kernelsm.surrogates.subset_distributions import Array
+from kernelsm.surrogates.subset_distributions import Array, Indices
 from kernelsm.surrogates.tuning import LooSurface
+from kernelsm.surrogates.verdicts import Verdicts, what_matters
+from kernelsm.surrogates.wording import Verdict
 
 SPLIT_FRACTION = 0.8
 # more subsets would choose hardly better, and a visitor waits for it: an eigendecomposition per γ
@@ -56,6 +57,10 @@ class HeldOut:
         What the standard deviations were estimated from.
     choice : str
         What the default surrogate chose, in a sentence; "" for another.
+    fitted : Outcomes
+        What was fitted.
+    set_aside : tuple of int
+        Rows of it with outcomes far from everything else, which the default surrogate sets aside.
     """
 
     observed: Outcomes
@@ -66,6 +71,8 @@ class HeldOut:
     ranks_only: tuple[str, ...]
     degrees_of_freedom: int
     choice: str
+    fitted: Outcomes
+    set_aside: tuple[int, ...]
 
     def covered(self, levels: Array) -> Array:
         """Share of the held-out outcomes inside intervals of these levels, over all targets; shape (L,).
@@ -90,19 +97,41 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Readout:
-    """What is read off a surrogate of one target.
+    """What is read off a surrogate of one target, and the verdicts that all sentences, charts and lists share.
 
     Parameters
     ----------
     attribution, interactions
         Of one target.
-    clear : ndarray of bool, shape (K, K)
-        Pairs that can be told from zero.
+    matters : float
+        How large an effect must be to matter (see `what_matters`).
+    task_verdicts : ndarray of int8, shape (K,)
+        `Verdict` of each task.
+    pair_verdicts : ndarray of int8, shape (K, K)
+        `Verdict` of each pair; "unclear" are those too weak to be tested, and the diagonal.
+    tested : int
+        How many pairs were tested, the strongest.
     """
 
     attribution: Attribution
     interactions: Interactions
-    clear: NDArray[np.bool_]
+    matters: float
+    task_verdicts: Verdicts
+    pair_verdicts: Verdicts
+    tested: int
+
+    @cached_property
+    def clear(self) -> NDArray[np.bool_]:
+        """Pairs that can be told from zero, shape (K, K)."""
+        return np.asarray(self.pair_verdicts == Verdict.CLEAR)
+
+    @cached_property
+    def ranked_pairs(self) -> tuple[Indices, Indices]:
+        """Tasks of the pairs that were tested: those told from zero by size, then the others by size."""
+        first, second = self.interactions.strongest(max(self.tested, 1))
+        clear = self.clear[first, second]
+        order = np.concatenate([np.flatnonzero(clear), np.flatnonzero(~clear)])
+        return first[order], second[order]
 
 
 def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
@@ -118,22 +147,37 @@ def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
 
 # a fit keeps a factor of m² numbers, or several: with thousands of subsets hundreds of megabytes
 @st.cache_resource(max_entries=3, show_spinner="Choosing kernels, ridges and shared components ...")
-def _shared(key: str) -> SharedSurrogate:
+def _shared(key: str) -> AutoSurrogate:
     """What the default surrogate is on the outcome's own scale, for all targets of a run."""
-    surrogate = SharedSurrogate(tuning_rows=TUNING_ROWS)
-    surrogate.fit_outcomes(open_run(key).outcomes)
-    return surrogate
+    return _own_scale().fit_outcomes(open_run(key).outcomes)
+
+
+def _own_scale() -> AutoSurrogate:
+    """The default surrogate for effects, which are read off the outcome's own scale alone."""
+    return AutoSurrogate(scales=("identity",), tuning_rows=TUNING_ROWS)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def fitted(key: str, target: str, kernel: str, gamma: float | None, ridge: float) -> Surrogate:
     """Return a surrogate of one target fitted to all subsets of a run."""
     if kernel == "auto" and target:
-        return _shared(key).of_target(target)
+        return _shared(key).on_own_scale().of_target(target)
     if kernel == "auto":
         # fitted to the mean itself: noise that the targets have in common would be missed by adding theirs up
-        return SharedSurrogate(tuning_rows=TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
+        return _own_scale().fit_outcomes(target_outcomes(open_run(key), target))
     return new_surrogate(kernel, gamma, ridge).fit_outcomes(target_outcomes(open_run(key), target))
+
+
+def outlying_rows(run: Run, target: str, kernel: str) -> list[int]:
+    """Rows of a run that the default surrogate of a target sets aside; none for the others, which keep all."""
+    if kernel != "auto":
+        return []
+    surrogate = _shared(run.key) if target else fitted(run.key, "", "auto", None, 0.0)
+    assert isinstance(surrogate, AutoSurrogate)
+    rows = surrogate.outlier_rows_
+    if target and len(surrogate.outliers_) == run.outcomes.m:
+        rows = rows[surrogate.outliers_[rows, run.outcomes.target_names.index(target)]]
+    return [int(row) for row in rows]
 
 
 def pair_readout(run: Run, readout: str) -> tuple[InteractionKind, int | None]:
@@ -156,10 +200,15 @@ def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: flo
         cast(AttributionKind, readout), size=run.fixed_size if readout == "inclusion" else None
     )
     kind, size = pair_readout(run, readout)
-    interactions = surrogate.interactions(kind, size=size)
+    matters = what_matters(target_outcomes(run, target).values, run.outcomes.K)
+    attribution = replace(attribution, matters=matters)
+    interactions = replace(surrogate.interactions(kind, size=size), matters=matters)
     # intervals cost m² each: of many subsets only the strongest pairs are tested
     most = int(np.clip(_MOST_INTERVALS / run.outcomes.m**2, 300, 5000))
-    return Readout(attribution, interactions, interactions.told_from_zero(most=most))
+    return Readout(
+        attribution, interactions, float(matters[0]), attribution.verdicts(), interactions.verdicts(most=most),
+        min(most, run.outcomes.K * (run.outcomes.K - 1) // 2),
+    )  # fmt: skip
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
@@ -178,14 +227,15 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
     predicted, std = (table.reshape(test.m, -1) for table in surrogate.predict(test.masks, return_std=True))
     ranks = getattr(surrogate, "ranks_only_", np.zeros(test.q, dtype=bool))
     noise = 0.0 if against_truth and open_run(key).truth_is_exact else surrogate.noise_variance_
-    choice = ""
+    choice, set_aside = "", tuple[int, ...]()
     if isinstance(surrogate, AutoSurrogate):
+        set_aside = tuple(int(row) for row in surrogate.outlier_rows_)
         own_scale = surrogate.on_own_scale().predict(test.masks).reshape(test.m, -1)
         choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own_scale)}"
     return HeldOut(
         test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
         tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
-        surrogate.degrees_of_freedom_, choice,
+        surrogate.degrees_of_freedom_, choice, train, set_aside,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from kernelsm.app.shell import navigation, session
 from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.weighing import weighed, weighed_project
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.style import Chart
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
@@ -68,14 +69,14 @@ def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, ins
         st.markdown(sentence)
         st.caption(
             f"{plain(session.title_of(project))} · {size.tasks} tasks · {size.targets} "
-            f"target{'s' if size.targets > 1 else ''} · no outcomes yet"
+            f"target{'s' if size.targets > 1 else ''} · no outcomes yet{weighed_project(project)}"
         )
         return
     name = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"
     st.markdown(sentence)
-    st.caption(f"{plain(name)} · {o.m:,} subsets · {o.K} tasks · {targets}")
+    st.caption(f"{plain(name)} · {o.m:,} subsets · {o.K} tasks · {targets}{weighed(o)}")
 
 
 def show(chart: Chart, key: str, *, toolbar: bool = True) -> None:

@@ -67,7 +67,8 @@ def _panel(
             cancel, icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
             key=f"{key}_cancel",
         )  # fmt: skip
-        st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
+        if status is None or not (running or status.state == "done"):  # else the progress or the end says it better
+            st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
     if status is not None:
         progress(status)
         if status.state == "done" and status.result and "run" in status.result:

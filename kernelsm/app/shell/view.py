@@ -19,7 +19,7 @@ KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("auto", *choices.PROJECTIONS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
-SAMPLERS = ("random", "next")
+SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
 FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
@@ -55,8 +55,8 @@ class ViewState:
         Whether a known truth is drawn beside the estimate.
     subsets, p, size, seed : sampler of the next computation
         `size` None is the Bernoulli sampler with probability `p`.
-    sampler : {"random", "next"}
-        "next" are the subsets that would narrow the readout most.
+    sampler : {"random", "next", "auto", "leave_outs", "all", "distinct"}
+        "next" are the subsets that would narrow the readout most; the others are designs, see `RunSettings`.
     more : int
         How many of these.
     estimator, projection, dim : the next computation
@@ -166,7 +166,9 @@ class ViewState:
             case "run":
                 return self.on_run(key)
             case "project":
-                return replace(self, project=key, pull=None, projection="auto", estimator="gradex", size=None)
+                return replace(
+                    self, project=key, pull=None, projection="auto", estimator="gradex", size=None, sampler="auto"
+                )
             case "prompts":
                 return replace(self, prompts=key, picked=())
             case "confirmed":
@@ -182,15 +184,19 @@ class ViewState:
             As `opened`.
         """
         if parameter == "project":  # what was chosen for the next computation holds for the run as well
-            return replace(self, project="")
+            return replace(self, project="", sampler=self._sampler_on(self.run))
         return self.opened(parameter, getattr(ViewState(), parameter, ""))
 
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(
             self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
-            picked=(), cost="", price=0.0, confirmed="",
+            picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run),
         )  # fmt: skip
+
+    def _sampler_on(self, run: str) -> str:
+        """The sampler on turning to a run: a finished example begins with the random subsets it was computed from."""
+        return self.sampler if is_content_hash(run) or self.sampler == "next" else "random"
 
 
 def _written(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Texts on screen: names made safe for Markdown, numbers made short."""
+"""Texts on screen: names made safe for Markdown, durations and sizes, and what words mean."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ def size_of(count: float) -> str:
     return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:,.1f} GiB"
 
 
+NATS = (
+    "Losses are in *nats*, the unit of the natural logarithm: guessing among C labels costs ln C, 0.69 for two, 2.30 "
+    "for ten."
+)
+LDS = (
+    "*LDS* (linear datamodelling score) is the rank correlation of predicted and true outcomes over held-out "
+    "subsets, averaged over targets: 1 is the perfect order, 0 is none."
+)
+W0 = "*W0* are the weights of the trained network, at which gradients are taken and from which fine-tuning starts."
+TARGET_HELP = {
+    False: "What is measured. In the mean over targets each target counts the same.",
+    True: "What is measured. In the mean over targets each test sample counts the same, so large targets count more.",
+}
 READOUT_NAMES = {"leave_one_out": "Leave one out", "inclusion": "Inclusion", "shapley": "Shapley"}
 READOUT_HELP = (
     "**Leave one out**: g(all tasks) minus g(all but this one); for pairs the second difference there. "
@@ -38,12 +51,12 @@ READOUT_HELP = (
 KERNEL_NAMES = {"auto": "Auto", "rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
 KERNEL_HELP = (
     "**Auto** chooses kernels, ridges and what targets share on the fitted subsets alone. **RBF** and **Quadratic** "
-    "take the γ and λ of the sliders. **Linear** is the baseline: no interactions."
+    "take the γ and the ridge of the sliders. **Linear** is the baseline: no interactions."
 )
 ESTIMATOR_NAMES = {"gradex": "GradEx (no retraining)", "retraining": "Retraining (ground truth)"}
 ESTIMATOR_HELP = (
     "GradEx solves one small convex problem per subset in the model linearised at W0. "
-    "Retraining trains the network on each subset."
+    f"Retraining trains the network on each subset. {W0}"
 )
 PROJECTION_NAMES = {
     "auto": "Auto", "exact": "Exact basis", "kronecker": "Kronecker", "gaussian": "Gaussian",
@@ -56,21 +69,37 @@ PROJECTION_HELP = (
     "sketch. **Auto** is exact up to 4,096 parameters and Kronecker beyond."
 )
 PULL_HELP = (
-    "Fine-tuning on a subset minimises its loss plus λ/2 times the squared distance from W0. A stronger pull keeps "
-    "the network near its first order, so that GradEx is right, and makes outcomes differ less."
+    f"{W0} Fine-tuning on a subset minimises its loss plus half the pull times the squared distance from W0. A "
+    "stronger pull keeps the network near its first order, so that GradEx is right, and makes outcomes differ less. "
+    "It is not the ridge of the surrogate, though the paper writes λ for both."
 )
-SAMPLER_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size", "next": "Next best"}
+SAMPLER_NAMES = {
+    "auto": "Auto", "leave_outs": "Leave-outs", "all": "All", "random": "Random", "next": "Next best",
+}  # fmt: skip
 SAMPLER_HELP = (
-    "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks. "
+    "**Leave-outs**: all tasks together, every subset without one task, and every subset without two, from which "
+    "effects and pairs at all tasks are read without a guess; then random ones. Those without two are left out where "
+    "they would be more than two thirds of the subsets. **All**: every subset there is. **Auto**: all subsets of up "
+    "to 12 tasks where these take at most two minutes, else leave-outs, with more subsets than asked for where those "
+    "without two then fit in and two minutes are enough. **Random**: random ones alone. "
     "**Next best** proposes the subsets whose outcomes would narrow the readout's error bars most."
 )
-ORDER_NAMES = {"given": "As given", "strength": "By strength", "clustered": "Clustered"}
+DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}
+DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks."
+ORDER_NAMES = {"given": "As given", "strength": "By strength", "name": "By name", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "
     "interactions: an effect of t tasks together carries tanh(γ/2)^t, so small γ is nearly additive. "
     "The paper's value is 1/K."
 )
-RIDGE_HELP = "λ, added to the kernel's diagonal: more of it smooths noise away, and effects with it."
+RIDGE_HELP = (
+    "Added to the kernel's diagonal: more of it smooths noise away, and effects with it. It is not the pull towards "
+    "W0 of fine-tuning, though the paper writes λ for both."
+)
+WHY_SLIDERS_REST = {
+    "auto": "Auto chooses kernel widths and ridges by itself. To move the sliders, choose RBF or Quadratic above.",
+    "linear": "Linear has no γ: its ridge is the one slider that acts.",
+}
 SIGN_LOSS = (
     "Outcomes are losses: **negative helps**. A negative interaction is *synergy*, "
     "a positive one *redundancy or conflict*."
@@ -81,7 +110,7 @@ SIGN_SCORE = (
 )
 SCALE_NAMES = {"identity": "as it is", "sqrt": "square root", "log": "logarithm", "rank": "ranks"}
 SWEEP = (
-    "Held-out predictions for one γ after the other, each with its best λ. Small γ is nearly a linear surrogate; "
+    "Held-out predictions for one γ after the other, each with its best ridge. Small γ is nearly a linear surrogate; "
     "large γ remembers each subset and tells little about others. It plays in the browser: drag or press play."
 )
 PAIR_MEANS = {
@@ -97,3 +126,18 @@ WHY_LINEAR_IS_ZERO = (
     "Every interaction is exactly zero, whatever the data: a linear surrogate adds up one number per task, so "
     "F(11) - F(10) - F(01) + F(00) cancels. An XOR pair is invisible to it. Choose the RBF kernel to see the pairs."
 )
+WHY_NO_DIMENSIONS = {
+    "exact": "The exact basis keeps every coordinate of the gradients: there are no dimensions to choose.",
+    "retraining": "Retraining uses no gradients: only the pull acts.",
+}
+
+
+def sign(unit: str, *, higher_is_better: bool) -> str:
+    """Say which sign helps, and what the unit is."""
+    side = SIGN_SCORE if higher_is_better else SIGN_LOSS
+    return f"{side} {NATS}" if in_nats(unit) else side
+
+
+def in_nats(unit: str) -> bool:
+    """Whether a run's unit is nats."""
+    return unit.endswith("nats")

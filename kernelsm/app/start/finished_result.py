@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.shell import frame, navigation, session, words
+from kernelsm.app.shell import findings, frame, navigation, session, words
 from kernelsm.app.shell.fits import read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout
-from kernelsm.app.shell.sentences import pair_sentence, strongest_pair, strongest_task, task_sentence
-from kernelsm.app.shell.words import SIGN_LOSS, SIGN_SCORE, plain
+from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import interaction_heatmap
 from kernelsm.charts.order import task_order
@@ -22,35 +21,38 @@ def result(run: Run) -> None:
     readout = read_off(run.key, view.target, kernel, view.gamma, view.ridge, kind)
     attribution, interactions = readout.attribution, readout.interactions
     names, better = run.outcomes.task_names, run.outcomes.higher_is_better
+    st.caption(words.sign(run.unit, higher_is_better=better))
     left, right = frame.panels()
     with left:
         st.subheader("What each task does")
-        st.markdown(task_sentence(attribution, strongest_task(attribution)))
+        st.markdown(findings.tasks_headline(readout))
         order = task_order("strength", attribution.values[:, 0], interactions.values[:, :, 0])
         frame.show(
             attribution_bars(
                 attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order,
-                margin=attribution.margin()[:, 0],
+                margin=attribution.margin()[:, 0], verdicts=readout.task_verdicts, measured=attribution.measured,
             ),
             "start_bars", toolbar=False,
         )  # fmt: skip
+        st.caption(findings.tasks_caption(readout), help=findings.WHAT_MATTERS)
     with right:
         st.subheader("What pairs do together")
         if len(names) < 2:
             st.info("One task has no pairs.")
             return
-        st.markdown(pair_sentence(interactions, *strongest_pair(interactions)))
+        st.markdown(findings.pairs_headline(readout))
         frame.show(
             interaction_heatmap(
                 interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
-                distinguishable=readout.clear, clickable=False,
+                distinguishable=readout.clear, measured=interactions.measured, clickable=False,
             ),
             "start_heatmap", toolbar=False,
         )  # fmt: skip
-    st.caption(SIGN_SCORE if better else SIGN_LOSS)
+        if said := findings.pairs_caption(readout):
+            st.caption(said, help=findings.WHAT_MATTERS)
     st.caption(
         f"Readout: {words.READOUT_NAMES[kind].lower()}, {words.KERNEL_NAMES[kernel]} surrogate of "
-        f"{plain(attribution.target_names[0])}. Whiskers are 90% intervals; what cannot be told from zero is pale."
+        f"{plain(attribution.target_names[0])}."
     )
 
 

@@ -11,6 +11,8 @@ from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.words import KERNEL_NAMES, duration, plain
 from kernelsm.charts.learning import learning_curve_chart
 from kernelsm.evaluation.learning_curve import LearningCurve, learning_curve
+from kernelsm.outcomes.completeness import different_rows, only_size, repeats_differ, subsets_left
+from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogateCV
@@ -26,6 +28,9 @@ def show_learning_curve(run: Run) -> None:
     view = session.view()
     st.subheader("Are there enough subsets?")
     m = run.outcomes.m
+    if not subsets_left(run.outcomes.masks):
+        st.success(nothing_left(run.outcomes), icon=":material/check_circle:")
+        return
     cost = f"30 surrogates are fitted to up to {m - m // 5:,} subsets; the time grows with the cube of their number"
     if m > AT_ONCE and not asked_for(run, "curve", "Draw the learning curve", cost, 3.0 * (m / 3000) ** 3 + 1.0):
         return
@@ -35,13 +40,13 @@ def show_learning_curve(run: Run) -> None:
         st.info(plain(str(error)), icon=":material/info:")
         return
     st.markdown(sentence(curve))
-    numbers = np.geomspace(curve.sizes[0], 2 * m, 80)
+    numbers = np.geomspace(curve.sizes[0], curve.doubled, 80)
     chart = learning_curve_chart(
         curve.sizes, curve.errors, fitted_curve=(numbers, curve.expected(numbers)), m=m, recommended=curve.recommended
     )
     frame.show(chart, "subsets_curve", toolbar=False)
     kernel = "rbf" if view.kernel == "auto" else view.kernel
-    parameters = "λ" if kernel == "linear" else "γ and λ"
+    parameters = "ridge" if kernel == "linear" else "γ and ridge"
     chosen = "chosen once on all subsets" if view.kernel == "auto" else "of Fit"
     st.caption(
         f"Dots: mean of {curve.errors.shape[1]} random splits, with the lowest and the highest. Line: "
@@ -52,9 +57,10 @@ def show_learning_curve(run: Run) -> None:
 
 def sentence(curve: LearningCurve) -> str:
     """Say whether there are enough subsets, and what more of them are expected to bring."""
-    left_now, left_at_twice = (float(curve.expected(count)) for count in (curve.m, 2 * curve.m))
+    left_now, left_later = (float(curve.expected(count)) for count in (curve.m, curve.doubled))
     left = f"{curve.m:,} subsets leave about {percent(left_now)} of the variance unexplained on held-out subsets"
-    doubled = f"with twice as many about {percent(left_at_twice)} are expected"
+    more = "twice as many" if curve.doubled == 2 * curve.m else f"the {curve.left:,} that are not measured"
+    doubled = f"with {more} about {percent(left_later)} are expected"
     if left_now >= 1:
         return (
             f"**{curve.m:,} subsets tell nothing yet.** On held-out subsets this surrogate does no better than the "
@@ -64,12 +70,30 @@ def sentence(curve: LearningCurve) -> str:
         return f"**More subsets would hardly help.** {left}: noise, or effects that this surrogate cannot learn."
     if curve.is_enough:
         return f"**{curve.m:,} subsets are enough for this surrogate.** {left}; {doubled}."
+    if curve.takes_all:
+        rest = "the one that is" if curve.left == 1 else f"all {curve.left:,} that are"
+        return f"**More subsets would help.** {left}: measure {rest} left."
     if curve.recommended >= 10 * curve.m:
         return f"**Many more subsets would help.** {left}; {doubled}. {10 * curve.m:,} may still be too few."
     size = 10 ** max(len(str(curve.recommended)) - 2, 0)
     about = -(-curve.recommended // size) * size
+    about = about if curve.left is None else min(about, curve.m + curve.left)
     verdict = f"{curve.m:,} subsets are nearly enough" if about <= _NEARLY * curve.m else "More subsets would help"
     return f"**{verdict}.** {left}; {doubled}. About {about:,} would be enough."
+
+
+def nothing_left(outcomes: Outcomes) -> str:
+    """Say that a table holds every subset there is."""
+    size, count = only_size(outcomes.masks), len(different_rows(outcomes.masks))
+    tasks = "task" if size == 1 else "tasks"
+    counted = f"2^{outcomes.K} = {count:,} subsets" if size is None else f"{count:,} subsets of {size} {tasks}"
+    again = (
+        " Some were measured more than once, with other outcomes: they are noisy, so further repeats would narrow "
+        "their means."
+        if repeats_differ(outcomes)
+        else ""
+    )
+    return f"All {counted} are measured: there is none left to measure.{again}"
 
 
 def percent(share: float) -> str:
@@ -89,9 +113,9 @@ def asked_for(run: Run, what: str, label: str, cost: str, seconds: float) -> boo
     return False
 
 
-@st.cache_resource(max_entries=32, show_spinner="Choosing γ and λ ...")
+@st.cache_resource(max_entries=32, show_spinner="Choosing γ and the ridge ...")
 def tuned_parameters(key: str, target: str) -> tuple[float, float]:
-    """γ and λ of an RBF surrogate of one target, by leave-one-out."""
+    """γ and ridge of an RBF surrogate of one target, by leave-one-out."""
     tuned = KernelSurrogateCV(tuning_rows=TUNING_ROWS).fit_outcomes(target_outcomes(open_run(key), target))
     return tuned.gamma_, tuned.ridge_
 

@@ -15,9 +15,11 @@ from kernelsm.app.shell.fits import new_surrogate
 from kernelsm.app.shell.job_panel import job_panel
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout, target_outcomes
 from kernelsm.app.shell.words import KERNEL_NAMES
-from kernelsm.app.subsets.learning_curve import AT_ONCE, asked_for, percent, tuned_parameters
+from kernelsm.app.subsets.learning_curve import AT_ONCE, asked_for, nothing_left, percent, tuned_parameters
 from kernelsm.charts.learning import variance_left_chart
-from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks
+from kernelsm.outcomes.completeness import repeats_differ, subsets_left
+from kernelsm.outcomes.designs import all_masks, possible_subsets
+from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks, masks_of_size
 from kernelsm.outcomes.table_validation import TASK_PREFIX
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
 from kernelsm.surrogates.base import AttributionKind, Surrogate
@@ -29,6 +31,7 @@ from kernelsm.workspace.tables import TABLES
 
 _READOUT_WORDS = {"leave_one_out": "leave-one-out", "inclusion": "inclusion", "shapley": "Shapley"}
 _RANDOM_POINTS = 8
+_MOST_CANDIDATES = 1_024
 _NAMES_SHOWN, _LONGEST_NAME = 6, 40
 
 
@@ -61,6 +64,9 @@ def next_best(run: Run) -> None:
     """Draw the proposal for the view's readout and the two ways to measure it."""
     view = session.view()
     m = run.outcomes.m
+    if not subsets_left(run.outcomes.masks):
+        st.info(nothing_left(run.outcomes), icon=":material/check_circle:")
+        return
     if m > AT_ONCE:
         cost = f"A surrogate is fitted to {m:,} subsets and asked about 1,000 others"
         if not asked_for(run, "next", "Propose subsets", cost, 6.0 * (m / 3000) ** 3 + 1.0):
@@ -108,20 +114,14 @@ def proposal(
     run = open_run(key)
     outcomes = target_outcomes(run, target)
     surrogate = _surrogate(key, target, kernel, gamma, ridge).fit_outcomes(outcomes)
-    pool = candidate_masks(outcomes.masks)
-    measured = _among(pool, outcomes.masks)
-    settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
-    if settings is not None and settings.estimator != "game":
-        pool, measured = (
-            pool[~measured],
-            measured[~measured],
-        )  # these estimators give a subset the same outcome every time
+    pool, random = _candidates(run), random_masks(run, count + outcomes.m)
+    if not is_noisy(run):  # a subset has the same outcome every time
+        pool, random = pool[~_among(pool, outcomes.masks)], random[~_among(random, outcomes.masks)]
     count = min(count, len(pool))
     if count == 0:
         return None
     kind, size = cast(AttributionKind, readout), run.fixed_size if readout == "inclusion" else None
     chosen = next_subsets(surrogate, count, kind, size=size, candidates=pool)
-    random = random_masks(run, count)
     counts = np.unique(np.geomspace(1, count, _RANDOM_POINTS).round().astype(np.intp))
     random_left = [
         next_subsets(surrogate, n, kind, size=size, candidates=random[:n]).variance_left[-1] for n in counts
@@ -131,19 +131,40 @@ def proposal(
 
 
 def random_masks(run: Run, count: int) -> NDArray[np.bool_]:
-    """Random subsets like those of the run, shape (count, K)."""
+    """Different random subsets like those of the run, shape (count, K); fewer where there are no more."""
     K, seed = run.outcomes.K, run.outcomes.m
     if run.fixed_size:
-        return fixed_size_masks(K, count, size=run.fixed_size, seed=seed)
-    return bernoulli_masks(K, count, p=_inclusion_rate(run), seed=seed)
+        return fixed_size_masks(K, count, size=run.fixed_size, seed=seed, distinct=True)
+    return bernoulli_masks(K, count, p=_inclusion_rate(run), seed=seed, distinct=True)
 
 
-def continued(run: Run, masks: NDArray[np.bool_]) -> RunSettings | None:
-    """Settings of the job that measures `masks` and appends them to the run; None for a table from elsewhere."""
+def _candidates(run: Run) -> Array:
+    """Subsets to choose from: all there are, or many of them."""
+    K, size = run.outcomes.K, run.fixed_size
+    if possible_subsets(K, size) > _MOST_CANDIDATES:
+        return candidate_masks(run.outcomes.masks)
+    found = all_masks(K) if size is None else masks_of_size(K, size)
+    return np.unique(found.astype(np.float64), axis=0)
+
+
+def is_noisy(run: Run) -> bool:
+    """Whether a subset that is measured again may have another outcome, as far as one can know."""
+    outcomes = run.outcomes
+    settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
+    if settings is not None:
+        return settings.estimator == "game"
+    return outcomes.noise is not None or repeats_differ(outcomes)
+
+
+def continued(run: Run, masks: NDArray[np.bool_], design: str = "random") -> RunSettings | None:
+    """Settings of the job that measures `masks` and appends them to the run; None for a table from elsewhere.
+
+    `design` is "leave_outs" where that is what they are.
+    """
     chosen = tuple("".join("1" if inside else "0" for inside in mask) for mask in masks)
     # the planted game draws its noise from the seed: new rows must get new noise
     meta, seed = run.outcomes.meta, run.outcomes.m
-    settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key)
+    settings = RunSettings.like(meta, seed=seed, chosen=chosen, onto=run.key, design=design)
     if settings is None:
         return None
     if PROJECTS.is_here(settings.source):  # its key and its tasks are those of the content
@@ -177,9 +198,9 @@ def _how(run: Run, readout: str) -> str:
     view = session.view()
     if view.kernel == "auto":
         gamma, ridge = tuned_parameters(run.key, view.target)
-        surrogate = f"an RBF surrogate with γ = {gamma:.3g} and λ = {ridge:.3g}, chosen by leave-one-out"
+        surrogate = f"an RBF surrogate with γ = {gamma:.3g} and ridge {ridge:.3g}, chosen by leave-one-out"
     else:
-        parameters = "λ" if view.kernel == "linear" else "γ and λ"
+        parameters = "ridge" if view.kernel == "linear" else "γ and ridge"
         surrogate = f"the {KERNEL_NAMES[view.kernel]} surrogate with the {parameters} of Fit"
     like = f"r = {run.fixed_size}" if run.fixed_size else f"p = {_inclusion_rate(run):.2g}"
     near = " Leave-one-out compares all tasks with all but one, so it wants subsets near these."
