@@ -13,6 +13,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.checks import check_choice, check_probability
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.wording import LEVEL
+from kernelsm.tasks.weighting import EQUALLY, Weighting
 
 Array = NDArray[np.float64]
 FINE_TUNED, ANEW = "fine_tuned", "anew"
@@ -105,6 +106,10 @@ class Confirmation:
         Way of `WAYS` -> outcomes with all tasks, and without those left out.
     title : str
         What it is called.
+    target_weights : tuple of float, optional
+        How much each target counts in the mean over targets; all the same where not given.
+    task_weighting : {"equally", "by_size"}
+        How tasks were weighed in all trainings.
     """
 
     source: str
@@ -116,6 +121,8 @@ class Confirmation:
     measures: tuple[MeasureName, ...]
     values: Mapping[str, Array]
     title: str = ""
+    target_weights: tuple[float, ...] | None = None
+    task_weighting: Weighting = EQUALLY
 
     @property
     def kept(self) -> NDArray[np.bool_]:
@@ -140,6 +147,7 @@ class Confirmation:
         return Outcomes(
             masks, self.values[way][:, :, position].reshape(len(masks), -1), task_names=self.task_names,
             target_names=self.target_names, higher_is_better=chosen.higher_is_better, meta={"unit": chosen.unit},
+            target_weights=self.target_weights,
         )  # fmt: skip
 
     def change(self, way: str, measure: str, target: str = "") -> PairedChange:

@@ -20,6 +20,7 @@ from kernelsm.runtime.jobs import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.restriction import only_tasks
+from kernelsm.tasks.weighting import BY_SIZE
 from kernelsm.workspace.confirmations import keep_confirmation
 from kernelsm.workspace.projects import find_recipe
 
@@ -166,7 +167,8 @@ def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirma
             MeasureName(one.name, one.unit, one.higher_is_better) for one in find_class(suite.objective).measures
         ),
         values={way: np.array(values) for way, values in found.items()},
-        title=_title(settings, suite),
+        title=_title(settings, suite), task_weighting=suite.task_weighting,
+        target_weights=tuple(map(float, suite.targets.sizes)) if suite.target_weighting == BY_SIZE else None,
     )  # fmt: skip
 
 

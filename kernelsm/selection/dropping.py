@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -15,8 +15,10 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.selection.any_size import Mask, Total, least_total
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.results import Attribution
 from kernelsm.surrogates.shared import SharedSurrogate
-from kernelsm.surrogates.wording import amount
+from kernelsm.surrogates.verdicts import what_matters
+from kernelsm.surrogates.wording import NOT_MEASURED, amount
 
 Array = NDArray[np.float64]
 
@@ -48,9 +50,11 @@ class Drop:
         The same as the surrogate says it of any subset, chosen or not.
     all_tasks : float
         Predicted outcome of all tasks, for comparison.
-    effects, effect_margins : ndarray, shape (K,)
-        F(with) - F(without) of each task where the others are as chosen, and half its 90 % interval; those of the
-        dropped tasks are corrected as `change` and `margin` are.
+    effects : Attribution
+        F(with) - F(without) of each task where the others are as chosen; those of the dropped tasks are corrected as
+        `change` and `margin` are.
+    matters : float
+        How large an effect of one task must be to matter (see `what_matters`).
     saved : float
         Cost of the dropped tasks, in the unit of the costs.
     price : float
@@ -72,8 +76,8 @@ class Drop:
     predicted: float
     predicted_margin: float
     all_tasks: float
-    effects: Array
-    effect_margins: Array
+    effects: Attribution
+    matters: float
     saved: float
     price: float
     task_names: tuple[str, ...]
@@ -111,13 +115,19 @@ class Drop:
             return f"No task is worth dropping: no smaller subset is predicted to have a better {word}."
         listed = _listed([shown[k] for k in self.tasks])
         side = "lower" if self.change < 0 else "higher"
-        expected = f"expected {word} {side} by {amount(abs(self.change), self.margin)}{unit}"
+        size = amount(abs(self.change), self.margin)
+        expected = f"expected {word} {side} by {size}{unit}"
         saved = f", and a cost of {self.saved:.4g} is saved" if self.saved else ""
         if self.is_worth_it:
             return f"Drop {listed}: {expected}{saved}."
+        if self.gain + self.margin <= self.matters:
+            return (
+                f"No task is worth dropping: the most that was found is to drop {listed}, expected {word} {side} by "
+                f"{size}{unit}{saved}, a gain that would not matter."
+            )
         return (
-            f"No task is worth dropping. The best that was found is to drop {listed}: {expected}{saved}, which "
-            "cannot be told from no gain."
+            f"No task is surely worth dropping. The best that was found is to drop {listed}: {expected}{saved}. "
+            f"Whether that pays is {NOT_MEASURED}."
         )
 
 
@@ -188,19 +198,27 @@ def best_drop(
     margin = float(total.change(shown[None], everything)[1][0])
     moved = 0.0 if np.isnan(margin) else OPTIMISM * margin
     effects = g.attribution("leave_one_out", at=shown)
-    effect, effect_margin = effects.values[:, 0].copy(), effects.margin()[:, 0].copy()
     dropped = np.flatnonzero(~shown)
-    # they were chosen for what they were predicted to do
-    towards_none = np.nan_to_num(OPTIMISM * effect_margin[dropped])
-    effect[dropped] -= np.sign(effect[dropped]) * np.minimum(towards_none, np.abs(effect[dropped]))
-    effect_margin[dropped] *= WIDER
     return Drop(
         tasks=tuple(dropped.tolist()), change=change - moved if single.higher_is_better else change + moved,
         margin=WIDER * margin, predicted=change, predicted_margin=margin,
-        all_tasks=float(g.predict(everything[None]).ravel()[0]), effects=effect,
-        effect_margins=effect_margin, saved=float(_costs(costs, single)[dropped].sum()) if price else 0.0,
+        all_tasks=float(g.predict(everything[None]).ravel()[0]), effects=_corrected(effects, dropped),
+        matters=float(what_matters(single.values, single.K)[0]),
+        saved=float(_costs(costs, single)[dropped].sum()) if price else 0.0,
         price=float(price), task_names=single.task_names, higher_is_better=single.higher_is_better,
     )  # fmt: skip
+
+
+def _corrected(effects: Attribution, dropped: NDArray[np.intp]) -> Attribution:
+    """Effects with those of the dropped tasks moved towards none, and wider: they were chosen for what they are."""
+    values, margin = effects.values.copy(), effects.margin()
+    towards_none = np.minimum(np.nan_to_num(OPTIMISM * margin[dropped]), np.abs(values[dropped]))
+    values[dropped] -= np.sign(values[dropped]) * towards_none
+    if effects.std is None:
+        return replace(effects, values=values)
+    std = effects.std.copy()
+    std[dropped] *= WIDER
+    return replace(effects, values=values, std=std)
 
 
 def _chosen(total: Total) -> Mask:

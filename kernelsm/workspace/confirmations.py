@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from kernelsm.evaluation.confirmation import WAYS, Confirmation, MeasureName
 from kernelsm.examples.catalog import RECIPES
 from kernelsm.files.json_text import read_json_object
 from kernelsm.outcomes.names import check_names
+from kernelsm.outcomes.table_validation import check_target_weights
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import is_one_line, one_line_title
 from kernelsm.runtime.store import cache_root, content_hash
+from kernelsm.tasks.weighting import Weighting
 from kernelsm.workspace.kept import Kept, KeptItem, check_hash
 from kernelsm.workspace.projects import PROJECTS
 
@@ -27,6 +29,7 @@ _ENTRY = re.compile(rf"confirmed/({CONTENT_HASH})\.json")
 _FIX = "Retrain with and without the tasks again."
 _FIELDS = {
     "title", "source", "left_out", "task_names", "target_names", "ridge", "seeds", "measures", "values",
+    "target_weights", "task_weighting",
 }  # fmt: skip
 
 
@@ -123,6 +126,8 @@ def _sheet(confirmation: Confirmation) -> dict[str, Any]:
         "target_names": list(confirmation.target_names), "ridge": float(confirmation.ridge),
         "seeds": list(confirmation.seeds), "measures": [asdict(measure) for measure in confirmation.measures],
         "values": {way: np.asarray(found, dtype=float).tolist() for way, found in confirmation.values.items()},
+        "target_weights": None if confirmation.target_weights is None else list(confirmation.target_weights),
+        "task_weighting": confirmation.task_weighting,
     }  # fmt: skip
 
 
@@ -138,7 +143,8 @@ def _read(path: Path, place: str) -> Confirmation:
             target_names=tuple(sheet["target_names"]), ridge=sheet["ridge"], seeds=tuple(sheet["seeds"]),
             measures=tuple(MeasureName(**measure) for measure in sheet["measures"]),
             values={way: np.array(values, dtype=np.float64) for way, values in sheet["values"].items()},
-            title=sheet["title"],
+            title=sheet["title"], task_weighting=sheet["task_weighting"],
+            target_weights=None if sheet["target_weights"] is None else tuple(sheet["target_weights"]),
         )  # fmt: skip
         fine = _is_whole(read)
     except (TypeError, ValueError, AttributeError, OverflowError):
@@ -153,9 +159,11 @@ def _is_whole(found: Confirmation) -> bool:
     names = [measure.name for measure in found.measures]
     check_names("task_names", found.task_names, len(found.task_names), "task")
     check_names("target_names", found.target_names, len(found.target_names), "target")
+    check_target_weights(found.target_weights, len(found.target_names))
     shape = (len(found.seeds), 2, len(names), len(found.target_names))
     return (
         isinstance(found.source, str) and (found.source in RECIPES or is_content_hash(found.source))
+        and found.task_weighting in get_args(Weighting)
         and isinstance(found.title, str) and found.title == one_line_title(found.title)
         and _rising_whole(found.left_out, len(found.task_names)) and len(found.left_out) < len(found.task_names)
         and _rising_whole(found.seeds, 10**9 + 1)

@@ -16,6 +16,7 @@ from kernelsm.workspace.tables import TABLES
 EFFECTS = EffectsOverPulls(
     np.array([[-0.4, -0.2, -0.02], [0.2, 0.1, 0.01], [0.1, -0.05, 0.0], [0.3, 0.2, 0.1]]),
     np.array([[0.1, 0.1, 0.01], [0.1, 0.05, 0.02], [0.05, 0.02, 0.01], [0.1, 0.1, np.nan]]),
+    np.array([[True, True, True], [True, True, False], [True, True, False], [True, True, False]]),
 )
 NAMES = ("a", "b", "c", "d")
 

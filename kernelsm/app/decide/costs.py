@@ -10,6 +10,7 @@ import streamlit as st
 
 from kernelsm.app.shell import controls, session
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.weighing import tasks_of
 from kernelsm.examples.catalog import RECIPES
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.projects import find_recipe
@@ -75,15 +76,13 @@ def _suite_sizes(source: str) -> tuple[int, ...] | None:
     recipe = find_recipe(source)
     if source in RECIPES and recipe.rates.inputs:
         return None
-    return tuple(np.bincount(recipe.suite().task_of, minlength=recipe.size.tasks).tolist())
+    return recipe.suite().tasks.sizes
 
 
 def task_sizes(run: Run) -> tuple[int, ...] | None:
     """Training samples of each task of a run, where they are known."""
-    sizes = run.outcomes.meta.get("task_sizes")
-    # metadata of an uploaded file may hold anything
-    if isinstance(sizes, list) and len(sizes) == run.outcomes.K and all(type(n) is int and n > 0 for n in sizes):
-        return tuple(sizes)
+    if groups := tasks_of(run.outcomes):
+        return groups.sizes
     try:
         return _suite_sizes(run.source) if run.source else None
     except InputError:  # a project whose samples are damaged: its jobs report that

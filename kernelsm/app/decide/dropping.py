@@ -12,9 +12,8 @@ from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import attribution_bars
-from kernelsm.runtime.near_ties import rising
 from kernelsm.selection.dropping import Drop, best_drop
-from kernelsm.surrogates.wording import amount
+from kernelsm.surrogates.wording import Verdict, amount, effect_verdict
 
 _CURSE = (
     "The best of many predictions looks better than it is (the winner's curse): the expected change is moved towards "
@@ -86,13 +85,15 @@ def measured_change(run: Run, drop: Drop) -> float | None:
 def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
     """Draw the effect of every task with the others as chosen, as bars and as a table."""
     st.markdown("##### What each task does where the others are as chosen")
-    order = rising(-np.abs(drop.effects))
+    values, margin, verdicts = drop.effects.values[:, 0], drop.effects.margin()[:, 0], drop.effects.verdicts()
+    order = drop.effects.strongest(len(values))
     dropped = set(drop.tasks) if drop.is_worth_it else set()
     bars, table = frame.panels()
     with bars:
         chart = attribution_bars(
-            drop.effects, tuple(f"drop: {name}" if k in dropped else name for k, name in enumerate(drop.task_names)),
-            unit=run.unit, higher_is_better=drop.higher_is_better, order=order, margin=drop.effect_margins,
+            values, tuple(f"drop: {name}" if k in dropped else name for k, name in enumerate(drop.task_names)),
+            unit=run.unit, higher_is_better=drop.higher_is_better, order=order, margin=margin, verdicts=verdicts,
+            measured=drop.effects.measured,
         )  # fmt: skip
         frame.show(chart, "decide_bars")
     with table:
@@ -100,7 +101,11 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
             {
                 "task": drop.task_names,
                 "advice": ["drop" if k in dropped else "keep" for k in range(len(drop.task_names))],
-                "effect": drop.effects, "±": drop.effect_margins,
+                "effect": values, "±": np.where(margin > 0, margin, np.nan),
+                "verdict": [
+                    effect_verdict(Verdict(code), float(value), drop.higher_is_better)
+                    for code, value in zip(verdicts, values, strict=True)
+                ],
             }
         )  # fmt: skip
         if costs.costs is not None:
@@ -114,8 +119,8 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
             alt=f"Effect of each of {len(rows)} tasks with the others as chosen, and whether to drop it",
         )  # fmt: skip
         st.caption(
-            "A task is dropped where it clearly costs more than it gives, by itself and together with any other "
-            "dropped task. What cannot be told from no effect stays, unless it has a price."
+            "Tasks are dropped that surely cost more than they give, each by itself; where no single one does, the "
+            "fewest that do together. What has no effect stays, unless it has a price."
         )
 
 

@@ -39,11 +39,7 @@ class EffectsOverPulls:
 
     effects: Array
     margins: Array
-
-    @property
-    def clear(self) -> NDArray[np.bool_]:
-        """Which can be told from zero."""
-        return np.abs(self.effects) > np.where(np.isfinite(self.margins), self.margins, np.inf)
+    clear: NDArray[np.bool_]
 
     def surviving(self, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tasks that are told from zero with the same sign in all of these columns, shape (K,)."""
@@ -123,7 +119,7 @@ def _results(tried: list[TriedPull], usual: float) -> None:
         frame.show(chart, "pulls_effects")
         st.caption(
             "Blue helps, orange hurts; colours compare the tasks of one column, because a stronger pull makes all "
-            "effects smaller. In brackets and without colour: not told from zero (90% interval)."
+            "effects smaller. In brackets and without colour: not told from zero, with all tasks in mind."
         )
     with right:
         _fidelity(here)
@@ -134,7 +130,7 @@ def _results(tried: list[TriedPull], usual: float) -> None:
 @st.cache_resource(max_entries=16, show_spinner="Fitting a surrogate for every pull ...")
 def _effects(runs: tuple[str, ...], target: str, readout: str) -> EffectsOverPulls:
     """Read the effects off the default surrogate of every run."""
-    effects, margins = [], []
+    effects, margins, clear = [], [], []
     for key in runs:
         run = open_run(key)
         surrogate = fitted(key, target, "auto", None, 0.0)
@@ -142,7 +138,8 @@ def _effects(runs: tuple[str, ...], target: str, readout: str) -> EffectsOverPul
         attribution = surrogate.attribution(cast(AttributionKind, readout), size=size)
         effects.append(attribution.values[:, 0])
         margins.append(attribution.margin()[:, 0])
-    return EffectsOverPulls(np.array(effects).T, np.array(margins).T)
+        clear.append(attribution.told_from_zero())
+    return EffectsOverPulls(np.array(effects).T, np.array(margins).T, np.array(clear).T)
 
 
 def sentence(
