@@ -18,6 +18,7 @@ from kernelsm.pipelines.confirm import MOST_SEEDS, ConfirmSettings, ways_of
 from kernelsm.pipelines.run_settings import GAME
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.dropping import Drop
+from kernelsm.surrogates.wording import number
 from kernelsm.workspace.confirmations import CONFIRMATIONS
 from kernelsm.workspace.projects import find_recipe
 
@@ -159,7 +160,8 @@ def _game(run: Run, left_out: tuple[int, ...]) -> None:
     with_all, without = game.truth(masks)
     st.info(
         f"The planted game is a formula, so nothing has to be retrained: without these tasks its true loss is "
-        f"**{without:.3f}** in place of **{with_all:.3f}**, a change of **{without - with_all:+.3f}**.",
+        f"**{number(without)}** in place of **{number(with_all)}**, a change of "
+        f"**{number(without - with_all, signed=True)}**.",
         icon=":material/check:",
     )
 

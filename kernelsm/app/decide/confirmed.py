@@ -18,7 +18,7 @@ from kernelsm.examples.catalog import EXAMPLES
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.dropping import Drop
 from kernelsm.surrogates.results import interval_quantile
-from kernelsm.surrogates.wording import amount
+from kernelsm.surrogates.wording import amount, number
 from kernelsm.workspace.confirmations import CONFIRMATIONS, confirmations_of
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES, source_of
@@ -102,9 +102,10 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
     st.dataframe(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")
     many = "several" if len(found.seeds) > 1 else "one"
     st.caption(
-        f"Means over {_seeds(found)}; ± is half of the 90% interval, paired by seed. Fine-tuned with a pull towards "
-        f"W0 of λ = {found.ridge:g}." if many == "several" else
-        f"One training each: no interval. Fine-tuned with a pull towards W0 of λ = {found.ridge:g}."
+        f"Means over {_seeds(found)}; ± is half of the 90% interval, paired by seed. Fine-tuned with a pull of "
+        f"{found.ridge:g} towards W0, the weights of the trained network." if many == "several" else
+        f"One training each: no interval. Fine-tuned with a pull of {found.ridge:g} towards W0, the weights of the "
+        "trained network."
     )  # fmt: skip
 
 
@@ -112,7 +113,8 @@ def verdict(way: str, change: PairedChange, measure: str, unit: str, higher_is_b
     """Say whether leaving the tasks out really pays."""
     side = "lower" if change.mean < 0 else "higher"
     size = amount(abs(change.mean), None if math.isnan(change.margin) else change.margin)
-    told = f"the {measure} is {side} by {size} {plain(unit)}, {change.with_all:.4g} → {change.without:.4g}"
+    means = f"{number(change.with_all, digits=4)} → {number(change.without, digits=4)}"
+    told = f"the {measure} is {side} by {size} {plain(unit)}, {means}"
     if math.isnan(change.margin):
         word = "Measured"
     elif not abs(change.mean) > change.margin:

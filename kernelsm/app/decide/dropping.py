@@ -13,7 +13,7 @@ from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.selection.dropping import Drop, best_drop
-from kernelsm.surrogates.wording import Verdict, amount, effect_verdict
+from kernelsm.surrogates.wording import Verdict, amount, effect_verdict, number
 
 _CURSE = (
     "The best of many predictions looks better than it is (the winner's curse): the expected change is moved towards "
@@ -62,8 +62,12 @@ def _sentence(run: Run, drop: Drop, costs: TaskCosts) -> None:
                 f"together a gain of {amount(drop.gain, drop.margin)}."
             )
         measured = measured_change(run, drop)
-        both = "" if measured is None else f" Both subsets were measured; their outcomes differ by {measured:+.4g}."
-        st.caption(f"Predicted with all tasks: {drop.all_tasks:.4g}.{both}")
+        both = (
+            ""
+            if measured is None
+            else f" Both subsets were measured; their outcomes differ by {number(measured, signed=True)}."
+        )
+        st.caption(f"Predicted with all tasks: {number(drop.all_tasks, digits=4)}.{both}")
         if not drop.is_worth_it and drop.gain > 0:
             st.caption(
                 "To settle it, retrain below with and without, or measure more subsets that lack few tasks (Next "
