@@ -32,7 +32,7 @@ def effects_over_pulls(
     Parameters
     ----------
     pulls : sequence of float
-        λ, rising.
+        Rising.
     effects : ndarray, shape (K, P)
         F(with) - F(without).
     clear : ndarray of bool, shape (K, P)
@@ -57,7 +57,7 @@ def effects_over_pulls(
     ]
     labels = [safe(name) for name in names[:shown]]
     hover = [
-        [f"{label}, λ = {pull:g}: {value:+.3g}{'' if sure else ', not told from zero'}"
+        [f"{label}, pull {pull:g}: {value:+.3g}{'' if sure else ', not told from zero'}"
          for pull, value, sure in zip(pulls, row, sure_row, strict=True)]
         for label, row, sure_row in zip(labels, effects[:shown], clear[:shown], strict=True)
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def effects_over_pulls(
     chart = figure(
         data, 90 + 26 * shown,
         xaxis={
-            "title": {"text": f"pull towards W0, λ → stronger (effects: {unit})"}, "tickmode": "array",
+            "title": {"text": f"pull towards W0 → stronger (effects: {unit})"}, "tickmode": "array",
             "tickvals": columns, "ticktext": ticks, "side": "bottom", "showgrid": False, "automargin": True,
         },
         yaxis=name_axis(labels, rows, autorange="reversed"),
@@ -83,7 +83,7 @@ def effects_over_pulls(
     cut = f", the first {shown} shown" if shown < len(names) else ""
     return Chart(
         chart,
-        f"Effects of {len(names)} tasks{cut} with {len(pulls)} pulls towards W0, λ = {pulls[0]:g} to {pulls[-1]:g}: "
+        f"Effects of {len(names)} tasks{cut} with {len(pulls)} pulls towards W0, {pulls[0]:g} to {pulls[-1]:g}: "
         f"{always} can be told from zero with every pull.",
     )
 
@@ -94,7 +94,7 @@ def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Se
     Parameters
     ----------
     pulls : sequence of float
-        λ, rising; those that were checked.
+        Rising; those that were checked.
     lds : sequence of float
         Mean over targets of the rank correlation of estimated and retrained outcomes: 1 is perfect.
     missed : sequence of float
@@ -106,7 +106,7 @@ def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Se
             "type": "scatter", "mode": "lines+markers", "name": name, "x": columns, "y": list(values),
             "line": {"color": colour, "width": 2, "dash": dash}, "marker": {"size": 8},
             "customdata": [f"{pull:g}" for pull in pulls],
-            "hovertemplate": name + ", λ = %{customdata}: %{y:.3f}<extra></extra>",
+            "hovertemplate": name + ", pull %{customdata}: %{y:.3f}<extra></extra>",
         }
         for name, values, colour, dash in (
             ("LDS against retraining (1 is best)", lds, BLUE, "solid"),
@@ -118,13 +118,13 @@ def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Se
         data, 300, showlegend=True, legend={"orientation": "h", "y": 1.2},
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
         xaxis={
-            "title": {"text": "pull towards W0, λ → stronger"}, "tickmode": "array", "tickvals": columns,
+            "title": {"text": "pull towards W0 → stronger"}, "tickmode": "array", "tickvals": columns,
             "ticktext": [f"{pull:g}" for pull in pulls], "automargin": True,
         },
         yaxis={"range": [low - 0.05, max([1.0, *missed]) + 0.05], "zeroline": True, "zerolinecolor": NEUTRAL},
     )  # fmt: skip
     said = "; ".join(
-        f"λ = {pull:g}: LDS {score:.3f}, {share:.0%} missed"
+        f"pull {pull:g}: LDS {score:.3f}, {share:.0%} missed"
         for pull, score, share in zip(pulls, lds, missed, strict=True)
     )
     return Chart(chart, f"Estimates against retraining with each pull towards W0. {said}.")

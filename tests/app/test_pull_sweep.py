@@ -51,7 +51,7 @@ def test_five_pulls_around_the_usual_one_are_offered() -> None:
 @pytest.mark.usefixtures("warm_server")
 def test_from_own_data_to_what_survives(jobs: list[JobSpec]) -> None:
     app = prepare(bring("numbers.csv", small_files.csv()))
-    (picker,) = (one for one in app.multiselect if one.label == "Pulls to try, λ")
+    (picker,) = (one for one in app.multiselect if one.label == "Pulls to try")
     picker.set_value([0.1, 1.0]).run()
     press(app, "Try these pulls")
     spec = jobs[-1]
@@ -61,9 +61,9 @@ def test_from_own_data_to_what_survives(jobs: list[JobSpec]) -> None:
     assert "with every one of 2 pulls" in said or "estimates and retraining disagree" in said
     assert "8 fresh subsets were really retrained with each pull" in said
     table, fidelity = (frame.value for frame in app.dataframe)
-    assert list(table.columns) == ["task", "survives", "λ = 0.1", "± (0.1)", "λ = 1", "± (1)"]
+    assert list(table.columns) == ["task", "survives", "pull 0.1", "± (0.1)", "pull 1", "± (1)"]
     assert len(table) == 4
-    assert fidelity["pull λ"].tolist() == ["0.1", "1"]
+    assert fidelity["pull"].tolist() == ["0.1", "1"]
     assert fidelity["LDS"].between(-1, 1).all()
     titles = [one["layout"]["xaxis"]["title"]["text"] for one in charts(app)]
     assert sum("pull towards W0" in title for title in titles) == 2
@@ -77,7 +77,7 @@ def test_gradient_features_are_tried_without_retraining(jobs: list[JobSpec]) -> 
     app.button(key="prepare_start").click().run()
     press(app, "Go on to Gradients")
     turn(app, "gradients")
-    (picker,) = (one for one in app.multiselect if one.label == "Pulls to try, λ")
+    (picker,) = (one for one in app.multiselect if one.label == "Pulls to try")
     picker.set_value([0.1, 1.0]).run()
     press(app, "Try these pulls")
     assert jobs[-1].arguments["checked"] == 0

@@ -57,7 +57,7 @@ def test_fidelity_draws_both_scores_of_every_pull():
     lds, missed = drawn(chart).data
     assert list(lds.y) == [0.5, 0.9, 0.99]
     assert list(missed.y) == [0.8, 0.3, 0.05]
-    assert "λ = 0.1: LDS 0.900, 30% missed" in chart.alt
+    assert "pull 0.1: LDS 0.900, 30% missed" in chart.alt
 
 
 @pytest.mark.parametrize("scores", [[-0.4, 0.2, 1.0], [0.0, 0.0, 0.0]])

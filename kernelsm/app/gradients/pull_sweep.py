@@ -60,14 +60,14 @@ def pull_sweep(settings: RunSettings) -> None:
         " Beside it, a few subsets are really retrained with each pull: that shows for which of them GradEx is right."
     )  # fmt: skip
     st.markdown(
-        "Outcomes hold for one strength of the pull, λ: a weak one lets the network go where the samples lead it, a "
+        "Outcomes hold for one strength of the pull: a weak one lets the network go where the samples lead it, a "
         "strong one keeps it near W0. What a task does only with one of them says little about the task. This "
         f"computes the outcomes with a handful of pulls from the same gradients.{checked}"
     )
     usual = recipe.ridge
     grid = sorted({*PULLS, *(_near(usual * factor, usual) for factor in _USUAL_FACTORS)})
     chosen = st.multiselect(
-        "Pulls to try, λ", grid, default=[_near(usual * factor, usual) for factor in _USUAL_FACTORS],
+        "Pulls to try", grid, default=[_near(usual * factor, usual) for factor in _USUAL_FACTORS],
         format_func=lambda pull: f"{pull:g}" + (" (usual)" if pull == usual else ""), max_selections=MOST_PULLS,
         key=f"{_CHOSEN}_{settings.source}", persist_state="session",
     )  # fmt: skip
@@ -91,7 +91,7 @@ def _near(pull: float, usual: float) -> float:
 def _results(tried: list[TriedPull], usual: float) -> None:
     for one in tried:
         if one.error:
-            st.warning(f"λ = {one.ridge:g}: {plain(one.error)}", icon=":material/warning:")
+            st.warning(f"Pull {one.ridge:g}: {plain(one.error)}", icon=":material/warning:")
     here = [one for one in tried if one.run and TABLES.is_here(one.run)]
     if len(here) < 2:
         st.info("Fewer than two pulls have outcomes here: try others.", icon=":material/info:")
@@ -185,12 +185,12 @@ def _say_untrusted(here: list[TriedPull], trusted: NDArray[np.bool_]) -> None:
     few = ", ".join(f"{one.ridge:g}" for one, good in zip(here, trusted, strict=True) if not good)
     if trusted.sum() > 1:
         st.caption(
-            f"Not counted: λ = {few}, where estimates and retraining disagree (LDS below {_GOOD_LDS:g}). They are "
+            f"Not counted: {few}, where estimates and retraining disagree (LDS below {_GOOD_LDS:g}). They are "
             "drawn all the same."
         )
     else:
         st.warning(
-            f"With λ = {few} estimates and retraining disagree (LDS below {_GOOD_LDS:g}): take stronger pulls, or "
+            f"With pulls of {few} estimates and retraining disagree (LDS below {_GOOD_LDS:g}): take stronger pulls, or "
             "retraining as the estimator.",
             icon=":material/warning:",
         )
@@ -222,12 +222,12 @@ def _table(
     """Draw every number: fidelity by pull, and effects with their intervals by task."""
     rows = pd.DataFrame({"task": [names[k] for k in order], "survives": found.surviving(columns)[order]})
     for number, one in enumerate(here):
-        rows[f"λ = {one.ridge:g}"] = found.effects[order, number]
+        rows[f"pull {one.ridge:g}"] = found.effects[order, number]
         rows[f"± ({one.ridge:g})"] = found.margins[order, number]
     st.dataframe(
         rows, hide_index=True, key="pulls_table", height=360,
         column_config={
-            name: st.column_config.NumberColumn(format="%+.3g" if name.startswith("λ") else "%.2g")
+            name: st.column_config.NumberColumn(format="%+.3g" if name.startswith("pull") else "%.2g")
             for name in rows.columns[2:]
         },
         alt=f"Effects of {len(names)} tasks with every pull, with half of their 90% intervals",
@@ -236,7 +236,7 @@ def _table(
     if checks:
         fidelity = pd.DataFrame(
             {
-                "pull λ": [f"{one.ridge:g}" for one in checks],
+                "pull": [f"{one.ridge:g}" for one in checks],
                 **{
                     name: [getattr(one.first_order, field) for one in checks]
                     for name, field in (
@@ -257,9 +257,9 @@ def _open_one(here: list[TriedPull], usual: float) -> None:
     """Offer to turn all pages to the outcomes of one pull."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
-            "Outcomes of one pull", here, format_func=lambda one: f"λ = {one.ridge:g}", width=200, key="pulls_open"
+            "Outcomes of one pull", here, format_func=lambda one: f"{one.ridge:g}", width=200, key="pulls_open"
         )
-        title = f"{session.title_of(_source(open_run(chosen.run)))}: pull λ = {chosen.ridge:g}"
+        title = f"{session.title_of(_source(open_run(chosen.run)))}: pull {chosen.ridge:g}"
         st.button(
             "Show them on all pages", icon=":material/visibility:", on_click=open_result, args=(chosen.run, title),
             key="pulls_open_button",
