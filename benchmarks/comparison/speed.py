@@ -17,7 +17,7 @@ TURNS, LARGE = 3, 1000  # above so many subsets one turn
 
 
 def speed(surrogate: str) -> dict[str, dict[str, float]]:
-    """Median processor seconds of three fits (one, of many subsets), turn by turn with those of the yardstick, by "K50_m500_q10".
+    """Median processor seconds of three fits (one, of many subsets), by turns with the yardstick, as "K50_m500_q10".
 
     On one thread these are what a fit takes on a machine of one's own, also where others are at work; `wall_seconds`
     are what it took in this run.
