@@ -190,8 +190,8 @@ def _say_untrusted(here: list[TriedPull], trusted: NDArray[np.bool_]) -> None:
         )
     else:
         st.warning(
-            f"With pulls of {few} estimates and retraining disagree (LDS below {_GOOD_LDS:g}): take stronger pulls, or "
-            "retraining as the estimator.",
+            f"With pulls of {few} estimates and retraining disagree (LDS below {_GOOD_LDS:g}): take stronger pulls, "
+            "or retraining as the estimator.",
             icon=":material/warning:",
         )
 
