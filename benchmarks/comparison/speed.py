@@ -13,11 +13,11 @@ from kernelsm import bernoulli_masks
 
 SIZES = ((50, 500, 1), (50, 500, 10), (500, 2000, 1))
 YARDSTICK = "tuned_rbf"
-TURNS = 3
+TURNS, LARGE = 3, 1000  # above so many subsets one turn
 
 
 def speed(surrogate: str) -> dict[str, dict[str, float]]:
-    """Median processor seconds of three fits, turn by turn with those of the yardstick, by "K50_m500_q10".
+    """Median processor seconds of three fits (one, of many subsets), by turns with the yardstick, as "K50_m500_q10".
 
     On one thread these are what a fit takes on a machine of one's own, also where others are at work; `wall_seconds`
     are what it took in this run.
@@ -29,7 +29,7 @@ def speed(surrogate: str) -> dict[str, dict[str, float]]:
         values = masks @ rng.normal(size=(K, q)) + rng.normal(size=(m, q))
         times: dict[str, list[tuple[float, float]]] = {surrogate: [], YARDSTICK: []}
         with threadpool_limits(1):
-            for _ in range(TURNS):
+            for _ in range(TURNS if m <= LARGE else 1):
                 for name, taken in times.items():
                     g = contender(name)
                     begun = time.process_time(), time.perf_counter()
