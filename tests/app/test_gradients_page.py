@@ -193,7 +193,7 @@ def test_a_finished_check_shows_its_numbers_and_its_advice(started: list[JobSpec
     assert "misses 14%" in fine.metric[-1].help
     assert not fine.warning
     # what a job takes is said until it is done
-    assert sum("on two cores when nothing is cached" in caption.value for caption in fine.caption) == 1
+    assert sum("on two cores when nothing is cached" in caption.value for caption in fine.caption) == 2
     assert not any("Show this result" in button.label for button in fine.button)  # a check is no table
 
     curved = finish(FirstOrderCheck(8, [LogitError(0.2, 0.6)], 0.5, 0.3, 0.4))
@@ -208,4 +208,4 @@ def test_the_page_says_what_a_check_costs() -> None:
     app = open_app("gradients", run="digits")
     few = RunSettings("digits", subsets=CHECK_SUBSETS)
     assert 5 < sum(check_cost(few).values()) < 30
-    assert sum("on two cores when nothing is cached" in caption.value for caption in app.caption) == 2
+    assert sum("on two cores when nothing is cached" in caption.value for caption in app.caption) == 3

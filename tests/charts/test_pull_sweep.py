@@ -26,7 +26,7 @@ def test_colours_are_shares_of_the_strongest_of_the_column_and_only_where_clear(
 
 def test_numbers_not_told_from_zero_stand_in_brackets():
     (heat,) = drawn(effects_over_pulls(PULLS, EFFECTS, CLEAR, ("a", "b", "c"))).data
-    assert heat.text[0] == ("-0.4", "-0.2", "-0.02")
+    assert list(heat.text[0]) == ["-0.4", "-0.2", "-0.02"]
     assert heat.text[1][2] == "(+0.01)"
     assert "not told from zero" in heat.customdata[1][2]
 

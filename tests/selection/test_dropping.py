@@ -1,5 +1,7 @@
 """Which tasks are worth dropping: planted ones are found, nothing else is, and what is promised is kept."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -44,9 +46,10 @@ def test_the_effects_are_those_with_the_others_as_chosen():
     pairs = {(0, 1): -0.3}  # task 1 spoils, but less beside task 0
     found = best_drop(played(game(pairs=pairs), m=250))
     assert set(found.tasks) - {5, 7} == {3}  # two tasks do nothing: to drop them costs nothing
-    assert found.effects[1] == pytest.approx(0.0, abs=0.05)
-    assert found.effects[3] == pytest.approx(0.25, abs=0.05)
-    assert (np.abs(found.effects[[3, 4]]) > found.effect_margins[[3, 4]]).all()
+    values, margin = found.effects.values[:, 0], found.effects.margin()[:, 0]
+    assert values[1] == pytest.approx(0.0, abs=0.05)
+    assert values[3] == pytest.approx(0.25, abs=0.05)
+    assert (np.abs(values[[3, 4]]) > margin[[3, 4]]).all()
 
 
 def test_where_no_task_hurts_hardly_ever_one_is_worth_dropping_and_the_sentence_says_so():
@@ -56,7 +59,7 @@ def test_where_no_task_hurts_hardly_ever_one_is_worth_dropping_and_the_sentence_
         found = best_drop(played(harmless, m=80, seed=seed))
         wrong += found.is_worth_it
         if not found.is_worth_it:
-            assert found.sentence().startswith("No task is worth dropping")
+            assert re.match("No task is (surely )?worth dropping", found.sentence())
             assert abs(found.change) <= found.margin or not found.tasks
     assert wrong <= 2
 
@@ -161,7 +164,7 @@ def test_few_subsets_and_constant_outcomes_advise_nothing():
     ):  # fmt: skip
         found = best_drop(outcomes)
         assert not found.is_worth_it
-        assert "No task is worth dropping" in found.sentence()
+        assert re.match("No task is (surely )?worth dropping", found.sentence())
 
 
 @pytest.mark.parametrize(
