@@ -1,4 +1,4 @@
-"""The dashboard and the same pipeline without it: `python -m kernelsm app | run | features | evaluate | example`."""
+"""The dashboard and the same without it: `python -m kernelsm app|run|features|evaluate|example|drop|confirm`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from kernelsm.evaluation.confirmation import WAYS
 from kernelsm.examples.catalog import (
     EXAMPLES,
     PROMPT_EXAMPLES,
@@ -29,6 +30,7 @@ from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads
+from kernelsm.surrogates.wording import amount
 from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
@@ -107,6 +109,21 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("name", choices=(*EXAMPLES, *PROMPT_EXAMPLES))
     example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files, from their W0")
     example.add_argument("--retrain", action="store_true", help=retrained)
+
+    drop = commands.add_parser("drop", help="which tasks are worth dropping, and what that is expected to change")
+    drop.add_argument("table", help="a table of outcomes, or the name of an example")
+    drop.add_argument("--target", help="one of its targets (default: their mean)")
+    drop.add_argument("--price", type=float, default=0.0, help="what a unit of cost is worth (default 0)")
+    drop.add_argument("--costs", type=Path, help="CSV of what keeping each task costs: task, cost (default 1 each)")
+
+    confirm = commands.add_parser("confirm", help="retrain an example's network with and without some tasks")
+    confirm.add_argument("--example", required=True, choices=[name for name in EXAMPLES if EXAMPLES[name].has_model])
+    confirm.add_argument("--without", required=True, nargs="+", metavar="TASK", help="names of the tasks left out")
+    confirm.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
+    confirm.add_argument(
+        "--how", nargs="+", choices=WAYS, default=WAYS, help="fine-tuned from W0, trained anew, or both"
+    )
+    confirm.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
     return parser
 
 
@@ -232,7 +249,63 @@ def _example(options: argparse.Namespace) -> None:
             print(f"{name}: {words}")
 
 
-_COMMANDS = {"app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example}
+def _drop(options: argparse.Namespace) -> None:
+    # imported here: the other commands do not need scikit-learn
+    from kernelsm.selection.costs_file import read_costs
+    from kernelsm.selection.dropping import best_drop
+
+    outcomes = load_example(options.table) if options.table in EXAMPLES else Outcomes.load(Path(options.table))
+    if options.target:
+        if options.target not in outcomes.target_names:
+            expected = ", ".join(map(repr, outcomes.target_names))[:200]
+            raise InputError("--target", repr(options.target), expected, "Choose one of these.")
+        outcomes = outcomes.target(options.target)
+    costs = read_costs(options.costs, outcomes.task_names) if options.costs else None
+    if options.costs and not options.price:
+        raise InputError("--costs", "no --price", "what a unit of cost is worth", "Give it in the outcome's unit.")
+    drop = best_drop(outcomes, costs=costs, price=options.price)
+    print(drop.sentence(str(outcomes.meta.get("unit", ""))))
+    print(
+        json.dumps(
+            {
+                "drop": [drop.task_names[k] for k in drop.tasks] if drop.is_worth_it else [],
+                "nearest": [drop.task_names[k] for k in drop.tasks], "is_worth_it": drop.is_worth_it,
+                "change": drop.change, "margin": drop.margin, "predicted": drop.predicted,
+                "predicted_margin": drop.predicted_margin, "gain": drop.gain, "saved": drop.saved,
+            }
+        )
+    )  # fmt: skip
+
+
+def _confirm(options: argparse.Namespace) -> None:
+    # imported here: the other commands may not need torch
+    from kernelsm.pipelines.confirm import ConfirmSettings, confirm
+    from kernelsm.workspace.confirmations import keep_confirmation
+
+    names = load_example(options.example).task_names
+    if unknown := [name for name in options.without if name not in names]:
+        expected = ", ".join(map(repr, names))
+        raise InputError("--without", repr(unknown[0]), expected, "Write the names of tasks as they are there.")
+    left_out = tuple(names.index(name) for name in options.without)
+    settings = ConfirmSettings(options.example, left_out, options.seeds, tuple(options.how), options.ridge)
+    store = Store()
+    found = confirm(settings, TerminalReport(), store)
+    key, loss = keep_confirmation(found, store.root.parent), found.measures[0]
+    changes = {}
+    for way in found.values:
+        change = found.change(way, loss.name)
+        side = "lower" if change.mean < 0 else "higher"
+        print(
+            f"{way}: without them the {loss.name} is {side} by {amount(abs(change.mean), change.margin)} {loss.unit}"
+        )
+        changes[way] = {"change": change.mean, "margin": change.margin, "by_seed": change.by_seed}
+    print(json.dumps({"confirmed": key, "left_out": options.without, "changes": changes}))
+
+
+_COMMANDS = {
+    "app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example, "drop": _drop,
+    "confirm": _confirm,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

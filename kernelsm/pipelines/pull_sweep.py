@@ -70,7 +70,7 @@ class PullSweep:
     @property
     def checks(self) -> RunSettings:
         """Settings of the subsets that are retrained: fresh ones, drawn in the same way."""
-        return replace(self.settings, subsets=max(self.checked, 1), seed=CHECK_SEED, chosen=())
+        return replace(self.settings, subsets=max(self.checked, 1), seed=CHECK_SEED, chosen=(), design="random")
 
     def cost(self) -> dict[str, float]:
         """Seconds that each stage is expected to take when nothing is cached."""
@@ -89,7 +89,7 @@ class PullSweep:
 
     def job(self) -> JobSpec:
         """The job that tries them."""
-        arguments = {"settings": asdict(self.settings), "pulls": list(self.pulls), "checked": self.checked}
+        arguments = {"settings": self.settings.arguments(), "pulls": list(self.pulls), "checked": self.checked}
         return JobSpec("kernelsm.pipelines.pull_sweep:run", arguments)
 
 
