@@ -125,6 +125,8 @@ class AutoSurrogate(Surrogate):
         for scale in dict.fromkeys(self.scales):
             if scale != "identity" and (positive or scale not in POSITIVE_ONLY):
                 self._scaled[scale] = self._fit_scale(scale, candidates, X, values, own)
+        for part in self._scaled.values():
+            part.composites_ = {j: composite.without_rows() for j, composite in part.composites_.items()}
         self.effects_ = own
         self._set_rows_aside(masks)
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
