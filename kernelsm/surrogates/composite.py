@@ -30,7 +30,7 @@ from kernelsm.surrogates.variance_components import Solution, VarianceComponents
 Terms = tuple[tuple[int, ...], ...]
 _WIDTHS = (0.125, 0.5, 2.0)
 """γ of the RBF parts for two subsets at their mean distance, weighed by relevance; each four times the one before."""
-_ROUNDS, _STEPS, _REFIT_STEPS = 6, 5, 2
+_ROUNDS, _STEPS, _REFIT_STEPS = 3, 5, 2  # more rounds make intervals too narrow where noise drowns the effects
 _ORDERS, _MOST_TERMS, _TERMS_AT_ONCE, _CLOSELY = (1, 2, 3, 4), 1500, 4, 300
 _TERM_ROUNDS, _TERM_STEPS = 12, 3
 _FOLDS, _WORTH, _CLEARLY = 3, 1.0, 1.5
@@ -110,13 +110,12 @@ class Composite:
 class CompositeSearch:
     """Finds sums of kernels on the subsets X, shape (m, K), for one column of outcomes after the other.
 
-    Relevance and terms are looked for on at most `few_rows` rows drawn at random, or two for each task, and relevance
-    in `rounds` rounds: more make it, and with it the intervals, a little sharper.
+    Relevance and terms are looked for on at most `few_rows` rows drawn at random, or two for each task.
     """
 
-    def __init__(self, X: Array, few_rows: int = 300, rounds: int = _ROUNDS, centre: Array | None = None) -> None:
+    def __init__(self, X: Array, few_rows: int = 300, centre: Array | None = None) -> None:
         self._X = X
-        self._few_rows, self._rounds = few_rows, rounds
+        self._few_rows = few_rows
         self._centre = X.mean(axis=0) if centre is None else centre
         self._spread = 2 * X.var(axis=0) * len(X) / max(len(X) - 1, 1)
         # not centred, as the kernels are: the intercept takes up the difference
@@ -132,7 +131,7 @@ class CompositeSearch:
         if m <= most:
             return np.arange(m), self
         rows = np.sort(np.random.default_rng(0).choice(m, most, replace=False))
-        return rows, CompositeSearch(self._X[rows], most, self._rounds)
+        return rows, CompositeSearch(self._X[rows], most)
 
     def find(self, column: Array, least_noise: float = 0.0, *, quick: bool = False) -> Composite:
         """Search from tasks of equal relevance, for outcomes of shape (m,); `quick` to compare, not to keep."""
@@ -150,7 +149,7 @@ class CompositeSearch:
         terms: Terms = ()
         if not quick and len(column) < 2 * self._X.shape[1]:
             terms, parts = self._tasks_first(column, parts, least_noise)
-        rounds = 1 if quick else self._rounds
+        rounds = 1 if quick else _ROUNDS
         for turn in range(rounds + 1):
             amplitudes = np.where(parts.amplitudes, np.maximum(parts.amplitudes, 1e-3 * signal), 0.0)
             parts = replace(parts, grams=self._grams(relevance), amplitudes=amplitudes)

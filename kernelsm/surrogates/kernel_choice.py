@@ -23,8 +23,7 @@ from kernelsm.surrogates.tuning import Spectrum, column_blocks, mean_error, spec
 # γ in units of one over the mean squared distance of two subsets; λ in units of the kernel's mean variance
 _GAMMAS = (0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 _SIZE_WEIGHT = 5.0  # variance of the effect of size over that of all others: it is one, and they are many
-_FEW_TARGETS = 4
-_EFFORT, _LESS_EFFORT = (300, 6), (200, 3)  # rows and rounds of a search for few and for many targets
+_FEW_TARGETS, _FEW_ROWS, _FEWER_ROWS = 4, 300, 200
 _FOLDS = 3
 _RIDGES = np.logspace(-6, 3, 28)
 _PENALTY = 1e9  # far above any difference of likelihoods, and finite: they are added up
@@ -85,7 +84,7 @@ class CandidateKernels:
 
     def __init__(self, X: Array) -> None:
         self.rows = X
-        self._composites: dict[tuple[int, int], CompositeSearch] = {}
+        self._composites: dict[int, CompositeSearch] = {}
 
     @cached_property
     def folds(self) -> list[tuple[Indices, Indices, CandidateKernels]]:
@@ -96,11 +95,11 @@ class CandidateKernels:
         return [(fit, part, CandidateKernels(self.rows[fit])) for fit, part in zip(others, parts, strict=True)]
 
     def composites(self, targets: int) -> CompositeSearch:
-        """Return what finds sums of kernels on these subsets, with less effort where there are many targets."""
-        effort = _EFFORT if targets <= _FEW_TARGETS else _LESS_EFFORT
-        if effort not in self._composites:
-            self._composites[effort] = CompositeSearch(self.rows, *effort)
-        return self._composites[effort]
+        """Return what finds sums of kernels on these subsets; on fewer rows where many targets are to be fitted."""
+        few_rows = _FEW_ROWS if targets <= _FEW_TARGETS else _FEWER_ROWS
+        if few_rows not in self._composites:
+            self._composites[few_rows] = CompositeSearch(self.rows, few_rows)
+        return self._composites[few_rows]
 
     @cached_property
     def spread(self) -> float:
