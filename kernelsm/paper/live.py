@@ -19,7 +19,7 @@ from kernelsm.surrogates.kernel import KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogateCV
 
 TABLES = ("modular-addition", "modular-quadratic", "coin-flip", "movie-reviews", "digits", "sentiment")
-_WORDS = {
+WORDS = {
     "modular-addition": "modular addition", "modular-quadratic": "modular quadratic",
     "coin-flip": "coin flips in a prompt", "movie-reviews": "movie reviews in a prompt",
     "digits": "handwritten digits", "sentiment": "sentiment of sentences", "published": "the published coin flips",
@@ -161,12 +161,10 @@ def table_1(outcomes: Mapping[str, Outcomes] | None = None) -> Finding:
         found = kernels.residuals(table, {**chosen, **tuned}).errors
         saved = mean_estimate(1 - found["RBF"] / found["linear"])
         fair = mean_estimate(1 - found["tuned RBF"] / found["tuned linear"])
-        rows.append(Row(f"{_WORDS[name]}: share of the linear surrogate's error that RBF saves", _PAPER_SAVES[name],
+        rows.append(Row(f"{WORDS[name]}: share of the linear surrogate's error that RBF saves", _PAPER_SAVES[name],
                         saved, saved.low > 0))  # fmt: skip
-        rows.append(Row(f"{_WORDS[name]}: the same, λ and γ of both tuned", "", fair, fair.low > 0))
-        lines.append(
-            {"table": _WORDS[name], **{key: round(float(errors.mean()), 3) for key, errors in found.items()}}
-        )
+        rows.append(Row(f"{WORDS[name]}: the same, λ and γ of both tuned", "", fair, fair.low > 0))
+        lines.append({"table": WORDS[name], **{key: round(float(errors.mean()), 3) for key, errors in found.items()}})
     return Finding(
         "table1", "Table 1", "An RBF kernel leaves a much smaller error on unseen subsets than a linear surrogate.",
         (*rows, *_NOT_RUN),
@@ -191,11 +189,11 @@ def table_8(outcomes: Mapping[str, Outcomes] | None = None) -> Finding:
         lead = mean_estimate(others - found["RBF"])
         among = mean_estimate(np.minimum(found["degree 1"], found["degree 3"]) - found["degree 2"])
         rows += [
-            Row(f"{_WORDS[name]}: smallest error of the other four, minus RBF's", "above 0", lead, lead.low > 0),
-            Row(f"{_WORDS[name]}: smaller of degrees 1 and 3, minus degree 2", "above 0", among, among.low > 0),
+            Row(f"{WORDS[name]}: smallest error of the other four, minus RBF's", "above 0", lead, lead.low > 0),
+            Row(f"{WORDS[name]}: smaller of degrees 1 and 3, minus degree 2", "above 0", among, among.low > 0),
         ]
-        lines.append({"table": _WORDS[name], **_means(found)})
-        lines.append({"table": f"{_WORDS[name]}, no constant, not standardised", **_means(own)})
+        lines.append({"table": WORDS[name], **_means(found)})
+        lines.append({"table": f"{WORDS[name]}, no constant, not standardised", **_means(own)})
     return Finding(
         "table8", "Table 8", "RBF leaves the smallest error of five kernels; of polynomials degree 2 is the best.",
         (*rows, *_NOT_RUN),
@@ -218,8 +216,8 @@ def figure_4(outcomes: Mapping[str, Outcomes] | None = None) -> Finding:
             chosen = {key: kernels.paper_kernels()[key] for key in ("linear", "RBF")}
             found = kernels.residuals(table, {**chosen, "tuned linear": LinearSurrogateCV()}, share).errors
             gain = mean_estimate(found["linear"] - found["RBF"])
-            rows.append(Row(f"{_WORDS[name]}, {share:.0%} fitted: linear minus RBF", "above 0", gain, gain.low > 0))
-            lines.append({"table": _WORDS[name], "fitted": share, **_means(found)})
+            rows.append(Row(f"{WORDS[name]}, {share:.0%} fitted: linear minus RBF", "above 0", gain, gain.low > 0))
+            lines.append({"table": WORDS[name], "fitted": share, **_means(found)})
     few = [line for line in lines if line["fitted"] == kernels.SHARES[0]]
     even = sum(line["tuned linear"] <= line["RBF"] for line in few)
     return Finding(
@@ -245,14 +243,14 @@ def table_7(outcomes: Mapping[str, Outcomes] | None = None) -> Finding:
         best = [min(keys, key=error.__getitem__) for keys in (_LAMBDAS, _GAMMAS)]
         spread = max(score.values()) - min(score.values())
         rows += [
-            Row(f"{_WORDS[name]}: LDS, greatest minus least over all settings", "0.03", Estimate(spread),
+            Row(f"{WORDS[name]}: LDS, greatest minus least over all settings", "0.03", Estimate(spread),
                 spread < 0.1),
-            Row(f"{_WORDS[name]}: error at λ = 0.1 over the least error by λ", "1.00",
+            Row(f"{WORDS[name]}: error at λ = 0.1 over the least error by λ", "1.00",
                 Estimate(error["λ = 0.1"] / error[best[0]]), error["λ = 0.1"] <= 1.1 * error[best[0]]),
-            Row(f"{_WORDS[name]}: error at γ = 0.00001 over the least error by γ", "1.57",
+            Row(f"{WORDS[name]}: error at γ = 0.00001 over the least error by γ", "1.57",
                 Estimate(error["γ = 1e-05"] / error[best[1]]), error["γ = 1e-05"] > 1.1 * error[best[1]]),
         ]  # fmt: skip
-        lines += [{"table": _WORDS[name], "setting": key, "error": round(error[key], 3), "LDS": round(score[key], 3)}
+        lines += [{"table": WORDS[name], "setting": key, "error": round(error[key], 3), "LDS": round(score[key], 3)}
                   for key in error]  # fmt: skip
     return Finding(
         "table7", "Table 7",

@@ -58,7 +58,7 @@ def test_shipped_findings_are_those_of_the_benchmarks_in_the_order_of_the_paper(
         assert json.loads(file.read_text(encoding="utf-8")) == found.to_json()
         assert found.machine
         assert found.rows
-        assert found.seconds > 0
+        assert found.seconds >= 0
 
 
 def test_every_claim_that_could_not_be_run_says_what_it_needs():
