@@ -15,6 +15,9 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.paper import boundary, influence, kernels, proposition
 from kernelsm.paper.finding import Finding, Row
 from kernelsm.paper.intervals import Estimate, mean_estimate
+from kernelsm.runtime.checks import check_choice
+from kernelsm.runtime.progress import Report
+from kernelsm.runtime.store import Store
 from kernelsm.surrogates.kernel import KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogateCV
 
@@ -268,6 +271,22 @@ LIVE: dict[str, Callable[..., Finding]] = {
     "table1": table_1, "table7": table_7, "table8": table_8,
 }  # fmt: skip
 """By key: what runs a claim anew within seconds."""
+
+
+def run(report: Report, store: Store, *, key: str) -> dict[str, Any]:
+    """Job: run a claim anew and return it as JSON under "finding".
+
+    Raises
+    ------
+    InputError
+        No claim of that key is run within seconds.
+    """
+    check_choice("claim", key, LIVE)
+    found = LIVE[key]()
+    report(1, 1, found.place)
+    return {"finding": found.to_json()}
+
+
 _PAPER_SAVES = {
     "modular-addition": "67 %", "modular-quadratic": "67 %", "coin-flip": "50 %", "movie-reviews": "50 %",
     "published": "50 %", "digits": "", "sentiment": "",

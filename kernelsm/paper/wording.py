@@ -13,9 +13,11 @@ _HEAD = """# The paper, claim by claim
 Every figure and table of the paper that can be run here was run: its claim in our words, the paper's number, ours
 with a 90 % interval, and a verdict that follows from the numbers by a rule stated in the code. *Holds* means that
 every number that could be judged bears the claim out, *holds in part* that some do, *not here* that none does.
-`make paper` runs everything anew and writes this page.
+`make paper` runs everything anew and writes this page; the dashboard's page *Paper* shows the same and runs the quick
+claims while you watch.
 """
-_YES_NO = {True: "yes", False: "no", None: ""}
+AS_CLAIMED = {True: "yes", False: "no", None: ""}
+"""What is said of a row of a finding."""
 
 
 def words_of(estimate: Estimate | None) -> str:
@@ -78,7 +80,7 @@ def _section(found: Finding) -> str:
 def _line(row: Row) -> str:
     here = words_of(row.ours)
     note = f" ({row.note})" if row.note else ""
-    return f"| {row.what}{note} | {row.paper} | {here} | {_YES_NO[row.holds]} |"
+    return f"| {row.what}{note} | {row.paper} | {here} | {AS_CLAIMED[row.holds]} |"
 
 
 def _cell(value: object) -> str:
