@@ -1,4 +1,4 @@
-"""Whether a table holds every subset there is, and whether measuring one again gives something else."""
+"""Whether a table holds every subset there is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.outcomes.designs import possible_subsets
-from kernelsm.outcomes.table import Outcomes
-
-# outcomes of one subset that differ by less than this share of the spread of all were rounded, not measured anew
-_ROUNDED = 1e-6
 
 
 def different_rows(masks: ArrayLike) -> NDArray[np.bool_]:
@@ -48,19 +44,3 @@ def subsets_left(masks: ArrayLike) -> int:
     """
     rows = different_rows(masks)
     return possible_subsets(rows.shape[1], only_size(rows)) - len(rows)
-
-
-def repeats_differ(outcomes: Outcomes) -> bool:
-    """Return whether a subset that was measured more than once has outcomes that differ: these are noisy.
-
-    Examples
-    --------
-    >>> repeats_differ(Outcomes([[1, 0], [1, 0], [0, 1]], [1.0, 1.1, 2.0]))
-    True
-    >>> repeats_differ(Outcomes([[1, 0], [1, 0], [0, 1]], [1.0, 1.0, 2.0]))
-    False
-    """
-    values = outcomes.values
-    _, first, group = np.unique(outcomes.masks, axis=0, return_index=True, return_inverse=True)
-    apart = np.abs(values - values[first[group.reshape(-1)]])
-    return bool((apart > _ROUNDED * np.ptp(values, axis=0)).any())

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kernelsm.outcomes.rank_correlation import rank_correlation
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.near_ties import varies
+from kernelsm.runtime.near_ties import NEAR, mean_ranks, varies
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel_choice import CandidateKernels
 from kernelsm.surrogates.measured_rows import distinct_rows
@@ -25,6 +25,8 @@ from kernelsm.surrogates.tuning import tuning_rows
 # how sharply better scales are preferred: weight = (1 - leave-one-out rank correlation)^-4
 _SHARPNESS = 4
 _PERFECT, _WORST = 0.9999, -0.5
+# by so many standard errors, of values and ranks together, all scales must predict better than the own one alone
+_TOLD_APART, _TOLD_CLEARLY = 2.0, 4.0
 # attributes that a fit takes from its table beside the numbers
 _TABLE_ATTRIBUTES = (
     "task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_", "n_features_in_",
@@ -40,7 +42,8 @@ class AutoSurrogate(Surrogate):
     ridges and shared components; which targets share, which tasks matter and which act together is found on the own
     scale. A score is the average over scales, for each target weighted by the rank correlation of its leave-one-out
     predictions with the outcomes; the first scale that ranks all of them correctly is used alone. The prediction is
-    the score, mapped to the outcome's own scale by an increasing curve (`ScoreToOutcome`).
+    the score, mapped to the outcome's own scale by an increasing curve (`ScoreToOutcome`) - or, unless that is told
+    to predict left-out subsets better, the prediction on the own scale alone.
 
     Readouts are differences of F and belong on F's own scale: they are those of the surrogate fitted there
     (`effects_`), exact and with intervals. Outcomes without noise are interpolated, and outcomes far from everything
@@ -62,6 +65,8 @@ class AutoSurrogate(Surrogate):
         Fitted on the outcome's own scale.
     weights_ : dict of str to ndarray, shape (q,)
         Weight of each scale in each target's prediction.
+    own_scale_only_ : ndarray of bool, shape (q,)
+        Targets for which the other scales are left out, because they do not predict left-out subsets better.
     outlier_rows_ : ndarray of int
         Rows with an outcome far from everything else. The fit takes their left-out predictions instead.
     outliers_ : ndarray of bool, shape (m, q)
@@ -125,6 +130,8 @@ class AutoSurrogate(Surrogate):
         for scale in dict.fromkeys(self.scales):
             if scale != "identity" and (positive or scale not in POSITIVE_ONLY):
                 self._scaled[scale] = self._fit_scale(scale, candidates, X, values, own)
+        for part in self._scaled.values():
+            part.composites_ = {j: composite.without_rows() for j, composite in part.composites_.items()}
         self.effects_ = own
         self._set_rows_aside(masks)
         self.degrees_of_freedom_ = self.effects_.degrees_of_freedom_
@@ -199,10 +206,18 @@ class AutoSurrogate(Surrogate):
         missed = ((observed - predicted) ** 2).mean(axis=0)
         latent = (self._score_to_outcome.spread(left_out, std) ** 2).mean(axis=0)
         known = 0.0 if self._noise is None else (self._noise**2).sum(axis=0)
-        self.noise_variance_ = np.maximum(missed - latent, known)
+        own = self.effects_.left_out_
+        self.own_scale_only_ = ~_predicted_better(predicted, own, observed)
+        self.weights_["identity"] = np.where(self.own_scale_only_, 1.0, self.weights_["identity"])
+        for name in set(self.weights_) - {"identity"}:
+            self.weights_[name] = np.where(self.own_scale_only_, 0.0, self.weights_[name])
+        self.noise_variance_ = np.where(
+            self.own_scale_only_, self.effects_.noise_variance_, np.maximum(missed - latent, known)
+        )
         if self.measured_rows_ is not None:
             self.noise_variance_ = np.zeros(values.shape[1])
-        ranked = np.nan_to_num(rank_correlation(observed, left_out))
+        ranked = np.nan_to_num(rank_correlation(observed, np.where(self.own_scale_only_, own, left_out)))
+        missed = ((observed - np.where(self.own_scale_only_, own, predicted)) ** 2).mean(axis=0)
         explained = 1 - missed / np.where(observed.var(axis=0) > 0, observed.var(axis=0), np.inf)
         self.ranks_only_ = (ranked > _LEAST_RANK_CORRELATION) & (explained < _LEAST_EXPLAINED_SHARE * ranked**2)
 
@@ -235,14 +250,22 @@ class AutoSurrogate(Surrogate):
         return np.asarray(sum(self.weights_[name] * std / self._spread[name] for name, std in stds.items()))
 
     def _predict(self, X: Array) -> Array:
-        return self._score_to_outcome(self._average({name: part._predict(X) for name, part in self._scaled.items()}))
+        own = self.effects_._predict(X)
+        if self.own_scale_only_.all():
+            return own
+        return np.where(self.own_scale_only_, own, self._score_to_outcome(self._score(X)))
 
     def _predict_variance(self, X: Array) -> Array:
-        average = self._average({name: part._predict(X) for name, part in self._scaled.items()})
+        own = self.effects_._predict_variance(X)
+        if self.own_scale_only_.all():
+            return own
         std = self._average_std({name: np.sqrt(part._predict_variance(X)) for name, part in self._scaled.items()})
-        variance = self._score_to_outcome.spread(average, std) ** 2
+        variance = self._score_to_outcome.spread(self._score(X), std) ** 2
         # where no scale predicts anything, the prediction is the mean, which is uncertain too
-        return np.where(self._score_to_outcome.flat, self.effects_._predict_variance(X), variance)
+        return np.where(self.own_scale_only_ | self._score_to_outcome.flat, own, variance)
+
+    def _score(self, X: Array) -> Array:
+        return self._average({name: part._predict(X) for name, part in self._scaled.items()})
 
     def on_own_scale(self) -> SharedSurrogate:
         """Return the surrogate on the outcome's own scale, from which all readouts come, as an independent one.
@@ -283,6 +306,34 @@ def _rescaled(noise: Array | None, values: Array, scaled: Array) -> Array | None
         return None
     spread = np.where(varies(values), values.std(axis=0), 1.0)
     return np.asarray(noise * scaled.std(axis=0) / spread)
+
+
+def _predicted_better(predicted: Array, own: Array, observed: Array) -> NDArray[np.bool_]:
+    """Targets, shape (q,), whose left-out predictions of all scales are told from those of the own one.
+
+    Judged are the squared errors of values and of ranks that the others save, in standard errors over the rows: their
+    mean over targets, as tables share the choice and a single target's rows say little, or a target's own where it
+    speaks clearly.
+    """
+    varied = varies(observed)
+    if not varied.any():
+        return np.zeros(len(varied), dtype=bool)
+    together, alone = 0.0, np.zeros(int(varied.sum()))
+    for table in (lambda values: values, mean_ranks):
+        truth = table(observed[:, varied])
+        spread = np.maximum(truth.std(axis=0), 1e-300)
+        errors = [((table(part[:, varied]) - truth) / spread) ** 2 for part in (own, predicted)]
+        saved = errors[0] - errors[1]
+        together += float(_standard_errors(saved.mean(axis=1, keepdims=True))[0])
+        alone += _standard_errors(saved)
+    told = varied.copy()
+    told[varied] = (together > _TOLD_APART) | (alone > _TOLD_CLEARLY)
+    return told
+
+
+def _standard_errors(saved: Array) -> Array:
+    """Mean over the rows in units of its standard error; what only rounds counts as nothing."""
+    return np.asarray(saved.mean(axis=0) / np.maximum(saved.std(axis=0) / np.sqrt(len(saved)), NEAR))
 
 
 def default_surrogate() -> AutoSurrogate:

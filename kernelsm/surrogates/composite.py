@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from math import comb, log
 
@@ -29,13 +29,15 @@ from kernelsm.surrogates.variance_components import Solution, VarianceComponents
 
 Terms = tuple[tuple[int, ...], ...]
 _WIDTHS = (0.125, 0.5, 2.0)
-"""γ of the RBF parts for two subsets at their mean distance, weighed by relevance."""
-_ROUNDS, _STEPS, _REFIT_STEPS = 3, 5, 2
+"""γ of the RBF parts for two subsets at their mean distance, weighed by relevance; each four times the one before."""
+_ROUNDS, _STEPS, _REFIT_STEPS = 3, 5, 2  # more rounds make intervals too narrow where noise drowns the effects
 _ORDERS, _MOST_TERMS, _TERMS_AT_ONCE, _CLOSELY = (1, 2, 3, 4), 1500, 4, 300
 _TERM_ROUNDS, _TERM_STEPS = 12, 3
-_FOLDS, _WORTH = 3, 1.0
+_FOLDS, _WORTH, _CLEARLY = 3, 1.0, 1.5
 _FAR, _OUTLIERS_IN, _NEXT_TO_NOTHING = 5.5, 20, 0.01
 _LEAST_SUPPORT, _FEWEST_ROWS = 25.0, 2  # rows that a term's feature must rest on
+_NO_FEATURE = 1e-10  # share of the largest prior weight below which there is only rounding
+_FLOATS_KEPT = 16_000_000  # of dense parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,17 @@ class Composite:
     centre: Array
     solution: Solution
 
+    def without_rows(self) -> Composite:
+        """Return what another scale's fit starts from, without the matrices of the fitted rows."""
+        return replace(
+            self, components=replace(self.components, grams=np.zeros((0, 0, 0))),
+            solution=Solution(np.zeros(0), np.zeros(0)),
+        )  # fmt: skip
+
     @property
     def left_out_variance(self) -> float:
         """Mean posterior variance of g at a row that is left out."""
-        return float((1 / np.diag(self.solution.projected)).mean() - self.components.noise)
+        return float((1 / self.solution.diagonal).mean() - self.components.noise)
 
     def fitted(self, X: Array, columns: Array, *, noisy: bool, least_noise: float = 0.0) -> KernelSurrogate:
         """Return a surrogate with these variances, fitted to rows and outcomes (m, C).
@@ -104,16 +113,16 @@ class CompositeSearch:
     Relevance and terms are looked for on at most `few_rows` rows drawn at random, or two for each task.
     """
 
-    def __init__(self, X: Array, few_rows: int = 300) -> None:
+    def __init__(self, X: Array, few_rows: int = 300, centre: Array | None = None) -> None:
         self._X = X
         self._few_rows = few_rows
-        self._centre = X.mean(axis=0)
+        self._centre = X.mean(axis=0) if centre is None else centre
         self._spread = 2 * X.var(axis=0) * len(X) / max(len(X) - 1, 1)
         # not centred, as the kernels are: the intercept takes up the difference
         self._main = X @ X.T / _size_variance(self._X.shape[1])
         sizes = X.sum(axis=1)
         self._size = np.outer(sizes, sizes) / _size_variance(self._X.shape[1])
-        self._last_grams: tuple[Array | None, tuple[Array, ...]] = None, ()
+        self._known_grams: list[tuple[Array, Array]] = []
 
     @cached_property
     def _few(self) -> tuple[NDArray[np.intp], CompositeSearch]:
@@ -151,19 +160,29 @@ class CompositeSearch:
         plain = Composite(relevance, terms, parts, self._centre, solution)
         if quick:
             return plain
-        found = self._with_terms(column, plain, least_noise)
-        return found if found.terms != terms and self._terms_pay(column, plain, least_noise) else plain
+        candidates, features = self._candidates(relevance)
+        found = self._with_terms(column, plain, candidates, features, least_noise)
+        if found.terms == terms or not self._terms_pay(column, plain, candidates, features, least_noise):
+            return plain
+        return found
 
-    def _terms_pay(self, column: Array, plain: Composite, least_noise: float) -> bool:
-        """Whether looking for terms predicts left-out thirds better than none: chance products fit a few far rows."""
+    def _terms_pay(
+        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, least_noise: float
+    ) -> bool:
+        """Whether looking for terms predicts left-out thirds better than none: chance products fit a few far rows.
+
+        The first third decides alone where it says so clearly.
+        """
         without, within = 0.0, 0.0
         for fitted, left_out, fold in self._folds:
-            base = fold._refitted(column[fitted], plain, plain.components, _TERM_STEPS, least_noise)
-            richer = fold._with_terms(column[fitted], base, least_noise)
+            base = fold._refitted(column[fitted], plain, plain.components, _TERM_STEPS, least_noise, whole=True)
+            richer = fold._with_terms(column[fitted], base, candidates, features[fitted], least_noise)
             for composite, is_plain in ((base, True), (richer, False)):
                 part = composite.fitted(self._X[fitted], column[fitted, None], noisy=True)
                 missed = float(((part._predict(self._X[left_out])[:, 0] - column[left_out]) ** 2).sum())
                 without, within = (without + missed, within) if is_plain else (without, within + missed)
+            if max(without, within) > _CLEARLY * min(without, within):
+                break
         return within < _WORTH * without
 
     @cached_property
@@ -171,7 +190,10 @@ class CompositeSearch:
         ends = np.cumsum([len(part) for part in np.array_split(self._X, _FOLDS)])[:-1]
         parts = [part for part in random_parts(self._X, ends.tolist(), 1) if len(part)]
         others = [np.sort(np.concatenate([other for other in parts if other is not part])) for part in parts]
-        return [(fit, part, CompositeSearch(self._X[fit])) for fit, part in zip(others, parts, strict=True)]
+        return [
+            (fit, part, CompositeSearch(self._X[fit], centre=self._centre))
+            for fit, part in zip(others, parts, strict=True)
+        ]
 
     def refit(self, column: Array, known: Composite, least_noise: float = 0.0) -> Composite:
         """Fit the variances alone, with the relevance and the terms that another scale of the outcomes has."""
@@ -193,7 +215,7 @@ class CompositeSearch:
         cleaned, rows, found = column.copy(), np.zeros(0, dtype=np.intp), known
         most = max(1, len(column) // _OUTLIERS_IN)
         while True:
-            size = np.abs(found.solution.alpha) / np.sqrt(np.diag(found.solution.projected))
+            size = np.abs(found.solution.alpha) / np.sqrt(found.solution.diagonal)
             square = np.maximum(size**2, 1.0)
             gain = (square - 1 - np.log(square)) / 2
             far = (size > _FAR * 1.4826 * np.median(size)) & (gain > log(len(column)) + 2) & (size > 0.6 * size.max())
@@ -210,19 +232,26 @@ class CompositeSearch:
                 found = self._refitted(cleaned, found, found.components, _TERM_STEPS, 0.0)
 
     def _refitted(
-        self, column: Array, known: Composite, start: VarianceComponents, steps: int, least_noise: float
-    ) -> Composite:
+        self, column: Array, known: Composite, start: VarianceComponents, steps: int, least_noise: float,
+        *, whole: bool = False,
+    ) -> Composite:  # fmt: skip
         features = TermKernel(known.terms, (1.0,) * len(known.terms), tuple(known.centre.tolist())).features(self._X)
         parts = replace(start, grams=self._grams(known.relevance), features=features)
         parts = parts.fitted(column, steps, least_noise)
-        return replace(known, components=parts, solution=parts.solve(column))
+        return replace(known, components=parts, solution=parts.solve(column) if whole else parts.solve_each(column))
 
-    def _grams(self, relevance: Array) -> tuple[Array, ...]:
-        known, grams = self._last_grams
-        if known is not relevance:  # every scale of a column has the same
-            distances = weighted_distances(self._X, self._X, relevance)
-            grams = (self._main, *(np.exp(-width * distances) for width in _WIDTHS), self._size)
-            self._last_grams = relevance, grams
+    def _grams(self, relevance: Array) -> Array:
+        """Dense parts, shape (P, m, m); those of the last relevances are kept, which all scales of a column share."""
+        for known, grams in self._known_grams:
+            if known is relevance:
+                return grams
+        distances = weighted_distances(self._X, self._X, relevance)
+        grams = np.empty((len(_WIDTHS) + 2, *distances.shape))
+        grams[0], grams[-1] = self._main, self._size
+        np.exp(distances * -_WIDTHS[0], out=grams[1])
+        for place in range(1, len(_WIDTHS)):  # each width is four times the one before
+            np.square(np.square(grams[place]), out=grams[place + 1])
+        self._known_grams = [*self._known_grams, (relevance, grams)][-max(1, _FLOATS_KEPT // grams.size) :]
         return grams
 
     def _relevance(self, relevance: Array, tasks: Terms, parts: VarianceComponents, solution: Solution) -> Array:
@@ -264,13 +293,14 @@ class CompositeSearch:
         left = found.components.noise / variance
         return found.terms, replace(found.components, amplitudes=parts.amplitudes * left)
 
-    def _with_terms(self, column: Array, plain: Composite, least_noise: float) -> Composite:
+    def _with_terms(
+        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, least_noise: float
+    ) -> Composite:
         """Add products of tasks as long as one raises the restricted likelihood by more than the search for it costs.
 
         The gain of a term of feature φ is (ρ - 1 - ln ρ)/2 with ρ = (φᵀα)² / φᵀAφ (Tipping and Faul, 2003, Fast
         marginal likelihood maximisation for sparse Bayesian models); the best of n candidates gains ln n by chance.
         """
-        candidates, features = self._candidates(plain.relevance)
         # a little below what chance gains: left-out rows judge once more (`_terms_pay`)
         orders = np.array([len(term) for term in candidates], dtype=np.intp)
         gates = np.log(np.maximum(np.bincount(orders, minlength=1), 1))[orders] - 1
@@ -287,11 +317,11 @@ class CompositeSearch:
         for _ in range(_TERM_ROUNDS if len(candidates) else 0):
             fit = (features.T @ solution.alpha) ** 2
             # φᵀAφ is costly: only for those that come near by the diagonal of A
-            rough = fit / np.maximum(squares.T @ np.diag(solution.projected), 1e-300)
+            rough = fit / np.maximum(squares.T @ solution.diagonal, 1e-300)
             near = rising(-rough)[:_CLOSELY] if len(rough) > _CLOSELY else np.arange(len(rough))
-            prior = np.maximum(
-                np.einsum("it,it->t", features[:, near], solution.projected @ features[:, near]), 1e-300
-            )
+            prior = np.einsum("it,it->t", features[:, near], solution.whole @ features[:, near])
+            # a feature that is constant over these rows tells nothing
+            prior = np.where(prior > _NO_FEATURE * prior.max(initial=0.0), prior, np.inf)
             ratio = np.maximum(fit[near] / prior, 1.0)
             gain = (ratio - 1 - np.log(ratio)) / 2
             gain[[candidates[t] in terms for t in near]] = 0.0
@@ -319,31 +349,34 @@ class CompositeSearch:
         """Return products of tasks that may be added, of the most relevant if they are many, and features (m, T)."""
         K = self._X.shape[1]
         by_relevance = rising(-relevance)
-        centred = self._X - self._centre
+        centred = np.ascontiguousarray((self._X - self._centre).T)
+        held = np.ascontiguousarray(self._X.T.astype(np.int8))
         found: list[tuple[int, ...]] = []
-        columns: list[NDArray[np.float64]] = []
+        rows: list[NDArray[np.float64]] = []
         for order in _ORDERS:
             count = K
             while comb(count, order) > _MOST_TERMS:
                 count -= 1
-            chosen = np.sort(by_relevance[:count])
-            terms = np.array(list(combinations(chosen.tolist(), order)), dtype=np.intp).reshape(-1, order)
+            terms = np.sort(by_relevance[:count])[_combinations(count, order)]
             # rows must hold all of its tasks, and none: what a product says there is not to be guessed
-            within, without = np.ones((2, len(self._X), len(terms)))
-            for place in range(order):
-                within *= self._X[:, terms[:, place]]
-                without *= 1 - self._X[:, terms[:, place]]
-            seen = (within.sum(axis=0) >= _FEWEST_ROWS) & (without.sum(axis=0) >= _FEWEST_ROWS)
+            size = held[terms].sum(axis=1)
+            seen = ((size == order).sum(axis=1) >= _FEWEST_ROWS) & ((size == 0).sum(axis=1) >= _FEWEST_ROWS)
             terms = terms[seen]
-            product = np.ones((len(self._X), len(terms)))
+            product = np.ones((len(terms), len(self._X)))
             for place in range(order):
-                product *= centred[:, terms[:, place]]
+                product *= centred[terms[:, place]]
             squares = product**2
-            support = squares.sum(axis=0) ** 2 / np.maximum((squares**2).sum(axis=0), 1e-300)
+            support = squares.sum(axis=1) ** 2 / np.maximum(np.einsum("ti,ti->t", squares, squares), 1e-300)
             rests = support >= _LEAST_SUPPORT
             found += [tuple(term) for term in terms[rests].tolist()]
-            columns.append(product[:, rests])
-        return found, np.hstack(columns)
+            rows.append(product[rests])
+        return found, np.ascontiguousarray(np.vstack(rows).T)
+
+
+@lru_cache
+def _combinations(count: int, order: int) -> Indices:
+    """All choices of `order` from 0..count-1, shape (choices, order)."""
+    return np.array(list(combinations(range(count), order)), dtype=np.intp).reshape(-1, order)
 
 
 def _size_variance(K: int) -> float:

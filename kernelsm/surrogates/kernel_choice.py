@@ -102,9 +102,14 @@ class CandidateKernels:
         return self._composites[few_rows]
 
     @cached_property
+    def spread(self) -> float:
+        """Mean squared distance of two of these subsets; 0 where all are equal."""
+        return 2 * float(self.rows.var(axis=0).sum()) * len(self.rows) / max(len(self.rows) - 1, 1)
+
+    @cached_property
     def kernels(self) -> list[CandidateKernel]:
         """The kernels that vary over these subsets, each also with an effect of how many tasks are in."""
-        spread = 2 * float(self.rows.var(axis=0).sum()) * len(self.rows) / max(len(self.rows) - 1, 1)
+        spread = self.spread
         if spread == 0:
             return []
         functions = [(math.nan, LINEAR), *((gamma / spread, RBF(gamma / spread)) for gamma in _GAMMAS)]

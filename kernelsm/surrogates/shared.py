@@ -25,6 +25,7 @@ _RANK_TOLERANCE = 1e-8
 _FLOATS_KEPT = 5e7
 _FEWEST_TO_COMPARE, _ROWS_TO_COMPARE = 12, 200
 _MOST_COMPOSITES = 32  # each takes tens of milliseconds, and an m x m matrix
+_TARGETS_TO_COMPARE = 5  # evenly spread, with which the sharing is chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,7 @@ class SharedSurrogate(Surrogate):
         self.degrees_of_freedom_ = len(X) - 1
         spread = values.std(axis=0)
         varied = varies(values)
-        if len(X) < FEWEST_ROWS or not candidates.kernels or not varied.any():
+        if len(X) < FEWEST_ROWS or candidates.spread == 0 or not varied.any():
             self._fit_default(X, values, noisy=noisy)
             return
         rows = self.tuning_rows_
@@ -225,16 +226,23 @@ class SharedSurrogate(Surrogate):
         varied = varies(values)
         options: tuple[Sharing, ...] = ("components", "targets")
         errors = np.zeros(len(options))
+        judged = np.flatnonzero(varied)
+        if values.shape[1] <= _MOST_COMPOSITES:  # each takes a search of its own
+            judged = judged[np.unique(np.linspace(0, len(judged) - 1, _TARGETS_TO_COMPARE).astype(np.intp))]
         for fitted, left_out, fold_candidates in candidates.folds:
             for option, sharing in enumerate(options):
                 trial = SharedSurrogate(sharing=sharing, composite=self.composite)
                 trial._quick = True
                 trial.tuning_rows_ = slice(None)
-                trial._fit_with(fold_candidates, X[fitted], values[fitted], noise)
-                missed = (trial._predict(X[left_out]) - values[left_out])[:, varied] / spread[varied]
+                own = judged if sharing == "targets" else np.arange(values.shape[1])
+                trial._fit_with(
+                    fold_candidates, X[fitted], values[np.ix_(fitted, own)], None if noise is None else noise[:, own]
+                )
+                predicted = trial._predict(X[left_out])[:, slice(None) if sharing == "targets" else judged]
+                missed = (predicted - values[np.ix_(left_out, judged)]) / spread[judged]
                 errors[option] += float((missed**2).sum())
         # roots of squared errors relative to the spread: on that scale rounding is below the tolerance
-        return options[first_least(np.sqrt(errors / values[:, varied].size), tolerance=NEAR)]
+        return options[first_least(np.sqrt(errors / (len(values) * len(judged))), tolerance=NEAR)]
 
     def _fit_default(self, X: Array, values: Array, *, noisy: bool) -> None:
         """Fit a kernel surrogate of default parameters, where the data cannot choose."""

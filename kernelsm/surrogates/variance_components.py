@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from scipy.linalg import LinAlgError, lapack
+from scipy.linalg import LinAlgError, blas, lapack
 
 from kernelsm.surrogates.subset_distributions import Array
 
@@ -28,9 +28,9 @@ class VarianceComponents:
 
     Parameters
     ----------
-    grams : tuple of ndarray, shape (m, m)
+    grams : ndarray, shape (P, m, m)
         Dense parts, of unit amplitude.
-    amplitudes : ndarray, shape (parts,)
+    amplitudes : ndarray, shape (P,)
     features : ndarray, shape (m, T)
         Single terms.
     weights : ndarray, shape (T,)
@@ -39,7 +39,7 @@ class VarianceComponents:
         Variance of the noise.
     """
 
-    grams: tuple[Array, ...]
+    grams: Array
     amplitudes: Array
     features: Array
     weights: Array
@@ -59,61 +59,80 @@ class VarianceComponents:
 
     def covariance(self) -> Array:
         """Return the prior covariance of g at the rows, shape (m, m), without the noise."""
-        total = np.zeros_like(self.grams[0])
-        for amplitude, gram in zip(self.amplitudes, self.grams, strict=True):
-            if amplitude > 0:
-                total += amplitude * gram
+        m = self.grams.shape[1]
+        total = (self.amplitudes @ self.grams.reshape(-1, m * m)).reshape(m, m)
         if len(self.weights):
             total += (self.features * self.weights) @ self.features.T
-        return total
+        return np.asarray(total)
 
     def solve(self, column: Array) -> Solution:
         """Condition on outcomes, shape (m,)."""
         total = self.covariance()
         total.flat[:: len(column) + 1] += self.noise
         projected = projected_inverse(total)
-        return Solution(projected, projected @ column)
+        return Solution(np.diag(projected).copy(), projected @ column, projected)
+
+    def solve_each(self, column: Array) -> Solution:
+        """The same without the whole of A, which costs most."""
+        total = self.covariance()
+        total.flat[:: len(column) + 1] += self.noise
+        return Solution(*_projected_diagonal(total, column))
 
     def fitted(self, column: Array, steps: int, least_noise: float = 0.0) -> Self:
         """Return the components after some steps of the fixed point for outcomes of shape (m,)."""
         variance = float(column.var())
-        parts = self
+        parts, m = self, len(column)
+        traces = np.trace(self.grams, axis1=1, axis2=2)
         for _ in range(steps):
             solution = parts.solve(column)
-            A, alpha = solution.projected, solution.alpha
-            amplitudes = [
-                amplitude * _ratio(float(alpha @ gram @ alpha), float(np.vdot(A, gram)), float(np.trace(gram)), A)
-                for amplitude, gram in zip(parts.amplitudes, parts.grams, strict=True)
-            ]
+            A, alpha = solution.whole, solution.alpha
+            trace = float(solution.diagonal.sum())
+            said = (parts.grams.reshape(-1, m) @ alpha).reshape(-1, m) @ alpha
+            prior = parts.grams.reshape(-1, m * m) @ A.ravel()
+            # a part that no two rows tell apart says nothing
+            told = prior > _NOTHING * traces * trace / m
+            amplitudes = np.where(told, parts.amplitudes * said / np.where(told, prior, 1.0), 0.0)
             weights = parts.weights
             if len(weights):
-                prior = np.einsum("it,it->t", parts.features, A @ parts.features)
-                weights = weights * (parts.features.T @ alpha) ** 2 / np.maximum(prior, 1e-300)
-            noise = parts.noise * float(alpha @ alpha) / max(float(np.trace(A)), 1e-300)
+                of_terms = np.einsum("it,it->t", parts.features, A @ parts.features)
+                weights = weights * (parts.features.T @ alpha) ** 2 / np.maximum(of_terms, 1e-300)
+            noise = parts.noise * float(alpha @ alpha) / max(trace, 1e-300)
             parts = replace(
                 parts,
-                amplitudes=np.where(amplitudes, np.maximum(amplitudes, _LEAST_AMPLITUDE * variance), 0.0),
+                amplitudes=np.where(amplitudes > 0, np.maximum(amplitudes, _LEAST_AMPLITUDE * variance), 0.0),
                 weights=np.maximum(weights, _LEAST_WEIGHT * variance),
-                noise=max(noise, least_noise, _LEAST_NOISE * variance, _ROUNDING * sum(amplitudes)),
+                noise=max(noise, least_noise, _LEAST_NOISE * variance, _ROUNDING * float(amplitudes.sum())),
             )
         return parts
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A, shape (m, m), and α = A F, shape (m,), of one column of outcomes F."""
+    """What a column of outcomes F says, with A = (K + noise I)⁻¹ projected off the intercept.
 
-    projected: Array
+    Parameters
+    ----------
+    diagonal : ndarray, shape (m,)
+        Of A.
+    alpha : ndarray, shape (m,)
+        A F.
+    projected : ndarray, shape (m, m), optional
+        A, where all of it is needed.
+    """
+
+    diagonal: Array
     alpha: Array
+    projected: Array | None = None
+
+    @property
+    def whole(self) -> Array:
+        """A, which must have been asked for."""
+        assert self.projected is not None
+        return self.projected
 
     def left_out(self, column: Array) -> Array:
         """Leave-one-out predictions, shape (m,)."""
-        return np.asarray(column - self.alpha / np.diag(self.projected))
-
-
-def _ratio(said: float, prior: float, size: float, A: Array) -> float:
-    """What the outcomes say of a part over what its prior alone would; 0 for a part that no two rows tell apart."""
-    return said / prior if prior > _NOTHING * size * float(np.trace(A)) / len(A) else 0.0
+        return np.asarray(column - self.alpha / self.diagonal)
 
 
 def projected_inverse(gram: Array) -> Array:
@@ -124,12 +143,26 @@ def projected_inverse(gram: Array) -> Array:
     LinAlgError
         The matrix is not positive to double precision.
     """
-    lower, failed = lapack.dpotrf(gram.T, lower=1, overwrite_a=1, clean=1)
-    if failed:
-        raise LinAlgError("the kernel matrix is not positive")
-    half, _ = lapack.dpotri(lower, lower=1, overwrite_c=1)
+    half, _ = lapack.dpotri(_lower(gram), lower=1, overwrite_c=1)
     inverse = np.asarray(half + half.T)
     inverse.flat[:: len(gram) + 1] /= 2
     ones = inverse.sum(axis=1)
-    inverse -= np.outer(ones, ones / ones.sum())
+    # in place: the matrix is symmetric, so its transpose is as good and in the order that BLAS takes
+    blas.dger(-1 / ones.sum(), ones, ones, a=inverse.T, overwrite_a=1)
     return inverse
+
+
+def _projected_diagonal(gram: Array, column: Array) -> tuple[Array, Array]:
+    """Return the diagonal of that inverse and its product with a column; the matrix is overwritten."""
+    half, _ = lapack.dtrtri(_lower(gram), lower=1, overwrite_c=1)
+    ones, solved = (half.T @ (half @ np.column_stack([np.ones(len(gram)), column]))).T
+    total = float(ones.sum())
+    return np.einsum("ij,ij->j", half, half) - ones**2 / total, solved - ones * (float(solved.sum()) / total)
+
+
+def _lower(gram: Array) -> Array:
+    """Return the Cholesky factor of a positive matrix, which is overwritten."""
+    lower, failed = lapack.dpotrf(gram.T, lower=1, overwrite_a=1, clean=1)
+    if failed:
+        raise LinAlgError("the kernel matrix is not positive")
+    return np.asarray(lower)

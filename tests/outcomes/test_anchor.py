@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from kernelsm import Outcomes, anchor_support, bernoulli_masks, design_masks, fixed_size_masks, load_example
+from kernelsm import anchor_support, bernoulli_masks, design_masks, fixed_size_masks, load_example
 from kernelsm.outcomes.anchor import missing_leave_outs
-from kernelsm.outcomes.completeness import only_size, repeats_differ, subsets_left
+from kernelsm.outcomes.completeness import only_size, subsets_left
 from kernelsm.outcomes.designs import all_masks, leave_out_masks
 
 
@@ -73,11 +73,3 @@ def test_a_complete_table_has_no_subset_left():
     assert only_size(fixed_size_masks(6, 19, size=3)) == 3
     assert only_size(np.ones((3, 4), bool)) is only_size(masks) is None
     assert subsets_left(np.ones((3, 4), bool)) == 15
-
-
-@pytest.mark.parametrize(("again", "differ"), [(1.0, False), (1.0 + 1e-12, False), (1.001, True)])
-def test_repeats_of_a_subset_say_whether_outcomes_are_noisy(again, differ):
-    masks = [[1, 0], [0, 1], [1, 1], [1, 0]]
-    values = [[1.0, 5.0], [2.0, 6.0], [3.0, 9.0], [again, 5.0]]
-    assert repeats_differ(Outcomes(masks, values)) == differ
-    assert not repeats_differ(Outcomes(masks[:3], values[:3]))

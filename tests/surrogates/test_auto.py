@@ -140,10 +140,26 @@ def test_the_root_and_the_logarithm_need_outcomes_above_zero(shift, tried):
 def test_weights_of_the_scales_are_shares():
     masks, F = mixed_targets()
     for table in (F, F - 2, np.column_stack([F, np.ones(60)])):
-        weights = np.array(list(AutoSurrogate().fit(masks, table).weights_.values()))
-        assert (weights > 0).all()
+        g = AutoSurrogate().fit(masks, table)
+        weights = np.array(list(g.weights_.values()))
+        assert ((weights > 0).all(axis=0) | (g.own_scale_only_ & (g.weights_["identity"] == 1))).all()
         np.testing.assert_allclose(weights.sum(axis=0), 1.0)
         assert weights.shape[1] == table.shape[1]
+
+
+@pytest.mark.parametrize("multiplies", [False, True])
+def test_other_scales_are_taken_only_where_they_predict_better(multiplies):
+    rng = np.random.default_rng(0)
+    masks = rng.random((120, 8)) < 0.5
+    outcome = 3 + masks @ rng.normal(0, 0.5, 8)
+    outcome = (np.exp(outcome) if multiplies else outcome) + rng.normal(0, 0.01, 120)
+    g = AutoSurrogate().fit(masks, outcome)
+    assert g.own_scale_only_.tolist() == [not multiplies]
+    fresh = rng.random((50, 8)) < 0.5
+    for mine, own in zip(
+        g.predict(fresh, return_std=True), g.on_own_scale().predict(fresh, return_std=True), strict=True
+    ):
+        assert np.array_equal(mine, own) != multiplies
 
 
 def test_only_the_scales_asked_for_are_tried_and_others_refused():

@@ -60,6 +60,9 @@ def choice_sentence(auto: AutoSurrogate) -> str:
         if own_effects.sharing_ == "components" and q > 1 else "each target by itself" if q > 1 else "one target"
     )  # fmt: skip
     kernels = _kernels(own_effects)
+    if auto.own_scale_only_.all():
+        alone = "on the outcome's own scale: no other predicts left-out subsets better"
+        return f"**Auto** took {kernels} for {shared}, {alone}."
     weights = {SCALE_NAMES[name]: float(weight.mean()) for name, weight in auto.weights_.items()}
     names, shares = list(weights), np.array(list(weights.values()))
     scales = ", ".join(f"{names[i]} {shares[i]:.0%}" for i in rising(-shares))

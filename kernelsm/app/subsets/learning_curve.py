@@ -11,7 +11,8 @@ from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.words import KERNEL_NAMES, duration, plain
 from kernelsm.charts.learning import learning_curve_chart
 from kernelsm.evaluation.learning_curve import LearningCurve, learning_curve
-from kernelsm.outcomes.completeness import different_rows, only_size, repeats_differ, subsets_left
+from kernelsm.outcomes.completeness import different_rows, only_size, subsets_left
+from kernelsm.outcomes.repeated_rows import rows_agree
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
@@ -90,7 +91,7 @@ def nothing_left(outcomes: Outcomes) -> str:
     again = (
         " Some were measured more than once, with other outcomes: they are noisy, so further repeats would narrow "
         "their means."
-        if repeats_differ(outcomes)
+        if not rows_agree(outcomes.masks.astype(np.float64), outcomes.values)
         else ""
     )
     return f"All {counted} are measured: there is none left to measure.{again}"

@@ -17,13 +17,15 @@ from kernelsm.app.shell.open_runs import Run, open_run, shown_readout, target_ou
 from kernelsm.app.shell.words import KERNEL_NAMES
 from kernelsm.app.subsets.learning_curve import AT_ONCE, asked_for, nothing_left, percent, tuned_parameters
 from kernelsm.charts.learning import variance_left_chart
-from kernelsm.outcomes.completeness import repeats_differ, subsets_left
+from kernelsm.outcomes.completeness import subsets_left
 from kernelsm.outcomes.designs import all_masks, possible_subsets
+from kernelsm.outcomes.repeated_rows import rows_agree
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks, masks_of_size
 from kernelsm.outcomes.table_validation import TASK_PREFIX
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
 from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
+from kernelsm.surrogates.measured_rows import without_noise
 from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.workspace.projects import PROJECTS
@@ -153,7 +155,9 @@ def is_noisy(run: Run) -> bool:
     settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
     if settings is not None:
         return settings.estimator == "game"
-    return outcomes.noise is not None or repeats_differ(outcomes)
+    if outcomes.noise is not None:
+        return not without_noise(outcomes.noise)
+    return not rows_agree(outcomes.masks.astype(np.float64), outcomes.values)
 
 
 def continued(run: Run, masks: NDArray[np.bool_], design: str = "random") -> RunSettings | None:
