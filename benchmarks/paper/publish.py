@@ -22,10 +22,10 @@ def publish(finding: Finding) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{finding.key}.json"
     path.write_text(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    collect()
     print(f"{finding.place}: {finding.verdict} ({finding.seconds:.0f} s)")
     for row in finding.rows:
         print(f"  {row.what}: {words_of(row.ours)}", f"(the paper: {row.paper})" if row.paper else "")
-    collect()
 
 
 def collect() -> None:
