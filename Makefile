@@ -5,7 +5,7 @@ KERNELSM_PORT ?= 8501
 COIN_FLIP ?= ../shared/data/coin_flip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env app test lint docs bench rivals clean
+.PHONY: env app test lint docs bench rivals paper clean
 
 env: .venv/.app-ready
 
@@ -61,6 +61,9 @@ bench: .venv/.test-ready
 rivals: .venv/.test-ready
 	$(PY) -m pip install -q -r requirements-bench.txt
 	$(PY) benchmarks/rivals.py --coin-flip $(COIN_FLIP)
+
+paper: .venv/.test-ready
+	cd benchmarks && COIN_FLIP=$(abspath $(COIN_FLIP)) ../$(PY) -m paper
 
 clean:
 	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kernelsm.estimators.gradex import GradEx
     from kernelsm.estimators.retraining import Retraining
+    from kernelsm.evaluation.leave_one_out import leave_one_out_effects
     from kernelsm.evaluation.metrics import lds, relative_error
-    from kernelsm.examples.catalog import load_example, load_truth
+    from kernelsm.examples.catalog import load_example, load_leave_one_out, load_truth
     from kernelsm.gradients.features import GradientFeatures, gradient_features
     from kernelsm.gradients.features_file import load_features, save_features
     from kernelsm.models.registry import build_model
@@ -58,8 +59,10 @@ _HOME = {
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
+    "leave_one_out_effects": "kernelsm.evaluation.leave_one_out",
     "load_example": "kernelsm.examples.catalog",
     "load_features": "kernelsm.gradients.features_file",
+    "load_leave_one_out": "kernelsm.examples.catalog",
     "load_truth": "kernelsm.examples.catalog",
     "relative_error": "kernelsm.evaluation.metrics",
     "save_features": "kernelsm.gradients.features_file",
@@ -70,7 +73,8 @@ __all__ = [
     "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
     "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks",
     "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds",
-    "load_example", "load_features", "load_truth", "relative_error", "save_features",
+    "leave_one_out_effects", "load_example", "load_features", "load_leave_one_out", "load_truth", "relative_error",
+    "save_features",
 ]  # fmt: skip
 
 

@@ -230,6 +230,7 @@ def _example(options: argparse.Namespace) -> None:
         raise InputError("--retrain", "no --rebuild", "both", "W0 is trained anew only to compute all results anew.")
     if options.rebuild:
         # imported here: listing needs no torch
+        from kernelsm.pipelines.leave_one_out import rebuild_leave_one_out
         from kernelsm.pipelines.rebuild import rebuild_checks, rebuild_example, rebuild_prompts
 
         store, report = Store(), TerminalReport()
@@ -239,6 +240,8 @@ def _example(options: argparse.Namespace) -> None:
             written = rebuild_example(options.name, report, store, retrain=options.retrain)
             if get_example(options.name).has_model:
                 written.append(rebuild_checks(options.name, report, store, retrain=options.retrain))
+            if get_example(options.name).networks:
+                written.append(rebuild_leave_one_out(options.name, report, store, retrain=options.retrain))
         for path in written:
             print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)")
     folder = results_folder(options.name)

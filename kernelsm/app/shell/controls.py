@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -217,6 +217,15 @@ def pull_slider(ridge: float) -> None:
         "Pull towards W0", _grid(PULLS, ridge, current), width=220, help=words.PULL_HELP,
         format_func=lambda value: f"{value:.4g}" + (" (usual)" if value == ridge else ""),
         **_bind("pull", current, lambda value: None if value == ridge else value),
+    )  # fmt: skip
+
+
+def claim_picker(places: Mapping[str, str]) -> None:
+    """Choose one of the paper's claims; `places` are where each stands, by key."""
+    shown = session.view().claim if session.view().claim in places else next(iter(places))
+    st.selectbox(
+        "Claim", list(places), width=260, format_func=places.__getitem__,
+        **_bind("claim", shown, index=list(places).index(shown)),
     )  # fmt: skip
 
 

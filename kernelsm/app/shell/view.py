@@ -10,6 +10,7 @@ from typing import Any
 
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients import choices
+from kernelsm.paper.findings import KEYS as CLAIMS
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.workspace.tables import is_run_name
 
@@ -75,6 +76,8 @@ class ViewState:
         What a unit of cost is worth, in the outcome's unit.
     confirmed : str
         Key of the confirmation looked at; "" for none.
+    claim : str
+        Key of the paper's claim looked at (see `kernelsm.paper.findings`); "" is the first.
     """
 
     run: str = "digits"
@@ -103,6 +106,7 @@ class ViewState:
     cost: str = ""
     price: float = 0.0
     confirmed: str = ""
+    claim: str = ""
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -271,4 +275,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cost": _one_of(COSTS),
     "price": _number(0.0, 1e6),
     "confirmed": lambda text: text if is_content_hash(text) else None,
+    "claim": _one_of(CLAIMS),
 }
