@@ -207,6 +207,32 @@ def _task_trak(given: Given) -> Attributor:
     return TaskTrak(given.linear)
 
 
+def _second_order(given: Given) -> Attributor:
+    from kernelsm.attributors.second_order import SecondOrderInfluence
+
+    return SecondOrderInfluence(given.linear)
+
+
+def _magic(given: Given) -> Attributor:
+    from kernelsm.attributors.metagradients import Magic
+
+    return Magic(given.descent)
+
+
+def _source(given: Given) -> Attributor:
+    from kernelsm.attributors.descent import Descent
+    from kernelsm.attributors.segments import Source
+
+    # the published three segments; eigenvalues need the curvature written down, which features have at hand
+    return Source(Descent(given.linear, checkpoints=3))
+
+
+def _bif(given: Given) -> Attributor:
+    from kernelsm.attributors.bayesian import BayesianInfluence
+
+    return BayesianInfluence(given.nearest)
+
+
 def _leave_one_out(given: Given) -> Attributor:
     from kernelsm.attributors.leave_one_out import LeaveOneOut
     from kernelsm.estimators.retraining import Retraining
@@ -246,5 +272,9 @@ METHODS: dict[str, Method] = {
         Method("tracin_checkpoints", "TracIn over checkpoints", "features", partial(_tracin, checkpoints=True)),
         Method("trak", "TRAK, scores of samples summed", "features", _trak),
         Method("trak_tasks", "TRAK on task features", "features", _task_trak),
+        Method("influence_pairs", "influence functions to second order", "features", _second_order),
+        Method("magic", "MAGIC, backpropagation through training", "features", _magic),
+        Method("source", "SOURCE, unrolled by segments", "features", _source),
+        Method("bif", "Bayesian influence functions", "features", _bif),
     )
 }  # fmt: skip
