@@ -333,7 +333,7 @@ def _compare(options: argparse.Namespace) -> None:
         shown = ["-" if value is None else f"{value:.3f}" for value in (one.leave_one_out, one.top5)]
         gain = one.lds_gain
         beside = f"{gain.gain:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" if gain else "-"
-        return f"{one.name:<20} {one.lds:6.3f}  {beside:<26} {shown[0]:>9}  {shown[1]:>5}  {one.seconds:8.1f} s"
+        return f"{one.name:<20} {one.lds:6.3f}  {beside:<26} {shown[0]:>9}  {shown[1]:>5}  {one.seconds:8.2f} s"
 
     settings = CompareSettings(options.example, tuple(options.methods), limit=options.limit)
     found = compare(settings, TerminalReport(), Store(), announce=announce)

@@ -33,7 +33,8 @@ class MethodAnswer:
     predicted : ndarray, shape (m, q)
         Of the held-out subsets.
     seconds : float
-        From what the method needs (outcomes, features or a network) to its effects and predictions.
+        Processor time from what the method needs (outcomes, features or a network) to its effects and predictions;
+        NaN where parts of it were there already and nobody kept how long they took.
     has_pairs, has_intervals : bool
         Whether it says anything about pairs, and how sure it is.
     """
@@ -96,7 +97,7 @@ class MethodScore:
         }  # fmt: skip
         return {
             "title": self.title, "lds": self.lds, "leave_one_out": self.leave_one_out, "top5": self.top5,
-            "seconds": self.seconds, **gains, "cannot_say": self.cannot_say,
+            "seconds": None if np.isnan(self.seconds) else self.seconds, **gains, "cannot_say": self.cannot_say,
         }  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def verdict(scores: list[MethodScore], unit: str = "held-out subsets") -> str:
     others = [one for one in scores if one.lds_gain is not None and one.lds_gain.low < one.lds_gain.high]
     if not others:
         return (
-            f"The default surrogate has an LDS of {default.lds:.3f} on {unit}; there is nothing to compare it with."
+            f"The default surrogate has an LDS of {default.lds:.3f} on {unit}; there is nothing beside it."
         )
     better = [one for one in others if one.lds_gain is not None and one.lds_gain.low > 0]
     if better:
