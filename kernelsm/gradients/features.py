@@ -200,7 +200,7 @@ def _engine_samples(model: nn.Module, inputs: NDArray[Any]) -> tuple[torch.Tenso
     Floating inputs are followed by noisy copies, because the samples may be alike.
     """
     rows = np.unique(np.linspace(0, len(inputs) - 1, 4).astype(np.intp))
-    few = _batch(model, inputs[rows])
+    few = model_batch(model, inputs[rows])
     if not few.is_floating_point():
         return few, rows
     generator = torch.Generator().manual_seed(0)
@@ -217,7 +217,7 @@ def _chunk_size(engine: Engine, projection: Projection, largest: int, width: int
     return max(1, min(_LARGEST_CHUNK, _CHUNK_BUDGET // per_sample))
 
 
-def _batch(model: nn.Module, inputs: NDArray[Any]) -> torch.Tensor:
+def model_batch(model: nn.Module, inputs: NDArray[Any]) -> torch.Tensor:
     """Inputs on the model's device, floating ones in its precision."""
     parameter = next(model.parameters())
     batch = torch.from_numpy(np.ascontiguousarray(inputs))
@@ -247,7 +247,7 @@ def _compute(
         start, stop = layout.span(number)
         reused = kept is not None and number in kept.finished
         if not reused:
-            batch = _batch(model, inputs[start:stop])
+            batch = model_batch(model, inputs[start:stop])
             y = torch.from_numpy(np.ascontiguousarray(labels[start:stop])).to(batch.device)
             found = _project(model, engine, number, batch, y, linearisation, sketch)
             outputs, features = (part.float().cpu().numpy() for part in found)
