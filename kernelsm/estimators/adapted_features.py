@@ -23,7 +23,7 @@ from torch import nn
 
 from kernelsm.estimators.estimator import task_weight_key
 from kernelsm.estimators.gradex_solver import LinearisedProblem
-from kernelsm.gradients.choices import choose_linearisation
+from kernelsm.gradients.choices import ADAPTED, PROBES, USUAL_ROUNDS, choose_linearisation
 from kernelsm.gradients.directions import Directions
 from kernelsm.gradients.features import GradientFeatures, gradient_features, model_batch
 from kernelsm.gradients.per_sample import evaluating, outputs_of, trainable
@@ -37,10 +37,6 @@ from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
 
 DIRECTION_CHUNKS = ChunkKind("adapted_directions")
-PROBES = 40
-"""Subsets whose residuals are added in each round."""
-KIND = "adapted"
-"""First word of the map's name in metadata."""
 _BATCH = 512
 # directions that hold less than this share of the largest candidate are rounding
 _NEGLIGIBLE = 1e-4
@@ -83,7 +79,7 @@ def adapted_features(
     store : Store, optional
         Keeps each round.
     report : Report
-        Called during each round.
+        Called during each round, in hundredths of the usual number of rounds.
 
     Returns
     -------
@@ -110,7 +106,7 @@ def adapted_features(
     check_number("residual", residual, least=0)
     dim = check_whole("dim", dim, fix="512 is the default.")
     d = sum(p.numel() for p in trainable(model).values())
-    dim = min(dim, d)
+    most, dim = dim, min(dim, d)
     objective = find(suite)
     count = len(suite.inputs) + len(suite.test_inputs)
     linearisation = choose_linearisation(objective.linearisations, outputs, objective.outputs, count * dim)
@@ -119,14 +115,16 @@ def adapted_features(
 
     def project(inputs: NDArray[Any], labels: NDArray[Any], directions: torch.Tensor) -> GradientFeatures:
         return gradient_features(
-            model, inputs, labels, Directions(directions, KIND), store=store, report=report,
+            model, inputs, labels, Directions(directions, ADAPTED), store=store, report=steps.next(),
             outputs=linearisation.name, objective=objective,
         )  # fmt: skip
+
+    steps = _Steps(report)
 
     search = _Search(suite, model, linearisation, ridge, task_weights)
     directions, train, left = torch.zeros((0, d)), None, math.inf
     for number in range(dim + 1):
-        compute = partial(search.round, number, train, directions, report)
+        compute = partial(search.round, number, train, directions, steps.next())
         found = store.chunk(DIRECTION_CHUNKS, (*key, number, len(directions)), compute) if store else compute()
         new, left = torch.from_numpy(found["new"])[: dim - len(directions)], float(found["left"])
         if not len(new) or left <= residual:
@@ -139,8 +137,28 @@ def adapted_features(
         fix = "Train it, or lower the pull towards W0."
         raise InputError("model", "a loss that no weight changes", "gradients of the tasks that are not all 0", fix)
     test = project(suite.test_inputs, suite.test_labels, directions)
-    meta = {**test.meta, "residual": round(left, 4)}
+    report(100, 100, "adapted features")
+    meta = {**test.meta, "residual": round(left, 4), "most_directions": most}
     return replace(train, meta=meta), replace(test, meta=meta)
+
+
+class _Steps:
+    """One bar for steps of which it is not known how many there will be; it never goes back."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.number = report, -1
+
+    def next(self) -> Report:
+        """Return the report of the next step."""
+        self.number += 1
+        begun, usual = self.number, 2 * (USUAL_ROUNDS + 2)
+
+        def report(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+            position = begun + done / max(total, 1)
+            share = position / (position + max(usual - position, 1.0))
+            self.report(int(100 * share), 100, message, reused=reused)
+
+        return report
 
 
 def orthonormal(candidates: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:

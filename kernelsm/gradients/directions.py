@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from kernelsm.gradients.contributions import Contribution, Outer, Rows
+from kernelsm.gradients.contributions import Contribution, Full, Outer, Rows
 from kernelsm.gradients.projections import Projection
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
@@ -71,6 +71,7 @@ class DirectionsSketch:
     def add(self, into: torch.Tensor, parameter: str, contribution: Contribution) -> None:
         """Add the products to `into`, shape (Q, n, k)."""
         part = self.parts[parameter].to(into)
+        contribution = _for_each(contribution, into.shape[1])
         if isinstance(contribution, Rows):
             self._add_rows(into, part, contribution)
         elif isinstance(contribution, Outer) and (shared := _shared_side(contribution, len(into), self.dim)):
@@ -106,6 +107,19 @@ class DirectionsSketch:
             into[:, samples] += gradient.reshape(*gradient.shape[:2], -1).to(part) @ part.T
 
 
+def _for_each(contribution: Contribution, n: int) -> Contribution:
+    """The same with an axis of n samples, also in what they share."""
+    if isinstance(contribution, Rows):
+        return Rows(contribution.index.expand(n, -1), _expanded(contribution.right, n), contribution.count)
+    if isinstance(contribution, Outer):
+        return Outer(_expanded(contribution.left, n), _expanded(contribution.right, n))
+    return Full(_expanded(contribution.value, n))
+
+
+def _expanded(factor: torch.Tensor, n: int) -> torch.Tensor:
+    return factor.expand(-1, n, *[-1] * (factor.dim() - 2))
+
+
 def _shared_side(outer: Outer, outputs: int, k: int) -> str:
     """The factor that all Q outputs share, if multiplying by it first is less work than writing gradients down."""
     positions, a, b = outer.left.shape[-2], outer.left.shape[-1], outer.right.shape[-1]
@@ -121,7 +135,7 @@ def _of_samples(contribution: Contribution, samples: slice) -> Contribution:
         return Outer(contribution.left[:, samples], contribution.right[:, samples])
     if isinstance(contribution, Rows):
         return Rows(contribution.index[samples], contribution.right[:, samples], contribution.count)
-    return type(contribution)(contribution.value[:, samples])
+    return Full(contribution.value[:, samples])
 
 
 def _few(n: int, numbers: int) -> list[slice]:

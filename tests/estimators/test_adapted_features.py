@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from kernelsm import GradEx, InputError, adapted_features, gradient_features
-from kernelsm.estimators.adapted_features import PROBES, orthonormal, probe_masks
+from kernelsm.estimators.adapted_features import orthonormal, probe_masks
+from kernelsm.gradients.choices import PROBES
 from kernelsm.runtime.progress import Cancelled
 from kernelsm.runtime.store import Store
 
