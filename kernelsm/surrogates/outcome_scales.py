@@ -31,7 +31,9 @@ class ScoreToOutcome:
     On each scale a straight line is fitted from the scores to the transformed outcomes, then transformed back. The
     map is a sum of these curves, and of the rising curve (isotonic regression) nearest to a guide, with the weights
     above 0 of the least squared error; where that is hardly better than one curve, or rows are few, the first best
-    one is taken alone. The map never falls, so the order of the scores is kept.
+    one is taken alone. The map never falls, so the order of the scores is kept. Beyond the outcomes that were seen it
+    flattens within half of their range, as an exponential curve through noise would go anywhere, unless it fits them
+    all but exactly.
 
     Parameters
     ----------
@@ -75,11 +77,13 @@ class ScoreToOutcome:
         self._weights = np.zeros((len(curves), observed.shape[1]))
         self._weights[best, columns] = 1.0
         self._shift = np.zeros(observed.shape[1])
+        exact = relative[best, columns] <= _EXACT
+        self._reach = np.where(exact, np.inf, (self._sorted[-1] - self._sorted[0]) / 2)
         worth = 1 - _COST / len(scores)
         for j in np.flatnonzero(~self.flat) if len(scores) >= _FEWEST_ROWS else ():
             means = curves[:, :, j].mean(axis=1)
             weights, missed = nnls((curves[:, :, j] - means[:, None]).T, observed[:, j] - observed[:, j].mean())
-            if relative[best[j], j] > _EXACT and missed**2 < worth * errors[best[j], j]:
+            if not exact[j] and missed**2 < worth * errors[best[j], j]:
                 # a little of the one curve, so that scores that differ never have the same outcome
                 self._weights[:, j] *= _RISE
                 self._weights[:, j] += (1 - _RISE) * weights
@@ -87,7 +91,11 @@ class ScoreToOutcome:
 
     def __call__(self, scores: Array) -> Array:
         """Return outcomes, shape (m', q)."""
-        return np.asarray(np.einsum("cj,cij->ij", self._weights, self._curves(scores)) + self._shift)
+        outcomes = np.einsum("cj,cij->ij", self._weights, self._curves(scores)) + self._shift
+        inside = np.clip(outcomes, self._sorted[0], self._sorted[-1])
+        beyond, bounded = outcomes - inside, np.isfinite(self._reach) & (self._reach > 0)
+        reach = np.where(bounded, self._reach, 1.0)
+        return np.asarray(inside + np.where(bounded, reach * np.tanh(beyond / reach), beyond))
 
     def spread(self, scores: Array, std: Array) -> Array:
         """Standard deviation on the outcome's scale, shape (m', q): that of the score times the map's mean slope.
