@@ -164,6 +164,16 @@ class ConjugateGradientInfluence(IterativeInfluence):
     ------
     ConvergenceError
         The residual after `most` products is more than ten times the tolerance.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.influence import ConjugateGradientInfluence
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> ConjugateGradientInfluence(losses, damping=1.0).attribute().values.shape
+    (20, 10)
     """
 
     name, title = "influence_cg", "influence functions, conjugate gradients"
@@ -210,6 +220,16 @@ class NeumannInfluence(IterativeInfluence):
         T.
     scale : float, optional
         Above the largest eigenvalue of H + damping; 1.1 times what 50 steps of power iteration find if not given.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.influence import NeumannInfluence
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> NeumannInfluence(losses, damping=1.0, terms=10).attribute().values.shape
+    (20, 10)
     """
 
     name, title = "influence_lissa", "influence functions, LiSSA"

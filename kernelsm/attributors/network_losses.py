@@ -27,6 +27,7 @@ Point = Literal["base", "all_tasks"]
 Precision = Literal["double", "single"]
 TUNED_CHUNKS = ChunkKind("tuned_on_all_tasks", version=1)
 _VECTORS_BUDGET = 256 * 2**20
+_SAMPLES_AT_ONCE = 2048
 
 
 class NetworkLosses(TaskLosses):
@@ -51,6 +52,15 @@ class NetworkLosses(TaskLosses):
     ------
     InputError
         ridge ≤ 0, or an unknown point or precision.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> losses.K, losses.q, losses.d
+    (20, 10, 650)
     """
 
     where = "network"
@@ -165,10 +175,12 @@ class NetworkLosses(TaskLosses):
         return lambda w: self.linearisation.offsets(self.outputs(w, inputs), labels)
 
     def curvature_times(self, w: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        """Forward derivative, curvature of the loss, backward derivative, task by task."""
+        """Forward derivative, curvature of the loss, backward derivative, some samples at a time."""
         total = torch.zeros_like(vectors)
-        at_once = max(1, int(_VECTORS_BUDGET // (8 * max(self.sizes) * max(self.d // 50, 64))))
-        for share, rows in zip(self.shares, self._of_task, strict=True):
+        weights = self.shares @ averaging(self.suite.task_of, self.K, self.dtype)
+        parts = torch.arange(len(weights)).split(_SAMPLES_AT_ONCE)
+        at_once = max(1, int(_VECTORS_BUDGET // (8 * len(parts[0]) * max(self.d // 50, 64))))
+        for rows in parts:
             outputs = self.numbers(rows)
             pulled: Any = torch.func.vjp(outputs, w)
             u, backward = pulled
@@ -181,8 +193,9 @@ class NetworkLosses(TaskLosses):
 
             change = torch.func.vmap(forward, chunk_size=at_once)(vectors)  # (r, n, R)
             curved = expansion.curvature_times(change.permute(2, 1, 0)).permute(2, 1, 0)
-            (product,) = torch.func.vmap(backward, chunk_size=at_once)(curved.contiguous())
-            total += share / len(rows) * product
+            weighted = (curved * weights[rows, None]).contiguous()
+            (product,) = torch.func.vmap(backward, chunk_size=at_once)(weighted)
+            total += product
         return total
 
     def _dense(self, w: torch.Tensor) -> torch.Tensor:
