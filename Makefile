@@ -5,7 +5,7 @@ KERNELSM_PORT ?= 8501
 COIN_FLIP ?= ../shared/data/coin_flip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env app test lint docs bench rivals clean
+.PHONY: env app test lint docs bench rivals paper clean
 
 env: .venv/.app-ready
 
@@ -47,6 +47,7 @@ bench: .venv/.test-ready
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py
 	$(PY) benchmarks/gradients.py
 	$(PY) benchmarks/gradex.py
+	$(PY) benchmarks/gradex_convergence.py
 	$(PY) benchmarks/streaming.py
 	$(PY) benchmarks/prompting.py
 	$(PY) benchmarks/prompt_prediction.py
@@ -61,6 +62,9 @@ bench: .venv/.test-ready
 rivals: .venv/.test-ready
 	$(PY) -m pip install -q -r requirements-bench.txt
 	$(PY) benchmarks/rivals.py --coin-flip $(COIN_FLIP)
+
+paper: .venv/.test-ready
+	cd benchmarks && COIN_FLIP=$(abspath $(COIN_FLIP)) ../$(PY) -m paper
 
 clean:
 	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

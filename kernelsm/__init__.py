@@ -7,10 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernelsm.estimators.adapted_features import adapted_features
     from kernelsm.estimators.gradex import GradEx
     from kernelsm.estimators.retraining import Retraining
+    from kernelsm.evaluation.leave_one_out import leave_one_out_effects
     from kernelsm.evaluation.metrics import lds, relative_error
-    from kernelsm.examples.catalog import load_example, load_truth
+    from kernelsm.examples.catalog import load_example, load_leave_one_out, load_truth
     from kernelsm.gradients.features import GradientFeatures, gradient_features
     from kernelsm.gradients.features_file import load_features, save_features
     from kernelsm.models.registry import build_model
@@ -49,6 +51,7 @@ _HOME = {
     "Store": "kernelsm.runtime.store",
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
+    "adapted_features": "kernelsm.estimators.adapted_features",
     "anchor_support": "kernelsm.outcomes.anchor",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
     "best_drop": "kernelsm.selection.dropping",
@@ -58,8 +61,10 @@ _HOME = {
     "fixed_size_masks": "kernelsm.outcomes.samplers",
     "gradient_features": "kernelsm.gradients.features",
     "lds": "kernelsm.evaluation.metrics",
+    "leave_one_out_effects": "kernelsm.evaluation.leave_one_out",
     "load_example": "kernelsm.examples.catalog",
     "load_features": "kernelsm.gradients.features_file",
+    "load_leave_one_out": "kernelsm.examples.catalog",
     "load_truth": "kernelsm.examples.catalog",
     "relative_error": "kernelsm.evaluation.metrics",
     "save_features": "kernelsm.gradients.features_file",
@@ -68,9 +73,10 @@ _HOME = {
 __all__ = [
     "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "Drop", "GradEx", "GradientFeatures",
     "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
-    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks",
-    "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds",
-    "load_example", "load_features", "load_truth", "relative_error", "save_features",
+    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "adapted_features", "anchor_support",
+    "bernoulli_masks", "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks",
+    "gradient_features", "lds", "leave_one_out_effects", "load_example", "load_features", "load_leave_one_out",
+    "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 

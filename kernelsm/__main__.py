@@ -24,7 +24,7 @@ from kernelsm.examples.catalog import (
     load_truth,
     results_folder,
 )
-from kernelsm.gradients.choices import PROJECTIONS
+from kernelsm.gradients.choices import OF_RUNS, PROJECTIONS
 from kernelsm.outcomes.designs import DESIGNS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--size", type=int, help="tasks per random subset, instead of --p")
     run.add_argument("--seed", type=int, default=0, help="seed of the sampler (default 0)")
     run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
-    run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
-    run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
+    run.add_argument("--projection", choices=("auto", *OF_RUNS), default="auto", help="of the gradients")
+    run.add_argument("--dim", type=int, default=512, help="dimension, or most adapted directions (default 512)")
     run.add_argument("--outputs", default="auto", help=linearised)
     run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
@@ -247,6 +247,7 @@ def _example(options: argparse.Namespace) -> None:
         raise InputError("--retrain", "no --rebuild", "both", "W0 is trained anew only to compute all results anew.")
     if options.rebuild:
         # imported here: listing needs no torch
+        from kernelsm.pipelines.leave_one_out import rebuild_leave_one_out
         from kernelsm.pipelines.rebuild import rebuild_checks, rebuild_example, rebuild_prompts
 
         store, report = Store(), TerminalReport()
@@ -256,6 +257,8 @@ def _example(options: argparse.Namespace) -> None:
             written = rebuild_example(options.name, report, store, retrain=options.retrain)
             if get_example(options.name).has_model:
                 written.append(rebuild_checks(options.name, report, store, retrain=options.retrain))
+            if get_example(options.name).networks:
+                written.append(rebuild_leave_one_out(options.name, report, store, retrain=options.retrain))
         for path in written:
             print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)")
     folder = results_folder(options.name)

@@ -14,7 +14,7 @@ PACKAGE = HOME / "kernelsm"
 ORDER = [
     "runtime", "files", "samples", "outcomes", "tasks", "surrogates", "evaluation", "selection", "charts", "models",
     "objectives", "gradients", "estimators", "attributors", "prompts", "policies", "examples", "workspace",
-    "pipelines", "export", "app",
+    "pipelines", "paper", "export", "app",
 ]  # fmt: skip
 TO_COME = {"policies"}  # their place is kept
 PAGES = sorted((HOME / "pages").glob("*.py"))

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
 from kernelsm.evaluation.comparison import PairedGain, paired_gain
+from kernelsm.evaluation.leave_one_out import effect_correlations
 from kernelsm.evaluation.metrics import lds
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.near_ties import first_greatest, rising, tolerance_of, varies
+from kernelsm.runtime.near_ties import first_greatest, rising, tolerance_of
 
 Array = NDArray[np.float64]
 REFERENCE = "default"
@@ -132,7 +133,7 @@ def score_methods(
         found.append(
             MethodScore(
                 name, answer.title, lds(truth, answer.predicted),
-                None if effects is None else float(np.nanmean(correlations(effects, answer.effects))),
+                None if effects is None else float(np.nanmean(effect_correlations(effects, answer.effects))),
                 None if effects is None else float(np.nanmean(top_overlaps(effects, answer.effects))),
                 answer.seconds,
                 None if itself else paired_gain(truth, answer.predicted, reference.predicted),
@@ -176,23 +177,6 @@ def verdict(scores: list[MethodScore], unit: str = "held-out subsets") -> str:
     )
 
 
-def correlations(truth: ArrayLike, found: ArrayLike) -> Array:
-    """Pearson correlation over tasks of effects with the true ones, target by target, shape (q,).
-
-    0 where all found effects of a target are equal, NaN where all true ones are.
-
-    Examples
-    --------
-    >>> correlations([[1.0], [2.0], [4.0]], [[2.0], [3.0], [5.0]]).round(6).tolist()
-    [1.0]
-    """
-    true, guess = (np.asarray(side, dtype=np.float64) for side in (truth, found))
-    a, b = true - true.mean(axis=0), guess - guess.mean(axis=0)
-    size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    both = np.where(varies(guess), (a * b).sum(axis=0) / np.where(size > 0, size, 1.0), 0.0)
-    return np.asarray(np.where(varies(true), both, np.nan))
-
-
 def top_overlaps(truth: ArrayLike, found: ArrayLike, n: int = 5) -> Array:
     """Share of the `n` truly strongest tasks that are among the `n` strongest found, target by target, (q,)."""
     true, guess = (np.abs(np.asarray(side, dtype=np.float64)) for side in (truth, found))
@@ -213,7 +197,7 @@ def correlation_gain(truth: Array, first: Array, second: Array, *, level: float 
     """
 
     def score(effects: Array, rows: NDArray[np.bool_]) -> float:
-        return float(np.nanmean(correlations(truth[rows], effects[rows])))
+        return float(np.nanmean(effect_correlations(truth[rows], effects[rows])))
 
     K = len(truth)
     everything = np.ones(K, dtype=np.bool_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from kernelsm.examples.planted.example import PLANTED
 from kernelsm.examples.sentiment.example import SENTIMENT
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes, load_orders, with_noise
-from kernelsm.runtime.checks import check_choice
+from kernelsm.runtime.checks import check_choice, check_whole
 
 if TYPE_CHECKING:
     from kernelsm.prompts.selection_record import SelectionRecord
@@ -81,6 +82,42 @@ def load_truth(name: str) -> Outcomes:
     Outcomes(m=100, K=20, q=10, loss, mean=...)
     """
     return Outcomes.load(get_example(name).folder / "truth.parquet")
+
+
+def load_leave_one_out(name: str, network: int = 0) -> Outcomes:
+    """Return a built-in example's outcomes of all tasks together and of all but each one, really fine-tuned.
+
+    Parameters
+    ----------
+    name : str
+        Of an example with a model, whose retrainings are shipped (see `Example.networks`).
+    network : int
+        0 starts from the shipped W0, as the outcomes and the truth do; 1, 2, ... from W0 of the same network trained
+        from that seed, which says how much leave-one-out owes to the chance of training.
+
+    Returns
+    -------
+    Outcomes
+        K + 1 rows: all tasks first, then without task 0, 1, ... See `leave_one_out_effects`.
+
+    Raises
+    ------
+    InputError
+        No example with such retrainings of that name, or not so many networks.
+
+    Examples
+    --------
+    >>> from kernelsm import load_leave_one_out
+    >>> load_leave_one_out("digits")
+    Outcomes(m=21, K=20, q=10, loss, mean=...)
+    """
+    check_choice("example with leave-one-out", name, [key for key in EXAMPLES if EXAMPLES[key].networks])
+    example = EXAMPLES[name]
+    check_whole("network", network, 0, example.networks - 1)
+    every = Outcomes.load(example.folder / "leave_one_out.parquet")
+    rows = every.m // example.networks
+    found = every.take(range(network * rows, (network + 1) * rows))
+    return replace(found, meta={**found.meta, "weights": found.meta["weights"][network], "network": network})
 
 
 def load_estimates_of_truth(name: str) -> Outcomes | None:

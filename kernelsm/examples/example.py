@@ -25,7 +25,7 @@ class Example:
         Its name in links and commands, its title, and what there is to see.
     folder : Path
         Holds its finished results: `outcomes.parquet` and `truth.parquet`; with a model also `estimates.parquet`
-        (GradEx for the subsets of the truth), `checks.json` and W0.
+        (GradEx for the subsets of the truth), `leave_one_out.parquet`, `checks.json` and W0.
     truth_is : str
         What the held-out truth is, in words.
     subsets : int
@@ -34,6 +34,9 @@ class Example:
         Inclusion probability by which they were drawn, with seed 0.
     recipe : Recipe, optional
         Samples and network; None for a game without a model.
+    networks : int
+        From how many networks the shipped leave-one-out retrainings start: the shipped W0, and others trained from
+        the seeds 1, 2, ... How much their effects differ is the noise of training. 0: none are shipped.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Example:
     subsets: int = 400
     p: float = 0.5
     recipe: Recipe | None = None
+    networks: int = 0
 
     @property
     def has_model(self) -> bool:

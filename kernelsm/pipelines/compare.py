@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from kernelsm.attributors.attributor import Attributor, MethodCost
 from kernelsm.attributors.catalog import METHODS, Given, make_method, possible_methods
+from kernelsm.evaluation.leave_one_out import leave_one_out_effects
 from kernelsm.evaluation.method_scores import REFERENCE, MethodAnswer, MethodScore, score_methods, verdict
-from kernelsm.examples.catalog import EXAMPLES, get_example, load_example, load_truth
+from kernelsm.examples.catalog import EXAMPLES, get_example, load_example, load_leave_one_out, load_truth
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import base_model
 from kernelsm.pipelines.run_settings import RunSettings, estimators, linearisation_of
@@ -305,13 +306,8 @@ def _prepare(given: Given) -> None:
 
 def _leave_one_out(source: str, answers: dict[str, MethodAnswer]) -> NDArray[np.float64] | None:
     """Measured leave-one-out, shape (K, q): shipped with the example, or retrained just now; else None."""
-    if source in EXAMPLES and (path := get_example(source).folder / "leave_one_out.parquet").exists():
-        table = Outcomes.load(path)
-        # the first K + 1 rows are those of the shipped W0
-        masks, values = table.masks[: table.K + 1], table.values[: table.K + 1]
-        without = [int(np.flatnonzero((masks == row).all(axis=1))[0]) for row in ~np.eye(table.K, dtype=np.bool_)]
-        full = int(np.flatnonzero(masks.all(axis=1))[0])
-        return np.asarray(values[full] - values[without])
+    if source in EXAMPLES and EXAMPLES[source].networks:
+        return leave_one_out_effects(load_leave_one_out(source)).values
     return answers["leave_one_out"].effects if "leave_one_out" in answers else None
 
 

@@ -26,7 +26,7 @@ from kernelsm.surrogates.tuning import tuning_rows
 _SHARPNESS = 4
 _PERFECT, _WORST = 0.9999, -0.5
 # by so many standard errors, of values and ranks together, all scales must predict better than the own one alone
-_TOLD_APART, _TOLD_CLEARLY = 2.0, 4.0
+_TOLD_APART, _TOLD_CLEARLY = 2.5, 4.0
 # attributes that a fit takes from its table beside the numbers
 _TABLE_ATTRIBUTES = (
     "task_names_", "target_names_", "higher_is_better_", "outcomes_hash_", "is_binary_", "n_features_in_",

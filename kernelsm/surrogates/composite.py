@@ -35,8 +35,10 @@ _ORDERS, _MOST_TERMS, _TERMS_AT_ONCE, _CLOSELY = (1, 2, 3, 4), 1500, 4, 300
 _TERM_ROUNDS, _TERM_STEPS = 12, 3
 _FOLDS, _WORTH, _CLEARLY = 3, 1.0, 1.5
 _FAR, _OUTLIERS_IN, _NEXT_TO_NOTHING = 5.5, 20, 0.01
+_UNLIKE, _ACCIDENTS = 1.25, 0.7
 _LEAST_SUPPORT, _FEWEST_ROWS = 25.0, 2  # rows that a term's feature must rest on
 _NO_FEATURE = 1e-10  # share of the largest prior weight below which there is only rounding
+_SHARPENINGS, _SURELY = 1, 2.0
 _FLOATS_KEPT = 16_000_000  # of dense parts
 
 
@@ -110,12 +112,13 @@ class Composite:
 class CompositeSearch:
     """Finds sums of kernels on the subsets X, shape (m, K), for one column of outcomes after the other.
 
-    Relevance and terms are looked for on at most `few_rows` rows drawn at random, or two for each task.
+    Relevance and terms are looked for on at most `few_rows` rows drawn at random, or two for each task, and where the
+    search is `thorough` sharpened on all.
     """
 
-    def __init__(self, X: Array, few_rows: int = 300, centre: Array | None = None) -> None:
+    def __init__(self, X: Array, few_rows: int = 300, *, thorough: bool = True, centre: Array | None = None) -> None:
         self._X = X
-        self._few_rows = few_rows
+        self._few_rows, self._thorough = few_rows, thorough
         self._centre = X.mean(axis=0) if centre is None else centre
         self._spread = 2 * X.var(axis=0) * len(X) / max(len(X) - 1, 1)
         # not centred, as the kernels are: the intercept takes up the difference
@@ -138,7 +141,9 @@ class CompositeSearch:
         rows, few = self._few
         if few is not self:
             found = few.find(column[rows], least_noise, quick=quick)
-            return self._refitted(column, found, found.components, 1, least_noise)
+            if quick or not self._thorough:
+                return self._refitted(column, found, found.components, 1, least_noise)
+            return self._sharpened(column, found, least_noise)
         variance = float(column.var())
         relevance = np.ones(self._X.shape[1]) / self._spread.sum()
         signal = max(variance - least_noise, 1e-3 * variance)  # what known noise leaves for g
@@ -165,6 +170,17 @@ class CompositeSearch:
         if found.terms == terms or not self._terms_pay(column, plain, candidates, features, least_noise):
             return plain
         return found
+
+    def _sharpened(self, column: Array, found: Composite, least_noise: float) -> Composite:
+        """Find relevance and further terms on all rows, from what few of them say."""
+        found = replace(found, centre=self._centre)
+        for _ in range(_SHARPENINGS):
+            found = self._refitted(column, found, found.components, _REFIT_STEPS, least_noise, whole=True)
+            relevance = self._relevance(found.relevance, found.terms, found.components, found.solution)
+            found = replace(found, relevance=relevance)
+        found = self._refitted(column, found, found.components, _REFIT_STEPS, least_noise, whole=True)
+        candidates, features = self._candidates(found.relevance)
+        return self._with_terms(column, found, candidates, features, least_noise, surely=True)
 
     def _terms_pay(
         self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, least_noise: float
@@ -208,19 +224,29 @@ class CompositeSearch:
 
         A row is far if its left-out error is above 5.5 robust standard deviations, and a deviation of its own would
         raise the restricted likelihood by more than the best of m rows does by chance. If these are more than one row
-        in twenty, outcomes are heavy-tailed rather than some rows wrong: none is named. Outcomes without noise are
+        in twenty, outcomes are heavy-tailed rather than some rows wrong: none is named. Nor are subsets that are
+        unlike the others, as with few tasks where most have many: a rare subset may well have a rare outcome, and
+        so may several whose outcomes tell of each other. Outcomes without noise are
         true however far they are: there, rows are named only if the others leave next to nothing unexplained
         (`noisy` false).
         """
         cleaned, rows, found = column.copy(), np.zeros(0, dtype=np.intp), known
+        unlikeness = np.abs(self._X - self._centre).sum(axis=1)
+        ordinary = unlikeness < _UNLIKE * np.median(unlikeness)
         most = max(1, len(column) // _OUTLIERS_IN)
         while True:
-            size = np.abs(found.solution.alpha) / np.sqrt(found.solution.diagonal)
+            size = np.where(ordinary, np.abs(found.solution.alpha) / np.sqrt(found.solution.diagonal), 0.0)
             square = np.maximum(size**2, 1.0)
             gain = (square - 1 - np.log(square)) / 2
-            far = (size > _FAR * 1.4826 * np.median(size)) & (gain > log(len(column)) + 2) & (size > 0.6 * size.max())
+            far = (
+                (size > _FAR * 1.4826 * np.median(size[ordinary]))
+                & (gain > log(len(column)) + 2)
+                & (size > 0.6 * size.max())
+            )
             far[rows] = False
             if not far.any():
+                if len(rows) and self._tell_of_each_other(column, rows, known, cleaned):
+                    return np.zeros(0, dtype=np.intp), column
                 if noisy or found.components.noise < _NEXT_TO_NOTHING * known.components.noise:
                     return np.sort(rows), cleaned
                 return np.zeros(0, dtype=np.intp), column
@@ -230,6 +256,11 @@ class CompositeSearch:
             for _ in range(2):  # where several are far, each was predicted from the others
                 cleaned[rows] = found.solution.left_out(cleaned)[rows]
                 found = self._refitted(cleaned, found, found.components, _TERM_STEPS, 0.0)
+
+    def _tell_of_each_other(self, column: Array, rows: Indices, known: Composite, cleaned: Array) -> bool:
+        """Whether far rows, one left out at a time, are predicted better from the others than without all of them."""
+        from_others = known.solution.left_out(column)[rows] - column[rows]
+        return float((from_others**2).sum()) < _ACCIDENTS * float(((cleaned - column)[rows] ** 2).sum())
 
     def _refitted(
         self, column: Array, known: Composite, start: VarianceComponents, steps: int, least_noise: float,
@@ -254,11 +285,13 @@ class CompositeSearch:
         self._known_grams = [*self._known_grams, (relevance, grams)][-max(1, _FLOATS_KEPT // grams.size) :]
         return grams
 
-    def _relevance(self, relevance: Array, tasks: Terms, parts: VarianceComponents, solution: Solution) -> Array:
+    def _relevance(self, relevance: Array, terms: Terms, parts: VarianceComponents, solution: Solution) -> Array:
         """How much g changes with each task, in the root mean square; the mean distance of two subsets stays 1."""
         changes = self._changes(relevance, parts, solution)
-        for (task,), of_term in zip(tasks, parts.weights * (parts.features.T @ solution.alpha), strict=True):
-            changes[:, task] += of_term
+        centred = self._X - self._centre
+        for term, of_term in zip(terms, parts.weights * (parts.features.T @ solution.alpha), strict=True):
+            for task in term:
+                changes[:, task] += of_term * centred[:, [other for other in term if other != task]].prod(axis=1)
         changes = np.sqrt((changes**2).mean(axis=0))
         total = float(changes @ self._spread)
         return changes / total if total > 0 else relevance
@@ -294,16 +327,17 @@ class CompositeSearch:
         return found.terms, replace(found.components, amplitudes=parts.amplitudes * left)
 
     def _with_terms(
-        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, least_noise: float
-    ) -> Composite:
+        self, column: Array, plain: Composite, candidates: list[tuple[int, ...]], features: Array, least_noise: float,
+        *, surely: bool = False,
+    ) -> Composite:  # fmt: skip
         """Add products of tasks as long as one raises the restricted likelihood by more than the search for it costs.
 
         The gain of a term of feature φ is (ρ - 1 - ln ρ)/2 with ρ = (φᵀα)² / φᵀAφ (Tipping and Faul, 2003, Fast
         marginal likelihood maximisation for sparse Bayesian models); the best of n candidates gains ln n by chance.
         """
-        # a little below what chance gains: left-out rows judge once more (`_terms_pay`)
+        # a little below what chance gains: left-out rows judge once more (`_terms_pay`), unless they do not
         orders = np.array([len(term) for term in candidates], dtype=np.intp)
-        gates = np.log(np.maximum(np.bincount(orders, minlength=1), 1))[orders] - 1
+        gates = np.log(np.maximum(np.bincount(orders, minlength=1), 1))[orders] + (_SURELY if surely else -1)
         return self._grown(column, plain, candidates, features, gates, least_noise)
 
     def _grown(

@@ -98,7 +98,7 @@ class CandidateKernels:
         """Return what finds sums of kernels on these subsets; on fewer rows where many targets are to be fitted."""
         few_rows = _FEW_ROWS if targets <= _FEW_TARGETS else _FEWER_ROWS
         if few_rows not in self._composites:
-            self._composites[few_rows] = CompositeSearch(self.rows, few_rows)
+            self._composites[few_rows] = CompositeSearch(self.rows, few_rows, thorough=targets <= _FEW_TARGETS)
         return self._composites[few_rows]
 
     @cached_property

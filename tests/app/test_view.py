@@ -36,6 +36,7 @@ views = st.builds(
     cost=st.sampled_from(["", "samples"]),
     price=st.sampled_from([0.0, 0.001, 2.5]),
     confirmed=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
+    claim=st.sampled_from(["", "figure1", "table8"]),
 )
 
 
@@ -60,7 +61,7 @@ def test_any_parameters_give_a_view_and_name_what_was_ignored(params: dict[str, 
 
 
 def test_views_and_settings_know_the_same_projections() -> None:
-    assert ("auto", *choices.PROJECTIONS) == PROJECTIONS
+    assert ("auto", *choices.OF_RUNS) == PROJECTIONS
     assert set(PROJECTIONS) == set(PROJECTION_NAMES)
 
 
@@ -76,7 +77,7 @@ def test_views_and_settings_know_the_same_designs() -> None:
         ("gamma", "nan"), ("gamma", "-1"), ("focus", "3-3"), ("off", "1--2"), ("run", "../../etc"),
         ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"),
         ("dim", "512.0"), ("estimator", "game"), ("pull", "0"), ("pull", "nan"), ("pull", "1e5"),
-        ("cost", "own"), ("price", "-1"), ("price", "inf"), ("confirmed", "digits"),
+        ("cost", "own"), ("price", "-1"), ("price", "inf"), ("confirmed", "digits"), ("claim", "table6"),
         ("project", "digits"), ("project", "0" * 39), ("project", "0" * 39 + "G"), ("project", "../" * 13 + "x"),
     ],
 )  # fmt: skip

@@ -7,7 +7,6 @@ from kernelsm import InputError, lds
 from kernelsm.evaluation.method_scores import (
     MethodAnswer,
     correlation_gain,
-    correlations,
     overlap_gain,
     score_methods,
     top_overlaps,
@@ -60,13 +59,6 @@ def test_the_default_must_be_there_and_tasks_must_agree():
         score_methods({"linear": answer(0.2, 1)}, TRUTH)
     with pytest.raises(InputError, match="shape"):
         score_methods({"default": answer(0.2, 1)}, TRUTH, EFFECTS[:5])
-
-
-def test_correlation_of_constant_effects_is_zero_and_of_constant_truth_unknown():
-    truth = np.array([[1.0, 2.0], [2.0, 2.0], [4.0, 2.0]])
-    found = correlations(truth, np.array([[5.0, 1.0], [5.0, 2.0], [5.0, 3.0]]))
-    assert found[0] == 0.0
-    assert np.isnan(found[1])
 
 
 def test_overlap_counts_the_strongest_by_magnitude():

@@ -128,6 +128,7 @@ def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
     else:
         expected = {"outcomes.parquet", "truth.parquet"}
         expected |= {"estimates.parquet", "checks.json", "weights.safetensors"} if name in RECIPES else set()
+        expected |= {"leave_one_out.parquet"} if EXAMPLES[name].networks else set()
     data = {
         "sentiment": {"sentiment.csv", "README.md", "LICENSE-vaderSentiment.txt"},
         "movie-reviews": {"movie_reviews.csv", "README.md"},

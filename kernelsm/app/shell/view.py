@@ -10,6 +10,7 @@ from typing import Any
 
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients import choices
+from kernelsm.paper.findings import KEYS as CLAIMS
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.workspace.tables import is_run_name
 
@@ -17,7 +18,7 @@ from kernelsm.workspace.tables import is_run_name
 MOST_SUBSETS = 5_000
 KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
-PROJECTIONS = ("auto", *choices.PROJECTIONS)
+PROJECTIONS = ("auto", *choices.OF_RUNS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
@@ -75,6 +76,8 @@ class ViewState:
         What a unit of cost is worth, in the outcome's unit.
     confirmed : str
         Key of the confirmation looked at; "" for none.
+    claim : str
+        Key of the paper's claim looked at (see `kernelsm.paper.findings`); "" is the first.
     """
 
     run: str = "digits"
@@ -103,6 +106,7 @@ class ViewState:
     cost: str = ""
     price: float = 0.0
     confirmed: str = ""
+    claim: str = ""
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -271,4 +275,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cost": _one_of(COSTS),
     "price": _number(0.0, 1e6),
     "confirmed": lambda text: text if is_content_hash(text) else None,
+    "claim": _one_of(CLAIMS),
 }

@@ -26,6 +26,7 @@ DIGITS = Example(
     ),
     folder=_FOLDER,
     truth_is="100 further subsets on which the network was really retrained",
+    networks=5,
     recipe=Recipe(
         suite=_suite,
         architecture="mlp",

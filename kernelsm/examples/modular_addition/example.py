@@ -19,4 +19,5 @@ MODULAR_ADDITION = Example(
     folder=_FOLDER,
     truth_is="100 further subsets on which the network was really fine-tuned",
     recipe=modular_recipe("addition", 0.5, 1.0, _FOLDER / WEIGHTS),
+    networks=1,
 )

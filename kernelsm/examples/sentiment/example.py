@@ -43,6 +43,7 @@ SENTIMENT = Example(
     folder=_FOLDER,
     truth_is="100 further subsets on which the network was really fine-tuned",
     p=0.7,  # at 0.5 a few subsets of nearly one class dominate: each task has one class only
+    networks=5,
     recipe=Recipe(
         suite=_suite,
         architecture="mlp",
