@@ -41,7 +41,7 @@ def test_the_game_is_compared_and_two_methods_stand_side_by_side(jobs: list[JobS
     press(app, "Compare them")
     assert jobs[-1].arguments["methods"] == ("default", "linear", "datamodels")
     said = texts(app)
-    assert "The default surrogate predicts 100 further subsets of the game, without noise best" in said
+    assert "On 100 further subsets of the game, without noise the default surrogate predicts best" in said
     assert "No leave-one-out was measured for this run" in said
     scores = next(frame.value for frame in app.dataframe if "LDS" in frame.value.columns)
     assert scores["method"].tolist()[0] == "default surrogate"

@@ -85,9 +85,9 @@ def test_intervals_hold_the_gain_and_shrink_where_methods_agree():
 def test_the_verdict_says_who_wins():
     default = answer(0.3, 1, "default surrogate")
     worse = score_methods({"default": default, "linear": answer(2.0, 2, "tuned linear surrogate")}, TRUTH)
-    assert verdict(worse).startswith("The default surrogate predicts held-out subsets best")
+    assert verdict(worse).startswith("On held-out subsets the default surrogate predicts best")
     better = score_methods({"default": answer(2.0, 2), "magic": answer(0.1, 1, "MAGIC")}, TRUTH)
-    assert verdict(better).startswith("MAGIC predicts held-out subsets better than the default surrogate")
+    assert verdict(better).startswith("On held-out subsets, MAGIC predicts better than the default surrogate")
     tied = score_methods({"default": default, "rbf": answer(0.3, 4, "tuned RBF surrogate")}, TRUTH)
     assert "tuned RBF surrogate cannot be told from it" in verdict(tied)
     alone = score_methods({"default": default, "default_banzhaf": default}, TRUTH)

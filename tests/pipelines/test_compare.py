@@ -28,7 +28,7 @@ def test_a_game_without_a_network_compares_what_asks_the_table(tmp_path):
     assert linear.lds_gain.high < 0
     assert linear.cannot_say == "pairs"
     assert json.loads(json.dumps(found.to_json()))["methods"]["linear"]["lds"] == linear.lds
-    assert "predicts 100 further subsets of the game, without noise best" in found.verdict
+    assert found.verdict.startswith("On 100 further subsets of the game, without noise the default surrogate predicts best")
 
 
 def test_finished_methods_are_found_again_with_their_time(tmp_path):

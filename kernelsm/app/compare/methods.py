@@ -65,15 +65,16 @@ def _results(run: Run, result: dict[str, Any]) -> None:
     st.subheader("Who predicts best")
     st.markdown(plain(result["verdict"]))
     scores = result["methods"]
+    gains = {key: [_interval(one[key]) for one in scores.values()] for key in ("lds_gain", "leave_one_out_gain")}
     rows = pd.DataFrame(
         {
             "method": [one["title"] for one in scores.values()],
             "LDS": [one["lds"] for one in scores.values()],
-            "less the default's": [_interval(one["lds_gain"]) for one in scores.values()],
             "with leave-one-out": [one["leave_one_out"] for one in scores.values()],
-            "less the default's ": [_interval(one["leave_one_out_gain"]) for one in scores.values()],
             "top 5": [one["top5"] for one in scores.values()],
             "seconds": [np.nan if one["seconds"] is None else one["seconds"] for one in scores.values()],
+            "LDS less the default's": gains["lds_gain"],
+            "leave-one-out less the default's": gains["leave_one_out_gain"],
             "cannot say": [one["cannot_say"] for one in scores.values()],
         }
     )
