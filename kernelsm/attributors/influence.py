@@ -27,8 +27,8 @@ from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import ChunkKind, Store
 
-SOLVE_CHUNKS = ChunkKind("influence_solves", version=1)
-_AT_ONCE = 8
+SOLVE_CHUNKS = ChunkKind("influence_solves", version=2)
+_AT_ONCE = 16
 _POWER_STEPS = 50
 _FLOPS = 4e9
 """Multiplications a second of a matrix product on one core in double precision, at the low end."""
@@ -117,7 +117,7 @@ class ExactInfluence(Influence):
 
 
 class IterativeInfluence(Influence):
-    """Influence functions that know the curvature by products alone; eight targets are solved at once, as a chunk."""
+    """Influence functions that know the curvature by products alone; sixteen targets at once are a chunk."""
 
     def _solve(self, b: torch.Tensor, report: Report) -> torch.Tensor:
         raise NotImplementedError
@@ -158,7 +158,7 @@ class ConjugateGradientInfluence(IterativeInfluence):
     tolerance : float
         Relative residual at which a target is solved.
     most : int
-        Bound on the products for eight targets.
+        Bound on the products for sixteen targets.
 
     Raises
     ------
