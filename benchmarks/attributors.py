@@ -172,10 +172,7 @@ def _captum(network: NetworkLosses, model: torch.nn.Module, descent: Descent) ->
             double, train, [str(path) for path in paths], checkpoints_load_func=load,
             loss_fn=torch.nn.CrossEntropyLoss(reduction="none"), batch_size=256, sample_wise_grads_per_batch=False,
         )  # fmt: skip
-        # sums over the targets' samples, which it can take, one target after the other
-        for j in range(network.q):
-            rows = torch.from_numpy(np.flatnonzero(network.suite.target_of == j))
-            oracle.influence((network.test_inputs[rows], network.test_labels[rows]))
+        oracle.influence((network.test_inputs, network.test_labels))
 
 
 def _our_trak(suite: Any, model: torch.nn.Module) -> None:
