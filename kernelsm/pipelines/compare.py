@@ -171,8 +171,8 @@ class MethodsAtHand:
         recipe = find_recipe(source)
         model = None if recipe.features else base_model(source, self.store)
         return Given(
-            outcomes, recipe.suite(), model, self._features, ridge=recipe.ridge, retraining=recipe.retraining,
-            retraining_seconds=recipe.rates.retraining, store=self.store,
+            outcomes, recipe.suite(), model, self._features, ridge=_pull_of(outcomes, recipe.ridge),
+            retraining=recipe.retraining, retraining_seconds=recipe.rates.retraining, store=self.store,
         )  # fmt: skip
 
     def _features(self) -> tuple[GradientFeatures, GradientFeatures]:
@@ -362,6 +362,13 @@ def _prepare(given: Given) -> None:
     """Compute features before the clock starts: methods that share them would otherwise be timed unlike."""
     if given.features is not None:
         _ = given.linear
+
+
+def _pull_of(outcomes: Outcomes, usual: float) -> float:
+    """The pull towards W0 that outcomes were computed with; metadata of an uploaded file may hold anything."""
+    found = outcomes.meta.get("ridge")
+    known = isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < np.inf
+    return float(found) if known else usual
 
 
 def _leave_one_out(source: str, answers: dict[str, MethodAnswer]) -> NDArray[np.float64] | None:
