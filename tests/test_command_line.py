@@ -154,3 +154,15 @@ def test_example_lists_the_finished_tables(kernelsm):
     assert done.returncode == 0
     assert "outcomes.parquet: Outcomes(m=300, K=10, q=1" in done.stdout
     assert "truth.parquet: Outcomes(m=100" in done.stdout
+
+
+def test_compare_prints_costs_scores_and_one_json_object(capsys):
+    assert main(["compare", "--example", "planted", "--methods", "linear", "datamodels", "trak"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    found = json.loads(lines[-1])
+    assert set(found["methods"]) == {"default", "linear", "datamodels"}
+    assert {"lds", "leave_one_out", "seconds", "lds_gain"} <= set(found["methods"]["linear"])
+    assert "trak" in found["refused"]
+    assert "the default surrogate predicts best" in lines[-2]
+    assert main(["compare", "--example", "planted", "--methods", "nothing"]) == 2
+    assert "influence_cg" in capsys.readouterr().err

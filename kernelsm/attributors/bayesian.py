@@ -48,6 +48,17 @@ class BayesianInfluence(FirstOrder):
     References
     ----------
     Kreer et al. (2025), Bayesian influence functions for scalable data attribution.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.bayesian import BayesianInfluence
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> few = BayesianInfluence(losses, chains=2, draws=5, burn_in=0, step=0.01)
+    >>> few.attribute().std.shape
+    (20, 10)
     """
 
     name, title, has_intervals = "bif", "Bayesian influence functions", True

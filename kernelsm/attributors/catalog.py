@@ -134,10 +134,20 @@ def make_method(name: str, given: Given) -> Attributor:
     Raises
     ------
     InputError
-        There is none of that name, or it needs what is not given.
+        There is none of that name, it needs what is not given, or it looks at gradients of a loss and the outcomes
+        are something else or of other tasks and targets.
     """
     if name not in METHODS:
         raise InputError("method", repr(name)[:80], ", ".join(METHODS), "Choose among these.")
+    suite, outcomes = given.suite, given.outcomes
+    if METHODS[name].needs != "outcomes" and suite is not None:
+        if outcomes.higher_is_better:
+            found = f"outcomes whose {outcomes.meta.get('measure', 'score')} is better the higher it is"
+            raise InputError(name, found, "losses, which gradients are those of", _ASK_TABLE)
+        for place in ("task_names", "target_names"):
+            if tuple(getattr(outcomes, place)) != tuple(getattr(suite, place)):
+                fix = "Take the table that was computed from these samples."
+                raise InputError(f"{name}, {place}", "others than the samples have", "the same", fix)
     return METHODS[name].make(given)
 
 

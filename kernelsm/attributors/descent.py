@@ -46,6 +46,17 @@ class Descent:
     ------
     InputError
         A setting out of its range.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.descent import Descent
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> run = Descent(losses, steps=6, checkpoints=2)
+    >>> len(run.states())  # W0, and the ends of both segments
+    3
     """
 
     def __init__(

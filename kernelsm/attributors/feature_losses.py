@@ -88,6 +88,18 @@ class FeatureLosses(TaskLosses):
     ------
     InputError
         Features that do not belong to the suite, or another point.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model, gradient_features
+    >>> from kernelsm.attributors.feature_losses import FeatureLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> suite, model = digits_suite(), build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
+    >>> losses = FeatureLosses(suite, train, test, ridge=1.0)
+    >>> losses.d
+    650
     """
 
     where = "features"

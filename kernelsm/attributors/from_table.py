@@ -185,6 +185,13 @@ class Datamodels(_Predictor):
     References
     ----------
     Ilyas et al. (2022), Datamodels: predicting predictions from training data.
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> from kernelsm.attributors.from_table import Datamodels
+    >>> Datamodels(load_example("planted")).attribute().values.shape
+    (10, 1)
     """
 
     name, title, is_additive = "datamodels", "datamodels (Lasso)", True

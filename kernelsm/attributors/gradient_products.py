@@ -32,6 +32,16 @@ class TracIn(FirstOrder):
     References
     ----------
     Pruthi et al. (2020), Estimating training data influence by tracing gradient descent; the paper's appendix B.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.gradient_products import TracIn
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> TracIn(losses).attribute().values.shape
+    (20, 10)
     """
 
     title = "TracIn"

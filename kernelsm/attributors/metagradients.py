@@ -43,6 +43,17 @@ class Magic(FirstOrder):
     References
     ----------
     Ilyas and Engstrom (2025), MAGIC: near-optimal data attribution for deep learning.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.descent import Descent
+    >>> from kernelsm.attributors.metagradients import Magic
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> Magic(Descent(losses, steps=4, checkpoints=2)).attribute().values.shape
+    (20, 10)
     """
 
     name, title = "magic", "MAGIC, backpropagation through training"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from kernelsm.attributors.task_losses import TaskLosses, averaging, shares_of
 from kernelsm.estimators.retraining import Retraining, in_precision
 from kernelsm.gradients.per_sample import checked_outputs, trainable
 from kernelsm.models.hashing import model_hash
+from kernelsm.objectives.objective import Expansion
 from kernelsm.objectives.registry import find
 from kernelsm.runtime.checks import check_choice, check_number
 from kernelsm.runtime.store import ChunkKind, Store
@@ -27,6 +29,18 @@ Point = Literal["base", "all_tasks"]
 Precision = Literal["double", "single"]
 TUNED_CHUNKS = ChunkKind("tuned_on_all_tasks", version=1)
 _VECTORS_BUDGET = 256 * 2**20
+_SAMPLES_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Some samples at weights w: their outputs, the derivative backwards, curvature and weight of their losses."""
+
+    w: torch.Tensor
+    outputs: Callable[[torch.Tensor], torch.Tensor]
+    backward: Callable[..., Any]
+    expansion: Expansion
+    weights: torch.Tensor
 
 
 class NetworkLosses(TaskLosses):
@@ -51,6 +65,15 @@ class NetworkLosses(TaskLosses):
     ------
     InputError
         ridge ≤ 0, or an unknown point or precision.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> losses.K, losses.q, losses.d
+    (20, 10, 650)
     """
 
     where = "network"
@@ -98,6 +121,7 @@ class NetworkLosses(TaskLosses):
         self._of_task = [torch.from_numpy(np.flatnonzero(suite.task_of == k)) for k in range(suite.K)]
         self._of_target = [torch.from_numpy(np.flatnonzero(suite.target_of == j)) for j in range(self.q)]
         self._at: torch.Tensor | None = None
+        self._place: _Place | None = None
 
     @property
     def test_samples(self) -> int:
@@ -165,25 +189,36 @@ class NetworkLosses(TaskLosses):
         return lambda w: self.linearisation.offsets(self.outputs(w, inputs), labels)
 
     def curvature_times(self, w: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        """Forward derivative, curvature of the loss, backward derivative, task by task."""
+        """Forward derivative, curvature of the loss, backward derivative, some samples at a time."""
         total = torch.zeros_like(vectors)
-        at_once = max(1, int(_VECTORS_BUDGET // (8 * max(self.sizes) * max(self.d // 50, 64))))
-        for share, rows in zip(self.shares, self._of_task, strict=True):
-            outputs = self.numbers(rows)
-            pulled: Any = torch.func.vjp(outputs, w)
-            u, backward = pulled
-            targets = self.linearisation.targets(self.labels[rows], u.shape[1])
-            expansion = self.linearisation.loss.expand(u.detach().T[..., None], targets.to(u).T[..., None])
+        parts = torch.arange(len(self.labels)).split(_SAMPLES_AT_ONCE)
+        at_once = max(1, int(_VECTORS_BUDGET // (8 * len(parts[0]) * max(self.d // 50, 64))))
+        for rows in parts:
+            place = self._place if len(parts) == 1 else None
+            if place is None or place.w is not w:
+                place = self._look(w, rows)
+                self._place = place if len(parts) == 1 else None
 
-            def forward(v: torch.Tensor, outputs: Any = outputs) -> torch.Tensor:
+            def forward(v: torch.Tensor, outputs: Any = place.outputs) -> torch.Tensor:
                 found: torch.Tensor = torch.func.jvp(outputs, (w,), (v,))[1]
                 return found
 
             change = torch.func.vmap(forward, chunk_size=at_once)(vectors)  # (r, n, R)
-            curved = expansion.curvature_times(change.permute(2, 1, 0)).permute(2, 1, 0)
-            (product,) = torch.func.vmap(backward, chunk_size=at_once)(curved.contiguous())
-            total += share / len(rows) * product
+            curved = place.expansion.curvature_times(change.permute(2, 1, 0)).permute(2, 1, 0)
+            weighted = (curved * place.weights[:, None]).contiguous()
+            (product,) = torch.func.vmap(place.backward, chunk_size=at_once)(weighted)
+            total += product
         return total
+
+    def _look(self, w: torch.Tensor, rows: torch.Tensor) -> _Place:
+        """What all products at w share."""
+        outputs = self.numbers(rows)
+        pulled: Any = torch.func.vjp(outputs, w)
+        u, backward = pulled
+        targets = self.linearisation.targets(self.labels[rows], u.shape[1])
+        expansion = self.linearisation.loss.expand(u.detach().T[..., None], targets.to(u).T[..., None])
+        weights = self.shares @ averaging(self.suite.task_of, self.K, self.dtype)
+        return _Place(w, outputs, backward, expansion, weights[rows])
 
     def _dense(self, w: torch.Tensor) -> torch.Tensor:
         found = torch.cat([self.curvature_times(w, part) for part in torch.eye(self.d, dtype=self.dtype).split(128)])

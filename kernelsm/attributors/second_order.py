@@ -44,6 +44,19 @@ class SecondOrderInfluence(Attributor):
     References
     ----------
     After Interaction-aware influence functions for group attribution (arXiv 2605.15675), written out for tasks.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model, gradient_features
+    >>> from kernelsm.attributors.feature_losses import FeatureLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.second_order import SecondOrderInfluence
+    >>> suite, model = digits_suite(), build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
+    >>> losses = FeatureLosses(suite, train, test, ridge=1.0)
+    >>> SecondOrderInfluence(losses).interactions().values.shape
+    (20, 20, 10)
     """
 
     name, title, has_pairs, is_additive = "influence_pairs", "influence functions to second order", True, False

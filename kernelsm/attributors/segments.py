@@ -42,6 +42,17 @@ class Source(FirstOrder):
     References
     ----------
     Bae, Lin, Lorraine and Grosse (2024), Training data attribution via approximate unrolled differentiation.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model
+    >>> from kernelsm.attributors.network_losses import NetworkLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.descent import Descent
+    >>> from kernelsm.attributors.segments import Source
+    >>> losses = NetworkLosses(digits_suite(), build_model("logistic", inputs=64, classes=10), ridge=1.0)
+    >>> Source(Descent(losses, steps=4, checkpoints=1)).attribute().values.shape
+    (20, 10)
     """
 
     name, title = "source", "SOURCE, unrolled by segments"

@@ -91,6 +91,19 @@ class Trak(_Trak):
     References
     ----------
     Park et al. (2023), TRAK: attributing model behavior at scale.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model, gradient_features
+    >>> from kernelsm.attributors.feature_losses import FeatureLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.trak import Trak
+    >>> suite, model = digits_suite(), build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
+    >>> losses = FeatureLosses(suite, train, test, ridge=1.0)
+    >>> Trak(losses, dim=50).attribute().values.shape
+    (20, 10)
     """
 
     name, title = "trak", "TRAK, scores of samples summed"
@@ -111,6 +124,19 @@ class TaskTrak(_Trak):
     Scores are φ(target)ᵀ (ΦᵀΦ)⁻¹ Φᵀ Q with the mean 1 - p of each task in Q, K x K. ΦᵀΦ has at most K eigenvalues
     above 0: where there are more coordinates, the smallest solution is taken through the K x K matrix ΦΦᵀ. For the
     loss of a target, scores are multiplied by minus its mean 1 - p.
+
+    Examples
+    --------
+    >>> from kernelsm import build_model, gradient_features
+    >>> from kernelsm.attributors.feature_losses import FeatureLosses
+    >>> from kernelsm.examples.digits.suite import digits_suite
+    >>> from kernelsm.attributors.trak import TaskTrak
+    >>> suite, model = digits_suite(), build_model("logistic", inputs=64, classes=10)
+    >>> train = gradient_features(model, suite.inputs, suite.labels)
+    >>> test = gradient_features(model, suite.test_inputs, suite.test_labels, outputs=train.outputs)
+    >>> losses = FeatureLosses(suite, train, test, ridge=1.0)
+    >>> TaskTrak(losses, dim=50).attribute().values.shape
+    (20, 10)
     """
 
     name, title = "trak_tasks", "TRAK on task features"

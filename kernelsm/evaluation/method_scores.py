@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
 from kernelsm.evaluation.comparison import PairedGain, paired_gain
+from kernelsm.evaluation.leave_one_out import effect_correlations
 from kernelsm.evaluation.metrics import lds
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.near_ties import first_greatest, rising, tolerance_of, varies
+from kernelsm.runtime.near_ties import first_greatest, rising, tolerance_of
 
 Array = NDArray[np.float64]
 REFERENCE = "default"
@@ -132,7 +133,7 @@ def score_methods(
         found.append(
             MethodScore(
                 name, answer.title, lds(truth, answer.predicted),
-                None if effects is None else float(np.nanmean(correlations(effects, answer.effects))),
+                None if effects is None else float(np.nanmean(effect_correlations(effects, answer.effects))),
                 None if effects is None else float(np.nanmean(top_overlaps(effects, answer.effects))),
                 answer.seconds,
                 None if itself else paired_gain(truth, answer.predicted, reference.predicted),
@@ -149,46 +150,30 @@ def verdict(scores: list[MethodScore], unit: str = "held-out subsets") -> str:
     """Say which method predicts best, or that the best cannot be told from the default surrogate."""
     default = next(one for one in scores if one.name == REFERENCE)
     # another readout of the default surrogate predicts the same
-    others = [one for one in scores if one.lds_gain is not None and one.lds_gain.low < one.lds_gain.high]
+    others = [
+        (one, one.lds_gain) for one in scores if one.lds_gain is not None and one.lds_gain.low < one.lds_gain.high
+    ]
     if not others:
-        return f"The default surrogate has an LDS of {default.lds:.3f} on {unit}; there is nothing beside it."
-    better = [one for one in others if one.lds_gain is not None and one.lds_gain.low > 0]
+        return f"On {unit} the default surrogate has an LDS of {default.lds:.3f}; there is nothing beside it."
+    better = [(one, gain) for one, gain in others if gain.low > 0]
     if better:
-        best = better[first_greatest([one.lds for one in better])]
-        assert best.lds_gain is not None
+        best, gain = better[first_greatest([one.lds for one, _ in better])]
         return (
-            f"{_capital(best.title)} predicts {unit} better than the default surrogate: LDS {best.lds:.3f} against "
-            f"{default.lds:.3f}, a gain of {best.lds_gain.gain:.3f} ({best.lds_gain.low:.3f} to "
-            f"{best.lds_gain.high:.3f})."
+            f"On {unit}, {best.title} predicts better than the default surrogate: LDS {best.lds:.3f} against "
+            f"{default.lds:.3f}, a gain of {gain.gain:.3f} ({gain.low:.3f} to {gain.high:.3f})."
         )
-    tied = [one for one in others if one.lds_gain is not None and not one.lds_gain.high < 0]
+    tied = [one.title for one, gain in others if not gain.high < 0]
     if tied:
-        names = ", ".join(one.title for one in tied[:3]) + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
-        verb = "cannot be told from it"
-        return f"No method predicts {unit} better than the default surrogate (LDS {default.lds:.3f}); {names} {verb}."
-    nearest = others[first_greatest([one.lds for one in others])]
-    assert nearest.lds_gain is not None
+        names = ", ".join(tied[:3]) + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
+        return (
+            f"On {unit} no method predicts better than the default surrogate (LDS {default.lds:.3f}); {names} cannot "
+            "be told from it."
+        )
+    nearest, gain = others[first_greatest([one.lds for one, _ in others])]
     return (
-        f"The default surrogate predicts {unit} best: LDS {default.lds:.3f}, {-nearest.lds_gain.gain:.3f} "
-        f"({-nearest.lds_gain.high:.3f} to {-nearest.lds_gain.low:.3f}) above {nearest.title}, the next."
+        f"On {unit} the default surrogate predicts best: LDS {default.lds:.3f}, {-gain.gain:.3f} "
+        f"({-gain.high:.3f} to {-gain.low:.3f}) above {nearest.title}, the next."
     )
-
-
-def correlations(truth: ArrayLike, found: ArrayLike) -> Array:
-    """Pearson correlation over tasks of effects with the true ones, target by target, shape (q,).
-
-    0 where all found effects of a target are equal, NaN where all true ones are.
-
-    Examples
-    --------
-    >>> correlations([[1.0], [2.0], [4.0]], [[2.0], [3.0], [5.0]]).round(6).tolist()
-    [1.0]
-    """
-    true, guess = (np.asarray(side, dtype=np.float64) for side in (truth, found))
-    a, b = true - true.mean(axis=0), guess - guess.mean(axis=0)
-    size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    both = np.where(varies(guess), (a * b).sum(axis=0) / np.where(size > 0, size, 1.0), 0.0)
-    return np.asarray(np.where(varies(true), both, np.nan))
 
 
 def top_overlaps(truth: ArrayLike, found: ArrayLike, n: int = 5) -> Array:
@@ -211,7 +196,7 @@ def correlation_gain(truth: Array, first: Array, second: Array, *, level: float 
     """
 
     def score(effects: Array, rows: NDArray[np.bool_]) -> float:
-        return float(np.nanmean(correlations(truth[rows], effects[rows])))
+        return float(np.nanmean(effect_correlations(truth[rows], effects[rows])))
 
     K = len(truth)
     everything = np.ones(K, dtype=np.bool_)
@@ -237,7 +222,3 @@ def overlap_gain(truth: Array, first: Array, second: Array, *, level: float = 0.
         return PairedGain(gain, np.nan, np.nan, *scores)
     margin = float(t.ppf((1 + level) / 2, q - 1) * difference.std(ddof=1) / np.sqrt(q))
     return PairedGain(gain, gain - margin, gain + margin, *scores)
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

@@ -12,9 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.attributors.attributor import Attributor, MethodCost
-from kernelsm.attributors.catalog import METHODS, Given, make_method, possible_methods
+from kernelsm.attributors.catalog import METHODS, NETWORK_UP_TO, Given, make_method, possible_methods
+from kernelsm.evaluation.leave_one_out import leave_one_out_effects
 from kernelsm.evaluation.method_scores import REFERENCE, MethodAnswer, MethodScore, score_methods, verdict
-from kernelsm.examples.catalog import EXAMPLES, get_example, load_example, load_truth
+from kernelsm.examples.catalog import (
+    EXAMPLES,
+    PROMPT_EXAMPLES,
+    get_example,
+    load_example,
+    load_leave_one_out,
+    load_truth,
+)
+from kernelsm.gradients.choices import EXACT_UP_TO
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import base_model
 from kernelsm.pipelines.run_settings import RunSettings, estimators, linearisation_of
@@ -45,7 +54,7 @@ class CompareSettings:
     Parameters
     ----------
     source : str
-        The name of an example, or the key of a project.
+        The name of an example, or the key of a project; "" where there is a table alone.
     methods : sequence of str
         Names of the catalog of `kernelsm.attributors`; "all" stands for those that have what they need and are
         expected to take at most `limit` seconds. The default surrogate is always among them.
@@ -143,7 +152,7 @@ class MethodsAtHand:
         if not settings.table:
             example = get_example(settings.source)
             return load_example(settings.source), load_truth(settings.source), _of_truth(example.truth_is)
-        if settings.table in EXAMPLES:
+        if settings.table in (*EXAMPLES, *PROMPT_EXAMPLES):
             outcomes = load_example(settings.table)
         else:
             if not TABLES.is_here(settings.table, self.store.root.parent):
@@ -157,13 +166,13 @@ class MethodsAtHand:
         """What there is to attribute with."""
         outcomes = self.tables[0]
         source = self.settings.source
-        if source in EXAMPLES and not EXAMPLES[source].has_model:
+        if not source or (source in EXAMPLES and not EXAMPLES[source].has_model):
             return Given(outcomes, store=self.store)
         recipe = find_recipe(source)
         model = None if recipe.features else base_model(source, self.store)
         return Given(
-            outcomes, recipe.suite(), model, self._features, ridge=recipe.ridge, retraining=recipe.retraining,
-            retraining_seconds=recipe.rates.retraining, store=self.store,
+            outcomes, recipe.suite(), model, self._features, ridge=_pull_of(outcomes, recipe.ridge),
+            retraining=recipe.retraining, retraining_seconds=recipe.rates.retraining, store=self.store,
         )  # fmt: skip
 
     def _features(self) -> tuple[GradientFeatures, GradientFeatures]:
@@ -221,8 +230,60 @@ class MethodsAtHand:
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
-    """Job: compare, and return the scores as JSON."""
-    return compare(CompareSettings(**settings), report, store).to_json()
+    """Job: compare, and return scores, verdict and effects as JSON."""
+    found = compare(CompareSettings(**settings), report, store)
+    effects = {name: answer.effects.tolist() for name, answer in found.answers.items()}
+    return {**found.to_json(), "verdict": found.verdict, "effects": effects}
+
+
+def possible_for(source: str) -> list[str]:
+    """Names of the methods that have what they need for a source, without making anything of it.
+
+    Parameters
+    ----------
+    source : str
+        As of `CompareSettings`.
+    """
+    game = source in EXAMPLES and not EXAMPLES[source].has_model
+    recipe = None if not source or game else find_recipe(source)
+    has = (
+        {"outcomes"}
+        | ({"features"} if recipe else set())
+        | ({"network"} if recipe and not recipe.features else set())
+    )
+    return [name for name, method in METHODS.items() if method.needs in has]
+
+
+def expected_seconds(name: str, source: str, outcomes: Outcomes) -> float:
+    """Roughly what a method takes, from sizes alone: pages ask before torch is loaded.
+
+    Parameters
+    ----------
+    name : str
+        Of the catalog.
+    source : str
+        As of `CompareSettings`.
+    outcomes : Outcomes
+        The table that surrogates are fitted to.
+    """
+    if METHODS[name].needs == "outcomes":
+        return make_method(name, Given(outcomes)).cost().seconds
+    recipe = find_recipe(source)
+    size, d = recipe.size, recipe.parameters
+    if name == "leave_one_out":
+        return 2 * recipe.rates.retraining * (size.tasks + 1)
+    small = not recipe.features and size.samples * d <= NETWORK_UP_TO
+    k = d if recipe.features or d <= EXACT_UP_TO else RunSettings(source, "gradex").dim
+    # a pass through the network, or through its features, on one core
+    one_pass = 0.01 + (6 * size.samples * d if small else 4 * size.samples * size.classes * k) / 2e9
+    dense = (k**3 / 3 + size.samples * size.classes * k**2) / 4e9
+    q = size.targets
+    passes = {
+        "influence_cg": 45 * q, "influence_lissa": 100 * q + 25, "influence_ekfac": 2 + 2 * size.classes,
+        "tracin_checkpoints": 210, "magic": 200 * (2 + q), "source": 200, "bif": 3800,
+    }.get(name, 2)  # fmt: skip
+    extra = {"influence_exact": dense, "influence_pairs": dense, "source": 4 * dense + 30 * k**3 / 4e9}.get(name, 0.0)
+    return float(passes * one_pass + extra)
 
 
 def compare(
@@ -303,15 +364,17 @@ def _prepare(given: Given) -> None:
         _ = given.linear
 
 
+def _pull_of(outcomes: Outcomes, usual: float) -> float:
+    """The pull towards W0 that outcomes were computed with; metadata of an uploaded file may hold anything."""
+    found = outcomes.meta.get("ridge")
+    known = isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < np.inf
+    return float(found) if known else usual
+
+
 def _leave_one_out(source: str, answers: dict[str, MethodAnswer]) -> NDArray[np.float64] | None:
     """Measured leave-one-out, shape (K, q): shipped with the example, or retrained just now; else None."""
-    if source in EXAMPLES and (path := get_example(source).folder / "leave_one_out.parquet").exists():
-        table = Outcomes.load(path)
-        # the first K + 1 rows are those of the shipped W0
-        masks, values = table.masks[: table.K + 1], table.values[: table.K + 1]
-        without = [int(np.flatnonzero((masks == row).all(axis=1))[0]) for row in ~np.eye(table.K, dtype=np.bool_)]
-        full = int(np.flatnonzero(masks.all(axis=1))[0])
-        return np.asarray(values[full] - values[without])
+    if source in EXAMPLES and EXAMPLES[source].networks:
+        return leave_one_out_effects(load_leave_one_out(source)).values
     return answers["leave_one_out"].effects if "leave_one_out" in answers else None
 
 

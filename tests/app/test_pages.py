@@ -9,7 +9,7 @@ from app_harness import ROOT, open_app, press, run, texts
 
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "paper")
+PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper")
 ABOUT_A_RUN = PAGES[:-1]  # the paper's claims are the same whatever run is open
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
 

@@ -19,6 +19,7 @@ PAGES = {
     "explore": "Explore",
     "decide": "Decide",
     "demonstrations": "Demonstrations",
+    "compare": "Compare",
     "paper": "Paper",
 }
 

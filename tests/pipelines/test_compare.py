@@ -28,7 +28,9 @@ def test_a_game_without_a_network_compares_what_asks_the_table(tmp_path):
     assert linear.lds_gain.high < 0
     assert linear.cannot_say == "pairs"
     assert json.loads(json.dumps(found.to_json()))["methods"]["linear"]["lds"] == linear.lds
-    assert "predicts 100 further subsets of the game, without noise best" in found.verdict
+    assert found.verdict.startswith(
+        "On 100 further subsets of the game, without noise the default surrogate predicts best"
+    )
 
 
 def test_finished_methods_are_found_again_with_their_time(tmp_path):
@@ -97,3 +99,21 @@ def test_proxyspex_reads_pairs_off_its_series():
     pairs = method.interactions().values[..., 0]
     assert pairs[0, 1] == pytest.approx(-2.0)
     assert np.abs(pairs).sum() == pytest.approx(4.0)
+
+
+def test_gradients_of_a_loss_are_not_compared_with_scores_or_other_tasks(blobs, make_outcomes):
+    from dataclasses import replace
+
+    table = make_outcomes(K=5, q=3, task_names=blobs.task_names, target_names=blobs.target_names)
+    with pytest.raises(InputError, match="losses, which gradients are those of"):
+        make_method("trak", Given(replace(table, higher_is_better=True), suite=blobs))
+    with pytest.raises(InputError, match="task_names"):
+        make_method("trak", Given(replace(table, task_names=tuple("vwxyz")), suite=blobs))
+    assert make_method("datamodels", Given(replace(table, higher_is_better=True), suite=blobs)).name == "datamodels"
+
+
+@pytest.mark.parametrize(("written", "pull"), [(0.5, 0.5), (2, 2.0), (None, 0.03), ("much", 0.03), (-1.0, 0.03)])
+def test_gradients_are_pulled_as_the_outcomes_were(make_outcomes, written, pull):
+    from kernelsm.pipelines.compare import _pull_of
+
+    assert _pull_of(make_outcomes(meta={"ridge": written}), 0.03) == pull

@@ -18,7 +18,7 @@ _MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradients.py"
 SUBSETS, FIT, EXPLORE = "pages/3_subsets.py", "pages/4_fit.py", "pages/5_explore.py"
 DECIDE, DEMONSTRATIONS = "pages/6_decide.py", "pages/7_demonstrations.py"
-PAPER = "pages/9_paper.py"
+COMPARE, PAPER = "pages/8_compare.py", "pages/9_paper.py"
 
 
 def _pages() -> list[StreamlitPage]:
@@ -33,6 +33,7 @@ def _pages() -> list[StreamlitPage]:
         st.Page(
             DEMONSTRATIONS, title="Demonstrations", icon=":material/format_list_numbered:", url_path="demonstrations"
         ),
+        st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
         st.Page(PAPER, title="Paper", icon=":material/article:", url_path="paper"),
     ]
 

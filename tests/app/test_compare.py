@@ -1,0 +1,82 @@
+"""The Compare page: methods that a run can have, costs first, the job, scores and two methods side by side."""
+
+from __future__ import annotations
+
+import pytest
+import small_files
+from app_harness import bring, charts, open_app, prepare, press, run, texts
+
+from kernelsm.examples.catalog import load_example
+from kernelsm.pipelines.compare import expected_seconds, possible_for
+from kernelsm.runtime.jobs import JobSpec
+
+
+def picker(app):
+    (found,) = (one for one in app.multiselect if one.label.startswith("Methods beside"))
+    return found
+
+
+def test_a_run_with_a_network_offers_all_methods_and_their_cost() -> None:
+    app = open_app("compare", run="digits")
+    options = picker(app).options
+    assert "influence functions, conjugate gradients" in options
+    assert "default surrogate" not in options
+    costs = app.dataframe[0].value
+    assert costs["method"].tolist()[0] == "default surrogate"
+    assert costs["looks at"].tolist() == ["the outcomes", "the outcomes", "the outcomes", "gradients", "gradients"]
+    assert not charts(app)
+
+
+def test_a_table_alone_offers_what_asks_the_table_and_says_why() -> None:
+    app = open_app("compare", run="movie-reviews")
+    assert "TRAK, scores of samples summed" not in picker(app).options
+    assert "datamodels (Lasso)" in picker(app).options
+    assert "methods that look at gradients need one" in texts(app)
+
+
+@pytest.mark.usefixtures("warm_server")
+def test_the_game_is_compared_and_two_methods_stand_side_by_side(jobs: list[JobSpec]) -> None:
+    app = open_app("compare", run="planted")
+    picker(app).set_value(["linear", "datamodels"]).run()
+    press(app, "Compare them")
+    assert jobs[-1].arguments["methods"] == ("default", "linear", "datamodels")
+    said = texts(app)
+    assert "On 100 further subsets of the game, without noise the default surrogate predicts best" in said
+    assert "No leave-one-out was measured for this run" in said
+    scores = next(frame.value for frame in app.dataframe if "LDS" in frame.value.columns)
+    assert scores["method"].tolist()[0] == "default surrogate"
+    assert scores["LDS"].is_monotonic_decreasing
+    assert set(scores["cannot say"]) == {"", "pairs", "pairs and how sure it is"}
+    (chart,) = charts(app)
+    assert chart["data"][0]["zmax"] == -chart["data"][0]["zmin"]
+    table = next(frame.value for frame in app.dataframe if "difference" in frame.value.columns)
+    first, second = table.columns[1:3]
+    assert (table[first] - table[second] - table["difference"]).abs().max() < 1e-12
+    assert table[first].abs().max() == pytest.approx(1.0)
+    app.toggle(key="compare_scaled").set_value(False).run()
+    assert not app.exception
+    (chart,) = charts(app)
+    assert chart["data"][0]["colorbar"]["title"]["text"] == "loss, nats"
+
+
+@pytest.mark.usefixtures("warm_server")
+def test_own_data_are_compared_on_held_out_subsets(jobs: list[JobSpec]) -> None:
+    app = prepare(bring("numbers.csv", small_files.csv()))
+    app.button(key="job_start").click().run()
+    press(app, "Show this result on all pages")
+    app = open_app("compare", run=run(app))
+    picker(app).set_value(["influence_exact", "tracin"]).run()
+    press(app, "Compare them")
+    assert "subsets held out of the table" in texts(app)
+    scores = next(frame.value for frame in app.dataframe if "LDS" in frame.value.columns)
+    assert len(scores) == 3
+    assert scores["LDS"].between(-1, 1).all()
+
+
+def test_expected_times_are_known_without_torch_and_grow_with_the_work() -> None:
+    outcomes = load_example("digits")
+    seconds = {name: expected_seconds(name, "digits", outcomes) for name in possible_for("digits")}
+    assert min(seconds.values()) > 0
+    assert seconds["tracin"] < seconds["influence_cg"] < seconds["influence_lissa"]
+    assert seconds["proxyspex"] == max(seconds.values())
+    assert possible_for("planted") == possible_for("")
