@@ -47,6 +47,7 @@ bench: .venv/.test-ready
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py
 	$(PY) benchmarks/gradients.py
 	$(PY) benchmarks/gradex.py
+	$(PY) benchmarks/gradex_convergence.py
 	$(PY) benchmarks/streaming.py
 	$(PY) benchmarks/prompting.py
 	$(PY) benchmarks/prompt_prediction.py

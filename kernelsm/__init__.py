@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernelsm.estimators.adapted_features import adapted_features
     from kernelsm.estimators.gradex import GradEx
     from kernelsm.estimators.retraining import Retraining
     from kernelsm.evaluation.leave_one_out import leave_one_out_effects
@@ -50,6 +51,7 @@ _HOME = {
     "Store": "kernelsm.runtime.store",
     "TaskSuite": "kernelsm.tasks.suite",
     "SharedSurrogate": "kernelsm.surrogates.shared",
+    "adapted_features": "kernelsm.estimators.adapted_features",
     "anchor_support": "kernelsm.outcomes.anchor",
     "bernoulli_masks": "kernelsm.outcomes.samplers",
     "best_drop": "kernelsm.selection.dropping",
@@ -71,10 +73,10 @@ _HOME = {
 __all__ = [
     "Attribution", "AutoSurrogate", "ChunkKind", "ConvergenceError", "Drop", "GradEx", "GradientFeatures",
     "InputError", "Interactions", "KernelSurrogate", "KernelSurrogateCV", "LinearSurrogate", "LinearSurrogateCV",
-    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "anchor_support", "bernoulli_masks",
-    "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks", "gradient_features", "lds",
-    "leave_one_out_effects", "load_example", "load_features", "load_leave_one_out", "load_truth", "relative_error",
-    "save_features",
+    "Outcomes", "Retraining", "SharedSurrogate", "Store", "TaskSuite", "adapted_features", "anchor_support",
+    "bernoulli_masks", "best_drop", "build_model", "default_surrogate", "design_masks", "fixed_size_masks",
+    "gradient_features", "lds", "leave_one_out_effects", "load_example", "load_features", "load_leave_one_out",
+    "load_truth", "relative_error", "save_features",
 ]  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""The dashboard and the same without it: `python -m kernelsm app|run|features|evaluate|example|drop|confirm`."""
+"""The dashboard and the same without it.
+
+`python -m kernelsm app|run|features|evaluate|example|drop|confirm|compare`; `--help` says more.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from kernelsm.attributors.attributor import MethodCost
 from kernelsm.evaluation.confirmation import WAYS
 from kernelsm.examples.catalog import (
     EXAMPLES,
@@ -20,7 +24,7 @@ from kernelsm.examples.catalog import (
     load_truth,
     results_folder,
 )
-from kernelsm.gradients.choices import PROJECTIONS
+from kernelsm.gradients.choices import OF_RUNS, PROJECTIONS
 from kernelsm.outcomes.designs import DESIGNS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
@@ -79,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--size", type=int, help="tasks per random subset, instead of --p")
     run.add_argument("--seed", type=int, default=0, help="seed of the sampler (default 0)")
     run.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
-    run.add_argument("--projection", choices=("auto", *PROJECTIONS), default="auto", help="of the gradients")
-    run.add_argument("--dim", type=int, default=512, help="dimension of a random projection (default 512)")
+    run.add_argument("--projection", choices=("auto", *OF_RUNS), default="auto", help="of the gradients")
+    run.add_argument("--dim", type=int, default=512, help="dimension, or most adapted directions (default 512)")
     run.add_argument("--outputs", default="auto", help=linearised)
     run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
@@ -124,6 +128,19 @@ def _parser() -> argparse.ArgumentParser:
         "--how", nargs="+", choices=WAYS, default=WAYS, help="fine-tuned from W0, trained anew, or both"
     )
     confirm.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
+
+    compare = commands.add_parser("compare", help="attribution methods side by side, against an example's truth")
+    compare.add_argument("--example", required=True, choices=EXAMPLES)
+    compare.add_argument(
+        "--methods", nargs="+", default=["all"], metavar="METHOD",
+        help="all, or names such as linear, influence_cg, trak; an unknown one lists them (default all)",
+    )  # fmt: skip
+    compare.add_argument(
+        "--limit",
+        type=float,
+        default=300.0,
+        help="seconds that a method of all may be expected to take (default 300)",
+    )
     return parser
 
 
@@ -305,9 +322,39 @@ def _confirm(options: argparse.Namespace) -> None:
     print(json.dumps({"confirmed": key, "left_out": options.without, "changes": changes}))
 
 
+def _compare(options: argparse.Namespace) -> None:
+    # imported here: the other commands do not need scikit-learn
+    from kernelsm.evaluation.method_scores import MethodScore
+    from kernelsm.pipelines.compare import CompareSettings, compare
+
+    def announce(costs: dict[str, MethodCost]) -> None:
+        print(f"{len(costs)} methods, about {sum(cost.seconds for cost in costs.values()):,.0f} s in all:")
+        for name, cost in costs.items():
+            print(f"  {name}: {cost.sentence()}", flush=True)
+
+    def row(one: MethodScore) -> str:
+        shown = ["-" if value is None else f"{value:.3f}" for value in (one.leave_one_out, one.top5)]
+        gain = one.lds_gain
+        beside = f"{gain.gain:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" if gain else "-"
+        return f"{one.name:<20} {one.lds:6.3f}  {beside:<26} {shown[0]:>9}  {shown[1]:>5}  {one.seconds:8.2f} s"
+
+    settings = CompareSettings(options.example, tuple(options.methods), limit=options.limit)
+    found = compare(settings, TerminalReport(), Store(), announce=announce)
+    print(f"Scored on {found.truth_subsets} {found.truth_is}:")
+    print(f"{'method':<20} {'LDS':>6}  {'beside default (90 %)':<26} {'leave-1-out':>9}  {'top 5':>5}  {'time':>8}")
+    for one in found.scores:
+        print(row(one))
+    for name, why in found.refused.items():
+        print(f"{name} cannot answer: {why}")
+    for name, why in found.left_out.items():
+        print(f"{name} is left out: {why}")
+    print(found.verdict)
+    print(json.dumps(found.to_json()))
+
+
 _COMMANDS = {
     "app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example, "drop": _drop,
-    "confirm": _confirm,
+    "confirm": _confirm, "compare": _compare,
 }  # fmt: skip
 
 

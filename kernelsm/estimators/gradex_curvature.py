@@ -119,6 +119,30 @@ class Preconditioner:
         return torch.cat([torch.bmm(self.inverse, v[:, :d, None]).squeeze(2), v[:, d:] * self.rest], dim=1)
 
 
+class WholePreconditioner:
+    """Approximation of (H_s + λI)⁻¹ in all coordinates: `Preconditioner` in the leading directions, 1/λ in the rest.
+
+    Parameters
+    ----------
+    leading : Preconditioner
+    basis : Tensor, shape (k, r)
+        Of the leading directions; orthonormal columns.
+    ridge : float
+    """
+
+    def __init__(self, leading: Preconditioner, basis: torch.Tensor, ridge: float) -> None:
+        self.leading, self.basis, self.ridge = leading, basis, ridge
+
+    def take(self, chosen: torch.Tensor) -> WholePreconditioner:
+        """The same for some of the masks."""
+        return WholePreconditioner(self.leading.take(chosen), self.basis, self.ridge)
+
+    def __call__(self, v: torch.Tensor) -> torch.Tensor:
+        """Apply to each row of v (m, k)."""
+        inside = v @ self.basis
+        return (self.leading(inside) - inside / self.ridge) @ self.basis.T + v / self.ridge
+
+
 def _trace(task: TaskRows, expansion: Expansion) -> torch.Tensor:
     squares = task.features.square().sum(dim=1).reshape(*task.shape, 1)
     return (expansion.own_curvature * squares).sum(dim=(0, 1))

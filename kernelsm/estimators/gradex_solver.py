@@ -10,7 +10,9 @@ task are multiplied only with the masks that include it.
 Most of Z lies in the few hundred directions in which the loss curves most. There each mask takes Newton steps by
 conjugate gradients, which are cheap because there are few coordinates. The rest of Z, the tail, hardly curves the
 loss: one step -gradient/λ nearly solves it. Leading and tail steps alternate until the gradient norm in all k
-coordinates is at most the tolerance, so the result does not depend on the choice of directions.
+coordinates is at most the tolerance, so the result does not depend on the choice of directions. Where the network at
+W0 is confidently wrong about a task, the loss curves along more directions than it did at W0, and these steps get
+stuck: such masks are solved by Newton steps in all coordinates.
 """
 
 from __future__ import annotations
@@ -22,12 +24,22 @@ from dataclasses import dataclass
 import torch
 
 from kernelsm.estimators.gradex_active_rows import ActiveRows
-from kernelsm.estimators.gradex_curvature import Curvature, Preconditioner, leading_directions
+from kernelsm.estimators.gradex_curvature import (
+    Curvature,
+    Preconditioner,
+    WholePreconditioner,
+    leading_directions,
+)
 from kernelsm.estimators.gradex_task_rows import TaskMembership, TaskRows, gradient, output_changes, task_rows
 from kernelsm.objectives.objective import Expansion, OutputLoss
 
 _NEWTON_STEPS = 100
 _CG_STEPS = 10
+# the same in all coordinates, where the preconditioner knows less
+_WHOLE_CG_STEPS = 40
+# a pass that leaves more than this share of the gradient norm is stuck, and so many of them end the passes
+_STUCK = 0.7
+_MOST_STUCK = 2
 # conjugate gradients reduce the residual to at most this share of the gradient norm
 _LARGEST_RESIDUAL = 0.1
 # conjugate gradients end for all masks once they have ended for this share of them
@@ -41,6 +53,7 @@ _PRECONDITIONER_UPDATES = (2, 4)
 _OVERSHOOT = 0.25
 # how often the active rows are chosen anew after a step as long as the loss allows
 _RESTARTS = 20
+_WHOLE_RESTARTS = 60
 # gradient norm in the leading directions after the first pass: the gradient of the tail is larger than this
 _FIRST_PASS_TOLERANCE = 1e-3
 
@@ -110,7 +123,7 @@ class LinearisedProblem:
         self.curvature = Curvature(self.leading, state.expansions)
         slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
         for _ in range(_RESTARTS):
-            if not self._solve_leading(state, slope, shares.new_full((1,), 1e-2)):
+            if not self._newton(self.leading, state, slope, shares.new_full((1,), 1e-2)):
                 break
             slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
         rotation = Curvature.rotation(self.leading, state.expansions)
@@ -166,6 +179,8 @@ class LinearisedProblem:
         unfinished = torch.nonzero(shares.sum(dim=1) > 0).squeeze(1)
         state = _State.at(self.leading, shares[unfinished], self.start.expand(len(unfinished), -1).clone())
         tail = shares.new_zeros((0, k))
+        before = shares.new_full((len(unfinished),), math.inf)
+        stuck = torch.zeros(len(unfinished), dtype=torch.int64)
         if self.has_tail:
             tail = shares[unfinished] @ self.tails
             state.move(
@@ -180,7 +195,7 @@ class LinearisedProblem:
         slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
         passes = 0
         while len(unfinished):
-            self._solve_leading(state, slope, goal)
+            self._newton(self.leading, state, slope, goal)
             passes += 1
             if not self.has_tail:
                 slope = gradient(self.leading, state.membership, state.expansions, self.ridge, state.z)
@@ -190,9 +205,15 @@ class LinearisedProblem:
                 full = gradient(self.tasks, state.membership, state.expansions, self.ridge, current)
             norm = full.norm(dim=1)
             finished = (norm <= tolerance) | (passes >= max_passes)
+            stuck, before = stuck + (norm > _STUCK * before), norm
+            given_up = ~finished & (stuck >= _MOST_STUCK)
+            if self.has_tail and bool(given_up.any()):
+                current[given_up], norm[given_up] = self._solve_whole(state.shares[given_up], tolerance)
+                finished = finished | given_up
             z[unfinished[finished]], norms[unfinished[finished]] = current[finished], norm[finished]
             remaining = ~finished
             unfinished, full, state = unfinished[remaining], full[remaining], state.take(remaining)
+            stuck, before = stuck[remaining], before[remaining]
             slope = full
             if self.has_tail:
                 slope = full @ self.basis
@@ -203,19 +224,43 @@ class LinearisedProblem:
             goal = shares.new_full((len(unfinished),), tolerance / 2)
         return Solution(z, norms, passes)
 
-    def _solve_leading(self, state: _State, slope: torch.Tensor, goal: torch.Tensor) -> bool:
-        """Take Newton steps in the leading directions, in place, until each gradient norm is at most `goal`.
+    def _solve_whole(self, shares: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take Newton steps in all k coordinates; return where they end, (m, k), and the gradient norms there, (m,).
 
-        `slope` (m, r) is the gradient where they start. Returns True if they ended early because some mask moved so
-        far that other rows may matter now.
+        They begin where all masks do, because steps that got stuck may have ended far away.
+        """
+        goal = shares.new_full((len(shares),), tolerance / 2)
+        z, norm = (self.start @ self.basis.T).expand(len(shares), -1), goal
+        for restart in range(_WHOLE_RESTARTS + 1):
+            state = _State.at(self.tasks, shares, z)
+            slope = gradient(self.tasks, state.membership, state.expansions, self.ridge, z)
+            norm = slope.norm(dim=1)
+            if restart == _WHOLE_RESTARTS or bool((norm <= tolerance).all()):
+                break
+            self._newton(self.tasks, state, slope, goal, whole=True)
+            z = state.z
+        return z, norm
+
+    def _preconditioner(self, active: ActiveRows, *, whole: bool) -> Preconditioner | WholePreconditioner:
+        adapted = self.curvature.adapted_shares(active.shares, active.membership, active.curvature_traces())
+        leading = Preconditioner(self.curvature, adapted, self.ridge)
+        return WholePreconditioner(leading, self.basis, self.ridge) if whole else leading
+
+    def _newton(
+        self, tasks: list[TaskRows], state: _State, slope: torch.Tensor, goal: torch.Tensor, *, whole: bool = False
+    ) -> bool:
+        """Take Newton steps in the coordinates of `tasks`, in place, until each gradient norm is at most `goal`.
+
+        Those are the leading directions, or all coordinates (`whole`). `slope` (m, r) is the gradient where they
+        start. Returns True if they ended early because some mask moved so far that other rows may matter now.
         """
         z_before = state.z
         active = ActiveRows(
-            self.leading, state.shares, state.membership, state.shift, state.expansions, state.z, slope, self.ridge
+            tasks, state.shares, state.membership, state.shift, state.expansions, state.z, slope, self.ridge
         )
         positions = torch.arange(len(slope))
         z = state.z.clone()
-        preconditioner: Preconditioner | None = None
+        preconditioner: Preconditioner | WholePreconditioner | None = None
         too_far = False
         for newton in range(_NEWTON_STEPS):
             unsolved = slope.norm(dim=1) > goal
@@ -227,16 +272,16 @@ class LinearisedProblem:
                 slope, goal = slope[unsolved], goal[unsolved]
                 preconditioner = preconditioner.take(unsolved) if preconditioner else None
             if preconditioner is None or newton in _PRECONDITIONER_UPDATES:
-                adapted = self.curvature.adapted_shares(active.shares, active.membership, active.curvature_traces())
-                preconditioner = Preconditioner(self.curvature, adapted, self.ridge)
-            too_far = self._step(active, slope, _newton_direction(active, slope, preconditioner, goal))
+                preconditioner = self._preconditioner(active, whole=whole)
+            steps = _WHOLE_CG_STEPS if whole else _CG_STEPS
+            too_far = self._step(active, slope, _newton_direction(active, slope, preconditioner, goal, steps))
             if too_far:
                 z[positions] = active.z
                 break
             slope = active.gradient()
         else:
             z[positions] = active.z
-        state.move(output_changes(self.leading, state.membership, z - z_before))
+        state.move(output_changes(tasks, state.membership, z - z_before))
         state.z = z
         return too_far
 
@@ -272,7 +317,11 @@ class LinearisedProblem:
 
 
 def _newton_direction(
-    active: ActiveRows, slope: torch.Tensor, preconditioner: Preconditioner, goal: torch.Tensor
+    active: ActiveRows,
+    slope: torch.Tensor,
+    preconditioner: Preconditioner | WholePreconditioner,
+    goal: torch.Tensor,
+    steps: int,
 ) -> torch.Tensor:
     """Solve (Hessian) d = -slope approximately, by preconditioned conjugate gradients for all masks at once."""
     norm = slope.norm(dim=1)
@@ -280,7 +329,7 @@ def _newton_direction(
     direction, residual = torch.zeros_like(slope), -slope
     scaled = preconditioner(residual)
     search, product = scaled, (residual * scaled).sum(dim=1)
-    for _ in range(_CG_STEPS):
+    for _ in range(steps):
         curved = active.hessian_times(search)
         length = product / (search * curved).sum(dim=1).clamp(min=1e-37)
         length = torch.where(residual.norm(dim=1) > largest_residual, length, torch.zeros_like(length))

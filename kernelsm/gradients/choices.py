@@ -8,10 +8,30 @@ from kernelsm.objectives.objective import Linearisation
 from kernelsm.runtime.errors import InputError
 
 PROJECTIONS = ("exact", "kronecker", "gaussian", "rademacher", "sparse")
+ADAPTED = "adapted"
+"""Directions found for the tasks, which `adapted_features` takes in place of a projection."""
+OF_RUNS = ("exact", ADAPTED, "kronecker", "gaussian", "rademacher", "sparse")
+"""What a run may take: there the tasks are known."""
+PROBES = 40
+"""Subsets whose residuals are added to adapted directions in each round."""
+USUAL_ROUNDS = 3
+"""Rounds after which they are usually good enough; for estimates of cost."""
+DIRECTIONS_BUDGET = 2**30
+"""Bytes that adapted directions may take."""
 EXACT_UP_TO = 4096
 """Parameters up to which every coordinate is kept."""
 OUTPUTS_BUDGET = 3 * 2**29
 """Bytes that the features of all outputs may take; beyond, fewer numbers of each sample are linearised."""
+
+
+def adapted_fits(parameters: int, dim: int) -> bool:
+    """Whether `dim` directions of so many parameters fit the budget of 1 GiB."""
+    return 4 * parameters * dim <= DIRECTIONS_BUDGET
+
+
+def usual_directions(tasks: int, dim: int, parameters: int) -> int:
+    """How many directions are usually good enough for so many tasks, at most `dim`; for estimates of cost."""
+    return min(tasks + USUAL_ROUNDS * PROBES, dim, parameters)
 
 
 def projection_name(requested: str, parameters: int) -> str:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kernelsm.gradients.choices import choose_linearisation
-from kernelsm.gradients.per_sample import Engine, Loop, choose_engine, evaluating, outputs_of, trainable
+from kernelsm.gradients.directions import DirectionsSketch
+from kernelsm.gradients.per_sample import Engine, Forward, Loop, choose_engine, evaluating, outputs_of, trainable
 from kernelsm.gradients.projections import Projection, choose_projection
 from kernelsm.gradients.sample_axes import Unsupported
 from kernelsm.gradients.sketches import Sketch
@@ -92,7 +93,8 @@ def gradient_features(
 
     The model runs in eval mode, on the device and in the precision of its parameters; parameters that do not require
     a gradient are left out. Gradients come from hooks on the layers' functions where every use of a parameter has a
-    rule, else from `torch.func`, else sample by sample; `meta["engine"]` says which.
+    rule, else from `torch.func`, else sample by sample, and derivatives along `Directions` from forward
+    differentiation if it works; `meta["engine"]` says which.
 
     Parameters
     ----------
@@ -160,8 +162,9 @@ def gradient_features(
         sketch = chosen.bind({name: p.shape for name, p in weights.items()})
         linearisation = choose_linearisation(objective.linearisations, outputs, count, len(inputs) * sketch.dim)
         engine, engine_because = choose_engine(
-            model, few, torch.from_numpy(labels[rows]).to(few.device), linearisation
-        )
+            model, few, torch.from_numpy(labels[rows]).to(few.device), linearisation,
+            along_directions=isinstance(sketch, DirectionsSketch),
+        )  # fmt: skip
         width = linearisation.width(count)
         made = {
             "projection": chosen.name, "map": repr(chosen), "outputs": linearisation.name, "parameters": d,
@@ -200,7 +203,7 @@ def _engine_samples(model: nn.Module, inputs: NDArray[Any]) -> tuple[torch.Tenso
     Floating inputs are followed by noisy copies, because the samples may be alike.
     """
     rows = np.unique(np.linspace(0, len(inputs) - 1, 4).astype(np.intp))
-    few = _batch(model, inputs[rows])
+    few = model_batch(model, inputs[rows])
     if not few.is_floating_point():
         return few, rows
     generator = torch.Generator().manual_seed(0)
@@ -213,11 +216,12 @@ def _engine_samples(model: nn.Module, inputs: NDArray[Any]) -> tuple[torch.Tenso
 def _chunk_size(engine: Engine, projection: Projection, largest: int, width: int, k: int) -> int:
     """Samples per chunk: factors and features of all Q numbers, and one written-down gradient where it is needed."""
     written = 0 if projection.from_factors else 2 * largest
-    per_sample = 4 * (engine.numbers_per_sample * (width + 2) + width * (2 * k + written))
+    passes = 2 if isinstance(engine, Forward) else width
+    per_sample = 4 * (engine.numbers_per_sample * (passes + 2) + width * (2 * k + written))
     return max(1, min(_LARGEST_CHUNK, _CHUNK_BUDGET // per_sample))
 
 
-def _batch(model: nn.Module, inputs: NDArray[Any]) -> torch.Tensor:
+def model_batch(model: nn.Module, inputs: NDArray[Any]) -> torch.Tensor:
     """Inputs on the model's device, floating ones in its precision."""
     parameter = next(model.parameters())
     batch = torch.from_numpy(np.ascontiguousarray(inputs))
@@ -247,7 +251,7 @@ def _compute(
         start, stop = layout.span(number)
         reused = kept is not None and number in kept.finished
         if not reused:
-            batch = _batch(model, inputs[start:stop])
+            batch = model_batch(model, inputs[start:stop])
             y = torch.from_numpy(np.ascontiguousarray(labels[start:stop])).to(batch.device)
             found = _project(model, engine, number, batch, y, linearisation, sketch)
             outputs, features = (part.float().cpu().numpy() for part in found)

@@ -9,17 +9,19 @@ the data.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kernelsm.gradients.contributions import Contribution, Full
+from kernelsm.gradients.directions import DirectionsSketch
 from kernelsm.gradients.projections import Kronecker
 from kernelsm.gradients.recorder import Recorder, trace
 from kernelsm.gradients.sample_axes import Unsupported, wide
-from kernelsm.gradients.sketches import Sketch
+from kernelsm.gradients.sketches import Sketch, gaussian_rows
 from kernelsm.objectives.objective import Linearisation
 from kernelsm.runtime.errors import InputError
 
@@ -200,6 +202,50 @@ class Loop(_WholeGradients):
         return outputs, features
 
 
+class Forward(_WholeGradients):
+    """Derivatives along given directions by forward differentiation, which gives those of all outputs at once."""
+
+    name = "forward"
+
+    def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
+        super().__init__(model, sample)
+        with suppress(Exception):  # the layers have no rule: as many numbers as there are parameters
+            self.numbers_per_sample = Hooks(model, sample).numbers_per_sample
+
+    def project(
+        self, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation, sketch: Sketch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One forward pass with a derivative for each direction."""
+        if not isinstance(sketch, DirectionsSketch):
+            raise TypeError("forward differentiation is along directions")
+        parameters = {name: p.detach() for name, p in trainable(self.model).items()}
+
+        def numbers(weights: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+            outputs = checked_outputs(torch.func.functional_call(self.model, weights, (batch,)), len(batch))
+            return linearisation.differentiated(outputs, labels), outputs
+
+        found = []
+        outputs = batch.new_zeros(())
+        with torch.no_grad(), _plain_attention():
+            for along in range(sketch.dim):
+                tangents = {name: sketch.parts[name][along].reshape(p.shape).to(p) for name, p in parameters.items()}
+                _, derivative, outputs = torch.func.jvp(numbers, (parameters,), (tangents,), has_aux=True)
+                found.append(wide(derivative))
+        return outputs.detach(), torch.stack(found, dim=2)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention as written in formulas: its faster ways have no forward derivative."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 def _gradients(output: torch.Tensor, parameters: dict[str, nn.Parameter]) -> list[torch.Tensor]:
     """Gradients of one number by all parameters, dense and at least in single precision."""
     try:
@@ -213,7 +259,12 @@ def _gradients(output: torch.Tensor, parameters: dict[str, nn.Parameter]) -> lis
 
 
 def choose_engine(
-    model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation
+    model: nn.Module,
+    batch: torch.Tensor,
+    labels: torch.Tensor,
+    linearisation: Linearisation,
+    *,
+    along_directions: bool = False,
 ) -> tuple[Engine, str]:
     """Return the fastest engine that agrees with plain backward passes on a few samples, and why faster ones fail.
 
@@ -225,19 +276,26 @@ def choose_engine(
         A few samples, as different as can be had, on the model's device.
     linearisation : Linearisation
         What is differentiated.
+    along_directions : bool
+        Whether the engine is for a `DirectionsSketch`.
 
     Raises
     ------
     InputError
         The model's forward pass raises, or what it returns are not outputs of samples.
     """
-    sketch = Kronecker(64, seed=1).bind({name: p.shape for name, p in trainable(model).items()})
+    shapes = {name: p.shape for name, p in trainable(model).items()}
+    sketch: Sketch = Kronecker(64, seed=1).bind(shapes)
+    if along_directions:
+        d = sum(shape.numel() for shape in shapes.values())
+        sketch = DirectionsSketch(shapes, gaussian_rows(1, 3, d))
     loop = Loop(model, batch[:1])
     expected = loop.project(batch, labels, linearisation, sketch)[1]
     half = next(iter(trainable(model).values())).dtype in (torch.bfloat16, torch.float16)
     tolerance = (0.1 if half else 1e-3) * float(expected.abs().max())
     reasons = []
-    for kind in (Hooks, Vmap):
+    kinds: tuple[type[Forward | Hooks | Vmap], ...] = (Forward, Hooks, Vmap) if along_directions else (Hooks, Vmap)
+    for kind in kinds:
         try:
             engine = kind(model, batch[:1])
             found = engine.project(batch, labels, linearisation, sketch)[1]

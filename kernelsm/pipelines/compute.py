@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.examples.planted.game import planted_game
+from kernelsm.gradients.choices import ADAPTED
 from kernelsm.objectives.registry import find
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearisation_of
@@ -259,6 +260,15 @@ def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stage
         return GradEx(suite, *load_features(recipe.features)[1:], ridge=settings.ridge)
     assert model is not None
     outputs, objective = linearisation_of(settings, recipe).name, find(suite)
+    if settings.projection == ADAPTED:
+        from kernelsm.estimators.adapted_features import adapted_features
+
+        found = adapted_features(
+            suite, model, ridge=settings.ridge, dim=settings.dim, outputs=outputs, store=store,
+            report=stages.stage("train"),
+        )  # fmt: skip
+        stages.stage("test")(1, 1, "gradients")  # the rounds' report has those of the test samples too
+        return GradEx(suite, *found, ridge=settings.ridge)
 
     def features(inputs: NDArray[Any], labels: NDArray[Any], stage: str) -> GradientFeatures:
         return gradient_features(

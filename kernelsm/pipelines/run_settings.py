@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.catalog import RECIPES, get_example
 from kernelsm.examples.planted.game import planted_game
-from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS, choose_linearisation, projection_name
+from kernelsm.gradients.choices import (
+    ADAPTED,
+    EXACT_UP_TO,
+    OF_RUNS,
+    PROBES,
+    USUAL_ROUNDS,
+    adapted_fits,
+    choose_linearisation,
+    projection_name,
+    usual_directions,
+)
 from kernelsm.objectives.objective import Linearisation
 from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.outcomes.designs import (
@@ -57,10 +67,11 @@ class RunSettings:
         Seed of the sampler (and of the planted noise).
     ridge : float, optional
         λ of the pull towards W0; the example's own if not given.
-    projection : {"auto", "exact", "kronecker", "gaussian", "rademacher", "sparse"}
-        Of the gradients; see `gradient_features`.
+    projection : {"auto", "exact", "adapted", "kronecker", "gaussian", "rademacher", "sparse"}
+        Of the gradients; see `gradient_features`, and for "adapted" `adapted_features`. "auto" is exact up to 4,096
+        parameters and Kronecker beyond.
     dim : int
-        Dimension of a random projection.
+        Dimension of a random projection, or the most directions.
     outputs : str
         What is linearised: "auto" or a name that the objective knows, "logits" or "margin" for classes; see
         `gradient_features`.
@@ -106,11 +117,11 @@ class RunSettings:
         recipe = recipe_of(self.source)
         ridge = self.ridge if self.ridge is not None else recipe.ridge if recipe else 1.0
         object.__setattr__(self, "ridge", ridge)
+        check_whole("dim", self.dim, 2, 4096)
         # resolved here, so that equal work is one job
         if self.projection == "auto" and recipe and not recipe.features:
             object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
-        small = recipe is None or recipe.parameters <= EXACT_UP_TO
-        known = ("auto", *(name for name in PROJECTIONS if small or name != "exact"))
+        known = ("auto", *(OF_RUNS if recipe is None else offered_projections(recipe.parameters, self.dim)))
         objective = find_class(recipe.objective if recipe else DEFAULT)
         known_outputs = ("auto", *(one.name for one in objective.linearisations))
         check_whole("subsets", self.subsets, fewest, MAX_SUBSETS)
@@ -119,7 +130,6 @@ class RunSettings:
             check_whole("size", self.size, 1, K)
         check_whole("seed", self.seed, 0)
         check_number("ridge", ridge, above=0)
-        check_whole("dim", self.dim, 2, 4096)
         check_choice("projection", self.projection, known)
         check_choice("outputs", self.outputs, known_outputs)
         if not (self.onto in ("", GAME, *RECIPES) or is_content_hash(self.onto)):
@@ -174,6 +184,7 @@ class RunSettings:
         known = {name: meta[name] for name in ("ridge", "outputs") if name in meta}
         known |= {"projection": random[1].lower(), "dim": int(random[2])} if random else {}
         known |= {"projection": "exact"} if written == "exact basis" else {}
+        known |= {"dim": meta["most_directions"]} if "most_directions" in meta else {}
         try:
             return cls(meta["computed_from"], meta["estimator"], **{**known, **changes})
         except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
@@ -213,6 +224,12 @@ class RunSettings:
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
         return JobSpec("kernelsm.pipelines.compute:run", self.arguments())
+
+
+def offered_projections(parameters: int, dim: int) -> tuple[str, ...]:
+    """Return what a run of a network with so many parameters may take, besides "auto"."""
+    fits = {"exact": parameters <= EXACT_UP_TO, ADAPTED: adapted_fits(parameters, dim)}
+    return tuple(name for name in OF_RUNS if fits.get(name, True))
 
 
 def example_settings(name: str) -> RunSettings:
@@ -287,7 +304,7 @@ class Cost:
     stages : dict
         Stage -> its seconds, in order.
     memory : int
-        Bytes of the features, as loaded and as prepared for the solver.
+        Bytes of the features, as loaded and as prepared for the solver, and of adapted directions.
     coordinates : int
         Gradient coordinates of each output.
     outputs : str
@@ -307,12 +324,16 @@ def linearisation_of(settings: RunSettings, recipe: Recipe) -> Linearisation:
     if recipe.features:
         return objective.linearisation(recipe.config["outputs"])
     samples = recipe.size.samples + recipe.size.test_samples
-    numbers = samples * coordinates(settings, recipe)
+    # adapted directions may become as many as the settings allow
+    k = settings.dim if settings.projection == ADAPTED else coordinates(settings, recipe)
+    numbers = samples * k
     return choose_linearisation(objective.linearisations, settings.outputs, recipe.size.classes, numbers)
 
 
 def coordinates(settings: RunSettings, recipe: Recipe) -> int:
-    """Gradient coordinates of each output, k."""
+    """Gradient coordinates of each output, k; as many as usual where they are adapted."""
+    if settings.projection == ADAPTED:
+        return usual_directions(recipe.size.tasks, settings.dim, recipe.parameters)
     return recipe.parameters if settings.projection == "exact" or recipe.features else settings.dim
 
 
@@ -332,12 +353,16 @@ def estimate_cost(settings: RunSettings) -> Cost:
         linearisation = linearisation_of(settings, recipe)
         outputs, columns = linearisation.name, linearisation.width(size.classes)
         if not recipe.features:
-            sample = rates.gradients[settings.projection] * columns / 1000
+            adapted = settings.projection == ADAPTED
+            sample = rates.gradients["kronecker" if adapted else settings.projection] * columns / 1000
             # dense maps cost d·k
             sample *= k / 512 if settings.projection in ("gaussian", "rademacher") else 1.0
             stages["train"], stages["test"] = sample * size.samples, sample * size.test_samples
+            if adapted:  # the gradients of every round, and those of the subsets' losses
+                stages["train"] *= (USUAL_ROUNDS + 1) * (1 + PROBES / columns)
         stages["gradex"] = each * settings.rows
         memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
+        memory += 4 * recipe.parameters * k if settings.projection == ADAPTED else 0
     return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
 
 

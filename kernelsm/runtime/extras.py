@@ -8,7 +8,8 @@ from contextlib import contextmanager
 # the extra of pyproject.toml that brings each library
 _EXTRA_OF = {
     "torch": "models", "transformers": "models", "safetensors": "models", "gguf": "models",
-    "streamlit": "app", "plotly": "app",
+    "streamlit": "app", "plotly": "app", "curvlinops": "attributors",
+    "lightgbm": "benchmarks", "spectralexplain": "benchmarks",
 }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_any_parameters_give_a_view_and_name_what_was_ignored(params: dict[str, 
 
 
 def test_views_and_settings_know_the_same_projections() -> None:
-    assert ("auto", *choices.PROJECTIONS) == PROJECTIONS
+    assert ("auto", *choices.OF_RUNS) == PROJECTIONS
     assert set(PROJECTIONS) == set(PROJECTION_NAMES)
 
 

@@ -144,6 +144,22 @@ def test_leading_directions_and_tail_together_find_the_minimum_of_all(ridge):
 
 
 @pytest.mark.usefixtures("few_leading")
+@pytest.mark.parametrize(("ridge", "wrong"), [(0.1, 0.0), (0.03, 6.0), (0.01, 12.0)])
+def test_a_tail_that_curves_more_than_the_ridge_is_solved_too(ridge, wrong):
+    reference = Reference(ridge)
+    # one task is confidently wrong: it hardly curves the loss before it is corrected
+    reference.offsets[reference.task_of == 4, (reference.labels[reference.task_of == 4] + 1) % C] += wrong
+    problem = reference.problem()
+    assert problem.has_tail
+    weights = reference.weights(MASKS)
+    solution = problem.solve(shares(MASKS), tolerance=1e-8)
+    assert float(solution.gradient_norm.max()) <= 1e-8
+    assert solution.passes < 50
+    for z, w in zip(solution.z.numpy(), weights, strict=True):
+        np.testing.assert_allclose(z, reference.minimise(w), atol=1e-4)
+
+
+@pytest.mark.usefixtures("few_leading")
 def test_too_few_passes_are_told_by_the_gradient_norm():
     reference = Reference(3.0)
     weights = reference.weights(MASKS)

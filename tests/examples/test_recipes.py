@@ -9,7 +9,7 @@ import torch
 
 from kernelsm.estimators.retraining import Retraining
 from kernelsm.examples.catalog import EXAMPLES, RECIPES
-from kernelsm.gradients.choices import PROJECTIONS
+from kernelsm.gradients.choices import OF_RUNS
 from kernelsm.models.registry import build_model
 from kernelsm.objectives.training import train_base
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
@@ -20,7 +20,7 @@ every_recipe = pytest.mark.parametrize("name", RECIPES)
 
 def allowed_projections(name):
     """Projections that settings of this example accept."""
-    for projection in PROJECTIONS:
+    for projection in OF_RUNS:
         try:
             yield RunSettings(name, projection=projection).projection
         except InputError:
@@ -59,7 +59,7 @@ def test_every_projection_and_estimator_that_settings_allow_has_a_cost(name):
     recipe = RECIPES[name]
     assert recipe.ridge > 0
     allowed = list(allowed_projections(name))
-    assert set(allowed) == set(recipe.rates.gradients)
+    assert set(allowed) == {*recipe.rates.gradients, "adapted"}
     assert ("exact" in recipe.rates.gradex) == ("exact" in allowed)
     for projection in allowed:
         cost = estimate_cost(RunSettings(name, projection=projection, subsets=100))

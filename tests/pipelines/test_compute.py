@@ -133,6 +133,7 @@ def test_equal_work_is_one_job_however_it_was_asked_for():
         ({"source": "digits", "dim": 1}, "dim"),
         ({"source": "digits", "projection": "dense"}, "projection"),
         ({"source": "modular-addition", "projection": "exact"}, "projection"),
+        ({"source": "modular-addition", "projection": "adapted", "dim": 1024}, "projection"),
         ({"source": "digits", "outputs": "labels"}, "outputs"),
         ({"source": "planted", "estimator": "game", "chosen": "1111111111"}, "chosen"),
         ({"source": "planted", "estimator": "game", "chosen": ["1111111111", "111"]}, "chosen, subset 2"),

@@ -94,9 +94,10 @@ def cost_note(settings: RunSettings) -> None:
     why = "" if cost.outputs == "logits" or recipe.features else (
         f": those of all {size.classes} logits would take more than the 1.5 GiB set aside for them"
     )  # fmt: skip
+    usually = "usually " if settings.projection == "adapted" else ""
     network = f"{cost.coordinates:,} coordinates as they were brought" if recipe.features else (
-        f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {cost.coordinates:,} "
-        "coordinates"
+        f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {usually}"
+        f"{cost.coordinates:,} coordinates"
     )  # fmt: skip
     st.caption(
         f"Gradients {outputs}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. "

@@ -15,7 +15,7 @@ from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.evaluation.first_order import FirstOrderCheck
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.examples.catalog import load_estimates_of_truth
-from kernelsm.gradients.choices import EXACT_UP_TO
+from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, example_settings
 from kernelsm.runtime.jobs import JobSpec
@@ -92,8 +92,9 @@ def _advice(check: FirstOrderCheck, settings: RunSettings, parameters: int) -> N
             icon=":material/warning:",
         )
     elif check.lds < _LOW_RANK or check.relative_error > _LARGE_OUTCOMES:
-        exact = settings.projection == "exact"
-        basis = "the exact basis" if parameters <= EXACT_UP_TO else "more dimensions"
+        exact = settings.projection in ("exact", "adapted")
+        adapted = "directions adapted to the tasks" if adapted_fits(parameters, settings.dim) else "more dimensions"
+        basis = "the exact basis" if parameters <= EXACT_UP_TO else adapted
         advice = "Retraining, for fewer subsets, is the safer estimator here." if exact else f"Try {basis}."
         where = "what the first order leaves out matters here" if exact else "projecting the gradients loses too much"
         st.warning(

@@ -12,7 +12,7 @@ from kernelsm.app.shell.open_runs import MEAN_TARGET, Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
 from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.charts.order import ORDERS
-from kernelsm.gradients.choices import EXACT_UP_TO, projection_name
+from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
 from kernelsm.outcomes.names import natural_order
 
@@ -188,9 +188,10 @@ def estimator_controls(parameters: int, ridge: float) -> None:
     """Choose how outcomes are computed, for a network of so many parameters with a usual pull of `ridge`."""
     view = session.view()
     gradex = view.estimator == "gradex"
-    offered = [name for name in PROJECTIONS if name != "exact" or parameters <= EXACT_UP_TO]
+    fits = {"exact": parameters <= EXACT_UP_TO, "adapted": adapted_fits(parameters, view.dim)}
+    offered = [name for name in PROJECTIONS if fits.get(name, True)]
     shown = view.projection if view.projection in offered else "auto"
-    exact = projection_name(shown, parameters) == "exact"
+    exact = shown != "adapted" and projection_name(shown, parameters) == "exact"
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,

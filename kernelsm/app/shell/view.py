@@ -18,7 +18,7 @@ from kernelsm.workspace.tables import is_run_name
 MOST_SUBSETS = 5_000
 KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
-PROJECTIONS = ("auto", *choices.PROJECTIONS)
+PROJECTIONS = ("auto", *choices.OF_RUNS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)

@@ -59,11 +59,13 @@ ESTIMATOR_HELP = (
     f"Retraining trains the network on each subset. {W0}"
 )
 PROJECTION_NAMES = {
-    "auto": "Auto", "exact": "Exact basis", "kronecker": "Kronecker", "gaussian": "Gaussian",
-    "rademacher": "Rademacher", "sparse": "Sparse",
+    "auto": "Auto", "exact": "Exact basis", "adapted": "Adapted to the tasks", "kronecker": "Kronecker",
+    "gaussian": "Gaussian", "rademacher": "Rademacher", "sparse": "Sparse",
 }  # fmt: skip
 PROJECTION_HELP = (
     "Gradients have one coordinate per parameter. The **exact basis** keeps them all, which small networks allow. "
+    "**Adapted to the tasks** finds the directions in which fine-tuning on these tasks moves the weights, as many as "
+    "it needs and at most as many as the dimensions say: it takes longer and comes closest to the exact basis. "
     "The others are random maps to fewer coordinates: **Kronecker** projects the two factors of each layer's "
     "gradient and is by far the fastest, dense **Gaussian** and **Rademacher** vary least, **sparse** is the count "
     "sketch. **Auto** is exact up to 4,096 parameters and Kronecker beyond."

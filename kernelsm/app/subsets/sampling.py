@@ -16,9 +16,15 @@ from kernelsm.app.shell.words import duration
 from kernelsm.app.subsets.design_words import design_sentence, pairs_to_add, why_so_many
 from kernelsm.app.subsets.next_subsets import next_best
 from kernelsm.charts.subsets import outcome_histogram, pair_coverage
-from kernelsm.gradients.choices import projection_name
 from kernelsm.outcomes.completeness import subsets_left
-from kernelsm.pipelines.run_settings import RunSettings, estimators, recipe_of, seconds_a_subset, task_count
+from kernelsm.pipelines.run_settings import (
+    RunSettings,
+    estimators,
+    offered_projections,
+    recipe_of,
+    seconds_a_subset,
+    task_count,
+)
 
 
 def sampled(run: Run) -> None:
@@ -125,7 +131,7 @@ def draw_settings(source: str) -> RunSettings:
     if recipe:
         chosen["ridge"] = view.pull or recipe.ridge
     if recipe and estimator == "gradex" and not recipe.features:
-        fits = view.projection != "exact" or projection_name("auto", recipe.parameters) == "exact"
+        fits = view.projection in offered_projections(recipe.parameters, view.dim)
         chosen["projection"] = view.projection if fits else "auto"
         chosen["dim"] = view.dim
     return RunSettings(source, estimator, subsets=view.subsets, design=controls.shown_design(K), **chosen)

@@ -1,0 +1,320 @@
+"""The job that compares attribution methods on one run: cost first, then each method as a chunk, then the scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.attributors.attributor import Attributor, MethodCost
+from kernelsm.attributors.catalog import METHODS, Given, make_method, possible_methods
+from kernelsm.evaluation.method_scores import REFERENCE, MethodAnswer, MethodScore, score_methods, verdict
+from kernelsm.examples.catalog import EXAMPLES, get_example, load_example, load_truth
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.pipelines.compute import base_model
+from kernelsm.pipelines.run_settings import RunSettings, estimators, linearisation_of
+from kernelsm.runtime.checks import check_number
+from kernelsm.runtime.errors import ConvergenceError, InputError
+from kernelsm.runtime.extras import MissingExtraError
+from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.progress import Report, Stages
+from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.runtime.timed_store import TimedStore
+from kernelsm.workspace.projects import find_recipe
+from kernelsm.workspace.tables import TABLES
+
+if TYPE_CHECKING:
+    from kernelsm.gradients.features import GradientFeatures
+
+ANSWER_CHUNKS = ChunkKind("method_answers", version=1)
+ALL = "all"
+SECONDS_A_METHOD = 300.0
+"""Methods that are expected to take longer are left out of "all"; asked for by name they run."""
+_HELD_OUT = 0.2
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Which methods are compared, and on what.
+
+    Parameters
+    ----------
+    source : str
+        The name of an example, or the key of a project.
+    methods : sequence of str
+        Names of the catalog of `kernelsm.attributors`; "all" stands for those that have what they need and are
+        expected to take at most `limit` seconds. The default surrogate is always among them.
+    table : str
+        Key of a table of outcomes that is kept here; the example's own if "".
+    limit : float
+        Seconds.
+
+    Raises
+    ------
+    InputError
+        An unknown source, method or table.
+    """
+
+    source: str
+    methods: tuple[str, ...] = (ALL,)
+    table: str = ""
+    limit: float = SECONDS_A_METHOD
+
+    def __post_init__(self) -> None:
+        methods = tuple(self.methods) if isinstance(self.methods, list | tuple) else (self.methods,)
+        for name in methods:
+            if name != ALL and name not in METHODS:
+                raise InputError("methods", repr(name)[:80], ", ".join((ALL, *METHODS)), "Choose among these.")
+        check_number("limit", self.limit, above=0)
+        if not self.table and self.source not in EXAMPLES:
+            raise InputError("table", "none", "the key of a table of outcomes", "Name the table that is compared on.")
+        object.__setattr__(self, "methods", tuple(dict.fromkeys((REFERENCE, *methods))))
+
+    def job(self) -> JobSpec:
+        """The job that compares."""
+        return JobSpec("kernelsm.pipelines.compare:run", asdict(self))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Parameters
+    ----------
+    scores : list of MethodScore
+        Best LDS first.
+    truth_is : str
+        What predictions were scored on, in words.
+    truth_subsets : int
+        How many subsets that is.
+    answers : dict of str to MethodAnswer
+        Effects, predictions and time of each method.
+    refused : dict of str to str
+        Methods that could not answer, and why.
+    left_out : dict of str to str
+        Methods that "all" left out, and why.
+    """
+
+    scores: list[MethodScore]
+    truth_is: str
+    truth_subsets: int
+    answers: dict[str, MethodAnswer]
+    task_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    refused: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """Who wins, or that nobody can be told from the default surrogate."""
+        return verdict(self.scores, f"{self.truth_subsets} {self.truth_is}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Scores by method, and what was refused or left out; JSON types."""
+        return {
+            "methods": {one.name: one.to_json() for one in self.scores}, "truth": self.truth_is,
+            "truth_subsets": self.truth_subsets, "refused": self.refused, "left_out": self.left_out,
+        }  # fmt: skip
+
+
+class MethodsAtHand:
+    """The methods of some settings, made for their source; nothing long runs before it is asked for.
+
+    Parameters
+    ----------
+    settings : CompareSettings
+    store : Store
+        Keeps features, networks and what methods find.
+    """
+
+    def __init__(self, settings: CompareSettings, store: Store) -> None:
+        self.settings, self.store = settings, store
+        self._made: dict[str, Attributor] = {}
+
+    @cached_property
+    def tables(self) -> tuple[Outcomes, Outcomes, str]:
+        """The outcomes to fit, those to be scored on, and what the latter are in words."""
+        settings = self.settings
+        if not settings.table:
+            example = get_example(settings.source)
+            return load_example(settings.source), load_truth(settings.source), _of_truth(example.truth_is)
+        if settings.table in EXAMPLES:
+            outcomes = load_example(settings.table)
+        else:
+            if not TABLES.is_here(settings.table, self.store.root.parent):
+                raise InputError("table", repr(settings.table), "a table that is here", "Upload or compute it again.")
+            outcomes = TABLES.load(settings.table, self.store.root.parent)
+        train, test = outcomes.split(1 - _HELD_OUT, seed=0)
+        return train, test, "subsets held out of the table"
+
+    @cached_property
+    def given(self) -> Given:
+        """What there is to attribute with."""
+        outcomes = self.tables[0]
+        source = self.settings.source
+        if source in EXAMPLES and not EXAMPLES[source].has_model:
+            return Given(outcomes, store=self.store)
+        recipe = find_recipe(source)
+        model = None if recipe.features else base_model(source, self.store)
+        return Given(
+            outcomes, recipe.suite(), model, self._features, ridge=recipe.ridge, retraining=recipe.retraining,
+            retraining_seconds=recipe.rates.retraining, store=self.store,
+        )  # fmt: skip
+
+    def _features(self) -> tuple[GradientFeatures, GradientFeatures]:
+        """Features of training and test samples, by the settings that the source's outcomes are computed with."""
+        from kernelsm.gradients.features import gradient_features
+        from kernelsm.objectives.registry import find
+
+        source = self.settings.source
+        recipe = find_recipe(source)
+        suite = recipe.suite()
+        if recipe.features:
+            from kernelsm.gradients.features_file import load_features
+
+            return load_features(recipe.features)[1:]
+        settings = RunSettings(source, estimators(source)[0])
+        outputs, objective, model = linearisation_of(settings, recipe).name, find(suite), self.given.model
+        assert model is not None
+
+        def features(inputs: NDArray[Any], labels: NDArray[Any]) -> GradientFeatures:
+            return gradient_features(
+                model, inputs, labels, settings.projection, settings.dim, store=self.store, outputs=outputs,
+                objective=objective,
+            )  # fmt: skip
+
+        return features(suite.inputs, suite.labels), features(suite.test_inputs, suite.test_labels)
+
+    def method(self, name: str) -> Attributor:
+        """Return a method; it is made once.
+
+        Raises
+        ------
+        InputError
+            It cannot work with what there is; says why.
+        """
+        if name not in self._made:
+            self._made[name] = make_method(name, self.given)
+        return self._made[name]
+
+    def costs(self) -> tuple[dict[str, MethodCost], dict[str, str], dict[str, str]]:
+        """Return the cost of each method that will run, why others cannot, and which "all" leaves out."""
+        asked = self.settings.methods
+        names = possible_methods(self.given) if ALL in asked else [name for name in asked if name != ALL]
+        costs, refused, left_out = {}, {}, {}
+        for name in dict.fromkeys((*names, *(name for name in asked if name != ALL))):
+            try:
+                cost = self.method(name).cost()
+            except (InputError, MissingExtraError) as error:
+                refused[name] = str(error)
+                continue
+            if name not in asked and cost.seconds > self.settings.limit:
+                left_out[name] = f"about {cost.seconds:,.0f} s; name it to run it"
+            else:
+                costs[name] = cost
+        return costs, refused, left_out
+
+
+def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
+    """Job: compare, and return the scores as JSON."""
+    return compare(CompareSettings(**settings), report, store).to_json()
+
+
+def compare(
+    settings: CompareSettings,
+    report: Report,
+    store: Store,
+    *,
+    announce: Callable[[dict[str, MethodCost]], None] | None = None,
+) -> Comparison:
+    """Run the methods, each a chunk, and score them.
+
+    Parameters
+    ----------
+    settings : CompareSettings
+    report, store
+        Told of progress; keeps what each method found and how long that took.
+    announce : callable, optional
+        Told the cost of each method before the first one starts.
+
+    Raises
+    ------
+    InputError
+        Not even the default surrogate can answer.
+    """
+    from kernelsm.runtime.threads import use_torch_threads
+
+    use_torch_threads(1)  # products this small are as fast on one thread, and far faster where cores are shared
+    timed = TimedStore(store.root.parent)
+    at_hand = MethodsAtHand(settings, timed)
+    costs, refused, left_out = at_hand.costs()
+    if announce:
+        announce(costs)
+    stages = Stages(report, {name: cost.seconds for name, cost in costs.items()})
+    outcomes, truth, truth_is = at_hand.tables
+    answers: dict[str, MethodAnswer] = {}
+    for name in costs:
+        method = at_hand.method(name)
+        try:
+            answers[name] = _answer(name, method, at_hand, truth, timed, stages.stage(name))
+        except (InputError, ConvergenceError, MissingExtraError) as error:
+            if name == REFERENCE:
+                raise
+            refused[name] = str(error)
+    measured = _leave_one_out(settings.source, answers)
+    return Comparison(
+        score_methods(answers, truth.values, measured), truth_is, truth.m, answers, outcomes.task_names,
+        outcomes.target_names, refused, left_out,
+    )  # fmt: skip
+
+
+def _answer(
+    name: str, method: Attributor, at_hand: MethodsAtHand, truth: Outcomes, store: TimedStore, report: Report
+) -> MethodAnswer:
+    def answer() -> dict[str, Any]:
+        if METHODS[name].needs != "outcomes":
+            _prepare(at_hand.given)
+        # one thread's own time: others may be at work on this machine, and finished chunks took theirs before
+        began, found_before = time.process_time(), store.found_seconds
+        effects = method.attribute(store=store, report=report)
+        predicted = method.predict(truth.masks, store=store)
+        seconds = time.process_time() - began + store.found_seconds - found_before
+        return {"effects": effects.values, "predicted": predicted, "seconds": seconds}
+
+    losses: Any = getattr(method, "losses", None)
+    key = (
+        name, at_hand.given.outcomes.content_hash, () if losses is None else (losses.where, *losses.key),
+        sorted(method.settings().items()), truth.masks,
+    )  # fmt: skip
+    before = store.reused
+    found = store.chunk(ANSWER_CHUNKS, key, answer)
+    report(1, 1, method.title, reused=store.reused > before)
+    return MethodAnswer(**found, title=method.title, has_pairs=method.has_pairs, has_intervals=method.has_intervals)
+
+
+def _prepare(given: Given) -> None:
+    """Compute features before the clock starts: methods that share them would otherwise be timed unlike."""
+    if given.features is not None:
+        _ = given.linear
+
+
+def _leave_one_out(source: str, answers: dict[str, MethodAnswer]) -> NDArray[np.float64] | None:
+    """Measured leave-one-out, shape (K, q): shipped with the example, or retrained just now; else None."""
+    if source in EXAMPLES and (path := get_example(source).folder / "leave_one_out.parquet").exists():
+        table = Outcomes.load(path)
+        # the first K + 1 rows are those of the shipped W0
+        masks, values = table.masks[: table.K + 1], table.values[: table.K + 1]
+        without = [int(np.flatnonzero((masks == row).all(axis=1))[0]) for row in ~np.eye(table.K, dtype=np.bool_)]
+        full = int(np.flatnonzero(masks.all(axis=1))[0])
+        return np.asarray(values[full] - values[without])
+    return answers["leave_one_out"].effects if "leave_one_out" in answers else None
+
+
+def _of_truth(words: str) -> str:
+    """The words of an example about its truth without the number, "100 further subsets on which ..."."""
+    return words.partition(" ")[2]
