@@ -151,9 +151,7 @@ def verdict(scores: list[MethodScore], unit: str = "held-out subsets") -> str:
     # another readout of the default surrogate predicts the same
     others = [one for one in scores if one.lds_gain is not None and one.lds_gain.low < one.lds_gain.high]
     if not others:
-        return (
-            f"The default surrogate has an LDS of {default.lds:.3f} on {unit}; there is nothing beside it."
-        )
+        return f"The default surrogate has an LDS of {default.lds:.3f} on {unit}; there is nothing beside it."
     better = [one for one in others if one.lds_gain is not None and one.lds_gain.low > 0]
     if better:
         best = better[first_greatest([one.lds for one in better])]
