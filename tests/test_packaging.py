@@ -133,7 +133,8 @@ for name in kernelsm.__all__:
     assert "kernelsm.GradEx needs torch, which is not installed: pip install 'kernelsm[models]'" in told
     assert all(line.endswith("pip install 'kernelsm[models]'") for line in told)
     names = {line.split()[0].removeprefix("kernelsm.") for line in told}
-    assert names == {"GradEx", "GradientFeatures", "Retraining", "build_model", "gradient_features"}
+    needed = {"GradEx", "GradientFeatures", "Retraining", "adapted_features", "build_model", "gradient_features"}
+    assert names == needed
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kernelsm.paper.attribution import table_3
+from kernelsm.paper.rivals import rival_answers
+from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import limit_blas_threads, use_torch_threads
 from paper.publish import publish
 
 
 def main() -> None:
-    """Run it and publish the finding."""
+    """Run it and publish the finding; what rivals said comes from the store where it is there."""
     limit_blas_threads()
     use_torch_threads(1)
-    publish(table_3())
+    answers = rival_answers(Store())
+    found = table_3({name: {key: one.predicted for key, one in each.items()} for name, each in answers.items()})
+    rivals = sum(one.seconds for each in answers.values() for one in each.values())
+    publish(replace(found, seconds=round(found.seconds + rivals, 1)))
 
 
 if __name__ == "__main__":

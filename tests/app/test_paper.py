@@ -25,7 +25,7 @@ def test_a_link_opens_one_claim_with_its_numbers_and_what_was_not_run() -> None:
     (found,) = (found for found in load_findings() if found.key == "table5")
     assert rows["the paper"].tolist() == [row.paper for row in found.rows]
     assert "not run" in set(rows["here (90 % interval)"])
-    assert "34 billion" in rows["what"].iloc[-1]
+    assert "34 billion" in rows["note"].iloc[-1]
     assert f"{found.place}: {found.verdict}" in texts(app)
     assert not [button for button in app.button if button.label == "Run it"]  # it needs more than a page should ask
 

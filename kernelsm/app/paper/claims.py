@@ -17,6 +17,8 @@ from kernelsm.paper.wording import AS_CLAIMED, words_of
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.jobs import JobSpec
 
+_MOST_ROWS = 18  # beyond, a table scrolls
+_WIDEST = 380  # pixels of what is measured, which leave room for the numbers on a wide page
 _ICONS = {"holds": ":material/check_circle:", "holds in part": ":material/contrast:", "not here": ":material/cancel:"}
 
 
@@ -80,15 +82,18 @@ def _show(found: Finding, *, anew: bool = False) -> None:
         st.markdown(f"{_ICONS[found.verdict]} The paper says: {plain(found.claim)}")
     rows = pd.DataFrame(
         {
-            "what": [f"{row.what} ({row.note})" if row.note else row.what for row in found.rows],
+            "what": [row.what for row in found.rows],
             "the paper": [row.paper for row in found.rows],
             "here (90 % interval)": [words_of(row.ours) for row in found.rows],
             "as claimed": [AS_CLAIMED[row.holds] for row in found.rows],
+            "note": [row.note for row in found.rows],
         }
     )
+    rows = rows if rows["note"].any() else rows.drop(columns="note")
     st.dataframe(
         rows, hide_index=True, width="stretch", key=f"paper_rows_{found.key}_{anew}",
-        column_config={"what": st.column_config.TextColumn(width="large")},
+        height=38 + 35 * min(len(rows), _MOST_ROWS),
+        column_config={"what": st.column_config.TextColumn(width=_WIDEST)},
     )  # fmt: skip
     st.markdown(plain(found.because))
     if found.table:

@@ -1,0 +1,42 @@
+"""The page Paper in a browser: a link opens a claim, a quick one runs anew, dark and narrow windows hold it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from app_server import Server
+from browser_page import open_page, settled, watch_console
+from playwright.sync_api import Browser, Page, expect
+
+
+def test_a_claim_is_chosen_by_hand_and_the_link_carries_it(page: Page, server: Server) -> None:
+    problems = watch_console(page)
+    open_page(page, server, "paper?claim=table5", "Paper")
+    expect(page.get_by_role("heading", name=re.compile("^Table 5: "))).to_be_visible()
+    page.get_by_role("combobox", name=re.compile("Claim")).click()
+    page.get_by_role("option", name="Figure 3", exact=True).click()
+    expect(page.get_by_role("heading", name=re.compile("^Figure 3: "))).to_be_visible()
+    settled(page)
+    page.wait_for_url(re.compile("claim=figure3"))
+    assert not problems
+
+
+def test_a_quick_claim_runs_anew_while_one_watches(page: Page, server: Server) -> None:
+    open_page(page, server, "paper?claim=table7", "Paper")
+    page.get_by_role("button", name="Run it", exact=True).click()
+    expect(page.get_by_role("heading", name=re.compile("^Just now: Table 7: "))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Finished in")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 800])
+def test_nothing_leaves_a_narrow_dark_page(browser: Browser, server: Server, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme="dark")
+    page = context.new_page()
+    open_page(page, server, "paper?claim=table3", "Paper")
+    for table in page.get_by_test_id("stDataFrame").all():
+        box = table.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    context.close()
