@@ -34,6 +34,8 @@ class Example:
         Inclusion probability by which they were drawn, with seed 0.
     recipe : Recipe, optional
         Samples and network; None for a game without a model.
+    projection : str
+        Of the gradients that the finished outcomes were computed from; "auto" for what a run takes by itself.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Example:
     subsets: int = 400
     p: float = 0.5
     recipe: Recipe | None = None
+    projection: str = "auto"
 
     @property
     def has_model(self) -> bool:
