@@ -122,7 +122,8 @@ def adapted_features(
     steps = _Steps(report)
 
     search = _Search(suite, model, linearisation, ridge, task_weights)
-    directions, train, left = torch.zeros((0, d)), None, math.inf
+    directions, left = torch.zeros((0, d)), math.inf
+    train: GradientFeatures | None = None
     for number in range(dim + 1):
         compute = partial(search.round, number, train, directions, steps.next())
         found = store.chunk(DIRECTION_CHUNKS, (*key, number, len(directions)), compute) if store else compute()

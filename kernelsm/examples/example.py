@@ -37,6 +37,8 @@ class Example:
     networks : int
         From how many networks the shipped leave-one-out retrainings start: the shipped W0, and others trained from
         the seeds 1, 2, ... How much their effects differ is the noise of training. 0: none are shipped.
+    projection : str
+        Of the gradients that the finished outcomes were computed from; "auto" for what a run takes by itself.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Example:
     p: float = 0.5
     recipe: Recipe | None = None
     networks: int = 0
+    projection: str = "auto"
 
     @property
     def has_model(self) -> bool:

@@ -34,6 +34,13 @@ def usual_directions(tasks: int, dim: int, parameters: int) -> int:
     return min(tasks + USUAL_ROUNDS * PROBES, dim, parameters)
 
 
+def run_projection(requested: str, parameters: int, dim: int) -> str:
+    """Resolve "auto" for a run: exact up to 4,096 parameters, adapted while it fits, and Kronecker beyond."""
+    if requested == "auto" and parameters > EXACT_UP_TO and adapted_fits(parameters, dim):
+        return ADAPTED
+    return ADAPTED if requested == ADAPTED else projection_name(requested, parameters)
+
+
 def projection_name(requested: str, parameters: int) -> str:
     """Resolve "auto": exact up to 4,096 parameters, Kronecker beyond.
 

@@ -139,7 +139,8 @@ def try_pulls(sweep: PullSweep, report: Report, store: Store) -> list[TriedPull]
         recipe.suite(stages.stage("inputs"))
     model = None if recipe.features else base_model(sweep.settings.source, store, stages.stage("base"))
     use_torch_threads()
-    first = gradex(sweep.settings, recipe, model, stages, store)
+    # adapted directions that are good enough for the weakest pull are so for stronger ones
+    first = gradex(replace(sweep.settings, ridge=min(sweep.pulls)), recipe, model, stages, store)
     assert isinstance(first, GradEx)
     masks, tried = sweep.settings.masks(), []
     for number, ridge in enumerate(sweep.pulls):

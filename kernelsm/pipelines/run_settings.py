@@ -23,6 +23,7 @@ from kernelsm.gradients.choices import (
     adapted_fits,
     choose_linearisation,
     projection_name,
+    run_projection,
     usual_directions,
 )
 from kernelsm.objectives.objective import Linearisation
@@ -69,7 +70,7 @@ class RunSettings:
         λ of the pull towards W0; the example's own if not given.
     projection : {"auto", "exact", "adapted", "kronecker", "gaussian", "rademacher", "sparse"}
         Of the gradients; see `gradient_features`, and for "adapted" `adapted_features`. "auto" is exact up to 4,096
-        parameters and Kronecker beyond.
+        parameters, adapted while `dim` directions take at most 1 GiB, and Kronecker beyond.
     dim : int
         Dimension of a random projection, or the most directions.
     outputs : str
@@ -120,7 +121,7 @@ class RunSettings:
         check_whole("dim", self.dim, 2, 4096)
         # resolved here, so that equal work is one job
         if self.projection == "auto" and recipe and not recipe.features:
-            object.__setattr__(self, "projection", projection_name("auto", recipe.parameters))
+            object.__setattr__(self, "projection", run_projection("auto", recipe.parameters, self.dim))
         known = ("auto", *(OF_RUNS if recipe is None else offered_projections(recipe.parameters, self.dim)))
         objective = find_class(recipe.objective if recipe else DEFAULT)
         known_outputs = ("auto", *(one.name for one in objective.linearisations))
@@ -241,7 +242,8 @@ def example_settings(name: str) -> RunSettings:
         There is no example of that name.
     """
     example = get_example(name)
-    return RunSettings(name, estimators(name)[0], subsets=example.subsets, p=example.p)
+    estimator = estimators(name)[0]
+    return RunSettings(name, estimator, subsets=example.subsets, p=example.p, projection=example.projection)
 
 
 @lru_cache(maxsize=16)  # pages ask for the same ones at every rerun

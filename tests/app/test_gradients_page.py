@@ -133,7 +133,7 @@ def test_a_basis_too_large_for_the_network_falls_back_to_auto(started: list[JobS
     assert shown.value == "auto"
     assert "Exact basis" not in shown.options
     assert not app.select_slider(key="view_dim").disabled
-    assert "Kronecker with 512 coordinates" in texts(app)
+    assert "Adapted to the tasks with usually 145 coordinates" in texts(app)
     assert started[0].key == RunSettings("modular-addition").job().key
 
 

@@ -80,12 +80,14 @@ def test_settings_without_a_ridge_have_that_of_the_example_and_are_the_same_job(
 
 @pytest.mark.parametrize(
     ("name", "projection"),
-    [("digits", "exact"), ("modular-addition", "kronecker"), ("modular-quadratic", "kronecker")],
+    [("digits", "exact"), ("modular-addition", "adapted"), ("modular-quadratic", "adapted")],
 )
-def test_auto_is_exact_for_a_small_network_and_kronecker_for_a_large_one(name, projection):
+def test_auto_is_exact_for_a_small_network_and_adapted_for_a_larger_one(name, projection):
     settings = RunSettings(name)
     assert settings.projection == projection
     assert settings.job().key == RunSettings(name, projection=projection).job().key
+    if projection == "adapted":  # 1 GiB holds no more directions of this network
+        assert RunSettings(name, dim=1024).projection == "kronecker"
     other = "gaussian"
     assert settings.job().key != replace(settings, projection=other).job().key
 

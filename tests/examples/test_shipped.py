@@ -200,6 +200,13 @@ def test_the_digits_estimates_agree_with_retraining():
     assert set(scores["spearman_per_target"]) == set(load_truth("digits").target_names)
 
 
+@pytest.mark.parametrize("name", ["modular-addition"])
+def test_the_modular_estimates_agree_with_retraining(name):
+    scores = score_estimates(load_truth(name), load_estimates_of_truth(name))
+    assert scores["lds"] >= 0.80
+    assert load_estimates_of_truth(name).meta["residual"] <= 0.1
+
+
 @pytest.mark.parametrize(("name", "least"), [("digits", 0.95), ("planted", 0.98)])
 def test_the_surrogates_predict_the_truth_and_the_default_one_best(name, least):
     scores = score_surrogates(load_example(name), load_truth(name))

@@ -111,10 +111,10 @@ def test_every_setting_is_part_of_the_jobs_identity():
 def test_equal_work_is_one_job_however_it_was_asked_for():
     exact = RunSettings("digits", ridge=0.03, projection="exact").job()
     assert RunSettings("digits").job().key == RunSettings("digits", projection="auto").job().key == exact.key
-    large = RunSettings("modular-addition", ridge=10.0, projection="kronecker", dim=512).job()
+    large = RunSettings("modular-addition", ridge=10.0, projection="adapted", dim=512).job()
     assert RunSettings("modular-addition").job().key == large.key
     assert exact.arguments["projection"] == "exact"
-    assert large.arguments["projection"] == "kronecker"
+    assert large.arguments["projection"] == "adapted"
     assert RunSettings("planted", "game").ridge == 1.0  # the game has none
 
 

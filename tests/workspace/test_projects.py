@@ -371,7 +371,7 @@ def test_settings_are_checked_against_the_project(kept, weights):
     del large["exact"]
     rates = replace(RATES, gradients=large, gradex={"projected": 1.0})
     other = kept(parameters=5_000, config={"sizes": [4, 600, 3]}, rates=rates)
-    assert RunSettings(other).projection == "kronecker"
+    assert RunSettings(other).projection == "adapted"
     brought = kept(features=weights, config={"outputs": "margin"}, architecture="")
     for settings, place in (
         ({"source": key, "size": 6}, "size"), ({"source": key, "chosen": ["0101"]}, "chosen, subset 1"),

@@ -68,7 +68,8 @@ PROJECTION_HELP = (
     "it needs and at most as many as the dimensions say: it takes longer and comes closest to the exact basis. "
     "The others are random maps to fewer coordinates: **Kronecker** projects the two factors of each layer's "
     "gradient and is by far the fastest, dense **Gaussian** and **Rademacher** vary least, **sparse** is the count "
-    "sketch. **Auto** is exact up to 4,096 parameters and Kronecker beyond."
+    "sketch. **Auto** is exact up to 4,096 parameters, adapted while the directions take at most 1 GiB, and "
+    "Kronecker beyond."
 )
 PULL_HELP = (
     f"{W0} Fine-tuning on a subset minimises its loss plus half the pull times the squared distance from W0. A "
