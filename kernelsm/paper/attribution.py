@@ -109,7 +109,7 @@ def table_3(rivals: Mapping[str, Mapping[str, Array]] | None = None) -> Finding:
         tuple(rows),
         "Both surrogates are tuned. On networks the truth is 100 subsets that were really fine-tuned; surrogates are "
         "fitted to GradEx' outcomes, and can be no better than these (in the table: GradEx itself). On prompts they "
-        "are cross-validated. On modular arithmetic what GradEx gets wrong hides any difference between surrogates. "
+        "are cross-validated. Where GradEx itself is far from the truth, that hides differences between surrogates. "
         "Rivals have their documented settings: influence functions by LiSSA, TracIn over checkpoints, TRAK on task "
         "features as in the paper.",
         {"fitted subsets": 400, "truth": 100, "prompts": 200, "folds": FOLDS,
