@@ -89,7 +89,7 @@ def main() -> None:
     cells = []
     for classes in corners[2]:
         for coordinates in corners[0]:
-            made = Made(coordinates, classes)
+            made = Made(int(coordinates), int(classes))
             for ridge in corners[1]:
                 cell = {"classes": classes, "coordinates": coordinates, "ridge": ridge, **solve(made, ridge)}
                 cells.append(cell)

@@ -367,8 +367,9 @@ def _prepare(given: Given) -> None:
 def _pull_of(outcomes: Outcomes, usual: float) -> float:
     """The pull towards W0 that outcomes were computed with; metadata of an uploaded file may hold anything."""
     found = outcomes.meta.get("ridge")
-    known = isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < np.inf
-    return float(found) if known else usual
+    if isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < np.inf:
+        return float(found)
+    return usual
 
 
 def _leave_one_out(source: str, answers: dict[str, MethodAnswer]) -> NDArray[np.float64] | None:
