@@ -169,8 +169,8 @@ def orthonormal(candidates: torch.Tensor, directions: torch.Tensor) -> torch.Ten
     for _ in range(2):  # once leaves rounding of what is taken away
         left = left - (left @ directions.T) @ directions
     _, size, rows = torch.linalg.svd(left.double(), full_matrices=False)
-    kept: torch.Tensor = rows[size > _NEGLIGIBLE * max(largest, float(size[0]))]
-    return kept.float()
+    found: torch.Tensor = rows[size > _NEGLIGIBLE * max(largest, float(size[0]))].float()
+    return found
 
 
 class _Search:

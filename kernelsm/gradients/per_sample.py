@@ -229,9 +229,7 @@ class Forward(_WholeGradients):
         with torch.no_grad(), _plain_attention():
             for along in range(sketch.dim):
                 tangents = {name: sketch.parts[name][along].reshape(p.shape).to(p) for name, p in parameters.items()}
-                _, derivative, outputs = torch.func.jvp(  # type: ignore[misc]  # three with has_aux
-                    numbers, (parameters,), (tangents,), has_aux=True
-                )
+                (_, outputs), (derivative, _) = torch.func.jvp(numbers, (parameters,), (tangents,))[:2]
                 found.append(wide(derivative))
         return outputs.detach(), torch.stack(found, dim=2)
 

@@ -200,7 +200,7 @@ def test_the_digits_estimates_agree_with_retraining():
     assert set(scores["spearman_per_target"]) == set(load_truth("digits").target_names)
 
 
-@pytest.mark.parametrize("name", ["modular-addition"])
+@pytest.mark.parametrize("name", ["modular-addition", "modular-quadratic"])
 def test_the_modular_estimates_agree_with_retraining(name):
     scores = score_estimates(load_truth(name), load_estimates_of_truth(name))
     assert scores["lds"] >= 0.80
