@@ -7,6 +7,7 @@ the curvature of what retraining minimises, and the step -(H + λ)⁻¹ g that o
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,9 @@ class ExactInfluence(Influence):
 class IterativeInfluence(Influence):
     """Influence functions that know the curvature by products alone; sixteen targets at once are a chunk."""
 
+    @abstractmethod
     def _solve(self, b: torch.Tensor, report: Report) -> torch.Tensor:
-        raise NotImplementedError
+        """Return (H + damping)⁻¹ of each row of b."""
 
     def _slopes(self, store: Store | None, report: Report) -> Array:
         parts = self.losses.target_gradients(self.losses.at).split(_AT_ONCE)

@@ -35,6 +35,7 @@ _ORDERS, _MOST_TERMS, _TERMS_AT_ONCE, _CLOSELY = (1, 2, 3, 4), 1500, 4, 300
 _TERM_ROUNDS, _TERM_STEPS = 12, 3
 _FOLDS, _WORTH, _CLEARLY = 3, 1.0, 1.5
 _FAR, _OUTLIERS_IN, _NEXT_TO_NOTHING = 5.5, 20, 0.01
+# so much further from the mean subset than the median one; below that share of its error a row was told by others
 _UNLIKE, _ACCIDENTS = 1.25, 0.7
 _LEAST_SUPPORT, _FEWEST_ROWS = 25.0, 2  # rows that a term's feature must rest on
 _NO_FEATURE = 1e-10  # share of the largest prior weight below which there is only rounding
