@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from app_harness import open_app
-from streamlit.testing.v1 import AppTest
+from person import Person
 
 from kernelsm import Outcomes, TaskSuite
-from kernelsm.app.shell.owner import proof_by, public_id
 from kernelsm.estimators.recipe import Rates, Recipe
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.workspace.holders import hold
-from kernelsm.workspace.kept import Kept, KeptItem
 from kernelsm.workspace.projects import PROJECTS, Project, save_project
 from kernelsm.workspace.tables import TABLES, save_run
 
 TASKS = ("north", "east", "south", "west")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Whoever sits at one browser."""
-
-    name: str
-
-    def id(self, key: str) -> str:
-        return public_id(proof_by(self.name, key))
-
-    def own(self, kind: Kept[Any], key: str, root: Path | None = None) -> None:
-        hold(KeptItem(kind, key), self.id(key), "owner", root)
-
-    def open(self, page: str = "", **params: str) -> AppTest:
-        secret = SimpleNamespace(session_state={"kernelsm_owner_secret": self.name})
-        return open_app(page, browser=cast(AppTest, secret), **params)
 
 
 ALICE, BOB = Person("alice"), Person("bob")
