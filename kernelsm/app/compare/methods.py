@@ -12,6 +12,7 @@ from kernelsm.app.compare.side_by_side import side_by_side
 from kernelsm.app.shell import rights
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.attributors.catalog import METHODS
 from kernelsm.pipelines.compare import CompareSettings, expected_seconds, possible_for
@@ -61,7 +62,7 @@ def _costs(seconds: dict[str, float]) -> None:
         }
     )
     with st.expander(f"What they cost: {duration(max(sum(seconds.values()), 1.0))} in all when nothing is cached"):
-        st.dataframe(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
+        show_table(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
 
 
 def _results(run: Run, result: dict[str, Any]) -> None:
@@ -82,7 +83,7 @@ def _results(run: Run, result: dict[str, Any]) -> None:
         }
     )
     numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in ("LDS", "with leave-one-out")}
-    st.dataframe(
+    show_table(
         rows, hide_index=True, key="compare_scores",
         column_config={
             **numbers, "top 5": st.column_config.NumberColumn(format="percent"),
