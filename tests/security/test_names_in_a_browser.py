@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from app_server import Server
-from browser_page import open_page
+from browser_page import open_page, settled
 from nasty_names import EVIL, NASTY, nasty_table, nasty_texts
 from playwright.sync_api import Page, expect
 
@@ -58,7 +58,11 @@ def test_names_of_tasks_and_targets(page: Page, server: Server, watched: list[st
     expect(page.locator(".js-plotly-plot .ytick text").first).to_be_visible()
     drawn = set(page.locator(".js-plotly-plot .ytick text").all_text_contents())
     assert len(drawn & {name for name in NASTY if len(name) <= 34}) > 20
-    page.get_by_role("combobox", name="First task").click()
+    settled(page)
+    first = page.get_by_role("combobox", name="First task")
+    first.scroll_into_view_if_needed()
+    first.focus()
+    first.press("ArrowDown")
     expect(page.get_by_role("option").first).to_be_visible()
     is_plain(page, watched, "options")
     options = page.get_by_role("option").all_text_contents()
