@@ -17,7 +17,7 @@ from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.prompt_projects import find_prompts

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from kernelsm.runtime.errors import ConvergenceError, InputError
-from kernelsm.runtime.jobs import JobStatus, write_status
+from kernelsm.runtime.job import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
 

@@ -22,7 +22,7 @@ def open_app(page: str = "", **params: str) -> AppTest:
         app.query_params[name] = value
     app.run()
     if page:
-        (file,) = ROOT.glob(f"pages/?_{page}.py")
+        (file,) = ROOT.glob(f"pages/*_{page}.py")
         app.switch_page(f"pages/{file.name}").run()
     assert not app.exception
     return app
@@ -36,7 +36,7 @@ def texts(app: AppTest) -> str:
 
 def turn(app: AppTest, page: str) -> AppTest:
     """Turn to another page. After a button that turns the page as well: the harness goes back by itself otherwise."""
-    (file,) = ROOT.glob(f"pages/?_{page}.py")
+    (file,) = ROOT.glob(f"pages/*_{page}.py")
     app.switch_page(f"pages/{file.name}").run()
     assert not app.exception
     return app

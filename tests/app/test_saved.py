@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from kernelsm.app.data import saved_work
 from kernelsm.app.shell import content_in_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES

@@ -15,6 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from kernelsm.app.shell import content_in_use
 from kernelsm.app.shell.open_runs import RunMissing, open_run, source_title
 from kernelsm.app.shell.view import ViewState
+from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.one_line import one_line_title
@@ -32,6 +33,7 @@ def begin() -> None:
 
     At later runs, drop what was deleted since.
     """
+    visitors().note()
     if _VIEW in st.session_state:
         content_in_use.use(everything())
         _drop_deleted()
