@@ -121,7 +121,8 @@ def _refusal(key: str) -> str:
 
 def open_result(run: str, title: str) -> None:
     """Turn to the table that a job kept, and add it to the run picker; call it in callbacks."""
-    session.open_kept(TABLES, run, title)
+    session.bring(TABLES, run, title)
+    session.open_kept(TABLES, run)
     session.publish()
     st.rerun()
 
