@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from kernelsm.runtime.errors import ConvergenceError, InputError
+from kernelsm.runtime.errors import ConvergenceError, InputError, SchedulerLostError, WorkerDiedError
+from kernelsm.runtime.executor_choice import environments_executor
 from kernelsm.runtime.job import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
@@ -31,12 +32,15 @@ def main(folder: Path, parent: int) -> int:
         spec = json.loads((folder / "spec.json").read_text())
         work = resolve(spec["work"])
         store = Store(folder.parents[1])
-        result = work(report, store, **spec["arguments"])
+        with environments_executor():
+            result = work(report, store, **spec["arguments"])
         report.finish("done", result=result)
         store.shrink()
     except Cancelled:
         report.finish("cancelled", message="cancelled; finished chunks are kept")
-    except (InputError, ConvergenceError) as error:
+    except SchedulerLostError as error:
+        report.finish("interrupted", error=str(error))
+    except (InputError, ConvergenceError, WorkerDiedError) as error:
         report.finish("failed", error=str(error))
     except MemoryError:
         report.finish("failed", error="out of memory; lower the number of subsets or the projection's dimension")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -36,6 +37,8 @@ T = TypeVar("T")
 DEFAULT_BUDGET = 4 * 2**30
 _VALUE, _KEY = "value.pkl", "key.json"
 _ATTEMPTS = 3
+MISSING = object()
+"""What stands for a chunk that is not there: None may be a value."""
 _NAME = re.compile("[a-z][a-z0-9_]*")
 
 
@@ -170,24 +173,57 @@ class Store:
         TypeError
             The key holds something else, an object or a function, whose content the store cannot know.
         """
-        key = _by_content(key)
-        folder = self.root / kind.folder / content_hash(*key)
+        value: Any = self.find(kind, key)
+        if value is not MISSING:
+            return value  # type: ignore[no-any-return]
+        value = compute()
+        self.put(kind, key, value)
+        return value  # type: ignore[no-any-return]
+
+    def find(self, kind: ChunkKind, key: tuple[Any, ...]) -> Any:
+        """Return the value of a chunk and count it as reused, or `MISSING` where it is not there.
+
+        Parameters
+        ----------
+        kind, key
+            As of `chunk`.
+        """
+        folder = self._folder_of(kind, key)
         try:
-            value: T = joblib.load(folder / _VALUE)
+            value = joblib.load(folder / _VALUE)
         except FileNotFoundError:
-            pass  # never computed, or dropped since
+            return MISSING  # never computed, or dropped since
         except Exception as error:  # unpickling damaged bytes can raise anything
             logger.warning("damaged chunk %s/%s dropped and computed again: %s", kind.folder, folder.name, error)
             _delete(folder)
-        else:
-            with suppress(OSError):  # where it may not be touched, or was dropped just now
-                os.utime(folder)  # the least recently used go first when the cache grows too large
-            self.count(reused=True)
-            return value
-        value = compute()
-        self.count(reused=False)
-        _write_chunk(folder, kind, key, value)
+            return MISSING
+        with suppress(OSError):  # where it may not be touched, or was dropped just now
+            os.utime(folder)  # the least recently used go first when the cache grows too large
+        self.count(reused=True)
         return value
+
+    def put(
+        self, kind: ChunkKind, key: tuple[Any, ...], value: object, *, seconds: float = math.nan,
+        elsewhere: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep the value of a chunk that was computed, and count it.
+
+        Parameters
+        ----------
+        kind, key
+            As of `chunk`.
+        value : object
+            As what `compute` of `chunk` returns.
+        seconds : float
+            Processor time that it took, for a store that keeps it.
+        elsewhere : bool
+            Whether another process spent it.
+        """
+        self.count(reused=False)
+        _write_chunk(self._folder_of(kind, key), kind, _by_content(key), value)
+
+    def _folder_of(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
+        return self.root / kind.folder / content_hash(*_by_content(key))
 
     def count(self, *, reused: bool) -> None:
         """Count a chunk of an array file as `chunk` counts its own."""
