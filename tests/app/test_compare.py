@@ -64,7 +64,7 @@ def test_own_data_are_compared_on_held_out_subsets(jobs: list[JobSpec]) -> None:
     app = prepare(bring("numbers.csv", small_files.csv()))
     app.button(key="job_start").click().run()
     press(app, "Show this result on all pages")
-    app = open_app("compare", run=run(app))
+    app = open_app("compare", browser=app, run=run(app))
     picker(app).set_value(["influence_exact", "tracin"]).run()
     press(app, "Compare them")
     assert "subsets held out of the table" in texts(app)
