@@ -188,7 +188,7 @@ class Store:
         kind, key
             As of `chunk`.
         """
-        folder = self._folder_of(kind, key)
+        folder = self.place(kind, key)
         try:
             value = joblib.load(folder / _VALUE)
         except FileNotFoundError:
@@ -220,9 +220,10 @@ class Store:
             Whether another process spent it.
         """
         self.count(reused=False)
-        _write_chunk(self._folder_of(kind, key), kind, _by_content(key), value)
+        _write_chunk(self.place(kind, key), kind, _by_content(key), value)
 
-    def _folder_of(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
+    def place(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
+        """Return the folder of a chunk, there or not: one for each content."""
         return self.root / kind.folder / content_hash(*_by_content(key))
 
     def count(self, *, reused: bool) -> None:
