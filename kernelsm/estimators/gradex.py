@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, task_weight_key
+from kernelsm.estimators.gradex_cost import SolveCost, check_solve_fits, per_mask, solve_cost
 from kernelsm.estimators.gradex_solver import LinearisedProblem
 from kernelsm.gradients.features import GradientFeatures
 from kernelsm.objectives.registry import find
@@ -123,17 +124,31 @@ class GradEx(SuiteEstimator):
             },
         )  # fmt: skip
 
+    def cost(self, masks: int) -> SolveCost:
+        """Estimate the time of solving so many masks, and the memory beside the features, without starting it."""
+        return solve_cost(
+            self.train.features.shape, masks, tasks=self.suite.K, block=self.block,
+            test_samples=len(self.test.features),
+        )  # fmt: skip
+
     def _task(self) -> Task:
         """What blocks need is made once, and the features that it was made from are not sent along."""
         solver = copy.copy(self)
         solver.problem, solver._test_rows = self.problem, self._test_rows
         del solver.train, solver.test
-        memory = self.block * _bytes_per_mask(self.train.features.shape)
+        memory = self.block * per_mask(self.train.features.shape)
         return Task(solver._solve_block, in_threads=True, memory=memory)
 
     @cached_property
     def problem(self) -> LinearisedProblem:
-        """The part that all solves share; built only when a block is not in the store."""
+        """The part that all solves share; built only when a block is not in the store.
+
+        Raises
+        ------
+        InputError
+            It takes more memory than is free.
+        """
+        check_solve_fits(self.train.features.shape, self.cost(self.block))
         offsets, features, labels = self._rows(self.train)
         targets = self.linearisation.targets(labels, offsets.shape[1])
         task_of = torch.from_numpy(self.suite.task_of)
@@ -198,9 +213,5 @@ class GradEx(SuiteEstimator):
 
 def masks_at_once(shape: tuple[int, ...], budget: int) -> int:
     """Masks whose solve takes about `budget` bytes, for features of shape (n, Q, k); 1 to 256."""
-    return max(1, min(_LARGEST_BLOCK, budget // _bytes_per_mask(shape)))
-
-
-def _bytes_per_mask(shape: tuple[int, ...]) -> int:
     n, width, k = shape
-    return 4 * (10 * n * width + 6 * k + 2 * 64**2)
+    return max(1, min(_LARGEST_BLOCK, budget // per_mask((n, width, k))))

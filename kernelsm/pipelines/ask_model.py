@@ -19,7 +19,7 @@ from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.executors import Task
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.prompt_projects import find_prompts

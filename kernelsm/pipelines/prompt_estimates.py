@@ -13,7 +13,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.ask_model import START_SECONDS, PromptSettings, open_model
 from kernelsm.prompts.first_order_check import FEWEST, Combine, PromptFirstOrderCheck, prompt_first_order_check
 from kernelsm.runtime.checks import check_choice, check_whole
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, find_prompts

@@ -17,7 +17,7 @@ from typing import Any
 
 from kernelsm.runtime.errors import ConvergenceError, InputError, SchedulerLostError, WorkerDiedError
 from kernelsm.runtime.executor_choice import environments_executor
-from kernelsm.runtime.jobs import JobStatus, write_status
+from kernelsm.runtime.job import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
 

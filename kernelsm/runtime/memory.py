@@ -1,11 +1,13 @@
-"""How much memory this process may still take."""
+"""How much memory this process may still take, and refusing work that needs more before it begins."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-_GROUP = Path("/sys/fs/cgroup")
+from kernelsm.runtime.errors import InputError
+
+_MEMINFO, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
@@ -21,12 +23,42 @@ def available_memory() -> int | None:
     return max(1, min(found)) if found else None
 
 
+def check_memory(place: str, needed: int, *, what: str, fix: str) -> None:
+    """Refuse work that needs more memory than is free; where that is unknown nothing is refused.
+
+    Parameters
+    ----------
+    place : str
+        What is about to begin.
+    needed : int
+        Bytes.
+    what : str
+        What they are for, in words.
+    fix : str
+        What takes less.
+
+    Raises
+    ------
+    InputError
+        More than is free.
+
+    Examples
+    --------
+    >>> from kernelsm.runtime.memory import check_memory
+    >>> check_memory("GradEx", 2**20, what="a few samples", fix="Take fewer.")
+    """
+    free = available_memory()
+    if free is not None and needed > free:
+        found = f"{what}, which takes about {needed / 2**30:,.1f} GiB of memory"
+        raise InputError(place, found, f"at most the {free / 2**30:,.1f} GiB that are free", fix)
+
+
 def _of_the_machine() -> int | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        sizes = dict(line.split(":", 1) for line in lines)
+        lines = _MEMINFO.read_text().splitlines()
+        sizes = dict(line.split(":", 1) for line in lines if ":" in line)
         return int(sizes["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, IndexError):
         pass
     try:  # no such file: all there is
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -259,13 +259,19 @@ class Store:
 
         Of an array file, the arguments in its layout count as the key.
         """
-        freed = 0
-        for entry in self.entries():
+        found = self.entries_of(*contents)
+        for entry in found:
+            _delete(entry.path)
+        return sum(entry.size for entry in found)
+
+    def entries_of(self, *contents: str) -> list[Entry]:
+        """Every chunk and array file whose key names one of these content hashes, largest first."""
+        found = []
+        for entry in self.entries() if contents else []:
             keys = "".join(file.read_text(errors="ignore") for file in entry.path.glob("*.json"))
             if any(content in keys for content in contents):
-                _delete(entry.path)
-                freed += entry.size
-        return freed
+                found.append(entry)
+        return found
 
     def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
         """Drop the least recently used until `budget` bytes are left.

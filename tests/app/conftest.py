@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kernelsm.runtime.jobs import JobRegistry, JobSpec
+from kernelsm.runtime.job import JobSpec
+from kernelsm.runtime.jobs import JobRegistry
 from kernelsm.workspace.requests import ProjectRequest
 
 
@@ -17,12 +18,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     What the server keeps of that folder is forgotten; fits stay, which are named by the content that they are of.
     """
-    from kernelsm.app.shell import content_in_use, job_panel, open_runs
+    from kernelsm.app.shell import job_panel, open_runs
 
     monkeypatch.setenv("KERNELSM_CACHE", str(tmp_path / "cache"))
     job_panel.registry.clear()
     open_runs.open_run.clear()
-    content_in_use._users.clear()
     return tmp_path / "cache"
 
 
@@ -57,7 +57,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
 
     started: list[JobSpec] = []
 
-    def start(registry: JobRegistry, spec: JobSpec) -> str:
+    def start(registry: JobRegistry, spec: JobSpec, owner: str = "") -> str:
         started.append(spec)
         folder = registry.folder(spec.key)
         folder.mkdir(parents=True, exist_ok=True)

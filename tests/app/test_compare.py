@@ -8,7 +8,7 @@ from app_harness import bring, charts, open_app, prepare, press, run, texts
 
 from kernelsm.examples.catalog import load_example
 from kernelsm.pipelines.compare import expected_seconds, possible_for
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 
 
 def picker(app):

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.compare.side_by_side import side_by_side
+from kernelsm.app.shell import rights
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import duration, plain
@@ -30,7 +31,9 @@ def compare(run: Run) -> None:
         "Methods beside the default surrogate", possible, default=[name for name in _FIRST if name in possible],
         format_func=titles.__getitem__, key=f"compare_methods_{run.key}", persist_state="session",
     )  # fmt: skip
-    if not source:
+    if run.source_is_not_yours:
+        rights.say_not_yours("Methods that look at gradients need the samples and the network of these outcomes")
+    elif not source:
         st.caption(
             "There are outcomes here and no network: methods that look at gradients need one. Bring samples and a "
             "network on *Data & model* to have them, too."

@@ -221,5 +221,6 @@ def notes(about: dict[str, Any]) -> list[str]:
 
 
 def _go_on(key: str, title: str) -> None:
-    session.open_kept(PROJECTS, key, title)
+    session.bring(PROJECTS, key, title)
+    session.open_kept(PROJECTS, key)
     navigation.go(navigation.GRADIENTS)

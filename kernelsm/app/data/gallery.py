@@ -14,7 +14,7 @@ from kernelsm.files.limits import limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import varies
-from kernelsm.workspace.tables import TABLES, save_run
+from kernelsm.workspace.tables import TABLES, keep_brought
 
 _UPLOAD, _BETTER, _TAKEN = "kernelsm_upload", "kernelsm_upload_better", "kernelsm_upload_taken"
 _PREVIEW_ROWS, _PREVIEW_COLUMNS = 8, 60
@@ -106,7 +106,7 @@ def _taken(outcomes: Outcomes, name: str, files: tuple[str, ...]) -> bool:
     known: set[tuple[str, ...]] = st.session_state.setdefault(_TAKEN, set())
     if (*files, run) not in known:
         known.add((*files, run))
-        session.remember(TABLES, save_run(outcomes), name)
+        session.bring(TABLES, keep_brought(outcomes), name)
     if run not in session.titles(TABLES):
         st.info("It was deleted since: upload it again to see it.", icon=":material/info:")
         return False
