@@ -37,6 +37,16 @@ class DaskProcesses:
         arguments = (self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory")
         self.workers.append(self._start("worker", *arguments, str(self.folder), *options, name=name))
 
+    def wait_for_workers(self, count):
+        """Wait until the scheduler knows so many workers, no more and no fewer."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            end = time.monotonic() + 60
+            while len(client.nthreads()) != count:
+                assert time.monotonic() < end, f"{len(client.nthreads())} workers instead of {count}"
+                time.sleep(0.05)
+
     def stop(self):
         """End all of them."""
         for process in (*self.workers, self.scheduler):
