@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kernelsm.runtime.executors import Chunk, Task, current
@@ -43,6 +44,7 @@ def computed_chunks(
     """Return the values of all chunks, in order.
 
     All are looked up first; each of the others is kept as soon as it arrives, in whatever order, and then reported.
+    With a store, chunks of one content are computed once.
 
     Parameters
     ----------
@@ -70,17 +72,25 @@ def computed_chunks(
     """
     total, done = len(arguments), 0
     values: list[Any] = [MISSING] * total
-    if store is not None:
-        for index, key in enumerate(keys):
-            values[index] = store.find(work.kind, key)
-            if values[index] is not MISSING:
-                done += 1
-                report(done, total, work.message, reused=True)
-    missing = [
-        Chunk(index, argument, f"{work.message}, block {index + 1} of {total}")
-        for index, argument in enumerate(arguments)
-        if values[index] is MISSING
-    ]
+
+    def finished(index: int, value: Any, *, reused: bool) -> None:
+        nonlocal done
+        values[index] = value
+        done += 1
+        report(done, total, work.message, reused=reused)
+
+    missing: list[Chunk] = []
+    first: dict[Path, list[int]] = {}  # chunks of one content
+    for index, argument in enumerate(arguments):
+        if store is not None:
+            alike = first.setdefault(store.place(work.kind, keys[index]), [])
+            alike.append(index)
+            if len(alike) > 1 and values[alike[0]] is MISSING:
+                continue
+            if (value := store.find(work.kind, keys[index])) is not MISSING:
+                finished(index, value, reused=True)
+                continue
+        missing.append(Chunk(index, argument, f"{work.message}, block {index + 1} of {total}"))
     if not missing:
         return values
     with one_thread():
@@ -88,11 +98,14 @@ def computed_chunks(
     # where the report stops the work, what is at work ends at once
     with closing(current().results(task, missing)) as results:
         for result in results:
-            values[result.index] = result.value
+            index = result.index
+            repeated: list[int] = []
             if store is not None:
-                store.put(
-                    work.kind, keys[result.index], result.value, seconds=result.seconds, elsewhere=result.elsewhere
-                )
-            done += 1
-            report(done, total, work.message, reused=False)
+                store.put(work.kind, keys[index], result.value, seconds=result.seconds, elsewhere=result.elsewhere)
+                repeated = first[store.place(work.kind, keys[index])][1:]
+            finished(index, result.value, reused=False)
+            for other in repeated:
+                if store is not None:
+                    store.count(reused=True)
+                finished(other, result.value, reused=True)
     return values

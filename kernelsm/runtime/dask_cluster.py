@@ -15,6 +15,7 @@ import os
 import platform
 import queue
 import time
+import warnings
 from collections import deque
 from collections.abc import Generator
 from functools import lru_cache
@@ -105,7 +106,7 @@ class DaskCluster:
         InputError
             A worker of another version has joined.
         """
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
 
         packed = pack(task.compute, by_path=False)
         left = deque(chunks)
@@ -113,12 +114,11 @@ class DaskCluster:
         arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
         began, workers, looked, seen = uuid4().hex[:12], self._workers(), time.monotonic(), time.monotonic()
         shared = self._share(packed)
-        lost = 0
         try:
             while left or under_way:
                 while left and len(under_way) < _AHEAD * max(1, workers):
                     chunk = left.popleft()
-                    key = f"{began}-{chunk.index}-{lost}"
+                    key = f"{began}-{chunk.index}"
                     future = self._client.submit(
                         compute_chunk, shared, packed.digest, versions(), chunk.argument, key=key, pure=False
                     )
@@ -136,18 +136,10 @@ class DaskCluster:
                 if not key:
                     continue
                 chunk, future = under_way.pop(key)
-                if future.status == "cancelled":
-                    # what the chunks share was lost with the workers that had it: it is sent again
-                    lost += 1
-                    self._check_connection()
-                    if lost > len(chunks):
-                        raise WorkerDiedError(chunk.name, "what it needs was lost with its worker", lost)
-                    self._shared = None
-                    shared = self._share(packed)
-                    left.appendleft(chunk)
-                    continue
                 try:
                     value, seconds = future.result()
+                except CancelledError:
+                    raise SchedulerLostError(self.address) from None
                 except KilledWorker as error:
                     raise WorkerDiedError(chunk.name, "its worker died", error.allowed_failures + 1) from None
                 yield Result(chunk.index, value, seconds, elsewhere=True)
@@ -156,10 +148,17 @@ class DaskCluster:
                 self._client.cancel([future for _, future in under_way.values()], force=True)
 
     def _share(self, packed: Packed) -> Future:
-        """Send what the chunks of a task share to every worker, if it is not what was sent last."""
+        """Send what the chunks of a task share to the cluster, if it is not what was sent last.
+
+        As the result of a task of its own, because the scheduler makes that again where the workers that had it are
+        gone; workers hand it on to one another.
+        """
         if self._shared is None or self._shared[0] != packed.digest:
             self._shared = None  # what was sent before is let go first
-            self._shared = packed.digest, self._client.scatter(packed, broadcast=True, hash=False)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+                future = self._client.submit(_itself, packed, key=f"shared-{packed.digest}", pure=False)
+            self._shared = packed.digest, future
         return self._shared[1]
 
     def _workers(self) -> int:
@@ -224,6 +223,10 @@ def check_versions(expected: dict[str, str], found: dict[str, str], worker: str)
 
 _lock = Lock()
 _compute: dict[str, Any] = {}  # of the task at work, by its digest
+
+
+def _itself(packed: Packed) -> Packed:
+    return packed
 
 
 def compute_chunk(packed: Packed, digest: str, expected: dict[str, str], argument: Any) -> tuple[Any, float]:

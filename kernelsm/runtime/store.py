@@ -205,7 +205,7 @@ class Store:
         kind, key
             As of `chunk`.
         """
-        folder = self._folder_of(kind, key)
+        folder = self.place(kind, key)
         try:
             value = joblib.load(folder / _VALUE)
         except FileNotFoundError:
@@ -242,14 +242,15 @@ class Store:
             It could not be kept by a store that must.
         """
         self.count(reused=False)
-        folder = self._folder_of(kind, key)
+        folder = self.place(kind, key)
         failed = _write_chunk(folder, kind, _by_content(key), value)
         if failed and self.must_keep:
             raise failed
         if failed:
             logger.warning("chunk %s/%s was computed and could not be kept: %s", kind.folder, folder.name, failed)
 
-    def _folder_of(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
+    def place(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
+        """Return the folder of a chunk, there or not: one for each content."""
         return self.root / kind.folder / content_hash(*_by_content(key))
 
     def count(self, *, reused: bool) -> None:

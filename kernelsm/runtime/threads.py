@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import joblib
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -65,8 +66,7 @@ def one_thread() -> Iterator[None]:
     """
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 0
-    # made anew each time: libraries may have been loaded since
-    with ThreadpoolController().limit(limits=1):
+    with _pools(len(sys.modules)).limit(limits=1):
         if torch:
             torch.set_num_threads(1)
         try:
@@ -74,3 +74,9 @@ def one_thread() -> Iterator[None]:
         finally:
             if torch:
                 torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _pools(modules: int) -> ThreadpoolController:
+    """Thread pools of the libraries loaded, looked for anew (2 ms) where modules have been imported since."""
+    return ThreadpoolController()
