@@ -11,9 +11,9 @@ _READ_ANEW = re.compile(r"(?<=[Ww]{3})\.|:(?=\S)|@|(?<=[-<>~])[->=]|(?<=<)-")
 def plain(name: str) -> str:
     """Return a name from a file so that Markdown shows it as it is: in texts, labels, options of pills, and toasts.
 
-    Once Markdown has been read, Streamlit reads the words again, without the backslashes: bare addresses become links,
-    `:name:` a picture, `->` an arrow. There the character that makes the difference stands in a span of its own,
-    which looks like nothing.
+    Once Markdown has been read, Streamlit reads the words again, without the backslashes: bare addresses become
+    links, `:name:` a picture, `->` an arrow. There the character that makes the difference stands in a span of its
+    own, which looks like nothing.
     """
     text, shown, done = name.replace("\n", " "), "", 0
     for found in _READ_ANEW.finditer(text):
