@@ -4,6 +4,10 @@ A made problem in each cell of a grid: n = 120 samples of K = 6 tasks, m = 4 sub
 spectrum falls like that of a network's gradients, and logits of which a good part is confident. One task is
 confidently wrong: it hardly curves the loss until it is corrected. For each cell: passes, seconds on one thread, and
 the largest gradient norm as the solver says it and as NumPy computes it in double precision from the definition.
+Where a cell needs more memory than is free the solver says so before it starts, and that is its result.
+
+Finished cells are kept: a run that was stopped goes on where it was. They belong to the text of the solver, and
+are measured anew once that changes.
 
     .venv/bin/python benchmarks/gradex_convergence.py [--quick]
 """
@@ -12,6 +16,8 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +25,12 @@ import torch
 from machine import publish
 from scipy.special import softmax
 
+from kernelsm.estimators import gradex_solver
+from kernelsm.estimators.gradex_cost import check_solve_fits, solve_cost
 from kernelsm.estimators.gradex_solver import LinearisedProblem
 from kernelsm.objectives.classification import EveryLogit
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.store import ChunkKind, Store
 
 COORDINATES = (64, 512, 1024, 8192)
 RIDGES = (1e-3, 0.03, 1.0, 100.0)
@@ -28,6 +38,7 @@ CLASSES = (2, 10, 100)
 N, TASKS, MASKS = 120, 6, 4
 ROW_NORM, DECAY = 10.0, 0.75
 TOLERANCE = 9e-5
+CELLS = ChunkKind("gradex_convergence", version=1)
 
 
 class Made:
@@ -81,24 +92,45 @@ def solve(made: Made, ridge: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def cell(classes: int, coordinates: int, ridge: float) -> dict[str, Any]:
+    """Measure one cell, or say why it cannot be."""
+    shape = N, classes, coordinates
+    cost = solve_cost(shape, MASKS, tasks=TASKS)
+    said = {"expected_s": round(cost.seconds, 1), "expected_gib": round(cost.memory / 2**30, 2)}
+    try:
+        check_solve_fits(shape, cost)
+    except InputError as error:
+        return {**said, "says_before_it_starts": str(error)}
+    return {**said, **solve(Made(coordinates, classes), ridge)}
+
+
+def solver_text() -> str:
+    """The solver as it is written."""
+    folder = Path(gradex_solver.__file__).parent
+    return "".join(file.read_text() for file in sorted(folder.glob("gradex_*.py")) if file.stem != "gradex_cost")
+
+
 def main() -> None:
     """Run the grid; `--quick` only its corners."""
     torch.set_num_threads(1)
     quick = "--quick" in sys.argv
     corners = [(64, 1024, 8192), (1e-3, 0.1, 100.0), (2, 100)] if quick else [COORDINATES, RIDGES, CLASSES]
-    cells = []
+    store, text, cells = Store(), solver_text(), []
     for classes in corners[2]:
         for coordinates in corners[0]:
-            made = Made(int(coordinates), int(classes))
             for ridge in corners[1]:
-                cell = {"classes": classes, "coordinates": coordinates, "ridge": ridge, **solve(made, ridge)}
-                cells.append(cell)
-                print(cell, flush=True)
-    converged = sum(cell["gradient_norm"] <= TOLERANCE for cell in cells)
+                where = int(classes), int(coordinates), float(ridge)
+                found = store.chunk(CELLS, (text, N, TASKS, MASKS, *where), partial(cell, *where))
+                cells.append({"classes": where[0], "coordinates": where[1], "ridge": ridge, **found})
+                print(cells[-1], flush=True)
+    solved = [one for one in cells if "passes" in one]
+    converged = sum(one["gradient_norm"] <= TOLERANCE for one in solved)
     result = {
         "n": N, "K": TASKS, "m": MASKS, "row_norm": ROW_NORM, "tolerance": TOLERANCE, "torch_threads": 1,
-        "cells": len(cells), "converged": converged, "worst_gradient_norm": max(c["gradient_norm"] for c in cells),
-        "worst_gradient_norm_in_double": max(c["gradient_norm_in_double"] for c in cells), "grid": cells,
+        "cells": len(cells), "solved": len(solved), "converged": converged,
+        "refused_before_the_start": len(cells) - len(solved), "most_passes": max(one["passes"] for one in solved),
+        "worst_gradient_norm": max(one["gradient_norm"] for one in solved),
+        "worst_gradient_norm_in_double": max(one["gradient_norm_in_double"] for one in solved), "grid": cells,
     }  # fmt: skip
     if quick:
         print(result)

@@ -17,6 +17,7 @@ from kernelsm.objectives.registry import find
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearisation_of
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.memory import check_memory
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.weighting import EQUALLY
@@ -105,14 +106,29 @@ def compute(settings: RunSettings, report: Report, store: Store, *, retrain: boo
         Told of progress; keeps finished chunks.
     retrain : bool
         Train the W0 of an example anew instead of starting from the shipped one.
+
+    Raises
+    ------
+    InputError
+        More memory than is free would be needed; said before anything is computed.
     """
     masks = settings.masks()
+    _check_memory(settings)
     if settings.estimator == "game":
         outcomes = play(settings.seed, masks)
         report(1, 1, "game")
     else:
         outcomes = _estimate(settings, masks, report, store, retrain)
     return described(outcomes, settings)
+
+
+def _check_memory(settings: RunSettings) -> None:
+    """Refuse before gradients are computed, which may take hours, what the solver would not have the memory for."""
+    cost = estimate_cost(settings)
+    if cost.memory:
+        fix = "Take fewer dimensions, the margin in place of all logits, or fewer samples."
+        what = f"gradients of {cost.coordinates:,} coordinates"
+        check_memory(f"GradEx of {settings.source[:40]}", cost.memory, what=what, fix=fix)
 
 
 def described(outcomes: Outcomes, settings: RunSettings) -> Outcomes:

@@ -16,7 +16,7 @@ from kernelsm.pipelines.compute import base_model, initial_model, trained
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.checks import check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.restriction import only_tasks

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kernelsm.runtime.jobs import JobRegistry, JobSpec
+from kernelsm.runtime.job import JobSpec
+from kernelsm.runtime.jobs import JobRegistry
 from kernelsm.workspace.requests import ProjectRequest
 
 
@@ -56,7 +57,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
 
     started: list[JobSpec] = []
 
-    def start(registry: JobRegistry, spec: JobSpec) -> str:
+    def start(registry: JobRegistry, spec: JobSpec, owner: str = "") -> str:
         started.append(spec)
         folder = registry.folder(spec.key)
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ def open_app(page: str = "", *, browser: AppTest | None = None, **params: str) -
         app.session_state["kernelsm_owner_secret"] = browser.session_state["kernelsm_owner_secret"]
     app.run()
     if page:
-        (file,) = ROOT.glob(f"pages/?_{page}.py")
+        (file,) = ROOT.glob(f"pages/*_{page}.py")
         app.switch_page(f"pages/{file.name}").run()
     assert not app.exception
     return app
@@ -41,7 +41,7 @@ def texts(app: AppTest) -> str:
 
 def turn(app: AppTest, page: str) -> AppTest:
     """Turn to another page. After a button that turns the page as well: the harness goes back by itself otherwise."""
-    (file,) = ROOT.glob(f"pages/?_{page}.py")
+    (file,) = ROOT.glob(f"pages/*_{page}.py")
     app.switch_page(f"pages/{file.name}").run()
     assert not app.exception
     return app

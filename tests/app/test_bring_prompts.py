@@ -24,7 +24,7 @@ from kernelsm.models import language_model
 from kernelsm.pipelines import prompt_check
 from kernelsm.prompts.task import LONGEST_TEXT
 from kernelsm.prompts.task_files import read_labelled
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.holders import hold, let_go
 from kernelsm.workspace.kept import KeptItem
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts, keep_prompts

@@ -17,7 +17,7 @@ from kernelsm.app.shell.job_panel import registry
 from kernelsm.charts.confirmation import ChangeRow
 from kernelsm.evaluation.confirmation import paired_change
 from kernelsm.pipelines.confirm import ConfirmSettings
-from kernelsm.runtime.jobs import JobSpec, JobStatus, write_status
+from kernelsm.runtime.job import JobSpec, JobStatus, write_status
 from kernelsm.workspace.confirmations import CONFIRMATIONS, confirmations_of
 from kernelsm.workspace.tables import TABLES, save_run, source_of
 

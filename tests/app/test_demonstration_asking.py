@@ -18,7 +18,7 @@ from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.prompts.first_order_check import PromptFirstOrderCheck
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
 from kernelsm.workspace.tables import save_run, save_run_orders
 

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.data import saved_work
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES

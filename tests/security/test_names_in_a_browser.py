@@ -1,4 +1,4 @@
-"""The worst names in a real browser: no page asks a foreign host for anything, or makes links or pictures of them."""
+"""The worst names in a real browser: no page asks a foreign host, or makes a link or picture of them."""
 
 from __future__ import annotations
 

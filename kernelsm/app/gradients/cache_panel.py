@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import rights, session
+from kernelsm.app.shell import disk, rights, session
 from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.runtime.store import DEFAULT_BUDGET, Store
+from kernelsm.runtime.store import Store, chunk_budget
 from kernelsm.workspace.projects import PROJECTS
 
 
@@ -17,7 +17,7 @@ def cache_panel() -> None:
         if not panel.open:
             return
         budget = (
-            f"Beyond {DEFAULT_BUDGET / 2**30:.0f} GiB on this server the least recently used are dropped. Tables and "
+            f"Beyond {chunk_budget() / 2**30:g} GiB on this server the least recently used are dropped. Tables and "
             "results are kept elsewhere and stay."
         )
         entries = Store().entries_of(*_contents())
@@ -37,6 +37,7 @@ def cache_panel() -> None:
         st.button("Delete the chunks", icon=":material/delete:", on_click=_delete)
 
 
+@disk.callback
 def _delete() -> None:
     Store().forget(*_contents())
 

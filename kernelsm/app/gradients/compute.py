@@ -14,6 +14,7 @@ from kernelsm.app.subsets.design_words import design_sentence, short_words, why_
 from kernelsm.app.subsets.sampling import draw_settings
 from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.runtime.memory import available_memory
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES
 
@@ -112,3 +113,10 @@ def cost_note(settings: RunSettings) -> None:
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
     )
+    free = available_memory()
+    if free is not None and cost.memory > free:
+        st.warning(
+            f"This server has {size_of(free)} of memory free, and the job will refuse to start. Take fewer "
+            "dimensions, or the margin in place of all logits.",
+            icon=":material/memory:",
+        )

@@ -16,7 +16,7 @@ from kernelsm.paper.findings import load_findings
 from kernelsm.paper.live import LIVE
 from kernelsm.paper.wording import AS_CLAIMED, words_of
 from kernelsm.pipelines.run_settings import START_SECONDS
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 
 _MOST_ROWS = 18  # beyond, a table scrolls
 _WIDEST = 380  # pixels of what is measured, which leave room for the numbers on a wide page

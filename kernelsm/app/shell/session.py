@@ -17,6 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from kernelsm.app.shell import rights
 from kernelsm.app.shell.open_runs import RunMissing, open_run, source_title
 from kernelsm.app.shell.view import ViewState
+from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.one_line import one_line_title
@@ -35,11 +36,17 @@ def begin() -> None:
 
     At later runs, drop what was deleted since.
     """
+    visitors().note()
     if _VIEW in st.session_state:
         _drop_deleted()
         _still_see()
     if _VIEW not in st.session_state or _through_history():
         _read_link()
+
+
+def has_begun() -> bool:
+    """Whether there is a view: the disk may have failed before."""
+    return _VIEW in st.session_state
 
 
 def _still_see() -> None:

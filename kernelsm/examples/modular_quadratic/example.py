@@ -19,4 +19,5 @@ MODULAR_QUADRATIC = Example(
     folder=_FOLDER,
     truth_is="100 further subsets on which the network was really fine-tuned",
     recipe=modular_recipe("quadratic", 0.7, 0.9, _FOLDER / WEIGHTS),
+    networks=1,
 )
