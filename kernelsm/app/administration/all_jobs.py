@@ -12,7 +12,7 @@ from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import registry
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.visitors import visitors
-from kernelsm.app.shell.words import duration, plain
+from kernelsm.app.shell.words import duration
 from kernelsm.runtime.job import read_spec
 from kernelsm.runtime.job_queue import QueuedJob
 
@@ -55,7 +55,7 @@ def _row(turn: int, job: QueuedJob) -> dict[str, str]:
         "started by": ", ".join(owner[:6] or "a script" for owner in job.owners),
         "work": spec.work.rpartition(".")[2].replace(":", " ") if spec else "",
         "machine": job.machine.partition(" ")[0],
-        "with": plain(json.dumps(spec.arguments)[:_LONGEST]) if spec else "",
+        "with": json.dumps(spec.arguments)[:_LONGEST] if spec else "",
     }
 
 
