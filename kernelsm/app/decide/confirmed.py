@@ -120,7 +120,7 @@ def verdict(way: str, change: PairedChange, measure: str, unit: str, higher_is_b
     side = "lower" if change.mean < 0 else "higher"
     size = amount(abs(change.mean), None if math.isnan(change.margin) else change.margin)
     means = f"{number(change.with_all, digits=4)} → {number(change.without, digits=4)}"
-    told = f"the {measure} is {side} by {size} {plain(unit)}, {means}"
+    told = f"the {plain(measure)} is {side} by {size} {plain(unit)}, {means}"
     if math.isnan(change.margin):
         word = "Measured"
     elif not abs(change.mean) > change.margin:
@@ -160,7 +160,7 @@ def _in_short(found: Confirmation) -> str:
         one = found.change(way, loss.name)
         size = amount(abs(one.mean), None if math.isnan(one.margin) else one.margin)
         parts.append(f"{WAY_NAMES[way].lower()} {'-' if one.mean < 0 else '+'}{size}")
-    return f"{loss.name}: {', '.join(parts)} ({_seeds(found)})"
+    return f"{plain(loss.name)}: {', '.join(parts)} ({_seeds(found)})"
 
 
 def _table(found: Confirmation, target: str) -> pd.DataFrame:

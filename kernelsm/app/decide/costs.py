@@ -12,6 +12,7 @@ from kernelsm.app.shell import controls, session
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import edit_table
 from kernelsm.app.shell.weighing import tasks_of
+from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import RECIPES
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.projects import find_recipe
@@ -46,7 +47,7 @@ def task_costs(run: Run) -> TaskCosts:
         return TaskCosts(None, 0.0, "")
     unit = "sample" if shown == "samples" else "unit of cost"
     measured_in = str(run.outcomes.meta.get("unit") or run.word)
-    controls.price_input(f"Price of one {unit}, in {measured_in[:24]}")
+    controls.price_input(f"Price of one {unit}, in {plain(measured_in[:24])}")
     if shown == "samples":
         assert sizes is not None
         return TaskCosts(tuple(float(size) for size in sizes), view.price, "samples")

@@ -57,7 +57,8 @@ def candidates(choice: PromptChoice) -> None:
         labels: list[str] = []
         if len(task.labels) <= _LABELS_SHOWN:
             labels = st.pills(
-                "Label", list(task.labels), key=_LABELS, selection_mode="multi", persist_state="session"
+                "Label", list(task.labels), format_func=plain, key=_LABELS, selection_mode="multi",
+                persist_state="session",
             )  # fmt: skip
     effect, margin = choice.readout.attribution.values[:, 0], choice.readout.attribution.margin()[:, 0]
     badness = -effect if choice.run.outcomes.higher_is_better else effect
