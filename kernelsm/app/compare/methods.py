@@ -12,6 +12,7 @@ from kernelsm.app.compare.side_by_side import side_by_side
 from kernelsm.app.shell import controls, rights
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.attributors.catalog import METHODS
 from kernelsm.pipelines.compare import CompareSettings, expected_seconds, possible_for
@@ -59,7 +60,7 @@ def _costs(seconds: dict[str, float]) -> None:
         }
     )
     with st.expander(f"What they cost: {duration(max(sum(seconds.values()), 1.0))} in all when nothing is cached"):
-        st.dataframe(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
+        show_table(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
 
 
 def _results(run: Run, result: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernelsm.app.shell import controls, frame, session
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.charts.methods import two_methods
 from kernelsm.runtime.near_ties import rising, tolerance_of
 
@@ -41,7 +42,7 @@ def side_by_side(run: Run, result: dict[str, Any]) -> None:
         rows = pd.DataFrame({"task": tasks, titles[first]: pair[0][order]})
         rows[titles[second] if second != first else f"{titles[second]} (second)"] = pair[1][order]
         rows["difference"] = (pair[0] - pair[1])[order]
-        st.dataframe(rows, hide_index=True, key="compare_pair_table", alt=chart.alt)
+        show_table(rows, hide_index=True, key="compare_pair_table", alt=chart.alt)
 
 
 def _column(run: Run, effects: list[list[float]], target: str, scaled: bool) -> NDArray[np.float64]:

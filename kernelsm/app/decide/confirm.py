@@ -13,6 +13,7 @@ from kernelsm.app.shell.job_panel import cancel_button, job_panel, progress, reg
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.planted.game import planted_game
+from kernelsm.export.csv_text import csv_text
 from kernelsm.outcomes.table_validation import TASK_PREFIX
 from kernelsm.pipelines.confirm import MOST_SEEDS, ConfirmSettings, ways_of
 from kernelsm.pipelines.run_settings import GAME
@@ -173,6 +174,4 @@ def _game(run: Run, left_out: tuple[int, ...]) -> None:
 def _subsets_csv(run: Run, left_out: tuple[int, ...]) -> str:
     masks = np.ones((2, run.outcomes.K), dtype=int)
     masks[1, list(left_out)] = 0
-    return str(
-        pd.DataFrame(masks, columns=[TASK_PREFIX + name for name in run.outcomes.task_names]).to_csv(index=False)
-    )
+    return csv_text(pd.DataFrame(masks, columns=[TASK_PREFIX + name for name in run.outcomes.task_names]))

@@ -11,6 +11,7 @@ import streamlit as st
 from kernelsm.app.shell import frame, rights, session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.confirmation import ChangeRow, confirmation_chart
 from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, Confirmation, PairedChange
@@ -104,7 +105,7 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
         chart = confirmation_chart(rows, unit=f"{loss.name}, {loss.unit}", higher_is_better=loss.higher_is_better)
         frame.show(chart, f"confirmed_{key}", toolbar=False)
     table = _table(found, target)
-    st.dataframe(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")
+    show_table(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")
     many = "several" if len(found.seeds) > 1 else "one"
     st.caption(
         f"Means over {_seeds(found)}; ± is half of the 90% interval, paired by seed. Fine-tuned with a pull of "

@@ -10,6 +10,7 @@ from kernelsm.app.decide.costs import TaskCosts, task_costs
 from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.selection.dropping import Drop, best_drop
@@ -114,7 +115,7 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
         )  # fmt: skip
         if costs.costs is not None:
             rows["cost"] = costs.costs
-        st.dataframe(
+        show_table(
             rows.iloc[order], hide_index=True, height=420, key="decide_table",
             column_config={
                 "effect": st.column_config.NumberColumn(run.unit, format="%+.3g", help="F(with) - F(without)"),

@@ -12,6 +12,7 @@ import streamlit as st
 from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, words
 from kernelsm.app.shell.fits import Readout, fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
 from kernelsm.charts.order import TaskOrder, task_order
@@ -227,7 +228,7 @@ def ranked_pairs(exploration: Exploration) -> None:
     st.subheader("Strongest pairs")
     pairs = findings.listed_pairs(exploration.readout, _RANKED)
     table = _ranked(exploration, pairs)
-    st.dataframe(
+    show_table(
         table, hide_index=True, key=_RANKED_KEY, placeholder="",
         row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
