@@ -360,6 +360,9 @@ def _compare(options: argparse.Namespace) -> None:
     for name, why in found.left_out.items():
         print(f"{name} is left out: {why}")
     print(found.verdict)
+    for one in found.scores:
+        if one.agreement is not None and one.name in ("default", "linear"):
+            print(found.agreement_sentence(one))
     print(json.dumps(found.to_json()))
 
 

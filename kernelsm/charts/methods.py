@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, saf
 
 Array = NDArray[np.float64]
 MOST_ROWS = 60
+_LINE = 13  # characters that fit above a column on a phone
 
 
 def two_methods(
@@ -44,7 +46,7 @@ def two_methods(
     table = np.stack([effects[0], effects[1], effects[0] - effects[1]], axis=1)[:shown]
     limit = symmetric_limit(table)
     labels = [safe(name) for name in names[:shown]]
-    columns = [safe(titles[0], 26), safe(titles[1], 26), "difference"]
+    columns = [safe(titles[0], 40), safe(titles[1], 40), "difference"]
     hover = [
         [f"{label}, {column}: {value:+.3g}" for column, value in zip(columns, row, strict=True)]
         for label, row in zip(labels, table, strict=True)
@@ -60,10 +62,10 @@ def two_methods(
         }
     ]  # fmt: skip
     chart = figure(
-        data, 70 + 26 * shown,
+        data, 100 + 26 * shown,
         xaxis={
-            "tickmode": "array", "tickvals": positions, "ticktext": columns, "side": "top", "showgrid": False,
-            "automargin": True,
+            "tickmode": "array", "tickvals": positions, "side": "top", "showgrid": False, "automargin": True,
+            "ticktext": [_in_lines(column) for column in (*titles, "difference")], "tickangle": 0,
         },
         yaxis=name_axis(labels, rows, autorange="reversed"),
     )  # fmt: skip
@@ -74,3 +76,8 @@ def two_methods(
         f"Effects of {len(names)} tasks{cut} by {titles[0]} and by {titles[1]}, and their difference: the two have "
         f"the same sign for {same} of them.",
     )
+
+
+def _in_lines(title: str) -> str:
+    """A title in short lines, which stand upright above narrow columns."""
+    return "<br>".join(safe(line) for line in wrap(title, _LINE))

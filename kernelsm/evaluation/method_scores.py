@@ -12,6 +12,7 @@ from scipy.stats import t
 
 from kernelsm.evaluation.comparison import PairedGain, paired_gain
 from kernelsm.evaluation.leave_one_out import effect_correlations
+from kernelsm.evaluation.leave_one_out_agreement import LeaveOneOutAgreement, leave_one_out_agreement
 from kernelsm.evaluation.metrics import lds
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_greatest, rising, tolerance_of
@@ -74,6 +75,8 @@ class MethodScore:
         Its score minus that of the default surrogate, with a 90 % interval over subsets, tasks and targets; None for
         the default itself, and where there is no truth.
     cannot_say : str
+    agreement : LeaveOneOutAgreement or None
+        The correlation with leave-one-out with its interval, target by target, and of the mean over targets.
     """
 
     name: str
@@ -86,6 +89,7 @@ class MethodScore:
     leave_one_out_gain: PairedGain | None = None
     top5_gain: PairedGain | None = None
     cannot_say: str = ""
+    agreement: LeaveOneOutAgreement | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON types; intervals as (gain, low, high)."""
@@ -99,6 +103,7 @@ class MethodScore:
         return {
             "title": self.title, "lds": self.lds, "leave_one_out": self.leave_one_out, "top5": self.top5,
             "seconds": None if np.isnan(self.seconds) else self.seconds, **gains, "cannot_say": self.cannot_say,
+            "agreement": None if self.agreement is None else self.agreement.to_json(),
         }  # fmt: skip
 
 
@@ -130,16 +135,18 @@ def score_methods(
             place = f"effects of {answer.title}"
             raise InputError(place, f"shape {answer.effects.shape}", f"{effects.shape}", "Name the same tasks.")
         itself = name == REFERENCE
+        agreement = None if effects is None else leave_one_out_agreement(effects, answer.effects)
         found.append(
             MethodScore(
                 name, answer.title, lds(truth, answer.predicted),
-                None if effects is None else float(np.nanmean(effect_correlations(effects, answer.effects))),
+                None if agreement is None else agreement.mean,
                 None if effects is None else float(np.nanmean(top_overlaps(effects, answer.effects))),
                 answer.seconds,
                 None if itself else paired_gain(truth, answer.predicted, reference.predicted),
                 None if itself or effects is None else correlation_gain(effects, answer.effects, reference.effects),
                 None if itself or effects is None else overlap_gain(effects, answer.effects, reference.effects),
                 answer.cannot_say,
+                agreement,
             )
         )  # fmt: skip
     order = rising([-np.nan_to_num(one.lds, nan=-2.0) for one in found])

@@ -123,6 +123,18 @@ class Comparison:
         """Who wins, or that nobody can be told from the default surrogate."""
         return verdict(self.scores, f"{self.truth_subsets} {self.truth_is}")
 
+    def agreement_sentence(self, score: MethodScore) -> str:
+        """How far a method's effects agree with measured leave-one-out: target by target and in their mean."""
+        found = score.agreement
+        if found is None or found.least is None:
+            return f"{score.title}: no leave-one-out was measured."
+        interval = "" if np.isnan(found.low) else f" ({found.low:.3f} to {found.high:.3f})"
+        return (
+            f"{score.title}, correlation with leave-one-out: {found.mean:.3f}{interval} in the mean over targets, "
+            f"from {found.per_target[found.least]:.3f} for {self.target_names[found.least]} to "
+            f"{np.nanmax(found.per_target):.3f}; of the effects on the mean target {found.of_mean:.3f}."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Scores by method, and what was refused or left out; JSON types."""
         return {

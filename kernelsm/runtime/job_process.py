@@ -11,10 +11,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from kernelsm.runtime.disk_errors import disk_words, exit_code
 from kernelsm.runtime.errors import ConvergenceError, InputError, SchedulerLostError, WorkerDiedError
 from kernelsm.runtime.executor_choice import environments_executor
 from kernelsm.runtime.job import JobStatus, write_status
@@ -31,7 +33,7 @@ def main(folder: Path, parent: int) -> int:
         report.write()
         spec = json.loads((folder / "spec.json").read_text())
         work = resolve(spec["work"])
-        store = Store(folder.parents[1])
+        store = Store(folder.parents[1], must_keep=True)
         with environments_executor():
             result = work(report, store, **spec["arguments"])
         report.finish("done", result=result)
@@ -44,6 +46,11 @@ def main(folder: Path, parent: int) -> int:
         report.finish("failed", error=str(error))
     except MemoryError:
         report.finish("failed", error="out of memory; lower the number of subsets or the projection's dimension")
+    except OSError as error:
+        with suppress(OSError):  # the log is on the same disk
+            traceback.print_exc()
+        if not report.tell("failed", error=disk_words(error)):
+            return exit_code(error)
     except Exception as error:
         traceback.print_exc()
         report.finish("failed", error=f"{type(error).__name__}: {error}")
@@ -86,6 +93,14 @@ class StatusReport:
         }  # fmt: skip
         self.status = JobStatus(**known)
         write_status(self.folder, self.status)
+
+    def tell(self, state: str, **changes: Any) -> bool:
+        """Write how the job ended where that can be written; returns whether it could."""
+        try:
+            self.finish(state, **changes)
+        except OSError:
+            return False
+        return True
 
     def finish(self, state: str, **changes: Any) -> None:
         """Write how the job ended."""

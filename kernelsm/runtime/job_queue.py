@@ -288,8 +288,10 @@ class JobQueue:
 
     @staticmethod
     def _begin(file: sqlite3.Connection) -> None:
-        # nothing depends on it after a power cut, and waiting for the disk would hold up every page
+        # nothing depends on it after a power cut, and waiting for the disk would hold up every page; a journal beside
+        # it would need room on a disk that is full
         file.execute("PRAGMA synchronous = OFF")
+        file.execute("PRAGMA journal_mode = MEMORY")
         file.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";"):
             file.execute(statement)

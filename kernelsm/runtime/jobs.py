@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kernelsm.runtime.disk_errors import disk_words
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.job import JobSpec, JobStatus, read_log, read_status, write_spec, write_status
 from kernelsm.runtime.job_queue import NOBODY, JobQueue, QueuedJob
@@ -81,6 +82,7 @@ class JobRegistry:
         self._queue = JobQueue(self.root.parent)
         self._lock = threading.RLock()
         self._running: dict[str, RunningJob] = {}
+        self._unwritten: dict[str, JobStatus] = {}  # how jobs ended where the disk did not take it
         self._dispatcher: threading.Thread | None = None
         self._wake = threading.Event()
         self._last_sign = 0.0
@@ -100,6 +102,7 @@ class JobRegistry:
             The cache cannot be written to.
         """
         key = spec.key
+        self._unwritten.pop(key, None)
         self._wait_if_ending(key)
         with self._lock:
             if owner != NOBODY and self._queue.claimed_by(owner, except_job=key) >= self.per_owner:
@@ -134,6 +137,8 @@ class JobRegistry:
         """Newest status; a job that no server runs and that has not said how it ended is `interrupted`."""
         folder = self.folder(key)
         with self._lock:  # jobs of this server begin and end under the lock
+            if key in self._unwritten:
+                return self._unwritten[key]
             status = read_status(folder)
             if status is None:
                 return None
@@ -174,7 +179,7 @@ class JobRegistry:
             It is still active after `timeout` seconds.
         """
         end = time.monotonic() + timeout
-        while self._queue.find(key) is not None:
+        while key not in self._unwritten and self._queue.find(key) is not None:
             if time.monotonic() > end:
                 raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")
             time.sleep(0.02)
@@ -249,7 +254,9 @@ class JobRegistry:
         try:
             job.run()
         except OSError as error:
-            logger.warning("job %s could not be watched: %s", key[:8], error)
+            logger.warning("job %s ended, and how could not be written: %s", key[:8], error)
+            ended = job.unwritten or JobStatus(state="failed", error=disk_words(error))
+            self._unwritten[key] = ended
         finally:
             self._leave(key)
             self._wake.set()

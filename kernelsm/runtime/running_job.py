@@ -10,7 +10,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from kernelsm.runtime.job import JobState, JobStatus, read_status, write_status
+from kernelsm.runtime.disk_errors import disk_words, error_of
+from kernelsm.runtime.job import JobStatus, read_status, write_status
 from kernelsm.runtime.job_queue import QueuedJob
 
 _KILL_AFTER = 1.0
@@ -43,6 +44,7 @@ class RunningJob:
 
     def __init__(self, folder: Path, queued: QueuedJob, workers: int) -> None:
         self.folder, self.queued, self.workers = folder, queued, workers
+        self.unwritten: JobStatus | None = None
         self._stop = threading.Event()
         self._why = ""
 
@@ -74,12 +76,16 @@ class RunningJob:
         if self._stop.is_set() and status.state != "done":
             write_ending(self.folder, self._why)
         elif status.active:  # the process ended without saying how
-            self.fail(f"the process ended with code {process.returncode} and said nothing more")
+            disk = error_of(process.returncode)
+            said = f"the process ended with code {process.returncode} and said nothing more"
+            self.fail(disk_words(disk) if disk else said)
 
-    def fail(self, error: str, state: JobState = "failed") -> None:
-        """Write into `status.json` that the job did not come to its end."""
+    def fail(self, error: str) -> None:
+        """Write into `status.json` that the job failed; where that cannot be written, `unwritten` holds it."""
         status = read_status(self.folder) or JobStatus()
-        write_status(self.folder, replace(status, state=state, message="", error=error, eta=None))
+        self.unwritten = replace(status, state="failed", message="", error=error, eta=None)
+        write_status(self.folder, self.unwritten)
+        self.unwritten = None
 
 
 def _stop_process(process: subprocess.Popen[bytes]) -> None:

@@ -29,12 +29,12 @@ import numpy as np
 
 from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.settings import whole_number
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DEFAULT_BUDGET = 4 * 2**30
 _VALUE, _KEY = "value.pkl", "key.json"
 _ATTEMPTS = 3
 MISSING = object()
@@ -50,6 +50,17 @@ def cache_root() -> Path:
     if (checkout / "cache" / "README.md").exists():
         return checkout / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kernelsm"
+
+
+def chunk_budget() -> int:
+    """Bytes of finished chunks that are kept, as `KERNELSM_CHUNK_MEGABYTES` says: 4 GiB by default.
+
+    Raises
+    ------
+    InputError
+        The variable holds no such number.
+    """
+    return 2**20 * whole_number("KERNELSM_CHUNK_MEGABYTES", 4096)
 
 
 def content_hash(*parts: Any) -> str:
@@ -120,6 +131,9 @@ class Store:
     ----------
     root : Path, optional
         Cache folder; `cache_root()` if not given.
+    must_keep : bool
+        Whether a chunk that cannot be kept, because the disk is full or may not be written, is an error. Else it is
+        used all the same, and the log says so.
 
     Attributes
     ----------
@@ -141,7 +155,8 @@ class Store:
     (1, 1)
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, must_keep: bool = False) -> None:
+        self.must_keep = must_keep
         self.root = (root or cache_root()) / "store"
         self.root.mkdir(parents=True, exist_ok=True)
         self.arrays_root = self.root.parent / "arrays"
@@ -166,12 +181,14 @@ class Store:
         -------
         object
             What `compute` returned, now or earlier. Where the disk is full or may not be written, the value is
-            returned nonetheless and the log says that it was not kept.
+            returned nonetheless and the log says that it was not kept, unless the store must keep it.
 
         Raises
         ------
         TypeError
             The key holds something else, an object or a function, whose content the store cannot know.
+        OSError
+            It could not be kept by a store that must.
         """
         value: Any = self.find(kind, key)
         if value is not MISSING:
@@ -218,9 +235,19 @@ class Store:
             Processor time that it took, for a store that keeps it.
         elsewhere : bool
             Whether another process spent it.
+
+        Raises
+        ------
+        OSError
+            It could not be kept by a store that must.
         """
         self.count(reused=False)
-        _write_chunk(self.place(kind, key), kind, _by_content(key), value)
+        folder = self.place(kind, key)
+        failed = _write_chunk(folder, kind, _by_content(key), value)
+        if failed and self.must_keep:
+            raise failed
+        if failed:
+            logger.warning("chunk %s/%s was computed and could not be kept: %s", kind.folder, folder.name, failed)
 
     def place(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
         """Return the folder of a chunk, there or not: one for each content."""
@@ -273,13 +300,13 @@ class Store:
                 found.append(entry)
         return found
 
-    def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
-        """Drop the least recently used until `budget` bytes are left.
+    def shrink(self, budget: int | None = None) -> None:
+        """Drop the least recently used until `budget` bytes are left, by default `chunk_budget()`.
 
         Work that runs meanwhile computes again what it no longer finds, and goes on reading arrays that it has open.
         """
         used = sorted(self._used(), key=lambda item: item[0])
-        excess = sum(entry.size for _, entry in used) - budget
+        excess = sum(entry.size for _, entry in used) - (chunk_budget() if budget is None else budget)
         for _, entry in used[:-1]:  # what was used last is needed next, however large
             if excess <= 0:
                 break
@@ -323,8 +350,8 @@ def _by_content(part: Any) -> Any:
     return part
 
 
-def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: object) -> None:
-    """Write a chunk; if that fails, log it and go on without the chunk."""
+def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: object) -> OSError | None:
+    """Write a chunk; if that fails, return why."""
 
     def array(part: np.ndarray[Any, Any]) -> str:
         return f"{part.dtype} {part.shape}"
@@ -342,8 +369,8 @@ def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: obj
             reason = error
             break
         else:
-            return
-    logger.warning("chunk %s/%s was computed and could not be kept: %s", kind.folder, folder.name, reason)
+            return None
+    return reason
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:

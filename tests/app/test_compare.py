@@ -43,9 +43,10 @@ def test_the_game_is_compared_and_two_methods_stand_side_by_side(jobs: list[JobS
     said = texts(app)
     assert "On 100 further subsets of the game, without noise the default surrogate predicts best" in said
     assert "No leave-one-out was measured for this run" in said
-    scores = next(frame.value for frame in app.dataframe if "LDS" in frame.value.columns)
-    assert scores["method"].tolist()[0] == "default surrogate"
-    assert scores["LDS"].is_monotonic_decreasing
+    scores = app.table[0].value
+    assert scores.index[0] == "default surrogate"
+    lds = [float(words.split()[0]) for words in scores["LDS"]]
+    assert lds == sorted(lds, reverse=True)
     assert set(scores["cannot say"]) == {"", "pairs", "pairs and how sure it is"}
     (chart,) = charts(app)
     assert chart["data"][0]["zmax"] == -chart["data"][0]["zmin"]
@@ -53,10 +54,36 @@ def test_the_game_is_compared_and_two_methods_stand_side_by_side(jobs: list[JobS
     first, second = table.columns[1:3]
     assert (table[first] - table[second] - table["difference"]).abs().max() < 1e-12
     assert table[first].abs().max() == pytest.approx(1.0)
-    app.toggle(key="compare_scaled").set_value(False).run()
+    app.toggle(key="view_scaled").set_value(False).run()
     assert not app.exception
     (chart,) = charts(app)
     assert chart["data"][0]["colorbar"]["title"]["text"] == "loss, nats"
+
+
+@pytest.mark.usefixtures("warm_server")
+def test_the_link_carries_the_methods_and_the_two_side_by_side(jobs: list[JobSpec]) -> None:
+    app = open_app("compare", run="planted", methods="linear-rbf")
+    assert picker(app).value == ["rbf", "linear"]  # in the order of the catalog, so that equal work is one job
+    press(app, "Compare them")
+    assert jobs[-1].arguments["methods"] == ("default", "rbf", "linear")
+    app.selectbox(key="view_beside0").set_value("linear").run()
+    app.selectbox(key="view_beside1").set_value("rbf").run()
+    app.toggle(key="view_scaled").set_value(False).run()
+    params = app.session_state["kernelsm_view"].to_params()
+    assert params == {"run": "planted", "methods": "linear-rbf", "beside": "linear-rbf", "scaled": "0"}
+    again = open_app("compare", **params)
+    for shown in (app, again):
+        table = next(frame.value for frame in shown.dataframe if "difference" in frame.value.columns)
+        assert table.columns[1:3].tolist() == ["tuned linear surrogate", "tuned RBF surrogate"]
+        assert not shown.exception
+
+
+def test_no_method_chosen_is_the_default_alone_and_another_run_begins_anew() -> None:
+    app = open_app("compare", run="planted")
+    picker(app).set_value([]).run()
+    assert app.session_state["kernelsm_view"].methods == ("default",)
+    assert picker(app).value == []
+    assert app.session_state["kernelsm_view"].on_run("digits").methods == ()
 
 
 @pytest.mark.usefixtures("warm_server")
@@ -64,13 +91,13 @@ def test_own_data_are_compared_on_held_out_subsets(jobs: list[JobSpec]) -> None:
     app = prepare(bring("numbers.csv", small_files.csv()))
     app.button(key="job_start").click().run()
     press(app, "Show this result on all pages")
-    app = open_app("compare", run=run(app))
+    app = open_app("compare", browser=app, run=run(app))
     picker(app).set_value(["influence_exact", "tracin"]).run()
     press(app, "Compare them")
     assert "subsets held out of the table" in texts(app)
-    scores = next(frame.value for frame in app.dataframe if "LDS" in frame.value.columns)
+    scores = app.table[0].value
     assert len(scores) == 3
-    assert scores["LDS"].between(-1, 1).all()
+    assert all(-1 <= float(words.split()[0]) <= 1 for words in scores["LDS"])
 
 
 def test_expected_times_are_known_without_torch_and_grow_with_the_work() -> None:

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsm.app.shell.view import GAMMAS, PROJECTIONS, PULLS, RIDGES, SAMPLERS, ViewState
+from kernelsm.app.shell.view import METHODS as KNOWN_METHODS
 from kernelsm.app.shell.words import PROJECTION_NAMES, SAMPLER_NAMES, plain
+from kernelsm.attributors.catalog import METHODS
 from kernelsm.charts.interactions import clicked_pair
 from kernelsm.gradients import choices
 from kernelsm.outcomes.designs import DESIGNS
@@ -37,6 +39,9 @@ views = st.builds(
     price=st.sampled_from([0.0, 0.001, 2.5]),
     confirmed=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
     claim=st.sampled_from(["", "figure1", "table8"]),
+    methods=st.sampled_from([(), ("default",), ("linear", "influence_cg"), ("bif",)]),
+    beside=st.sampled_from([(), ("default", "linear"), ("trak", "trak")]),
+    scaled=st.booleans(),
 )
 
 
@@ -65,6 +70,10 @@ def test_views_and_settings_know_the_same_projections() -> None:
     assert set(PROJECTIONS) == set(PROJECTION_NAMES)
 
 
+def test_views_and_the_catalogs_know_the_same_methods() -> None:
+    assert tuple(METHODS) == KNOWN_METHODS
+
+
 def test_views_and_settings_know_the_same_designs() -> None:
     assert set(SAMPLERS) == {*DESIGNS, "auto", "next"}
     # random subsets have one name, with or without repeats
@@ -78,6 +87,8 @@ def test_views_and_settings_know_the_same_designs() -> None:
         ("subsets", "1e9"), ("projection", "dense"), ("projection", "EXACT"), ("dim", "1"), ("dim", "4097"),
         ("dim", "512.0"), ("estimator", "game"), ("pull", "0"), ("pull", "nan"), ("pull", "1e5"),
         ("cost", "own"), ("price", "-1"), ("price", "inf"), ("confirmed", "digits"), ("claim", "table6"),
+        ("methods", "shap"), ("methods", "linear-linear"), ("methods", ""), ("beside", "linear"), ("scaled", "2"),
+        ("beside", "linear-default-trak"),
         ("project", "digits"), ("project", "0" * 39), ("project", "0" * 39 + "G"), ("project", "../" * 13 + "x"),
     ],
 )  # fmt: skip

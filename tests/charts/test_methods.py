@@ -29,3 +29,11 @@ def test_many_tasks_are_cut_and_said_to_be():
     chart = two_methods([f"task {k}" for k in range(80)], ("one", "other"), (effects, effects))
     assert len(chart.figure.data[0].z) == MOST_ROWS
     assert "the first 60 shown" in chart.alt
+
+
+def test_long_titles_stand_upright_in_lines_and_no_markup_gets_through():
+    chart = two_methods(("a", "b", "c"), ("TRAK, scores of samples summed", "<b>other</b>"), (FIRST, SECOND))
+    first, second, _ = chart.figure.layout.xaxis.ticktext
+    assert first.split("<br>") == ["TRAK, scores", "of samples", "summed"]
+    assert second == "&lt;b&gt;other&lt;/b&gt;"
+    assert chart.figure.layout.xaxis.tickangle == 0

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from kernelsm import InputError, lds
+from kernelsm.evaluation.leave_one_out_agreement import leave_one_out_agreement
 from kernelsm.evaluation.method_scores import (
     MethodAnswer,
     correlation_gain,
@@ -40,6 +42,33 @@ def test_scores_are_those_of_the_metrics():
     assert second.lds_gain.gain == pytest.approx(second.lds - best.lds)
     assert second.lds_gain.high < 0
     assert second.leave_one_out_gain.gain == pytest.approx(second.leave_one_out - best.leave_one_out)
+
+
+def test_agreement_with_leave_one_out_is_told_by_target_in_their_mean_and_of_the_mean_target():
+    found = answer(0.5, 3)
+    agreement = score_methods({"default": found}, TRUTH, EFFECTS)[0].agreement
+    per_target = [np.corrcoef(EFFECTS[:, j], found.effects[:, j])[0, 1] for j in range(3)]
+    assert agreement.per_target == pytest.approx(per_target)
+    assert agreement.least == int(np.argmin(per_target))
+    assert agreement.of_mean == pytest.approx(np.corrcoef(EFFECTS.mean(axis=1), found.effects.mean(axis=1))[0, 1])
+    assert agreement.low < agreement.mean < agreement.high <= 1
+    # the jackknife by hand
+    left = [leave_one_out_agreement(np.delete(EFFECTS, k, 0), np.delete(found.effects, k, 0)).mean for k in range(12)]
+    spread = np.sqrt(11 / 12 * np.square(np.array(left) - np.mean(left)).sum())
+    assert agreement.mean - agreement.low == pytest.approx(student.ppf(0.95, 11) * spread)
+
+
+def test_agreement_of_few_tasks_has_no_interval_and_flat_targets_do_not_count():
+    flat = EFFECTS[:3].copy()
+    flat[:, 1] = 0.5
+    agreement = leave_one_out_agreement(flat, EFFECTS[:3])
+    assert np.isnan(agreement.per_target[1])
+    assert agreement.mean == pytest.approx(1.0)
+    assert agreement.to_json()["low"] is None
+    assert agreement.to_json()["per_target"][1] is None
+    nothing = leave_one_out_agreement(np.ones((5, 2)), np.ones((5, 2)))
+    assert nothing.least is None
+    assert nothing.to_json()["mean"] is None
 
 
 def test_without_leave_one_out_there_is_no_agreement_with_it():

@@ -216,7 +216,8 @@ def test_a_cluster_without_any_worker_interrupts(tmp_path, monkeypatch):
 
 def test_a_job_whose_scheduler_is_lost_is_interrupted(tmp_path, cache_folder):
     from kernelsm.pipelines.run_settings import RunSettings
-    from kernelsm.runtime.jobs import JobRegistry, read_status
+    from kernelsm.runtime.job import read_status
+    from kernelsm.runtime.jobs import JobRegistry
 
     settings = RunSettings("digits", "retraining", subsets=300)
     with dask_processes(tmp_path / "dask", workers=1) as processes, pytest.MonkeyPatch.context() as patch:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import streamlit as st
 
+from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import registry
 from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import duration, plain
@@ -19,6 +20,7 @@ _LONGEST = 120
 
 
 @st.fragment(run_every=_REFRESH)
+@disk.telling
 def all_jobs() -> None:
     """Draw the list, and end one of them or all."""
     jobs = registry().jobs()
@@ -56,6 +58,7 @@ def _row(turn: int, job: QueuedJob) -> dict[str, str]:
     }
 
 
+@disk.callback
 def _end(keys: list[str]) -> None:
     for key in keys:
         registry().end(key, "ended")

@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.compare.side_by_side import side_by_side
-from kernelsm.app.shell import rights
+from kernelsm.app.shell import controls, rights
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.attributors.catalog import METHODS
 from kernelsm.pipelines.compare import CompareSettings, expected_seconds, possible_for
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.near_ties import first_least
 
 _FIRST = ("linear", "datamodels", "influence_exact", "trak")
 _LOOKS_AT = {"outcomes": "the outcomes", "features": "gradients", "network": "the network"}
@@ -27,10 +28,7 @@ def compare(run: Run) -> None:
     table = "" if run.example else run.key
     possible = [name for name in possible_for(source) if name != "default"]
     titles = {name: METHODS[name].title for name in possible}
-    chosen = st.multiselect(
-        "Methods beside the default surrogate", possible, default=[name for name in _FIRST if name in possible],
-        format_func=titles.__getitem__, key=f"compare_methods_{run.key}", persist_state="session",
-    )  # fmt: skip
+    chosen = controls.methods_picker(titles, _FIRST, always="default")
     if run.source_is_not_yours:
         rights.say_not_yours("Methods that look at gradients need the samples and the network of these outcomes")
     elif not source:
@@ -68,28 +66,20 @@ def _results(run: Run, result: dict[str, Any]) -> None:
     st.subheader("Who predicts best")
     st.markdown(plain(result["verdict"]))
     scores = result["methods"]
-    gains = {key: [_interval(one[key]) for one in scores.values()] for key in ("lds_gain", "leave_one_out_gain")}
-    rows = pd.DataFrame(
-        {
-            "method": [one["title"] for one in scores.values()],
-            "LDS": [one["lds"] for one in scores.values()],
-            "with leave-one-out": [one["leave_one_out"] for one in scores.values()],
-            "top 5": [one["top5"] for one in scores.values()],
-            "seconds": [np.nan if one["seconds"] is None else one["seconds"] for one in scores.values()],
-            "LDS less the default's": gains["lds_gain"],
-            "leave-one-out less the default's": gains["leave_one_out_gain"],
-            "cannot say": [one["cannot_say"] for one in scores.values()],
-        }
+    st.table(
+        pd.DataFrame(
+            {
+                "LDS": [f"{one['lds']:.3f}{_beside(one['lds_gain'])}" for one in scores.values()],
+                "with leave-one-out": [
+                    _number(one["leave_one_out"]) + _beside(one["leave_one_out_gain"]) for one in scores.values()
+                ],
+                "top 5": ["" if one["top5"] is None else f"{one['top5']:.0%}" for one in scores.values()],
+                "seconds": [_number(one["seconds"], "{:.1f}") for one in scores.values()],
+                "cannot say": [one["cannot_say"] for one in scores.values()],
+            },
+            index=pd.Index([one["title"] for one in scores.values()], name="method"),
+        )
     )
-    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in ("LDS", "with leave-one-out")}
-    st.dataframe(
-        rows, hide_index=True, key="compare_scores",
-        column_config={
-            **numbers, "top 5": st.column_config.NumberColumn(format="percent"),
-            "seconds": st.column_config.NumberColumn(format="%.1f"),
-        },
-        alt=f"Scores of {len(rows)} methods, best LDS first",
-    )  # fmt: skip
     measured = any(one["leave_one_out"] is not None for one in scores.values())
     agreement = (
         "With leave-one-out: correlation of effects with those that retraining without each task gave, mean over "
@@ -99,18 +89,61 @@ def _results(run: Run, result: dict[str, Any]) -> None:
     )
     st.caption(
         f"LDS: rank correlation of predicted and true outcomes on {result['truth_subsets']} {result['truth']}, mean "
-        f"over targets. {agreement} Intervals hold 90 % and are paired: both methods are scored on the same subsets "
-        "and tasks. Seconds are those of one processor core, without the outcomes or gradients that are looked at."
+        f"over targets. {agreement} In brackets: how much more than the default surrogate's, with a 90 % interval; "
+        "it is paired, as both methods are scored on the same subsets and tasks. Seconds are those of one processor "
+        "core, without the outcomes or gradients that are looked at."
     )
+    _agreement(run, result)
     for name, why in result["refused"].items():
         st.warning(f"{METHODS[name].title}: {plain(why)}", icon=":material/warning:")
     side_by_side(run, result)
 
 
-def _interval(gain: list[float] | None) -> str:
+def _agreement(run: Run, result: dict[str, Any]) -> None:
+    """Draw how far each method agrees with leave-one-out: in the mean over targets, at worst, and in the mean."""
+    rows = {one["title"]: found for one in result["methods"].values() if (found := one.get("agreement"))}
+    if not rows:
+        return
+    with st.expander("With leave-one-out, target by target"):
+        st.table(
+            pd.DataFrame(
+                {
+                    "mean over targets": [_with_interval(found) for found in rows.values()],
+                    "lowest": [_lowest(run, found["per_target"]) for found in rows.values()],
+                    "of the mean target": [_number(found["of_mean"]) for found in rows.values()],
+                },
+                index=pd.Index(list(rows), name="method"),
+            )
+        )
+        st.caption(
+            "Correlation over tasks of the method's effects with measured leave-one-out. The interval holds 90 % and "
+            "says how far the mean depends on which tasks there are. Of the mean target: effects on the mean over "
+            "targets, in which what single targets have of their own cancels."
+        )
+
+
+def _with_interval(found: dict[str, Any]) -> str:
+    if found["low"] is None:
+        return _number(found["mean"])
+    return f"{_number(found['mean'])} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _lowest(run: Run, per_target: list[float | None]) -> str:
+    known = {j: value for j, value in enumerate(per_target) if value is not None}
+    if not known:
+        return ""
+    places, values = list(known), list(known.values())
+    least = places[first_least(values)]
+    return f"{known[least]:.3f} for {plain(run.outcomes.target_names[least])}"
+
+
+def _number(value: float | None, form: str = "{:.3f}") -> str:
+    return "" if value is None else form.format(value)
+
+
+def _beside(gain: list[float] | None) -> str:
+    """What a score gains on the default's, with the interval; "" for the default itself."""
     if gain is None:
         return ""
     middle, low, high = gain
-    if np.isnan(low):
-        return f"{middle:+.3f}"
-    return f"{middle:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f" ({middle:+.3f})" if np.isnan(low) else f" ({middle:+.3f}; {low:+.3f} to {high:+.3f})"

@@ -21,16 +21,11 @@ def side_by_side(run: Run, result: dict[str, Any]) -> None:
     if len(effects) < 2:
         return
     st.subheader("Two methods side by side")
-    titles = {name: result["methods"][name]["title"] for name in effects}
-    names = list(effects)
+    titles = {name: result["methods"][name]["title"] for name in result["methods"]}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        first = st.selectbox("First", names, format_func=titles.__getitem__, key="compare_first", width=260)
-        second = st.selectbox("Second", names, 1, format_func=titles.__getitem__, key="compare_second", width=260)
+        first, second = controls.beside_pickers(titles)
         controls.target_picker(run)
-        scaled = st.toggle(
-            "Each by its strongest effect", value=True, key="compare_scaled",
-            help="TracIn and TRAK have scales of their own: only ratios of their effects mean anything.",
-        )  # fmt: skip
+        scaled = controls.scaled_toggle()
     target = session.view().target if session.view().target in run.outcomes.target_names else ""
     pair = _column(run, effects[first], target, scaled), _column(run, effects[second], target, scaled)
     order = rising(-np.abs(pair[0]), tolerance=tolerance_of(pair[0]))

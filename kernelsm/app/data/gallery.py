@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.open_runs import open_run
+from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example
@@ -78,6 +79,7 @@ def upload() -> None:
             return
         name = " and ".join(file.name for file in files)
         try:
+            check_room(sum(file.size for file in files))
             contents = [(file.getvalue(), file.name) for file in files]
             outcomes = Outcomes.from_files(contents, higher_is_better=better)
             if outcomes.m > MOST_SUBSETS:
@@ -143,6 +145,7 @@ def _accepted(outcomes: Outcomes, name: str) -> None:
     st.dataframe(preview, hide_index=True, alt=f"First rows of {name}")
 
 
+@disk.callback
 def _open(run: str, page: str) -> None:
     session.look_at(run)
     navigation.go(page)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from kernelsm.app.data import gallery
 from kernelsm.app.demonstrations.check import advise_orders
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import duration, plain
@@ -271,6 +271,7 @@ def _short(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 1.5 else duration(seconds)
 
 
+@disk.callback
 def _go_on(source: PromptSource, orders: int) -> None:
     key = prompts_key(source)
     title = PROMPTS.title(key) if PROMPTS.opens(key) else source.title  # others may have brought the same

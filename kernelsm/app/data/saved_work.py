@@ -11,8 +11,9 @@ import streamlit as st
 
 from kernelsm.app.data import gallery
 from kernelsm.app.decide import confirmed
-from kernelsm.app.shell import frame, navigation, owner, rights, session
+from kernelsm.app.shell import disk, frame, navigation, owner, rights, session
 from kernelsm.app.shell.open_runs import open_run
+from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain, size_of
 from kernelsm.files.limits import limits
@@ -105,6 +106,7 @@ def restore() -> None:
         return
     if st.button("Open this session", type="primary", icon=":material/folder_open:", key="bring_session_open"):
         try:
+            check_room(file.size)
             restored = read_session(file.getvalue(), file.name, cache_root())
         except InputError as error:
             gallery.refusal(error)
@@ -131,6 +133,7 @@ def _restored(restored: RestoredSession) -> str:
     return f"Restored the view, {' and '.join(usual)}.{''.join(further)}"
 
 
+@disk.callback
 def _open(key: str) -> None:
     kind = session.everything().get(key)
     if kind is None:  # deleted by the press before
@@ -143,6 +146,7 @@ def _open(key: str) -> None:
         navigation.go(_PAGES[kind.name])
 
 
+@disk.callback
 def _rename(key: str, title: str) -> None:
     kind = session.everything().get(key)
     if kind is None or not rights.owns(kind, key):
@@ -153,6 +157,7 @@ def _rename(key: str, title: str) -> None:
     session.remember(kind, key, title.strip())
 
 
+@disk.callback
 def _delete(key: str) -> None:
     """Forget one; what was this session's own and nobody else's is deleted."""
     kind = session.everything().get(key)

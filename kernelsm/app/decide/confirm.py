@@ -8,7 +8,7 @@ import streamlit as st
 
 from kernelsm.app.decide import confirmed
 from kernelsm.app.decide.confirmed import WAY_NAMES
-from kernelsm.app.shell import controls, navigation, rights, session
+from kernelsm.app.shell import controls, disk, navigation, rights, session
 from kernelsm.app.shell.job_panel import cancel_button, job_panel, progress, registry
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import plain
@@ -108,7 +108,7 @@ def _note(run: Run, offered: str, left_out: tuple[int, ...]) -> None:
             del started[key]
         elif status.active and key != offered:
             st.markdown(plain(title))
-            st.fragment(_other, run_every=_REFRESH)(key)
+            st.fragment(disk.telling(_other), run_every=_REFRESH)(key)
         elif status.state == "done" and status.result:
             found = str(status.result["confirmed"])
             if found not in session.titles(CONFIRMATIONS) and CONFIRMATIONS.opens(found):

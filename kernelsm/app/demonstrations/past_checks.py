@@ -9,6 +9,7 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
+from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import cancel_button, progress, registry
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings
@@ -81,7 +82,7 @@ def _row(choice: PromptChoice, key: str, check: KeptCheck, status: JobStatus) ->
     orders = "in this order" if check.in_order else "over all orders"
     st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
     if status.active:
-        st.fragment(_running, run_every=_REFRESH)(key)
+        st.fragment(disk.telling(_running), run_every=_REFRESH)(key)
     with st.container(horizontal=True):
         st.button(
             "Taken" if is_picked else "Take", key=f"demo_again_{key}", disabled=is_picked,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import rights, session
-from kernelsm.runtime.store import DEFAULT_BUDGET, Store
+from kernelsm.app.shell import disk, rights, session
+from kernelsm.runtime.store import Store, chunk_budget
 from kernelsm.workspace.projects import PROJECTS
 
 
@@ -16,7 +16,7 @@ def cache_panel() -> None:
         if not panel.open:
             return
         budget = (
-            f"Beyond {DEFAULT_BUDGET / 2**30:.0f} GiB on this server the least recently used are dropped. Tables and "
+            f"Beyond {chunk_budget() / 2**30:g} GiB on this server the least recently used are dropped. Tables and "
             "results are kept elsewhere and stay."
         )
         entries = Store().entries_of(*_contents())
@@ -36,6 +36,7 @@ def cache_panel() -> None:
         st.button("Delete the chunks", icon=":material/delete:", on_click=_delete)
 
 
+@disk.callback
 def _delete() -> None:
     Store().forget(*_contents())
 

@@ -230,6 +230,54 @@ def claim_picker(places: Mapping[str, str]) -> None:
     )  # fmt: skip
 
 
+def methods_picker(titles: Mapping[str, str], usual: Sequence[str], *, always: str) -> tuple[str, ...]:
+    """Choose attribution methods beside one that is `always` among them; `titles` are what can be chosen, by name.
+
+    Returns those that are chosen: `usual` ones while the view names none.
+    """
+    view = session.view()
+    named = set(view.methods or usual)
+    shown = [name for name in titles if name in named]
+
+    def read(chosen: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in titles if name in chosen) or (always,)
+
+    st.multiselect(
+        f"Methods beside the {always} surrogate", list(titles), format_func=titles.__getitem__,
+        **_bind("methods", shown, read, first="default"),
+    )  # fmt: skip
+    return tuple(shown)
+
+
+def beside_pickers(titles: Mapping[str, str]) -> tuple[str, str]:
+    """Choose which two of the compared methods stand side by side; the first two where the view names none."""
+    names = list(titles)
+    named = session.view().beside
+    first, second = named if len(named) == 2 and set(named) <= set(names) else names[:2]
+    for position, (label, name) in enumerate((("First", first), ("Second", second))):
+        field = f"beside{position}"
+        _show(field, name)
+        st.selectbox(
+            label, names, names.index(name), format_func=titles.__getitem__, width=260, key=_key(field),
+            on_change=_take_beside,
+        )  # fmt: skip
+    return first, second
+
+
+def _take_beside() -> None:
+    session.update(beside=(st.session_state[_key("beside0")], st.session_state[_key("beside1")]))
+
+
+def scaled_toggle() -> bool:
+    """Choose whether effects are divided by the strongest one of their method."""
+    st.toggle(
+        "Each by its strongest effect",
+        help="TracIn and TRAK have scales of their own: only ratios of their effects mean anything.",
+        **_bind("scaled", session.view().scaled),
+    )
+    return session.view().scaled
+
+
 def price_input(label: str) -> None:
     """Choose what a unit of cost is worth."""
     st.number_input(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.shell import session
+from kernelsm.app.shell import disk, session
 from kernelsm.app.shell.owner import owner
 from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import duration, plain
-from kernelsm.runtime.disk_errors import disk_words
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.job import JobSpec, JobStatus
 from kernelsm.runtime.jobs import JobRegistry, Place
@@ -61,7 +60,7 @@ def job_panel(
     """
     status = registry().status(spec.key)
     running = status is not None and status.active
-    st.fragment(_panel, run_every=_REFRESH if running else None)(
+    st.fragment(disk.telling(_panel), run_every=_REFRESH if running else None)(
         spec, estimate, result_title, start, cancel, key, running
     )
 
@@ -101,15 +100,15 @@ def _panel(
                 st.code(log, language=None)
 
 
+@disk.callback
 def _start(spec: JobSpec, key: str) -> None:
     try:
         registry().start(spec, owner())
     except InputError as error:
         st.session_state[_refusal(key)] = str(error)
-    except OSError as error:
-        st.session_state[_refusal(key)] = disk_words(error)
 
 
+@disk.callback
 def _cancel(job: str) -> None:
     registry().cancel(job, owner())
 
@@ -119,6 +118,7 @@ def _refusal(key: str) -> str:
     return f"kernelsm_refused_{key}"
 
 
+@disk.callback
 def open_result(run: str, title: str) -> None:
     """Turn to the table that a job kept, and add it to the run picker; call it in callbacks."""
     session.bring(TABLES, run, title)

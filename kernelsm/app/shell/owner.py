@@ -25,18 +25,18 @@ _LENGTH = 32
 
 def owner() -> str:
     """Return the public name of this session's owner, 32 hex digits; it grants nothing and may stand in files."""
-    return _public(_secret())
+    return public_id(_secret())
 
 
 def proof(key: str) -> str:
     """Return what proves that this session's owner owns the thing of this key, and no other thing."""
-    return hmac.new(_secret().encode(), key.encode(), "sha256").hexdigest()
+    return proof_by(_secret(), key)
 
 
 def owner_ids(key: str) -> tuple[str, ...]:
     """Return the public ids under which this session may own the thing of a key: its own, then one from a file."""
     taken_over = _taken_over().get(key)
-    return tuple(_public(one) for one in (proof(key), taken_over) if one)
+    return tuple(public_id(one) for one in (proof(key), taken_over) if one)
 
 
 def take_over(key: str, other_proof: str) -> None:
@@ -57,7 +57,13 @@ def _taken_over() -> dict[str, str]:
     return proofs
 
 
-def _public(secret: str) -> str:
+def proof_by(secret: str, key: str) -> str:
+    """Return what proves that who has this secret owns the thing of a key: 64 hex digits."""
+    return hmac.new(secret.encode(), key.encode(), "sha256").hexdigest()
+
+
+def public_id(secret: str) -> str:
+    """Return what may be written of a secret or a proof: 32 hex digits."""
     return hashlib.sha256(f"kernelsm owner {secret}".encode()).hexdigest()[:_LENGTH]
 
 

@@ -44,6 +44,11 @@ def begin() -> None:
         _read_link()
 
 
+def has_begun() -> bool:
+    """Whether there is a view: the disk may have failed before."""
+    return _VIEW in st.session_state
+
+
 def _still_see() -> None:
     """Say once in a while that this session is still here: what it lists does not expire meanwhile."""
     now = time.monotonic()

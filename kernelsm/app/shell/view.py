@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from kernelsm.attributors.names import NAMES
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients import choices
 from kernelsm.paper.findings import KEYS as CLAIMS
@@ -22,6 +23,7 @@ PROJECTIONS = ("auto", *choices.OF_RUNS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
+METHODS = NAMES
 FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
@@ -78,6 +80,13 @@ class ViewState:
         Key of the confirmation looked at; "" for none.
     claim : str
         Key of the paper's claim looked at (see `kernelsm.paper.findings`); "" is the first.
+    methods : tuple of str
+        Attribution methods compared, as the catalog names them; () is the page's own choice, and ("default",) the
+        default surrogate alone.
+    beside : tuple of str
+        The two of them that stand side by side; () are the two that predict best.
+    scaled : bool
+        Whether each of these is divided by its strongest effect.
     """
 
     run: str = "digits"
@@ -107,6 +116,9 @@ class ViewState:
     price: float = 0.0
     confirmed: str = ""
     claim: str = ""
+    methods: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    scaled: bool = True
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -195,7 +207,7 @@ class ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(
             self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
-            picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run),
+            picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run), methods=(), beside=(),
         )  # fmt: skip
 
     def _sampler_on(self, run: str) -> str:
@@ -248,6 +260,17 @@ def _pair(text: str) -> tuple[int, int] | None:
     return (indices[0], indices[1]) if indices and len(indices) == 2 else None
 
 
+def _names(fewest: int, most: int, *, repeats: bool = False) -> Callable[[str], tuple[str, ...] | None]:
+    """Read names of attribution methods, joined by hyphens."""
+
+    def read(text: str) -> tuple[str, ...] | None:
+        names = tuple(text.split("-"))
+        known = fewest <= len(names) <= most and all(name in METHODS for name in names)
+        return names if known and (repeats or len(set(names)) == len(names)) else None
+
+    return read
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "run": lambda text: text if is_run_name(text) else None,
     "target": lambda text: text or None,
@@ -276,4 +299,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "price": _number(0.0, 1e6),
     "confirmed": lambda text: text if is_content_hash(text) else None,
     "claim": _one_of(CLAIMS),
+    "methods": _names(1, len(METHODS)),
+    "beside": _names(2, 2, repeats=True),
+    "scaled": lambda text: {"1": True, "0": False}.get(text),
 }
