@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, session
+from kernelsm.app.shell import controls, disk, frame, navigation, session, upkeep
 from kernelsm.runtime.threads import limit_blas_threads
 
 navigation.page_settings()
@@ -11,13 +11,17 @@ navigation.page_settings()
 @st.cache_resource(show_spinner=False)
 def _once_per_server() -> bool:
     limit_blas_threads()
+    upkeep.begin()
     return True
 
 
 _once_per_server()
-session.begin()
-session.publish()
+with disk.told():
+    session.begin()
+    session.publish()
 page = navigation.entry()
-controls.turn_to(page.url_path)
-frame.sidebar()
-page.run()
+if session.has_begun():
+    with disk.told():
+        controls.turn_to(page.url_path)
+        frame.sidebar()
+        page.run()

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -29,7 +30,8 @@ from kernelsm.outcomes.designs import DESIGNS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import compute
 from kernelsm.pipelines.run_settings import RunSettings, estimators
-from kernelsm.runtime.errors import ConvergenceError, InputError
+from kernelsm.runtime.errors import ConvergenceError, InputError, SchedulerLostError, WorkerDiedError
+from kernelsm.runtime.executor_choice import environments_executor
 from kernelsm.runtime.extras import MissingExtraError, needed_by
 from kernelsm.runtime.progress import TerminalReport
 from kernelsm.runtime.store import Store
@@ -37,26 +39,35 @@ from kernelsm.runtime.threads import limit_blas_threads
 from kernelsm.surrogates.wording import amount
 from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
+_WITHOUT_CHUNKS = ("app", "drop")
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status (2: the input cannot be used, 3: no convergence, 130: stopped)."""
+    """Run one command; returns the exit status (2: unusable input, 3: it cannot be computed, 130: stopped)."""
     options = _parser().parse_args(arguments)
     limit_blas_threads()
     try:
-        with needed_by(f"python -m kernelsm {options.command}"):
+        with needed_by(f"python -m kernelsm {options.command}"), _executor(options.command):
             _COMMANDS[options.command](options)
     except (InputError, MissingExtraError, OSError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 2
-    except ConvergenceError as error:
+    except (ConvergenceError, WorkerDiedError) as error:
         print(f"kernelsm: {error}", file=sys.stderr)
         return 3
+    except SchedulerLostError as error:
+        print(f"kernelsm: {error}", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
         print("\nkernelsm: stopped; finished chunks are kept, run the same command to resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _executor(command: str) -> AbstractContextManager[object]:
+    """What computes the chunks of a command; the dashboard's are computed by its jobs, in their own processes."""
+    return nullcontext() if command in _WITHOUT_CHUNKS else environments_executor()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from hypothesis import settings
 from kernelsm import Outcomes, TaskSuite
 from kernelsm.runtime.threads import limit_blas_threads, use_torch_threads
 
-ALONE = {"test_jobs.py", "test_job_parent_killed.py", "test_gradient_jobs.py"}
+ALONE = {"test_jobs.py", "test_job_parent_killed.py", "test_gradient_jobs.py", "test_dask_cluster.py"}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -34,6 +34,7 @@ from kernelsm.runtime.checks import check_number, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.runtime.threads import one_thread
 from kernelsm.tasks.suite import TaskSuite
 
 DIRECTION_CHUNKS = ChunkKind("adapted_directions")
@@ -217,7 +218,9 @@ class _Search:
             self.ridge,
         )
         shares = weights.new_zeros((len(weights), self.suite.K)).index_add_(1, task_of, weights)
-        return problem.solve(shares).z
+        # threads would solve parts of the subsets apart: what comes out is not to depend on their number
+        with one_thread():
+            return problem.solve(shares).z
 
     def _targets(self, labels: torch.Tensor, train: GradientFeatures) -> torch.Tensor:
         outputs = torch.tensor(train.model_outputs[:1])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from kernelsm.objectives.objective import Measure, Objective, find_measure
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, silent
-from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.runtime.store import Store
 from kernelsm.tasks.suite import TaskSuite
 from kernelsm.tasks.weighting import BY_SIZE, EQUALLY
 
@@ -35,28 +35,22 @@ class BlockWork:
 
     Parameters
     ----------
-    solve : callable
-        Maps the masks of a block, shape (m, K), to what is kept of it: all measures, shape (m, measures, q), or
-        something else that the estimator's own `table` makes outcomes of.
-    kind : ChunkKind
-        What the estimator's blocks are called in the store.
+    blocks : ChunkedWork
+        Its task maps the masks of a block, shape (m, K), to what is kept of it: all measures, shape (m, measures, q),
+        or something else that the estimator's own `table` makes outcomes of.
     key : tuple
         Everything that the measures depend on besides the masks.
-    message : str
-        What a report says after each block.
     meta : dict
         Of the outcomes.
     """
 
-    solve: Callable[[NDArray[np.bool_]], NDArray[np.float64]]
-    kind: ChunkKind
+    blocks: ChunkedWork
     key: tuple[Any, ...]
-    message: str
     meta: dict[str, Any]
 
 
 class Estimator(ABC):
-    """Computes F(s) block by block; the store keeps each block.
+    """Computes F(s) block by block; the store keeps each block, and the executor in use says where it is computed.
 
     Attributes
     ----------
@@ -156,7 +150,7 @@ class Estimator(ABC):
         ----------
         masks : ndarray of bool, shape (m, K)
         blocks : sequence of ndarray
-            What `BlockWork.solve` gave for each block of them.
+            What the task of `BlockWork.blocks` gave for each block of them.
         measure : str
             Name of one of the `measures`.
         meta : dict
@@ -178,19 +172,8 @@ class Estimator(ABC):
         self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
     ) -> list[NDArray[np.float64]]:
         """All measures of each block of masks; finished blocks come from the store."""
-        starts = range(0, len(masks), self.block)
-        blocks = []
-        for done, start in enumerate(starts, start=1):
-            part = masks[start : start + self.block]
-            if store is None:
-                found, reused = work.solve(part), False
-            else:
-                before = store.reused
-                found = store.chunk(work.kind, (*work.key, part), partial(work.solve, part))
-                reused = store.reused > before
-            blocks.append(found)
-            report(done, len(starts), work.message, reused=reused)
-        return blocks
+        parts = [masks[start : start + self.block] for start in range(0, len(masks), self.block)]
+        return computed_chunks(work.blocks, [(*work.key, part) for part in parts], parts, store, report)
 
 
 class SuiteEstimator(Estimator):

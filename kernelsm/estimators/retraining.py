@@ -16,7 +16,9 @@ from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, task_weight
 from kernelsm.models.hashing import model_hash
 from kernelsm.objectives.registry import find
 from kernelsm.runtime.checks import check_choice, check_number, check_whole
+from kernelsm.runtime.chunked_work import ChunkedWork
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.suite import TaskSuite
 
@@ -122,7 +124,8 @@ class Retraining(SuiteEstimator):
         self.precision, self.relative_tolerance = precision, relative_tolerance
         self.start: Start = start
         self.seed = seed if start == "scratch" else 0
-        fits = MEMORY_BUDGET // bytes_per_subset(copy.deepcopy(model).eval(), torch.tensor(suite.inputs))
+        self._bytes = bytes_per_subset(copy.deepcopy(model).eval(), torch.tensor(suite.inputs))
+        fits = MEMORY_BUDGET // self._bytes
         work = len(suite.inputs) * sum(p.numel() for p in model.parameters())
         small = work <= BATCHED_UP_TO and fits >= 2 and precision == "double" and relative_tolerance is None
         self.method = ("batched" if small else "sequential") if method == "auto" else method
@@ -131,13 +134,11 @@ class Retraining(SuiteEstimator):
     def _work(self, store: Store | None) -> BlockWork:
         weights = model_hash(self.model)
         return BlockWork(
-            self._retrain_block,
-            kind=BLOCK_CHUNKS,
+            ChunkedWork(self._task, BLOCK_CHUNKS, "retraining"),
             key=(
                 self.suite.content_hash, weights, self.ridge, self.task_weights, self.start, self.seed, self.method,
                 self.max_steps, self.precision, self.relative_tolerance, self.measure_names,
             ),
-            message="retraining",
             meta={
                 "estimator": "retraining", "ridge": self.ridge, "max_steps": self.max_steps, "method": self.method,
                 "precision": self.precision, "relative_tolerance": self.relative_tolerance,
@@ -145,6 +146,9 @@ class Retraining(SuiteEstimator):
                 "suite": self.suite.content_hash, "weights": weights, **self.weighing(),
             },
         )  # fmt: skip
+
+    def _task(self) -> Task:
+        return Task(self._retrain_block, memory=self.block * self._bytes)
 
     def fine_tune(self, mask: NDArray[np.bool_]) -> nn.Module:
         """Return a copy of the model, in the chosen precision, trained on one subset (sequentially)."""

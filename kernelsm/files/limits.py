@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, fields
 
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.settings import whole_number
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,10 @@ def limits() -> Limits:
     InputError
         A variable holds something else than a whole number of 1 or more.
     """
-    chosen = {}
-    for field in fields(Limits):
-        variable = f"KERNELSM_MAX_{field.name.upper()}"
-        text = os.environ.get(variable, "").strip()
-        if not text:
-            continue
-        # int() would also take '1_000', '+5' and digits of other scripts, and balk at thousands of them
-        if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) > 0):
-            fix = f"Set it to a number such as {field.default} or unset it."
-            raise InputError(f"environment variable {variable}", repr(text[:40]), "a whole number of 1 or more", fix)
-        chosen[field.name] = int(text)
-    return Limits(**chosen)
+    return Limits(**{
+        field.name: whole_number(f"KERNELSM_MAX_{field.name.upper()}", getattr(Limits, field.name))
+        for field in fields(Limits)
+    })  # fmt: skip
 
 
 def check_megabytes(size: int, place: str, megabytes: int, fix: str, *, found: str = "{} MiB") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import Chunk, Task, current
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 
@@ -247,26 +249,61 @@ def _compute(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Outputs and features of all samples, chunk by chunk, from the array file where there is one."""
     whole = [np.empty((layout.rows, *shape), np.float32) for shape in layout.fields.values()] if kept is None else []
+    done, missing = 0, []
     for number in range(layout.chunks):
-        start, stop = layout.span(number)
-        reused = kept is not None and number in kept.finished
-        if not reused:
-            batch = model_batch(model, inputs[start:stop])
-            y = torch.from_numpy(np.ascontiguousarray(labels[start:stop])).to(batch.device)
-            found = _project(model, engine, number, batch, y, linearisation, sketch)
-            outputs, features = (part.float().cpu().numpy() for part in found)
+        if kept is not None and number in kept.finished:
+            done += 1
+            if store is not None:
+                store.count(reused=True)
+            report(done, layout.chunks, "gradients", reused=True)
+            continue
+        rows = slice(*layout.span(number))
+        name = f"gradients, block {number + 1} of {layout.chunks}"
+        missing.append(Chunk(number, (number, inputs[rows], labels[rows]), name))
+    projection = _ChunkProjection(model, engine, linearisation, sketch)
+    with closing(current().results(Task(projection, memory=2 * _CHUNK_BUDGET), missing)) as results:
+        for result in results:
+            start, stop = layout.span(result.index)
+            outputs, features = result.value
             _check_finite(outputs, features, start)
             if kept is not None:
-                kept.write(number, outputs=outputs, features=features)
+                kept.write(result.index, outputs=outputs, features=features)
             else:
                 whole[0][start:stop], whole[1][start:stop] = outputs, features
-        if store is not None:
-            store.count(reused=reused)
-        report(number + 1, layout.chunks, "gradients", reused=reused)
+            if store is not None:
+                store.count(reused=False)
+            done += 1
+            report(done, layout.chunks, "gradients", reused=False)
     if kept is None:
         return whole[0], whole[1]
     fields = kept.read()
     return fields["outputs"], fields["features"]
+
+
+class _ChunkProjection:
+    """Outputs and projected gradients of a chunk of samples, in whatever process that is.
+
+    Parameters as of `_compute`.
+    """
+
+    def __init__(self, model: nn.Module, engine: Engine, linearisation: Linearisation, sketch: Sketch) -> None:
+        self.model, self.linearisation, self.sketch = model, linearisation, sketch
+        self._engine: Engine | None = engine
+        self._make_engine, self._sample = type(engine), engine.sample
+
+    def __getstate__(self) -> dict[str, Any]:
+        # an engine knows parameters by where they are in memory
+        return {**vars(self), "_engine": None}
+
+    def __call__(self, chunk: tuple[int, NDArray[Any], NDArray[Any]]) -> tuple[NDArray[np.float32], ...]:
+        """Return outputs (n, C) and features (n, Q, k) of a numbered chunk of inputs and labels."""
+        number, inputs, labels = chunk
+        if self._engine is None:
+            self._engine = self._make_engine(self.model, self._sample)
+        batch = model_batch(self.model, inputs)
+        y = torch.from_numpy(np.ascontiguousarray(labels)).to(batch.device)
+        found = _project(self.model, self._engine, number, batch, y, self.linearisation, self.sketch)
+        return tuple(part.float().cpu().numpy() for part in found)
 
 
 def _project(

@@ -32,8 +32,13 @@ class Engine(Protocol):
     """Computes projected per-sample gradients of one model."""
 
     name: str
+    sample: torch.Tensor
+    """What it was made with besides the model."""
     numbers_per_sample: int
     """Numbers that one sample and one output need while they are worked on, roughly."""
+
+    def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
+        """Make the engine of a model, with a batch of one sample."""
 
     def project(
         self, batch: torch.Tensor, labels: torch.Tensor, linearisation: Linearisation, sketch: Sketch
@@ -96,7 +101,7 @@ class Hooks:
     name = "hooks"
 
     def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
-        self.model = model
+        self.model, self.sample = model, sample
         self.names = {id(p): name for name, p in trainable(model).items()}
         self.axes, self.numbers_per_sample = trace(lambda batch: outputs_of(model, batch), self.names, sample)
 
@@ -141,7 +146,7 @@ class _WholeGradients:
     """Engines that compute every gradient in full before projecting it."""
 
     def __init__(self, model: nn.Module, sample: torch.Tensor) -> None:
-        self.model = model
+        self.model, self.sample = model, sample
         self.numbers_per_sample = sum(p.numel() for p in trainable(model).values())
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 from torch import nn
 
 from kernelsm.runtime.errors import InputError
@@ -59,9 +61,14 @@ def _neighbours(path: Path) -> Iterator[None]:
     """Let a file import those beside it, as `python FILE.py` does."""
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
+    before = set(sys.modules)
     try:
         yield
     finally:
+        # other processes cannot import them: what is sent to them takes their code along
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(folder + os.sep):
+                cloudpickle.register_pickle_by_value(sys.modules[name])
         with suppress(ValueError):  # the file may have taken it out itself
             sys.path.remove(folder)
 

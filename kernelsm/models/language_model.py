@@ -75,6 +75,16 @@ class LanguageModel:
         self._takes_positions = "logits_to_keep" in inspect.signature(self.network.forward).parameters
         self._check_sharing()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # another process may have another device
+        network = self.network if self.device.type == "cpu" else copy.deepcopy(self.network).cpu()
+        return {**vars(self), "network": network}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = self.network.to(self.device)
+
     @cached_property
     def content_hash(self) -> str:
         """Forty hex digits of the weights and the tokenizer."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.samplers import fixed_size_masks
@@ -16,9 +16,11 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_whole
+from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.jobs import JobSpec
-from kernelsm.runtime.progress import Report
+from kernelsm.runtime.executors import Task
+from kernelsm.runtime.job import JobSpec
+from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.prompt_projects import find_prompts
 from kernelsm.workspace.tables import save_run, save_run_orders
@@ -183,24 +185,9 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Out
     task, model = open_model(settings.source, report)
     prompting = Prompting(task, model, orders=settings.orders, seed=settings.seed)
     masks = settings.masks()
-    ask(prompting, masks, store, report)
+    outcomes = settings.named(prompting.outcomes(masks, store=store, report=report), store)
     orders, values = prompting.by_order(masks, store=store)
-    outcomes = settings.named(prompting.outcomes(masks, store=store), store)
     return outcomes, OrderedOutcomes(np.array(orders), values)
-
-
-def ask(prompting: Prompting, masks: NDArray[np.bool_], store: Store, report: Report) -> None:
-    """Score subsets into the store, as many at a time as there are cores; finished ones are reused.
-
-    Raises
-    ------
-    InputError
-        A prompt that is longer than the model can read.
-    """
-    prompting.check_lengths(masks)
-    calls = (delayed(_asked)(prompting, mask, store) for mask in masks)
-    for done, reused in enumerate(_at_once(calls), start=1):
-        report(done, len(masks), "asking the language model", reused=reused)
 
 
 def _likeness(task: PromptTask, store: Store) -> list[float]:
@@ -224,11 +211,8 @@ def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     prompting = Prompting(task, model, fresh=True)
     ordered = [request.orders_of(prompt) for prompt in request.prompts]
     flat = [order for orders in ordered for order in orders]
-    calls = (delayed(_checked)(prompting, order, store) for order in flat)
-    values = []
-    for done, (measures, reused) in enumerate(_at_once(calls), start=1):
-        values.append(measures[:2].tolist())
-        report(done, len(flat), "asking about fresh queries", reused=reused)
+    measures = ordered_measures(prompting, flat, store, report)
+    values = [found[:2].tolist() for found in measures]
     ends = np.cumsum([len(orders) for orders in ordered]).tolist()
     return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
 
@@ -251,35 +235,21 @@ def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
     return prompt_source.task, source_model(prompt_source)
 
 
-def _at_once(calls: Any) -> Any:
-    """Results in order, as many at a time as there are cores; the network is shared, so threads and not processes."""
-    from kernelsm.runtime.threads import available_cores
-
-    return Parallel(n_jobs=available_cores(), backend="threading", return_as="generator")(calls)
-
-
-def _asked(prompting: Prompting, mask: NDArray[np.bool_], store: Store) -> bool:
-    """Score one subset into the store; returns whether it was there."""
-    own_store = Store(store.root.parent)  # its counts are those of this thread alone
-    prompting.outcomes(mask[None], store=own_store)
-    return own_store.computed == 0
+def ordered_measures(
+    prompting: Prompting, orders: Sequence[tuple[int, ...]], store: Store, report: Report = silent
+) -> list[NDArray[np.float64]]:
+    """Return loss, accuracy and margin of every query of `prompting` after each of some prompts, (3, q) each."""
+    task, model = prompting.task, prompting.model
+    message = "asking about fresh queries" if prompting.fresh else "asking the language model"
+    work = ChunkedWork(lambda: Task(partial(_measures, prompting), in_threads=True), ORDERED_PROMPT_CHUNKS, message)
+    keys = [(task.content_hash, model.content_hash, prompting.fresh, order) for order in orders]
+    return computed_chunks(work, keys, orders, store, report)
 
 
-def _checked(prompting: Prompting, order: tuple[int, ...], store: Store) -> tuple[NDArray[np.float64], bool]:
-    own_store = Store(store.root.parent)
-    return ordered_measures(prompting, order, own_store), own_store.computed == 0
-
-
-def ordered_measures(prompting: Prompting, order: tuple[int, ...], store: Store) -> NDArray[np.float64]:
-    """Return loss, accuracy and margin of every query of `prompting` after one prompt, shape (3, q)."""
+def _measures(prompting: Prompting, order: tuple[int, ...]) -> NDArray[np.float64]:
     from kernelsm.prompts.prompting import score
     from kernelsm.prompts.scoring import measure_labels
 
-    task, model = prompting.task, prompting.model
-
-    def measure() -> NDArray[np.float64]:
-        true = np.array([task.labels.index(query.label) for query in prompting.queries])
-        return measure_labels(score(model, task, order, prompting.queries), true)
-
-    key = (task.content_hash, model.content_hash, prompting.fresh, order)
-    return store.chunk(ORDERED_PROMPT_CHUNKS, key, measure)
+    task = prompting.task
+    true = np.array([task.labels.index(query.label) for query in prompting.queries])
+    return measure_labels(score(prompting.model, task, order, prompting.queries), true)

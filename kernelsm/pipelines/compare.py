@@ -32,7 +32,7 @@ from kernelsm.prompts.method_catalog import PROMPT_METHODS
 from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.extras import MissingExtraError
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.runtime.timed_store import TimedStore

@@ -16,12 +16,12 @@ from kernelsm.pipelines.compute import base_model, initial_model, trained
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.checks import check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.restriction import only_tasks
 from kernelsm.tasks.weighting import BY_SIZE
-from kernelsm.workspace.confirmations import keep_confirmation
+from kernelsm.workspace.confirmations import CONFIRMATIONS, confirmation_key, keep_confirmation
 from kernelsm.workspace.projects import find_recipe
 
 if TYPE_CHECKING:
@@ -130,7 +130,10 @@ def ways_of(recipe: Recipe) -> tuple[str, ...]:
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: retrain, keep the confirmation and return {"confirmed": key}."""
-    return {"confirmed": keep_confirmation(confirm(ConfirmSettings(**settings), report, store), store.root.parent)}
+    found, root = confirm(ConfirmSettings(**settings), report, store), store.root.parent
+    key = confirmation_key(found)
+    # measured before: whoever did may have renamed it
+    return {"confirmed": key if CONFIRMATIONS.opens(key, root) else keep_confirmation(found, root)}
 
 
 def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirmation:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines.ask_model import START_SECONDS, PromptSettings, ask, open_model
+from kernelsm.pipelines.ask_model import START_SECONDS, PromptSettings, open_model
 from kernelsm.prompts.first_order_check import FEWEST, Combine, PromptFirstOrderCheck, prompt_first_order_check
 from kernelsm.runtime.checks import check_choice, check_whole
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, find_prompts
@@ -132,8 +132,7 @@ def estimate(settings: EstimateSettings, report: Report, store: Store) -> tuple[
     estimates = first_order.outcomes(masks, store=store, report=stages.stage("anchors"))
     use_torch_threads(1)
     few = settings.exact.masks()
-    ask(first_order.prompting, few, store, stages.stage("exact"))
-    truth = first_order.prompting.outcomes(few, store=store)
+    truth = first_order.prompting.outcomes(few, store=store, report=stages.stage("exact"))
     check = prompt_first_order_check(truth, estimates.take(range(settings.checked)))
     meta = {key: value for key, value in estimates.meta.items() if key != "order_spread"}
     return settings.prompts.named(replace(estimates, noise=None, meta={**meta, CHECK: check.to_json()}), store), check

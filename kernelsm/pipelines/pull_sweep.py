@@ -12,7 +12,7 @@ from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, NETWORKS, fine_tuned
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, estimate_cost
 from kernelsm.runtime.checks import check_number, check_whole, shown
 from kernelsm.runtime.errors import ConvergenceError, InputError
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import find_recipe

@@ -110,7 +110,7 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path | None
 
     def losses(prompt: tuple[int, ...], orders: int | None) -> NDArray[np.float64]:
         if orders is None:
-            return np.asarray(ask_model.ordered_measures(Prompting(task, model, fresh=True), prompt, store)[0])
+            return np.asarray(ask_model.ordered_measures(Prompting(task, model, fresh=True), [prompt], store)[0][0])
         mask = np.zeros((1, task.K), dtype=np.bool_)
         mask[0, list(prompt)] = True
         found = Prompting(task, model, orders=orders, fresh=True).outcomes(mask, store=store, report=report)

@@ -38,7 +38,7 @@ from kernelsm.outcomes.designs import (
 from kernelsm.runtime.checks import check_choice, check_number, check_probability, check_whole, shown
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.projects import PROJECTS, find_recipe
 
 EstimatorName = Literal["gradex", "retraining", "game"]

@@ -21,7 +21,9 @@ from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.checks import check_counts, check_whole
+from kernelsm.runtime.chunked_work import ChunkedWork
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 
@@ -168,12 +170,13 @@ class Prompting(Estimator):
 
     def _work(self, store: Store | None) -> BlockWork:
         return BlockWork(
-            self._score_orders,
-            kind=SUBSET_CHUNKS,
+            ChunkedWork(self._task, SUBSET_CHUNKS, "asking the language model"),
             key=(self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh),
-            message="asking the language model",
             meta=self.meta,
         )
+
+    def _task(self) -> Task:
+        return Task(self._score_orders, in_threads=True)
 
     def _blocks(
         self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report

@@ -64,3 +64,43 @@ class ConvergenceError(RuntimeError):
 
     def __reduce__(self) -> tuple[type[ConvergenceError], tuple[str, str, str, str]]:
         return type(self), (self.place, self.reached, self.wanted, self.fix)
+
+
+class WorkerDiedError(RuntimeError):
+    """A part of the work whose process ended again and again before it was finished.
+
+    Parameters
+    ----------
+    place : str
+        Which part.
+    how : str
+        How the process ended the last time.
+    times : int
+        How often it was tried.
+    """
+
+    def __init__(self, place: str, how: str, times: int) -> None:
+        self.place, self.how, self.times = place, how, times
+        fix = "Where memory is short, set KERNELSM_WORKERS to a smaller number. Finished parts are kept."
+        super().__init__(f"{place}: the process at work on it ended {times} times ({how}). {fix}")
+
+    def __reduce__(self) -> tuple[type[WorkerDiedError], tuple[str, str, int]]:
+        return type(self), (self.place, self.how, self.times)
+
+
+class SchedulerLostError(RuntimeError):
+    """The scheduler of a cluster that was at work can no longer be reached; what had arrived is kept.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        fix = "Finished parts are kept: start again when it is back."
+        super().__init__(f"the connection to the scheduler {address} was lost. {fix}")
+
+    def __reduce__(self) -> tuple[type[SchedulerLostError], tuple[str]]:
+        return type(self), (self.address,)

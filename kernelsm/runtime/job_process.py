@@ -11,12 +11,15 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from kernelsm.runtime.errors import ConvergenceError, InputError
-from kernelsm.runtime.jobs import JobStatus, write_status
+from kernelsm.runtime.disk_errors import disk_words, exit_code
+from kernelsm.runtime.errors import ConvergenceError, InputError, SchedulerLostError, WorkerDiedError
+from kernelsm.runtime.executor_choice import environments_executor
+from kernelsm.runtime.job import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
 
@@ -30,16 +33,24 @@ def main(folder: Path, parent: int) -> int:
         report.write()
         spec = json.loads((folder / "spec.json").read_text())
         work = resolve(spec["work"])
-        store = Store(folder.parents[1])
-        result = work(report, store, **spec["arguments"])
+        store = Store(folder.parents[1], must_keep=True)
+        with environments_executor():
+            result = work(report, store, **spec["arguments"])
         report.finish("done", result=result)
         store.shrink()
     except Cancelled:
         report.finish("cancelled", message="cancelled; finished chunks are kept")
-    except (InputError, ConvergenceError) as error:
+    except SchedulerLostError as error:
+        report.finish("interrupted", error=str(error))
+    except (InputError, ConvergenceError, WorkerDiedError) as error:
         report.finish("failed", error=str(error))
     except MemoryError:
         report.finish("failed", error="out of memory; lower the number of subsets or the projection's dimension")
+    except OSError as error:
+        with suppress(OSError):  # the log is on the same disk
+            traceback.print_exc()
+        if not report.tell("failed", error=disk_words(error)):
+            return exit_code(error)
     except Exception as error:
         traceback.print_exc()
         report.finish("failed", error=f"{type(error).__name__}: {error}")
@@ -82,6 +93,14 @@ class StatusReport:
         }  # fmt: skip
         self.status = JobStatus(**known)
         write_status(self.folder, self.status)
+
+    def tell(self, state: str, **changes: Any) -> bool:
+        """Write how the job ended where that can be written; returns whether it could."""
+        try:
+            self.finish(state, **changes)
+        except OSError:
+            return False
+        return True
 
     def finish(self, state: str, **changes: Any) -> None:
         """Write how the job ended."""

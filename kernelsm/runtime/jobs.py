@@ -1,160 +1,174 @@
 """Long work in a process of its own: started once per content, visible to every session, stoppable and resumable.
 
-A job is a plain function `work(report, store, **arguments)` named by its dotted path; its arguments are JSON.
-It runs in a fresh Python process, which the registry starts and watches. What outlives the process is on disk:
-
-- `spec.json`: what is to be done; the folder's name is its content hash, so equal work is one job.
-- `status.json`: the newest `JobStatus`, replaced atomically.
-- `log.txt`: what the process printed.
+A job is a plain function `work(report, store, **arguments)` named by its dotted path; its arguments are JSON. It
+waits in the queue that all servers of a cache share (see `job_queue`) until it is its turn, and then runs in a fresh
+Python process, which a server starts and watches.
 
 The work itself is cut into chunks that the store keeps (see `store`), so stopping, crashing and kill -9 lose at most
-one chunk, and starting again resumes. A job ends when the process that started it ends.
+one chunk, and starting again resumes. A job ends when the server that runs it ends.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
+import logging
 import threading
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
 
-import kernelsm
-from kernelsm.runtime.atomic_files import write_whole
-from kernelsm.runtime.store import cache_root, content_hash
+from kernelsm.runtime.disk_errors import disk_words
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.job import JobSpec, JobStatus, read_log, read_status, write_spec, write_status
+from kernelsm.runtime.job_queue import NOBODY, JobQueue, QueuedJob
+from kernelsm.runtime.running_job import RunningJob, write_ending
+from kernelsm.runtime.settings import whole_number
+from kernelsm.runtime.store import cache_root
+from kernelsm.runtime.threads import available_cores
 
-JobState = Literal["queued", "running", "done", "cancelled", "failed", "interrupted"]
-ACTIVE: tuple[JobState, ...] = ("queued", "running")
-_KILL_AFTER = 1.0
+logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class JobSpec:
-    """What is to be done.
-
-    Parameters
-    ----------
-    work : str
-        Dotted path of a function of kernelsm, "package.module:function".
-    arguments : dict
-        Its keyword arguments; JSON types only.
-    """
-
-    work: str
-    arguments: dict[str, Any]
-
-    @property
-    def key(self) -> str:
-        """Content hash of the spec and of kernelsm's version; the job's identity."""
-        return content_hash(kernelsm.__version__, self.work, json.dumps(self.arguments, sort_keys=True))
+_TICK, _SIGN_OF_LIFE = 0.1, 5.0
+_LONGEST_END = 5.0
 
 
 @dataclass(frozen=True)
-class JobStatus:
-    """How far a job is: finished and total units of work, chunks computed and reused, seconds, and how it ended."""
+class Place:
+    """Where a job stands in the queue: it is the `number`-th of `waiting` jobs, and `running` run."""
 
-    state: JobState = "queued"
-    done: int = 0
-    total: int = 0
-    computed: int = 0
-    reused: int = 0
-    message: str = ""
-    elapsed: float = 0.0
-    eta: float | None = None
-    result: dict[str, Any] | None = None
-    error: str = ""
-    pid: int = 0
-
-    @property
-    def active(self) -> bool:
-        """Whether a process is, or soon will be, at work."""
-        return self.state in ACTIVE
-
-
-def write_status(folder: Path, status: JobStatus) -> None:
-    """Replace `status.json` of a job atomically."""
-    with write_whole(folder / "status.json") as part:
-        part.write_text(json.dumps(asdict(status)))
-
-
-def read_status(folder: Path) -> JobStatus | None:
-    """Read the newest status of a job; None where the job was never started."""
-    damaged = JobStatus(state="interrupted", error="status.json was damaged; start again to resume")
-    try:
-        status = JobStatus(**json.loads((folder / "status.json").read_text()))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
-        return damaged
-    return status if status.state in get_args(JobState) else damaged
-
-
-def read_log(folder: Path, lines: int = 12) -> str:
-    """Return the last lines that the job printed."""
-    try:
-        return "\n".join((folder / "log.txt").read_text(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return ""
+    number: int
+    waiting: int
+    running: int
 
 
 class JobRegistry:
-    """Starts, watches and stops the jobs of one server process.
+    """Starts, watches and stops the jobs of one server process, with the servers of the same cache.
 
     Parameters
     ----------
     root : Path, optional
         Cache folder; `cache_root()` if not given.
-    at_once : int
-        How many jobs run at the same time; the rest are queued.
+    at_once : int, optional
+        How many jobs run on this machine at the same time, the rest wait; by default as `KERNELSM_JOBS_AT_ONCE` says,
+        else as many as this process may use cores.
+    per_owner : int, optional
+        How many jobs of one owner wait or run; by default as `KERNELSM_JOBS_PER_SESSION` says, else 4.
+    unwatched : float, optional
+        Seconds after which a job is dropped of whose owners none is there; by default the minutes of
+        `KERNELSM_UNWATCHED_MINUTES`, else twelve hours.
+    present : callable, optional
+        Returns the owners who are there now; without it all are taken to be there while the server is.
+
+    Raises
+    ------
+    InputError
+        One of the environment variables holds no such number.
     """
 
-    def __init__(self, root: Path | None = None, at_once: int = 1) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        at_once: int | None = None,
+        per_owner: int | None = None,
+        unwatched: float | None = None,
+        present: Callable[[], Iterable[str]] | None = None,
+    ) -> None:
         self.root = (root or cache_root()) / "jobs"
-        self.root.mkdir(parents=True, exist_ok=True)
-        self._slots = threading.Semaphore(at_once)
-        self._lock = threading.Lock()
-        self._running: dict[str, _RunningJob] = {}
+        self.at_once = at_once or whole_number("KERNELSM_JOBS_AT_ONCE", available_cores())
+        self.per_owner = per_owner or whole_number("KERNELSM_JOBS_PER_SESSION", 4)
+        minutes = whole_number("KERNELSM_UNWATCHED_MINUTES", 720)
+        self.unwatched = 60.0 * minutes if unwatched is None else unwatched
+        self._present = present
+        self._queue = JobQueue(self.root.parent)
+        self._lock = threading.RLock()
+        self._running: dict[str, RunningJob] = {}
+        self._unwritten: dict[str, JobStatus] = {}  # how jobs ended where the disk did not take it
+        self._dispatcher: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._last_sign = 0.0
 
     def folder(self, key: str) -> Path:
         """Folder of a job."""
         return self.root / key
 
-    def start(self, spec: JobSpec) -> str:
-        """Start a job, or join it where it is already under way; returns its key."""
+    def start(self, spec: JobSpec, owner: str = NOBODY) -> str:
+        """Queue a job for an owner, or join it where it is already under way; returns its key.
+
+        Raises
+        ------
+        InputError
+            The owner has as many jobs as one may have.
+        OSError
+            The cache cannot be written to.
+        """
         key = spec.key
+        self._unwritten.pop(key, None)
         self._wait_if_ending(key)
         with self._lock:
-            if key in self._running:
-                return key
-            folder = self.folder(key)
-            with write_whole(folder / "spec.json") as part:
-                part.write_text(json.dumps(asdict(spec), indent=1))
-            write_status(folder, JobStatus(state="queued", message="waiting for a free slot"))
-            job = _RunningJob(folder, self._slots)
-            self._running[key] = job
-        threading.Thread(target=self._watch, args=(key, job), daemon=True, name=f"job-{key[:8]}").start()
+            if owner != NOBODY and self._queue.claimed_by(owner, except_job=key) >= self.per_owner:
+                found = f"{self.per_owner} of yours that wait or run"
+                fix = "Wait until one has ended, or cancel one."
+                raise InputError("jobs", found, f"at most {self.per_owner} at the same time", fix)
+            if self._queue.find(key) is None:
+                write_spec(self.folder(key), spec)
+                write_status(self.folder(key), JobStatus(state="queued", message="waiting for its turn"))
+            self._queue.add(key, owner)
+            if self._dispatcher is None:
+                self._dispatcher = threading.Thread(target=self._dispatch, daemon=True, name="jobs")
+                self._dispatcher.start()
+        self._wake.set()
         return key
 
-    def cancel(self, key: str) -> None:
-        """Stop a job: at once where it is queued, within about a second where it runs."""
-        with self._lock:
-            job = self._running.get(key)
-        if job:
-            job.cancel()
+    def cancel(self, key: str, owner: str) -> bool:
+        """Take back what an owner started; it stops within about a second unless another owner started it too.
+
+        Returns False where the job is not of this owner.
+        """
+        mine = self._queue.withdraw(key, owner)
+        self._wake.set()
+        return mine
+
+    def end(self, key: str, why: str = "cancelled") -> None:
+        """Stop a job, whoever started it."""
+        self._queue.end(key, why)
+        self._wake.set()
 
     def status(self, key: str) -> JobStatus | None:
-        """Newest status; a job whose process ended without writing how is `interrupted`."""
+        """Newest status; a job that no server runs and that has not said how it ended is `interrupted`."""
         folder = self.folder(key)
-        with self._lock:  # jobs begin and end under the lock, so the status read here is current
+        with self._lock:  # jobs of this server begin and end under the lock
+            if key in self._unwritten:
+                return self._unwritten[key]
             status = read_status(folder)
-            if status and status.active and key not in self._running and not _started_by_another(status.pid):
-                status = replace(status, state="interrupted", eta=None)
-                write_status(folder, status)
+            if status is None:
+                return None
+            queued = self._queue.find(key)
+            if queued is None and status.active:
+                status = read_status(folder) or status  # another server's may have ended between the two looks
+                if status.active:
+                    return replace(status, state="interrupted", eta=None)
+            if queued is not None and not queued.running and not status.active:
+                return replace(status, state="queued", eta=None)
+            if queued is not None and status.state == "cancelled":  # its process ends, and then it is told why
+                return replace(status, state="running", message="ending", eta=None)
         return status
+
+    def owns(self, key: str, owner: str) -> bool:
+        """Whether an owner started a job that waits or runs."""
+        queued = self._queue.find(key)
+        return queued is not None and owner in queued.owners
+
+    def place(self, key: str) -> Place | None:
+        """Return where a job stands in the queue; None where it does not wait."""
+        waiting = [job.key for job in self._queue.waiting()]
+        if key not in waiting:
+            return None
+        running = sum(job.running for job in self._queue.jobs())
+        return Place(waiting.index(key) + 1, len(waiting), running)
+
+    def jobs(self) -> list[QueuedJob]:
+        """Return all jobs that wait or run: those that run first, then the others in the order of their turns."""
+        return [*(job for job in self._queue.jobs() if job.running), *self._queue.waiting()]
 
     def wait(self, key: str, timeout: float = 600.0) -> JobStatus | None:
         """Wait until a job and its process have ended, and return its status.
@@ -164,10 +178,11 @@ class JobRegistry:
         TimeoutError
             It is still active after `timeout` seconds.
         """
-        with self._lock:
-            job = self._running.get(key)
-        if job and not job.ended.wait(timeout):
-            raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")
+        end = time.monotonic() + timeout
+        while key not in self._unwritten and self._queue.find(key) is not None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")
+            time.sleep(0.02)
         return self.status(key)
 
     def log(self, key: str) -> str:
@@ -175,87 +190,85 @@ class JobRegistry:
         return read_log(self.folder(key))
 
     def _wait_if_ending(self, key: str) -> None:
-        """Wait until the process of a job that has finished, or was asked to stop, has ended."""
-        with self._lock:
-            job = self._running.get(key)
-        status = read_status(self.folder(key))
-        if job and (job.stop.is_set() or (status and not status.active)):
-            job.ended.wait(5 * _KILL_AFTER)
+        """Wait until a job that has finished, or was asked to stop, is out of the queue."""
+        end = time.monotonic() + _LONGEST_END
+        while (queued := self._queue.find(key)) and time.monotonic() < end:
+            status = read_status(self.folder(key))
+            if not queued.ending and (not queued.running or status is None or status.active):
+                return
+            self._wake.set()
+            time.sleep(0.02)
 
-    def _watch(self, key: str, job: _RunningJob) -> None:
+    def _dispatch(self) -> None:
+        """Take jobs when it is their turn, and see to the end of those that are to end, until there are none."""
+        said = ""
+        while True:
+            try:
+                self._tick()
+                said = ""
+                with self._lock:
+                    if not self._running and not self._queue.jobs():
+                        self._dispatcher = None
+                        return
+            except OSError as error:  # a full disk, a cache that is gone: once it can be written to, work goes on
+                if str(error) != said:
+                    logger.warning("the queue of jobs cannot be served: %s", error)
+                said = str(error)
+            self._wake.wait(_TICK)
+            self._wake.clear()
+
+    def _tick(self) -> None:
+        if time.monotonic() - self._last_sign > _SIGN_OF_LIFE:
+            self._last_sign = time.monotonic()
+            self._say_who_is_there()
+        for job in self._queue.jobs():
+            if job.ending and job.key in self._running:
+                self._running[job.key].stop(job.ending)
+            elif job.ending and not job.running:
+                with self._lock:
+                    write_ending(self.folder(job.key), job.ending)
+                    self._queue.remove(job.key)
+        while len(self._running) < self.at_once and (running := self._take()):
+            threading.Thread(target=self._watch, args=(running,), daemon=True, name="job").start()
+
+    def _take(self) -> RunningJob | None:
+        """Take the job whose turn it is, if it is one's turn."""
+        with self._lock:
+            job = self._queue.take(self.at_once)
+            if job is None:
+                return None
+            sharing = min(len(self._queue.jobs()), self.at_once)
+            running = RunningJob(self.folder(job.key), job, max(1, available_cores() // sharing))
+            self._running[job.key] = running
+        return running
+
+    def _say_who_is_there(self) -> None:
+        self._queue.keep(job.queued for job in list(self._running.values()))
+        self._queue.sweep()
+        owners = self._present() if self._present else {owner for job in self._queue.jobs() for owner in job.owners}
+        self._queue.saw(owners)
+        self._queue.drop_unwatched(self.unwatched)
+
+    def _watch(self, job: RunningJob) -> None:
+        key = job.queued.key
         try:
             job.run()
+        except OSError as error:
+            logger.warning("job %s ended, and how could not be written: %s", key[:8], error)
+            ended = job.unwritten or JobStatus(state="failed", error=disk_words(error))
+            self._unwritten[key] = ended
         finally:
-            with self._lock:
-                self._running.pop(key, None)
-            job.ended.set()
+            self._leave(key)
+            self._wake.set()
 
-
-class _RunningJob:
-    """A job that this server started and that has not ended yet."""
-
-    def __init__(self, folder: Path, slots: threading.Semaphore) -> None:
-        self.folder, self.slots = folder, slots
-        self.stop = threading.Event()
-        self.ended = threading.Event()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def run(self) -> None:
-        while not self.slots.acquire(timeout=0.1):
-            if self.stop.is_set():
-                self._end("cancelled", "cancelled before it started")
+    def _leave(self, key: str) -> None:
+        """Take a job that has ended out of the queue, as soon as the queue can be written to."""
+        while True:
+            try:
+                with self._lock:
+                    self._queue.remove(key)
+                    self._running.pop(key, None)
+            except OSError:
+                time.sleep(_TICK)
+            else:
                 return
-        try:
-            if not self.stop.is_set():
-                self._run_process()
-            else:
-                self._end("cancelled", "cancelled before it started")
-        finally:
-            self.slots.release()
-
-    def _run_process(self) -> None:
-        command = [sys.executable, "-m", "kernelsm.runtime.job_process", str(self.folder), str(os.getpid())]
-        package_home = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [package_home, os.environ.get("PYTHONPATH", "")]))
-        environment = {**os.environ, "PYTHONPATH": path, "KERNELSM_CACHE": str(self.folder.parents[1])}
-        with (self.folder / "log.txt").open("wb") as log:
-            process = self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
-            )
-        while process.poll() is None:
-            if self.stop.wait(0.1):
-                self._stop_process(process)
-        status = read_status(self.folder) or JobStatus()
-        if status.active:  # the process ended without saying how
-            if self.stop.is_set():
-                self._end("cancelled", "cancelled; finished chunks are kept")
-            else:
-                self._end("failed", "", f"the process ended with code {process.returncode} and said nothing more")
-
-    @staticmethod
-    def _stop_process(process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_KILL_AFTER)
-        except subprocess.TimeoutExpired:  # in the middle of a long matrix product: nothing finished is lost
-            process.kill()
-            process.wait()
-
-    def _end(self, state: JobState, message: str, error: str = "") -> None:
-        status = read_status(self.folder) or JobStatus()
-        write_status(self.folder, replace(status, state=state, message=message, error=error, eta=None))
-
-    def cancel(self) -> None:
-        """Ask for the end; the watching thread carries it out."""
-        self.stop.set()
-
-
-def _started_by_another(pid: int) -> bool:
-    """Whether a job process of another server is still alive (it ends itself soon after its server did)."""
-    if pid <= 0:
-        return False
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return b"kernelsm.runtime.job_process" in command

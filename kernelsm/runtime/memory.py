@@ -1,4 +1,4 @@
-"""How much memory is free, and refusing work that needs more before it begins."""
+"""How much memory this process may still take, and refusing work that needs more before it begins."""
 
 from __future__ import annotations
 
@@ -7,36 +7,20 @@ from pathlib import Path
 
 from kernelsm.runtime.errors import InputError
 
-_MEMINFO = Path("/proc/meminfo")
-_LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+_MEMINFO, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
-def free_memory() -> int | None:
-    """Bytes that a process can still take without swapping; None where the system does not say.
-
-    On Linux what the kernel calls available, and within a container at most what its limit leaves.
+def available_memory() -> int | None:
+    """Bytes that are free, or that the container has left where that is less; None where the system does not say.
 
     Examples
     --------
-    >>> from kernelsm.runtime.memory import free_memory
-    >>> found = free_memory()
+    >>> found = available_memory()
     >>> found is None or found > 0
     True
     """
-    found: int | None = None
-    try:
-        lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines() if ":" in line)
-        found = 1024 * int(lines["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError, IndexError):
-        try:
-            found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-        except (ValueError, OSError, AttributeError):  # unknown there
-            found = None
-    try:
-        left = int(_LIMIT.read_text()) - int(_USED.read_text())  # "max" is no number: there is no limit
-    except (OSError, ValueError):
-        return found
-    return left if found is None else min(found, left)
+    found = [size for size in (_of_the_machine(), _of_the_container()) if size is not None]
+    return max(1, min(found)) if found else None
 
 
 def check_memory(place: str, needed: int, *, what: str, fix: str) -> None:
@@ -63,7 +47,33 @@ def check_memory(place: str, needed: int, *, what: str, fix: str) -> None:
     >>> from kernelsm.runtime.memory import check_memory
     >>> check_memory("GradEx", 2**20, what="a few samples", fix="Take fewer.")
     """
-    free = free_memory()
+    free = available_memory()
     if free is not None and needed > free:
         found = f"{what}, which takes about {needed / 2**30:,.1f} GiB of memory"
         raise InputError(place, found, f"at most the {free / 2**30:,.1f} GiB that are free", fix)
+
+
+def _of_the_machine() -> int | None:
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+        sizes = dict(line.split(":", 1) for line in lines if ":" in line)
+        return int(sizes["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError, IndexError):
+        pass
+    try:  # no such file: all there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+
+
+def _of_the_container() -> int | None:
+    try:
+        most = (_GROUP / "memory.max").read_text().strip()
+        if most == "max":
+            return None
+        used = int((_GROUP / "memory.current").read_text())
+        statistics = dict(line.split() for line in (_GROUP / "memory.stat").read_text().splitlines())
+        # files that were read and can be dropped count as used there
+        return int(most) - used + int(statistics.get("inactive_file", 0))
+    except (OSError, ValueError):
+        return None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -28,14 +29,16 @@ import numpy as np
 
 from kernelsm.runtime.array_file import ArrayFile, Layout
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.settings import whole_number
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DEFAULT_BUDGET = 4 * 2**30
 _VALUE, _KEY = "value.pkl", "key.json"
 _ATTEMPTS = 3
+MISSING = object()
+"""What stands for a chunk that is not there: None may be a value."""
 _NAME = re.compile("[a-z][a-z0-9_]*")
 
 
@@ -47,6 +50,17 @@ def cache_root() -> Path:
     if (checkout / "cache" / "README.md").exists():
         return checkout / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kernelsm"
+
+
+def chunk_budget() -> int:
+    """Bytes of finished chunks that are kept, as `KERNELSM_CHUNK_MEGABYTES` says: 4 GiB by default.
+
+    Raises
+    ------
+    InputError
+        The variable holds no such number.
+    """
+    return 2**20 * whole_number("KERNELSM_CHUNK_MEGABYTES", 4096)
 
 
 def content_hash(*parts: Any) -> str:
@@ -117,6 +131,9 @@ class Store:
     ----------
     root : Path, optional
         Cache folder; `cache_root()` if not given.
+    must_keep : bool
+        Whether a chunk that cannot be kept, because the disk is full or may not be written, is an error. Else it is
+        used all the same, and the log says so.
 
     Attributes
     ----------
@@ -138,7 +155,8 @@ class Store:
     (1, 1)
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, must_keep: bool = False) -> None:
+        self.must_keep = must_keep
         self.root = (root or cache_root()) / "store"
         self.root.mkdir(parents=True, exist_ok=True)
         self.arrays_root = self.root.parent / "arrays"
@@ -163,31 +181,77 @@ class Store:
         -------
         object
             What `compute` returned, now or earlier. Where the disk is full or may not be written, the value is
-            returned nonetheless and the log says that it was not kept.
+            returned nonetheless and the log says that it was not kept, unless the store must keep it.
 
         Raises
         ------
         TypeError
             The key holds something else, an object or a function, whose content the store cannot know.
+        OSError
+            It could not be kept by a store that must.
         """
-        key = _by_content(key)
-        folder = self.root / kind.folder / content_hash(*key)
+        value: Any = self.find(kind, key)
+        if value is not MISSING:
+            return value  # type: ignore[no-any-return]
+        value = compute()
+        self.put(kind, key, value)
+        return value  # type: ignore[no-any-return]
+
+    def find(self, kind: ChunkKind, key: tuple[Any, ...]) -> Any:
+        """Return the value of a chunk and count it as reused, or `MISSING` where it is not there.
+
+        Parameters
+        ----------
+        kind, key
+            As of `chunk`.
+        """
+        folder = self.place(kind, key)
         try:
-            value: T = joblib.load(folder / _VALUE)
+            value = joblib.load(folder / _VALUE)
         except FileNotFoundError:
-            pass  # never computed, or dropped since
+            return MISSING  # never computed, or dropped since
         except Exception as error:  # unpickling damaged bytes can raise anything
             logger.warning("damaged chunk %s/%s dropped and computed again: %s", kind.folder, folder.name, error)
             _delete(folder)
-        else:
-            with suppress(OSError):  # where it may not be touched, or was dropped just now
-                os.utime(folder)  # the least recently used go first when the cache grows too large
-            self.count(reused=True)
-            return value
-        value = compute()
-        self.count(reused=False)
-        _write_chunk(folder, kind, key, value)
+            return MISSING
+        with suppress(OSError):  # where it may not be touched, or was dropped just now
+            os.utime(folder)  # the least recently used go first when the cache grows too large
+        self.count(reused=True)
         return value
+
+    def put(
+        self, kind: ChunkKind, key: tuple[Any, ...], value: object, *, seconds: float = math.nan,
+        elsewhere: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep the value of a chunk that was computed, and count it.
+
+        Parameters
+        ----------
+        kind, key
+            As of `chunk`.
+        value : object
+            As what `compute` of `chunk` returns.
+        seconds : float
+            Processor time that it took, for a store that keeps it.
+        elsewhere : bool
+            Whether another process spent it.
+
+        Raises
+        ------
+        OSError
+            It could not be kept by a store that must.
+        """
+        self.count(reused=False)
+        folder = self.place(kind, key)
+        failed = _write_chunk(folder, kind, _by_content(key), value)
+        if failed and self.must_keep:
+            raise failed
+        if failed:
+            logger.warning("chunk %s/%s was computed and could not be kept: %s", kind.folder, folder.name, failed)
+
+    def place(self, kind: ChunkKind, key: tuple[Any, ...]) -> Path:
+        """Return the folder of a chunk, there or not: one for each content."""
+        return self.root / kind.folder / content_hash(*_by_content(key))
 
     def count(self, *, reused: bool) -> None:
         """Count a chunk of an array file as `chunk` counts its own."""
@@ -222,21 +286,27 @@ class Store:
 
         Of an array file, the arguments in its layout count as the key.
         """
-        freed = 0
-        for entry in self.entries():
+        found = self.entries_of(*contents)
+        for entry in found:
+            _delete(entry.path)
+        return sum(entry.size for entry in found)
+
+    def entries_of(self, *contents: str) -> list[Entry]:
+        """Every chunk and array file whose key names one of these content hashes, largest first."""
+        found = []
+        for entry in self.entries() if contents else []:
             keys = "".join(file.read_text(errors="ignore") for file in entry.path.glob("*.json"))
             if any(content in keys for content in contents):
-                _delete(entry.path)
-                freed += entry.size
-        return freed
+                found.append(entry)
+        return found
 
-    def shrink(self, budget: int = DEFAULT_BUDGET) -> None:
-        """Drop the least recently used until `budget` bytes are left.
+    def shrink(self, budget: int | None = None) -> None:
+        """Drop the least recently used until `budget` bytes are left, by default `chunk_budget()`.
 
         Work that runs meanwhile computes again what it no longer finds, and goes on reading arrays that it has open.
         """
         used = sorted(self._used(), key=lambda item: item[0])
-        excess = sum(entry.size for _, entry in used) - budget
+        excess = sum(entry.size for _, entry in used) - (chunk_budget() if budget is None else budget)
         for _, entry in used[:-1]:  # what was used last is needed next, however large
             if excess <= 0:
                 break
@@ -280,8 +350,8 @@ def _by_content(part: Any) -> Any:
     return part
 
 
-def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: object) -> None:
-    """Write a chunk; if that fails, log it and go on without the chunk."""
+def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: object) -> OSError | None:
+    """Write a chunk; if that fails, return why."""
 
     def array(part: np.ndarray[Any, Any]) -> str:
         return f"{part.dtype} {part.shape}"
@@ -299,8 +369,8 @@ def _write_chunk(folder: Path, kind: ChunkKind, key: tuple[Any, ...], value: obj
             reason = error
             break
         else:
-            return
-    logger.warning("chunk %s/%s was computed and could not be kept: %s", kind.folder, folder.name, reason)
+            return None
+    return reason
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,14 +1,23 @@
-"""Fixed thread counts: small solves run on one BLAS thread, gradient jobs on all cores.
+"""Fixed thread counts: a chunk of work runs on one thread, and what is no chunk on as many as it is told.
 
-Two OpenBLAS threads made a 500 x 500 eigendecomposition a hundred times slower in small containers, so the
-limit is set once per process and never left to the library.
+Two OpenBLAS threads made a 500 x 500 eigendecomposition a hundred times slower in small containers, and the last bits
+of a product depend on how many threads share it. So limits are set and never left to the libraries.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 
-from threadpoolctl import threadpool_limits
+import joblib
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from kernelsm.runtime.errors import InputError
+
+WORKERS_VARIABLE = "KERNELSM_WORKERS"
 
 
 def limit_blas_threads(count: int = 1) -> None:
@@ -17,12 +26,57 @@ def limit_blas_threads(count: int = 1) -> None:
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """Cores this process may use: those it may run on, or fewer where a container has a smaller share."""
+    return int(joblib.cpu_count())
+
+
+def chosen_cores() -> int:
+    """Cores that work is to use: `KERNELSM_WORKERS`, else all that are available.
+
+    Raises
+    ------
+    InputError
+        The variable holds something else than a whole number of 1 or more.
+    """
+    text = os.environ.get(WORKERS_VARIABLE, "").strip()
+    if not text:
+        return available_cores()
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) > 0):
+        fix = "Set it to the number of processes, or unset it for one a core."
+        raise InputError(f"environment variable {WORKERS_VARIABLE}", repr(text[:40]), "a whole number above 0", fix)
+    return int(text)
 
 
 def use_torch_threads(count: int | None = None) -> None:
-    """Fix torch's thread count; by default all cores this process may use."""
+    """Fix torch's thread count; by default all cores that work is to use."""
     import torch
 
-    torch.set_num_threads(count or available_cores())
+    torch.set_num_threads(count or chosen_cores())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold BLAS, OpenMP and torch at one thread for a while, so that what is computed has the same bits on all cores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with one_thread():
+    ...     product = np.ones((2, 3)) @ np.ones((3, 2))
+    """
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    with _pools(len(sys.modules)).limit(limits=1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _pools(modules: int) -> ThreadpoolController:
+    """Thread pools of the libraries loaded, looked for anew (2 ms) where modules have been imported since."""
+    return ThreadpoolController()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.runtime.store import MISSING, ChunkKind, Store
 
 T = TypeVar("T")
 SECONDS_CHUNKS = ChunkKind("chunk_seconds", version=1)
@@ -19,8 +19,8 @@ class TimedStore(Store):
     Attributes
     ----------
     found_seconds : float
-        Processor time that the chunks found so far took when they were computed; NaN once one was found whose time
-        nobody kept.
+        Processor time that this process did not spend: that of the chunks found so far, when they were computed, and
+        of those that other processes computed just now; NaN once a chunk was found whose time nobody kept.
 
     Examples
     --------
@@ -39,28 +39,38 @@ class TimedStore(Store):
 
     def chunk(self, kind: ChunkKind, key: tuple[Any, ...], compute: Callable[[], T]) -> T:
         """Return the value of a chunk as `Store.chunk` does, and note its time."""
-        found_before, spent, computed = self.found_seconds, math.nan, False
-
-        def timed() -> T:
-            nonlocal spent, computed
-            computed = True
-            began = time.process_time()
-            value = compute()
-            # chunks within it may have been found
-            spent = time.process_time() - began + self.found_seconds - found_before
-            return value
-
-        value = super().chunk(kind, key, timed)
-        if computed:
-            self.found_seconds = found_before  # they are part of this one
-            self._kept(kind, key, spent)
-        else:
-            self.found_seconds += self._kept(kind, key, math.nan)
+        found: Any = self.find(kind, key)
+        if found is not MISSING:
+            return found  # type: ignore[no-any-return]
+        found_before, began = self.found_seconds, time.process_time()
+        value = compute()
+        # chunks within it may have been found
+        spent = time.process_time() - began + self.found_seconds - found_before
+        self.found_seconds = found_before  # they are part of this one
+        self.put(kind, key, value, seconds=spent)
         return value
 
-    def _kept(self, kind: ChunkKind, key: tuple[Any, ...], seconds: float) -> float:
-        """Keep the time of a chunk, or find it; not counted as a chunk."""
-        counts = self.computed, self.reused
-        found = super().chunk(SECONDS_CHUNKS, (kind.folder, key), lambda: seconds)
-        self.computed, self.reused = counts
-        return float(found)
+    def find(self, kind: ChunkKind, key: tuple[Any, ...]) -> Any:
+        """Return a chunk as `Store.find` does, and add up its time."""
+        value = super().find(kind, key)
+        if value is not MISSING:
+            seconds = super().find(SECONDS_CHUNKS, (kind.folder, key))
+            if seconds is MISSING:
+                seconds = math.nan
+                super().put(SECONDS_CHUNKS, (kind.folder, key), seconds)
+                self.computed -= 1
+            else:
+                self.reused -= 1  # a time is no chunk
+            self.found_seconds += float(seconds)
+        return value
+
+    def put(
+        self, kind: ChunkKind, key: tuple[Any, ...], value: object, *, seconds: float = math.nan,
+        elsewhere: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep a chunk as `Store.put` does, and its time; time of other processes is added up as if it were found."""
+        super().put(kind, key, value)
+        super().put(SECONDS_CHUNKS, (kind.folder, key), seconds)
+        self.computed -= 1
+        if elsewhere:
+            self.found_seconds += seconds

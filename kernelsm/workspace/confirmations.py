@@ -39,6 +39,7 @@ class Confirmations(Kept[Confirmation]):
     name, folder, parameter = "confirmations", "confirmed", "confirmed"
     label, counted = "retrained with and without", ("confirmation by retraining", "confirmations by retraining")
     entries = "confirmed/HASH.json"
+    holds_data = False
 
     def load(self, key: str, root: Path | None = None) -> Confirmation:
         """Return a confirmation.

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
-from kernelsm.runtime.store import Store
+from kernelsm.runtime.store import Store, cache_root
 
 T = TypeVar("T")
 SEND_LESS = "Save the session with fewer projects and tables."
@@ -50,6 +50,9 @@ class Kept(ABC, Generic[T]):
         What one and several of them are called after their number.
     keeps_title : bool
         Whether its title is kept with it. Else only those who use it know one, and a session file holds it apart.
+    holds_data : bool
+        Whether it is what somebody brought to work with: who follows a link sees what came of it, and never takes it
+        along. Else it is a result, which is all on the page.
     also_deleted, not_deleted : str
         What the question before deleting one adds to its title, and a sentence on what stays.
     entries : str
@@ -62,6 +65,7 @@ class Kept(ABC, Generic[T]):
     label: ClassVar[str]
     counted: ClassVar[tuple[str, str]]
     keeps_title: ClassVar[bool] = True
+    holds_data: ClassVar[bool] = True
     also_deleted: ClassVar[str] = ""
     not_deleted: ClassVar[str] = ""
     entries: ClassVar[str]
@@ -108,6 +112,10 @@ class Kept(ABC, Generic[T]):
         """Return the content hashes under which the store keeps chunks computed for it."""
         return ()
 
+    def holders_folder(self, key: str, root: Path | None = None) -> Path:
+        """Return the folder that says who holds it; see `kernelsm.workspace.holders`."""
+        return (root or cache_root()) / self.folder / f"{key}.holders"
+
     def is_here(self, key: str, root: Path | None = None) -> bool:
         """Whether one of that key is kept here; its files may be damaged."""
         return is_content_hash(key) and self.paths(key, root)[0].exists()
@@ -132,7 +140,7 @@ class Kept(ABC, Generic[T]):
         if not self.is_here(key, root):
             return 0
         freed, contents = self.size(key, root), self.stored_contents(key, root)
-        for path in self.paths(key, root):
+        for path in (*self.paths(key, root), self.holders_folder(key, root)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -148,6 +156,21 @@ class Kept(ABC, Generic[T]):
         InputError
             There is none of that key here, or its files are damaged.
         """
+
+    def files_to_show(self, key: str, root: Path, folder: Path) -> list[Path]:
+        """Write what a link shows of it into a folder that is laid out as the cache is, and return the files.
+
+        Raises
+        ------
+        InputError
+            As `files_to_share`.
+        """
+        shown = []
+        for path in () if self.holds_data else self.files_to_share(key, root):
+            shown.append(folder / path.relative_to(root))
+            shown[-1].parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, shown[-1])
+        return shown
 
     @abstractmethod
     def key_of_entry(self, entry: str) -> str:

@@ -168,7 +168,9 @@ def save_project(
         (unfinished / _SHEET).write_text(json.dumps(sheet, indent=1))
         key = project_key(unfinished)
         target = projects / key
-        if _is_whole(target):  # the same content: its title and measured rates are renewed
+        if _is_whole(target):  # the same content: its rates are renewed, and what its owners call it stays
+            sheet = {**_read_sheet(target), "rates": sheet["rates"]}
+            (unfinished / _SHEET).write_text(json.dumps(sheet, indent=1))
             (unfinished / _SHEET).replace(target / _SHEET)
         else:
             shutil.rmtree(target, ignore_errors=True)

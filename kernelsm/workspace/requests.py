@@ -13,7 +13,7 @@ from typing import Any, Literal
 from kernelsm.files.accepting import ending_of
 from kernelsm.prompts.task import PromptTemplate
 from kernelsm.prompts.task_files import PromptFiles, read_prompt_task
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.uploads import upload_path
 

@@ -2,11 +2,16 @@
 
 The archive holds
 
-- `session.json`: {"version": 1, "view": {parameter: text}, "titles": {table: title}, "pinned": [run, ...]};
+- `session.json`: {"version": 1, "view": {parameter: text}, "titles": {table: title}, "pinned": [run, ...], "owns":
+  {key: proof}}, where `owns` is left out where it is empty: for each thing in the file that its writer owns, what
+  makes its reader the same owner, 64 hex digits;
 - `runs/HASH.parquet` for each table of outcomes, named by its content hash;
 - `projects/HASH/...` for each project, a folder of JSON, NPZ, safetensors and CSV files; in its folder `model` a
   tokenizer may also have files ending in .txt and .model;
 - `prompts/HASH.json` for demonstrations and queries that were brought.
+
+Of what its writer merely saw through a link it holds the results alone, tables without the name of the project that
+they were computed from, and no proof. Whoever opens the file has all that is in it, and owns it from then on.
 
 Nothing in it is a pickle, and nothing of a file is taken before all of it has been checked. A version that does not
 know a kind of entry refuses the file: the single orders of a table of prompts, which came later than the format,
@@ -17,11 +22,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +38,7 @@ from kernelsm.files.source import Source, source_size
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, is_one_line
-from kernelsm.workspace.kept import SEND_LESS
+from kernelsm.workspace.kept import SEND_LESS, Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.tables import TABLES, is_run_name
 
@@ -55,11 +61,14 @@ class RestoredSession:
         none apart: it may be kept with the thing itself.
     pinned : tuple of str
         Runs to compare with: names of examples or content hashes of tables.
+    owns : dict
+        Key -> what proves to own it as the writer does; of what the writer owned.
     """
 
     view: dict[str, str]
     kept: dict[str, dict[str, str]]
     pinned: tuple[str, ...] = ()
+    owns: dict[str, str] = field(default_factory=dict)
 
 
 def write_session(
@@ -68,6 +77,7 @@ def write_session(
     root: Path,
     *,
     pinned: Sequence[str] = (),
+    owns: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return a session file as bytes; the same session gives the same bytes.
 
@@ -82,6 +92,9 @@ def write_session(
         Folder of the cache.
     pinned : sequence of str
         Runs to compare with.
+    owns : mapping, optional
+        Key -> proof of what the writer owns. Of all else the file holds what a link shows: tables and confirmations,
+        and nothing that they were made from. None: all is the writer's own, and no proof goes along.
 
     Raises
     ------
@@ -90,33 +103,60 @@ def write_session(
         long, or there is more than a session may hold (`Limits`).
     """
     allowed = limits()
-    keys = {kind.name: sorted(kept.get(kind.name, ())) for kind in KEPT_KINDS}
+    keys = {
+        kind.name: sorted(
+            key for key in kept.get(kind.name, ()) if owns is None or key in owns or not kind.holds_data
+        )
+        for kind in KEPT_KINDS
+    }
     tables = {run for run in (*keys[TABLES.name], view.get(TABLES.parameter, ""), *pinned) if is_content_hash(run)}
     keys[TABLES.name] = sorted(tables)
     titles = {
         key: title for kind in KEPT_KINDS if not kind.keeps_title for key, title in kept.get(kind.name, {}).items()
     }
+    all_keys = {key for found in keys.values() for key in found}
+    if owns is not None:
+        view = _without_what_stays(view, all_keys)
     description = {"version": _VERSION, "view": view, "titles": titles, "pinned": list(pinned)}
+    if proofs := {key: proof for key, proof in (owns or {}).items() if key in all_keys}:
+        description["owns"] = proofs
     _session(description, keys, "session")
+    with tempfile.TemporaryDirectory(prefix="kernelsm-") as shown:
+        entries = _files(keys, root, Path(shown), owns)
+        total = sum(path.stat().st_size for path in entries.values())
+        check_megabytes(total, "session", allowed.unpacked_megabytes, SEND_LESS)
+        if len(entries) >= allowed.files:
+            raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", SEND_LESS)
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
+            archive.writestr(_entry(_DESCRIPTION), text.encode())
+            for entry, path in sorted(entries.items()):
+                with path.open("rb") as content, archive.open(_entry(entry), "w", force_zip64=True) as packed:
+                    shutil.copyfileobj(content, packed, 2**20)
+    check_megabytes(file.tell(), "session", allowed.megabytes, SEND_LESS)
+    return file.getvalue()
+
+
+def _files(
+    keys: Mapping[str, Sequence[str]], root: Path, shown: Path, owns: Mapping[str, str] | None
+) -> dict[str, Path]:
+    """Entries of a session file and where their content is; of what is only seen, copies in the folder `shown`."""
     entries: dict[str, Path] = {}
     for kind in KEPT_KINDS:
         for key in keys[kind.name]:
-            files = kind.files_to_share(key, root)
-            _keys(root, files, "session")
-            entries |= {path.relative_to(root).as_posix(): path for path in files}
-    total = sum(path.stat().st_size for path in entries.values())
-    check_megabytes(total, "session", allowed.unpacked_megabytes, SEND_LESS)
-    if len(entries) >= allowed.files:
-        raise InputError("session", f"{len(entries) + 1:,} files", f"at most {allowed.files:,}", SEND_LESS)
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        text = json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)
-        archive.writestr(_entry(_DESCRIPTION), text.encode())
-        for entry, path in sorted(entries.items()):
-            with path.open("rb") as content, archive.open(_entry(entry), "w", force_zip64=True) as packed:
-                shutil.copyfileobj(content, packed, 2**20)
-    check_megabytes(file.tell(), "session", allowed.megabytes, SEND_LESS)
-    return file.getvalue()
+            seen_alone = owns is not None and key not in owns
+            files = kind.files_to_show(key, root, shown) if seen_alone else kind.files_to_share(key, root)
+            home = shown if seen_alone else root
+            _keys(home, files, "session")
+            entries |= {path.relative_to(home).as_posix(): path for path in files}
+    return entries
+
+
+def _without_what_stays(view: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:
+    """A view that names no project, texts or other things that do not go along."""
+    named = {kind.parameter for kind in KEPT_KINDS if kind.holds_data}
+    return {name: value for name, value in view.items() if name not in named or value in keys}
 
 
 def read_session(source: Source, name: str, root: Path) -> RestoredSession:
@@ -198,25 +238,30 @@ def _keys(folder: Path, files: Iterable[Path], name: str) -> dict[str, list[str]
 
 def _session(description: dict[str, Any], keys: Mapping[str, Sequence[str]], place: str) -> RestoredSession:
     """A session from its description, checked against what comes with it."""
-    unknown = sorted({*map(str, description)} - {"version", "view", "titles", "pinned"})
+    unknown = sorted({*map(str, description)} - {"version", "view", "titles", "pinned", "owns"})
     if unknown:
-        raise InputError(place, f"the field {unknown[0][:40]!r}", "view, titles and pinned", "Remove it.")
+        raise InputError(place, f"the field {unknown[0][:40]!r}", "view, titles, pinned and owns", "Remove it.")
     view = _texts(description.get("view"), f"{place}, view", _LONGEST_PARAMETER)
     titles = _texts(description.get("titles"), f"{place}, titles", LONGEST_TITLE)
     pinned = description.get("pinned", [])
     if not isinstance(pinned, list) or not all(isinstance(run, str) and is_run_name(run) for run in pinned):
         raise InputError(f"{place}, pinned", repr(pinned)[:60], "a list of names of runs", "Save the session again.")
+    owns = _texts(description.get("owns", {}), f"{place}, owns", LONGEST_TITLE)
+    for key, proof in owns.items():
+        if not (any(key in found for found in keys.values()) and re.fullmatch("[0-9a-f]{64}", proof)):
+            expected = "64 hex digits for each thing in the file that its writer owned"
+            raise InputError(f"{place}, owns", f"{key[:60]!r}", expected, "Save the session again.")
     untitled = {key for kind in KEPT_KINDS if not kind.keeps_title for key in keys[kind.name]}
-    for field, names, allowed in (
+    for part, names, allowed in (
         ("titles", [*titles], untitled), ("view", [view.get(TABLES.parameter, "")], keys[TABLES.name]),
         ("pinned", pinned, keys[TABLES.name]),
     ):  # fmt: skip
         for name in names:
-            if (is_content_hash(name) or field == "titles") and name not in allowed:
+            if (is_content_hash(name) or part == "titles") and name not in allowed:
                 fix = "Save the session again where its tables are."
-                raise InputError(f"{place}, {field}", f"{name[:60]!r}", "a table that is in the file", fix)
+                raise InputError(f"{place}, {part}", f"{name[:60]!r}", "a table that is in the file", fix)
     kept = {kind.name: {key: titles.get(key, "") for key in keys[kind.name]} for kind in KEPT_KINDS}
-    return RestoredSession(view, kept, tuple(pinned))
+    return RestoredSession(view, kept, tuple(pinned), owns)
 
 
 def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
@@ -236,10 +281,18 @@ def _texts(content: Any, place: str, longest: int) -> dict[str, str]:
 def _take(folder: Path, root: Path, session: RestoredSession) -> None:
     """Move what is kept into the cache; if moving fails, files moved before are removed again."""
     moved: list[Path] = []
+    # equal content may have another title or other metadata: what others look at does not change under them
+    there = {
+        path
+        for kind in KEPT_KINDS
+        for key in session.kept[kind.name]
+        if kind.is_here(key, root) and _loads(kind, key, root)
+        for path in kind.paths(key, folder)
+    }
     try:
         for path in _kept_paths(folder, session):
             target = root / path.relative_to(folder)
-            if target.is_dir():
+            if target.is_dir() or path in there:
                 continue
             target.parent.mkdir(exist_ok=True)
             existed = target.exists()
@@ -252,6 +305,15 @@ def _take(folder: Path, root: Path, session: RestoredSession) -> None:
             else:
                 path.unlink(missing_ok=True)
         raise
+
+
+def _loads(kind: Kept[Any], key: str, root: Path) -> bool:
+    """Whether one that is here can be read; a damaged one is replaced."""
+    try:
+        kind.load(key, root)
+    except InputError:
+        return False
+    return True
 
 
 def _kept_paths(folder: Path, session: RestoredSession) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, RECIPES, load_example_orders
@@ -17,6 +18,7 @@ from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
 _EXAMPLE = "[a-z][a-z0-9-]{0,30}"
+_MADE_FROM = ("computed_from", "onto")
 _ENTRY = re.compile(rf"runs/({CONTENT_HASH})\.parquet")
 
 
@@ -26,6 +28,7 @@ class Tables(Kept[Outcomes]):
     name, folder, parameter = "tables", "runs", "run"
     label, counted = "outcomes", ("table of outcomes", "tables of outcomes")
     keeps_title = False
+    holds_data = False
     entries = "runs/HASH.parquet"
 
     def load(self, key: str, root: Path | None = None) -> Outcomes:
@@ -70,6 +73,17 @@ class Tables(Kept[Outcomes]):
         check_hash(f"table {key}", self.load(key, root).content_hash, key)
         return [_path(key, root)]
 
+    def files_to_show(self, key: str, root: Path, folder: Path) -> list[Path]:
+        """The table without the keys of what it was made from."""
+        self.files_to_share(key, root)
+        outcomes = self.load(key, root)
+        meta = {
+            name: value
+            for name, value in outcomes.meta.items()
+            if not (name in _MADE_FROM and isinstance(value, str) and is_content_hash(value))
+        }
+        return [replace(outcomes, meta=meta).save(_path(key, folder))]
+
     def key_of_entry(self, entry: str) -> str:
         """The key in `runs/KEY.parquet`."""
         match = _ENTRY.fullmatch(entry)
@@ -98,8 +112,23 @@ def save_run(outcomes: Outcomes, root: Path | None = None) -> str:
     return outcomes.content_hash
 
 
+def keep_brought(outcomes: Outcomes, root: Path | None = None) -> str:
+    """Keep a table that somebody sent and return its key; one of the same content that is here stays as it is.
+
+    The key says nothing of the metadata: else whoever sees a table could change where it says that it comes from.
+    """
+    key = outcomes.content_hash
+    try:
+        return TABLES.load(key, root).content_hash
+    except InputError:
+        return save_run(outcomes, root)
+
+
 def source_of(outcomes: Outcomes, root: Path | None = None) -> str:
-    """Return the example with a model, or the project here, that outcomes were computed from; "" for any other."""
+    """Return the example with a model, or the project here, that a table says it was computed from; "" for any other.
+
+    Anybody can write that into a table: it tells what the table is of, and grants nothing of a project.
+    """
     key = outcomes.meta.get("computed_from", "")
     return key if isinstance(key, str) and (key in RECIPES or PROJECTS.opens(key, root)) else ""
 

@@ -13,16 +13,21 @@ from streamlit.testing.v1 import AppTest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def open_app(page: str = "", **params: str) -> AppTest:
-    """Run app.py with URL parameters and turn to a page (its file name without number and ending)."""
+def open_app(page: str = "", *, browser: AppTest | None = None, **params: str) -> AppTest:
+    """Run app.py with URL parameters and turn to a page (its file name without number and ending).
+
+    With `browser`, it is another tab of the browser of that session, whose cookie makes it the same owner.
+    """
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     # else the harness looks for components in every installed package, which takes longer than most tests
     app._bidi_component_manager = BidiComponentManager()
     for name, value in params.items():
         app.query_params[name] = value
+    if browser is not None:
+        app.session_state["kernelsm_owner_secret"] = browser.session_state["kernelsm_owner_secret"]
     app.run()
     if page:
-        (file,) = ROOT.glob(f"pages/?_{page}.py")
+        (file,) = ROOT.glob(f"pages/*_{page}.py")
         app.switch_page(f"pages/{file.name}").run()
     assert not app.exception
     return app
@@ -36,7 +41,7 @@ def texts(app: AppTest) -> str:
 
 def turn(app: AppTest, page: str) -> AppTest:
     """Turn to another page. After a button that turns the page as well: the harness goes back by itself otherwise."""
-    (file,) = ROOT.glob(f"pages/?_{page}.py")
+    (file,) = ROOT.glob(f"pages/*_{page}.py")
     app.switch_page(f"pages/{file.name}").run()
     assert not app.exception
     return app

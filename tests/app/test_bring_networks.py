@@ -12,7 +12,7 @@ from bring_controls import heatmap, meaning
 
 from kernelsm.app.shell.job_panel import registry
 from kernelsm.app.shell.open_runs import open_run
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.requests import ProjectRequest
 

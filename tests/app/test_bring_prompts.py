@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_files
@@ -23,7 +24,9 @@ from kernelsm.models import language_model
 from kernelsm.pipelines import prompt_check
 from kernelsm.prompts.task import LONGEST_TEXT
 from kernelsm.prompts.task_files import read_labelled
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
+from kernelsm.workspace.holders import hold, let_go
+from kernelsm.workspace.kept import KeptItem
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts, keep_prompts
 
 pytestmark = pytest.mark.usefixtures("warm_server")
@@ -420,15 +423,17 @@ def test_it_is_listed_renamed_opened_and_deleted(worked_on: AppTest) -> None:
 
 def test_what_another_session_brought_too_stays_until_the_last_one_deletes_it(worked_on: AppTest) -> None:
     key = key_of(worked_on)
-    other = open_app("data", prompts=key)
-    assert listed(other) == ["candidates · demonstrations"]
+    item = KeptItem(PROMPTS, key)
+    hold(item, "0" * 32, "owner")
     press(worked_on, "Delete it")
     assert PROMPTS.opens(key)
     assert listed(worked_on) == []
-    other.run()
-    assert not other.toast
-    press(other, "Delete it")
+    other = open_app("data", prompts=key)
+    assert listed(other) == ["candidates · demonstrations, seen"]
+    assert let_go(item, ["0" * 32]) > 0
     assert not PROMPTS.opens(key)
+    other.run()
+    assert other.toast[0].value == "candidates is not on this server any more."
 
 
 def test_what_is_gone_is_missed_without_an_error(worked_on: AppTest, own_cache: Path) -> None:
@@ -447,8 +452,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     files: list[bytes] = []
     write_session = saved_work.write_session
 
-    def recorded(*given: object) -> bytes:
-        files.append(write_session(*given))
+    def recorded(*given: Any, **named: Any) -> bytes:
+        files.append(write_session(*given, **named))
         return files[-1]
 
     monkeypatch.setattr(saved_work, "write_session", recorded)
@@ -479,6 +484,6 @@ def test_a_renamed_one_and_its_twin_with_another_model_are_two(worked_on: AppTes
     key = key_of(worked_on)
     twin = keep_prompts(replace(find_prompts(key), model="someone/model"))
     assert twin != key
-    app = open_app("data", prompts=twin)
-    press(app, "Delete it")
+    assert listed(open_app("data", prompts=twin)) == ["candidates · demonstrations, seen"]
+    PROMPTS.delete(twin)
     assert (PROMPTS.opens(key), PROMPTS.opens(twin)) == (True, False)

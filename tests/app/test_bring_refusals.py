@@ -12,7 +12,7 @@ from app_harness import bring, open_app, prepare, project, texts
 from bring_controls import GUESSES, change, meaning
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.projects import PROJECTS
 
 pytestmark = pytest.mark.usefixtures("warm_server")

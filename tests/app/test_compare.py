@@ -9,7 +9,7 @@ from app_harness import bring, charts, open_app, prepare, press, run, texts
 from kernelsm.examples.catalog import load_example
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.method_sources import expected_seconds, possible_for
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.tables import save_run
 
 
@@ -110,7 +110,7 @@ def test_own_data_are_compared_on_held_out_subsets(jobs: list[JobSpec]) -> None:
     app = prepare(bring("numbers.csv", small_files.csv()))
     app.button(key="job_start").click().run()
     press(app, "Show this result on all pages")
-    app = open_app("compare", run=run(app))
+    app = open_app("compare", browser=app, run=run(app))
     picker(app).set_value(["influence_exact", "tracin"]).run()
     press(app, "Compare them")
     assert "subsets held out of the table" in texts(app)

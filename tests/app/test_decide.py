@@ -17,7 +17,7 @@ from kernelsm.app.shell.job_panel import registry
 from kernelsm.charts.confirmation import ChangeRow
 from kernelsm.evaluation.confirmation import paired_change
 from kernelsm.pipelines.confirm import ConfirmSettings
-from kernelsm.runtime.jobs import JobSpec, JobStatus, write_status
+from kernelsm.runtime.job import JobSpec, JobStatus, write_status
 from kernelsm.workspace.confirmations import CONFIRMATIONS, confirmations_of
 from kernelsm.workspace.tables import TABLES, save_run, source_of
 
@@ -156,8 +156,9 @@ def test_from_own_data_to_what_retraining_says_and_back_to_it(worked_on: AppTest
     assert app.session_state["kernelsm_confirmations"] == {key: found.title}
     chart = next(one for one in charts(app) if "without these" in one["layout"]["xaxis"]["title"]["text"])
     assert len(base64.b64decode(chart["data"][0]["y"]["bdata"])) == 3  # predicted, and two ways measured
-    # found again by another session, with the run alone
-    again = open_app("decide", run=table)
+    # found again in the same browser, with the run alone, and by nobody else
+    assert "Retrained so far" not in texts(open_app("decide", run=table))
+    again = open_app("decide", browser=app, run=table)
     assert "Retrained so far" in texts(again)
     assert f"Without **{found.task_names[1]}**" in texts(again)
 
@@ -213,6 +214,8 @@ def test_a_confirmation_of_other_data_says_so(worked_on: AppTest) -> None:
     press(app, "Retrain with and without")
     (key,) = app.session_state["kernelsm_confirmations"]
     other = open_app("decide", run="planted", confirmed=key)
+    assert "Of other data than the run shown: a project that is not yours, or not here any more." in texts(other)
+    other = open_app("decide", browser=app, run="planted", confirmed=key)
     assert "Of other data than the run shown: numbers." in texts(other)
     gone = open_app(run="planted", confirmed="0" * 40)
     assert "confirmed=0000" in gone.toast[0].value

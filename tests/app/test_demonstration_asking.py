@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import open_app, press, texts
+from app_harness import press, texts
 from demonstrations_page import TASK, button, demonstrations, part, picked
+from person import ME
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes
@@ -17,8 +18,8 @@ from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.prompts.first_order_check import PromptFirstOrderCheck
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
-from kernelsm.runtime.jobs import JobSpec
-from kernelsm.workspace.prompt_projects import PromptSource, find_prompts, keep_prompts
+from kernelsm.runtime.job import JobSpec
+from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
 from kernelsm.workspace.tables import save_run, save_run_orders
 
 GOOD = {"subsets": 30, "anchors": 2, "spearman": 0.8, "lds": 0.5, "relative_error": 0.1, "error_of_mean": 0.2}
@@ -38,14 +39,14 @@ def estimated(source: str, check: Any) -> Outcomes:
 def small() -> str:
     """The key of a few texts."""
     task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=2)
-    return keep_prompts(PromptSource("Mine", task))
+    return ME.bring(PromptSource("Mine", task))
 
 
 def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
     jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=2)
-    key = keep_prompts(PromptSource("Mine", task))
+    key = ME.bring(PromptSource("Mine", task))
 
     def answered(report: Any, store: Any, **settings: Any) -> dict[str, str]:
         from kernelsm.pipelines.ask_model import PromptSettings
@@ -58,7 +59,7 @@ def test_texts_that_were_brought_come_to_outcomes_and_back_to_the_page(
         return {"run": save_run(Outcomes(masks, values, **names, meta=meta))}
 
     monkeypatch.setattr("kernelsm.pipelines.ask_model.run", answered)
-    app = open_app("demonstrations", run="planted", prompts=key)
+    app = ME.open("demonstrations", run="planted", prompts=key)
     assert "8 candidates, 5 queries to choose by" in texts(app)
     assert "Mine · no outcomes yet" in texts(app).replace("\\", "")
     app.number_input(key="demo_subsets").set_value(40).run()
@@ -78,7 +79,7 @@ def positions(app: AppTest) -> dict[str, int]:
 
 
 def test_first_order_has_inputs_of_its_own_and_says_what_it_does(small: str) -> None:
-    app = open_app("demonstrations", run="planted", prompts=small)
+    app = ME.open("demonstrations", run="planted", prompts=small)
     own = {"demo_anchors", "demo_checked"}
     assert not own & {field.key for field in app.number_input}
     assert "Ask the model" in [one.label for one in app.button]
@@ -94,7 +95,7 @@ def test_first_order_has_inputs_of_its_own_and_says_what_it_does(small: str) -> 
 
 
 def test_where_few_prompts_are_possible_all_are_asked_and_counted(small: str) -> None:
-    app = open_app("demonstrations", run="planted", prompts=small)
+    app = ME.open("demonstrations", run="planted", prompts=small)
     assert "All 28 prompts of 2 of 8 demonstrations" in texts(app)
     app.segmented_control(key="demo_how").set_value("First order").run()
     assert "All 28 prompts are then estimated" in texts(app)
@@ -105,8 +106,8 @@ def test_where_few_prompts_are_possible_all_are_asked_and_counted(small: str) ->
 @pytest.mark.parametrize(("k", "most", "asked"), [(1, 1, 1), (2, 2, 2), (3, 6, 2), (4, 12, 2)])
 def test_no_more_orders_are_offered_than_there_are(k: int, most: int, asked: int) -> None:
     task = PromptTask(TASK.candidates[:8], TASK.queries[:5], (), TASK.labels, TASK.template, k=k)
-    key = keep_prompts(PromptSource("Mine", task))
-    app = open_app("demonstrations", run="planted", prompts=key)
+    key = ME.bring(PromptSource("Mine", task))
+    app = ME.open("demonstrations", run="planted", prompts=key)
     orders = app.number_input(key=f"demo_orders_{key}")
     assert (orders.max, orders.value) == (most, asked)
     assert f"in {asked} order" in texts(app)
@@ -114,7 +115,7 @@ def test_no_more_orders_are_offered_than_there_are(k: int, most: int, asked: int
 
 def test_candidates_that_leave_no_choice_are_said_to() -> None:
     whole = PromptTask(TASK.candidates[:3], TASK.queries[:5], (), TASK.labels, TASK.template, k=3)
-    app = open_app("demonstrations", run="planted", prompts=keep_prompts(PromptSource("Mine", whole)))
+    app = ME.open("demonstrations", run="planted", prompts=ME.bring(PromptSource("Mine", whole)))
     assert "1 different prompt of 3 of 3" in texts(app)
     assert "Ask the model" not in [one.label for one in app.button]
 
@@ -131,7 +132,7 @@ def test_the_error_of_estimates_stands_before_the_button_that_uses_them(
 
     monkeypatch.setattr("kernelsm.pipelines.prompt_estimates.run", finished_job)
     open_run(save_run(estimated(small, {**check, "spearman": 0.7})))  # the same estimates, checked before
-    app = open_app("demonstrations", run="planted", prompts=small)
+    app = ME.open("demonstrations", run="planted", prompts=small)
     app.segmented_control(key="demo_how").set_value("First order").run()
     app.number_input(key="demo_subsets").set_value(24).run()
     app.number_input(key="demo_anchors").set_value(2).run()
@@ -180,7 +181,7 @@ def test_the_verdict_on_estimates(changes: dict[str, Any], words: str) -> None:
     ids=["whole", "none", "markup", "list"],
 )  # fmt: skip
 def test_a_table_of_estimates_says_so_whatever_its_file_says(small: str, check: Any, words: str) -> None:
-    app = open_app("demonstrations", run=save_run(estimated(small, check)))
+    app = ME.open("demonstrations", run=save_run(estimated(small, check)))
     assert "These outcomes are first-order estimates" in texts(app)
     assert words in texts(app)
     assert "bold" not in texts(app)
@@ -189,7 +190,7 @@ def test_a_table_of_estimates_says_so_whatever_its_file_says(small: str, check: 
 
 def test_orders_that_were_left_out_are_told() -> None:
     task = PromptTask(TASK.candidates[:8], TASK.queries[:2], (), TASK.labels, TASK.template, k=2)
-    key = keep_prompts(PromptSource("Mine", task))
+    key = ME.bring(PromptSource("Mine", task))
     rng = np.random.default_rng(0)
     orders = np.array([rng.permutation(8)[:2] for _ in range(3_010)])
     values = rng.normal(size=(len(orders), 2))

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.pipelines.ask_model import CheckSettings
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.surrogates.wording import number
 
 PICKED = "4-9-22-31"

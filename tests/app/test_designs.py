@@ -23,7 +23,7 @@ from kernelsm.evaluation.learning_curve import LearningCurve
 from kernelsm.outcomes.anchor import anchor_support
 from kernelsm.outcomes.designs import all_masks, design_masks, leave_out_masks
 from kernelsm.pipelines.run_settings import RunSettings
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.tables import TABLES, save_run
 
 BREAST = ROOT / "tests" / "app" / "breast_all256.csv"

@@ -19,7 +19,7 @@ from kernelsm.evaluation.truth import score_estimates
 from kernelsm.examples.catalog import RECIPES, load_estimates_of_truth
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
 from kernelsm.pipelines.run_settings import RunSettings, example_settings
-from kernelsm.runtime.jobs import JobSpec, JobStatus, write_status
+from kernelsm.runtime.job import JobSpec, JobStatus, write_status
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_a_finished_check_shows_its_numbers_and_its_advice(started: list[JobSpec
     def finish(first_order: FirstOrderCheck) -> AppTest:
         checks = Checks(first_order, shipped.projections, shipped.expected_distortion, None)
         folder = registry().folder(spec.key)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         result = {"checks": asdict(checks)}
         write_status(folder, JobStatus(state="done", done=1, total=1, computed=3, result=result))
         return app.run()

@@ -10,7 +10,8 @@ from app_harness import press, texts
 from demonstrations_page import RUN, TASK, demonstrations, part, picked
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
+from kernelsm.runtime.job import JobSpec, JobStatus
+from kernelsm.runtime.jobs import JobRegistry
 
 
 def rows(app: AppTest) -> list[str]:
@@ -57,9 +58,12 @@ def test_a_check_that_runs_is_seen_and_cancelled_after_the_slots_have_changed(
 ) -> None:
     states: dict[str, JobStatus] = {}
     running = JobStatus("running", done=1, total=4, message="asking about fresh queries")
-    monkeypatch.setattr(JobRegistry, "start", lambda _, spec: states.update({spec.key: running}))
+    monkeypatch.setattr(JobRegistry, "start", lambda _, spec, owner: states.update({spec.key: running}))
     monkeypatch.setattr(JobRegistry, "status", lambda _, key: states.get(key))
-    monkeypatch.setattr(JobRegistry, "cancel", lambda _, key: states.update({key: JobStatus("cancelled", 1, 4)}))
+    monkeypatch.setattr(JobRegistry, "owns", lambda _, key, owner: states[key].active)
+    monkeypatch.setattr(
+        JobRegistry, "cancel", lambda _, key, owner: states.update({key: JobStatus("cancelled", 1, 4)})
+    )
     app = part(demonstrations(picked="4-9-22-31"), "Check")
     press(app, "Check with the model")
     assert not rows(app)  # it is seen above

@@ -9,8 +9,11 @@ from app_harness import ROOT, open_app, press, run, texts
 
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper")
-ABOUT_A_RUN = PAGES[:-1]  # the paper's claims are the same whatever run is open
+PAGES = (
+    "start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper",
+    "administration",
+)  # fmt: skip
+ABOUT_A_RUN = PAGES[:-2]  # the paper's claims are the same whatever run is open, and so are the jobs
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
 
 
@@ -18,7 +21,7 @@ def test_no_first_visitor_waits_for_the_imports_of_a_page() -> None:
     code = "import kernelsm.app.serve as serve, sys; serve.import_pages(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     imported = set(done.stdout.split())
-    assert {path.stem[2:] for path in (ROOT / "pages").glob("*.py")} == set(PAGES)
+    assert {path.stem.partition("_")[2] for path in (ROOT / "pages").glob("*.py")} == set(PAGES)
     for page in (ROOT / "pages").glob("*.py"):
         parts = re.findall(r"from (kernelsm\.app\.\w+) import (.+)", page.read_text())
         wanted = {f"{folder}.{name}" for folder, names in parts for name in names.split(", ")}

@@ -10,7 +10,7 @@ from app_harness import bring, charts, open_app, prepare, press, run, texts, tur
 from kernelsm.app.gradients.pull_sweep import EffectsOverPulls, sentence
 from kernelsm.pipelines.pull_sweep import PullSweep
 from kernelsm.pipelines.run_settings import RunSettings
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.tables import TABLES
 
 EFFECTS = EffectsOverPulls(

@@ -7,7 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import small_files
@@ -16,9 +16,8 @@ from app_harness import bring, compute, open_app, prepare, press, project, run, 
 from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.data import saved_work
-from kernelsm.app.shell import content_in_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES
@@ -95,7 +94,7 @@ def test_subsets_of_a_project_are_drawn_at_random(worked_on: AppTest) -> None:
     turn(worked_on, "gradients")
     assert "**4 subsets**, r = 3, seed 0. There are no more different ones of 3 tasks to draw" in texts(worked_on)
     # what the last run was asked for is not asked of a project that has no outcomes to start from
-    app = open_app("subsets", project=project(worked_on), sampler="next", subsets="8")
+    app = open_app("subsets", browser=worked_on, project=project(worked_on), sampler="next", subsets="8")
     assert app.segmented_control(key="view_sampler").value == "random"
     assert "the first subsets are drawn at random" in texts(app)
 
@@ -175,21 +174,20 @@ def test_what_another_session_brought_too_is_kept_until_the_last_one_deletes_it(
     assert not TABLES.is_here(table)
 
 
-def test_what_a_closed_page_held_is_deleted_all_the_same_and_missed_without_an_error(
-    worked_on: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_that_its_owner_deletes_is_gone_for_who_saw_it_through_a_link(worked_on: AppTest) -> None:
     key = project(worked_on)
-    app = open_app("data", project=key)  # a reload of the page is a new session beside the old one
-    active = SimpleNamespace(is_active_session=lambda session: False)
-    monkeypatch.setattr(content_in_use, "get_instance", lambda: active)
-    delete(app, key)
+    app = open_app("data", project=key)
+    assert listed(app) == ["numbers · data and model, seen"]
+    press(turn(app, "data"), "Take off this list")
+    assert PROJECTS.is_here(key)
+    app = open_app("subsets", project=key)
+    delete(turn(worked_on, "data"), key)
     assert not PROJECTS.is_here(key)
-    # the browser of the old one was only asleep
-    turn(worked_on, "subsets")
-    (toast,) = worked_on.toast
+    turn(app, "gradients")
+    (toast,) = app.toast
     assert toast.value == "numbers is not on this server any more."
-    assert project(worked_on) == ""
-    assert listed(turn(worked_on, "data")) == []
+    assert project(app) == ""
+    assert listed(turn(app, "data")) == []
 
 
 # --- rename and delete ----------------------------------------------------------------------------------------------
@@ -278,8 +276,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     files: list[bytes] = []
     write = saved_work.write_session
 
-    def recorded(*given: object) -> bytes:
-        files.append(write(*given))
+    def recorded(*given: Any, **named: Any) -> bytes:
+        files.append(write(*given, **named))
         return files[-1]
 
     monkeypatch.setattr(saved_work, "write_session", recorded)

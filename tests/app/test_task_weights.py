@@ -15,7 +15,7 @@ from uneven_sources import uneven_csv, uneven_sources
 from kernelsm import Outcomes
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.weighing import few_samples_sentence, tasks_of, weighting_of
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.tasks.weighting import GroupSizes
 from kernelsm.workspace.projects import PROJECTS, project_groups
 from kernelsm.workspace.requests import ProjectRequest

@@ -176,9 +176,9 @@ def test_task_weights_that_are_not_positive_are_refused(blobs, features, weights
 
 
 def test_the_block_follows_shape_and_budget_alone(blobs, features):
-    assert GradEx(blobs, *features).block == 1024
+    assert GradEx(blobs, *features).block == 256
     small = GradEx(blobs, *features, budget=4 * 2**20).block
-    assert 1 <= small < 1024
+    assert 1 <= small < 256
     assert GradEx(blobs, *features, budget=1).block == 1
     assert GradEx(blobs, *features, budget=1, block=7).block == 7
 

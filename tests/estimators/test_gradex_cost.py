@@ -39,15 +39,15 @@ def test_the_solver_says_before_it_starts_that_memory_does_not_suffice(blobs, bl
     test = gradient_features(blobs_model, blobs.test_inputs, blobs.test_labels)
     everything = np.ones((1, blobs.K), dtype=np.bool_)
     gradex = GradEx(blobs, train, test)
-    monkeypatch.setattr(memory, "free_memory", lambda: gradex.cost(gradex.block).memory - 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: gradex.cost(gradex.block).memory - 1)
     with pytest.raises(InputError, match=r"GradEx: found .* coordinates, which takes about .* GiB"):
         gradex.outcomes(everything)
-    monkeypatch.setattr(memory, "free_memory", lambda: gradex.cost(gradex.block).memory)
+    monkeypatch.setattr(memory, "available_memory", lambda: gradex.cost(gradex.block).memory)
     assert gradex.outcomes(everything).m == 1
 
 
 def test_a_job_refuses_before_any_gradient_is_computed(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(memory, "free_memory", lambda: 2**20)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
     store = Store(tmp_path)
     with pytest.raises(InputError, match="GradEx of digits: found gradients of 2,410 coordinates"):
         compute.compute(RunSettings("digits"), silent, store)

@@ -108,7 +108,7 @@ def test_losses_of_fresh_queries_are_not_taken_for_those_of_others(source, model
     for prompting in (fresh, fit, fresh, fit):
         true = np.array([TASK.labels.index(query.label) for query in prompting.queries])
         want = measure_labels(score(model, TASK, (3, 1), prompting.queries), true)
-        np.testing.assert_allclose(ordered_measures(prompting, (3, 1), store), want, atol=1e-4)
+        np.testing.assert_allclose(ordered_measures(prompting, [(3, 1)], store)[0], want, atol=1e-4)
     assert (store.computed, store.reused) == (2, 2)
 
 

@@ -9,7 +9,7 @@ from kernelsm import InputError, anchor_support, bernoulli_masks, load_example
 from kernelsm.examples.catalog import EXAMPLES
 from kernelsm.pipelines.compute import compute, run
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, example_settings, seconds_a_subset
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.tables import TABLES

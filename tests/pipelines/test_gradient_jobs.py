@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from kernelsm.runtime.jobs import read_status
+from kernelsm.runtime.job import read_status
 
 # a work of kernelsm's that is there for this test alone
 JOB = """

@@ -16,7 +16,7 @@ from kernelsm.pipelines.prompt_estimates import EstimateSettings, estimate, run
 from kernelsm.prompts.first_order import FirstOrder
 from kernelsm.prompts.first_order_check import PromptFirstOrderCheck, prompt_first_order_check
 from kernelsm.prompts.prompting import Prompting
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Cancelled, silent
 from kernelsm.workspace.prompt_projects import SECONDS_A_QUERY, PromptSource, find_prompts, keep_prompts
 from kernelsm.workspace.tables import TABLES, load_run_orders

@@ -203,7 +203,7 @@ def test_cost_grows_with_anchors_texts_and_labels_without_loading_a_model():
 
 
 def test_too_little_memory_is_said_before_gradients_are_taken(monkeypatch):
-    monkeypatch.setattr(memory, "free_memory", lambda: 10)
+    monkeypatch.setattr(memory, "available_memory", lambda: 10)
     monkeypatch.setattr(embedding_gradients, "slot_slopes", lambda *_: pytest.fail("the model was asked"))
     with pytest.raises(InputError, match="prompt attribution: found gradients of 5 candidates"):
         PromptTracIn(made(TASK)).attribute()

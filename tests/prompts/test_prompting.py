@@ -14,6 +14,8 @@ from kernelsm.prompts import prompting as module
 from kernelsm.prompts.prompting import Prompting, score, short_names
 from kernelsm.prompts.scoring import measure_labels
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
+from kernelsm.runtime.executors import InProcess, using
+from kernelsm.runtime.local_processes import LocalProcesses
 from kernelsm.runtime.progress import Cancelled
 
 MASKS = np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 1], [1, 1, 1, 1, 1], [0, 1, 0, 1, 0]], dtype=bool)
@@ -257,3 +259,14 @@ def test_names_are_short_and_unique_and_on_one_line():
     assert names[3] == "b c d"
     assert max(map(len, names)) <= 65
     assert all(name and name.isprintable() for name in names)
+
+
+def test_prompts_asked_by_other_processes_and_in_threads_have_the_same_bits(model):
+    prompting = Prompting(TASK, model, orders=3, seed=4)
+    found = []
+    with LocalProcesses(2, start_seconds=0) as processes:
+        for executor in (InProcess(1), InProcess(3), processes):
+            with using(executor):
+                found.append(prompting.by_order(MASKS)[1])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])

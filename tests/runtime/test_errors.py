@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from kernelsm import ConvergenceError, InputError
-from kernelsm.runtime.jobs import read_status
+from kernelsm.runtime.job import read_status
 
 UNFINISHED = ConvergenceError(
     "GradEx", "a gradient norm of 1e-3 after 50 passes", "at most 9e-05", "Raise the ridge."

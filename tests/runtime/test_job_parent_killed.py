@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kernelsm.pipelines.run_settings import RunSettings
-from kernelsm.runtime.jobs import JobRegistry, read_status
+from kernelsm.runtime.job import read_status
+from kernelsm.runtime.jobs import JobRegistry
 
 # a retraining each, and so many that no machine is done before the job notices; no test waits for all of them
 SUBSETS = 5000
@@ -42,7 +43,7 @@ def registry(cache_folder, server):
     registry = JobRegistry(cache_folder)
     yield registry
     key = SETTINGS.job().key
-    registry.cancel(key)
+    registry.end(key)
     registry.wait(key, timeout=60)
 
 
@@ -63,7 +64,7 @@ def test_a_job_ends_with_its_server_and_the_next_one_resumes_it(server, registry
 
     registry.start(SETTINGS.job())
     _wait_until(lambda: registry.status(key).computed >= 1 or not registry.status(key).active)
-    registry.cancel(key)
+    registry.end(key)
     resumed = registry.wait(key, timeout=60)
     assert (resumed.state, resumed.error) == ("cancelled", "")
     assert resumed.reused == kept  # nothing finished was done again

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.compare.side_by_side import side_by_side
-from kernelsm.app.shell import controls
+from kernelsm.app.shell import controls, rights
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import duration, plain
@@ -30,12 +30,17 @@ _LOOKS_AT = {
 
 def compare(run: Run) -> None:
     """Draw the choice of methods with what they cost, the job, and its result."""
-    source = run.key if run.example else run.prompts or run.source
+    texts = run.prompts if rights.may_ask(run.prompts) else ""
+    source = run.key if run.example else texts or run.source
     table = "" if run.example else run.key
     possible = [name for name in possible_for(source) if name != "default"]
     titles = {name: ALL_METHODS[name].title for name in possible}
-    chosen = controls.methods_picker(titles, _ON_PROMPTS if run.prompts else _FIRST, always="default")
-    if not source:
+    chosen = controls.methods_picker(titles, _ON_PROMPTS if texts else _FIRST, always="default")
+    if texts != run.prompts:
+        rights.say_not_yours("Methods that ask the language model need the texts of these outcomes")
+    elif run.source_is_not_yours:
+        rights.say_not_yours("Methods that look at gradients need the samples and the network of these outcomes")
+    elif not source:
         st.caption(
             "There are outcomes here and no network: methods that look at gradients need one. Bring samples and a "
             "network on *Data & model* to have them, too."

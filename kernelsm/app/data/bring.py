@@ -12,7 +12,7 @@ from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
-from kernelsm.app.shell import frame, navigation, session, weighing
+from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import plain
@@ -55,7 +55,10 @@ def bring() -> None:
         "What do you bring?", list(sections), key=_WHAT, required=True, persist_state="session",
         help="Data and a model go through the whole algorithm. Outcomes that were measured elsewhere need no model.",
     )  # fmt: skip
-    sections[str(chosen)]()
+    try:
+        sections[str(chosen)]()
+    except InputError as error:
+        gallery.refusal(error)
     saved_work.own_work()
 
 
@@ -220,6 +223,8 @@ def notes(about: dict[str, Any]) -> list[str]:
     return sentences
 
 
+@disk.callback
 def _go_on(key: str, title: str) -> None:
-    session.open_kept(PROJECTS, key, title)
+    session.bring(PROJECTS, key, title)
+    session.open_kept(PROJECTS, key)
     navigation.go(navigation.GRADIENTS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.open_runs import open_run
+from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example
@@ -14,7 +15,7 @@ from kernelsm.files.limits import limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import varies
-from kernelsm.workspace.tables import TABLES, save_run
+from kernelsm.workspace.tables import TABLES, keep_brought
 
 _UPLOAD, _BETTER, _TAKEN = "kernelsm_upload", "kernelsm_upload_better", "kernelsm_upload_taken"
 _PREVIEW_ROWS, _PREVIEW_COLUMNS = 8, 60
@@ -78,6 +79,7 @@ def upload() -> None:
             return
         name = " and ".join(file.name for file in files)
         try:
+            check_room(sum(file.size for file in files))
             contents = [(file.getvalue(), file.name) for file in files]
             outcomes = Outcomes.from_files(contents, higher_is_better=better)
             if outcomes.m > MOST_SUBSETS:
@@ -106,7 +108,7 @@ def _taken(outcomes: Outcomes, name: str, files: tuple[str, ...]) -> bool:
     known: set[tuple[str, ...]] = st.session_state.setdefault(_TAKEN, set())
     if (*files, run) not in known:
         known.add((*files, run))
-        session.remember(TABLES, save_run(outcomes), name)
+        session.bring(TABLES, keep_brought(outcomes), name)
     if run not in session.titles(TABLES):
         st.info("It was deleted since: upload it again to see it.", icon=":material/info:")
         return False
@@ -143,6 +145,7 @@ def _accepted(outcomes: Outcomes, name: str) -> None:
     st.dataframe(preview, hide_index=True, alt=f"First rows of {name}")
 
 
+@disk.callback
 def _open(run: str, page: str) -> None:
     session.look_at(run)
     navigation.go(page)

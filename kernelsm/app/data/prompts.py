@@ -13,7 +13,7 @@ import streamlit as st
 
 from kernelsm.app.data import gallery
 from kernelsm.app.demonstrations.check import advise_orders
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import duration, plain
@@ -25,7 +25,7 @@ from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
 from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
 from kernelsm.runtime.errors import InputError
-from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts
+from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts, prompts_key
 from kernelsm.workspace.requests import FileRef, PromptRequest
 from kernelsm.workspace.uploads import upload_path
 
@@ -271,10 +271,14 @@ def _short(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 1.5 else duration(seconds)
 
 
+@disk.callback
 def _go_on(source: PromptSource, orders: int) -> None:
-    key = keep_prompts(source)
+    key = prompts_key(source)
+    title = PROMPTS.title(key) if PROMPTS.opens(key) else source.title  # others may have brought the same
+    keep_prompts(replace(source, title=title))
     advise_orders(key, orders)
-    session.open_kept(PROMPTS, key, source.title)
+    session.bring(PROMPTS, key, source.title)
+    session.open_kept(PROMPTS, key)
     navigation.go(navigation.DEMONSTRATIONS)
 
 

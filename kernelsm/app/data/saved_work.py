@@ -1,19 +1,26 @@
-"""What a session uploaded and computed: listed, renamed, deleted, saved to a file and restored from one."""
+"""What a session uploaded and computed: listed, renamed, deleted, saved to a file and restored from one.
+
+What it saw through a link is listed too, to open it again or to take it off the list.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import streamlit as st
 
 from kernelsm.app.data import gallery
 from kernelsm.app.decide import confirmed
-from kernelsm.app.shell import content_in_use, frame, navigation, session
+from kernelsm.app.shell import disk, frame, navigation, owner, rights, session
 from kernelsm.app.shell.open_runs import open_run
+from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain, size_of
 from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.confirmations import CONFIRMATIONS
+from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS
@@ -26,7 +33,7 @@ _PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS, CONFIRMATIONS.name: navigatio
 
 
 def own_work() -> None:
-    """Draw the list of what this session uploaded and computed, with buttons to open, rename, delete and save."""
+    """Draw the list of what this session uploaded, computed and saw; what is its own can be renamed and deleted."""
     if note := st.session_state.pop(_NOTE, ""):
         st.success(note, icon=":material/check:")
     kinds = session.everything()
@@ -34,30 +41,31 @@ def own_work() -> None:
         return
     st.subheader("What you brought and computed")
     titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
-    named = {key: f"{titles[key]} · {kind.label} · {size_of(kind.size(key))}" for key, kind in kinds.items()}
+    own = {key for key, kind in kinds.items() if rights.owns(kind, key)}
+    named = {
+        key: " · ".join((titles[key], kind.label if key in own else f"{kind.label}, seen", size_of(kind.size(key))))
+        for key, kind in kinds.items()
+    }
     left, right = frame.panels()
     with left:
         key = st.selectbox("One of yours", list(named), format_func=named.__getitem__, key="saved_choice")
-        title = st.text_input("Name", titles[key], max_chars=60, key=f"saved_title_{key}")
-        with st.container(horizontal=True):
-            st.button("Open", icon=":material/folder_open:", key="saved_open", on_click=_open, args=(key,))
-            st.button(
-                "Rename", icon=":material/edit:", key="saved_rename", on_click=_rename, args=(key, title),
-                disabled=not title.strip() or title == titles[key],
-            )  # fmt: skip
-            with st.popover("Delete", icon=":material/delete:", key="saved_delete"):
-                kind = kinds[key]
-                st.markdown(f"Delete **{plain(titles[key])}**{kind.also_deleted}?{kind.not_deleted}")
-                st.button("Delete it", type="primary", key="saved_delete_really", on_click=_delete, args=(key,))
+        if key in own:
+            _change(key, kinds[key], titles[key])
+        else:
+            _seen(key)
     with right:
+        seen = (
+            " Of what you only saw through a link it holds the tables and results." if len(own) < len(kinds) else ""
+        )
         st.markdown(
             "A session file holds all of these and the view: sliders, pair, subset. Open it here, or on another "
-            "server, to go on."
+            f"server, to go on as their owner: whoever you give it to owns them too.{seen}"
         )
         if st.button("Write a session file", icon=":material/save:", key="saved_write"):
             try:
                 kept = {kind.name: session.titles(kind) for kind in KEPT_KINDS}
-                content = write_session(session.view().to_params(), kept, cache_root())
+                owns = {key: owner.proof(key) for key in own}
+                content = write_session(session.view().to_params(), kept, cache_root(), owns=owns)
             except InputError as error:
                 gallery.refusal(error)
             else:
@@ -67,6 +75,30 @@ def own_work() -> None:
                 )  # fmt: skip
 
 
+def _change(key: str, kind: Kept[Any], title: str) -> None:
+    """Draw what an owner may do."""
+    name = st.text_input("Name", title, max_chars=60, key=f"saved_title_{key}")
+    with st.container(horizontal=True):
+        st.button("Open", icon=":material/folder_open:", key="saved_open", on_click=_open, args=(key,))
+        st.button(
+            "Rename", icon=":material/edit:", key="saved_rename", on_click=_rename, args=(key, name),
+            disabled=not name.strip() or name == title,
+        )  # fmt: skip
+        with st.popover("Delete", icon=":material/delete:", key="saved_delete"):
+            st.markdown(f"Delete **{plain(title)}**{kind.also_deleted}?{kind.not_deleted}")
+            st.button("Delete it", type="primary", key="saved_delete_really", on_click=_delete, args=(key,))
+
+
+def _seen(key: str) -> None:
+    """Draw what everybody may do who has the link."""
+    st.caption(f"Seen through a link, so it is not yours to rename or delete. {rights.HOW_TO_OWN}")
+    with st.container(horizontal=True):
+        st.button("Open", icon=":material/folder_open:", key="saved_open", on_click=_open, args=(key,))
+        st.button(
+            "Take off this list", icon=":material/visibility_off:", key="saved_unlist", on_click=_delete, args=(key,)
+        )
+
+
 def restore() -> None:
     """Draw the upload of a session file."""
     file = st.file_uploader("Session file (.zip)", key="bring_session", max_upload_size=limits().megabytes)
@@ -74,13 +106,16 @@ def restore() -> None:
         return
     if st.button("Open this session", type="primary", icon=":material/folder_open:", key="bring_session_open"):
         try:
+            check_room(file.size)
             restored = read_session(file.getvalue(), file.name, cache_root())
         except InputError as error:
             gallery.refusal(error)
             return
         for kind in KEPT_KINDS:
             for key, title in restored.kept[kind.name].items():
-                session.remember(kind, key, title)
+                if proof := restored.owns.get(key):
+                    owner.take_over(key, proof)
+                session.bring(kind, key, title)
         session.restore(ViewState.from_params(restored.view)[0])
         st.session_state[_NOTE] = _restored(restored)
         st.rerun()
@@ -98,6 +133,7 @@ def _restored(restored: RestoredSession) -> str:
     return f"Restored the view, {' and '.join(usual)}.{''.join(further)}"
 
 
+@disk.callback
 def _open(key: str) -> None:
     kind = session.everything().get(key)
     if kind is None:  # deleted by the press before
@@ -110,24 +146,34 @@ def _open(key: str) -> None:
         navigation.go(_PAGES[kind.name])
 
 
+@disk.callback
 def _rename(key: str, title: str) -> None:
     kind = session.everything().get(key)
-    if kind is None:
+    if kind is None or not rights.owns(kind, key):
         return
-    if kind.opens(key):
+    # where others own it too, it is called so on this session's list alone
+    if kind.opens(key) and rights.owns_alone(kind, key):
         kind.rename(key, title.strip())
     session.remember(kind, key, title.strip())
 
 
+@disk.callback
 def _delete(key: str) -> None:
-    """Forget one; its files go too where no other session uses the same content."""
+    """Forget one; what was this session's own and nobody else's is deleted."""
     kind = session.everything().get(key)
     if kind is None:  # pressed twice
         return
-    title = session.titles(kind)[key]
-    freed = 0
-    if not content_in_use.stop_using(key):
-        freed = kind.delete(key)
+    title, was_own = session.titles(kind)[key], rights.owns(kind, key)
+    freed = rights.give_up(kind, key)
+    if not kind.is_here(key):
         open_run.clear(key)
     session.forget(key)
-    st.session_state[_NOTE] = f"Deleted {plain(title)}, {size_of(freed)} freed."
+    if not was_own:
+        st.session_state[_NOTE] = f"Took {plain(title)} off the list."
+    elif freed or not kind.is_here(key):
+        st.session_state[_NOTE] = f"Deleted {plain(title)}, {size_of(freed)} freed."
+    else:
+        st.session_state[_NOTE] = (
+            f"Deleted {plain(title)} from what is yours. Others brought or opened the same: it stays for them until "
+            "it is not opened any more."
+        )

@@ -8,8 +8,8 @@ import streamlit as st
 
 from kernelsm.app.decide import confirmed
 from kernelsm.app.decide.confirmed import WAY_NAMES
-from kernelsm.app.shell import controls, navigation, session
-from kernelsm.app.shell.job_panel import job_panel, progress, registry
+from kernelsm.app.shell import controls, disk, navigation, rights, session
+from kernelsm.app.shell.job_panel import cancel_button, job_panel, progress, registry
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.planted.game import planted_game
@@ -108,11 +108,12 @@ def _note(run: Run, offered: str, left_out: tuple[int, ...]) -> None:
             del started[key]
         elif status.active and key != offered:
             st.markdown(plain(title))
-            st.fragment(_other, run_every=_REFRESH)(key)
+            st.fragment(disk.telling(_other), run_every=_REFRESH)(key)
         elif status.state == "done" and status.result:
             found = str(status.result["confirmed"])
             if found not in session.titles(CONFIRMATIONS) and CONFIRMATIONS.opens(found):
-                session.remember(CONFIRMATIONS, found)
+                # others may have retrained the same and call it otherwise
+                session.bring(CONFIRMATIONS, found, "" if rights.owns(CONFIRMATIONS, found) else title)
             if key == offered:
                 confirmed.shown_last(found)
 
@@ -121,14 +122,17 @@ def _other(key: str) -> None:
     status = registry().status(key)
     if status is None or not status.active:
         st.rerun()  # the whole page, which shows the result in place of the progress
-    progress(status)
-    st.button("Cancel", icon=":material/stop:", key=f"confirm_stop_{key}", on_click=registry().cancel, args=(key,))
+    progress(status, key)
+    cancel_button("Cancel", key, running=True, key=f"confirm_stop_{key}")
 
 
 def _missing(run: Run, left_out: tuple[int, ...]) -> None:
     """Say what there would have to be to retrain, and how to get there."""
     if run.key == GAME or run.outcomes.meta.get("computed_from") == GAME:
         _game(run, left_out)
+        return
+    if run.source_is_not_yours:
+        rights.say_not_yours("What retraining takes are the samples and the network of these outcomes")
         return
     if run.source:
         missing = "This project holds gradient features that were computed elsewhere, and no network to retrain."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import frame, session
+from kernelsm.app.shell import frame, rights, session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import plain
@@ -35,7 +35,11 @@ def shown_last(key: str) -> None:
 
 def results(run: Run, drop: Drop | None) -> None:
     """Draw one confirmation in full, and list the others of the same data."""
-    found = confirmations_of(run.source) if run.source else {}
+    # of all that were made of this data here: this session's own, and what links showed it
+    found = {
+        key: one for key, one in (confirmations_of(run.computed_from) if run.computed_from else {}).items()
+        if key in session.titles(CONFIRMATIONS) or rights.owns(CONFIRMATIONS, key)
+    }  # fmt: skip
     chosen = session.view().confirmed
     if chosen and chosen not in found:
         try:
@@ -52,11 +56,12 @@ def results(run: Run, drop: Drop | None) -> None:
     others = [key for key in found if key != first][:_MOST_LISTED]
     for key in others:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{plain(found[key].title)} · {_in_short(found[key])}")
+            title = session.titles(CONFIRMATIONS).get(key, found[key].title)
+            st.markdown(f"{plain(title)} · {_in_short(found[key])}")
             st.button("Show", key=f"confirmed_show_{key}", on_click=session.update, kwargs={"confirmed": key})
     st.caption(
-        "Kept on this server and found again with the same data; Data & model lists those of this visit, to rename, "
-        "delete, or take along in a session file."
+        "Kept on this server and found again with the same data in this browser; Data & model lists those of this "
+        "visit, to rename, delete, or take along in a session file."
     )
 
 
@@ -75,7 +80,7 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
     """Draw a confirmation: verdicts, chart, and all measures as a table."""
     names = ", ".join(f"**{plain(found.task_names[k])}**" for k in found.left_out)
     st.markdown(f"Without {names}")
-    same = found.source == run.source and found.task_names == run.outcomes.task_names
+    same = found.source == run.computed_from and found.task_names == run.outcomes.task_names
     target = session.view().target if same and session.view().target in found.target_names else ""
     loss = found.measures[0]
     measured = {way: found.change(way, loss.name, target) for way in found.values}
@@ -180,4 +185,6 @@ def _seeds(found: Confirmation) -> str:
 def _source_title(source: str) -> str:
     if source in EXAMPLES:
         return plain(EXAMPLES[source].title)
-    return plain(PROJECTS.title(source)) if PROJECTS.opens(source) else "a project that is not here any more"
+    if rights.owns(PROJECTS, source) and PROJECTS.opens(source):
+        return plain(PROJECTS.title(source))
+    return "a project that is not yours, or not here any more"

@@ -9,7 +9,7 @@ from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.estimates import estimates
 from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
-from kernelsm.app.shell import session
+from kernelsm.app.shell import rights, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings
@@ -30,6 +30,9 @@ def check(choice: PromptChoice) -> CheckSettings | None:
     Returns the settings of the offered check; None where there is nothing to check.
     """
     task = choice.task
+    if not rights.may_ask(choice.run.prompts):
+        rights.say_not_yours("A check asks the language model with these texts")
+        return None
     if not task.fresh:
         st.info("These texts have no fresh queries to check with.", icon=":material/info:")
         return None
@@ -110,6 +113,9 @@ def _orders_key(source: str) -> str:
 
 def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
     """Offer to ask the model with random prompts: the outcomes that a surrogate is fitted to."""
+    if not rights.may_ask(source):
+        rights.say_not_yours("The language model is asked with these texts")
+        return
     task = prompt_source.task
     if task.k == task.K:
         st.warning(

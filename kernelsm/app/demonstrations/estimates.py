@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import job_panel, open_result, registry
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.pipelines.ask_model import PromptSettings
@@ -104,6 +105,7 @@ def _finished(result: dict[str, Any], settings: EstimateSettings, title: str) ->
     )  # fmt: skip
 
 
+@disk.callback
 def _use(run: str, title: str) -> None:
     open_run.clear(run)  # the same estimates may have been checked on fewer prompts before
     open_result(run, title)

@@ -9,11 +9,12 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
-from kernelsm.app.shell.job_panel import progress, registry
+from kernelsm.app.shell import disk
+from kernelsm.app.shell.job_panel import cancel_button, progress, registry
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.prompts.agreement import measured_mean
-from kernelsm.runtime.jobs import JobStatus
+from kernelsm.runtime.job import JobStatus
 from kernelsm.surrogates.wording import amount, number
 
 _KEPT = "kernelsm_checks"
@@ -81,23 +82,21 @@ def _row(choice: PromptChoice, key: str, check: KeptCheck, status: JobStatus) ->
     orders = "in this order" if check.in_order else "over all orders"
     st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
     if status.active:
-        st.fragment(_running, run_every=_REFRESH)(key)
+        st.fragment(disk.telling(_running), run_every=_REFRESH)(key)
     with st.container(horizontal=True):
         st.button(
             "Taken" if is_picked else "Take", key=f"demo_again_{key}", disabled=is_picked,
             on_click=prompt_choice.pick, args=(prompt,), help="Put this prompt into the slots",
         )  # fmt: skip
         if status.active:
-            st.button(
-                "Cancel", icon=":material/stop:", key=f"demo_stop_{key}", on_click=registry().cancel, args=(key,)
-            )
+            cancel_button("Cancel", key, running=True, key=f"demo_stop_{key}")
 
 
 def _running(key: str) -> None:
     status = registry().status(key)
     if status is None or not status.active:
         st.rerun()  # reruns the whole page, which shows the result in place of the progress
-    progress(status)
+    progress(status, key)
 
 
 def _outcome(status: JobStatus) -> str:

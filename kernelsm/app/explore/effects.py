@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import controls, findings, frame, navigation, session, words
+from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, words
 from kernelsm.app.shell.fits import Readout, fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
 from kernelsm.app.shell.words import plain
@@ -295,6 +295,7 @@ def _no_toggles(run: Run) -> None:
 
 
 @st.fragment
+@disk.telling
 def _prediction(key: str) -> None:
     """Draw the toggles and the prediction alone: every element more costs a toggle ten milliseconds or two."""
     exploration = _for_prediction(key)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, session, words
+from kernelsm.app.shell import controls, disk, frame, session, words
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
@@ -28,6 +28,7 @@ _LEVELS = np.linspace(0.1, 0.95, 18)
 
 
 @st.fragment
+@disk.telling
 def workbench(run: Run) -> None:
     """Draw the controls and what they change, alone: a slider need not wait for the rest of the page."""
     with st.container(horizontal=True, gap="medium"):

@@ -1,11 +1,13 @@
-"""What the store holds, and the button that empties it."""
+"""What the store holds of this session's own projects, and the button that drops it."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from kernelsm.runtime.store import DEFAULT_BUDGET, Store
+from kernelsm.app.shell import disk, rights, session
+from kernelsm.runtime.store import Store, chunk_budget
+from kernelsm.workspace.projects import PROJECTS
 
 
 def cache_panel() -> None:
@@ -13,18 +15,33 @@ def cache_panel() -> None:
     with st.expander("Cache", icon=":material/hard_drive:", key="kernelsm_cache_panel", on_change="rerun") as panel:
         if not panel.open:
             return
-        entries = Store().entries()
+        budget = (
+            f"Beyond {chunk_budget() / 2**30:g} GiB on this server the least recently used are dropped. Tables and "
+            "results are kept elsewhere and stay."
+        )
+        entries = Store().entries_of(*_contents())
         if not entries:
-            st.caption("Nothing has been computed on this server yet.")
+            st.caption(
+                "Nothing has been computed of a project of yours. Finished chunks of the built-in examples are for "
+                f"all who use this server. {budget}"
+            )
             return
         sizes = pd.Series([entry.size / 2**20 for entry in entries])
         kinds = sizes.groupby([entry.kind.replace("_", " ") for entry in entries]).agg(["count", "sum"])
         st.dataframe(
             kinds.round(1).reset_index().set_axis(["chunks of", "number", "MiB"], axis=1),
-            hide_index=True, width="content", alt="Finished chunks in the cache by kind",
+            hide_index=True, width="content", alt="Finished chunks of your projects by kind",
         )  # fmt: skip
-        st.caption(
-            f"Finished chunks, shared by all who use this server. Beyond {DEFAULT_BUDGET / 2**30:.0f} GiB the least "
-            "recently used are dropped. Tables and results are kept elsewhere and stay."
-        )
-        st.button("Delete the chunks", icon=":material/delete:", on_click=lambda: Store().clear())
+        st.caption(f"Finished chunks of your projects. {budget}")
+        st.button("Delete the chunks", icon=":material/delete:", on_click=_delete)
+
+
+@disk.callback
+def _delete() -> None:
+    Store().forget(*_contents())
+
+
+def _contents() -> list[str]:
+    """Hashes under which the store keeps what was computed of this session's own projects."""
+    own = [key for key in session.titles(PROJECTS) if rights.owns(PROJECTS, key)]
+    return [content for key in own for content in PROJECTS.stored_contents(key)]

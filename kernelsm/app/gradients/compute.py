@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, session, words
+from kernelsm.app.shell import controls, frame, navigation, rights, session, words
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.weighing import source_sentence
@@ -14,7 +14,7 @@ from kernelsm.app.subsets.design_words import design_sentence, short_words, why_
 from kernelsm.app.subsets.sampling import draw_settings
 from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
-from kernelsm.runtime.memory import free_memory
+from kernelsm.runtime.memory import available_memory
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES
 
@@ -22,13 +22,19 @@ _WITH_MODEL = "digits"
 
 
 def source() -> str:
-    """What the page computes outcomes of: the project worked on, or the run's source; "" for nothing."""
+    """What the page computes outcomes of: the project worked on, or the run's source; "" for nothing it may use."""
     view = session.view()
-    return view.project or open_run(view.run).source
+    if view.project:
+        return view.project if rights.may_use(view.project) else ""
+    return open_run(view.run).source
 
 
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
+    if session.view().project or run.source_is_not_yours:
+        rights.say_not_yours("Outcomes are computed here from samples and a network")
+        st.page_link(navigation.DATA, label="Open a session file", icon=":material/upload:")
+        return
     reason = "the planted game is a formula" if run.example else "this run is a table of outcomes"
     reason = "its outcomes were asked of a language model" if run.prompts else reason
     st.info(f"There are no gradients here: {reason}.", icon=":material/info:")
@@ -107,7 +113,7 @@ def cost_note(settings: RunSettings) -> None:
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
     )
-    free = free_memory()
+    free = available_memory()
     if free is not None and cost.memory > free:
         st.warning(
             f"This server has {size_of(free)} of memory free, and the job will refuse to start. Take fewer "

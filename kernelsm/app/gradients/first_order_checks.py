@@ -18,7 +18,7 @@ from kernelsm.examples.catalog import load_estimates_of_truth
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, example_settings
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.near_ties import first_greatest
 from kernelsm.workspace.projects import find_recipe
 

@@ -15,7 +15,7 @@ from kernelsm.paper.findings import load_findings
 from kernelsm.paper.live import LIVE
 from kernelsm.paper.wording import AS_CLAIMED, words_of
 from kernelsm.pipelines.run_settings import START_SECONDS
-from kernelsm.runtime.jobs import JobSpec
+from kernelsm.runtime.job import JobSpec
 
 _ICONS = {"holds": ":material/check_circle:", "holds in part": ":material/contrast:", "not here": ":material/cancel:"}
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from kernelsm.app.shell import navigation, session
+from kernelsm.app.shell import navigation, rights, session
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.weighing import weighed, weighed_project
 from kernelsm.app.shell.words import plain
@@ -49,7 +49,8 @@ def current_run(*, needs_outcomes: bool = True) -> Run:
             f"{plain(session.title_of(project))} has no outcomes yet: this page still shows another run.",
             icon=":material/info:",
         )
-        st.page_link(navigation.GRADIENTS, label="Compute them on Gradients", icon=":material/trending_down:")
+        if rights.may_use(project):
+            st.page_link(navigation.GRADIENTS, label="Compute them on Gradients", icon=":material/trending_down:")
     return open_run(session.view().run)
 
 
@@ -82,12 +83,16 @@ def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, ins
 def show(chart: Chart, key: str, *, toolbar: bool = True) -> None:
     """Draw a chart that is only looked at; without its toolbar it is drawn 70 ms sooner."""
     st.plotly_chart(
-        chart.figure, key=key, alt=chart.alt, config=CHART_CONFIG if toolbar else {"displayModeBar": False}
+        chart.figure,
+        key=key,
+        alt=chart.alt,
+        config=CHART_CONFIG if toolbar else {"displayModeBar": False, "typesetMath": False},
     )
 
 
 CHART_CONFIG = {
     "displaylogo": False,
+    "typesetMath": False,  # names may hold dollars
     "showSendToCloud": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg"},

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.shell import session
+from kernelsm.app.shell import disk, session
+from kernelsm.app.shell.owner import owner
+from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import duration, plain
-from kernelsm.runtime.jobs import JobRegistry, JobSpec, JobStatus
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.job import JobSpec, JobStatus
+from kernelsm.runtime.jobs import JobRegistry, Place
 from kernelsm.workspace.tables import TABLES
 
 _REFRESH = 0.5
@@ -15,7 +19,17 @@ _REFRESH = 0.5
 @st.cache_resource(show_spinner=False)
 def registry() -> JobRegistry:
     """Return the jobs of this server; all sessions see the same."""
-    return JobRegistry()
+    return JobRegistry(present=visitors().present)
+
+
+def cancel_button(label: str, job: str, *, running: bool, key: str) -> None:
+    """Draw the button that cancels a job; only who started it can press it."""
+    mine = running and registry().owns(job, owner())
+    others = "Another visitor started this work, and only who started it can cancel it."
+    st.button(
+        label, icon=":material/stop:", disabled=not mine, on_click=_cancel, args=(job,), key=key,
+        help=others if running and not mine else None,
+    )  # fmt: skip
 
 
 def job_panel(
@@ -46,7 +60,7 @@ def job_panel(
     """
     status = registry().status(spec.key)
     running = status is not None and status.active
-    st.fragment(_panel, run_every=_REFRESH if running else None)(
+    st.fragment(disk.telling(_panel), run_every=_REFRESH if running else None)(
         spec, estimate, result_title, start, cancel, key, running
     )
 
@@ -58,19 +72,21 @@ def _panel(
     running = status is not None and status.active
     if running != was_running:
         st.rerun()  # the whole page: the clock of this fragment starts or stops
+    of_another = running and not registry().owns(spec.key, owner())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            _start_label(status, start), icon=":material/play_arrow:", type="primary", disabled=running,
-            on_click=_start, args=(spec,), key=f"{key}_start",
+            _start_label(status, start), icon=":material/play_arrow:", type="primary",
+            disabled=running and not of_another, on_click=_start, args=(spec, key), key=f"{key}_start",
+            help="Another visitor started the same work. Start it too, and it goes on where that one cancels it."
+            if of_another else None,
         )  # fmt: skip
-        st.button(
-            cancel, icon=":material/stop:", disabled=not running, on_click=registry().cancel, args=(spec.key,),
-            key=f"{key}_cancel",
-        )  # fmt: skip
+        cancel_button(cancel, spec.key, running=running, key=f"{key}_cancel")
         if status is None or not (running or status.state == "done"):  # else the progress or the end says it better
             st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
+    if refused := st.session_state.pop(_refusal(key), ""):
+        st.warning(plain(refused), icon=":material/hourglass_top:")
     if status is not None:
-        progress(status)
+        progress(status, spec.key)
         if status.state == "done" and status.result and "run" in status.result:
             run = status.result["run"]
             st.button(
@@ -84,13 +100,29 @@ def _panel(
                 st.code(log, language=None)
 
 
-def _start(spec: JobSpec) -> None:
-    registry().start(spec)
+@disk.callback
+def _start(spec: JobSpec, key: str) -> None:
+    try:
+        registry().start(spec, owner())
+    except InputError as error:
+        st.session_state[_refusal(key)] = str(error)
 
 
+@disk.callback
+def _cancel(job: str) -> None:
+    registry().cancel(job, owner())
+
+
+def _refusal(key: str) -> str:
+    """Where the session keeps why the job of a panel was not started, until it is shown."""
+    return f"kernelsm_refused_{key}"
+
+
+@disk.callback
 def open_result(run: str, title: str) -> None:
     """Turn to the table that a job kept, and add it to the run picker; call it in callbacks."""
-    session.open_kept(TABLES, run, title)
+    session.bring(TABLES, run, title)
+    session.open_kept(TABLES, run)
     session.publish()
     st.rerun()
 
@@ -102,11 +134,11 @@ def _start_label(status: JobStatus | None, start: str) -> str:
     return "Resume" if resumable else start
 
 
-def progress(status: JobStatus) -> None:
-    """Draw how far a job is, or how it ended."""
+def progress(status: JobStatus, job: str) -> None:
+    """Draw how far the job of a key is, or how it ended."""
     fraction = min(status.done / status.total, 1.0) if status.total else 0.0
     if status.state == "queued":
-        st.progress(0.0, text="Waiting to start: one job runs at a time.")
+        st.progress(0.0, text=_waiting(registry().place(job)))
     elif status.state == "running":
         left = f" · {duration(status.eta)} left" if status.eta else ""
         st.progress(fraction, text=f"{fraction:.0%} · {status.message}{left} · {duration(status.elapsed)} so far")
@@ -122,5 +154,17 @@ def progress(status: JobStatus) -> None:
     elif status.state == "failed":
         st.error(f"The job failed: {plain(status.error)} What was finished is kept; start again to resume.")
     else:
-        how = "Cancelled" if status.state == "cancelled" else "Interrupted: the server or the job's process ended"
+        how = "Interrupted: the server or the job's process ended"
+        if status.state == "cancelled":
+            how = plain(status.message.partition(";")[0].capitalize()) or "Cancelled"
         st.warning(f"{how} at {fraction:.0%}. Finished chunks are kept; Resume continues from there.")
+
+
+def _waiting(place: Place | None) -> str:
+    """Say where in the queue a job stands."""
+    if place is None:
+        return "Starting."
+    at_work = "1 job runs" if place.running == 1 else f"{place.running} jobs run"
+    if place.waiting == 1:
+        return f"Waiting: next in the queue; {at_work} now."
+    return f"Waiting: place {place.number} of {place.waiting} in the queue; {at_work} now."

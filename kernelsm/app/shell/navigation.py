@@ -12,6 +12,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from kernelsm.app.administration import access
+
 ICON = str(Path(__file__).with_name("icon.svg"))
 _MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 
@@ -19,6 +21,7 @@ START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradien
 SUBSETS, FIT, EXPLORE = "pages/3_subsets.py", "pages/4_fit.py", "pages/5_explore.py"
 DECIDE, DEMONSTRATIONS = "pages/6_decide.py", "pages/7_demonstrations.py"
 COMPARE, PAPER = "pages/8_compare.py", "pages/9_paper.py"
+ADMINISTRATION = "pages/10_administration.py"
 
 
 def _pages() -> list[StreamlitPage]:
@@ -35,7 +38,12 @@ def _pages() -> list[StreamlitPage]:
         ),
         st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
         st.Page(PAPER, title="Paper", icon=":material/article:", url_path="paper"),
-    ]
+        # without a password it is not in the list, and says how it is turned on
+        st.Page(
+            ADMINISTRATION, title="Administration", icon=":material/admin_panel_settings:", url_path="administration",
+            visibility="visible" if access.is_on() else "hidden",
+        ),
+    ]  # fmt: skip
 
 
 def page_settings() -> None:

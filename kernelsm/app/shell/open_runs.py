@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import streamlit as st
 
+from kernelsm.app.shell.rights import may_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, RECIPES, load_example, load_truth
 from kernelsm.examples.example import Example
 from kernelsm.outcomes.table import Outcomes
@@ -67,10 +68,23 @@ class Run:
 
     @property
     def source(self) -> str:
-        """The example with a model, or the project, that its outcomes were computed from; "" for any other."""
+        """The example with a model, or the session's own project, that outcomes were computed from; "" for others.
+
+        A table may claim to be of any project: that alone gives nobody the project.
+        """
+        return self.computed_from if may_use(self.computed_from) else ""
+
+    @property
+    def computed_from(self) -> str:
+        """What `source` is, whoever owns it: to compare and to say, not to compute with."""
         if self.example:
             return self.key if self.key in RECIPES else ""
         return source_of(self.outcomes)
+
+    @property
+    def source_is_not_yours(self) -> bool:
+        """Whether its outcomes were computed from a project that is here, but that this session does not own."""
+        return self.computed_from != self.source
 
     @property
     def prompts(self) -> str:

@@ -1,20 +1,23 @@
 """What this browser session looks at and keeps.
 
 The view is read from the URL at first and on Back or Forward, and written after changes. What the session uploaded or
-computed is listed by kind: no other session sees the lists.
+computed, and what links showed it, is listed by kind: no other session sees the lists. `rights` says which of it is
+the session's own.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from kernelsm.app.shell import content_in_use
+from kernelsm.app.shell import rights
 from kernelsm.app.shell.open_runs import RunMissing, open_run, source_title
 from kernelsm.app.shell.view import ViewState
+from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.one_line import one_line_title
@@ -23,7 +26,8 @@ from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import find_prompts
 
-_VIEW = "kernelsm_view"
+_VIEW, _LAST_SEEN = "kernelsm_view", "kernelsm_last_seen"
+_STILL_SEEN = 3600.0
 _LONGEST_TITLE = 200
 
 
@@ -32,11 +36,26 @@ def begin() -> None:
 
     At later runs, drop what was deleted since.
     """
+    visitors().note()
     if _VIEW in st.session_state:
-        content_in_use.use(everything())
         _drop_deleted()
+        _still_see()
     if _VIEW not in st.session_state or _through_history():
         _read_link()
+
+
+def has_begun() -> bool:
+    """Whether there is a view: the disk may have failed before."""
+    return _VIEW in st.session_state
+
+
+def _still_see() -> None:
+    """Say once in a while that this session is still here: what it lists does not expire meanwhile."""
+    now = time.monotonic()
+    if now - st.session_state.setdefault(_LAST_SEEN, now) > _STILL_SEEN:
+        st.session_state[_LAST_SEEN] = now
+        for key, kind in everything().items():
+            rights.see(kind, key)
 
 
 def _through_history() -> bool:
@@ -70,8 +89,9 @@ def _read_link() -> None:
 
 
 def _remember_from_link(kind: Kept[Any], key: str) -> None:
-    """List the item that a link opened, and the items that it was made from."""
-    needs = kind.needs(key)
+    """List the item that a link opened, and what it was made from where that is this session's own."""
+    rights.see(kind, key)
+    needs = [need for need in kind.needs(key) if rights.owns(need.kind, need.key)]
     if key not in titles(kind):
         made_from = "".join(f"{need.kind.title(need.key)}: " for need in needs)
         remember(kind, key, "" if kind.keeps_title else f"{made_from}{kind.title(key)} from the link")
@@ -127,18 +147,18 @@ def publish() -> None:
 
 
 def titles(kind: Kept[Any]) -> dict[str, str]:
-    """Items of one kind that this session uploaded or computed: key -> title, the oldest first."""
+    """Items of one kind that this session uploaded, computed or saw: key -> title, the oldest first."""
     known: dict[str, str] = st.session_state.setdefault(_list_key(kind), {})
     return known
 
 
 def everything() -> dict[str, Kept[Any]]:
-    """All items that this session uploaded or computed: key -> kind, in the order of the kinds."""
+    """All items that this session uploaded, computed or saw: key -> kind, in the order of the kinds."""
     return {key: kind for kind in KEPT_KINDS for key in titles(kind)}
 
 
 def remember(kind: Kept[Any], key: str, title: str = "") -> None:
-    """Add something that is kept to this session's list.
+    """Add something that is kept to this session's list; it is the session's own only after `bring`.
 
     Without a title it has the one that it had here, or else its own: another session may call the same content
     otherwise.
@@ -149,12 +169,19 @@ def remember(kind: Kept[Any], key: str, title: str = "") -> None:
         other_titles = {title_there for listed_key, title_there in titles(kind).items() if listed_key != key}
         title = f"{title} ({key[:6]})" if title in other_titles else title
     st.session_state[_list_key(kind)] = {**titles(kind), key: title}
-    content_in_use.use([key])
 
 
-def open_kept(kind: Kept[Any], key: str, title: str = "") -> None:
-    """Turn to something that is kept, and list it; call it in callbacks."""
+def bring(kind: Kept[Any], key: str, title: str = "") -> None:
+    """List something as this session's own: it was uploaded, computed or restored here."""
+    rights.claim(kind, key)
+    if title and kind.keeps_title and kind.opens(key) and kind.title(key) != title and rights.owns_alone(kind, key):
+        kind.rename(key, title)
     remember(kind, key, title)
+
+
+def open_kept(kind: Kept[Any], key: str) -> None:
+    """Turn to something that is kept, and list it; call it in callbacks."""
+    remember(kind, key)
     st.session_state[_VIEW] = view().opened(kind.parameter, key)
 
 

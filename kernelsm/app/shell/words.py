@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import re
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&@=])")
+_READ_ANEW = re.compile(r"(?<=[Ww]{3})\.|:(?=\S)|@|(?<=[-<>~])[->=]|(?<=<)-")
 
 
 def plain(name: str) -> str:
-    """Return a name from a file so that Markdown shows it as it is."""
-    return _MARKDOWN.sub(r"\\\1", name.replace("\n", " "))
+    """Return a name from a file so that Markdown shows it as it is: in texts, labels, options of pills, and toasts.
+
+    Once Markdown has been read, Streamlit reads the words again, without the backslashes: bare addresses become
+    links, `:name:` a picture, `->` an arrow. There the character that makes the difference stands in a span of its
+    own, which looks like nothing.
+    """
+    text, shown, done = name.replace("\n", " "), "", 0
+    for found in _READ_ANEW.finditer(text):
+        shown += f"{_escaped(text[done : found.start()])}:color[\\{found[0]}]"
+        done = found.end()
+    return shown + _escaped(text[done:])
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from kernelsm.app.shell import frame, session
+from kernelsm.app.shell import frame, rights, session
 from kernelsm.app.shell.fits import new_surrogate
 from kernelsm.app.shell.job_panel import job_panel
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout, target_outcomes
@@ -152,7 +152,7 @@ def _candidates(run: Run) -> Array:
 def is_noisy(run: Run) -> bool:
     """Whether a subset that is measured again may have another outcome, as far as one can know."""
     outcomes = run.outcomes
-    settings = continued(run, np.ones((1, outcomes.K), dtype=np.bool_))
+    settings = _settings_like(run, np.ones((1, outcomes.K), dtype=np.bool_), "random")
     if settings is not None:
         return settings.estimator == "game"
     if outcomes.noise is not None:
@@ -161,10 +161,17 @@ def is_noisy(run: Run) -> bool:
 
 
 def continued(run: Run, masks: NDArray[np.bool_], design: str = "random") -> RunSettings | None:
-    """Settings of the job that measures `masks` and appends them to the run; None for a table from elsewhere.
+    """Settings of the job that measures `masks` and appends them to the run.
 
-    `design` is "leave_outs" where that is what they are.
+    None for a table from elsewhere, and for one of a project that this session does not own. `design` is "leave_outs"
+    where that is what they are.
     """
+    settings = _settings_like(run, masks, design)
+    return settings if settings and rights.may_use(settings.source) else None
+
+
+def _settings_like(run: Run, masks: NDArray[np.bool_], design: str) -> RunSettings | None:
+    """Settings by which the outcomes of `masks` would be computed as those of the run were, whoever may."""
     chosen = tuple("".join("1" if inside else "0" for inside in mask) for mask in masks)
     # the planted game draws its noise from the seed: new rows must get new noise
     meta, seed = run.outcomes.meta, run.outcomes.m
@@ -223,6 +230,8 @@ def _measure(run: Run, proposed: Proposal) -> None:
     )  # fmt: skip
     settings = continued(run, proposed.masks)
     if settings is None:
+        if run.source_is_not_yours:
+            rights.say_not_yours("These outcomes were computed from samples and a network")
         st.caption(
             "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
             "Demonstrations; asking it with chosen ones is not offered here."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, session, words
+from kernelsm.app.shell import controls, frame, navigation, rights, session, words
 from kernelsm.app.shell.fits import fitted, outlying_rows
 from kernelsm.app.shell.open_runs import Run, target_outcomes
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
@@ -80,6 +80,9 @@ def next_draw(run: Run) -> None:
 def first_draw(project: str) -> None:
     """Draw the sampler's controls for data and a model that have no outcomes yet."""
     st.subheader("Which subsets to draw?")
+    if not rights.may_use(project):
+        rights.say_not_yours("Subsets are drawn for samples and a network")
+        return
     view = session.view()
     if view.sampler == "next":
         st.caption("Next best needs outcomes to start from: the first subsets are drawn at random.")

@@ -1,0 +1,1 @@
+"""The page of whoever runs the server, which a setting turns on."""

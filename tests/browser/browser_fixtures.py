@@ -1,0 +1,56 @@
+"""A real server and a real Chromium. Both are stopped by the fixture that started them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_server import Server
+from browser_page import watch_console
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("cache"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("KERNELSM_CHROMIUM")
+    if not path:
+        pytest.fail("KERNELSM_CHROMIUM is not set: run the browser tests with `make test`, which finds a Chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose console must stay free of errors until the test ends."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    problems = watch_console(page)
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+@pytest.fixture
+def cold_server(tmp_path: Path, page: Page) -> Iterator[Server]:
+    """A server that no browser has visited yet."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    page.close()  # a page that is open while its server ends complains of it
+    server.stop()
