@@ -57,7 +57,7 @@ async def visit(crowd: Crowd, url: str, number: int, until: float) -> None:
         while time.monotonic() < until:
             await asyncio.sleep(chance.expovariate(1 / THINKING))
             crowd.turns.append(await visitor.turn(chance.choice(PAGES)))
-    except Exception as error:  # noqa: BLE001 - one visitor who is thrown out is a finding, not the end
+    except Exception as error:
         crowd.failed.append(f"visitor {number} of {example}, {with_job}: {type(error).__name__}: {error}")
     finally:
         await visitor.leave()
@@ -82,7 +82,7 @@ async def work(crowd: Crowd, url: str, number: int, jobs: int, delay: float) -> 
                 await asyncio.sleep(2.0)
                 await visitor.run()
             crowd.waits[number] = max(crowd.waits.get(number, 0.0), time.monotonic() - begun)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         crowd.failed.append(f"worker {number}: {type(error).__name__}: {error}")
     finally:
         for visitor, _ in started:
