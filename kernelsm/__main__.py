@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
@@ -82,8 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
 
     app = commands.add_parser("app", help="start the dashboard; it runs until it is interrupted")
-    app.add_argument("--port", type=int, default=8501, help="default 8501")
-    app.add_argument("--address", default="127.0.0.1", help="default 127.0.0.1: seen from this computer alone")
+    app.add_argument(
+        "--port", type=int, default=os.environ.get("STREAMLIT_SERVER_PORT", 8501),
+        help="default STREAMLIT_SERVER_PORT, or 8501",
+    )  # fmt: skip
+    app.add_argument(
+        "--address", default=os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1"),
+        help="default STREAMLIT_SERVER_ADDRESS, or 127.0.0.1: seen from this computer alone",
+    )  # fmt: skip
 
     run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks")
     run.add_argument("--example", required=True, choices=EXAMPLES)
@@ -141,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     confirm.add_argument("--ridge", type=float, help="pull towards W0 (default: the example's own)")
 
     compare = commands.add_parser("compare", help="attribution methods side by side, against an example's truth")
-    compare.add_argument("--example", required=True, choices=EXAMPLES)
+    compare.add_argument("--example", required=True, choices=(*EXAMPLES, *PROMPT_EXAMPLES))
     compare.add_argument(
         "--methods", nargs="+", default=["all"], metavar="METHOD",
         help="all, or names such as linear, influence_cg, trak; an unknown one lists them (default all)",
@@ -149,8 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--limit",
         type=float,
-        default=300.0,
-        help="seconds that a method of all may be expected to take (default 300)",
+        help="seconds that a method of all may be expected to take (default 300; 1,800 for prompts)",
     )
     return parser
 
@@ -336,10 +342,12 @@ def _confirm(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     # imported here: the other commands do not need scikit-learn
     from kernelsm.evaluation.method_scores import MethodScore
-    from kernelsm.pipelines.compare import CompareSettings, compare
+    from kernelsm.pipelines.compare import SECONDS_A_METHOD, CompareSettings, compare
+    from kernelsm.pipelines.method_sources import SECONDS_A_METHOD_ON_PROMPTS, own_seconds
 
     def announce(costs: dict[str, MethodCost]) -> None:
-        print(f"{len(costs)} methods, about {sum(cost.seconds for cost in costs.values()):,.0f} s in all:")
+        together = sum(own_seconds({name: cost.seconds for name, cost in costs.items()}).values())
+        print(f"{len(costs)} methods, about {together:,.0f} s in all:")
         for name, cost in costs.items():
             print(f"  {name}: {cost.sentence()}", flush=True)
 
@@ -349,7 +357,9 @@ def _compare(options: argparse.Namespace) -> None:
         beside = f"{gain.gain:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})" if gain else "-"
         return f"{one.name:<20} {one.lds:6.3f}  {beside:<26} {shown[0]:>9}  {shown[1]:>5}  {one.seconds:8.2f} s"
 
-    settings = CompareSettings(options.example, tuple(options.methods), limit=options.limit)
+    usual = SECONDS_A_METHOD_ON_PROMPTS if options.example in PROMPT_EXAMPLES else SECONDS_A_METHOD
+    limit = usual if options.limit is None else options.limit
+    settings = CompareSettings(options.example, tuple(options.methods), limit=limit)
     found = compare(settings, TerminalReport(), Store(), announce=announce)
     print(f"Scored on {found.truth_subsets} {found.truth_is}:")
     print(f"{'method':<20} {'LDS':>6}  {'beside default (90 %)':<26} {'leave-1-out':>9}  {'top 5':>5}  {'time':>8}")

@@ -58,14 +58,19 @@ def two_methods(
             "zmax": limit, "colorscale": diverging_scale(dark, higher_is_better), "xgap": 2, "ygap": 2,
             "text": [[f"{value:+.2g}" for value in row] for row in table], "texttemplate": "%{text}",
             "customdata": hover, "hovertemplate": "%{customdata}<extra></extra>",
-            "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 10},
+            # below the chart: beside it, it would take the room of a column on a phone
+            "colorbar": {
+                "title": {"text": unit, "side": "bottom"}, "thickness": 10, "len": 0.9, "orientation": "h",
+                "yanchor": "top", "y": 0,
+            },
         }
     ]  # fmt: skip
     chart = figure(
-        data, 100 + 26 * shown,
+        data, 150 + 26 * shown,
         xaxis={
             "tickmode": "array", "tickvals": positions, "side": "top", "showgrid": False, "automargin": True,
             "ticktext": [_in_lines(column) for column in (*titles, "difference")], "tickangle": 0,
+            "tickfont": {"size": 11},
         },
         yaxis=name_axis(labels, rows, autorange="reversed"),
     )  # fmt: skip

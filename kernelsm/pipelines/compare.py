@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.attributors.attributor import Attributor, MethodCost
-from kernelsm.attributors.catalog import METHODS, NETWORK_UP_TO, Given, make_method, possible_methods
+from kernelsm.attributors.catalog import METHODS, Given, make_method, possible_methods
 from kernelsm.evaluation.leave_one_out import leave_one_out_effects
 from kernelsm.evaluation.method_scores import REFERENCE, MethodAnswer, MethodScore, score_methods, verdict
 from kernelsm.examples.catalog import (
@@ -23,10 +23,12 @@ from kernelsm.examples.catalog import (
     load_leave_one_out,
     load_truth,
 )
-from kernelsm.gradients.choices import EXACT_UP_TO
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.compute import base_model
+from kernelsm.pipelines.method_sources import ALL_METHODS, asks_prompts, own_seconds, seconds_a_gradient
 from kernelsm.pipelines.run_settings import RunSettings, estimators, linearisation_of
+from kernelsm.prompts.attribution import check_measure
+from kernelsm.prompts.method_catalog import PROMPT_METHODS
 from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.extras import MissingExtraError
@@ -35,10 +37,13 @@ from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.runtime.timed_store import TimedStore
 from kernelsm.workspace.projects import find_recipe
+from kernelsm.workspace.prompt_projects import find_prompts
 from kernelsm.workspace.tables import TABLES
 
 if TYPE_CHECKING:
     from kernelsm.gradients.features import GradientFeatures
+    from kernelsm.models.language_model import LanguageModel
+    from kernelsm.prompts.embedding_gradients import EmbeddingGradients
 
 ANSWER_CHUNKS = ChunkKind("method_answers", version=1)
 ALL = "all"
@@ -54,10 +59,12 @@ class CompareSettings:
     Parameters
     ----------
     source : str
-        The name of an example, or the key of a project; "" where there is a table alone.
+        The name of an example or of a prompt task, or the key of a project or of texts for prompts; "" where there is
+        a table alone.
     methods : sequence of str
-        Names of the catalog of `kernelsm.attributors`; "all" stands for those that have what they need and are
-        expected to take at most `limit` seconds. The default surrogate is always among them.
+        Names of the catalogs of `kernelsm.attributors` and `kernelsm.prompts`; "all" stands for those that
+        have what they need and are expected to take at most `limit` seconds. The default surrogate is always among
+        them.
     table : str
         Key of a table of outcomes that is kept here; the example's own if "".
     limit : float
@@ -77,10 +84,10 @@ class CompareSettings:
     def __post_init__(self) -> None:
         methods = tuple(self.methods) if isinstance(self.methods, list | tuple) else (self.methods,)
         for name in methods:
-            if name != ALL and name not in METHODS:
-                raise InputError("methods", repr(name)[:80], ", ".join((ALL, *METHODS)), "Choose among these.")
+            if name != ALL and name not in ALL_METHODS:
+                raise InputError("methods", repr(name)[:80], ", ".join((ALL, *ALL_METHODS)), "Choose among these.")
         check_number("limit", self.limit, above=0)
-        if not self.table and self.source not in EXAMPLES:
+        if not self.table and self.source not in (*EXAMPLES, *PROMPT_EXAMPLES):
             raise InputError("table", "none", "the key of a table of outcomes", "Name the table that is compared on.")
         object.__setattr__(self, "methods", tuple(dict.fromkeys((REFERENCE, *methods))))
 
@@ -161,15 +168,16 @@ class MethodsAtHand:
     def tables(self) -> tuple[Outcomes, Outcomes, str]:
         """The outcomes to fit, those to be scored on, and what the latter are in words."""
         settings = self.settings
-        if not settings.table:
+        if not settings.table and settings.source in EXAMPLES:
             example = get_example(settings.source)
             return load_example(settings.source), load_truth(settings.source), _of_truth(example.truth_is)
-        if settings.table in (*EXAMPLES, *PROMPT_EXAMPLES):
-            outcomes = load_example(settings.table)
+        table = settings.table or settings.source
+        if table in (*EXAMPLES, *PROMPT_EXAMPLES):
+            outcomes = load_example(table)
         else:
-            if not TABLES.is_here(settings.table, self.store.root.parent):
-                raise InputError("table", repr(settings.table), "a table that is here", "Upload or compute it again.")
-            outcomes = TABLES.load(settings.table, self.store.root.parent)
+            if not TABLES.is_here(table, self.store.root.parent):
+                raise InputError("table", repr(table), "a table that is here", "Upload or compute it again.")
+            outcomes = TABLES.load(table, self.store.root.parent)
         train, test = outcomes.split(1 - _HELD_OUT, seed=0)
         return train, test, "subsets held out of the table"
 
@@ -178,7 +186,7 @@ class MethodsAtHand:
         """What there is to attribute with."""
         outcomes = self.tables[0]
         source = self.settings.source
-        if not source or (source in EXAMPLES and not EXAMPLES[source].has_model):
+        if not source or self.prompts or (source in EXAMPLES and not EXAMPLES[source].has_model):
             return Given(outcomes, store=self.store)
         recipe = find_recipe(source)
         model = None if recipe.features else base_model(source, self.store)
@@ -211,6 +219,41 @@ class MethodsAtHand:
 
         return features(suite.inputs, suite.labels), features(suite.test_inputs, suite.test_labels)
 
+    @cached_property
+    def prompts(self) -> bool:
+        """Whether the source is texts for prompts."""
+        return asks_prompts(self.settings.source, self.store.root.parent)
+
+    @cached_property
+    def embeddings(self) -> EmbeddingGradients:
+        """Gradients at anchor prompts, which methods on prompts share; the model is loaded when they are asked for.
+
+        Raises
+        ------
+        InputError
+            The source is no texts for prompts, or the table is one of other texts or of another measure.
+        """
+        from kernelsm.prompts.embedding_gradients import EmbeddingGradients
+
+        root, source, outcomes = self.store.root.parent, self.settings.source, self.tables[0]
+        if not self.prompts:
+            fix = "Ask for it on a prompt task, such as movie-reviews."
+            raise InputError("source", repr(source)[:80], "texts for prompts and a language model", fix)
+        check_measure(outcomes.meta.get("measure"), higher_is_better=outcomes.higher_is_better)
+        found = EmbeddingGradients(
+            find_prompts(source, root).task, self._language_model, seconds_a_gradient=seconds_a_gradient(source, root)
+        )
+        for place in ("task_names", "target_names"):
+            if tuple(getattr(outcomes, place)) != tuple(getattr(found, place)):
+                fix = "Take the table that was asked of the model with these texts."
+                raise InputError(f"prompts, {place}", "others than the texts have", "the same", fix)
+        return found
+
+    def _language_model(self) -> LanguageModel:
+        from kernelsm.pipelines.prompt_check import source_model
+
+        return source_model(find_prompts(self.settings.source, self.store.root.parent))
+
     def method(self, name: str) -> Attributor:
         """Return a method; it is made once.
 
@@ -220,13 +263,15 @@ class MethodsAtHand:
             It cannot work with what there is; says why.
         """
         if name not in self._made:
-            self._made[name] = make_method(name, self.given)
+            on_prompts = PROMPT_METHODS.get(name)
+            self._made[name] = on_prompts.make(self.embeddings) if on_prompts else make_method(name, self.given)
         return self._made[name]
 
     def costs(self) -> tuple[dict[str, MethodCost], dict[str, str], dict[str, str]]:
         """Return the cost of each method that will run, why others cannot, and which "all" leaves out."""
         asked = self.settings.methods
-        names = possible_methods(self.given) if ALL in asked else [name for name in asked if name != ALL]
+        possible = [*possible_methods(self.given), *(PROMPT_METHODS if self.prompts else ())]
+        names = possible if ALL in asked else [name for name in asked if name != ALL]
         costs, refused, left_out = {}, {}, {}
         for name in dict.fromkeys((*names, *(name for name in asked if name != ALL))):
             try:
@@ -246,56 +291,6 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     found = compare(CompareSettings(**settings), report, store)
     effects = {name: answer.effects.tolist() for name, answer in found.answers.items()}
     return {**found.to_json(), "verdict": found.verdict, "effects": effects}
-
-
-def possible_for(source: str) -> list[str]:
-    """Names of the methods that have what they need for a source, without making anything of it.
-
-    Parameters
-    ----------
-    source : str
-        As of `CompareSettings`.
-    """
-    game = source in EXAMPLES and not EXAMPLES[source].has_model
-    recipe = None if not source or game else find_recipe(source)
-    has = (
-        {"outcomes"}
-        | ({"features"} if recipe else set())
-        | ({"network"} if recipe and not recipe.features else set())
-    )
-    return [name for name, method in METHODS.items() if method.needs in has]
-
-
-def expected_seconds(name: str, source: str, outcomes: Outcomes) -> float:
-    """Roughly what a method takes, from sizes alone: pages ask before torch is loaded.
-
-    Parameters
-    ----------
-    name : str
-        Of the catalog.
-    source : str
-        As of `CompareSettings`.
-    outcomes : Outcomes
-        The table that surrogates are fitted to.
-    """
-    if METHODS[name].needs == "outcomes":
-        return make_method(name, Given(outcomes)).cost().seconds
-    recipe = find_recipe(source)
-    size, d = recipe.size, recipe.parameters
-    if name == "leave_one_out":
-        return 2 * recipe.rates.retraining * (size.tasks + 1)
-    small = not recipe.features and size.samples * d <= NETWORK_UP_TO
-    k = d if recipe.features or d <= EXACT_UP_TO else RunSettings(source, "gradex").dim
-    # a pass through the network, or through its features, on one core
-    one_pass = 0.01 + (6 * size.samples * d if small else 4 * size.samples * size.classes * k) / 2e9
-    dense = (k**3 / 3 + size.samples * size.classes * k**2) / 4e9
-    q = size.targets
-    passes = {
-        "influence_cg": 45 * q, "influence_lissa": 100 * q + 25, "influence_ekfac": 2 + 2 * size.classes,
-        "tracin_checkpoints": 210, "magic": 200 * (2 + q), "source": 200, "bif": 3800,
-    }.get(name, 2)  # fmt: skip
-    extra = {"influence_exact": dense, "influence_pairs": dense, "source": 4 * dense + 30 * k**3 / 4e9}.get(name, 0.0)
-    return float(passes * one_pass + extra)
 
 
 def compare(
@@ -328,7 +323,7 @@ def compare(
     costs, refused, left_out = at_hand.costs()
     if announce:
         announce(costs)
-    stages = Stages(report, {name: cost.seconds for name, cost in costs.items()})
+    stages = Stages(report, own_seconds({name: cost.seconds for name, cost in costs.items()}))
     outcomes, truth, truth_is = at_hand.tables
     answers: dict[str, MethodAnswer] = {}
     for name in costs:
@@ -350,8 +345,7 @@ def _answer(
     name: str, method: Attributor, at_hand: MethodsAtHand, truth: Outcomes, store: TimedStore, report: Report
 ) -> MethodAnswer:
     def answer() -> dict[str, Any]:
-        if METHODS[name].needs != "outcomes":
-            _prepare(at_hand.given)
+        _prepare(name, at_hand)
         # one thread's own time: others may be at work on this machine, and finished chunks took theirs before
         began, found_before = time.process_time(), store.found_seconds
         effects = method.attribute(store=store, report=report)
@@ -370,10 +364,12 @@ def _answer(
     return MethodAnswer(**found, title=method.title, has_pairs=method.has_pairs, has_intervals=method.has_intervals)
 
 
-def _prepare(given: Given) -> None:
-    """Compute features before the clock starts: methods that share them would otherwise be timed unlike."""
-    if given.features is not None:
-        _ = given.linear
+def _prepare(name: str, at_hand: MethodsAtHand) -> None:
+    """Compute what methods share before the clock starts: they would otherwise be timed unlike."""
+    if name in PROMPT_METHODS:
+        _ = at_hand.embeddings.model
+    elif METHODS[name].needs != "outcomes" and at_hand.given.features is not None:
+        _ = at_hand.given.linear
 
 
 def _pull_of(outcomes: Outcomes, usual: float) -> float:

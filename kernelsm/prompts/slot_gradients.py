@@ -111,23 +111,56 @@ def gradients(
     model: LanguageModel, slots: PaddedSlots, anchor: Order, rows: Sequence[ForwardPass], first: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Base and table of some queries, of which `first` is the first one."""
+    differences, slopes = slot_slopes(model, slots, anchor, rows, first)
+    size = max(1, _FLOATS_AT_ONCE // (slopes.shape[3] * slopes.shape[4]))
+    parts = []
+    for start in range(0, len(slots.blocks), size):
+        candidates = embeddings_of(model, slots.blocks[start : start + size])
+        parts.append(torch.einsum("qyslw,clw->qysc", slopes, candidates))
+    return differences.cpu().double().numpy(), torch.cat(parts, dim=3).cpu().double().numpy()
+
+
+def embeddings_of(model: LanguageModel, ids: Any) -> torch.Tensor:
+    """Return the embeddings of tokens, shape (..., width)."""
     embed: Any = model.network.get_input_embeddings()
+    found: torch.Tensor = embed(torch.as_tensor(ids, dtype=torch.int64, device=model.device))
+    return found
 
-    def embedded(ids: Any) -> torch.Tensor:
-        found: torch.Tensor = embed(torch.as_tensor(ids, dtype=torch.int64, device=model.device))
-        return found
 
+def slot_slopes(
+    model: LanguageModel, slots: PaddedSlots, anchor: Order, rows: Sequence[ForwardPass], first: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Label scores of some queries at an anchor, and their gradients in the embeddings of its slots.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    slots : PaddedSlots
+    anchor : tuple of int
+    rows : sequence of ForwardPass
+        All those of the queries asked about.
+    first : int
+        The first of these queries.
+
+    Returns
+    -------
+    differences : Tensor, shape (q, labels - 1)
+        Score of each label but the first, minus that of the first, in nats.
+    slopes : Tensor, shape (q, labels - 1, k, length, width)
+    """
     q, k, length = rows[-1].query - first + 1, len(anchor), slots.blocks.shape[1]
     longest = max(len(row.prompt) + len(row.continuation) for row in rows)
     tails = np.zeros((len(rows), longest), dtype=np.int64)
     for tail, row in zip(tails, rows, strict=True):
         tail[: len(row.prompt) + len(row.continuation)] = row.prompt + row.continuation
-    head, shown = embedded(slots.head), embedded(slots.blocks[list(anchor)].ravel())
+    head, shown = embeddings_of(model, slots.head), embeddings_of(model, slots.blocks[list(anchor)].ravel())
     with torch.enable_grad():
         # each query has slots of its own, else their gradients would be summed
         slot_embeddings = shown.expand(q, -1, -1).clone().requires_grad_()
         query_slots = slot_embeddings[torch.tensor([row.query - first for row in rows], device=model.device)]
-        prompt_embeddings = torch.cat([head.expand(len(rows), -1, -1), query_slots, embedded(tails)], dim=1)
+        prompt_embeddings = torch.cat(
+            [head.expand(len(rows), -1, -1), query_slots, embeddings_of(model, tails)], dim=1
+        )
         scores = _label_scores(model, prompt_embeddings, rows, len(slots.head) + k * length)
         differences = scores[:, 1:] - scores[:, :1]
         count = differences.shape[1]
@@ -137,12 +170,7 @@ def gradients(
             ].unflatten(1, (k, -1))
             for label in range(count)
         ]
-    size = max(1, _FLOATS_AT_ONCE // (length * shown.shape[-1]))
-    parts = []
-    for start in range(0, len(slots.blocks), size):
-        candidates = embedded(slots.blocks[start : start + size])
-        parts.append(torch.stack([torch.einsum("qslw,clw->qsc", slope, candidates) for slope in slopes], dim=1))
-    return differences.detach().cpu().double().numpy(), torch.cat(parts, dim=3).cpu().double().numpy()
+    return differences.detach(), torch.stack(slopes, dim=1)
 
 
 def _label_scores(

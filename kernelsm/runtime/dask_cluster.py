@@ -80,7 +80,7 @@ class DaskCluster:
         except BaseException:
             self.close()
             raise
-        self._shared: tuple[str, Future] | None = None
+        self._shared: tuple[str, Future[Any]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +110,7 @@ class DaskCluster:
 
         packed = pack(task.compute, by_path=False)
         left = deque(chunks)
-        under_way: dict[str, tuple[Chunk, Future]] = {}
+        under_way: dict[str, tuple[Chunk, Future[Any]]] = {}
         arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
         began, workers, looked, seen = uuid4().hex[:12], self._workers(), time.monotonic(), time.monotonic()
         shared = self._share(packed)
@@ -147,7 +147,7 @@ class DaskCluster:
             if under_way and self._client.status == "running":
                 self._client.cancel([future for _, future in under_way.values()], force=True)
 
-    def _share(self, packed: Packed) -> Future:
+    def _share(self, packed: Packed) -> Future[Any]:
         """Send what the chunks of a task share to the cluster, if it is not what was sent last.
 
         As the result of a task of its own, because the scheduler makes that again where the workers that had it are

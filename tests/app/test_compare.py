@@ -7,8 +7,10 @@ import small_files
 from app_harness import bring, charts, open_app, prepare, press, run, texts
 
 from kernelsm.examples.catalog import load_example
-from kernelsm.pipelines.compare import expected_seconds, possible_for
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.pipelines.method_sources import expected_seconds, possible_for
 from kernelsm.runtime.job import JobSpec
+from kernelsm.workspace.tables import save_run
 
 
 def picker(app):
@@ -28,10 +30,27 @@ def test_a_run_with_a_network_offers_all_methods_and_their_cost() -> None:
 
 
 def test_a_table_alone_offers_what_asks_the_table_and_says_why() -> None:
-    app = open_app("compare", run="movie-reviews")
-    assert "TRAK, scores of samples summed" not in picker(app).options
+    outcomes = load_example("planted")
+    key = save_run(Outcomes(outcomes.masks, outcomes.values))
+    app = open_app("compare", run=key)
+    assert not {"TRAK, scores of samples summed", "TRAK on embeddings"} & set(picker(app).options)
     assert "datamodels (Lasso)" in picker(app).options
     assert "methods that look at gradients need one" in texts(app)
+
+
+def test_prompts_offer_methods_on_embeddings_and_what_asking_the_model_takes() -> None:
+    app = open_app("compare", run="movie-reviews")
+    assert "influence functions on embeddings" in picker(app).options
+    assert "TRAK, scores of samples summed" not in picker(app).options
+    assert "methods that look at gradients need one" not in texts(app)
+    picker(app).set_value(["prompt_tracin", "prompt_trak"]).run()
+    costs = app.dataframe[0].value
+    assert costs["looks at"].tolist() == ["the outcomes", "the language model", "the language model"]
+    # both read the same gradients: what they take together is what one takes, and a little
+    each = expected_seconds("prompt_trak", "movie-reviews", load_example("movie-reviews"))
+    assert each > 300
+    (together,) = (one.label for one in app.expander if one.label.startswith("What they cost"))
+    assert f"{round(each / 60)} min" in together
 
 
 @pytest.mark.usefixtures("warm_server")
@@ -105,5 +124,5 @@ def test_expected_times_are_known_without_torch_and_grow_with_the_work() -> None
     seconds = {name: expected_seconds(name, "digits", outcomes) for name in possible_for("digits")}
     assert min(seconds.values()) > 0
     assert seconds["tracin"] < seconds["influence_cg"] < seconds["influence_lissa"]
-    assert seconds["proxyspex"] == max(seconds.values())
+    assert seconds["proxyspex"] > 10 * seconds["default"]
     assert possible_for("planted") == possible_for("")

@@ -6,26 +6,27 @@ import time
 
 from app_harness import open_app, texts
 
+from kernelsm.app.shell.words import plain
 from kernelsm.paper.findings import load_findings
 
 
 def test_the_page_names_every_claim_with_its_verdict_and_says_how_many_hold() -> None:
     app = open_app("paper")
-    overview = app.dataframe[0].value
+    overview = app.table[0].value
     findings = load_findings()
     assert overview["verdict"].tolist() == [found.verdict for found in findings]
-    assert overview["where"].tolist() == [found.place for found in findings]
+    assert overview.index.tolist() == [found.place for found in findings]
     holding = sum(found.verdict == "holds" for found in findings)
     assert f"{holding} hold" in texts(app).replace("\\", "")
 
 
 def test_a_link_opens_one_claim_with_its_numbers_and_what_was_not_run() -> None:
     app = open_app("paper", claim="table5")
-    rows = app.dataframe[1].value
+    rows = app.table[1].value
     (found,) = (found for found in load_findings() if found.key == "table5")
-    assert rows["the paper"].tolist() == [row.paper for row in found.rows]
+    assert rows["the paper"].tolist() == [plain(row.paper) for row in found.rows]
     assert "not run" in set(rows["here (90 % interval)"])
-    assert "34 billion" in rows["note"].iloc[-1]
+    assert "34 billion" in rows.index[-1]
     assert f"{found.place}: {found.verdict}" in texts(app)
     assert not [button for button in app.button if button.label == "Run it"]  # it needs more than a page should ask
 
@@ -46,6 +47,6 @@ def test_a_quick_claim_runs_anew_and_stands_below_the_finished_one() -> None:
         app.run()
     assert not app.exception
     assert not app.error
-    finished, anew = (frame.value for frame in app.dataframe if "here (90 % interval)" in frame.value)
+    finished, anew = (table.value for table in app.table if "here (90 % interval)" in table.value)
     assert len(anew) <= len(finished)
-    assert set(anew["what"]) <= set(finished["what"])
+    assert set(anew.index) <= set(finished.index)

@@ -13,6 +13,7 @@ from kernelsm.attributors.catalog import METHODS
 from kernelsm.charts.interactions import clicked_pair
 from kernelsm.gradients import choices
 from kernelsm.outcomes.designs import DESIGNS
+from kernelsm.prompts.method_catalog import PROMPT_METHODS
 from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 
@@ -39,7 +40,7 @@ views = st.builds(
     price=st.sampled_from([0.0, 0.001, 2.5]),
     confirmed=st.sampled_from(["", "fedcba9876543210fedcba9876543210fedcba98"]),
     claim=st.sampled_from(["", "figure1", "table8"]),
-    methods=st.sampled_from([(), ("default",), ("linear", "influence_cg"), ("bif",)]),
+    methods=st.sampled_from([(), ("default",), ("linear", "influence_cg"), ("prompt_trak",)]),
     beside=st.sampled_from([(), ("default", "linear"), ("trak", "trak")]),
     scaled=st.booleans(),
 )
@@ -71,7 +72,7 @@ def test_views_and_settings_know_the_same_projections() -> None:
 
 
 def test_views_and_the_catalogs_know_the_same_methods() -> None:
-    assert tuple(METHODS) == KNOWN_METHODS
+    assert (*METHODS, *PROMPT_METHODS) == KNOWN_METHODS
 
 
 def test_views_and_settings_know_the_same_designs() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app_server import Server
-from playwright.sync_api import ConsoleMessage, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 # Streamlit's own frontend asks for these below the page's path before it finds the server's root
 PROBES = ("_stcore/health", "_stcore/host-config")
@@ -31,3 +31,12 @@ def open_page(page: Page, server: Server, path: str, title: str) -> None:
 def settled(page: Page) -> None:
     """Wait until the server has nothing left to draw."""
     page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
+
+
+def nothing_scrolls(element: Locator) -> bool:
+    """Whether all of an element is in sight: neither it nor a part of it is wider inside than outside."""
+    found: bool = element.evaluate(
+        "element => [element, ...element.querySelectorAll('*')]"
+        ".every(part => part.scrollWidth <= part.clientWidth + 1 || part.clientWidth === 0)"
+    )
+    return found

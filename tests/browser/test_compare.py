@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from app_server import Server
-from browser_page import open_page, settled, watch_console
+from browser_page import nothing_scrolls, open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as TooLate
 
@@ -102,10 +102,7 @@ def test_no_column_is_hidden_on_a_narrow_dark_page(browser: Browser, server: Ser
     for shown in page.get_by_test_id("stTable").all():
         if not shown.is_visible():
             continue
-        assert shown.evaluate(
-            "table => [table, ...table.querySelectorAll('*')]"
-            ".every(part => part.scrollWidth <= part.clientWidth + 1 || part.clientWidth === 0)"
-        )
+        assert nothing_scrolls(shown)
         box = shown.bounding_box()
         assert box
         assert box["x"] >= 0

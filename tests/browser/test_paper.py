@@ -6,7 +6,7 @@ import re
 
 import pytest
 from app_server import Server
-from browser_page import open_page, settled, watch_console
+from browser_page import nothing_scrolls, open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
 
 
@@ -30,13 +30,20 @@ def test_a_quick_claim_runs_anew_while_one_watches(page: Page, server: Server) -
 
 
 @pytest.mark.parametrize("width", [390, 800])
-def test_nothing_leaves_a_narrow_dark_page(browser: Browser, server: Server, width: int) -> None:
+@pytest.mark.parametrize("claim", ["table3", "leave_one_out"])
+def test_no_column_is_hidden_on_a_narrow_dark_page(browser: Browser, server: Server, width: int, claim: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme="dark")
     page = context.new_page()
-    open_page(page, server, "paper?claim=table3", "Paper")
-    for table in page.get_by_test_id("stDataFrame").all():
+    page.set_default_timeout(20_000)
+    open_page(page, server, f"paper?claim={claim}", "Paper")
+    expect(page.get_by_text("as claimed", exact=True)).to_be_visible()
+    overview, rows = page.get_by_test_id("stTable").all()
+    for table in (overview, rows):
+        assert nothing_scrolls(table)
         box = table.bounding_box()
         assert box
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
+    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert sum(map(int, re.findall(r"\d+", background)[:3])) < 150  # the dark theme
     context.close()

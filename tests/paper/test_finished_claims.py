@@ -55,8 +55,11 @@ def test_rivals_that_were_not_run_are_named():
         assert any(row.what.startswith(method) for row in table.rows if row.ours is None)
 
 
-def test_the_default_surrogate_is_clearly_above_every_rival_that_was_run():
+def test_on_networks_the_default_surrogate_is_clearly_above_every_rival_that_was_run():
     table = next(found for found in load_findings() if found.key == "table3")
-    against = [row for row in table.rows if " minus " in row.what and row.what.rpartition(" minus ")[2] in RIVALS]
+    against = [
+        row for row in table.rows
+        if " minus " in row.what and row.what.rpartition(" minus ")[2] in RIVALS and "in a prompt" not in row.what
+    ]  # fmt: skip
     assert len(against) >= 8
     assert all(row.holds and row.ours.low > 0.02 for row in against)

@@ -14,23 +14,32 @@ from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import duration, plain
-from kernelsm.attributors.catalog import METHODS
-from kernelsm.pipelines.compare import CompareSettings, expected_seconds, possible_for
+from kernelsm.pipelines.compare import CompareSettings
+from kernelsm.pipelines.method_sources import ALL_METHODS, expected_seconds, own_seconds, possible_for
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least
 
 _FIRST = ("linear", "datamodels", "influence_exact", "trak")
-_LOOKS_AT = {"outcomes": "the outcomes", "features": "gradients", "network": "the network"}
+_ON_PROMPTS = ("linear", "datamodels")  # those that ask the language model take a quarter of an hour
+_LOOKS_AT = {
+    "outcomes": "the outcomes",
+    "features": "gradients",
+    "network": "the network",
+    "prompts": "the language model",
+}
 
 
 def compare(run: Run) -> None:
     """Draw the choice of methods with what they cost, the job, and its result."""
-    source = run.key if run.example else run.source
+    texts = run.prompts if rights.may_ask(run.prompts) else ""
+    source = run.key if run.example else texts or run.source
     table = "" if run.example else run.key
     possible = [name for name in possible_for(source) if name != "default"]
-    titles = {name: METHODS[name].title for name in possible}
-    chosen = controls.methods_picker(titles, _FIRST, always="default")
-    if run.source_is_not_yours:
+    titles = {name: ALL_METHODS[name].title for name in possible}
+    chosen = controls.methods_picker(titles, _ON_PROMPTS if texts else _FIRST, always="default")
+    if texts != run.prompts:
+        rights.say_not_yours("Methods that ask the language model need the texts of these outcomes")
+    elif run.source_is_not_yours:
         rights.say_not_yours("Methods that look at gradients need the samples and the network of these outcomes")
     elif not source:
         st.caption(
@@ -43,23 +52,24 @@ def compare(run: Run) -> None:
         st.info(plain(str(error)), icon=":material/info:")
         return
     seconds = {name: expected_seconds(name, source, run.outcomes) for name in settings.methods}
-    _costs(seconds)
+    together = sum(own_seconds(seconds).values())
+    _costs(seconds, together)
     spec = settings.job()
-    job_panel(spec, sum(seconds.values()), "", start="Compare them", cancel="Cancel the comparison", key="compare")
+    job_panel(spec, together, "", start="Compare them", cancel="Cancel the comparison", key="compare")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         _results(run, status.result)
 
 
-def _costs(seconds: dict[str, float]) -> None:
+def _costs(seconds: dict[str, float], together: float) -> None:
     rows = pd.DataFrame(
         {
-            "method": [METHODS[name].title for name in seconds],
-            "looks at": [_LOOKS_AT[METHODS[name].needs] for name in seconds],
+            "method": [ALL_METHODS[name].title for name in seconds],
+            "looks at": [_LOOKS_AT[ALL_METHODS[name].needs] for name in seconds],
             "takes about": [duration(max(value, 1.0)) for value in seconds.values()],
         }
     )
-    with st.expander(f"What they cost: {duration(max(sum(seconds.values()), 1.0))} in all when nothing is cached"):
+    with st.expander(f"What they cost: {duration(max(together, 1.0))} in all when nothing is cached"):
         show_table(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
 
 
@@ -96,7 +106,7 @@ def _results(run: Run, result: dict[str, Any]) -> None:
     )
     _agreement(run, result)
     for name, why in result["refused"].items():
-        st.warning(f"{METHODS[name].title}: {plain(why)}", icon=":material/warning:")
+        st.warning(f"{ALL_METHODS[name].title}: {plain(why)}", icon=":material/warning:")
     side_by_side(run, result)
 
 

@@ -18,8 +18,6 @@ from kernelsm.paper.wording import AS_CLAIMED, words_of
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.job import JobSpec
 
-_MOST_ROWS = 18  # beyond, a table scrolls
-_WIDEST = 380  # pixels of what is measured, which leave room for the numbers on a wide page
 _ICONS = {"holds": ":material/check_circle:", "holds in part": ":material/contrast:", "not here": ":material/cancel:"}
 
 
@@ -40,18 +38,17 @@ def tally() -> str:
 def overview() -> None:
     """Draw one line for each claim."""
     findings = _findings().values()
-    frame = pd.DataFrame(
-        {
-            "where": [found.place for found in findings],
-            "verdict": [found.verdict for found in findings],
-            "the paper says": [found.claim for found in findings],
-            "runs in": [duration(found.seconds) for found in findings],
-        }
+    # a table of text: its lines wrap, so that nothing is cut or out of sight on a narrow page
+    st.table(
+        pd.DataFrame(
+            {
+                "verdict": [found.verdict for found in findings],
+                "the paper says": [plain(found.claim) for found in findings],
+                "runs in": [duration(found.seconds) for found in findings],
+            },
+            index=pd.Index([found.place for found in findings], name="where"),
+        )
     )
-    show_table(
-        frame, hide_index=True, height=38 + 35 * len(frame), width="stretch",
-        column_config={"the paper says": st.column_config.TextColumn(width="large")},
-    )  # fmt: skip
 
 
 def one_claim() -> None:
@@ -81,21 +78,18 @@ def _show(found: Finding, *, anew: bool = False) -> None:
     st.subheader(f"{'Just now: ' if anew else ''}{found.place}: {found.verdict}")
     if not anew:
         st.markdown(f"{_ICONS[found.verdict]} The paper says: {plain(found.claim)}")
-    rows = pd.DataFrame(
-        {
-            "what": [row.what for row in found.rows],
-            "the paper": [row.paper for row in found.rows],
-            "here (90 % interval)": [words_of(row.ours) for row in found.rows],
-            "as claimed": [AS_CLAIMED[row.holds] for row in found.rows],
-            "note": [row.note for row in found.rows],
-        }
+    st.table(
+        pd.DataFrame(
+            {
+                "the paper": [plain(row.paper) for row in found.rows],
+                "here (90 % interval)": [words_of(row.ours) for row in found.rows],
+                "as claimed": [AS_CLAIMED[row.holds] for row in found.rows],
+            },
+            index=pd.Index(
+                [plain(row.what + (f" ({row.note})" if row.note else "")) for row in found.rows], name="what"
+            ),
+        )
     )
-    rows = rows if rows["note"].any() else rows.drop(columns="note")
-    show_table(
-        rows, hide_index=True, width="stretch", key=f"paper_rows_{found.key}_{anew}",
-        height=38 + 35 * min(len(rows), _MOST_ROWS),
-        column_config={"what": st.column_config.TextColumn(width=_WIDEST)},
-    )  # fmt: skip
     st.markdown(plain(found.because))
     if found.table:
         with st.expander("All numbers"):

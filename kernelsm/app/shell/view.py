@@ -12,6 +12,7 @@ from kernelsm.attributors.names import NAMES
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients import choices
 from kernelsm.paper.findings import KEYS as CLAIMS
+from kernelsm.prompts.method_names import PROMPT_METHOD_NAMES
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.workspace.tables import is_run_name
 
@@ -23,7 +24,7 @@ PROJECTIONS = ("auto", *choices.OF_RUNS)
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
-METHODS = NAMES
+METHODS = (*NAMES, *PROMPT_METHOD_NAMES)
 FEWEST_MORE, MOST_MORE = 5, 200
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
