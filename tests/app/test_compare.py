@@ -7,9 +7,12 @@ import small_files
 from app_harness import bring, charts, open_app, prepare, press, run, texts
 
 from kernelsm.examples.catalog import load_example
+from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.method_sources import expected_seconds, possible_for
+from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.job import JobSpec
+from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
 from kernelsm.workspace.tables import save_run
 
 
@@ -126,3 +129,16 @@ def test_expected_times_are_known_without_torch_and_grow_with_the_work() -> None
     assert seconds["tracin"] < seconds["influence_cg"] < seconds["influence_lissa"]
     assert seconds["proxyspex"] > 10 * seconds["default"]
     assert possible_for("planted") == possible_for("")
+
+
+def test_texts_of_somebody_else_are_not_asked_about() -> None:
+    shown = tuple(Labelled(f"text {place}", "yes" if place % 2 else "no") for place in range(5))
+    task = PromptTask(shown, shown[:2], (), ("yes", "no"), k=2)
+    texts_key = keep_prompts(PromptSource("somebody's texts", task))
+    masks = fixed_size_masks(5, 8, size=2, seed=0, distinct=True)
+    outcomes = Outcomes(masks, masks @ [[1.0], [2.0], [3.0], [4.0], [5.0]],
+                        meta={"prompts": texts_key, "task": task.content_hash})  # fmt: skip
+    app = open_app("compare", run=save_run(outcomes))
+    assert "TracIn on embeddings" not in picker(app).options
+    assert "datamodels (Lasso)" in picker(app).options
+    assert "which this session does not own" in texts(app)
