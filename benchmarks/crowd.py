@@ -1,8 +1,8 @@
 """Sixty people at one server: how long each waits for a turn, whose jobs wait, and whether the memory comes back.
 
-Sixty visitors of three examples, each over a real websocket, look around at a human pace: they turn to pages and change
-what is shown, every ten seconds on average. Each starts one job of its own, except one who starts as many as one may
-before all others. A turn is timed from the message that asks for it until the server has drawn the page.
+Sixty visitors of three examples, each over a real websocket, look around at a human pace: they turn to pages every
+ten seconds on average. Each starts one job of its own, except one who starts as many as one may before all others. A
+turn is timed from the message that asks for it until the server has drawn the page.
 
     .venv/bin/python benchmarks/crowd.py
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import publish
-from websocket_client import Visitor
+from websocket_client import Visitor, cookie_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
 from app_server import Server
@@ -64,14 +64,14 @@ async def visit(crowd: Crowd, url: str, number: int, until: float) -> None:
 
 
 async def work(crowd: Crowd, url: str, number: int, jobs: int, delay: float) -> None:
-    """One visitor who starts jobs and stays on the page until all of them have ended."""
+    """One visitor who starts jobs, each in a tab of its own, and stays until all of them have ended."""
     await asyncio.sleep(delay)
     started = []
-    visitor = None
+    cookie = cookie_of(url)
     try:
         for job in range(jobs):
             query = f"run={WITH_JOBS[number % len(WITH_JOBS)]}&subsets={8 + number + 100 * job}"
-            visitor = Visitor(url, query, "gradients")
+            visitor = Visitor(url, query, "gradients", cookie)
             await visitor.open()
             await visitor.press("job_start")
             started.append((visitor, time.monotonic()))

@@ -12,6 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 _WITHIN = 120.0
 
@@ -35,11 +36,14 @@ class Visitor:
         Parameters of the link that opens the page.
     page : str
         Path of the page, such as "explore".
+    cookie : str
+        Of the browser, where several tabs share one.
     """
 
     url: str
     query: str = ""
     page: str = ""
+    cookie: str = ""
     socket: ClientConnection | None = None
     widgets: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
@@ -53,8 +57,8 @@ class Visitor:
         start = time.perf_counter()
         address = self.url.replace("http", "ws", 1) + "/_stcore/stream"
         self.socket = await connect(
-            address, subprotocols=["streamlit"], max_size=None, open_timeout=_WITHIN,
-            additional_headers={"Cookie": cookie_of(self.url)},
+            address, subprotocols=[Subprotocol("streamlit")], max_size=None, open_timeout=_WITHIN,
+            additional_headers={"Cookie": self.cookie or cookie_of(self.url)},
         )  # fmt: skip
         await self.run()
         return time.perf_counter() - start
@@ -105,8 +109,8 @@ class Visitor:
             if kind == "new_session":
                 begun = True
                 self.texts.clear()
-                self.script = forward.new_session.page_script_hash or self.script
             elif kind == "navigation":
+                self.script = forward.navigation.page_script_hash
                 for page in forward.navigation.app_pages:
                     self.pages[page.url_pathname] = page.page_script_hash
             elif kind == "delta":
