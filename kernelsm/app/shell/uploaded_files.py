@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from kernelsm.app.shell import rights, session
 from kernelsm.runtime.errors import InputError
@@ -29,7 +31,15 @@ def keep_file(file: Any) -> FileRef:
         check_room(file.size)
         known[file.file_id] = keep_upload(file.getbuffer(), file.name)
         st.session_state.setdefault(_SIZES, {})[known[file.file_id]] = file.size
+        _free(file)
     return FileRef(known[file.file_id], file.name)
+
+
+def _free(file: Any) -> None:
+    """Let go of the bytes that Streamlit holds in memory as long as the session lives: from now on they are on disk."""
+    if context := get_script_run_ctx():
+        empty = UploadedFileRec(file.file_id, file.name, file.type, b"")
+        context.uploaded_file_mgr.add_file(context.session_id, empty)
 
 
 def check_room(size: int) -> None:
