@@ -167,15 +167,11 @@ def trial(bench: Bench, moment: float, harm: Callable[[Bench], Callable[[], None
         bench.press()
         time.sleep(moment)
         mend = harm(bench)
-        time.sleep(2.0)
-        wait_for(lambda: bench.server.process is None or not bench.status().active or _is_there(bench))
-        mend()
-        kept = bench.kept()
-        if bench.status().state != "done":
-            said = bench.look()
-            count.unsaid += not any(word in text for text in said for word in SAID) and not bench.status().active
         wait_for(lambda: not _is_there(bench))
-        kept = max(kept, bench.kept())
+        kept = bench.kept()
+        mend()
+        time.sleep(0.5)  # the server sees that the process has ended
+        count.unsaid += not any(word in text for text in bench.look() for word in SAID)
         count.half_written += len(list(bench.cache.rglob("*.part")))
         if bench.status().state != "done":
             bench.press()

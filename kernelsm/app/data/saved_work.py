@@ -17,6 +17,7 @@ from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain, size_of
 from kernelsm.files.limits import limits
+from kernelsm.runtime.apart import apart
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.confirmations import CONFIRMATIONS
@@ -24,8 +25,10 @@ from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS
-from kernelsm.workspace.session_file import RestoredSession, read_session, write_session
+from kernelsm.workspace.requests import FileRef
+from kernelsm.workspace.session_file import RestoredSession, write_session
 from kernelsm.workspace.tables import TABLES
+from kernelsm.workspace.uploads import drop_upload, keep_upload
 
 _NOTE = "kernelsm_saved_note"
 _PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS, CONFIRMATIONS.name: navigation.DECIDE}
@@ -107,7 +110,7 @@ def restore() -> None:
     if st.button("Open this session", type="primary", icon=":material/folder_open:", key="bring_session_open"):
         try:
             check_room(file.size)
-            restored = read_session(file.getvalue(), file.name, cache_root())
+            restored = _unpacked(FileRef(keep_upload(file.getbuffer(), file.name), file.name))
         except InputError as error:
             gallery.refusal(error)
             return
@@ -119,6 +122,21 @@ def restore() -> None:
         session.restore(ViewState.from_params(restored.view)[0])
         st.session_state[_NOTE] = _restored(restored)
         st.rerun()
+
+
+def _unpacked(ref: FileRef) -> RestoredSession:
+    """Take over what a session file holds, in a process of its own: it may unpack to gigabytes."""
+    root = cache_root()
+    path = ref.path(root)
+    try:
+        with st.spinner("Unpacking and checking it ..."):
+            found = apart(
+                "kernelsm.workspace.session_file:restore_session", path=str(path.resolve()), name=ref.name,
+                root=str(root.resolve()),
+            )  # fmt: skip
+    finally:
+        drop_upload(ref.key)  # it holds what makes its bearer the owner
+    return RestoredSession(**{**found, "pinned": tuple(found["pinned"])})
 
 
 def _restored(restored: RestoredSession) -> str:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
@@ -36,10 +37,13 @@ def keep_file(file: Any) -> FileRef:
 
 
 def _free(file: Any) -> None:
-    """Let go of the bytes that Streamlit holds in memory as long as the session lives: from now on they are on disk."""
-    if context := get_script_run_ctx():
+    """Let go of the bytes that Streamlit holds in memory while the session lives: from now on they are on disk."""
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         empty = UploadedFileRec(file.file_id, file.name, file.type, b"")
         context.uploaded_file_mgr.add_file(context.session_id, empty)
+    file.seek(0)
+    file.truncate()  # what the session's state holds of it
 
 
 def check_room(size: int) -> None:
