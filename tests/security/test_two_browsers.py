@@ -98,6 +98,23 @@ def test_a_link_shows_and_lets_nobody_take_change_or_delete(
     expect(page.get_by_text("24 subsets · 4 tasks")).to_be_visible()
 
 
+def test_a_browser_that_was_never_here_before_owns_what_it_brings_in_every_tab(page: Page, server: Server) -> None:
+    open_page(page, server, "data", "Data & model")
+    page.locator(".st-key-kernelsm_bring").get_by_role("radio", name="A table of outcomes").click()
+    content = table(seed=31).to_frame().to_csv(index=False).encode()
+    file = {"name": "mine.csv", "mimeType": "text/csv", "buffer": content}
+    page.locator(".st-key-kernelsm_upload input[type=file]").set_input_files(file)
+    button(page, "Explore it").click()
+    expect(page.get_by_role("heading", name="Explore", exact=True, level=1)).to_be_visible()
+    settled(page)
+    link = page.url.partition("?")[2]
+    tab = page.context.new_page()
+    for tab_or_reload in (tab, page):
+        open_page(tab_or_reload, server, f"data?{link}", "Data & model")
+        expect(button(tab_or_reload, "Rename")).to_be_visible()
+    tab.close()
+
+
 def test_what_its_owner_deletes_stays_for_who_looked_at_it(
     alice: Page, page: Page, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
