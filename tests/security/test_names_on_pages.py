@@ -34,6 +34,10 @@ def markdown_of(element: Any) -> Iterator[str]:
     """The words of one element that the browser reads as Markdown."""
     proto = element.proto
     kind = element.type
+    if kind == "table":
+        cells = element.value.reset_index()
+        yield from (str(cell) for cell in [*cells.columns, *cells.to_numpy().ravel()])
+        return
     if kind not in AS_IT_IS:
         for name in ("body", "label", "text", "value", "delta"):
             found = getattr(proto, name, None)
@@ -175,6 +179,13 @@ def test_names_in_samples_are_words_from_the_file_to_what_retraining_says(jobs: 
     check(app, "prepared")
     compute(app)
     walk(app, "samples")
+    turn(app, "compare")
+    press(app, "Compare them")
+    check(app, "compared")
+    target = app.selectbox(key="view_target")
+    target.set_value(target.options[1]).run()
+    check(app, "compared on one target")
+    assert said(app) > 1
     turn(app, "decide")
     app.pills(key="decide_ways").set_value(["anew"]).run()
     app.number_input(key="decide_seeds").set_value(1).run()

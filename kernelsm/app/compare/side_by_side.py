@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernelsm.app.shell import controls, frame, session
 from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
 from kernelsm.app.shell.shown_tables import show_table
+from kernelsm.app.shell.words import plain
 from kernelsm.charts.methods import two_methods
 from kernelsm.runtime.near_ties import rising, tolerance_of
 
@@ -37,7 +38,7 @@ def side_by_side(run: Run, result: dict[str, Any]) -> None:
         higher_is_better=run.outcomes.higher_is_better, dark=frame.is_dark(),
     )  # fmt: skip
     frame.show(chart, "compare_pair")
-    st.caption(f"Effects on {target or MEAN_TARGET}: blue helps, orange hurts. {chart.alt}")
+    st.caption(f"Effects on {plain(target or MEAN_TARGET)}: blue helps, orange hurts. {plain(chart.alt)}")
     with st.expander("Table"):
         rows = pd.DataFrame({"task": tasks, titles[first]: pair[0][order]})
         rows[titles[second] if second != first else f"{titles[second]} (second)"] = pair[1][order]

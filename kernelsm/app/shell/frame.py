@@ -38,7 +38,10 @@ def sidebar() -> None:
             st.caption("Opens this page with the same run, sliders, pair and subset.")
             st.code(_link(), language=None, wrap_lines=True)
             if session.view().run in session.titles(TABLES):
-                st.caption("The table itself is on this server only: others need a copy of the file.")
+                st.caption(
+                    "The table is on this server only: others see it here, and need a copy of the file elsewhere. "
+                    "Who has the link sees the result; the data, and all that changes, stay with their owner."
+                )
 
 
 def current_run(*, needs_outcomes: bool = True) -> Run:
