@@ -108,7 +108,12 @@ class DaskCluster:
         """
         from distributed import CancelledError, KilledWorker
 
-        packed = pack(task.compute, by_path=False)
+        try:
+            packed = pack(task.compute, by_path=False)
+        except Exception as error:  # a network of a user's own code may hold anything, an open file or a lock
+            found = f"something that cannot be sent to a cluster ({type(error).__name__}: {error})"[:300]
+            fix = f"Take it out of the network, or unset {SCHEDULER_VARIABLE} to use this computer alone."
+            raise InputError(chunks[0].name, found, "plain values and modules", fix) from error
         left = deque(chunks)
         under_way: dict[str, tuple[Chunk, Future[Any]]] = {}
         arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
