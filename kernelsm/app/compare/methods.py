@@ -58,7 +58,7 @@ def compare(run: Run) -> None:
     job_panel(spec, together, "", start="Compare them", cancel="Cancel the comparison", key="compare")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        _results(run, status.result)
+        _results(run, status.result, could_retrain="leave_one_out" in possible)
 
 
 def _costs(seconds: dict[str, float], together: float) -> None:
@@ -73,34 +73,32 @@ def _costs(seconds: dict[str, float], together: float) -> None:
         show_table(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
 
 
-def _results(run: Run, result: dict[str, Any]) -> None:
+def _results(run: Run, result: dict[str, Any], *, could_retrain: bool) -> None:
     st.subheader("Who predicts best")
     st.markdown(plain(result["verdict"]))
     scores = result["methods"]
-    st.table(
-        pd.DataFrame(
-            {
-                "LDS": [f"{one['lds']:.3f}{_beside(one['lds_gain'])}" for one in scores.values()],
-                "with leave-one-out": [
-                    _number(one["leave_one_out"]) + _beside(one["leave_one_out_gain"]) for one in scores.values()
-                ],
-                "top 5": ["" if one["top5"] is None else f"{one['top5']:.0%}" for one in scores.values()],
-                "seconds": [_number(one["seconds"], "{:.1f}") for one in scores.values()],
-                "cannot say": [one["cannot_say"] for one in scores.values()],
-            },
-            index=pd.Index([one["title"] for one in scores.values()], name="method"),
-        )
-    )
     measured = any(one["leave_one_out"] is not None for one in scores.values())
-    agreement = (
-        "With leave-one-out: correlation of effects with those that retraining without each task gave, mean over "
-        "targets; top 5: share of each target's five strongest tasks that the method names, too."
-        if measured
-        else "No leave-one-out was measured for this run: choose that method to have the comparison."
-    )
+    columns = {"LDS": [f"{one['lds']:.3f}{_beside(one['lds_gain'])}" for one in scores.values()]}
+    if measured:
+        columns["with leave-one-out"] = [
+            _number(one["leave_one_out"]) + _beside(one["leave_one_out_gain"]) for one in scores.values()
+        ]
+        columns["top 5"] = ["" if one["top5"] is None else f"{one['top5']:.0%}" for one in scores.values()]
+    columns["seconds"] = [_number(one["seconds"], "{:.1f}") for one in scores.values()]
+    columns["cannot say"] = [one["cannot_say"] for one in scores.values()]
+    # a table of text: its lines wrap, so that no column is out of sight on a narrow page
+    st.table(pd.DataFrame(columns, index=pd.Index([one["title"] for one in scores.values()], name="method")))
+    agreement = ""
+    if measured:
+        agreement = (
+            "With leave-one-out: correlation of effects with those that retraining without each task gave, mean over "
+            "targets; top 5: share of each target's five strongest tasks that the method names, too. "
+        )
+    elif could_retrain:
+        agreement = "No leave-one-out was measured for this run: choose that method to have the comparison. "
     st.caption(
         f"LDS: rank correlation of predicted and true outcomes on {result['truth_subsets']} {result['truth']}, mean "
-        f"over targets. {agreement} In brackets: how much more than the default surrogate's, with a 90 % interval; "
+        f"over targets. {agreement}In brackets: how much more than the default surrogate's, with a 90 % interval; "
         "it is paired, as both methods are scored on the same subsets and tasks. Seconds are those of one processor "
         "core, without the outcomes or gradients that are looked at."
     )
