@@ -100,7 +100,9 @@ class Prediction:
     @property
     def steps(self) -> tuple[float, ...]:
         """Numbers to choose from, where it is a number."""
-        return tuple(round(self.low + i * self.step, 10) for i in range(round((self.high - self.low) / self.step) + 1))
+        return tuple(
+            round(self.low + i * self.step, 10) for i in range(round((self.high - self.low) / self.step) + 1)
+        )
 
     @property
     def options(self) -> int:
@@ -113,8 +115,8 @@ class Number:
     """A number that a lesson's texts name: read where the control is at `at`, from `row` and `series`.
 
     `stated` is what whoever wrote the lesson saw: a test holds it to lie within the number's interval. With `margin`
-    the number is the half-width of the interval itself, and `stated` must be within a tenth of it. With `change` it is
-    how much more the outcome is there than where all tasks are in.
+    the number is the half-width of the interval itself, and `stated` must be within a tenth of it. With `change` it
+    is how much more the outcome is there than where all tasks are in.
     """
 
     name: str
@@ -282,9 +284,7 @@ def _view(table: _Table, base: LessonView | None) -> LessonView:
         check_choice(table.at("kind"), kind, KINDS)
         check_choice(table.at("run"), run, tuple(PROMPT_EXAMPLES) if kind == "order" else tuple(EXAMPLES))
         base = LessonView(kind, run)
-    given: dict[str, Any] = {
-        name: _texts(table.found[name], table.at(name)) for name in _LISTS & set(table.found)
-    }
+    given: dict[str, Any] = {name: _texts(table.found[name], table.at(name)) for name in _LISTS & set(table.found)}
     for readout in given.get("readouts", ()):
         check_choice(table.at("readouts"), readout, READOUTS)
     for name in ("gamma", "ridge"):
@@ -339,6 +339,9 @@ def _number(table: _Table, positions: Sequence[Position]) -> Number:
     labels = [position.label for position in positions]
     at = table.text("at")
     check_choice(table.at("at"), at, labels)
+    view = positions[labels.index(at)].view
+    if table.flag("change") and view.kind != "loss":
+        raise InputError(table.at("change"), "true", "a view of the kind 'loss'", "Leave it out.")
     optional = {name: table.text(name) if name in table.found else "" for name in ("row", "series")}
     return Number(
         table.text("name"), labels.index(at), optional["row"], optional["series"], table.number("stated"),

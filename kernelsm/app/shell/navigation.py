@@ -54,7 +54,7 @@ def page_settings() -> None:
 
 
 def entry(*, only_lessons: bool = False) -> StreamlitPage:
-    """Call once in app.py: returns the page to run; with `only_lessons` that is Learn, and no other is in the list."""
+    """Call once in app.py: returns the page to run; with `only_lessons` that is Learn, and none is in the sidebar."""
     st.session_state[_MARK] = True
     page = st.navigation(_pages(), position="hidden" if only_lessons else "sidebar")
     goal = st.session_state.pop(_GOAL, None)
