@@ -116,8 +116,8 @@ def test_leave_one_out_tells_one_wrong_label_from_zero_and_shapley_all_three(les
     assert wrong == {"digit 1B", "digit 3B", "digit 6B"}
 
     def hurt(view: Any) -> set[str]:
-        return {row for row, value, margin in zip(view.rows, view.series[0].values, view.series[0].margins, strict=True)
-                if value > margin}  # fmt: skip
+        series = view.series[0]
+        return {view.rows[k] for k in np.flatnonzero(series.values > series.margins)}
 
     assert hurt(loo) == {"digit 3B"}
     assert hurt(shapley) == wrong
@@ -223,7 +223,7 @@ def test_a_teachers_folder_adds_its_lessons_and_a_broken_one_is_named(
     app = open_app("learn", lesson="9", mode="class")
     assert app.title[0].value == "9. My lesson"
     (error,) = app.error
-    assert re.match(r"A lesson is left out\. broken\\\.toml, title", error.value)
+    assert re.match(r"A lesson is left out\. broken\\\.toml, view", error.value)
 
 
 def test_a_lesson_asks_first_then_moves_then_tells() -> None:
