@@ -213,8 +213,13 @@ def test_a_swipe_over_a_chart_scrolls_the_page_of_a_phone(browser: Browser, serv
     box = page.get_by_test_id("stPlotlyChart").bounding_box()
     assert box
     cdp = context.new_cdp_session(page)
-    start = {"x": int(box["x"] + box["width"] / 2), "y": 700}
-    cdp.send("Input.synthesizeScrollGesture", {**start, "yDistance": -300, "gestureSourceType": "touch"})
+    assert box["y"] < 700
+    x, y = box["x"] + box["width"] / 2, 750
+    for i in range(12):
+        finger = {"type": "touchMove" if i else "touchStart", "touchPoints": [{"x": x, "y": y - 20 * i}]}
+        cdp.send("Input.dispatchTouchEvent", finger)
+        page.wait_for_timeout(16)
+    cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop > 100")
     context.close()
 
