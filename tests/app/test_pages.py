@@ -105,7 +105,7 @@ def test_gamma_offers_one_over_k_and_linear_switches_it_off() -> None:
 def test_the_truth_and_the_split_give_different_scores() -> None:
     app = open_app("fit", run="digits")
     on_truth = [metric.value for metric in app.metric]
-    app.radio(key="kernelsm_fit_against").set_value("split").run()
+    app.radio(key="view_tested").set_value("split").run()
     assert [metric.value for metric in app.metric] != on_truth
     assert "80 subsets that neither surrogate has seen, 320 fitted" in texts(app)
 

@@ -91,9 +91,12 @@ def settings(run: Run) -> None:
         controls.readout_picker(run)
         controls.order_picker()
         controls.target_picker(run)
-        if run.key == "planted":
+        # the game's truth is known at all tasks
+        if run.key == "planted" and shown_readout(run, session.view().readout) == "leave_one_out":
             controls.truth_toggle()
     controls.readout_warning(run)
+    if session.view().kernel == "linear":
+        st.caption(words.LINEAR_INTERVALS)
 
 
 def heatmap(exploration: Exploration) -> None:

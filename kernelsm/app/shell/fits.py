@@ -212,10 +212,15 @@ def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: flo
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
-    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest."""
+    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest.
+
+    Of the truth only subsets that are not fitted: of those that are, the surrogate knows the outcome already.
+    """
     if against_truth:
         assert run.truth is not None
-        return run.outcomes, run.truth
+        fitted = {mask.tobytes() for mask in run.outcomes.masks}
+        fresh = [row for row, mask in enumerate(run.truth.masks) if mask.tobytes() not in fitted]
+        return run.outcomes, run.truth.take(fresh)
     return run.outcomes.split(SPLIT_FRACTION, seed=0)
 
 
