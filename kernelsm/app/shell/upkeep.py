@@ -10,6 +10,8 @@ import threading
 import time
 from contextlib import suppress
 
+from streamlit.runtime import exists, get_instance
+
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.housekeeping import tidy
 
@@ -27,6 +29,7 @@ def begin() -> None:
 def _look_after() -> None:
     for number in itertools.count():
         time.sleep(_EVERY)
+        forget_who_left()
         give_memory_back()
         if number % _ROUNDS_BETWEEN_TIDYING:
             continue
@@ -34,6 +37,19 @@ def _look_after() -> None:
             tidy()
         except (InputError, OSError) as error:
             logger.warning("the cache was not tidied: %s", error)
+
+
+def forget_who_left() -> None:
+    """Let Streamlit drop sessions whose browsers left minutes ago: it does so by itself when the next one leaves.
+
+    They hold what was uploaded. Streamlit has no public way to ask for it; where it changes, memory comes back later.
+    """
+    if not exists():
+        return
+    with suppress(AttributeError, RuntimeError):
+        runtime = get_instance()
+        loop, sessions = runtime._get_async_objs().eventloop, runtime._session_mgr
+        loop.call_soon_threadsafe(sessions.list_sessions)  # which counts those kept, and counting drops the old ones
 
 
 def give_memory_back() -> None:

@@ -233,7 +233,7 @@ def _measure(run: Run, proposed: Proposal) -> None:
     settings = continued(run, proposed.masks)
     if settings is None:
         if run.source_is_not_yours:
-            rights.say_not_yours("These outcomes were computed from samples and a network")
+            rights.say_not_yours("The samples and the network", "no further outcomes are computed here")
         st.caption(
             "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
             "Demonstrations; asking it with chosen ones is not offered here."
