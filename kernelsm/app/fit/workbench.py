@@ -10,13 +10,14 @@ import streamlit as st
 
 from kernelsm.app.shell import controls, disk, frame, session, words
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
-from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
 from kernelsm.app.shell.words import KERNEL_NAMES, plain
 from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.charts.surface import clicked_point, loo_heatmap
 from kernelsm.evaluation.comparison import PairedGain
+from kernelsm.surrogates.reading import MEAN_TARGET
 from kernelsm.surrogates.tuning import LooSurface
 from kernelsm.surrogates.wording import NOT_MEASURED, decimals_for, percent
 

@@ -8,13 +8,14 @@ from typing import Any
 import streamlit as st
 
 from kernelsm.app.shell import session, words
-from kernelsm.app.shell.open_runs import MEAN_TARGET, Run, shown_readout
+from kernelsm.app.shell.open_runs import Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
 from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
 from kernelsm.outcomes.names import natural_order
+from kernelsm.surrogates.reading import MEAN_TARGET
 
 _UNSET = object()
 _PAGE = "kernelsm_page"
