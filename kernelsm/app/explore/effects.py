@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, words
-from kernelsm.app.shell.fits import Readout, fitted, pair_readout, read_off
+from kernelsm.app.shell.fits import fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
@@ -19,6 +19,7 @@ from kernelsm.charts.order import TaskOrder, task_order
 from kernelsm.examples.planted.game import PlantedGame, planted_game
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.reading import Readout
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile, without_rounding
 from kernelsm.surrogates.verdicts import verdicts, what_matters
 from kernelsm.surrogates.wording import (
