@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-from app_harness import open_app, texts
+from app_harness import as_read, open_app, texts
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import load_truth
@@ -165,7 +165,7 @@ def test_the_pull_starts_with_the_usual_one_and_is_part_of_the_job_the_check_and
 def test_unknown_values_in_a_link_are_ignored_and_named(started: list[JobSpec]) -> None:
     app = open_app(run="digits", projection="dense", dim="1", estimator="magic")
     (toast,) = app.toast
-    assert all(wrong in toast.value for wrong in ("projection=dense", "dim=1", "estimator=magic"))
+    assert all(wrong in as_read(toast.value) for wrong in ("projection=dense", "dim=1", "estimator=magic"))
     app.switch_page("pages/2_gradients.py").run()
     assert not app.exception
     assert app.selectbox(key="view_projection").value == "auto"
