@@ -11,9 +11,9 @@ from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 
 PAGES = (
     "start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper",
-    "administration",
+    "administration", "learn",
 )  # fmt: skip
-ABOUT_A_RUN = PAGES[:-2]  # the paper's claims are the same whatever run is open, and so are the jobs
+ABOUT_A_RUN = PAGES[:-3]  # the paper's claims are the same whatever run is open, and so are the jobs and the lessons
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
 
 
