@@ -142,12 +142,12 @@ def _coloured(values: Array, margins: Array, colour: str, by_sign: bool) -> list
     return [(BLUE, clear & (values < 0)), (ORANGE, clear & (values > 0)), (NEUTRAL, known & ~clear)]
 
 
-def _dots_alt(
-    rows: Sequence[str], series: Sequence[tuple[str, Array, Array]], truth: Array | None, unit: str
-) -> str:
+def _dots_alt(rows: Sequence[str], series: Sequence[tuple[str, Array, Array]], truth: Array | None, unit: str) -> str:
     told = []
     for k, row in enumerate(rows):
-        found = [f"{name} {amount(values[k], margins[k])}" for name, values, margins in series if np.isfinite(values[k])]
+        found = [
+            f"{name} {amount(values[k], margins[k])}" for name, values, margins in series if np.isfinite(values[k])
+        ]
         if truth is not None and np.isfinite(truth[k]):
             found.append(f"truth {truth[k]:.3g}")
         if found:

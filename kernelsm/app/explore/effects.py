@@ -32,6 +32,7 @@ from kernelsm.surrogates.wording import (
     number,
 )
 
+_FEW_TASKS = 24
 _RANKED = 15
 _ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
@@ -98,6 +99,11 @@ def settings(run: Run) -> None:
     controls.readout_warning(run)
     if session.view().kernel == "linear":
         st.caption(words.LINEAR_INTERVALS)
+
+
+def narrowest(run: Run) -> int:
+    """Return how narrow the heatmap may be, in pixels."""
+    return 380 if run.outcomes.K <= _FEW_TASKS else 480
 
 
 def heatmap(exploration: Exploration) -> None:

@@ -100,7 +100,9 @@ class Prediction:
     @property
     def steps(self) -> tuple[float, ...]:
         """Numbers to choose from, where it is a number."""
-        return tuple(round(self.low + i * self.step, 10) for i in range(round((self.high - self.low) / self.step) + 1))
+        return tuple(
+            round(self.low + i * self.step, 10) for i in range(round((self.high - self.low) / self.step) + 1)
+        )
 
     @property
     def options(self) -> int:
@@ -282,9 +284,7 @@ def _view(table: _Table, base: LessonView | None) -> LessonView:
         check_choice(table.at("kind"), kind, KINDS)
         check_choice(table.at("run"), run, tuple(PROMPT_EXAMPLES) if kind == "order" else tuple(EXAMPLES))
         base = LessonView(kind, run)
-    given: dict[str, Any] = {
-        name: _texts(table.found[name], table.at(name)) for name in _LISTS & set(table.found)
-    }
+    given: dict[str, Any] = {name: _texts(table.found[name], table.at(name)) for name in _LISTS & set(table.found)}
     for readout in given.get("readouts", ()):
         check_choice(table.at("readouts"), readout, READOUTS)
     for name in ("gamma", "ridge"):

@@ -61,7 +61,9 @@ def read_lesson_file(file: Path) -> Lesson:
     try:
         data = file.read_bytes()[: _MOST_BYTES + 1]
     except OSError as error:
-        raise InputError(file.name, f"a file that cannot be read ({error.strerror})", "a lesson", "Repair it.") from None
+        raise InputError(
+            file.name, f"a file that cannot be read ({error.strerror})", "a lesson", "Repair it."
+        ) from None
     if len(data) > _MOST_BYTES:
         raise InputError(file.name, "a file that is too large", f"at most {_MOST_BYTES:,} bytes", "Shorten it.")
     try:

@@ -217,7 +217,9 @@ def _ranks(observed: Array, predicted: Array) -> tuple[float, float]:
 def _order(view: LessonView) -> Shown:
     orders = load_example_orders(view.run)
     assert orders is not None
-    rows = np.flatnonzero((orders.orders == view.order).all(axis=1)) if len(view.order) == orders.orders.shape[1] else []
+    rows = (
+        np.flatnonzero((orders.orders == view.order).all(axis=1)) if len(view.order) == orders.orders.shape[1] else []
+    )
     if not len(rows):
         fix = "Take one of the orders of that example's orders.npz."
         raise InputError("order of a lesson", shown(list(view.order)), "a prompt that was measured", fix)
@@ -228,7 +230,9 @@ def _order(view: LessonView) -> Shown:
     medians = np.median(spreads[rng.integers(0, len(spreads), (_RESAMPLES, len(spreads)))], axis=1)
     low, high = np.quantile(medians, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     series = Series(
-        "measured", np.array([losses.mean(), np.median(spreads)]), np.array([half, (high - low) / 2], dtype=np.float64)
+        "measured",
+        np.array([losses.mean(), np.median(spreads)]),
+        np.array([half, (high - low) / 2], dtype=np.float64),
     )
     names = load_example(view.run).task_names
     return Shown((THIS_ORDER, TWO_ORDERS), (series,), "loss, nats", lines=tuple(names[k] for k in view.order))

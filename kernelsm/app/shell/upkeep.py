@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 from streamlit.runtime import exists, get_instance
 
@@ -48,8 +49,8 @@ def forget_who_left() -> None:
         return
     with suppress(AttributeError, RuntimeError):
         runtime = get_instance()
-        loop, sessions = runtime._get_async_objs().eventloop, runtime._session_mgr
-        loop.call_soon_threadsafe(sessions.list_sessions)  # which counts those kept, and counting drops the old ones
+        kept: Any = runtime._session_mgr
+        runtime._get_async_objs().eventloop.call_soon_threadsafe(kept._session_storage._cache.expire)
 
 
 def give_memory_back() -> None:
