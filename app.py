@@ -19,9 +19,11 @@ _once_per_server()
 with disk.told():
     session.begin()
     session.publish()
-page = navigation.entry()
+only_lessons = session.has_begun() and session.view().only_lessons
+page = navigation.entry(only_lessons=only_lessons)
 if session.has_begun():
     with disk.told():
         controls.turn_to(page.url_path)
-        frame.sidebar()
+        if not only_lessons:
+            frame.sidebar()
         page.run()

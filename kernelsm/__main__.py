@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
@@ -82,8 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     retrained = "train W0 anew too: another processor ends in another network, and in other outcomes"
 
     app = commands.add_parser("app", help="start the dashboard; it runs until it is interrupted")
-    app.add_argument("--port", type=int, default=8501, help="default 8501")
-    app.add_argument("--address", default="127.0.0.1", help="default 127.0.0.1: seen from this computer alone")
+    app.add_argument(
+        "--port", type=int, default=os.environ.get("STREAMLIT_SERVER_PORT", 8501),
+        help="default STREAMLIT_SERVER_PORT, or 8501",
+    )  # fmt: skip
+    app.add_argument(
+        "--address", default=os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1"),
+        help="default STREAMLIT_SERVER_ADDRESS, or 127.0.0.1: seen from this computer alone",
+    )  # fmt: skip
 
     run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks")
     run.add_argument("--example", required=True, choices=EXAMPLES)

@@ -11,6 +11,7 @@ from pathlib import Path
 from streamlit.web.cli import main
 
 import kernelsm.app
+from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 
 
@@ -25,7 +26,19 @@ def serve(address: str, port: int) -> None:
     _check_free(address, port)
     import_pages()  # else the first visitor waits for it
     # Streamlit reads pages/ and .streamlit/config.toml beside the script, whatever the current folder is
-    main(["run", str(script()), "--server.address", address, "--server.port", str(port)])
+    main(["run", str(script()), *options(address, port)])
+
+
+def options(address: str, port: int) -> list[str]:
+    """Return what Streamlit is started with; it takes as large a file as is read.
+
+    Raises
+    ------
+    InputError
+        The limit is set to something else than a whole number.
+    """
+    size = limits().megabytes
+    return ["--server.address", address, "--server.port", str(port), "--server.maxUploadSize", str(size)]
 
 
 def import_pages() -> None:

@@ -95,7 +95,7 @@ def confirmation_chart(
     chart = figure(
         data, 90 + 52 * len(rows), margin={"l": 8, "r": 24, "t": 28, "b": 8},
         xaxis={
-            "title": {"text": f"F(without these) - F(all), {unit}"}, "zeroline": True, "automargin": True,
+            "title": {"text": f"F(without these) - F(all), {safe(unit, 60)}"}, "zeroline": True, "automargin": True,
             "range": [low - room, high + room],
         },
         yaxis=name_axis([safe(row.label, 44) for row in rows], heights, range=[len(rows) - 0.4, -0.6]),

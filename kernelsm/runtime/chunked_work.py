@@ -83,11 +83,12 @@ def computed_chunks(
     first: dict[Path, list[int]] = {}  # chunks of one content
     for index, argument in enumerate(arguments):
         if store is not None:
-            alike = first.setdefault(store.place(work.kind, keys[index]), [])
+            place = store.place(work.kind, keys[index])
+            alike = first.setdefault(place, [])
             alike.append(index)
             if len(alike) > 1 and values[alike[0]] is MISSING:
                 continue
-            if (value := store.find(work.kind, keys[index])) is not MISSING:
+            if place.exists() and (value := store.find(work.kind, keys[index])) is not MISSING:
                 finished(index, value, reused=True)
                 continue
         missing.append(Chunk(index, argument, f"{work.message}, block {index + 1} of {total}"))

@@ -80,7 +80,7 @@ class DaskCluster:
         except BaseException:
             self.close()
             raise
-        self._shared: tuple[str, Future] | None = None
+        self._shared: tuple[str, Future[Any]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -108,9 +108,14 @@ class DaskCluster:
         """
         from distributed import CancelledError, KilledWorker
 
-        packed = pack(task.compute, by_path=False)
+        try:
+            packed = pack(task.compute, by_path=False)
+        except Exception as error:  # a network of a user's own code may hold anything, an open file or a lock
+            found = f"something that cannot be sent to a cluster ({type(error).__name__}: {error})"[:300]
+            fix = f"Take it out of the network, or unset {SCHEDULER_VARIABLE} to use this computer alone."
+            raise InputError(chunks[0].name, found, "plain values and modules", fix) from error
         left = deque(chunks)
-        under_way: dict[str, tuple[Chunk, Future]] = {}
+        under_way: dict[str, tuple[Chunk, Future[Any]]] = {}
         arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
         began, workers, looked, seen = uuid4().hex[:12], self._workers(), time.monotonic(), time.monotonic()
         shared = self._share(packed)
@@ -147,7 +152,7 @@ class DaskCluster:
             if under_way and self._client.status == "running":
                 self._client.cancel([future for _, future in under_way.values()], force=True)
 
-    def _share(self, packed: Packed) -> Future:
+    def _share(self, packed: Packed) -> Future[Any]:
         """Send what the chunks of a task share to the cluster, if it is not what was sent last.
 
         As the result of a task of its own, because the scheduler makes that again where the workers that had it are

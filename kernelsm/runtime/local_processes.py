@@ -13,6 +13,7 @@ not to be had, they start anew. They end when the driver does, even by kill -9.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -35,6 +36,8 @@ from kernelsm.runtime.errors import WorkerDiedError
 from kernelsm.runtime.executors import Chunk, Result, Task, fitting, in_this_process
 from kernelsm.runtime.packing import pack, unpack_file
 from kernelsm.runtime.threads import chosen_cores, one_thread
+
+logger = logging.getLogger(__name__)
 
 TRIES = 4
 """A chunk whose worker ends is done again up to three times."""
@@ -105,7 +108,13 @@ class LocalProcesses:
 
     def _from_workers(self, task: Task, left: deque[Chunk], most: int) -> Generator[Result, None, None]:
         most = min(most, len(left))
-        packed = pack(task.compute)
+        try:
+            packed = pack(task.compute)
+        except Exception as error:  # a network of a user's own code may hold anything, an open file or a lock
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("what chunks share cannot be sent to other processes (%s): computed in this one", reason)
+            yield from in_this_process(task, left, most)
+            return
         deaths: Counter[int] = Counter()
         busy: dict[Connection, _Worker] = {}
         with tempfile.TemporaryFile() as file:

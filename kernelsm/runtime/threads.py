@@ -6,7 +6,6 @@ of a product depend on how many threads share it. So limits are set and never le
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from functools import lru_cache
 import joblib
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.settings import whole_number
 
 WORKERS_VARIABLE = "KERNELSM_WORKERS"
 
@@ -38,13 +37,7 @@ def chosen_cores() -> int:
     InputError
         The variable holds something else than a whole number of 1 or more.
     """
-    text = os.environ.get(WORKERS_VARIABLE, "").strip()
-    if not text:
-        return available_cores()
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) > 0):
-        fix = "Set it to the number of processes, or unset it for one a core."
-        raise InputError(f"environment variable {WORKERS_VARIABLE}", repr(text[:40]), "a whole number above 0", fix)
-    return int(text)
+    return whole_number(WORKERS_VARIABLE, available_cores())
 
 
 def use_torch_threads(count: int | None = None) -> None:

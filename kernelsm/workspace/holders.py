@@ -24,6 +24,8 @@ from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.kept import KeptItem
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 
+_MOST_VIEWERS, _OTHERS = 100, "0" * 32
+"""Beyond so many, who looks at a thing is written down as one of the others, who never let go of it."""
 _MARK = re.compile(r"(owner|viewer)-([0-9a-f]{32})")
 Part = Literal["owner", "viewer"]
 
@@ -87,7 +89,10 @@ def hold(item: KeptItem, holder: str, part: Part, root: Path | None = None) -> N
     if item.kind.is_here(item.key, root):
         folder = item.kind.holders_folder(item.key, root)
         folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / f"{part}-{holder}").touch(mode=0o600)
+        mark = folder / f"{part}-{holder}"
+        if part == "viewer" and not mark.exists() and len(list(folder.iterdir())) >= _MOST_VIEWERS:
+            mark = folder / f"viewer-{_OTHERS}"
+        mark.touch(mode=0o600)
 
 
 def is_owned(item: KeptItem, holders: Collection[str], root: Path | None = None) -> bool:

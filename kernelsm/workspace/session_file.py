@@ -27,7 +27,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,17 @@ def read_session(source: Source, name: str, root: Path) -> RestoredSession:
         fix = "Free some space, or ask who runs the server."
         raise InputError("folder of the cache", error.strerror or "an error", "one to write to", fix) from None
     return session
+
+
+def restore_session(path: str, name: str, root: str) -> dict[str, Any]:
+    """Do what `read_session` does with a file on disk, and return the fields of what it returns: for `apart`.
+
+    Raises
+    ------
+    InputError
+        As `read_session`.
+    """
+    return asdict(read_session(Path(path), name, Path(root)))
 
 
 def _checked(folder: Path, name: str) -> RestoredSession:

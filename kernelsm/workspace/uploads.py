@@ -78,6 +78,12 @@ def is_uploaded(key: str, root: Path | None = None) -> bool:
     return is_content_hash(key) and ((root or cache_root()) / "uploads" / key).exists()
 
 
+def drop_upload(key: str, root: Path | None = None) -> None:
+    """Delete the content of a key at once: it has been read, and need not be there any more."""
+    if is_content_hash(key):
+        shutil.rmtree((root or cache_root()) / "uploads" / key, ignore_errors=True)
+
+
 def drop_uploads(most: int | None = None, root: Path | None = None, now: float | None = None) -> None:
     """Delete uploads older than a day, and those used longest ago until `most` bytes are left.
 

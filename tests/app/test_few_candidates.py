@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import open_app, press, texts
+from app_harness import press, texts
+from person import ME
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes
@@ -16,7 +17,7 @@ from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.prompts.orders import OrderedOutcomes, with_noise
 from kernelsm.prompts.prompting import short_names
 from kernelsm.prompts.task import Labelled, PromptTask
-from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
+from kernelsm.workspace.prompt_projects import PromptSource
 from kernelsm.workspace.tables import save_run, save_run_orders
 
 PARTS = ["Prompt", "Check", "One query", "How good are choices?", "Ask again"]
@@ -30,7 +31,7 @@ def texts_of(word: str, count: int) -> tuple[Labelled, ...]:
 def made_up_run(K: int, k: int, queries: int = 3) -> str:
     """A run of made-up losses, two orders of each prompt."""
     task = PromptTask(texts_of("text", K), texts_of("query", queries), texts_of("fresh", 2), ("a", "b"), k=k)
-    key, rng = keep_prompts(PromptSource("Few", task)), np.random.default_rng(0)
+    key, rng = ME.bring(PromptSource("Few", task)), np.random.default_rng(0)
     masks = np.unique(fixed_size_masks(K, 20, size=k), axis=0).repeat(3, axis=0)
     rows = [
         inside[::way] for inside in map(np.flatnonzero, masks) for way in (1, -1)[: min(2, factorial(k))]
@@ -64,7 +65,7 @@ def model(jobs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("K", "k"), [(2, 1), (2, 2), (3, 3), (4, 4), (7, 7), (5, 1), (5, 4)])
 def test_every_part_opens(K: int, k: int, picked: bool, model: None) -> None:
     run = made_up_run(K, k)
-    app = open_app("demonstrations", run=run, **({"picked": "-".join(map(str, range(k)))} if picked else {}))
+    app = ME.open("demonstrations", run=run, **({"picked": "-".join(map(str, range(k)))} if picked else {}))
     for name in PARTS:
         assert "nan" not in part(app, name).casefold().split()
     if not picked:
@@ -78,7 +79,7 @@ def test_every_part_opens(K: int, k: int, picked: bool, model: None) -> None:
 
 
 def test_where_all_are_in_no_effect_is_shown() -> None:
-    app = open_app("demonstrations", run=made_up_run(4, 4), picked="0-1-2-3")
+    app = ME.open("demonstrations", run=made_up_run(4, 4), picked="0-1-2-3")
     for name in ("One query", "Ask again"):
         assert ALL_IN in part(app, name)
     said = texts(app)
@@ -90,7 +91,7 @@ def test_where_all_are_in_no_effect_is_shown() -> None:
 
 
 def test_one_demonstration_has_no_order(model: None) -> None:
-    app = open_app("demonstrations", run=made_up_run(5, 1), picked="2")
+    app = ME.open("demonstrations", run=made_up_run(5, 1), picked="2")
     part(app, "Check")
     assert "demo_check_orders" not in [one.key for one in app.number_input]
     press(app, "Check with the model")
@@ -101,7 +102,7 @@ def test_one_demonstration_has_no_order(model: None) -> None:
 
 
 def test_none_of_few_candidates_helps_and_harms_most() -> None:
-    app = open_app("demonstrations", run=made_up_run(5, 2))
+    app = ME.open("demonstrations", run=made_up_run(5, 2))
     part(app, "One query")
     helpful, harmful = (set(frame.value["text"]) for frame in app.dataframe[-2:])
     assert len(helpful) == len(harmful) == 2

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from kernelsm.__main__ import main
 from kernelsm.app import serve as serving
+from kernelsm.files.limits import Limits
 from kernelsm.runtime.errors import InputError
 
 
@@ -57,3 +60,27 @@ def test_an_installed_package_runs_the_script_that_it_brings(tmp_path: Path, mon
     installed.touch()
     monkeypatch.setattr(serving, "__file__", str(tmp_path / "kernelsm" / "app" / "serve.py"))
     assert serving.script() == installed
+
+
+def test_the_server_takes_as_large_a_file_as_is_read(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text())
+    assert config["server"]["maxUploadSize"] == Limits().megabytes
+    monkeypatch.setenv("KERNELSM_MAX_MEGABYTES", "77")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serving.serve("127.0.0.1", port)
+    assert started[0][-2:] == ["--server.maxUploadSize", "77"]
+
+
+def test_the_address_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(serving, "serve", lambda address, port: asked.append((address, port)))
+    main(["app"])
+    monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", "0.0.0.0")
+    monkeypatch.setenv("STREAMLIT_SERVER_PORT", "7860")
+    main(["app"])
+    main(["app", "--address", "::1", "--port", "8502"])
+    assert asked == [("127.0.0.1", 8501), ("0.0.0.0", 7860), ("::1", 8502)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from app_server import Server
 from browser_page import open_page, settled
+from browsers import ALICE
 from playwright.sync_api import Page, expect
 from small_language_model import save
 
@@ -16,7 +17,7 @@ from kernelsm.models.language_model import load_language_model
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.prompts.prompting import Prompting
 from kernelsm.prompts.task import Labelled, PromptTask
-from kernelsm.workspace.prompt_projects import PromptSource, keep_prompts
+from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts
 from kernelsm.workspace.tables import save_run
 
 LABELS = ("positive", "negative")
@@ -42,10 +43,17 @@ def run(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished run of prompts on the server, with a tiny network of random weights."""
     folder: Path = save(tmp_path_factory.mktemp("model") / "tiny")
     key = keep_prompts(PromptSource("Small prompts", TASK, str(folder)), server.cache)
+    ALICE.own(PROMPTS, key, server.cache)
     masks = fixed_size_masks(len(TEXTS), 40, size=TASK.k, seed=0)
     found = Prompting(TASK, load_language_model(str(folder))).outcomes(masks)
     named = {"task_names": found.task_names, "target_names": found.target_names}
     return save_run(Outcomes(masks, found.values, **named, meta={**found.meta, "prompts": key}), server.cache)
+
+
+@pytest.fixture(autouse=True)
+def owner(page: Page, server: Server) -> None:
+    """The browser is that of whoever brought the prompts."""
+    ALICE.put(page.context, server.url)
 
 
 def predicted(page: Page) -> str:

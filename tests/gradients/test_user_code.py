@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from kernelsm import GradEx, InputError
+from kernelsm import GradEx, InputError, gradient_features
 from kernelsm.__main__ import main
 from kernelsm.gradients.features_file import load_features
 from kernelsm.gradients.user_code import model_and_suite
 from kernelsm.pipelines.compute import compute
 from kernelsm.pipelines.prepare import prepare
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, estimators
+from kernelsm.runtime.executors import InProcess, using
+from kernelsm.runtime.local_processes import LocalProcesses
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import PROJECTS
@@ -240,3 +242,28 @@ def test_a_file_that_holds_no_features_is_refused_by_the_name_its_owner_gave_it(
         brought(tmp_path / "x.npz")
     assert caught.value.place.startswith("features.npz")
     assert not (Store().root.parent / "projects").exists()
+
+
+def test_a_network_of_own_classes_is_sent_to_other_processes(tmp_path):
+    (tmp_path / "beside_own_network.py").write_text(
+        "import torch\n\nclass Squares(torch.nn.Module):\n    def forward(self, x):\n        return x.square()\n"
+    )
+    own = (
+        "import beside_own_network\n\n"
+        "class Mine(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.inner = torch.nn.Sequential(torch.nn.Linear(3, 2), beside_own_network.Squares())\n\n"
+        "    def forward(self, x):\n"
+        "        return self.inner(x)\n\n"
+        "def own():\n"
+        "    return Mine(), samples()\n"
+    )
+    (tmp_path / "own_network.py").write_text(CODE + own)
+    model, suite = model_and_suite(f"{tmp_path}/own_network.py:own")
+    found = []
+    with LocalProcesses(2, start_seconds=0) as processes:
+        for executor in (InProcess(1), processes):
+            with using(executor):
+                found.append(gradient_features(model, suite.inputs, suite.labels, batch_size=7).features)
+    np.testing.assert_array_equal(*found)

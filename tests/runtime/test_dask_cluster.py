@@ -68,6 +68,12 @@ def test_an_error_is_raised_as_it_was_and_the_next_task_runs(cluster):
     assert values(cluster, abs) == [0, 1, 2, 3]
 
 
+def test_what_cannot_be_sent_is_told_in_words(cluster):
+    lock = threading.Lock()
+    with pytest.raises(InputError, match="sums, block 1 of 4: found something that cannot be sent to a cluster"):
+        values(cluster, lambda number: (lock.locked(), number)[1])
+
+
 def test_outcomes_and_features_have_the_same_bits_as_here(cluster, blobs, blobs_model, tmp_path):
     found = []
     for name, executor in (("here", InProcess(1)), ("there", cluster)):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -265,9 +266,13 @@ if __name__ == "__main__":
     _wait_until(lambda: not _living(at_work), 10)
 
 
-def test_threads_gain_nothing_where_a_task_does_not_say_so():
-    import threading
+def test_what_cannot_be_sent_is_computed_here_and_the_log_says_so(processes, caplog):
+    lock = threading.Lock()
+    assert values(processes, lambda number: (lock.locked(), number)[1]) == [0, 1, 2, 3]
+    assert "cannot be sent to other processes (TypeError: cannot pickle '_thread.lock' object)" in caplog.text
 
+
+def test_threads_gain_nothing_where_a_task_does_not_say_so():
     names = values(InProcess(3), lambda _: threading.current_thread().name)
     assert set(names) == {threading.current_thread().name}
 
@@ -289,7 +294,7 @@ def test_the_environment_says_how_many_processes_there_are(monkeypatch):
     assert isinstance(current(), InProcess)
 
 
-@pytest.mark.parametrize("text", ["0", "two", "-1", "1.5", "9999999"])
+@pytest.mark.parametrize("text", ["0", "two", "-1", "1.5", "1_0"])
 def test_a_number_of_workers_that_is_none_is_refused(monkeypatch, text):
     monkeypatch.setenv("KERNELSM_WORKERS", text)
     with pytest.raises(InputError, match="KERNELSM_WORKERS"), environments_executor():

@@ -25,7 +25,7 @@ NASTY = (
 def nasty_table(K: int = len(NASTY), q: int = 3, seed: int = 0, **meta: object) -> Outcomes:
     """A table whose tasks and targets have these names; effects are clear, and so is the first pair."""
     rng = np.random.default_rng(seed)
-    masks = rng.random((4 * K, K)) < 0.5
+    masks = rng.random((2 * K + 20, K)) < 0.5
     effects = np.linspace(2.0, -2.0, K)
     values = masks @ effects + 3.0 * (masks[:, 0] & masks[:, 1]) + rng.normal(0, 0.05, len(masks))
     return Outcomes(

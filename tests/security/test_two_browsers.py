@@ -44,6 +44,17 @@ def alice(browser: Browser, server: Server) -> Iterator[Page]:
     assert not problems, problems
 
 
+def frames(page: Page) -> list[bytes]:
+    """All that the server sends to a page from now on."""
+    received: list[bytes] = []
+
+    def take(content: bytes | str) -> None:
+        received.append(content if isinstance(content, bytes) else content.encode())
+
+    page.on("websocket", lambda socket: socket.on("framereceived", take))
+    return received
+
+
 def button(page: Page, name: str):
     return page.get_by_role("button", name=name, exact=True)
 
@@ -52,13 +63,14 @@ def test_a_link_shows_and_lets_nobody_take_change_or_delete(
     alice: Page, page: Page, server: Server, kept: tuple[str, str]
 ) -> None:
     project, run = kept
+    sent_to_alice, sent_to_bob = frames(alice), frames(page)
     open_page(alice, server, f"gradients?run={run}", "Gradients")
     expect(button(alice, "Compute outcomes")).to_be_enabled()
     alice.reload()  # the same browser is the same owner
     expect(button(alice, "Compute outcomes")).to_be_enabled()
 
     open_page(page, server, f"gradients?run={run}", "Gradients")
-    expect(page.get_by_text("which this session does not own")).to_be_visible()
+    expect(page.get_by_text("are not this browser's own")).to_be_visible()
     expect(button(page, "Compute outcomes")).to_have_count(0)
     open_page(page, server, f"data?run={run}", "Data & model")
     expect(page.get_by_text("Seen through a link")).to_be_visible()
@@ -70,12 +82,37 @@ def test_a_link_shows_and_lets_nobody_take_change_or_delete(
         page.get_by_role("button", name="Download it").click()
     content = Path(download.value.path()).read_bytes()
     assert project.encode() not in content
+    for path, title in (("decide", "Decide"), ("compare", "Compare"), ("subsets", "Subsets")):
+        open_page(page, server, f"{path}?run={run}", title)
+        expect(page.get_by_text("are not this browser's own").first).to_be_visible()
+    # nothing that the server said names the project, or anybody's secret
+    assert any(run.encode() in frame for frame in sent_to_bob)
+    assert not any(word in frame for frame in sent_to_bob for word in (project.encode(), b"patients"))
+    assert not any(ALICE.token.hex().encode() in frame for frame in sent_to_alice)
+    open_page(page, server, f"data?run={run}", "Data & model")
     button(page, "Take off this list").click()
     settled(page)
 
     alice.close()
     open_page(page, server, f"explore?run={run}", "Explore")
     expect(page.get_by_text("24 subsets · 4 tasks")).to_be_visible()
+
+
+def test_a_browser_that_was_never_here_before_owns_what_it_brings_in_every_tab(page: Page, server: Server) -> None:
+    open_page(page, server, "data", "Data & model")
+    page.locator(".st-key-kernelsm_bring").get_by_role("radio", name="A table of outcomes").click()
+    content = table(seed=31).to_frame().to_csv(index=False).encode()
+    file = {"name": "mine.csv", "mimeType": "text/csv", "buffer": content}
+    page.locator(".st-key-kernelsm_upload input[type=file]").set_input_files(file)
+    button(page, "Explore it").click()
+    expect(page.get_by_role("heading", name="Explore", exact=True, level=1)).to_be_visible()
+    settled(page)
+    link = page.url.partition("?")[2]
+    tab = page.context.new_page()
+    for tab_or_reload in (tab, page):
+        open_page(tab_or_reload, server, f"data?{link}", "Data & model")
+        expect(button(tab_or_reload, "Rename")).to_be_visible()
+    tab.close()
 
 
 def test_what_its_owner_deletes_stays_for_who_looked_at_it(

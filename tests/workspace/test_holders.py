@@ -77,6 +77,16 @@ def test_it_may_go_when_nobody_opened_it_for_long(item):
     assert may_go(item, 7 * day, now=now + 8 * day)
 
 
+def test_however_many_look_at_it_their_marks_do_not_fill_the_disk(item):
+    hold(item, A, "owner")
+    for number in range(300):
+        hold(item, f"{number + 1:032x}", "viewer")
+    marks = list(TABLES.holders_folder(item.key).iterdir())
+    assert len(marks) <= 101
+    assert let_go(item, [A]) == 0
+    assert TABLES.is_here(item.key)
+
+
 def test_all_that_is_kept_is_listed_once(item, make_outcomes):
     other = save_run(make_outcomes(seed=5))
     hold(item, A, "owner")

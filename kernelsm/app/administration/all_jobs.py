@@ -10,8 +10,9 @@ import streamlit as st
 
 from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import registry
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.visitors import visitors
-from kernelsm.app.shell.words import duration, plain
+from kernelsm.app.shell.words import duration
 from kernelsm.runtime.job import read_spec
 from kernelsm.runtime.job_queue import QueuedJob
 
@@ -34,7 +35,7 @@ def all_jobs() -> None:
         st.caption("No job waits or runs.")
         return
     rows = [_row(turn, job) for turn, job in enumerate(jobs, start=1 - at_work)]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Jobs that wait or run")
+    show_table(pd.DataFrame(rows), hide_index=True, alt="Jobs that wait or run")
     names = {job.key: f"{row['job']} · {row['work']}" for job, row in zip(jobs, rows, strict=True)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox("Job", list(names), format_func=lambda key: names.get(key, key[:8]), key="admin_job")
@@ -54,7 +55,7 @@ def _row(turn: int, job: QueuedJob) -> dict[str, str]:
         "started by": ", ".join(owner[:6] or "a script" for owner in job.owners),
         "work": spec.work.rpartition(".")[2].replace(":", " ") if spec else "",
         "machine": job.machine.partition(" ")[0],
-        "with": plain(json.dumps(spec.arguments)[:_LONGEST]) if spec else "",
+        "with": json.dumps(spec.arguments)[:_LONGEST] if spec else "",
     }
 
 

@@ -12,6 +12,7 @@ from kernelsm.app.compare.side_by_side import side_by_side
 from kernelsm.app.shell import controls, rights
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.pipelines.compare import CompareSettings
 from kernelsm.pipelines.method_sources import ALL_METHODS, expected_seconds, own_seconds, possible_for
@@ -37,9 +38,9 @@ def compare(run: Run) -> None:
     titles = {name: ALL_METHODS[name].title for name in possible}
     chosen = controls.methods_picker(titles, _ON_PROMPTS if texts else _FIRST, always="default")
     if texts != run.prompts:
-        rights.say_not_yours("Methods that ask the language model need the texts of these outcomes")
+        rights.say_not_yours("The texts", "methods that ask the language model are not offered")
     elif run.source_is_not_yours:
-        rights.say_not_yours("Methods that look at gradients need the samples and the network of these outcomes")
+        rights.say_not_yours("The samples and the network", "methods that look at gradients are not offered")
     elif not source:
         st.caption(
             "There are outcomes here and no network: methods that look at gradients need one. Bring samples and a "
@@ -69,7 +70,7 @@ def _costs(seconds: dict[str, float], together: float) -> None:
         }
     )
     with st.expander(f"What they cost: {duration(max(together, 1.0))} in all when nothing is cached"):
-        st.dataframe(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
+        show_table(rows, hide_index=True, key="compare_costs", alt="Expected time of every chosen method")
 
 
 def _results(run: Run, result: dict[str, Any], *, could_retrain: bool) -> None:

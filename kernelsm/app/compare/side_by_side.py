@@ -10,9 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app.shell import controls, frame, session
-from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
+from kernelsm.app.shell.words import plain
 from kernelsm.charts.methods import two_methods
 from kernelsm.runtime.near_ties import rising, tolerance_of
+from kernelsm.surrogates.reading import MEAN_TARGET
 
 
 def side_by_side(run: Run, result: dict[str, Any]) -> None:
@@ -36,12 +39,12 @@ def side_by_side(run: Run, result: dict[str, Any]) -> None:
         higher_is_better=run.outcomes.higher_is_better, dark=frame.is_dark(),
     )  # fmt: skip
     frame.show(chart, "compare_pair")
-    st.caption(f"Effects on {target or MEAN_TARGET}: blue helps, orange hurts. {chart.alt}")
+    st.caption(f"Effects on {plain(target or MEAN_TARGET)}: blue helps, orange hurts. {plain(chart.alt)}")
     with st.expander("Table"):
         rows = pd.DataFrame({"task": tasks, titles[first]: pair[0][order]})
         rows[titles[second] if second != first else f"{titles[second]} (second)"] = pair[1][order]
         rows["difference"] = (pair[0] - pair[1])[order]
-        st.dataframe(rows, hide_index=True, key="compare_pair_table", alt=chart.alt)
+        show_table(rows, hide_index=True, key="compare_pair_table", alt=chart.alt)
 
 
 def _column(run: Run, effects: list[list[float]], target: str, scaled: bool) -> NDArray[np.float64]:

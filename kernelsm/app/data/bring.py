@@ -14,6 +14,7 @@ from kernelsm.app.data.network import model_controls
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.training import training_curve
@@ -139,7 +140,7 @@ def _shown(preview: Preview, name: str) -> None:
         f"{plain(name)}: {count}, {len(samples.names)} columns"
         + (f"; the first and last {half} are shown" if wide else "")
     )
-    st.dataframe(shown, hide_index=True, height=240, alt=f"First rows of {name}")
+    show_table(shown, hide_index=True, height=240, alt=f"First rows of {name}")
 
 
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:

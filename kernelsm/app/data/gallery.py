@@ -6,11 +6,13 @@ import streamlit as st
 
 from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.open_runs import open_run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example
 from kernelsm.examples.example import Example, PromptExample
+from kernelsm.export.csv_text import csv_text
 from kernelsm.files.limits import limits
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
@@ -62,7 +64,7 @@ def upload() -> None:
                 subsets=MOST_SUBSETS, tasks=bounds.tasks, targets=bounds.targets, megabytes=bounds.megabytes
             )
         )
-        template = load_example("planted").take(range(12)).to_frame().round(4).to_csv(index=False)
+        template = csv_text(load_example("planted").take(range(12)).to_frame().round(4))
         st.download_button(
             "Download a small template", template, "outcomes-template.csv", "text/csv", icon=":material/download:"
         )
@@ -142,7 +144,7 @@ def _accepted(outcomes: Outcomes, name: str) -> None:
         f"First {len(preview)} rows"
         + (f", first and last {_PREVIEW_COLUMNS // 2} of {len(columns)} columns" if wide else "")
     )
-    st.dataframe(preview, hide_index=True, alt=f"First rows of {name}")
+    show_table(preview, hide_index=True, alt=f"First rows of {name}")
 
 
 @disk.callback

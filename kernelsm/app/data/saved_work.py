@@ -17,6 +17,7 @@ from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain, size_of
 from kernelsm.files.limits import limits
+from kernelsm.runtime.apart import apart
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.confirmations import CONFIRMATIONS
@@ -24,8 +25,10 @@ from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS
-from kernelsm.workspace.session_file import RestoredSession, read_session, write_session
+from kernelsm.workspace.requests import FileRef
+from kernelsm.workspace.session_file import RestoredSession, write_session
 from kernelsm.workspace.tables import TABLES
+from kernelsm.workspace.uploads import drop_upload, keep_upload
 
 _NOTE = "kernelsm_saved_note"
 _PAGES = {PROMPTS.name: navigation.DEMONSTRATIONS, CONFIRMATIONS.name: navigation.DECIDE}
@@ -39,28 +42,23 @@ def own_work() -> None:
     kinds = session.everything()
     if not kinds:
         return
-    st.subheader("What you brought and computed")
-    titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
     own = {key for key, kind in kinds.items() if rights.owns(kind, key)}
+    st.subheader("What you brought and computed" if len(own) == len(kinds) else "What you brought, computed and saw")
+    titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
     named = {
         key: " · ".join((titles[key], kind.label if key in own else f"{kind.label}, seen", size_of(kind.size(key))))
         for key, kind in kinds.items()
     }
     left, right = frame.panels()
     with left:
-        key = st.selectbox("One of yours", list(named), format_func=named.__getitem__, key="saved_choice")
+        label = "One of yours" if len(own) == len(kinds) else "One of these"
+        key = st.selectbox(label, list(named), format_func=named.__getitem__, key="saved_choice")
         if key in own:
             _change(key, kinds[key], titles[key])
         else:
             _seen(key)
     with right:
-        seen = (
-            " Of what you only saw through a link it holds the tables and results." if len(own) < len(kinds) else ""
-        )
-        st.markdown(
-            "A session file holds all of these and the view: sliders, pair, subset. Open it here, or on another "
-            f"server, to go on as their owner: whoever you give it to owns them too.{seen}"
-        )
+        st.markdown(_what_a_file_holds(bool(own), len(own) < len(kinds)))
         if st.button("Write a session file", icon=":material/save:", key="saved_write"):
             try:
                 kept = {kind.name: session.titles(kind) for kind in KEPT_KINDS}
@@ -73,6 +71,15 @@ def own_work() -> None:
                     f"Download it ({size_of(len(content))})", content, "kernelsm-session.zip",
                     "application/zip", icon=":material/download:", key="saved_download", on_click="ignore",
                 )  # fmt: skip
+
+
+def _what_a_file_holds(own: bool, seen: bool) -> str:
+    """Say what goes into a session file, of what is one's own and of what was only seen."""
+    view = "and the view: sliders, pair, subset. Open it here, or on another server, to go on"
+    if not own:
+        return f"A session file holds the tables and results of these {view}."
+    others = " Of what you only saw through a link it holds the tables and results." if seen else ""
+    return f"A session file holds all of these {view} as their owner: whoever you give it to owns them too.{others}"
 
 
 def _change(key: str, kind: Kept[Any], title: str) -> None:
@@ -107,7 +114,7 @@ def restore() -> None:
     if st.button("Open this session", type="primary", icon=":material/folder_open:", key="bring_session_open"):
         try:
             check_room(file.size)
-            restored = read_session(file.getvalue(), file.name, cache_root())
+            restored = _unpacked(FileRef(keep_upload(file.getbuffer(), file.name), file.name))
         except InputError as error:
             gallery.refusal(error)
             return
@@ -119,6 +126,21 @@ def restore() -> None:
         session.restore(ViewState.from_params(restored.view)[0])
         st.session_state[_NOTE] = _restored(restored)
         st.rerun()
+
+
+def _unpacked(ref: FileRef) -> RestoredSession:
+    """Take over what a session file holds, in a process of its own: it may unpack to gigabytes."""
+    root = cache_root()
+    path = ref.path(root)
+    try:
+        with st.spinner("Unpacking and checking it ..."):
+            found = apart(
+                "kernelsm.workspace.session_file:restore_session", path=str(path.resolve()), name=ref.name,
+                root=str(root.resolve()),
+            )  # fmt: skip
+    finally:
+        drop_upload(ref.key)  # it holds what makes its bearer the owner
+    return RestoredSession(**{**found, "pinned": tuple(found["pinned"])})
 
 
 def _restored(restored: RestoredSession) -> str:

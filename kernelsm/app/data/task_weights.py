@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.shell import frame
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.weighing import WEIGHTING_NAMES, few_samples_sentence
 from kernelsm.app.shell.words import plain
 from kernelsm.files.accepting import ending_of
@@ -117,7 +118,7 @@ def sizes_table(tasks: GroupSizes) -> None:
         }
     )  # fmt: skip
     share = st.column_config.NumberColumn(format="percent", help="Of the training loss with all tasks in.")
-    st.dataframe(
+    show_table(
         table, hide_index=True, height=min(38 + 35 * len(table), 260), alt="Training samples of each task",
         column_config={
             "Training samples": st.column_config.NumberColumn(format="localized"), "Share by size": share,

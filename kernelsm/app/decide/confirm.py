@@ -13,6 +13,7 @@ from kernelsm.app.shell.job_panel import cancel_button, job_panel, progress, reg
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.planted.game import planted_game
+from kernelsm.export.csv_text import csv_text
 from kernelsm.outcomes.table_validation import TASK_PREFIX
 from kernelsm.pipelines.confirm import MOST_SEEDS, ConfirmSettings, ways_of
 from kernelsm.pipelines.run_settings import GAME
@@ -132,7 +133,7 @@ def _missing(run: Run, left_out: tuple[int, ...]) -> None:
         _game(run, left_out)
         return
     if run.source_is_not_yours:
-        rights.say_not_yours("What retraining takes are the samples and the network of these outcomes")
+        rights.say_not_yours("The samples and the network", "nothing is retrained here")
         return
     if run.source:
         missing = "This project holds gradient features that were computed elsewhere, and no network to retrain."
@@ -173,6 +174,4 @@ def _game(run: Run, left_out: tuple[int, ...]) -> None:
 def _subsets_csv(run: Run, left_out: tuple[int, ...]) -> str:
     masks = np.ones((2, run.outcomes.K), dtype=int)
     masks[1, list(left_out)] = 0
-    return str(
-        pd.DataFrame(masks, columns=[TASK_PREFIX + name for name in run.outcomes.task_names]).to_csv(index=False)
-    )
+    return csv_text(pd.DataFrame(masks, columns=[TASK_PREFIX + name for name in run.outcomes.task_names]))

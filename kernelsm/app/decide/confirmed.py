@@ -11,6 +11,7 @@ import streamlit as st
 from kernelsm.app.shell import frame, rights, session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.confirmation import ChangeRow, confirmation_chart
 from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, Confirmation, PairedChange
@@ -104,7 +105,7 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
         chart = confirmation_chart(rows, unit=f"{loss.name}, {loss.unit}", higher_is_better=loss.higher_is_better)
         frame.show(chart, f"confirmed_{key}", toolbar=False)
     table = _table(found, target)
-    st.dataframe(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")
+    show_table(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")
     many = "several" if len(found.seeds) > 1 else "one"
     st.caption(
         f"Means over {_seeds(found)}; ± is half of the 90% interval, paired by seed. Fine-tuned with a pull of "
@@ -119,7 +120,7 @@ def verdict(way: str, change: PairedChange, measure: str, unit: str, higher_is_b
     side = "lower" if change.mean < 0 else "higher"
     size = amount(abs(change.mean), None if math.isnan(change.margin) else change.margin)
     means = f"{number(change.with_all, digits=4)} → {number(change.without, digits=4)}"
-    told = f"the {measure} is {side} by {size} {plain(unit)}, {means}"
+    told = f"the {plain(measure)} is {side} by {size} {plain(unit)}, {means}"
     if math.isnan(change.margin):
         word = "Measured"
     elif not abs(change.mean) > change.margin:
@@ -159,7 +160,7 @@ def _in_short(found: Confirmation) -> str:
         one = found.change(way, loss.name)
         size = amount(abs(one.mean), None if math.isnan(one.margin) else one.margin)
         parts.append(f"{WAY_NAMES[way].lower()} {'-' if one.mean < 0 else '+'}{size}")
-    return f"{loss.name}: {', '.join(parts)} ({_seeds(found)})"
+    return f"{plain(loss.name)}: {', '.join(parts)} ({_seeds(found)})"
 
 
 def _table(found: Confirmation, target: str) -> pd.DataFrame:

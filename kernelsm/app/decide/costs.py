@@ -10,7 +10,9 @@ import streamlit as st
 
 from kernelsm.app.shell import controls, session
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import edit_table
 from kernelsm.app.shell.weighing import tasks_of
+from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import RECIPES
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.projects import find_recipe
@@ -45,7 +47,7 @@ def task_costs(run: Run) -> TaskCosts:
         return TaskCosts(None, 0.0, "")
     unit = "sample" if shown == "samples" else "unit of cost"
     measured_in = str(run.outcomes.meta.get("unit") or run.word)
-    controls.price_input(f"Price of one {unit}, in {measured_in[:24]}")
+    controls.price_input(f"Price of one {unit}, in {plain(measured_in[:24])}")
     if shown == "samples":
         assert sizes is not None
         return TaskCosts(tuple(float(size) for size in sizes), view.price, "samples")
@@ -55,7 +57,7 @@ def task_costs(run: Run) -> TaskCosts:
 def _typed(run: Run) -> tuple[float, ...]:
     """Costs that the user types into a table; those of before where one is missing."""
     frame = pd.DataFrame({"task": run.outcomes.task_names, "cost": np.ones(run.outcomes.K)})
-    edited = st.data_editor(
+    edited = edit_table(
         frame, hide_index=True, disabled=["task"], key=f"{_OWN}_{run.key}", height=min(300, 40 + 35 * len(frame)),
         column_config={"cost": st.column_config.NumberColumn(min_value=0.0, required=True, width=90)},
         alt="Cost of keeping each task",

@@ -10,6 +10,7 @@ from kernelsm.app.decide.costs import TaskCosts, task_costs
 from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.selection.dropping import Drop, best_drop
@@ -97,7 +98,7 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
         chart = attribution_bars(
             values, tuple(f"drop: {name}" if k in dropped else name for k, name in enumerate(drop.task_names)),
             unit=run.unit, higher_is_better=drop.higher_is_better, order=order, margin=margin, verdicts=verdicts,
-            measured=drop.effects.measured,
+            measured=drop.effects.measured, dark=frame.is_dark(),
         )  # fmt: skip
         frame.show(chart, "decide_bars")
     with table:
@@ -114,7 +115,7 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
         )  # fmt: skip
         if costs.costs is not None:
             rows["cost"] = costs.costs
-        st.dataframe(
+        show_table(
             rows.iloc[order], hide_index=True, height=420, key="decide_table",
             column_config={
                 "effect": st.column_config.NumberColumn(run.unit, format="%+.3g", help="F(with) - F(without)"),

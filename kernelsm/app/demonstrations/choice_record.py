@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.examples.catalog import load_selection
 from kernelsm.prompts.selection_record import (
     CAUTIOUS,
@@ -48,7 +49,7 @@ def record(source: str) -> None:
         return
     st.markdown(_sentence(measured))
     choices = sorted(measured.choices, key=lambda choice: choice.loss)
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "choice": [_choice_name(choice) for choice in choices],
@@ -79,7 +80,7 @@ def record(source: str) -> None:
     )
     st.markdown("##### How well surrogates rank prompts they have not seen")
     st.markdown(_fit_sentence(measured))
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "surrogate": [_RANKED_NAMES.get(fit.name, fit.name) for fit in measured.fits],

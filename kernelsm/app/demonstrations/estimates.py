@@ -11,6 +11,7 @@ import streamlit as st
 from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import job_panel, open_result, registry
 from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.pipelines.ask_model import PromptSettings
 from kernelsm.pipelines.prompt_estimates import CHECK, ESTIMATOR, MOST_ANCHORS, EstimateSettings
 from kernelsm.prompts.first_order_check import FEWEST, Combine, PromptFirstOrderCheck
@@ -77,7 +78,7 @@ def _finished(result: dict[str, Any], settings: EstimateSettings, title: str) ->
         f"**How far off are they?** {check.subsets} prompts were scored by the model and estimated from "
         f"{_count(check.anchors, 'anchor prompt')}:"
     )
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "measure": [

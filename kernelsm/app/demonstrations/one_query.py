@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice
 from kernelsm.app.shell import session
 from kernelsm.app.shell.fits import fitted
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.prompts.task import Labelled
 from kernelsm.runtime.near_ties import rising
@@ -49,7 +50,7 @@ def one_query(choice: PromptChoice) -> None:
     count = min(_SHOWN, task.K // 2)  # none is both
     for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):
         st.markdown(f"##### {title}")
-        st.dataframe(
+        show_table(
             pd.DataFrame(
                 {
                     "text": [f"{task.candidates[k].label}: {task.candidates[k].text}" for k in rows],

@@ -14,6 +14,7 @@ from kernelsm.app.demonstrations.prompt_choice import PromptChoice, Suggestion
 from kernelsm.app.shell import frame, navigation, session
 from kernelsm.app.shell.findings import said_of_pair
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import KERNEL_NAMES, NATS, in_nats, plain
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
@@ -56,7 +57,8 @@ def candidates(choice: PromptChoice) -> None:
         labels: list[str] = []
         if len(task.labels) <= _LABELS_SHOWN:
             labels = st.pills(
-                "Label", list(task.labels), key=_LABELS, selection_mode="multi", persist_state="session"
+                "Label", list(task.labels), format_func=plain, key=_LABELS, selection_mode="multi",
+                persist_state="session",
             )  # fmt: skip
     effect, margin = choice.readout.attribution.values[:, 0], choice.readout.attribution.margin()[:, 0]
     badness = -effect if choice.run.outcomes.higher_is_better else effect
@@ -76,7 +78,7 @@ def candidates(choice: PromptChoice) -> None:
     # the browser ignores a selection equal to the last one it was sent; a new key makes it draw the table anew
     key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
     st.session_state[key] = {"selection": rows}
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "text": [task.candidates[k].text for k in shown],

@@ -10,14 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, words
-from kernelsm.app.shell.fits import Readout, fitted, pair_readout, read_off
+from kernelsm.app.shell.fits import fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.interactions import CLICKABLE_UP_TO, clicked_pair, interaction_heatmap
 from kernelsm.charts.order import TaskOrder, task_order
 from kernelsm.examples.planted.game import PlantedGame, planted_game
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.reading import Readout
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile, without_rounding
 from kernelsm.surrogates.verdicts import verdicts, what_matters
 from kernelsm.surrogates.wording import (
@@ -90,9 +92,12 @@ def settings(run: Run) -> None:
         controls.readout_picker(run)
         controls.order_picker()
         controls.target_picker(run)
-        if run.key == "planted":
+        # the game's truth is known at all tasks
+        if run.key == "planted" and shown_readout(run, session.view().readout) == "leave_one_out":
             controls.truth_toggle()
     controls.readout_warning(run)
+    if session.view().kernel == "linear":
+        st.caption(words.LINEAR_INTERVALS)
 
 
 def heatmap(exploration: Exploration) -> None:
@@ -227,7 +232,7 @@ def ranked_pairs(exploration: Exploration) -> None:
     st.subheader("Strongest pairs")
     pairs = findings.listed_pairs(exploration.readout, _RANKED)
     table = _ranked(exploration, pairs)
-    st.dataframe(
+    show_table(
         table, hide_index=True, key=_RANKED_KEY, placeholder="",
         row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,

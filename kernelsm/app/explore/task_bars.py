@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from kernelsm.app.explore.effects import Exploration
 from kernelsm.app.shell import findings, frame
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.charts.attribution import MOST_BARS, attribution_bars
+from kernelsm.export.csv_text import csv_text
 from kernelsm.outcomes.names import natural_order
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.wording import Verdict, effect_verdict
@@ -38,7 +40,7 @@ def bars(exploration: Exploration) -> None:
     chart = attribution_bars(
         readout.attribution.values[:, 0], names, unit=exploration.run.unit,
         higher_is_better=exploration.higher_is_better, order=shown, margin=readout.attribution.margin()[:, 0],
-        verdicts=readout.task_verdicts, measured=readout.attribution.measured, truth=truth,
+        verdicts=readout.task_verdicts, measured=readout.attribution.measured, truth=truth, dark=frame.is_dark(),
     )  # fmt: skip
     frame.show(chart, "explore_bars")
     st.caption(
@@ -72,7 +74,7 @@ def _swap_note(exploration: Exploration) -> str:
 def _table(exploration: Exploration, shown: NDArray[np.intp]) -> None:
     """Draw the tasks shown as a table, in their order, and offer all of them as a file."""
     table = task_table(exploration)
-    st.dataframe(
+    show_table(
         table.iloc[shown][["task", "effect", "±", "verdict"]], hide_index=True, placeholder="",
         height=_ROWS_HIGH if len(shown) > 10 else "content", alt=f"The effects of {len(shown)} tasks",
         column_config={
@@ -81,7 +83,7 @@ def _table(exploration: Exploration, shown: NDArray[np.intp]) -> None:
         },
     )  # fmt: skip
     st.download_button(
-        "Download all tasks (CSV)", table.iloc[natural_order(exploration.names)].to_csv(index=False).encode(),
+        "Download all tasks (CSV)", csv_text(table.iloc[natural_order(exploration.names)]).encode(),
         "effects.csv", "text/csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.shell import disk, rights, session
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.runtime.store import Store, chunk_budget
 from kernelsm.workspace.projects import PROJECTS
 
@@ -28,7 +29,7 @@ def cache_panel() -> None:
             return
         sizes = pd.Series([entry.size / 2**20 for entry in entries])
         kinds = sizes.groupby([entry.kind.replace("_", " ") for entry in entries]).agg(["count", "sum"])
-        st.dataframe(
+        show_table(
             kinds.round(1).reset_index().set_axis(["chunks of", "number", "MiB"], axis=1),
             hide_index=True, width="content", alt="Finished chunks of your projects by kind",
         )  # fmt: skip

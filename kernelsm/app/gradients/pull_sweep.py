@@ -14,6 +14,7 @@ from kernelsm.app.shell import controls, frame, session
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.job_panel import job_panel, open_result, registry
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.view import PULLS
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.pull_sweep import effects_over_pulls, fidelity_over_pulls
@@ -224,7 +225,7 @@ def _table(
     for number, one in enumerate(here):
         rows[f"pull {one.ridge:g}"] = found.effects[order, number]
         rows[f"± ({one.ridge:g})"] = found.margins[order, number]
-    st.dataframe(
+    show_table(
         rows, hide_index=True, key="pulls_table", height=360,
         column_config={
             name: st.column_config.NumberColumn(format="%+.3g" if name.startswith("pull") else "%.2g")
@@ -247,7 +248,7 @@ def _table(
                 },
             }
         )  # fmt: skip
-        st.dataframe(
+        show_table(
             fidelity.round(4), hide_index=True, key="pulls_fidelity_table",
             alt="Estimates against retraining with every pull",
         )  # fmt: skip

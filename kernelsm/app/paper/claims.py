@@ -9,6 +9,7 @@ import streamlit as st
 
 from kernelsm.app.shell import controls, session
 from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.paper.finding import Finding
 from kernelsm.paper.findings import load_findings
@@ -92,7 +93,7 @@ def _show(found: Finding, *, anew: bool = False) -> None:
     st.markdown(plain(found.because))
     if found.table:
         with st.expander("All numbers"):
-            st.dataframe(pd.DataFrame(list(found.table)), hide_index=True, width="stretch")
+            show_table(pd.DataFrame(list(found.table)), hide_index=True, width="stretch")
     sizes = "; ".join(f"{name}: {_listed(value)}" for name, value in found.sizes.items())
     on = f" Measured on {found.machine['cpu']}, {found.machine['cores']} cores." if found.machine else ""
     st.caption(f"{plain(sizes)}. Took {duration(found.seconds)}.{plain(on)}")

@@ -38,7 +38,10 @@ def sidebar() -> None:
             st.caption("Opens this page with the same run, sliders, pair and subset.")
             st.code(_link(), language=None, wrap_lines=True)
             if session.view().run in session.titles(TABLES):
-                st.caption("The table itself is on this server only: others need a copy of the file.")
+                st.caption(
+                    "The table is on this server only: others see it here, and need a copy of the file elsewhere. "
+                    "Who has the link sees the result; the data, and all that changes, stay with their owner."
+                )
 
 
 def current_run(*, needs_outcomes: bool = True) -> Run:
@@ -82,12 +85,8 @@ def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, ins
 
 def show(chart: Chart, key: str, *, toolbar: bool = True) -> None:
     """Draw a chart that is only looked at; without its toolbar it is drawn 70 ms sooner."""
-    st.plotly_chart(
-        chart.figure,
-        key=key,
-        alt=chart.alt,
-        config=CHART_CONFIG if toolbar else {"displayModeBar": False, "typesetMath": False},
-    )
+    config = {**CHART_CONFIG, **({} if toolbar else {"displayModeBar": False})}
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config)
 
 
 CHART_CONFIG = {

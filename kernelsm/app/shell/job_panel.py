@@ -141,7 +141,9 @@ def progress(status: JobStatus, job: str) -> None:
         st.progress(0.0, text=_waiting(registry().place(job)))
     elif status.state == "running":
         left = f" · {duration(status.eta)} left" if status.eta else ""
-        st.progress(fraction, text=f"{fraction:.0%} · {status.message}{left} · {duration(status.elapsed)} so far")
+        st.progress(
+            fraction, text=f"{fraction:.0%} · {plain(status.message)}{left} · {duration(status.elapsed)} so far"
+        )
     elif status.state == "done":
         took = duration(status.elapsed)
         if status.computed == 0:

@@ -22,11 +22,13 @@ SUBSETS, FIT, EXPLORE = "pages/3_subsets.py", "pages/4_fit.py", "pages/5_explore
 DECIDE, DEMONSTRATIONS = "pages/6_decide.py", "pages/7_demonstrations.py"
 COMPARE, PAPER = "pages/8_compare.py", "pages/9_paper.py"
 ADMINISTRATION = "pages/10_administration.py"
+LEARN = "pages/11_learn.py"
 
 
 def _pages() -> list[StreamlitPage]:
     return [
         st.Page(START, title="Start", icon=":material/home:", default=True),
+        st.Page(LEARN, title="Learn", icon=":material/school:", url_path="learn"),
         st.Page(DATA, title="Data & model", icon=":material/database:", url_path="data"),
         st.Page(GRADIENTS, title="Gradients", icon=":material/trending_down:", url_path="gradients"),
         st.Page(SUBSETS, title="Subsets", icon=":material/grid_on:", url_path="subsets"),
@@ -51,11 +53,14 @@ def page_settings() -> None:
     st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide")
 
 
-def entry() -> StreamlitPage:
-    """Call once in app.py: returns the page to run."""
+def entry(*, only_lessons: bool = False) -> StreamlitPage:
+    """Call once in app.py: returns the page to run; with `only_lessons` that is Learn, and no other is in the list."""
     st.session_state[_MARK] = True
-    page = st.navigation(_pages())
-    if goal := st.session_state.pop(_GOAL, None):
+    page = st.navigation(_pages(), position="hidden" if only_lessons else "sidebar")
+    goal = st.session_state.pop(_GOAL, None)
+    if only_lessons and page.url_path != "learn":
+        goal = LEARN
+    if goal:
         st.switch_page(goal)
     return page
 

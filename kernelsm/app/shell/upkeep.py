@@ -1,17 +1,24 @@
-"""What the server does by itself now and then, beside all sessions: it deletes what is beyond its bounds."""
+"""What the server does by itself now and then, beside all sessions: it frees memory and deletes what is too much."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import itertools
 import logging
 import threading
 import time
+from contextlib import suppress
+
+from streamlit.runtime import exists, get_instance
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.housekeeping import tidy
 
 logger = logging.getLogger(__name__)
 
-_FIRST, _EVERY = 60.0, 900.0
+_EVERY = 60.0
+_ROUNDS_BETWEEN_TIDYING = 15
 
 
 def begin() -> None:
@@ -20,10 +27,33 @@ def begin() -> None:
 
 
 def _look_after() -> None:
-    time.sleep(_FIRST)
-    while True:
+    for number in itertools.count():
+        time.sleep(_EVERY)
+        forget_who_left()
+        give_memory_back()
+        if number % _ROUNDS_BETWEEN_TIDYING:
+            continue
         try:
             tidy()
         except (InputError, OSError) as error:
             logger.warning("the cache was not tidied: %s", error)
-        time.sleep(_EVERY)
+
+
+def forget_who_left() -> None:
+    """Let Streamlit drop sessions whose browsers left minutes ago: it does so by itself when the next one leaves.
+
+    They hold what was uploaded. Streamlit has no public way to ask for it; where it changes, memory comes back later.
+    """
+    if not exists():
+        return
+    with suppress(AttributeError, RuntimeError):
+        runtime = get_instance()
+        loop, sessions = runtime._get_async_objs().eventloop, runtime._session_mgr
+        loop.call_soon_threadsafe(sessions.list_sessions)  # which counts those kept, and counting drops the old ones
+
+
+def give_memory_back() -> None:
+    """Return to the system what visitors who left have used: the allocator of Linux keeps it otherwise."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another system, or another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -11,12 +11,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app.shell import frame, rights, session
-from kernelsm.app.shell.fits import new_surrogate
 from kernelsm.app.shell.job_panel import job_panel
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout, target_outcomes
+from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import KERNEL_NAMES
 from kernelsm.app.subsets.learning_curve import AT_ONCE, asked_for, nothing_left, percent, tuned_parameters
 from kernelsm.charts.learning import variance_left_chart
+from kernelsm.export.csv_text import csv_text
 from kernelsm.outcomes.completeness import subsets_left
 from kernelsm.outcomes.designs import all_masks, possible_subsets
 from kernelsm.outcomes.repeated_rows import rows_agree
@@ -27,6 +28,7 @@ from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.measured_rows import without_noise
 from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
+from kernelsm.surrogates.reading import new_surrogate
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES
@@ -96,7 +98,7 @@ def next_best(run: Run) -> None:
         st.caption(_how(run, readout))
     with right:
         table = _preview(proposed, run.outcomes.task_names)
-        st.dataframe(
+        show_table(
             table, hide_index=True, height=420, alt=f"The {len(table)} proposed subsets, best first",
             column_config={
                 "subset": st.column_config.NumberColumn(width=60),
@@ -231,7 +233,7 @@ def _measure(run: Run, proposed: Proposal) -> None:
     settings = continued(run, proposed.masks)
     if settings is None:
         if run.source_is_not_yours:
-            rights.say_not_yours("These outcomes were computed from samples and a network")
+            rights.say_not_yours("The samples and the network", "no further outcomes are computed here")
         st.caption(
             "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
             "Demonstrations; asking it with chosen ones is not offered here."
@@ -251,7 +253,7 @@ def _measure(run: Run, proposed: Proposal) -> None:
 def subsets_csv(masks: NDArray[np.bool_], task_names: tuple[str, ...]) -> str:
     """Subsets as the task columns of the table format, one row each."""
     columns = [f"{TASK_PREFIX}{name}" for name in task_names]
-    return str(pd.DataFrame(masks.astype(int), columns=columns).to_csv(index=False))
+    return csv_text(pd.DataFrame(masks.astype(int), columns=columns))
 
 
 def in_words(mask: NDArray[np.bool_], task_names: tuple[str, ...]) -> str:
