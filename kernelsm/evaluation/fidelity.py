@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from kernelsm.evaluation.comparison import PairedGain, paired_gain
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.surrogates.auto import AutoSurrogate
+from kernelsm.surrogates.auto_choice import auto_choice
 from kernelsm.surrogates.reading import new_surrogate
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.surrogates.wording import LEVEL
@@ -35,6 +37,8 @@ class Fidelity:
         Share of the held-out outcomes inside their 90 % intervals; NaN where no interval is known.
     observed, predicted, linear : ndarray, shape (m',)
         Held-out outcomes of the target looked at, and both predictions.
+    choice : str
+        What the default surrogate chose, as a sentence; "" for another.
     """
 
     lds: PairedGain
@@ -46,6 +50,7 @@ class Fidelity:
     observed: Array
     predicted: Array
     linear: Array
+    choice: str = ""
 
 
 def held_out_tables(outcomes: Outcomes, truth: Outcomes | None) -> tuple[Outcomes, Outcomes]:
@@ -95,6 +100,7 @@ def measure_fidelity(
     return fidelity_of(
         test, predicted, spread, linear, fitted=train.m, target=target, tested_on=tested_on,
         degrees_of_freedom=surrogate.degrees_of_freedom_,
+        choice=auto_choice(surrogate) if isinstance(surrogate, AutoSurrogate) else "",
     )  # fmt: skip
 
 
@@ -108,18 +114,20 @@ def fidelity_of(
     target: str,
     tested_on: str,
     degrees_of_freedom: float,
+    choice: str,
 ) -> Fidelity:
     """Score predictions of all targets, each shape (m', q); `std` is of a held-out outcome about its prediction."""
     known = np.isfinite(std) & (std > 0)
     inside = np.abs(observed.values - predicted)[known] <= interval_quantile(degrees_of_freedom, LEVEL) * std[known]
+    tables = observed.values, predicted, linear
     if target:
         column = observed.target_names.index(target)
-        shown = [table[:, column] for table in (observed.values, predicted, linear)]
+        truth, guess, baseline = (table[:, column] for table in tables)
     else:
-        shown = [observed.mean_over_targets(table) for table in (observed.values, predicted, linear)]
+        truth, guess, baseline = (observed.mean_over_targets(table) for table in tables)
     return Fidelity(
         paired_gain(observed.values, predicted, linear, "lds"),
         paired_gain(observed.values, predicted, linear, "relative_error"),
         fitted, observed.m, tested_on, float(inside.mean()) if known.any() else float("nan"),
-        *shown,
+        truth, guess, baseline, choice,
     )  # fmt: skip

@@ -129,7 +129,6 @@ SIGN_SCORE = (
     "Outcomes are scores: **positive helps**. A positive interaction is *synergy*, "
     "a negative one *redundancy or conflict*."
 )
-SCALE_NAMES = {"identity": "as it is", "sqrt": "square root", "log": "logarithm", "rank": "ranks"}
 SWEEP = (
     "Held-out predictions for one γ after the other, each with its best ridge. Small γ is nearly a linear surrogate; "
     "large γ remembers each subset and tells little about others. It plays in the browser: drag or press play."
