@@ -12,7 +12,7 @@ from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, fig
 from kernelsm.surrogates.wording import amount
 
 Array = NDArray[np.float64]
-_TEXT = {"size": 14}
+_FEW = 12
 _SYMBOLS = ("circle", "square")
 
 
@@ -24,6 +24,7 @@ def dots(
     truth: Array | None = None,
     axis: tuple[float, float] | None = None,
     signed: bool = True,
+    dark: bool = False,
 ) -> Chart:
     """Draw numbers with their intervals, a row each.
 
@@ -41,8 +42,10 @@ def dots(
         Ends of the axis.
     signed : bool
         Whether zero is marked, and one series is blue below it, orange above it and grey where its interval holds it.
+    dark : bool
+        Whether the page is dark.
     """
-    at = np.arange(len(rows), dtype=np.float64)
+    at, text = np.arange(len(rows), dtype=np.float64), _text(dark)
     data: list[dict[str, Any]] = []
     for i, (name, values, margins) in enumerate(series):
         shift = 0.0 if len(series) == 1 else (-0.17, 0.17)[i % 2]
@@ -51,39 +54,47 @@ def dots(
                 continue
             data.append({
                 "type": "scatter", "mode": "markers", "name": name, "x": values[chosen], "y": (at + shift)[chosen],
-                "marker": {"size": 12, "color": colour, "symbol": _SYMBOLS[i % 2]},
-                "error_x": {"array": np.nan_to_num(margins[chosen]), "color": colour, "thickness": 2.5, "width": 6},
+                "marker": {"size": 9 if len(series) == 1 else 7, "color": colour, "symbol": _SYMBOLS[i % 2]},
+                "error_x": {"array": np.nan_to_num(margins[chosen]), "color": colour, "thickness": 2.5, "width": 5},
                 "showlegend": len(series) > 1 and not any(trace["name"] == name for trace in data),
                 "hovertext": [
-                    f"{safe(rows[k])}: {amount(values[k], margins[k], signed=signed)}" for k in np.flatnonzero(chosen)
+                    f"{safe(row)}: {amount(value, margin, signed=signed)}"
+                    for row, value, margin, drawn in zip(rows, values, margins, chosen, strict=True)
+                    if drawn
                 ],
                 "hovertemplate": "%{hovertext}<extra></extra>",
             })  # fmt: skip
     if truth is not None:
         data.append({
             "type": "scatter", "mode": "markers", "name": "truth", "x": truth, "y": at, "showlegend": True,
-            "marker": {"symbol": "diamond-open", "size": 17, "line": {"width": 2}, "color": NEUTRAL},
+            "marker": {"symbol": "diamond-open", "size": 15, "line": {"width": 2}, "color": _ink(dark)},
             "hovertemplate": "truth %{x:.3g}<extra></extra>",
         })  # fmt: skip
     chart = figure(
         data,
-        max(200, 100 + 24 * len(rows)),
+        max(200, 100 + 24 * len(rows)) if len(rows) <= _FEW else 100 + 19 * len(rows),
         xaxis={
-            "title": {"text": unit, "font": _TEXT}, "tickfont": _TEXT, "zeroline": signed, "zerolinewidth": 2,
+            "title": {"text": unit, "font": text}, "tickfont": text, "zeroline": signed, "zerolinewidth": 2,
             "automargin": True, "fixedrange": True, **PLAIN_TICKS, **({"range": list(axis)} if axis else {}),
         },
         yaxis=name_axis(
             [safe(row) for row in rows], at.astype(np.intp), range=[len(rows) - 0.5, -0.5], fixedrange=True,
-            tickfont=_TEXT, zeroline=False,
+            tickfont=text, zeroline=False,
         ),
         showlegend=len(series) > 1 or truth is not None,
-        legend=_LEGEND,
+        legend={**_LEGEND, "font": text},
     )  # fmt: skip
     return Chart(chart, _dots_alt(rows, series, truth, unit))
 
 
 def errors(
-    labels: Sequence[str], training: tuple[Array, Array], held_out: tuple[Array, Array], *, what: str, control: str
+    labels: Sequence[str],
+    training: tuple[Array, Array],
+    held_out: tuple[Array, Array],
+    *,
+    what: str,
+    control: str,
+    dark: bool = False,
 ) -> Chart:
     """Draw the error on fitted subsets beside that on held-out ones, over the positions of a control.
 
@@ -95,8 +106,10 @@ def errors(
         Errors and half-widths of their intervals, shape (n,) each; NaN is not drawn.
     what, control : str
         Titles of the two axes.
+    dark : bool
+        Whether the page is dark.
     """
-    at = np.arange(len(labels))
+    at, text = np.arange(len(labels)), _text(dark)
     data: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": at, "y": values,
@@ -105,7 +118,8 @@ def errors(
             "hovertemplate": "%{y:.3g}<extra>" + name + "</extra>",
         }
         for name, (values, margins), colour, dash, symbol in (
-            ("fitted subsets", training, BLUE, "dot", "circle"), ("held-out subsets", held_out, ORANGE, "solid", "square")
+            ("fitted subsets", training, BLUE, "dot", "circle"),
+            ("held-out subsets", held_out, ORANGE, "solid", "square"),
         )
     ]  # fmt: skip
     chart = figure(
@@ -113,14 +127,14 @@ def errors(
         330,
         xaxis={
             **name_axis([safe(label) for label in labels], at.astype(np.intp), range=[-0.4, len(labels) - 0.6]),
-            "title": {"text": control, "font": _TEXT}, "tickfont": _TEXT, "fixedrange": True,
+            "title": {"text": control, "font": text}, "tickfont": text, "fixedrange": True,
         },
         yaxis={
-            "title": {"text": what, "font": _TEXT}, "tickfont": _TEXT, "fixedrange": True, "range": [0, 1.35],
+            "title": {"text": what, "font": text}, "tickfont": text, "fixedrange": True, "range": [0, 1.35],
             "automargin": True, **PLAIN_TICKS,
         },
         showlegend=True,
-        legend=_LEGEND,
+        legend={**_LEGEND, "font": text},
     )  # fmt: skip
     told = "; ".join(
         f"{control} = {label}: {training[0][i]:.3g} on fitted, {held_out[0][i]:.3g} on held-out subsets"
@@ -130,7 +144,16 @@ def errors(
     return Chart(chart, f"Two lines, {what}. {told}.")
 
 
-_LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": _TEXT}
+_LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
+
+
+def _ink(dark: bool) -> str:
+    """The page's own colour of text: Streamlit's of ticks is too pale for a projector."""
+    return "#e6eaf0" if dark else "#1c2430"
+
+
+def _text(dark: bool) -> dict[str, Any]:
+    return {"size": 14, "color": _ink(dark)}
 
 
 def _coloured(values: Array, margins: Array, colour: str, by_sign: bool) -> list[tuple[str, NDArray[np.bool_]]]:

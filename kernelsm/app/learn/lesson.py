@@ -115,8 +115,8 @@ class Number:
     """A number that a lesson's texts name: read where the control is at `at`, from `row` and `series`.
 
     `stated` is what whoever wrote the lesson saw: a test holds it to lie within the number's interval. With `margin`
-    the number is the half-width of the interval itself, and `stated` must be within a tenth of it. With `change` it is
-    how much more the outcome is there than where all tasks are in.
+    the number is the half-width of the interval itself, and `stated` must be within a tenth of it. With `change` it
+    is how much more the outcome is there than where all tasks are in.
     """
 
     name: str
@@ -339,6 +339,9 @@ def _number(table: _Table, positions: Sequence[Position]) -> Number:
     labels = [position.label for position in positions]
     at = table.text("at")
     check_choice(table.at("at"), at, labels)
+    view = positions[labels.index(at)].view
+    if table.flag("change") and view.kind != "loss":
+        raise InputError(table.at("change"), "true", "a view of the kind 'loss'", "Leave it out.")
     optional = {name: table.text(name) if name in table.found else "" for name in ("row", "series")}
     return Number(
         table.text("name"), labels.index(at), optional["row"], optional["series"], table.number("stated"),

@@ -12,7 +12,7 @@ from kernelsm.charts.style import Chart
 from kernelsm.surrogates.wording import amount
 
 
-def lesson_chart(lesson: Lesson, shown_at: tuple[Shown, ...], at: int) -> Chart:
+def lesson_chart(lesson: Lesson, shown_at: tuple[Shown, ...], at: int, *, dark: bool) -> Chart:
     """Draw what the control shows at position `at`.
 
     Views of one number, and errors, keep what the control has passed, so that positions can be compared.
@@ -22,12 +22,12 @@ def lesson_chart(lesson: Lesson, shown_at: tuple[Shown, ...], at: int) -> Chart:
     if first.kind == "fit":
         return errors(
             labels, _passed(shown_at, TRAINING, at), _passed(shown_at, HELD_OUT, at), what=shown_at[at].unit,
-            control=lesson.label,
+            control=lesson.label, dark=dark,
         )  # fmt: skip
     if first.kind in ("attributions", "interactions"):
         now = shown_at[at]
         series = [(each.name, each.values, each.margins) for each in now.series]
-        return dots(now.rows, series, unit=now.unit, truth=now.truth, axis=first.axis)
+        return dots(now.rows, series, unit=now.unit, truth=now.truth, axis=first.axis, dark=dark)
     row = shown_at[0].rows[0]
     truths = None
     if first.truth:
@@ -36,7 +36,7 @@ def lesson_chart(lesson: Lesson, shown_at: tuple[Shown, ...], at: int) -> Chart:
     name = shown_at[0].series[0].name
     return dots(
         labels, [(name, *_passed(shown_at, row, at))], unit=shown_at[0].unit, truth=truths, axis=first.axis,
-        signed=first.kind == "change",
+        signed=first.kind == "change", dark=dark,
     )  # fmt: skip
 
 

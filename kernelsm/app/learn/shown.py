@@ -1,4 +1,4 @@
-"""What a lesson's view shows, computed from the library: rows of numbers with 90 % intervals, and the truth if known."""
+"""What a lesson's view shows, computed from the library: rows of numbers with 90 % intervals, and a known truth."""
 
 from __future__ import annotations
 
@@ -118,6 +118,15 @@ def number_of(lesson: Lesson, number: Number, shown_at: Sequence[Shown]) -> tupl
     return float(series.values[row]), float(series.margins[row])
 
 
+def right_number(lesson: Lesson, shown_at: Sequence[Shown]) -> float:
+    """Return the number that a lesson asks for; NaN where it asks for an answer in words."""
+    right = lesson.prediction.right
+    if not isinstance(right, str):
+        return np.nan
+    value, margin = number_of(lesson, lesson.numbers[right], shown_at)
+    return margin if lesson.numbers[right].margin else value
+
+
 def words_of(lesson: Lesson, shown_at: Sequence[Shown]) -> dict[str, str]:
     """Return a lesson's numbers in words, by name."""
     words = {}
@@ -171,7 +180,7 @@ def _attributions(view: LessonView, outcomes: Outcomes) -> Shown:
         series.append(Series(SERIES_NAMES[readout], np.ravel(found.values)[tasks], np.ravel(found.margin())[tasks]))
     truth = planted_game().attribution()[tasks] if view.truth else None
     names = tuple(_shown_name(outcomes.task_names[k], view) for k in tasks)
-    return Shown(names, tuple(series), "loss with the task - without, nats", truth)
+    return Shown(names, tuple(series), "← helps   F(with) - F(without), nats   hurts →", truth)
 
 
 def _interactions(view: LessonView, outcomes: Outcomes) -> Shown:
@@ -182,7 +191,9 @@ def _interactions(view: LessonView, outcomes: Outcomes) -> Shown:
     margins = np.ravel(found.quantile() * found.std_of(first, second))
     truth = planted_game().interactions()[first, second] if view.truth else None
     names = tuple(" and ".join(_shown_name(name, view) for name in pair) for pair in view.pairs)
-    return Shown(names, (Series("estimated", values, margins),), "interaction, nats", truth)
+    return Shown(
+        names, (Series("estimated", values, margins),), "← synergy   interaction, nats   redundancy →", truth
+    )
 
 
 def _fit(view: LessonView) -> Shown:
@@ -217,13 +228,11 @@ def _ranks(observed: Array, predicted: Array) -> tuple[float, float]:
 def _order(view: LessonView) -> Shown:
     orders = load_example_orders(view.run)
     assert orders is not None
-    rows = (
-        np.flatnonzero((orders.orders == view.order).all(axis=1)) if len(view.order) == orders.orders.shape[1] else []
-    )
-    if not len(rows):
+    measured = orders.orders.tolist()
+    if list(view.order) not in measured:
         fix = "Take one of the orders of that example's orders.npz."
         raise InputError("order of a lesson", shown(list(view.order)), "a prompt that was measured", fix)
-    losses = orders.values[rows[0]]
+    losses = orders.values[measured.index(list(view.order))]
     half = interval_quantile(len(losses) - 1, LEVEL) * losses.std(ddof=1) / np.sqrt(len(losses))
     spreads = np.array([np.ptp(each.mean(axis=1)) for each in orders.by_subset()])
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import streamlit as st
 from kernelsm.app.learn.lesson import Lesson, told
 from kernelsm.app.learn.lesson_charts import lesson_chart, lesson_table
 from kernelsm.app.learn.lesson_files import load_lessons
-from kernelsm.app.learn.shown import Shown, check_shows, number_of, show, words_of
+from kernelsm.app.learn.shown import Shown, right_number, show, words_of
 from kernelsm.app.shell import frame, session
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
@@ -27,48 +27,54 @@ class _Finished:
     shown_at: tuple[Shown, ...]
     words: dict[str, str]
     right_number: float
-    charts: tuple[Chart, ...]
+    charts: dict[bool, tuple[Chart, ...]]
+    """For the light theme (False) and the dark one, at each position."""
 
 
 # lessons are read once: a server is started anew to read those that were added since
 @st.cache_resource(show_spinner=False)
+def _read() -> tuple[list[Lesson], list[str]]:
+    """The lessons, and what is wrong with files that are none."""
+    problems: list[InputError] = []
+    lessons = load_lessons(problems.append)
+    return lessons, [str(problem) for problem in problems]
+
+
 def _lessons() -> list[Lesson]:
-    lessons = load_lessons()
-    for lesson in lessons:
-        check_shows(lesson)
-    return lessons
+    return _read()[0]
 
 
 @st.cache_resource(show_spinner="Computing what this lesson shows ...")
-def _finished(at: int) -> _Finished:
+def _finished(index: int) -> _Finished:
     """Compute a lesson once for all visitors of the server."""
-    lesson = _lessons()[at]
+    lesson = _lessons()[index]
     shown_at = tuple(show(position.view) for position in lesson.positions)
-    right = lesson.prediction.right
     return _Finished(
         lesson, shown_at, words_of(lesson, shown_at),
-        number_of(lesson, lesson.numbers[right], shown_at)[0] if isinstance(right, str) else 0.0,
-        tuple(lesson_chart(lesson, shown_at, position) for position in range(len(shown_at))),
+        right_number(lesson, shown_at),
+        {
+            dark: tuple(lesson_chart(lesson, shown_at, at, dark=dark) for at in range(len(shown_at)))
+            for dark in (False, True)
+        },
     )  # fmt: skip
 
 
 def walk() -> None:
     """Draw the page: the lessons there are, and the one that is open."""
-    try:
-        lessons = _lessons()
-        open_now = min(max(session.view().lesson, 1), len(lessons))
-        finished = _finished(open_now - 1)
-    except InputError as error:
-        st.title("Learn")
-        st.error(f"A lesson cannot be shown. {plain(str(error))}", icon=":material/error:")
-        return
+    lessons = _lessons()
+    open_now = min(max(session.view().lesson, 1), len(lessons))
     alone = session.view().one_lesson
     if not alone:
         _steps(lessons, open_now)
-    st.title(f"{open_now}. {finished.lesson.title}")
-    _lesson(finished, open_now)
-    if not alone:
-        _onward(open_now, len(lessons))
+        for problem in _read()[1]:
+            st.error(f"A lesson is left out. {plain(problem)}", icon=":material/error:")
+    st.title(f"{open_now}. {lessons[open_now - 1].title}")
+    try:
+        finished = _finished(open_now - 1)
+    except InputError as error:  # of a number whose row the view does not have: that is known once it is computed
+        st.error(f"This lesson cannot be shown. {plain(str(error))}", icon=":material/error:")
+        return
+    _lesson(finished, open_now, 0 if alone or open_now == len(lessons) else open_now + 1)
 
 
 def _steps(lessons: list[Lesson], open_now: int) -> None:
@@ -82,11 +88,12 @@ def _steps(lessons: list[Lesson], open_now: int) -> None:
 
     st.segmented_control(
         "Lessons", range(1, len(lessons) + 1), format_func=words, key=key, default=open_now, required=True,
-        on_change=lambda: _turn_to(st.session_state[key]), label_visibility="collapsed",
+        on_change=lambda: _turn_to(st.session_state[key]), label_visibility="collapsed", wrap=True,
     )  # fmt: skip
 
 
-def _lesson(finished: _Finished, open_now: int) -> None:
+def _lesson(finished: _Finished, open_now: int, following: int) -> None:
+    """Draw a lesson; `following` is the one that a button leads to, 0 for none."""
     lesson = finished.lesson
     view = session.view()
     revealed = open_now in view.answered
@@ -98,11 +105,24 @@ def _lesson(finished: _Finished, open_now: int) -> None:
         _prediction(lesson, guess, open_now, revealed=revealed)
         _control(lesson, at, open_now, revealed=revealed, predicted=guess is not None)
     with right:
-        frame.show(finished.charts[at], f"lesson_{open_now}", toolbar=False)
+        frame.show(finished.charts[frame.is_dark()][at], f"lesson_{open_now}", toolbar=False)
         if finished.shown_at[at].lines:
             st.markdown("\n".join(f"{i}. {plain(line)}" for i, line in enumerate(finished.shown_at[at].lines, 1)))
     if revealed:
-        _reveal(finished, guess, at, open_now)
+        _reveal(finished, guess)
+    with st.container(horizontal=True, gap="small"):
+        if following:
+            st.button(
+                "Next lesson", icon=":material/arrow_forward:", on_click=_turn_to, args=(following,),
+                key="lesson_next", type="primary" if revealed else "secondary",
+            )  # fmt: skip
+        if revealed:
+            st.link_button(lesson.link, _link(lesson, at), icon=":material/open_in_new:")
+            st.link_button("Try it on your own data", "data", icon=":material/upload:")
+            st.button("Once more", icon=":material/replay:", on_click=_again, args=(open_now,), key="lesson_again")
+    with st.expander("Show the chart as a table"):
+        table = lesson_table(lesson, finished.shown_at, at)
+        st.table(table.set_axis([plain(str(name)) for name in table.index], axis=0))
 
 
 def _prediction(lesson: Lesson, guess: int | None, open_now: int, *, revealed: bool) -> None:
@@ -119,8 +139,8 @@ def _prediction(lesson: Lesson, guess: int | None, open_now: int, *, revealed: b
     steps = prediction.steps
     st.session_state[key] = steps[guess or 0]
     st.select_slider(
-        prediction.text, steps, steps[guess or 0], format_func=lambda value: number(value), key=key, disabled=revealed,
-        on_change=lambda: _predict(steps.index(st.session_state[key])),
+        prediction.text, steps, steps[guess or 0], format_func=lambda value: number(value), key=key,
+        disabled=revealed, on_change=lambda: _predict(steps.index(st.session_state[key])),
     )  # fmt: skip
 
 
@@ -142,7 +162,7 @@ def _control(lesson: Lesson, at: int, open_now: int, *, revealed: bool, predicte
     else:
         st.segmented_control(
             lesson.label, range(len(labels)), format_func=labels.__getitem__, default=at, key=key, required=True,
-            disabled=rests, on_change=move,
+            disabled=rests, on_change=move, wrap=True,
         )  # fmt: skip
     if rests:
         st.caption("Predict first, then this can be moved.")
@@ -150,7 +170,7 @@ def _control(lesson: Lesson, at: int, open_now: int, *, revealed: bool, predicte
         st.caption(f"Move it to **{labels[-1]}** for the answer.")
 
 
-def _reveal(finished: _Finished, guess: int | None, at: int, open_now: int) -> None:
+def _reveal(finished: _Finished, guess: int | None) -> None:
     """Say what is so. The box is an alert: a screen reader says it when it appears."""
     lesson = finished.lesson
     answer = told(lesson.reveal, finished.words)
@@ -161,13 +181,6 @@ def _reveal(finished: _Finished, guess: int | None, at: int, open_now: int) -> N
     else:
         st.info(f"**You predicted {_in_words(lesson, guess)}.** {answer}", icon=":material/lightbulb:")
     st.markdown(told(lesson.theory, finished.words))
-    with st.container(horizontal=True, gap="small"):
-        st.link_button(lesson.link, _link(lesson, at), icon=":material/open_in_new:")
-        st.link_button("Try it on your own data", "data", icon=":material/upload:")
-        st.button("Once more", icon=":material/replay:", on_click=_again, args=(open_now,), key="lesson_again")
-    with st.expander("Show the chart as a table"):
-        table = lesson_table(lesson, finished.shown_at, at)
-        st.table(table.set_axis([plain(str(name)) for name in table.index], axis=0))
 
 
 def _is_right(finished: _Finished, guess: int) -> bool:
@@ -180,20 +193,6 @@ def _is_right(finished: _Finished, guess: int) -> bool:
 def _in_words(lesson: Lesson, guess: int) -> str:
     prediction = lesson.prediction
     return f"“{prediction.answers[guess]}”" if prediction.answers else number(prediction.steps[guess])
-
-
-def _onward(open_now: int, count: int) -> None:
-    answered = open_now in session.view().answered
-    with st.container(horizontal=True, gap="small"):
-        st.button(
-            "Back", icon=":material/arrow_back:", disabled=open_now == 1, on_click=_turn_to, args=(open_now - 1,),
-            key="lesson_back",
-        )  # fmt: skip
-        st.button(
-            "Next lesson", icon=":material/arrow_forward:", disabled=open_now == count, on_click=_turn_to,
-            args=(open_now + 1,), type="primary" if answered else "secondary", key="lesson_next",
-        )  # fmt: skip
-        st.caption(f"{len(session.view().answered)} of {count} answered")
 
 
 def _link(lesson: Lesson, at: int) -> str:
