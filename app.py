@@ -20,10 +20,11 @@ with disk.told():
     session.begin()
     session.publish()
 only_lessons = session.has_begun() and session.view().only_lessons
-page = navigation.entry(only_lessons=only_lessons)
+embedded = bool(st.context.is_embedded)  # ?embed=true, in a frame of another page: nothing but the page
+page = navigation.entry(only_lessons=only_lessons, embedded=embedded)
 if session.has_begun():
     with disk.told():
         controls.turn_to(page.url_path)
-        if not only_lessons:
+        if not (only_lessons or embedded):
             frame.sidebar()
         page.run()

@@ -1,6 +1,7 @@
 """The dashboard and the same without it.
 
-`python -m kernelsm app|run|features|evaluate|example|drop|confirm|compare`; `--help` says more.
+`python -m kernelsm app|run|fit|report|notebook|tables|features|evaluate|example|drop|confirm|compare`; `--help` says
+more.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from kernelsm.examples.catalog import (
     load_truth,
     results_folder,
 )
+from kernelsm.export.arguments import add_parsers as add_export_parsers
 from kernelsm.gradients.choices import OF_RUNS, PROJECTIONS
 from kernelsm.outcomes.designs import DESIGNS
 from kernelsm.outcomes.table import Outcomes
@@ -40,7 +42,7 @@ from kernelsm.runtime.threads import limit_blas_threads
 from kernelsm.surrogates.wording import amount
 from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
-_WITHOUT_CHUNKS = ("app", "drop")
+_WITHOUT_CHUNKS = ("app", "drop", "fit", "report", "notebook", "tables")
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
 
@@ -158,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="seconds that a method of all may be expected to take (default 300; 1,800 for prompts)",
     )
+    add_export_parsers(commands)
     return parser
 
 
@@ -376,9 +379,17 @@ def _compare(options: argparse.Namespace) -> None:
     print(json.dumps(found.to_json()))
 
 
+def _take_away(options: argparse.Namespace) -> None:
+    # imported here: the other commands do not need scikit-learn
+    from kernelsm.export.commands import COMMANDS
+
+    COMMANDS[options.command](options)
+
+
 _COMMANDS = {
     "app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example, "drop": _drop,
-    "confirm": _confirm, "compare": _compare,
+    "confirm": _confirm, "compare": _compare, "fit": _take_away, "report": _take_away, "notebook": _take_away,
+    "tables": _take_away,
 }  # fmt: skip
 
 

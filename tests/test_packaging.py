@@ -28,7 +28,7 @@ import sys
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "transformers", "safetensors", "gguf", "streamlit", "plotly"):
+        if name.split(".")[0] in ("torch", "transformers", "safetensors", "gguf", "streamlit", "plotly", "jinja2"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, NotInstalled())

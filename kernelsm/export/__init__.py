@@ -1,1 +1,1 @@
-"""What leaves the app as a file: sessions to be taken up again."""
+"""What leaves the app as a file: reports, notebooks, tables, prompts, and the code of a view."""

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 # the extra of pyproject.toml that brings each library
 _EXTRA_OF = {
     "torch": "models", "transformers": "models", "safetensors": "models", "gguf": "models",
-    "streamlit": "app", "plotly": "app", "curvlinops": "attributors", "dask": "cluster", "distributed": "cluster",
+    "streamlit": "app", "plotly": "app", "jinja2": "app", "curvlinops": "attributors", "dask": "cluster",
+    "distributed": "cluster",
     "lightgbm": "benchmarks", "spectralexplain": "benchmarks",
 }  # fmt: skip
 

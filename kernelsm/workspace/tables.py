@@ -76,13 +76,7 @@ class Tables(Kept[Outcomes]):
     def files_to_show(self, key: str, root: Path, folder: Path) -> list[Path]:
         """The table without the keys of what it was made from."""
         self.files_to_share(key, root)
-        outcomes = self.load(key, root)
-        meta = {
-            name: value
-            for name, value in outcomes.meta.items()
-            if not (name in _MADE_FROM and isinstance(value, str) and is_content_hash(value))
-        }
-        return [replace(outcomes, meta=meta).save(_path(key, folder))]
+        return [without_keys(self.load(key, root)).save(_path(key, folder))]
 
     def key_of_entry(self, entry: str) -> str:
         """The key in `runs/KEY.parquet`."""
@@ -99,6 +93,16 @@ class Tables(Kept[Outcomes]):
 
 
 TABLES = Tables()
+
+
+def without_keys(outcomes: Outcomes) -> Outcomes:
+    """Return a table without the keys of what it was made from: what may be shown to everybody who sees it."""
+    meta = {
+        name: value
+        for name, value in outcomes.meta.items()
+        if not (name in _MADE_FROM and isinstance(value, str) and is_content_hash(value))
+    }
+    return replace(outcomes, meta=meta)
 
 
 def is_run_name(name: str) -> bool:

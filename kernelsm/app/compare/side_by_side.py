@@ -10,11 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app.shell import controls, frame, session
-from kernelsm.app.shell.open_runs import MEAN_TARGET, Run
+from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.methods import two_methods
 from kernelsm.runtime.near_ties import rising, tolerance_of
+from kernelsm.surrogates.reading import MEAN_TARGET
 
 
 def side_by_side(run: Run, result: dict[str, Any]) -> None:

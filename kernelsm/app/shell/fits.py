@@ -5,15 +5,13 @@ What these functions return is shared by all sessions: never change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from kernelsm.app.shell.open_runs import Run, of_target, open_run, target_outcomes
+from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.sentences import choice_sentence, own_scale_sentence
 from kernelsm.app.shell.view import GAMMAS, RIDGES
 from kernelsm.charts.style import Chart
@@ -22,19 +20,24 @@ from kernelsm.evaluation.comparison import PairedGain, paired_gain
 from kernelsm.evaluation.metrics import lds
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.surrogates.auto import AutoSurrogate
-from kernelsm.surrogates.base import AttributionKind, InteractionKind, Surrogate
-from kernelsm.surrogates.kernel import KernelSurrogate, KernelSurrogateCV
-from kernelsm.surrogates.linear import LinearSurrogate, LinearSurrogateCV
-from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile
-from kernelsm.surrogates.subset_distributions import Array, Indices
+from kernelsm.surrogates.base import InteractionKind, Surrogate
+from kernelsm.surrogates.kernel import KernelSurrogateCV
+from kernelsm.surrogates.linear import LinearSurrogateCV
+from kernelsm.surrogates.reading import (
+    TUNING_ROWS,
+    Readout,
+    fit_of_target,
+    new_surrogate,
+    of_target,
+    own_scale_surrogate,
+    pair_readout_of,
+    read_surrogate,
+)
+from kernelsm.surrogates.results import interval_quantile
+from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.tuning import LooSurface
-from kernelsm.surrogates.verdicts import Verdicts, what_matters
-from kernelsm.surrogates.wording import Verdict
 
 SPLIT_FRACTION = 0.8
-# more subsets would choose hardly better, and a visitor waits for it: an eigendecomposition per γ
-TUNING_ROWS = 500
-_MOST_INTERVALS = 1.5e9
 
 
 @dataclass(frozen=True)
@@ -95,66 +98,11 @@ class HeldOut:
         }
 
 
-@dataclass(frozen=True)
-class Readout:
-    """What is read off a surrogate of one target, and the verdicts that all sentences, charts and lists share.
-
-    Parameters
-    ----------
-    attribution, interactions
-        Of one target.
-    matters : float
-        How large an effect must be to matter (see `what_matters`).
-    task_verdicts : ndarray of int8, shape (K,)
-        `Verdict` of each task.
-    pair_verdicts : ndarray of int8, shape (K, K)
-        `Verdict` of each pair; "unclear" are those too weak to be tested, and the diagonal.
-    tested : int
-        How many pairs were tested, the strongest.
-    """
-
-    attribution: Attribution
-    interactions: Interactions
-    matters: float
-    task_verdicts: Verdicts
-    pair_verdicts: Verdicts
-    tested: int
-
-    @cached_property
-    def clear(self) -> NDArray[np.bool_]:
-        """Pairs that can be told from zero, shape (K, K)."""
-        return np.asarray(self.pair_verdicts == Verdict.CLEAR)
-
-    @cached_property
-    def ranked_pairs(self) -> tuple[Indices, Indices]:
-        """Tasks of the pairs that were tested: those told from zero by size, then the others by size."""
-        first, second = self.interactions.strongest(max(self.tested, 1))
-        clear = self.clear[first, second]
-        order = np.concatenate([np.flatnonzero(clear), np.flatnonzero(~clear)])
-        return first[order], second[order]
-
-
-def new_surrogate(kernel: str, gamma: float | None, ridge: float) -> Surrogate:
-    """An unfitted surrogate with the parameters of the sliders."""
-    if kernel == "auto":
-        return AutoSurrogate(tuning_rows=TUNING_ROWS)
-    if kernel == "tuned_linear":
-        return LinearSurrogateCV()
-    if kernel == "linear":
-        return LinearSurrogate(ridge=ridge)
-    return KernelSurrogate(kernel="poly" if kernel == "poly" else "rbf", gamma=gamma, ridge=ridge, coef0=1.0)
-
-
 # a fit keeps a factor of m² numbers, or several: with thousands of subsets hundreds of megabytes
 @st.cache_resource(max_entries=3, show_spinner="Choosing kernels, ridges and shared components ...")
 def _shared(key: str) -> AutoSurrogate:
     """What the default surrogate is on the outcome's own scale, for all targets of a run."""
-    return _own_scale().fit_outcomes(open_run(key).outcomes)
-
-
-def _own_scale() -> AutoSurrogate:
-    """The default surrogate for effects, which are read off the outcome's own scale alone."""
-    return AutoSurrogate(scales=("identity",), tuning_rows=TUNING_ROWS)
+    return own_scale_surrogate().fit_outcomes(open_run(key).outcomes)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -162,10 +110,7 @@ def fitted(key: str, target: str, kernel: str, gamma: float | None, ridge: float
     """Return a surrogate of one target fitted to all subsets of a run."""
     if kernel == "auto" and target:
         return _shared(key).on_own_scale().of_target(target)
-    if kernel == "auto":
-        # fitted to the mean itself: noise that the targets have in common would be missed by adding theirs up
-        return _own_scale().fit_outcomes(target_outcomes(open_run(key), target))
-    return new_surrogate(kernel, gamma, ridge).fit_outcomes(target_outcomes(open_run(key), target))
+    return fit_of_target(open_run(key).outcomes, target, kernel, gamma, ridge)
 
 
 def outlying_rows(run: Run, target: str, kernel: str) -> list[int]:
@@ -182,40 +127,26 @@ def outlying_rows(run: Run, target: str, kernel: str) -> list[int]:
 
 def pair_readout(run: Run, readout: str) -> tuple[InteractionKind, int | None]:
     """Kind and size of the interactions of a readout; no size where subsets of the run's have no room for pairs."""
-    if readout == "leave_one_out":
-        return "second_difference", None
-    size = run.fixed_size if readout == "inclusion" else None
-    # pairs need room for both tasks in a subset, and outside of it
-    fits = size is not None and 2 <= size <= run.outcomes.K - 2
-    return cast(InteractionKind, readout), size if fits else None
+    return pair_readout_of(run.outcomes, readout)
 
 
 # a readout holds its surrogate, for the intervals of pairs that are asked for later
 @st.cache_resource(max_entries=8, show_spinner=False)
 def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str) -> Readout:
     """Read a fitted surrogate off."""
-    surrogate = fitted(key, target, kernel, gamma, ridge)
-    run = open_run(key)
-    attribution = surrogate.attribution(
-        cast(AttributionKind, readout), size=run.fixed_size if readout == "inclusion" else None
-    )
-    kind, size = pair_readout(run, readout)
-    matters = what_matters(target_outcomes(run, target).values, run.outcomes.K)
-    attribution = replace(attribution, matters=matters)
-    interactions = replace(surrogate.interactions(kind, size=size), matters=matters)
-    # intervals cost m² each: of many subsets only the strongest pairs are tested
-    most = int(np.clip(_MOST_INTERVALS / run.outcomes.m**2, 300, 5000))
-    return Readout(
-        attribution, interactions, float(matters[0]), attribution.verdicts(), interactions.verdicts(most=most),
-        min(most, run.outcomes.K * (run.outcomes.K - 1) // 2),
-    )  # fmt: skip
+    return read_surrogate(fitted(key, target, kernel, gamma, ridge), open_run(key).outcomes, target, readout)
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
-    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest."""
+    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest.
+
+    Of the truth only subsets that are not fitted: of those that are, the surrogate knows the outcome already.
+    """
     if against_truth:
         assert run.truth is not None
-        return run.outcomes, run.truth
+        fitted = {mask.tobytes() for mask in run.outcomes.masks}
+        fresh = [row for row, mask in enumerate(run.truth.masks) if mask.tobytes() not in fitted]
+        return run.outcomes, run.truth.take(fresh)
     return run.outcomes.split(SPLIT_FRACTION, seed=0)
 
 

@@ -53,10 +53,13 @@ def page_settings() -> None:
     st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide")
 
 
-def entry(*, only_lessons: bool = False) -> StreamlitPage:
-    """Call once in app.py: returns the page to run; with `only_lessons` that is Learn, and none is in the sidebar."""
+def entry(*, only_lessons: bool = False, embedded: bool = False) -> StreamlitPage:
+    """Call once in app.py: returns the page to run; with `only_lessons` that is Learn, and no other is in the list.
+
+    A page that is `embedded` in another stands there without the list.
+    """
     st.session_state[_MARK] = True
-    page = st.navigation(_pages(), position="hidden" if only_lessons else "sidebar")
+    page = st.navigation(_pages(), position="hidden" if only_lessons or embedded else "sidebar")
     goal = st.session_state.pop(_GOAL, None)
     if only_lessons and page.url_path != "learn":
         goal = LEARN

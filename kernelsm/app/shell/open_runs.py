@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import streamlit as st
 
 from kernelsm.app.shell.rights import may_use
@@ -16,10 +15,9 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import with_noise
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.reading import fixed_size_of, of_target, usual_readout
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES, load_run_orders, prompts_of, source_of
-
-MEAN_TARGET = "mean over targets"
 
 
 class RunMissing(LookupError):  # noqa: N818 - a state of the link, not of the program
@@ -63,8 +61,7 @@ class Run:
     @cached_property
     def fixed_size(self) -> int | None:
         """Number of tasks of every subset, if all have the same (and neither none nor all)."""
-        sizes = np.unique(self.outcomes.masks.sum(axis=1))
-        return int(sizes[0]) if len(sizes) == 1 and 0 < sizes[0] < self.outcomes.K else None
+        return fixed_size_of(self.outcomes)
 
     @property
     def source(self) -> str:
@@ -138,13 +135,6 @@ def target_outcomes(run: Run, target: str) -> Outcomes:
     return of_target(run.outcomes, target)
 
 
-def of_target(outcomes: Outcomes, target: str) -> Outcomes:
-    """The same of any table."""
-    if target:
-        return outcomes.target(target)
-    return outcomes if outcomes.q == 1 else outcomes.mean_target(MEAN_TARGET)
-
-
 def shown_readout(run: Run, chosen: str) -> str:
     """The chosen readout, or the default of the run: with subsets of one size the others lie far from the data."""
-    return chosen or ("inclusion" if run.fixed_size else "leave_one_out")
+    return chosen or usual_readout(run.outcomes)

@@ -80,6 +80,10 @@ class ViewState:
         What a unit of cost is worth, in the outcome's unit.
     confirmed : str
         Key of the confirmation looked at; "" for none.
+    tested : {"truth", "split"}
+        What Fit tests on: the held-out truth where the run has one, or a fifth of its subsets.
+    tab : int
+        The tab of Fit that is open.
     claim : str
         Key of the paper's claim looked at (see `kernelsm.paper.findings`); "" is the first.
     methods : tuple of str
@@ -128,6 +132,8 @@ class ViewState:
     cost: str = ""
     price: float = 0.0
     confirmed: str = ""
+    tested: str = "truth"
+    tab: int = 0
     claim: str = ""
     methods: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -326,6 +332,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cost": _one_of(COSTS),
     "price": _number(0.0, 1e6),
     "confirmed": lambda text: text if is_content_hash(text) else None,
+    "tested": _one_of(("truth", "split")),
+    "tab": _whole(0, 3),
     "claim": _one_of(CLAIMS),
     "methods": _names(1, len(METHODS)),
     "beside": _names(2, 2, repeats=True),
