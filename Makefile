@@ -56,6 +56,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/tuning.py
 	$(PY) benchmarks/interval_coverage.py
 	$(PY) benchmarks/designs.py
+	$(PY) benchmarks/scale.py
 	@if test -d $(COIN_FLIP); then $(PY) benchmarks/coin_flip.py $(COIN_FLIP); \
 	else echo "coin_flip.py was not run: the published outcomes are not at $(COIN_FLIP) (make bench COIN_FLIP=folder)"; fi
 

@@ -20,10 +20,13 @@ _once_per_server()
 with disk.told():
     session.begin()
     session.publish()
-page = navigation.entry()
+only_lessons = session.has_begun() and session.view().only_lessons
+embedded = bool(st.context.is_embedded)  # ?embed=true, in a frame of another page: nothing but the page
+page = navigation.entry(only_lessons=only_lessons, embedded=embedded)
 if session.has_begun():
     with disk.told():
         controls.turn_to(page.url_path)
-        frame.sidebar()
-        take_away.draw_in_sidebar()
+        if not (only_lessons or embedded):
+            frame.sidebar()
+            take_away.draw_in_sidebar()
         page.run()

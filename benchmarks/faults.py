@@ -247,10 +247,14 @@ def fill_disk(bench: Bench) -> Callable[[], None]:
 
 
 def only_read(bench: Bench) -> Callable[[], None]:
-    """Let the disk of the cache only be read."""
-    _mount("-o", "remount,ro", str(bench.cache))
-    wait_for(lambda: not _is_there(bench))
-    return lambda: _mount("-o", "remount,rw", str(bench.cache))
+    """Let nothing in the cache be made, renamed or deleted; a disk with open files cannot be made read-only."""
+    folders = [str(path) for path in (bench.cache, *bench.cache.rglob("*")) if path.is_dir()]
+    subprocess.run(["chattr", "+i", *folders], check=True)
+    try:
+        wait_for(lambda: not _is_there(bench))
+    finally:
+        subprocess.run(["chattr", "-i", *folders], check=True)
+    return lambda: None
 
 
 def empty_cache(bench: Bench) -> Callable[[], None]:
@@ -263,6 +267,13 @@ def empty_cache(bench: Bench) -> Callable[[], None]:
 
 def _mount(*options: str) -> None:
     subprocess.run(["mount", *options], check=True)
+
+
+@contextmanager
+def plain_folder(folder: Path) -> Iterator[Path]:
+    """A folder for one cache."""
+    folder.mkdir()
+    yield folder
 
 
 @contextmanager
@@ -308,10 +319,11 @@ def main() -> None:
                 trial(bench, chance.uniform(0.1, took), kill, truth, counts["scheduler"])
             shutil.rmtree(cache, ignore_errors=True)
         print("scheduler", counts["scheduler"], file=sys.stderr, flush=True)
-        for name, harm in {"full disk": fill_disk, "read only": only_read, "deleted cache": empty_cache}.items():
+        for name, harm in {"full disk": fill_disk, "no writing": only_read, "deleted cache": empty_cache}.items():
             counts[name] = Count()
             for number in range(options.disk_moments):
-                with own_disk(home / f"{name}{number}") as cache:
+                place = own_disk if harm is fill_disk else plain_folder
+                with place(home / f"{name}{number}") as cache:
                     trial(Bench(cache), chance.uniform(0.1, took), harm, truth, counts[name])
             print(name, counts[name], file=sys.stderr, flush=True)
     found = {name: vars(count) for name, count in counts.items()}

@@ -49,7 +49,7 @@ from kernelsm.runtime.store import ChunkKind
 from kernelsm.runtime.threads import available_cores
 from kernelsm.workspace.projects import find_recipe
 
-SUBSETS, GRADEX_FACTOR, PROMPT_SHARE, PROMPT_QUERIES = 200, 20, 0.3, 20
+SUBSETS, GRADEX_FACTOR, PROMPT_SHARE, PROMPT_QUERIES = 200, 20, 0.15, 20
 BEFORE_SHARE = 0.1
 BLOCKS, REAL_WORKERS = 2000, 2
 WORKERS, BLOCK_SECONDS = (2, 16, 128, 500, 2000), (0.15, 1.0, 10.0)

@@ -12,14 +12,15 @@ frame.head(
 )
 effects.settings(run)
 exploration = effects.explore(run)
-effects.sign_note(exploration)
 weighing.few_samples_note(run)
-left, right = frame.panels()
+# side by side also beside the sidebar of a small screen, where the cells stay large enough to be hit
+left, right = frame.panels(narrowest=effects.narrowest(run))
 with left:
     task_bars.bars(exploration)
     effects.truth_heatmap(exploration)
 with right:
     effects.heatmap(exploration)
+effects.sign_note(exploration)
 if run.outcomes.K > 1:
     left, right = frame.panels()
     with left:

@@ -166,3 +166,13 @@ def test_compare_prints_costs_scores_and_one_json_object(capsys):
     assert "the default surrogate predicts best" in lines[-2]
     assert main(["compare", "--example", "planted", "--methods", "nothing"]) == 2
     assert "influence_cg" in capsys.readouterr().err
+
+
+def test_compare_takes_prompt_tasks_and_leaves_out_what_the_limit_does(capsys):
+    assert main(["compare", "--example", "coin-flip", "--methods", "all", "linear", "--limit", "0.05"]) == 0
+    printed = capsys.readouterr().out
+    assert "prompt_tracin is left out: about 480 s; name it to run it" in printed
+    found = json.loads(printed.splitlines()[-1])
+    assert {"default", "linear"} <= set(found["methods"])
+    assert found["truth_subsets"] == 40
+    assert found["methods"]["linear"]["agreement"] is None

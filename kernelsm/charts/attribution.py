@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import NEUTRAL, PLAIN_TICKS, Chart, effect_colours, figure, name_axis, safe
+from kernelsm.charts.style import PLAIN_TICKS, Chart, effect_colours, figure, ink, name_axis, safe
 from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.verdicts import Verdicts
@@ -30,6 +30,7 @@ def attribution_bars(
     verdicts: Verdicts | None = None,
     measured: NDArray[np.bool_] | None = None,
     truth: NDArray[np.float64] | None = None,
+    dark: bool = False,
 ) -> Chart:
     """Draw the attribution of each task, F(with) - F(without).
 
@@ -53,6 +54,8 @@ def attribution_bars(
         Values that are read from measured rows; hovering says so.
     truth : ndarray, shape (K,), optional
         True values, drawn as diamonds.
+    dark : bool
+        Whether the page is dark: whiskers and diamonds take the colour of its text.
     """
     half_widths = np.zeros(len(names)) if margin is None else margin
     exact = without_rounding(values, half_widths)
@@ -85,7 +88,7 @@ def attribution_bars(
             "error_x": {
                 "array": whiskers,
                 "visible": bool(whiskers.any()),
-                "color": NEUTRAL,
+                "color": ink(dark),
                 "thickness": 1.5,
                 "width": 3,
             },
@@ -106,7 +109,7 @@ def attribution_bars(
                 "x": truth[shown],
                 "y": rows,
                 "mode": "markers",
-                "marker": {"symbol": "diamond-open", "size": 10, "line": {"width": 2}, "color": NEUTRAL},
+                "marker": {"symbol": "diamond-open", "size": 10, "line": {"width": 2}, "color": ink(dark)},
                 "hovertemplate": "truth %{x:+.4g}<extra></extra>",
             }
         )

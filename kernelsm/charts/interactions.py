@@ -89,7 +89,16 @@ def interaction_heatmap(
         "hoverongaps": False,
         "texttemplate": "%{text}" if K <= _TEXT_UP_TO else None,
         "textfont": {"size": 11},
-        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 10, "len": 0.9, **PLAIN_TICKS},
+        # above the cells: beside them it would take their room on a narrow page
+        "colorbar": {
+            "title": {"text": unit, "side": "top"},
+            "thickness": 10,
+            "len": 0.9,
+            "orientation": "h",
+            "y": 1.0,
+            "yanchor": "bottom",
+            **PLAIN_TICKS,
+        },
         "hovertemplate": "%{y} × %{x}: %{z:+.3~g}<extra></extra>",
     }
     read = np.zeros((K, K), dtype=bool) if measured is None else measured[np.ix_(order, order)]
@@ -113,6 +122,7 @@ def interaction_heatmap(
     chart = figure(
         data,
         600,
+        margin={"l": 8, "r": 8, "t": 0, "b": 8},
         xaxis=name_axis(ticks, positions, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
         yaxis=name_axis(ticks, positions, range=[K - 0.5, -0.5], zeroline=False, **hide),
     )

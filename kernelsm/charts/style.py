@@ -28,6 +28,11 @@ class Chart:
     alt: str
 
 
+def ink(dark: bool) -> str:
+    """Colour of what must be read on every bar, as dark or light as the page's text."""
+    return "#e6eaf0" if dark else "#1c2430"
+
+
 def safe(name: str, limit: int = 34) -> str:
     """Return a name that Plotly shows as it is: its pseudo-HTML escaped, and cut where it is long."""
     return html.escape(name if len(name) <= limit else name[: limit - 1] + "…", quote=False)

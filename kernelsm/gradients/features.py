@@ -27,6 +27,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.executors import Chunk, Task, current
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.runtime.threads import one_thread
 
 logger = logging.getLogger(__name__)
 
@@ -163,10 +164,11 @@ def gradient_features(
         labels = objective.check_labels(labels, "labels")
         sketch = chosen.bind({name: p.shape for name, p in weights.items()})
         linearisation = choose_linearisation(objective.linearisations, outputs, count, len(inputs) * sketch.dim)
-        engine, engine_because = choose_engine(
-            model, few, torch.from_numpy(labels[rows]).to(few.device), linearisation,
-            along_directions=isinstance(sketch, DirectionsSketch),
-        )  # fmt: skip
+        with one_thread():  # the choice is between what agrees and what does not: the same on any number of cores
+            engine, engine_because = choose_engine(
+                model, few, torch.from_numpy(labels[rows]).to(few.device), linearisation,
+                along_directions=isinstance(sketch, DirectionsSketch),
+            )  # fmt: skip
         width = linearisation.width(count)
         made = {
             "projection": chosen.name, "map": repr(chosen), "outputs": linearisation.name, "parameters": d,

@@ -6,7 +6,7 @@ from kernelsm.prompts.task import PromptTask
 
 ANCHORS = 4
 """Anchor prompts at which gradients are taken."""
-SECONDS_A_GRADIENT = 1.6
+SECONDS_A_GRADIENT = 0.8
 """Of one text at one anchor, for the default model and the texts of the examples, on one core."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ def texts(app: AppTest) -> str:
     """All words on the page."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "success", "warning", "error")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def as_read(words: str) -> str:
+    """Words as Markdown shows them, without what `plain` puts in."""
+    return re.sub(r":color\[\\?(.)\]", r"\1", words).replace("\\", "")
 
 
 def turn(app: AppTest, page: str) -> AppTest:

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from kernelsm import load_truth
 from kernelsm.app.gradients import compute, first_order_checks
 from kernelsm.app.shell.job_panel import registry
+from kernelsm.app.shell.words import plain
 from kernelsm.evaluation.first_order import FirstOrderCheck, LogitError
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.examples.catalog import RECIPES, load_estimates_of_truth
@@ -165,7 +166,7 @@ def test_the_pull_starts_with_the_usual_one_and_is_part_of_the_job_the_check_and
 def test_unknown_values_in_a_link_are_ignored_and_named(started: list[JobSpec]) -> None:
     app = open_app(run="digits", projection="dense", dim="1", estimator="magic")
     (toast,) = app.toast
-    assert all(wrong in toast.value for wrong in ("projection=dense", "dim=1", "estimator=magic"))
+    assert all(plain(wrong) in toast.value for wrong in ("projection=dense", "dim=1", "estimator=magic"))
     app.switch_page("pages/2_gradients.py").run()
     assert not app.exception
     assert app.selectbox(key="view_projection").value == "auto"

@@ -11,9 +11,9 @@ from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 
 PAGES = (
     "start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper",
-    "administration",
+    "administration", "learn",
 )  # fmt: skip
-ABOUT_A_RUN = PAGES[:-2]  # the paper's claims are the same whatever run is open, and so are the jobs
+ABOUT_A_RUN = PAGES[:-3]  # the paper's claims are the same whatever run is open, and so are the jobs and the lessons
 TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
 
 
@@ -105,7 +105,7 @@ def test_gamma_offers_one_over_k_and_linear_switches_it_off() -> None:
 def test_the_truth_and_the_split_give_different_scores() -> None:
     app = open_app("fit", run="digits")
     on_truth = [metric.value for metric in app.metric]
-    app.radio(key="kernelsm_fit_against").set_value("split").run()
+    app.radio(key="view_tested").set_value("split").run()
     assert [metric.value for metric in app.metric] != on_truth
     assert "80 subsets that neither surrogate has seen, 320 fitted" in texts(app)
 
@@ -123,7 +123,7 @@ def test_subsets_page_says_when_pairs_are_never_together() -> None:
     assert "Some pairs lack one of the four combinations: their interaction is a guess." in texts(app)
 
 
-def test_the_cache_panel_shows_sizes_and_empties_the_store() -> None:
+def test_the_cache_panel_leaves_what_all_share_alone() -> None:
     from kernelsm.pipelines.compute import base_model
     from kernelsm.runtime.store import Store
 
@@ -132,9 +132,9 @@ def test_the_cache_panel_shows_sizes_and_empties_the_store() -> None:
     app.session_state["kernelsm_cache_panel"] = True
     app.run()
     assert not app.exception
-    assert app.dataframe[0].value["number"].tolist() == [1]
-    next(button for button in app.button if button.label == "Delete the chunks").click().run()
-    assert not Store().entries()
+    assert "Finished chunks of the built-in examples are for all who use this server" in texts(app)
+    assert not [button for button in app.button if button.label == "Delete the chunks"]
+    assert len(Store().entries()) == 1
 
 
 def test_the_start_page_has_a_door_for_prompts() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from app_harness import ROOT, open_app, texts
+from app_harness import ROOT, as_read, open_app, texts
 
 from kernelsm import Outcomes
 
@@ -62,7 +62,7 @@ def test_a_wrong_table_is_refused_with_its_place_and_the_page_goes_on(case: str)
     name, data, words = wrong_tables()[case]
     app = upload(data, name)
     (error,) = app.error
-    message = error.value.replace("\\", "")
+    message = as_read(error.value)
     for word in words:
         assert word in message
     assert "Nothing else changed" in texts(app)

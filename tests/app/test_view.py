@@ -43,6 +43,11 @@ views = st.builds(
     methods=st.sampled_from([(), ("default",), ("linear", "influence_cg"), ("prompt_trak",)]),
     beside=st.sampled_from([(), ("default", "linear"), ("trak", "trak")]),
     scaled=st.booleans(),
+    lesson=st.integers(0, 99),
+    mode=st.sampled_from(["", "open", "class"]),
+    guess=st.none() | st.integers(0, 999),
+    at=st.integers(0, 99),
+    answered=st.lists(st.integers(1, 20), unique=True).map(lambda found: tuple(sorted(found))),
 )
 
 

@@ -70,10 +70,10 @@ def test_gradex_in_threads(blobs, blobs_model):
 
 def test_outcomes_do_not_depend_on_how_many_threads_torch_uses(blobs, blobs_model):
     found = []
+    train = gradient_features(blobs_model, blobs.inputs, blobs.labels)
+    test = gradient_features(blobs_model, blobs.test_inputs, blobs.test_labels, outputs=train.outputs)
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        train = gradient_features(blobs_model, blobs.inputs, blobs.labels)
-        test = gradient_features(blobs_model, blobs.test_inputs, blobs.test_labels, outputs=train.outputs)
         gradex = GradEx(blobs, train, test, ridge=0.3, block=4)
         retraining = Retraining(blobs, blobs_model, ridge=0.3)
         found.append([estimator.outcomes(MASKS).values for estimator in (gradex, retraining)])

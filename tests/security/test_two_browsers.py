@@ -70,7 +70,7 @@ def test_a_link_shows_and_lets_nobody_take_change_or_delete(
     expect(button(alice, "Compute outcomes")).to_be_enabled()
 
     open_page(page, server, f"gradients?run={run}", "Gradients")
-    expect(page.get_by_text("which this session does not own")).to_be_visible()
+    expect(page.get_by_text("are not this browser's own")).to_be_visible()
     expect(button(page, "Compute outcomes")).to_have_count(0)
     open_page(page, server, f"data?run={run}", "Data & model")
     expect(page.get_by_text("Seen through a link")).to_be_visible()
@@ -84,7 +84,7 @@ def test_a_link_shows_and_lets_nobody_take_change_or_delete(
     assert project.encode() not in content
     for path, title in (("decide", "Decide"), ("compare", "Compare"), ("subsets", "Subsets")):
         open_page(page, server, f"{path}?run={run}", title)
-        expect(page.get_by_text("which this session does not own").first).to_be_visible()
+        expect(page.get_by_text("are not this browser's own").first).to_be_visible()
     # nothing that the server said names the project, or anybody's secret
     assert any(run.encode() in frame for frame in sent_to_bob)
     assert not any(word in frame for frame in sent_to_bob for word in (project.encode(), b"patients"))

@@ -73,7 +73,7 @@ def test_a_link_shows_the_result_on_every_page_and_starts_nothing_on_its_owners_
         assert "patients" not in said[page], page
         assert not {"Compute outcomes", "Retrain with and without", "Rename", "Delete it"} & labels(bob), page
     for page in ("gradients", "subsets", "decide", "compare"):
-        assert "which this session does not own" in said[page], page
+        assert "are not this browser's own" in said[page], page
     assert "24 subsets · 4 tasks" in said["explore"]
     assert any(app_chart for app_chart in turn(bob, "explore").get("plotly_chart"))
     assert list(bob.session_state["kernelsm_tables"]) == [run]
@@ -85,10 +85,10 @@ def test_a_link_shows_the_result_on_every_page_and_starts_nothing_on_its_owners_
 def test_a_link_to_a_project_shows_its_head_alone() -> None:
     project = project_of(ALICE)
     bob = BOB.open("gradients", project=project)
-    assert "which this session does not own" in texts(bob)
+    assert "are not this browser's own" in texts(bob)
     assert not labels(bob) & {"Compute outcomes", "Run the check", "Try these pulls"}
     turn(bob, "subsets")
-    assert "which this session does not own" in texts(bob)
+    assert "are not this browser's own" in texts(bob)
     turn(bob, "data")
     assert not {"Rename", "Delete it"} & labels(bob)
 
@@ -117,7 +117,7 @@ def test_prompts_are_seen_with_their_table_and_not_asked_about_by_others() -> No
     for person, may in ((ALICE, True), (BOB, False)):
         app = person.open("demonstrations", prompts=key)
         assert ("Ask the model" in labels(app)) is may
-        assert ("which this session does not own" in texts(app)) is not may
+        assert ("are not this browser's own" in texts(app)) is not may
 
 
 # --- deleting

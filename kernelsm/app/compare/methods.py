@@ -38,9 +38,9 @@ def compare(run: Run) -> None:
     titles = {name: ALL_METHODS[name].title for name in possible}
     chosen = controls.methods_picker(titles, _ON_PROMPTS if texts else _FIRST, always="default")
     if texts != run.prompts:
-        rights.say_not_yours("Methods that ask the language model need the texts of these outcomes")
+        rights.say_not_yours("The texts", "methods that ask the language model are not offered")
     elif run.source_is_not_yours:
-        rights.say_not_yours("Methods that look at gradients need the samples and the network of these outcomes")
+        rights.say_not_yours("The samples and the network", "methods that look at gradients are not offered")
     elif not source:
         st.caption(
             "There are outcomes here and no network: methods that look at gradients need one. Bring samples and a "

@@ -42,28 +42,23 @@ def own_work() -> None:
     kinds = session.everything()
     if not kinds:
         return
-    st.subheader("What you brought and computed")
-    titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
     own = {key for key, kind in kinds.items() if rights.owns(kind, key)}
+    st.subheader("What you brought and computed" if len(own) == len(kinds) else "What you brought, computed and saw")
+    titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
     named = {
         key: " · ".join((titles[key], kind.label if key in own else f"{kind.label}, seen", size_of(kind.size(key))))
         for key, kind in kinds.items()
     }
     left, right = frame.panels()
     with left:
-        key = st.selectbox("One of yours", list(named), format_func=named.__getitem__, key="saved_choice")
+        label = "One of yours" if len(own) == len(kinds) else "One of these"
+        key = st.selectbox(label, list(named), format_func=named.__getitem__, key="saved_choice")
         if key in own:
             _change(key, kinds[key], titles[key])
         else:
             _seen(key)
     with right:
-        seen = (
-            " Of what you only saw through a link it holds the tables and results." if len(own) < len(kinds) else ""
-        )
-        st.markdown(
-            "A session file holds all of these and the view: sliders, pair, subset. Open it here, or on another "
-            f"server, to go on as their owner: whoever you give it to owns them too.{seen}"
-        )
+        st.markdown(_what_a_file_holds(bool(own), len(own) < len(kinds)))
         if st.button("Write a session file", icon=":material/save:", key="saved_write"):
             try:
                 kept = {kind.name: session.titles(kind) for kind in KEPT_KINDS}
@@ -76,6 +71,15 @@ def own_work() -> None:
                     f"Download it ({size_of(len(content))})", content, "kernelsm-session.zip",
                     "application/zip", icon=":material/download:", key="saved_download", on_click="ignore",
                 )  # fmt: skip
+
+
+def _what_a_file_holds(own: bool, seen: bool) -> str:
+    """Say what goes into a session file, of what is one's own and of what was only seen."""
+    view = "and the view: sliders, pair, subset. Open it here, or on another server, to go on"
+    if not own:
+        return f"A session file holds the tables and results of these {view}."
+    others = " Of what you only saw through a link it holds the tables and results." if seen else ""
+    return f"A session file holds all of these {view} as their owner: whoever you give it to owns them too.{others}"
 
 
 def _change(key: str, kind: Kept[Any], title: str) -> None:

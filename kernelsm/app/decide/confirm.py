@@ -133,7 +133,7 @@ def _missing(run: Run, left_out: tuple[int, ...]) -> None:
         _game(run, left_out)
         return
     if run.source_is_not_yours:
-        rights.say_not_yours("What retraining takes are the samples and the network of these outcomes")
+        rights.say_not_yours("The samples and the network", "nothing is retrained here")
         return
     if run.source:
         missing = "This project holds gradient features that were computed elsewhere, and no network to retrain."

@@ -98,7 +98,7 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
         chart = attribution_bars(
             values, tuple(f"drop: {name}" if k in dropped else name for k, name in enumerate(drop.task_names)),
             unit=run.unit, higher_is_better=drop.higher_is_better, order=order, margin=margin, verdicts=verdicts,
-            measured=drop.effects.measured,
+            measured=drop.effects.measured, dark=frame.is_dark(),
         )  # fmt: skip
         frame.show(chart, "decide_bars")
     with table:

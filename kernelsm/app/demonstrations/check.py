@@ -31,7 +31,7 @@ def check(choice: PromptChoice) -> CheckSettings | None:
     """
     task = choice.task
     if not rights.may_ask(choice.run.prompts):
-        rights.say_not_yours("A check asks the language model with these texts")
+        rights.say_not_yours("The texts", "the language model is not asked about them here")
         return None
     if not task.fresh:
         st.info("These texts have no fresh queries to check with.", icon=":material/info:")
@@ -114,7 +114,7 @@ def _orders_key(source: str) -> str:
 def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
     """Offer to ask the model with random prompts: the outcomes that a surrogate is fitted to."""
     if not rights.may_ask(source):
-        rights.say_not_yours("The language model is asked with these texts")
+        rights.say_not_yours("The texts", "the language model is not asked about them here")
         return
     task = prompt_source.task
     if task.k == task.K:

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app.shell import session
-from kernelsm.app.shell.fits import Readout, fitted, read_off
+from kernelsm.app.shell.fits import fitted, read_off
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.words import plain
 from kernelsm.prompts.order_search import (
@@ -29,6 +29,7 @@ from kernelsm.selection.completion import expected_outcome
 from kernelsm.selection.search import MOST_SUBSETS, Balance, choose
 from kernelsm.selection.simple_choices import best_seen, most_alike, random_prompts, top_by_linear
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.reading import Readout
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
 from kernelsm.workspace.tables import load_run_orders

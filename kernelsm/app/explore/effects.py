@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, words
-from kernelsm.app.shell.fits import Readout, fitted, pair_readout, read_off
+from kernelsm.app.shell.fits import fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
@@ -19,6 +19,7 @@ from kernelsm.charts.order import TaskOrder, task_order
 from kernelsm.examples.planted.game import PlantedGame, planted_game
 from kernelsm.runtime.near_ties import varies
 from kernelsm.surrogates.base import Surrogate
+from kernelsm.surrogates.reading import Readout
 from kernelsm.surrogates.results import Attribution, Interactions, interval_quantile, without_rounding
 from kernelsm.surrogates.verdicts import verdicts, what_matters
 from kernelsm.surrogates.wording import (
@@ -31,6 +32,7 @@ from kernelsm.surrogates.wording import (
     number,
 )
 
+_FEW_TASKS = 24
 _RANKED = 15
 _ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
@@ -91,9 +93,17 @@ def settings(run: Run) -> None:
         controls.readout_picker(run)
         controls.order_picker()
         controls.target_picker(run)
-        if run.key == "planted":
+        # the game's truth is known at all tasks
+        if run.key == "planted" and shown_readout(run, session.view().readout) == "leave_one_out":
             controls.truth_toggle()
     controls.readout_warning(run)
+    if session.view().kernel == "linear":
+        st.caption(words.LINEAR_INTERVALS)
+
+
+def narrowest(run: Run) -> int:
+    """Return how narrow the heatmap may be, in pixels."""
+    return 380 if run.outcomes.K <= _FEW_TASKS else 480
 
 
 def heatmap(exploration: Exploration) -> None:

@@ -40,7 +40,7 @@ def bars(exploration: Exploration) -> None:
     chart = attribution_bars(
         readout.attribution.values[:, 0], names, unit=exploration.run.unit,
         higher_is_better=exploration.higher_is_better, order=shown, margin=readout.attribution.margin()[:, 0],
-        verdicts=readout.task_verdicts, measured=readout.attribution.measured, truth=truth,
+        verdicts=readout.task_verdicts, measured=readout.attribution.measured, truth=truth, dark=frame.is_dark(),
     )  # fmt: skip
     frame.show(chart, "explore_bars")
     st.caption(

@@ -22,7 +22,7 @@ from kernelsm.surrogates.tuning import LooSurface
 from kernelsm.surrogates.wording import NOT_MEASURED, decimals_for, percent
 
 TAB_KEY = "fit_tab"
-_AGAINST, _SURFACE_KEY = "kernelsm_fit_against", "fit_surface"
+_SURFACE_KEY = "fit_surface"
 _TABS = ["Predicted against observed", "Which γ and ridge?", "Can its intervals be trusted?", "What γ does"]
 _WORTH_IT = 0.1  # of the linear surrogate's error: a smaller gain would not make interactions worth looking at
 _LEVELS = np.linspace(0.1, 0.95, 18)
@@ -46,7 +46,9 @@ def workbench(run: Run) -> None:
     result = held_out(run.key, _looked_at(), view.gamma, view.ridge, on_truth)
     scores(run, result, on_truth)
     # only the open tab is computed and drawn: a slider redraws one chart
-    predictions, point, intervals, play = st.tabs(_TABS, key=TAB_KEY, on_change="rerun")
+    st.session_state.setdefault(TAB_KEY, _TABS[session.view().tab])
+    tabs = predictions, point, intervals, play = st.tabs(_TABS, key=TAB_KEY, on_change="rerun")
+    session.update(tab=next((place for place, tab in enumerate(tabs) if tab.open), 0))
     if predictions.open:
         with predictions:
             scatter(run, result)
@@ -68,11 +70,8 @@ def against_truth(run: Run) -> bool:
         return False
     truth = f"{run.example.truth_is if run.example else 'held-out truth'}"
     options = {"truth": f"The truth: {truth}", "split": "A fifth of the subsets, held out"}
-    chosen = st.radio(
-        "Test on", list(options), format_func=options.__getitem__, key=_AGAINST, horizontal=True,
-        persist_state="session",
-    )  # fmt: skip
-    return chosen == "truth"
+    controls.tested_picker(options)
+    return session.view().tested == "truth"
 
 
 def _looked_at() -> str:

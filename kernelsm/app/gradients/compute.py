@@ -32,7 +32,7 @@ def source() -> str:
 def blocked(run: Run) -> None:
     """Say what is missing where a run has no model, and where to go."""
     if session.view().project or run.source_is_not_yours:
-        rights.say_not_yours("Outcomes are computed here from samples and a network")
+        rights.say_not_yours("The samples and the network", "nothing is computed of them here")
         st.page_link(navigation.DATA, label="Open a session file", icon=":material/upload:")
         return
     reason = "the planted game is a formula" if run.example else "this run is a table of outcomes"

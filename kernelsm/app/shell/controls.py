@@ -92,7 +92,7 @@ def gamma_slider(K: int) -> None:
     default = 1.0 / K
     current = default if view.gamma is None else view.gamma
     st.select_slider(
-        "γ (kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP,
+        "γ (1 / kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP,
         disabled=view.kernel in ("auto", "linear"),
         format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
         **_bind("gamma", current, lambda value: None if value == default else value),
@@ -139,6 +139,16 @@ def order_picker() -> None:
         "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
         help="By name puts site_2 before site_10. Clustered puts tasks that interact alike side by side.",
         **_bind("order", session.view().order, first="default"),
+    )  # fmt: skip
+
+
+def tested_picker(options: Mapping[str, str]) -> None:
+    """Choose what Fit tests on."""
+    tested = session.view().tested
+    names = list(options)
+    st.radio(
+        "Test on", names, format_func=options.__getitem__, horizontal=True,
+        **_bind("tested", tested, index=names.index(tested)),
     )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.app.shell.fits import Readout
 from kernelsm.app.shell.sentences import pair_sentence, task_sentence
+from kernelsm.surrogates.reading import Readout
 from kernelsm.surrogates.verdicts import Verdicts
 from kernelsm.surrogates.wording import NOT_MEASURED, Verdict, number
 

@@ -15,6 +15,8 @@ from streamlit.navigation.page import StreamlitPage
 from kernelsm.app.administration import access
 
 ICON = str(Path(__file__).with_name("icon.svg"))
+# captions are paler than 4.5 : 1 otherwise; this follows the page's own text, light or dark
+_STYLE = "<style>[data-testid=stCaptionContainer] { color: inherit; opacity: 0.8; }</style>"
 _MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 
 START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradients.py"
@@ -22,11 +24,13 @@ SUBSETS, FIT, EXPLORE = "pages/3_subsets.py", "pages/4_fit.py", "pages/5_explore
 DECIDE, DEMONSTRATIONS = "pages/6_decide.py", "pages/7_demonstrations.py"
 COMPARE, PAPER = "pages/8_compare.py", "pages/9_paper.py"
 ADMINISTRATION = "pages/10_administration.py"
+LEARN = "pages/11_learn.py"
 
 
 def _pages() -> list[StreamlitPage]:
     return [
         st.Page(START, title="Start", icon=":material/home:", default=True),
+        st.Page(LEARN, title="Learn", icon=":material/school:", url_path="learn"),
         st.Page(DATA, title="Data & model", icon=":material/database:", url_path="data"),
         st.Page(GRADIENTS, title="Gradients", icon=":material/trending_down:", url_path="gradients"),
         st.Page(SUBSETS, title="Subsets", icon=":material/grid_on:", url_path="subsets"),
@@ -49,13 +53,20 @@ def _pages() -> list[StreamlitPage]:
 def page_settings() -> None:
     """Set title, icon and width; without an icon of our own Streamlit fetches one from a font server."""
     st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide")
+    st.html(_STYLE)
 
 
-def entry() -> StreamlitPage:
-    """Call once in app.py: returns the page to run."""
+def entry(*, only_lessons: bool = False, embedded: bool = False) -> StreamlitPage:
+    """Call once in app.py: returns the page to run; with `only_lessons` that is Learn, and no other is in the list.
+
+    A page that is `embedded` in another stands there without the list.
+    """
     st.session_state[_MARK] = True
-    page = st.navigation(_pages())
-    if goal := st.session_state.pop(_GOAL, None):
+    page = st.navigation(_pages(), position="hidden" if only_lessons or embedded else "sidebar")
+    goal = st.session_state.pop(_GOAL, None)
+    if only_lessons and page.url_path != "learn":
+        goal = LEARN
+    if goal:
         st.switch_page(goal)
     return page
 

@@ -15,8 +15,8 @@ from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import PROMPTS
 
 HOW_TO_OWN = (
-    "Whoever brought it can go on with it, in the browser it was brought with or after opening their session file on "
-    "Data & model."
+    "Whoever brought it goes on with it in the browser it was brought with, or after opening a session file of "
+    "theirs on Data & model."
 )
 """What a sentence on something that is not this session's ends with."""
 
@@ -57,6 +57,9 @@ def may_ask(prompts: str) -> bool:
     return prompts in PROMPT_EXAMPLES or owns(PROMPTS, prompts)
 
 
-def say_not_yours(what: str) -> None:
-    """Say why no work can be started here; `what` names the data, as the beginning of a sentence."""
-    st.info(f"{what}, which this session does not own: you see the result. {HOW_TO_OWN}", icon=":material/info:")
+def say_not_yours(what: str, therefore: str) -> None:
+    """Say why no work can be started here: what is not this session's own, in the plural, and what follows."""
+    st.info(
+        f"{what} are not this browser's own, so {therefore}: a link shows the result alone. {HOW_TO_OWN}",
+        icon=":material/info:",
+    )

@@ -9,6 +9,9 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from typing import Any
+
+from streamlit.runtime import exists, get_instance
 
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.housekeeping import tidy
@@ -27,6 +30,7 @@ def begin() -> None:
 def _look_after() -> None:
     for number in itertools.count():
         time.sleep(_EVERY)
+        forget_who_left()
         give_memory_back()
         if number % _ROUNDS_BETWEEN_TIDYING:
             continue
@@ -34,6 +38,19 @@ def _look_after() -> None:
             tidy()
         except (InputError, OSError) as error:
             logger.warning("the cache was not tidied: %s", error)
+
+
+def forget_who_left() -> None:
+    """Let Streamlit drop sessions whose browsers left minutes ago: it does so by itself when the next one leaves.
+
+    They hold what was uploaded. Streamlit has no public way to ask for it; where it changes, memory comes back later.
+    """
+    if not exists():
+        return
+    with suppress(AttributeError, RuntimeError):
+        runtime = get_instance()
+        kept: Any = runtime._session_mgr
+        runtime._get_async_objs().eventloop.call_soon_threadsafe(kept._session_storage._cache.expire)
 
 
 def give_memory_back() -> None:

@@ -6,9 +6,6 @@ import math
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from kernelsm.app.shell import rights, session
 from kernelsm.runtime.errors import InputError
@@ -32,18 +29,7 @@ def keep_file(file: Any) -> FileRef:
         check_room(file.size)
         known[file.file_id] = keep_upload(file.getbuffer(), file.name)
         st.session_state.setdefault(_SIZES, {})[known[file.file_id]] = file.size
-        _free(file)
     return FileRef(known[file.file_id], file.name)
-
-
-def _free(file: Any) -> None:
-    """Let go of the bytes that Streamlit holds in memory while the session lives: from now on they are on disk."""
-    context = get_script_run_ctx()
-    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        empty = UploadedFileRec(file.file_id, file.name, file.type, b"")
-        context.uploaded_file_mgr.add_file(context.session_id, empty)
-    file.seek(0)
-    file.truncate()  # what the session's state holds of it
 
 
 def check_room(size: int) -> None:

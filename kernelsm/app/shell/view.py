@@ -21,6 +21,7 @@ MOST_SUBSETS = 5_000
 KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("auto", *choices.OF_RUNS)
+LESSON_MODES = ("open", "class")
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
@@ -79,6 +80,10 @@ class ViewState:
         What a unit of cost is worth, in the outcome's unit.
     confirmed : str
         Key of the confirmation looked at; "" for none.
+    tested : {"truth", "split"}
+        What Fit tests on: the held-out truth where the run has one, or a fifth of its subsets.
+    tab : int
+        The tab of Fit that is open.
     claim : str
         Key of the paper's claim looked at (see `kernelsm.paper.findings`); "" is the first.
     methods : tuple of str
@@ -88,6 +93,17 @@ class ViewState:
         The two of them that stand side by side; () are the two that predict best.
     scaled : bool
         Whether each of these is divided by its strongest effect.
+    lesson : int
+        Lesson that is open, counted from 1; 0 is the first.
+    mode : {"", "open", "class"}
+        What stands around a lesson: everything ("open"), or the other lessons alone, for a class. "" is everything
+        too, but nothing where a `lesson` is named: then that one is all there is.
+    guess : int, optional
+        What is predicted there: an answer, or a step of the slider, counted from 0.
+    at : int
+        Position of its control.
+    answered : tuple of int
+        Lessons whose answers have been revealed.
     """
 
     run: str = "digits"
@@ -116,10 +132,27 @@ class ViewState:
     cost: str = ""
     price: float = 0.0
     confirmed: str = ""
+    tested: str = "truth"
+    tab: int = 0
     claim: str = ""
     methods: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     scaled: bool = True
+    lesson: int = 0
+    mode: str = ""
+    guess: int | None = None
+    at: int = 0
+    answered: tuple[int, ...] = ()
+
+    @property
+    def one_lesson(self) -> bool:
+        """Whether one lesson is all there is to see."""
+        return self.lesson > 0 and not self.mode
+
+    @property
+    def only_lessons(self) -> bool:
+        """Whether there are no pages but the lessons."""
+        return self.one_lesson or self.mode == "class"
 
     @property
     def surrogate(self) -> tuple[str, float | None, float]:
@@ -299,8 +332,15 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cost": _one_of(COSTS),
     "price": _number(0.0, 1e6),
     "confirmed": lambda text: text if is_content_hash(text) else None,
+    "tested": _one_of(("truth", "split")),
+    "tab": _whole(0, 3),
     "claim": _one_of(CLAIMS),
     "methods": _names(1, len(METHODS)),
     "beside": _names(2, 2, repeats=True),
     "scaled": lambda text: {"1": True, "0": False}.get(text),
+    "lesson": _whole(1, 99),
+    "mode": _one_of(LESSON_MODES),
+    "guess": _whole(0, 999),
+    "at": _whole(0, 99),
+    "answered": _indices,
 }

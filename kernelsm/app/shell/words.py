@@ -106,7 +106,7 @@ DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** dr
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "name": "By name", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "
-    "interactions: an effect of t tasks together carries tanh(γ/2)^t, so small γ is nearly additive. "
+    "interactions: an effect of t tasks together carries tanh(γ/2)^t, so small γ, a wide kernel, is nearly additive. "
     "The paper's value is 1/K."
 )
 RIDGE_HELP = (
@@ -117,6 +117,10 @@ WHY_SLIDERS_REST = {
     "auto": "Auto chooses kernel widths and ridges by itself. To move the sliders, choose RBF or Quadratic above.",
     "linear": "Linear has no γ: its ridge is the one slider that acts.",
 }
+LINEAR_INTERVALS = (
+    "A linear surrogate cannot see interactions, and its intervals know nothing of them: where there are some, "
+    "effects lie outside more often than the intervals say."
+)
 SIGN_LOSS = (
     "Outcomes are losses: **negative helps**. A negative interaction is *synergy*, "
     "a positive one *redundancy or conflict*."

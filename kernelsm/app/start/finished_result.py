@@ -31,6 +31,7 @@ def result(run: Run) -> None:
             attribution_bars(
                 attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order,
                 margin=attribution.margin()[:, 0], verdicts=readout.task_verdicts, measured=attribution.measured,
+                dark=frame.is_dark(),
             ),
             "start_bars", toolbar=False,
         )  # fmt: skip

@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app.shell import frame, session
-from kernelsm.app.shell.fits import TUNING_ROWS, new_surrogate
 from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.words import KERNEL_NAMES, duration, plain
 from kernelsm.charts.learning import learning_curve_chart
@@ -17,6 +16,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogateCV
+from kernelsm.surrogates.reading import TUNING_ROWS, new_surrogate
 
 # above this many subsets the fits take seconds: they wait for a click
 AT_ONCE = 1_500

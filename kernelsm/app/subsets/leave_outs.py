@@ -6,7 +6,7 @@ import math
 
 import streamlit as st
 
-from kernelsm.app.shell import rights, session
+from kernelsm.app.shell import session
 from kernelsm.app.shell.job_panel import job_panel
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.view import MOST_SUBSETS
@@ -84,8 +84,6 @@ def _offer(run: Run, support: AnchorSupport) -> None:
             f"Download the {count} that would measure them (CSV)", subsets_csv(chosen, run.outcomes.task_names),
             "leave-outs.csv", "text/csv", icon=":material/download:",
         )  # fmt: skip
-        if run.source_is_not_yours:
-            rights.say_not_yours("These outcomes were computed from samples and a network")
         return
     name = run.title or session.titles(TABLES).get(run.key, "table")
     job_panel(

@@ -11,7 +11,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app.shell import frame, rights, session
-from kernelsm.app.shell.fits import new_surrogate
 from kernelsm.app.shell.job_panel import job_panel
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout, target_outcomes
 from kernelsm.app.shell.shown_tables import show_table
@@ -29,6 +28,7 @@ from kernelsm.surrogates.base import AttributionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogate
 from kernelsm.surrogates.measured_rows import without_noise
 from kernelsm.surrogates.next_subsets import candidate_masks, next_subsets
+from kernelsm.surrogates.reading import new_surrogate
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES
@@ -233,7 +233,7 @@ def _measure(run: Run, proposed: Proposal) -> None:
     settings = continued(run, proposed.masks)
     if settings is None:
         if run.source_is_not_yours:
-            rights.say_not_yours("These outcomes were computed from samples and a network")
+            rights.say_not_yours("The samples and the network", "no further outcomes are computed here")
         st.caption(
             "Each row is a prompt: the demonstrations whose columns are 1. The model is asked with random prompts on "
             "Demonstrations; asking it with chosen ones is not offered here."

@@ -81,7 +81,7 @@ def first_draw(project: str) -> None:
     """Draw the sampler's controls for data and a model that have no outcomes yet."""
     st.subheader("Which subsets to draw?")
     if not rights.may_use(project):
-        rights.say_not_yours("Subsets are drawn for samples and a network")
+        rights.say_not_yours("The samples and the network", "no subsets are drawn for them here")
         return
     view = session.view()
     if view.sampler == "next":

@@ -1,0 +1,1 @@
+"""The page Learn: lessons, which are data, what they show, and the walk through them."""
