@@ -32,7 +32,7 @@ def notebook_zip(result: Result) -> bytes:
     """
     files = {
         NOTEBOOK: notebook_json(result).encode(),
-        TABLE: _table_bytes(without_keys(result.outcomes)),
+        TABLE: table_bytes(result.outcomes),
         SHOWN_EFFECTS: parquet_bytes(effects_table(result)),
     }
     if result.outcomes.K > 1:
@@ -162,6 +162,7 @@ def _same_numbers(with_pairs: bool) -> str:
     return "\n".join(lines)
 
 
-def _table_bytes(outcomes: Outcomes) -> bytes:
+def table_bytes(outcomes: Outcomes) -> bytes:
+    """Return a table of outcomes as Parquet, without the keys of what it was made from."""
     with TemporaryDirectory() as folder:
-        return outcomes.save(Path(folder) / TABLE).read_bytes()
+        return without_keys(outcomes).save(Path(folder) / TABLE).read_bytes()

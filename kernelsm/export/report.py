@@ -31,6 +31,7 @@ READOUT_NAMES = {
     "inclusion": "inclusion: mean of g over random subsets with the task, minus the mean over those without it",
     "shapley": "Shapley: mean effect of adding the task in a random order",
 }
+_PANELS = {"auto": "Auto", "rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
 # what made the outcomes; other metadata of a file stays out
 _MADE = ("estimator", "projection", "ridge", "outputs", "design", "p", "size", "seed", "model", "orders")
 
@@ -110,7 +111,7 @@ def _charts(result: Result) -> dict[str, DrawnChart]:
         charts["interactions"] = DrawnChart("interactions", light, dark)
     if result.fidelity is not None:
         fidelity = result.fidelity
-        panels = {"This surrogate": fidelity.predicted, "Linear, tuned": fidelity.linear}
+        panels = {_PANELS[result.settings.kernel]: fidelity.predicted, "Linear, tuned": fidelity.linear}
         charts["fidelity"] = DrawnChart(
             "fidelity", predicted_vs_observed(fidelity.observed, panels, unit=result.unit)
         )
