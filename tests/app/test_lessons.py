@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import charts, open_app, press, texts
+from app_harness import ROOT, charts, open_app, press, texts
 
 from kernelsm.app.learn import walk
 from kernelsm.app.learn.lesson import Lesson, read_lesson, told
@@ -202,6 +202,14 @@ def test_a_task_that_the_example_does_not_have_is_refused(tmp_path: Path) -> Non
     (tmp_path / "mine.toml").write_text(FILES[0].read_text().replace('["key (with lock)"]', '["<b>key</b>"]'))
     with pytest.raises(InputError, match=re.escape("mine.toml, position out, task: found '<b>key</b>'")):
         read_lesson_file(tmp_path / "mine.toml")
+
+
+def test_the_lesson_that_the_docs_show_is_one() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "teaching.md").read_text(), flags=re.S)
+    lesson = read_lesson(tomllib.loads(text), "docs")
+    found = numbers(lesson)
+    assert all(abs(found[name][0] - number.stated) <= found[name][1] for name, number in lesson.numbers.items())
+    assert found["change"][0] < 0  # the answer that the docs call right: it falls
 
 
 @pytest.fixture
