@@ -88,7 +88,7 @@ def tables_file(key: str, title: str, settings: Settings) -> bytes:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def table_to_copy(key: str, title: str, settings: Settings, name: str) -> tuple[str, int]:
-    """Effects or the strongest pairs, as text that a spreadsheet pastes into cells, and how many pairs are left out."""
+    """Effects or the strongest pairs, as text to paste into a spreadsheet, and how many pairs are left out."""
     from kernelsm.export.tables import effects_table, pairs_table
 
     surrogate = settings.surrogate()
