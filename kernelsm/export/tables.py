@@ -76,20 +76,24 @@ def _ends(values: np.ndarray, margin: np.ndarray) -> dict[str, np.ndarray]:
     return {"low": np.where(known, values - half, np.nan), "high": np.where(known, values + half, np.nan)}
 
 
-def square_table(result: Result, what: str = "interaction") -> pd.DataFrame:
+def square_table(result: Result, what: str = "interaction", pairs: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the K x K table of all pairs: a column "task", then one per task; the diagonal is empty.
 
     Parameters
     ----------
     result : Result
     what : {"interaction", "std", "low", "high"}
+    pairs : DataFrame, optional
+        `pairs_table` of all pairs, where it is at hand: of many tasks its intervals take long.
     """
     found = result.readout.interactions
     names = list(found.task_names)
     square = np.full((len(names), len(names)), np.nan)
     if len(names) > 1:
         first, second = found.pairs
-        square[first, second] = square[second, first] = pairs_table(result)[what].to_numpy()
+        square[first, second] = square[second, first] = (pairs_table(result) if pairs is None else pairs)[
+            what
+        ].to_numpy()
     heading = "task"
     while heading in names:  # a task may be called "task"
         heading += "_"
@@ -117,7 +121,8 @@ def all_tables(result: Result) -> dict[str, pd.DataFrame]:
     if result.outcomes.K > 1:
         pairs = pairs_table(result)
         tables |= {"interactions": pairs} | {
-            f"interactions_square_{what}": square_table(result, what) for what in ("interaction", "low", "high")
+            f"interactions_square_{what}": square_table(result, what, pairs)
+            for what in ("interaction", "low", "high")
         }
     return tables | {"predictions": predictions_table(result)}
 

@@ -18,7 +18,7 @@ from kernelsm.workspace.tables import TABLES
 
 _SLOW = 2.0
 _TABLES = {"effects": "Effects", "pairs": "Pairs"}
-_MOST_SECONDS = 600.0
+_MOST_SECONDS = 60.0
 
 
 @st.dialog("Take away", width="medium", icon=":material/download:")
@@ -62,8 +62,8 @@ def _files(run: Run, title: str, settings: Settings) -> None:
     seconds = seconds_for_all_pairs(K, m)
     if seconds > _MOST_SECONDS:
         st.caption(
-            f"Intervals of all {K * (K - 1) // 2:,} pairs would take {duration(seconds)}: compute them with "
-            f"`python -m kernelsm tables` instead, see *As code*."
+            f"All tables hold the intervals of {K * (K - 1) // 2:,} pairs, which take {duration(seconds)}: write them "
+            "with `python -m kernelsm tables`, as *As code* says."
         )
     else:
         wait_for_pairs = f" Intervals of all pairs take {duration(seconds)}." if seconds > _SLOW else ""
