@@ -62,7 +62,7 @@ def _files(run: Run, title: str, settings: Settings) -> None:
     seconds = seconds_for_all_pairs(K, m)
     if seconds > _MOST_SECONDS:
         st.caption(
-            f"All tables hold the intervals of {K * (K - 1) // 2:,} pairs, which take {duration(seconds)}: write them "
+            f"All tables hold intervals of {K * (K - 1) // 2:,} pairs, which take {duration(seconds)}: write them "
             "with `python -m kernelsm tables`, as *As code* says."
         )
     else:
