@@ -29,6 +29,18 @@ def notebook_zip(result: Result) -> bytes:
     Parameters
     ----------
     result : Result
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> from kernelsm.export.result import Settings, result_of
+    >>> outcomes = load_example("planted")
+    >>> settings = Settings.checked(outcomes, kernel="rbf")
+    >>> result = result_of(outcomes, settings, title="Planted game", table="planted", is_example=True)
+    >>> from io import BytesIO
+    >>> from zipfile import ZipFile
+    >>> ZipFile(BytesIO(notebook_zip(result))).namelist()[:2]
+    ['result.ipynb', 'outcomes.parquet']
     """
     files = {
         NOTEBOOK: notebook_json(result).encode(),

@@ -47,6 +47,17 @@ def html_report(result: Result, *, written: str = "") -> str:
     result : Result
     written : str
         When, as it is to stand in the report; "" leaves it out.
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> from kernelsm.export.result import Settings, result_of
+    >>> outcomes = load_example("planted")
+    >>> settings = Settings.checked(outcomes, kernel="rbf")
+    >>> result = result_of(outcomes, settings, title="Planted game", table="planted", is_example=True)
+    >>> page = html_report(result)
+    >>> page.startswith("<!doctype html>"), "poetry (does nothing)" in page
+    (True, True)
     """
     # imported here: a server or a command that writes no report need not load them
     from jinja2 import Environment, PackageLoader, StrictUndefined

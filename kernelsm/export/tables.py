@@ -123,7 +123,20 @@ def all_tables(result: Result) -> dict[str, pd.DataFrame]:
 
 
 def tables_zip(result: Result) -> bytes:
-    """Return all tables in a zip, each as CSV, in which no name is run as a formula, and as Parquet."""
+    """Return all tables in a zip, each as CSV, in which no name is run as a formula, and as Parquet.
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> from kernelsm.export.result import Settings, result_of
+    >>> outcomes = load_example("planted")
+    >>> settings = Settings.checked(outcomes, kernel="rbf")
+    >>> result = result_of(outcomes, settings, title="Planted game", table="planted", is_example=True)
+    >>> from io import BytesIO
+    >>> from zipfile import ZipFile
+    >>> ZipFile(BytesIO(tables_zip(result))).namelist()[:2]
+    ['effects.csv', 'effects.parquet']
+    """
     files: dict[str, bytes] = {}
     for name, table in all_tables(result).items():
         files[f"{name}.csv"] = csv_text(table).encode()

@@ -77,3 +77,27 @@ def test_what_leaves_does_not_name_the_data_it_was_computed_from() -> None:
 @pytest.mark.parametrize(("title", "stem"), [("../a b/ü?", "a-b-ü"), ("<>", "result"), ("x" * 99, "x" * 60)])
 def test_a_title_becomes_the_name_of_a_file(title: str, stem: str) -> None:
     assert results.file_stem(title) == stem
+
+
+def test_a_table_to_copy_is_tabbed_and_no_formula() -> None:
+    masks = bernoulli_masks(K=5, m=40)
+    key = save_run(Outcomes(masks, masks @ np.arange(5.0), task_names=["a", "b", "=1", "<b>", "e"]))
+    run = open_run(key)
+    settings = results.settings_of(run, ViewState(run=key, kernel="rbf"))
+    text, left_out = results.table_to_copy(key, "mine", settings, "effects")
+    rows = [line.split("\t") for line in text.splitlines()]
+    assert [row[0] for row in rows] == ["task", "a", "b", "'=1", "<b>", "e"]
+    assert left_out == 0
+    text, left_out = results.table_to_copy(key, "mine", settings, "pairs")
+    assert len(text.splitlines()) == 11
+    assert left_out == 0
+
+
+def test_the_table_to_copy_is_drawn_when_its_place_is_opened() -> None:
+    app = opened(run="planted", kernel="linear")
+    assert not [block for block in app.code if "verdict" in block.value]
+    app.session_state["take_away_copy"] = True
+    app.button(key="take_away_open").click().run()
+    assert not app.exception
+    (block,) = (block for block in app.code if "verdict" in block.value)
+    assert "arithmetic (helps)\t" in block.value

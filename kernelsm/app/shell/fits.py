@@ -17,6 +17,7 @@ from kernelsm.app.shell.view import GAMMAS, RIDGES
 from kernelsm.charts.style import Chart
 from kernelsm.charts.sweep import gamma_sweep
 from kernelsm.evaluation.comparison import PairedGain, paired_gain
+from kernelsm.evaluation.fidelity import held_out_tables
 from kernelsm.evaluation.metrics import lds
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.surrogates.auto import AutoSurrogate
@@ -37,8 +38,6 @@ from kernelsm.surrogates.reading import (
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.tuning import LooSurface
-
-SPLIT_FRACTION = 0.8
 
 
 @dataclass(frozen=True)
@@ -142,16 +141,9 @@ def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: flo
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
-    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest.
-
-    Of the truth only subsets that are not fitted: of those that are, the surrogate knows the outcome already.
-    """
-    if against_truth:
-        assert run.truth is not None
-        fitted = {mask.tobytes() for mask in run.outcomes.masks}
-        fresh = [row for row, mask in enumerate(run.truth.masks) if mask.tobytes() not in fitted]
-        return run.outcomes, run.truth.take(fresh)
-    return run.outcomes.split(SPLIT_FRACTION, seed=0)
+    """What Fit fits and what it tests on, see `held_out_tables`."""
+    assert run.truth is not None or not against_truth
+    return held_out_tables(run.outcomes, run.truth if against_truth else None)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

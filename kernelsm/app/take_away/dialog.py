@@ -17,6 +17,7 @@ from kernelsm.export.tables import seconds_for_all_pairs
 from kernelsm.workspace.tables import TABLES
 
 _SLOW = 2.0
+_TABLES = {"effects": "Effects", "pairs": "Pairs"}
 _MOST_SECONDS = 600.0
 
 
@@ -33,6 +34,7 @@ def show() -> None:
         "of outcomes and what is read off it, never samples or networks."
     )
     _files(run, title, settings)
+    _clipboard(run, title, settings)
     _code(run, title, settings)
     with st.expander("Citation", icon=":material/format_quote:"):
         st.code(CITATION, language="bibtex", wrap_lines=True)
@@ -82,6 +84,28 @@ def _file(label: str, make: partial[bytes], name: str, mime: str, says: str, *, 
     # written when it is asked for: opening the dialog waits for nothing
     st.download_button(label, make, name, mime, icon=icon, on_click="ignore", width="stretch", key=f"take_{label}")
     st.caption(says)
+
+
+def _clipboard(run: Run, title: str, settings: Settings) -> None:
+    with st.expander(
+        "Copy a table", icon=":material/content_copy:", key="take_away_copy", on_change="rerun"
+    ) as place:
+        if not place.open:
+            return
+        names = list(_TABLES)[: 1 if run.outcomes.K < 2 else None]
+        chosen = st.segmented_control(
+            "Table", names, format_func=_TABLES.__getitem__, default=names[0], required=True, key="take_away_table"
+        )
+        text, left_out = results.table_to_copy(run.key, title, settings, chosen)
+        st.code(text, language=None, height=240)
+        st.caption(
+            "Copy with the button in its corner, and paste into a spreadsheet."
+            + (
+                f" These are the strongest pairs; *All tables* has the other {left_out:,} as well."
+                if left_out
+                else ""
+            )
+        )
 
 
 def _code(run: Run, title: str, settings: Settings) -> None:

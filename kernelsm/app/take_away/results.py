@@ -13,9 +13,11 @@ from kernelsm.app.shell.fits import fitted, held_out, read_off
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout
 from kernelsm.app.shell.view import ViewState
 from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, fidelity_of
+from kernelsm.export.csv_text import csv_text
 from kernelsm.export.result import Result, Settings
 
 _FEWEST_TO_TEST = 10
+MOST_COPIED = 1000
 
 
 def settings_of(run: Run, view: ViewState) -> Settings:
@@ -82,6 +84,24 @@ def tables_file(key: str, title: str, settings: Settings) -> bytes:
     from kernelsm.export.tables import tables_zip
 
     return tables_zip(result_of_view(key, title, settings, ""))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def table_to_copy(key: str, title: str, settings: Settings, name: str) -> tuple[str, int]:
+    """Effects or the strongest pairs, as text to paste into a spreadsheet, and how many pairs are left out."""
+    from kernelsm.export.tables import effects_table, pairs_table
+
+    surrogate = settings.surrogate()
+    fit = key, settings.target, *surrogate
+    run = open_run(key)
+    result = Result(
+        title, key, bool(run.title), run.outcomes, settings, fitted(*fit), read_off(*fit, settings.readout)
+    )
+    if name == "effects":
+        return csv_text(effects_table(result), "\t"), 0
+    shown = pairs_table(result, all_pairs=False).iloc[:MOST_COPIED]
+    K = run.outcomes.K
+    return csv_text(shown, "\t"), K * (K - 1) // 2 - len(shown)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
