@@ -20,6 +20,7 @@ from kernelsm.export.tables import effects_table, pairs_table
 from kernelsm.surrogates.wording import amount, decimals_for, number
 
 MOST_PAIRS, OPEN_PAIRS = 300, 20
+_GAPS_UP_TO = 100
 SIGN = {
     False: "Outcomes are losses: a negative effect helps. A negative interaction is synergy, a positive one "
     "redundancy or conflict.",
@@ -119,6 +120,9 @@ def _charts(result: Result) -> dict[str, DrawnChart]:
             )
             for is_dark in (False, True)
         )  # fmt: skip
+        if len(names) > _GAPS_UP_TO:  # the gaps would be as wide as the cells
+            for chart in (light, dark):
+                chart.figure.update_traces(xgap=0, ygap=0)
         charts["interactions"] = DrawnChart("interactions", light, dark)
     if result.fidelity is not None:
         fidelity = result.fidelity

@@ -55,6 +55,7 @@ DRAW = r"""
             layout[key].title.text = layout[key].title.text.replace(/^(observed) .*/, "$1").replace(", ", ",<br>");
           }
           layout[key].linecolor = line;
+          layout[key].ticks = "";
         }
       });
       if (narrow) { shrink(chart); }
