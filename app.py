@@ -3,6 +3,7 @@
 import streamlit as st
 
 from kernelsm.app.shell import controls, disk, frame, navigation, session, upkeep
+from kernelsm.app.take_away import opening as take_away
 from kernelsm.runtime.threads import limit_blas_threads
 
 navigation.page_settings()
@@ -27,4 +28,5 @@ if session.has_begun():
         controls.turn_to(page.url_path)
         if not (only_lessons or embedded):
             frame.sidebar()
+            take_away.draw_in_sidebar()
         page.run()

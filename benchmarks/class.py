@@ -1,9 +1,8 @@
 """A class of sixty at one server: how long each waits for a turn while all of them work on lessons.
 
 Sixty students, each over a real websocket, walk through the lessons at a human pace: they predict, move the control
-and go on, every ten seconds on average. Before them one visitor, the teacher, has opened every lesson once, for whom
-the server computes what it shows. A turn is timed from the message that asks for it until the server has drawn the
-page.
+and go on, every ten seconds on average. The server has drawn the first lesson for one visitor, and computed none of
+the others. A turn is timed from the message that asks for it until the server has drawn the page.
 
     .venv/bin/python benchmarks/class.py
 """

@@ -94,8 +94,13 @@ def _parser() -> argparse.ArgumentParser:
         help="default STREAMLIT_SERVER_ADDRESS, or 127.0.0.1: seen from this computer alone",
     )  # fmt: skip
 
-    run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks")
-    run.add_argument("--example", required=True, choices=EXAMPLES)
+    run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks, or of your own")
+    of_what = run.add_mutually_exclusive_group(required=True)
+    of_what.add_argument("--example", choices=EXAMPLES)
+    of_what.add_argument("--samples", type=Path, help="your file of samples, with --mapping")
+    run.add_argument("--mapping", type=Path, help="what its columns mean: the mapping file of Data & model")
+    run.add_argument("--weights", type=Path, help="weights of your network (.safetensors), instead of training one")
+    run.add_argument("--description", type=Path, help="the JSON that says which architecture the weights are of")
     run.add_argument("--subsets", type=int, default=400, help="how many subsets, m (default 400)")
     run.add_argument("--design", choices=_DESIGNS, default="random", help=designs)
     run.add_argument("--estimator", help="gradex, retraining or game (default: the example's first)")
@@ -174,20 +179,33 @@ def _run(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".parquet", ".csv"):
         raise InputError("--out", repr(options.out.name), "a name ending in .parquet or .csv", "Rename it.")
     options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
+    store = Store()
+    report = TerminalReport()
+    source = options.example or _own_data(options, report, store)
     settings = RunSettings(
-        options.example, options.estimator or estimators(options.example)[0], subsets=options.subsets, p=options.p,
+        source, options.estimator or estimators(source)[0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
         outputs=options.outputs, design=options.design.replace("-", "_"),
     )  # fmt: skip
     if settings.rows != options.subsets:
         print(f"{settings.rows} subsets instead of {options.subsets}: design {settings.design.replace('_', '-')}")
-    store = Store()
-    report = TerminalReport()
     outcomes = compute(settings, report, store, retrain=options.retrain)
     outcomes.save(options.out)
     print(f"{outcomes!r} -> {options.out}")
     print(
         f"{report.pace.computed} chunks computed, {report.pace.reused} from the cache, {report.pace.elapsed():.1f} s"
+    )
+
+
+def _own_data(options: argparse.Namespace, report: TerminalReport, store: Store) -> str:
+    """Prepare the user's own samples and return the key of their project."""
+    from kernelsm.pipelines.own_data import prepare_own  # imported here: examples need none of it
+
+    if options.mapping is None:
+        fix = "Download it on Data & model, where you say what the columns mean."
+        raise InputError("--mapping", "nothing", "the mapping file of the samples", fix)
+    return prepare_own(
+        options.samples, options.mapping, report, store, weights=options.weights, description=options.description
     )
 
 

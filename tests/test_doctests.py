@@ -11,9 +11,11 @@ import pytest
 
 import kernelsm
 
-FURTHER = {"kernelsm.surrogates.base", "kernelsm.evaluation.method_scores", "kernelsm.runtime.timed_store"} | {
-    f"kernelsm.attributors.{file.stem}" for file in Path(kernelsm.__file__).parent.glob("attributors/*.py")
-}
+FURTHER = (
+    {f"kernelsm.export.{name}" for name in ("result", "report", "report_charts", "notebook", "tables", "csv_text")}
+    | {"kernelsm.surrogates.base", "kernelsm.evaluation.method_scores", "kernelsm.runtime.timed_store"}
+    | {f"kernelsm.attributors.{file.stem}" for file in Path(kernelsm.__file__).parent.glob("attributors/*.py")}
+)
 MODULES = sorted(set(kernelsm._HOME.values()) | FURTHER - {"kernelsm.attributors.__init__"})
 # methods that a user calls first
 FIRST_CALLS = {

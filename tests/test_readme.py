@@ -54,6 +54,8 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch,
 
 
 def test_all_python_of_the_docs_is_run_here_or_in_the_readme():
+    """What needs a cluster is marked `py` in docs/cluster.md, and only there."""
+    assert {path.name for path in PAGES if "```py\n" in path.read_text()} == {"cluster.md"}
     for path in PAGES:
         for kind, code in re.findall(r"```(python[^\n]*)\n(.*?)```", path.read_text(), flags=re.S):
             assert kind == "python runnable" or f"```python\n{code}```" in README, f"{path.name}: {code[:80]}"

@@ -11,7 +11,7 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?"
 _NUMBERS = re.compile(rf"{_NUMBER}(( ± | to ){_NUMBER})*")
 
 
-def csv_text(table: pd.DataFrame) -> str:
+def csv_text(table: pd.DataFrame, separator: str = ",") -> str:
     """Return a table as CSV without its index, with the ends of lines of RFC 4180.
 
     A text that a spreadsheet would run as a formula, because it begins with =, +, -, @, a tab or a carriage return
@@ -21,6 +21,8 @@ def csv_text(table: pd.DataFrame) -> str:
     Parameters
     ----------
     table : DataFrame
+    separator : str
+        A tab gives what a spreadsheet pastes into cells.
 
     Examples
     --------
@@ -28,7 +30,11 @@ def csv_text(table: pd.DataFrame) -> str:
     ['task,effect', "'=1+1,-0.5", '-0.5,0.25', 'north,1.0']
     """
     texts = table.map(lambda cell: safe_cell(cell) if isinstance(cell, str) else cell)
-    return str(texts.rename(columns=lambda name: safe_cell(str(name))).to_csv(index=False, lineterminator="\r\n"))
+    return str(
+        texts.rename(columns=lambda name: safe_cell(str(name))).to_csv(
+            index=False, sep=separator, lineterminator="\r\n"
+        )
+    )
 
 
 def safe_cell(text: str) -> str:

@@ -29,10 +29,22 @@ def notebook_zip(result: Result) -> bytes:
     Parameters
     ----------
     result : Result
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> from kernelsm.export.result import Settings, result_of
+    >>> outcomes = load_example("planted")
+    >>> settings = Settings.checked(outcomes, kernel="rbf")
+    >>> result = result_of(outcomes, settings, title="Planted game", table="planted", is_example=True)
+    >>> from io import BytesIO
+    >>> from zipfile import ZipFile
+    >>> ZipFile(BytesIO(notebook_zip(result))).namelist()[:2]
+    ['result.ipynb', 'outcomes.parquet']
     """
     files = {
         NOTEBOOK: notebook_json(result).encode(),
-        TABLE: _table_bytes(without_keys(result.outcomes)),
+        TABLE: table_bytes(result.outcomes),
         SHOWN_EFFECTS: parquet_bytes(effects_table(result)),
     }
     if result.outcomes.K > 1:
@@ -162,6 +174,7 @@ def _same_numbers(with_pairs: bool) -> str:
     return "\n".join(lines)
 
 
-def _table_bytes(outcomes: Outcomes) -> bytes:
+def table_bytes(outcomes: Outcomes) -> bytes:
+    """Return a table of outcomes as Parquet, without the keys of what it was made from."""
     with TemporaryDirectory() as folder:
-        return outcomes.save(Path(folder) / TABLE).read_bytes()
+        return without_keys(outcomes).save(Path(folder) / TABLE).read_bytes()

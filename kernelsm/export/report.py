@@ -31,6 +31,7 @@ READOUT_NAMES = {
     "inclusion": "inclusion: mean of g over random subsets with the task, minus the mean over those without it",
     "shapley": "Shapley: mean effect of adding the task in a random order",
 }
+_PANELS = {"auto": "Auto", "rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
 # what made the outcomes; other metadata of a file stays out
 _MADE = ("estimator", "projection", "ridge", "outputs", "design", "p", "size", "seed", "model", "orders")
 
@@ -46,6 +47,17 @@ def html_report(result: Result, *, written: str = "") -> str:
     result : Result
     written : str
         When, as it is to stand in the report; "" leaves it out.
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> from kernelsm.export.result import Settings, result_of
+    >>> outcomes = load_example("planted")
+    >>> settings = Settings.checked(outcomes, kernel="rbf")
+    >>> result = result_of(outcomes, settings, title="Planted game", table="planted", is_example=True)
+    >>> page = html_report(result)
+    >>> page.startswith("<!doctype html>"), "poetry (does nothing)" in page
+    (True, True)
     """
     # imported here: a server or a command that writes no report need not load them
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -110,7 +122,7 @@ def _charts(result: Result) -> dict[str, DrawnChart]:
         charts["interactions"] = DrawnChart("interactions", light, dark)
     if result.fidelity is not None:
         fidelity = result.fidelity
-        panels = {"This surrogate": fidelity.predicted, "Linear, tuned": fidelity.linear}
+        panels = {_PANELS[result.settings.kernel]: fidelity.predicted, "Linear, tuned": fidelity.linear}
         charts["fidelity"] = DrawnChart(
             "fidelity", predicted_vs_observed(fidelity.observed, panels, unit=result.unit)
         )

@@ -148,6 +148,15 @@ def result_of(
         What fidelity is measured on, where it is known; else a fifth of the subsets is held out.
     truth_is : str
         What that is, in words.
+
+    Examples
+    --------
+    >>> from kernelsm import load_example
+    >>> outcomes = load_example("planted")
+    >>> settings = Settings.checked(outcomes, kernel="rbf", gamma=0.1, ridge=0.05)
+    >>> result = result_of(outcomes, settings, title="Planted game", table="planted", is_example=True)
+    >>> result.readout.attribution.values.shape, result.fidelity.tested
+    ((10, 1), 60)
     """
     kernel, gamma, ridge = settings.surrogate()
     surrogate = fit_of_target(outcomes, settings.target, kernel, gamma, ridge)

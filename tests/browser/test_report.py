@@ -38,7 +38,7 @@ def test_the_report_of_the_digits_opens_by_itself_and_asks_for_nothing(
     page.goto(path.as_uri())
     for name in ("effects", "interactions", "fidelity"):
         expect(page.locator(f"#{name} .main-svg").first).to_be_visible()
-    page.locator("#effects .bars path").first.hover()
+    page.locator("#effects .nsewdrag").hover()
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
     assert not problems
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -64,7 +64,7 @@ def test_a_task_that_is_markup_stays_text(browser: Browser, tmp_path: Path) -> N
     expect(page.locator("#effects .main-svg").first).to_be_visible()
     expect(page.get_by_role("rowheader", name=EVIL, exact=True)).to_be_visible()
     expect(page.locator("#effects .ytick").first).to_contain_text("<img src=x")
-    page.locator("#effects .bars path").first.hover()
+    page.locator("#effects .nsewdrag").hover()
     assert page.locator("img, #bold").count() == 0
     assert page.title() == "table: which tasks help, which hurt, which interact"
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]

@@ -78,5 +78,5 @@ def test_one_task_has_no_pairs() -> None:
 
 
 def test_the_time_for_all_pairs_grows_with_pairs_and_subsets_squared() -> None:
-    found = planted().readout.interactions
-    assert seconds_for_all_pairs(found, 600) == pytest.approx(4 * seconds_for_all_pairs(found, 300))
+    assert seconds_for_all_pairs(10, 600) == pytest.approx(4 * seconds_for_all_pairs(10, 300))
+    assert seconds_for_all_pairs(20, 300) == pytest.approx(190 / 45 * seconds_for_all_pairs(10, 300))

@@ -205,7 +205,8 @@ def test_training_and_pull_are_those_that_were_asked_for(untimed):
 
 def test_the_title_makes_no_other_project_and_a_network_does(untimed):
     assert prepared(title="one") == prepared(title="two")
-    assert PROJECTS.load(prepared(title="three")).title == "three"
+    # it keeps the title that it was first brought with: who brings the same later changes nothing of another's
+    assert PROJECTS.load(prepared(title="three")).title == "one"
     assert prepared(NetworkRequest(architecture="mlp")) != prepared()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -24,6 +25,7 @@ from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
 from kernelsm.tasks.mapping import SampleMapping
+from kernelsm.workspace.mapping_files import mapping_file
 from kernelsm.workspace.projects import PROJECTS, project_groups
 from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.uploads import upload_path
@@ -88,7 +90,22 @@ def samples() -> None:
     mapping = weight_controls(ref, mapping)
     model = model_controls(mapping)
     if model is not None:
+        _mapping_file(ref, mapping, model)
         _prepare(ref, mapping, model, preview.rows or preview.samples.rows)
+
+
+def _mapping_file(ref: FileRef, mapping: SampleMapping, model: NetworkRequest) -> None:
+    """Offer what was chosen as a file, with which the command line computes the same."""
+    with st.expander("As a mapping file, for the command line", icon=":material/terminal:"):
+        st.download_button(
+            "Mapping file (JSON)", mapping_file(ref.name, mapping, model), "mapping.json", "application/json",
+            icon=":material/download:", on_click="ignore", key="bring_mapping_file",
+        )  # fmt: skip
+        words = ["python", "-m", "kernelsm", "run", f"--samples={ref.name}", "--mapping=mapping.json"]
+        words += ["--weights=weights.safetensors", "--description=model.json"] if model.origin == "weights" else []
+        st.code(shlex.join([*words, "--out=outcomes.parquet"]), language="bash", wrap_lines=True)
+        if model.origin in ("folder", "path"):
+            st.caption("The command line trains a built-in network; a Hugging Face model is used in the app alone.")
 
 
 def features() -> None:

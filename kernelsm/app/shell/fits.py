@@ -17,9 +17,11 @@ from kernelsm.app.shell.view import GAMMAS, RIDGES
 from kernelsm.charts.style import Chart
 from kernelsm.charts.sweep import gamma_sweep
 from kernelsm.evaluation.comparison import PairedGain, paired_gain
+from kernelsm.evaluation.fidelity import held_out_tables
 from kernelsm.evaluation.metrics import lds
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.surrogates.auto import AutoSurrogate
+from kernelsm.surrogates.auto_choice import auto_choice
 from kernelsm.surrogates.base import InteractionKind, Surrogate
 from kernelsm.surrogates.kernel import KernelSurrogateCV
 from kernelsm.surrogates.linear import LinearSurrogateCV
@@ -36,8 +38,6 @@ from kernelsm.surrogates.reading import (
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.surrogates.subset_distributions import Array
 from kernelsm.surrogates.tuning import LooSurface
-
-SPLIT_FRACTION = 0.8
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class HeldOut:
         What was fitted.
     set_aside : tuple of int
         Rows of it with outcomes far from everything else, which the default surrogate sets aside.
+    chosen : str
+        The first sentence of `choice`, without Markdown.
     """
 
     observed: Outcomes
@@ -76,6 +78,7 @@ class HeldOut:
     choice: str
     fitted: Outcomes
     set_aside: tuple[int, ...]
+    chosen: str = ""
 
     def covered(self, levels: Array) -> Array:
         """Share of the held-out outcomes inside intervals of these levels, over all targets; shape (L,).
@@ -138,16 +141,9 @@ def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: flo
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:
-    """What Fit fits and what it tests on: all and the truth, or four fifths at random (seed 0) and the rest.
-
-    Of the truth only subsets that are not fitted: of those that are, the surrogate knows the outcome already.
-    """
-    if against_truth:
-        assert run.truth is not None
-        fitted = {mask.tobytes() for mask in run.outcomes.masks}
-        fresh = [row for row, mask in enumerate(run.truth.masks) if mask.tobytes() not in fitted]
-        return run.outcomes, run.truth.take(fresh)
-    return run.outcomes.split(SPLIT_FRACTION, seed=0)
+    """What Fit fits and what it tests on, see `held_out_tables`."""
+    assert run.truth is not None or not against_truth
+    return held_out_tables(run.outcomes, run.truth if against_truth else None)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -158,15 +154,16 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
     predicted, std = (table.reshape(test.m, -1) for table in surrogate.predict(test.masks, return_std=True))
     ranks = getattr(surrogate, "ranks_only_", np.zeros(test.q, dtype=bool))
     noise = 0.0 if against_truth and open_run(key).truth_is_exact else surrogate.noise_variance_
-    choice, set_aside = "", tuple[int, ...]()
+    choice, chosen, set_aside = "", "", tuple[int, ...]()
     if isinstance(surrogate, AutoSurrogate):
         set_aside = tuple(int(row) for row in surrogate.outlier_rows_)
         own_scale = surrogate.on_own_scale().predict(test.masks).reshape(test.m, -1)
+        chosen = auto_choice(surrogate)
         choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own_scale)}"
     return HeldOut(
         test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
         tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
-        surrogate.degrees_of_freedom_, choice, train, set_aside,
+        surrogate.degrees_of_freedom_, choice, train, set_aside, chosen,
     )  # fmt: skip
 
 

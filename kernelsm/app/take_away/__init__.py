@@ -1,0 +1,1 @@
+"""The dialog Take away, which every page offers."""
