@@ -59,7 +59,7 @@ async def study(found: Class, url: str, student: int, lessons: list[Lesson], unt
     visitor = Visitor(url, f"mode=class&lesson={at}", "learn")
 
     async def think() -> bool:
-        await asyncio.sleep(chance.expovariate(1 / THINKING))
+        await asyncio.sleep(min(chance.expovariate(1 / THINKING), max(until - time.monotonic(), 0.0)))
         return time.monotonic() < until
 
     try:
