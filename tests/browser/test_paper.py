@@ -37,7 +37,9 @@ def test_no_column_is_hidden_on_a_narrow_dark_page(browser: Browser, server: Ser
     page.set_default_timeout(20_000)
     open_page(page, server, f"paper?claim={claim}", "Paper")
     expect(page.get_by_text("as claimed", exact=True)).to_be_visible()
-    overview, rows = page.get_by_test_id("stTable").all()
+    tables = page.get_by_test_id("stTable")
+    expect(tables).to_have_count(2)
+    overview, rows = tables.all()
     for table in (overview, rows):
         assert nothing_scrolls(table)
         box = table.bounding_box()
