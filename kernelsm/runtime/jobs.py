@@ -109,7 +109,9 @@ class JobRegistry:
                 found = f"{self.per_owner} of yours that wait or run"
                 fix = "Wait until one has ended, or cancel one."
                 raise InputError("jobs", found, f"at most {self.per_owner} at the same time", fix)
-            if self._queue.find(key) is None:
+            if key in self._running:  # also where the queue was deleted meanwhile
+                self._queue.keep([self._running[key].queued])
+            elif self._queue.find(key) is None:
                 write_spec(self.folder(key), spec)
                 write_status(self.folder(key), JobStatus(state="queued", message="waiting for its turn"))
             self._queue.add(key, owner)
@@ -179,7 +181,7 @@ class JobRegistry:
             It is still active after `timeout` seconds.
         """
         end = time.monotonic() + timeout
-        while key not in self._unwritten and self._queue.find(key) is not None:
+        while key not in self._unwritten and (key in self._running or self._queue.find(key) is not None):
             if time.monotonic() > end:
                 raise TimeoutError(f"job {key[:8]} is still active after {timeout:.0f} s")
             time.sleep(0.02)
@@ -192,9 +194,14 @@ class JobRegistry:
     def _wait_if_ending(self, key: str) -> None:
         """Wait until a job that has finished, or was asked to stop, is out of the queue."""
         end = time.monotonic() + _LONGEST_END
-        while (queued := self._queue.find(key)) and time.monotonic() < end:
-            status = read_status(self.folder(key))
-            if not queued.ending and (not queued.running or status is None or status.active):
+        while time.monotonic() < end:
+            queued, status = self._queue.find(key), read_status(self.folder(key))
+            ending = queued.ending if queued else ""
+            if not ending and (status is None or status.active):
+                return  # it waits, or is at work
+            if not queued and key not in self._running:
+                return  # it has ended
+            if queued and not queued.running and not ending:
                 return
             self._wake.set()
             time.sleep(0.02)

@@ -15,8 +15,6 @@ from streamlit.navigation.page import StreamlitPage
 from kernelsm.app.administration import access
 
 ICON = str(Path(__file__).with_name("icon.svg"))
-# captions are paler than 4.5 : 1 otherwise; this follows the page's own text, light or dark
-_STYLE = "<style>[data-testid=stCaptionContainer] { color: inherit; opacity: 0.8; }</style>"
 _MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 
 START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradients.py"
@@ -53,7 +51,6 @@ def _pages() -> list[StreamlitPage]:
 def page_settings() -> None:
     """Set title, icon and width; without an icon of our own Streamlit fetches one from a font server."""
     st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide")
-    st.html(_STYLE)
 
 
 def entry(*, only_lessons: bool = False, embedded: bool = False) -> StreamlitPage:
