@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 expect.set_options(timeout=20_000)
 
+_started: list[Browser] = []
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -28,9 +30,14 @@ def browser() -> Iterator[Browser]:
     if not path:
         pytest.fail("KERNELSM_CHROMIUM is not set: run the browser tests with `make test`, which finds a Chromium")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    if _started:  # by the tests of another folder: there can be only one in a process
+        yield _started[0]
+        return
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
+        _started.append(browser)
         yield browser
+        _started.clear()
         browser.close()
 
 

@@ -110,9 +110,10 @@ def test_a_job_shows_progress_cancels_resumes_and_is_found_again(page: Page, col
 
 def resume_and_see_it_go_on(page: Page, server: Server, kept: int) -> None:
     """Press Resume, and wait until the page tells of more than was kept, all of which was found again."""
+    before = status(server)["pid"]
     button(page, "Resume").click()
     deadline = time.monotonic() + 60
-    while not ((now := status(server))["state"] == "running" and now["computed"] >= 1):
+    while not ((now := status(server))["state"] == "running" and now["computed"] >= 1 and now["pid"] != before):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert now["reused"] >= kept
