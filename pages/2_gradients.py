@@ -4,7 +4,7 @@ from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
 source = compute.source()
-run = frame.current_run(needs_outcomes=False)
+run = frame.current_run(needs_outcomes=False, whole=True)
 frame.head(
     "Gradients",
     "Logits and gradients of the trained network, at its weights W0, are computed once. Each subset's outcome then "

@@ -23,6 +23,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.add_argument("--gamma", type=float, help="γ of rbf and poly (default 1/K)")
         parser.add_argument("--ridge", type=float, default=0.1, help="λ of all but auto (default 0.1)")
         parser.add_argument("--readout", choices=READOUTS, default="", help="default: what suits the table's subsets")
+        parser.add_argument("--used", type=int, help="fit the first so many of its subsets (default all)")
         parser.add_argument("--truth", type=Path, help="a table to test on (default: an example's, else a fifth)")
         parser.add_argument(
             "--higher-is-better", action="store_true", help="outcomes are scores, where the table does not say"

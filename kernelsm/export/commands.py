@@ -37,7 +37,8 @@ def fit(options: argparse.Namespace) -> None:
     tasks, targets = (
         f"{count:,} {word}{'s' if count > 1 else ''}" for count, word in ((o.K, "task"), (o.q, "target"))
     )
-    print(f"{result.title}: {o.m:,} subsets, {tasks}, {targets}; {result.unit}; target: {result.target}")
+    first = "" if settings.used is None else "the first "
+    print(f"{result.title}: {first}{o.m:,} subsets, {tasks}, {targets}; {result.unit}; target: {result.target}")
     kernel, gamma, ridge = settings.surrogate()
     numbers = "" if kernel == "auto" else f", ridge {ridge:g}"
     numbers += f", gamma {gamma if gamma is not None else 1 / o.K:.4g}" if kernel in ("rbf", "poly") else ""
@@ -163,7 +164,7 @@ def _result(options: argparse.Namespace) -> Result:
             raise InputError("--truth", truth_is, expected, "Test on subsets of the same tasks.")
     settings = Settings.checked(
         outcomes, target=options.target, kernel=options.kernel, gamma=options.gamma, ridge=options.ridge,
-        readout=options.readout,
+        readout=options.readout, used=options.used,
     )  # fmt: skip
     title = getattr(options, "title", "") or (built_in.title if built_in else Path(options.table).stem)
     return result_of(

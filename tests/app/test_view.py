@@ -48,6 +48,7 @@ views = st.builds(
     guess=st.none() | st.integers(0, 999),
     at=st.integers(0, 99),
     answered=st.lists(st.integers(1, 20), unique=True).map(lambda found: tuple(sorted(found))),
+    used=st.none() | st.integers(30, 5_000),
 )
 
 

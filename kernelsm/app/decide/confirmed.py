@@ -147,7 +147,7 @@ def _predicted(run: Run, found: Confirmation, drop: Drop | None) -> tuple[float,
     if drop is not None and found.left_out == drop.tasks:
         return drop.change, drop.margin
     view = session.view()
-    surrogate = fitted(run.key, view.target, *view.surrogate)
+    surrogate = fitted(run.fits, view.target, *view.surrogate)
     everything = np.ones(run.outcomes.K)
     change, std = surrogate.predict_change(found.kept[None].astype(float), everything)
     return float(change.ravel()[0]), interval_quantile(surrogate.degrees_of_freedom_) * float(std.ravel()[0])

@@ -206,7 +206,7 @@ def _who_says_what(choice: PromptChoice) -> str:
     of_fit = f"Fit's surrogate ({KERNEL_NAMES[session.view().kernel]})"
     if choice.knows_orders:
         return f"Predictions: the surrogate of prompts in their order. Effects and pairs: {of_fit}."
-    orders = prompt_choice.position_surrogate(choice.run.key) is not None
+    orders = prompt_choice.position_surrogate(choice.run.fits) is not None
     return (
         f"Predictions, effects and pairs: {of_fit}."
         f"{' What is said of one order: the surrogate of prompts in their order.' if orders else ''}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import Run, shown_readout
-from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
+from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES, USED
 from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
@@ -92,19 +92,47 @@ def gamma_slider(K: int) -> None:
     default = 1.0 / K
     current = default if view.gamma is None else view.gamma
     st.select_slider(
-        "γ (1 / kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP,
+        "γ (1 / kernel width)", gamma_stops(K, view.gamma), help=words.GAMMA_HELP,
         disabled=view.kernel in ("auto", "linear"),
         format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
         **_bind("gamma", current, lambda value: None if value == default else value),
     )  # fmt: skip
 
 
+def gamma_stops(K: int, gamma: float | None) -> list[float]:
+    """Stops of the slider of γ: 1/K and the γ at hand are among them."""
+    return _grid(GAMMAS, 1.0 / K, 1.0 / K if gamma is None else gamma)
+
+
+def ridge_stops(ridge: float) -> list[float]:
+    """Stops of the slider of the ridge, the one at hand among them."""
+    return _grid(RIDGES, ridge)
+
+
 def ridge_slider() -> None:
     """Choose the surrogate's ridge on a logarithmic scale."""
     current = session.view().ridge
     st.select_slider(
-        "Ridge", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
+        "Ridge", ridge_stops(current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
         disabled=session.view().kernel == "auto", **_bind("ridge", current),
+    )  # fmt: skip
+
+
+def used_stops(m: int, used: int | None) -> list[int]:
+    """Numbers of subsets to choose from out of m, the first ones each; only m itself where there are too few."""
+    return sorted({*(count for count in USED if count < m), m, *([used] if used is not None and used < m else [])})
+
+
+def used_slider(run: Run, *, width: int | Literal["stretch"] = "stretch") -> None:
+    """Choose how many of the run's subsets are fitted; nothing where there are too few to choose from."""
+    m, used = run.m, session.view().used
+    stops = used_stops(m, used)
+    if len(stops) < 2:
+        return
+    st.select_slider(
+        "Subsets used", stops, format_func=lambda count: f"all {m:,}" if count == m else f"{count:,}",
+        help=words.USED_HELP, width=width,
+        **_bind("used", m if used is None else used, lambda count: None if count == m else count),
     )  # fmt: skip
 
 

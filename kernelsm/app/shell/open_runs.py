@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import streamlit as st
@@ -12,12 +12,14 @@ from kernelsm.app.shell.rights import may_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, RECIPES, load_example, load_truth
 from kernelsm.examples.example import Example
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.orders import with_noise
+from kernelsm.prompts.orders import OrderedOutcomes, with_noise
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.reading import fixed_size_of, of_target, usual_readout
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES, load_run_orders, prompts_of, source_of
+
+_FIRST = "~first"
 
 
 class RunMissing(LookupError):  # noqa: N818 - a state of the link, not of the program
@@ -37,12 +39,31 @@ class Run:
         The built-in example of samples and a network, if it is one.
     truth : Outcomes, optional
         Held-out truth, if there is one.
+    whole : int, optional
+        Number of subsets of the table, where `outcomes` are only the first of them.
     """
 
     key: str
     outcomes: Outcomes
     example: Example | None
     truth: Outcomes | None
+    whole: int | None = None
+
+    @property
+    def fits(self) -> str:
+        """Key of what is fitted: that of the table, with the number of its subsets where these are not all."""
+        return self.key if self.whole is None else f"{self.key}{_FIRST}{self.outcomes.m}"
+
+    @property
+    def m(self) -> int:
+        """Number of subsets of the whole table."""
+        return self.whole or self.outcomes.m
+
+    def first(self, used: int | None) -> Run:
+        """Return the run of the first `used` of its subsets; of all of them for None, or where it has no more."""
+        if used is None or used >= self.m:
+            return self if self.whole is None else open_run(self.key)
+        return open_run(f"{self.key}{_FIRST}{used}")
 
     @property
     def title(self) -> str:
@@ -111,13 +132,17 @@ def source_title(source: str) -> str:
 # with a thousand queries it takes seconds to say what many orders tell of the noise
 @st.cache_resource(max_entries=64, show_spinner="Opening the outcomes ...")
 def open_run(key: str) -> Run:
-    """Return a run by its key.
+    """Return a run by its key, or the first subsets of one by the key of its fits (see `Run.fits`).
 
     Raises
     ------
     RunMissing
         There is none of that name on this server.
     """
+    name, _, used = key.partition(_FIRST)
+    if used:
+        run = open_run(name)
+        return replace(run, outcomes=run.outcomes.take(range(int(used))), whole=run.outcomes.m)
     if key in EXAMPLES:
         return Run(key, load_example(key), EXAMPLES[key], load_truth(key))
     if key in PROMPT_EXAMPLES:
@@ -128,6 +153,13 @@ def open_run(key: str) -> Run:
         return Run(key, with_noise(TABLES.load(key), load_run_orders(key)), None, None)
     except InputError as error:
         raise RunMissing(f"The table that the link names is damaged: {error}") from None
+
+
+def known_orders(key: str) -> OrderedOutcomes | None:
+    """Return the single orders of the prompts that are fitted (see `Run.fits`); None where there are none."""
+    run = open_run(key)
+    found = load_run_orders(run.key)
+    return found if found is None or run.whole is None else found.of_subsets(run.outcomes.masks)
 
 
 def target_outcomes(run: Run, target: str) -> Outcomes:

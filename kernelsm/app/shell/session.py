@@ -109,7 +109,7 @@ def _restricted_to_run(view: ViewState) -> ViewState:
     """Return a view without the tasks and targets that its run, which must be here, does not have."""
     run = open_run(view.run)
     slots = run.slots(find_prompts(run.prompts).task) if run.prompts else 0
-    return view.within(run.outcomes.target_names, run.outcomes.K, slots)
+    return view.within(run.outcomes.target_names, run.outcomes.K, slots, run.m)
 
 
 def _drop_deleted() -> None:

@@ -27,8 +27,11 @@ SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
 METHODS = (*NAMES, *PROMPT_METHOD_NAMES)
 FEWEST_MORE, MOST_MORE = 5, 200
+FEWEST_USED = 30
+"""Fewer subsets than these are always fitted all."""
 GAMMAS = (*(float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 1.5, 2, 3, 5, 7)), 10.0)
 PULLS = (*(float(f"{digit}e{power}") for power in range(-3, 2) for digit in (1, 3)), 100.0)
+USED = (30, 45, 60, 90, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1500, 2000, 3000, 4000)
 RIDGES = (*(float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 2, 5)), 100.0)
 
 
@@ -48,6 +51,8 @@ class ViewState:
         γ of "rbf" and "poly"; None is 1/K.
     ridge : float
         λ of all but "auto".
+    used : int, optional
+        How many of the run's subsets are fitted, the first ones; None is all.
     readout : {"", "leave_one_out", "inclusion", "shapley"}
         Attribution and interaction shown; "" is what suits the run's subsets.
     order : {"given", "strength", "clustered"}
@@ -143,6 +148,7 @@ class ViewState:
     guess: int | None = None
     at: int = 0
     answered: tuple[int, ...] = ()
+    used: int | None = None
 
     @property
     def one_lesson(self) -> bool:
@@ -183,8 +189,8 @@ class ViewState:
             known["kernel"] = "rbf"
         return cls(**known), ignored
 
-    def within(self, target_names: tuple[str, ...], K: int, slots: int = 0) -> ViewState:
-        """Return the view with everything dropped that a run of K tasks, these targets and slots does not have."""
+    def within(self, target_names: tuple[str, ...], K: int, slots: int = 0, m: int = MOST_SUBSETS) -> ViewState:
+        """Return the view with everything dropped that a run of K tasks, m subsets, these targets and slots lacks."""
         fits = self.focus is not None and self.focus[1] < K
         return replace(
             self,
@@ -192,6 +198,7 @@ class ViewState:
             focus=self.focus if fits else None,
             off=tuple(k for k in self.off if k < K),
             picked=tuple(k for k in self.picked if k < K)[:slots],
+            used=self.used if self.used is not None and self.used < m else None,
         )
 
     def lost(self, kept: ViewState) -> list[str]:
@@ -242,6 +249,7 @@ class ViewState:
         return replace(
             self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
             picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run), methods=(), beside=(),
+            used=None,
         )  # fmt: skip
 
     def _sampler_on(self, run: str) -> str:
@@ -343,4 +351,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "guess": _whole(0, 999),
     "at": _whole(0, 99),
     "answered": _indices,
+    "used": _whole(FEWEST_USED, MOST_SUBSETS),
 }

@@ -113,6 +113,10 @@ RIDGE_HELP = (
     "Added to the kernel's diagonal: more of it smooths noise away, and effects with it. It is not the pull towards "
     "W0 of fine-tuning, though the paper writes λ for both."
 )
+USED_HELP = (
+    "The first so many subsets of the table, in the order in which they were measured: what you would know had you "
+    "stopped there. All pages that fit a surrogate follow."
+)
 WHY_SLIDERS_REST = {
     "auto": "Auto chooses kernel widths and ridges by itself. To move the sliders, choose RBF or Quadratic above.",
     "linear": "Linear has no γ: its ridge is the one slider that acts.",

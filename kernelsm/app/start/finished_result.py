@@ -18,7 +18,7 @@ def result(run: Run) -> None:
     view = session.view()
     kernel = "auto" if view.kernel == "linear" else view.kernel
     kind = shown_readout(run, "")
-    readout = read_off(run.key, view.target, kernel, view.gamma, view.ridge, kind)
+    readout = read_off(run.fits, view.target, kernel, view.gamma, view.ridge, kind)
     attribution, interactions = readout.attribution, readout.interactions
     names, better = run.outcomes.task_names, run.outcomes.higher_is_better
     st.caption(words.sign(run.unit, higher_is_better=better))
