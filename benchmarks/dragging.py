@@ -104,6 +104,7 @@ def main() -> None:
         try:
             server.start()
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
+            page.set_default_timeout(120_000)
             page.goto(f"{server.url}/fit?run={run}&kernel=rbf")
             ready(page, 1)
             result: dict[str, Any] = {

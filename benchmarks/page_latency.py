@@ -159,8 +159,8 @@ def first_page(page: Page, url: str) -> float:
 
 
 def cold_first_page(browser: Browser, cache: Path) -> float:
-    """The same for the first visitor of a server that was just started."""
-    server = Server(cache)
+    """The same for the first visitor of a server that was just started, as users start it."""
+    server = Server(cache, as_installed=True)
     server.start()
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     try:

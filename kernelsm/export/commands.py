@@ -37,8 +37,8 @@ def fit(options: argparse.Namespace) -> None:
     tasks, targets = (
         f"{count:,} {word}{'s' if count > 1 else ''}" for count, word in ((o.K, "task"), (o.q, "target"))
     )
-    first = "" if settings.used is None else "the first "
-    print(f"{result.title}: {first}{o.m:,} subsets, {tasks}, {targets}; {result.unit}; target: {result.target}")
+    part = "" if settings.used is None else "the first "
+    print(f"{result.title}: {part}{o.m:,} subsets, {tasks}, {targets}; {result.unit}; target: {result.target}")
     kernel, gamma, ridge = settings.surrogate()
     numbers = "" if kernel == "auto" else f", ridge {ridge:g}"
     numbers += f", gamma {gamma if gamma is not None else 1 / o.K:.4g}" if kernel in ("rbf", "poly") else ""

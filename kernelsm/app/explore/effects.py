@@ -96,7 +96,7 @@ def settings(run: Run) -> None:
         # the game's truth is known at all tasks
         if run.key == "planted" and shown_readout(run, session.view().readout) == "leave_one_out":
             controls.truth_toggle()
-        controls.used_slider(run, width=260)
+        controls.used_slider(run, width=180)
     controls.readout_warning(run)
     if session.view().kernel == "linear":
         st.caption(words.LINEAR_INTERVALS)

@@ -76,13 +76,12 @@ class Live {
     return this.data.sliders.find((slider) => slider.key === key);
   }
 
-  // ask for what is missing once nobody touches anything: of all sliders at first, then of the one that the pointer or
-  // the keys are on; a finger comes without notice, so that all must be ready for it
+  // ask for what is missing once nobody touches anything; of the slider that was touched last before the others
   wanted() {
     clearTimeout(this.asking);
-    const all = !this.near || !matchMedia("(hover: hover)").matches;
-    const missing = this.data.sliders.filter((slider) => slider.frames === null && (all || slider.key === this.near));
+    const missing = this.data.sliders.filter((slider) => slider.frames === null);
     if (!missing.length) return;
+    missing.sort((one, other) => (other.key === this.near) - (one.key === this.near));
     this.asking = setTimeout(() => {
       const busy = this.pressed || this.shown || performance.now() - this.touched < ASK_AFTER || document.hidden;
       if (busy) this.wanted();
@@ -93,9 +92,7 @@ class Live {
   // the pointer or the keys have come to a slider
   approach(event) {
     const slider = this.at(event);
-    if (!slider || slider.key === this.near) return;
-    this.near = slider.key;
-    if (!this.pressed) this.wanted();
+    if (slider) this.near = slider.key;
   }
 
   at(event) {
