@@ -139,7 +139,8 @@ def test_processes_find_what_this_one_finds_and_say_how_far_they_are(project):
     for way in alone.values:
         assert np.array_equal(together.values[way], alone.values[way])
     done = [step for step, *_ in heard]
-    assert done == sorted(done) and done[-1] == heard[-1][1]
+    assert done == sorted(done)
+    assert done[-1] == heard[-1][1]
     assert len([1 for *_, reused in heard if reused is False]) == store.computed == 9  # W0, fine-tuned, anew
 
 
