@@ -115,7 +115,7 @@ class Visitor:
         assert self.socket is not None
         start = time.perf_counter()
         await self.socket.send(message.SerializeToString())
-        begun = False
+        begun, of_fragment = False, bool(message.rerun_script.fragment_id)
         while True:
             answer = await asyncio.wait_for(self.socket.recv(), _WITHIN)
             forward = ForwardMsg()
@@ -124,8 +124,9 @@ class Visitor:
             if kind == "new_session":
                 begun = True
                 self.texts.clear()
-                if not forward.new_session.fragment_ids_this_run:
+                if not of_fragment:  # the whole page
                     self.fragments.clear()
+                of_fragment = False
             elif kind == "auto_rerun":
                 self.fragments[forward.auto_rerun.fragment_id] = forward.auto_rerun.interval
             elif kind == "navigation":
