@@ -109,40 +109,44 @@ def _counted(differences: Differences, names: list[str], unit: str, what: str) -
     codes = differences.verdicts
     clear = np.flatnonzero(codes == Verdict.CLEAR)
     no, unknown = (int((codes == code).sum()) for code in (Verdict.NO_EFFECT, Verdict.NOT_MEASURED))
-    one = what[:-1]
-    others = [
-        part
-        for count, part in (
-            (no, f"{no:,} by less than would matter"),
-            (unknown, f"for {unknown:,} it is {NOT_MEASURED}"),
-        )
-        if count
-    ]
-    rest = (
-        f" The other {'differences' if no + unknown > 1 else 'difference'}: {' and '.join(others)}." if others else ""
-    )
+    total, one = len(codes), what[:-1]
     if not len(clear):
-        head = f"The difference cannot be told from zero for any of the {len(codes):,} {what}"
-        if len(codes) == 1:
-            head = f"The difference of the one {one} cannot be told from zero"
-        if not others:
-            return f"{head}."
-        return f"{head}: {' and '.join(others)}."
-    by_size = [int(place) for place in differences.by_size if codes[place] == Verdict.CLEAR]
-    most = by_size[0]
-    size = amount(float(differences.values[most]), float(differences.margin[most]), signed=True)
+        if total == 1:
+            return f"The difference of the one {one} cannot be told from zero: it {_size(Verdict(codes[0]), 1)}."
+        others = _others(no, unknown, total)
+        return f"None of the {total:,} differences of {what} can be told from zero{f': {others}' if others else ''}."
+    most = next(int(place) for place in differences.by_size if codes[place] == Verdict.CLEAR)
+    by = amount(float(differences.values[most]), float(differences.margin[most]), signed=True)
     sides = " against ".join(
         number(float(side[most]), signed=True) for side in (differences.first, differences.second)
     )
+    count = len(clear)
     how_many = (
-        f"All {len(codes):,} {what} differ"
-        if len(clear) == len(codes) > 1
-        else f"{len(clear):,} of {len(codes):,} {what} differ"
+        f"The one {one} differs"
+        if total == 1
+        else f"All {total:,} {what} differ"
+        if count == total
+        else f"{count:,} of {total:,} {what} {'differs' if count == 1 else 'differ'}"
     )
-    if len(clear) == 1:
-        how_many = f"1 of {len(codes):,} {what} differs" if len(codes) > 1 else f"The one {one} differs"
-    lead = ", most" if len(clear) > 1 else ":"
-    return f"{how_many}{lead} {names[most]} by {size} ({unit}; {sides}).{rest}"
+    lead = ", most" if count > 1 else ":"
+    said = f"{how_many}{lead} {names[most]} by {by} ({unit}; {sides})."
+    rest = _others(no, unknown, total - count)
+    return f"{said} Of the other differences, {rest}." if rest else said
+
+
+def _others(no: int, unknown: int, total: int) -> str:
+    """How many differences are too small to matter, and how many are not known well enough; "" for none."""
+    known = ((no, Verdict.NO_EFFECT), (unknown, Verdict.NOT_MEASURED))
+    counted = [(count, verdict) for count, verdict in known if count]
+    if len(counted) == 1 and counted[0][0] == total > 1:
+        return f"all {_size(counted[0][1], total)}"
+    return " and ".join(f"{count:,} {_size(verdict, count)}" for count, verdict in counted)
+
+
+def _size(verdict: Verdict, count: int) -> str:
+    verb = "is" if count == 1 else "are"
+    known = {Verdict.NO_EFFECT: "smaller than would matter", Verdict.NOT_MEASURED: NOT_MEASURED}
+    return f"{verb} {known.get(verdict, 'not known well enough')}"
 
 
 def _order(found: TwoViews) -> str:

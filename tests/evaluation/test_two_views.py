@@ -184,11 +184,14 @@ def test_the_sentence_counts_what_differs_and_what_cannot_be_told():
     outcomes = table(noise=0.01)
     said = two_views_sentence(compare_views(rbf(outcomes), rbf(outcomes, target="half")))
     assert said.startswith("3 of 4 tasks differ, most a by +0.4")
-    assert "The other difference: 1 by less than would matter" in said
+    assert "Of the other differences, 1 is smaller than would matter." in said
     assert "The ranks of tasks correlate by" in said
     noisy = compare_views(rbf(table(noise=3.0)), rbf(table(seed=9, noise=3.0)))
     assert not (noisy.differences.verdicts == Verdict.CLEAR).any()
-    assert "cannot be told from zero for any of the 4 tasks" in two_views_sentence(noisy)
+    assert (
+        "None of the 4 differences of tasks can be told from zero: all are not measured well enough yet."
+        in two_views_sentence(noisy)
+    )
 
 
 def test_an_unknown_target_kernel_or_readout_is_refused():
