@@ -6,8 +6,8 @@ How sure the difference is depends on what the two have in common, and `How` say
   difference of the two functionals;
 - the same subsets, surrogate and readout: the difference of the outcomes is itself an outcome, and is fitted as one,
   so that all that the two share cancels, in the effects and in the noise;
-- the same subsets and anything else, such as another surrogate, or the first subsets of the other: every subset is
-  left out of both fits in turn (the jackknife);
+- the same subsets and anything else, such as another surrogate, or the first subsets of the other: subsets are left
+  out of both fits in turn (the jackknife, `rows_left_out`);
 - other subsets: the two are independent, and their variances add.
 """
 
@@ -19,20 +19,15 @@ from functools import cached_property
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernelsm.evaluation.rank_agreement import RankAgreement, rank_agreement
+from kernelsm.evaluation.rows_left_out import RowsLeftOut
 from kernelsm.evaluation.views import Matched, View, begins_the_other, matched_tasks, rows_in_common
 from kernelsm.outcomes.repeated_rows import rows_agree
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.near_ties import mean_ranks, rising, tolerance_of
 from kernelsm.surrogates.base import AttributionKind, Surrogate
-from kernelsm.surrogates.contrasts import (
-    contrast_variance,
-    left_out_effects,
-    left_out_pairs,
-    pair_contrast_variance,
-)
+from kernelsm.surrogates.contrasts import contrast_variance, pair_contrast_variance
 from kernelsm.surrogates.reading import fit_of_target, pair_readout_of, task_size_of
 from kernelsm.surrogates.results import Attribution, interval_quantile
 from kernelsm.surrogates.subset_distributions import Array, Indices
@@ -159,6 +154,15 @@ class TwoViews:
         """Differences of interactions; None where one of the two has none, or they measure different things."""
         return _pair_differences(self) if self.have_pairs else None
 
+    @property
+    def chooses_anew(self) -> bool:
+        """Whether the jackknife fits a surrogate again that chooses its kernels and ridges by itself."""
+        return self.how is How.ROWS_LEFT_OUT and self._rows_left_out.chooses_anew
+
+    @cached_property
+    def _rows_left_out(self) -> RowsLeftOut:
+        return RowsLeftOut(*self.views, self.tasks)
+
     @cached_property
     def _difference_fit(self) -> Surrogate:
         """Fitted to the first outcome less the second."""
@@ -230,12 +234,7 @@ def _task_differences(found: TwoViews) -> Differences:
         values, std = attribution.values[:, 0], _deviations(attribution)
         freedom = attribution.degrees_of_freedom
     elif found.how is How.ROWS_LEFT_OUT:
-        changes = []
-        for view, place in zip(found.views, places, strict=True):
-            change = left_out_effects(view.surrogate, view.outcomes.masks, view.of_tasks)[:, place, 0]
-            measured = view.reading.attribution.measured
-            changes.append(_of_the_others(change, None if measured is None else measured[place]))
-        std, freedom = _jackknifed(found, changes)
+        std, freedom = found._rows_left_out.of_effects()
     else:
         each = [_deviations(view.reading.attribution)[place] for view, place in zip(found.views, places, strict=True)]
         std = np.hypot(*each)
@@ -264,12 +263,7 @@ def _pair_differences(found: TwoViews) -> PairDifferences:
         fitted = found._difference_fit.interactions(kind, size=size)
         values, std, freedom = fitted.values[j, k, 0], fitted.std_of(j, k)[:, 0], fitted.degrees_of_freedom
     elif found.how is How.ROWS_LEFT_OUT:
-        changes = []
-        for view, pair in zip(found.views, places, strict=True):
-            change = left_out_pairs(view.surrogate, view.outcomes.masks, view.of_pairs, *pair)[:, :, 0]
-            measured = view.reading.interactions.measured
-            changes.append(_of_the_others(change, None if measured is None else measured[pair]))
-        std, freedom = _jackknifed(found, changes)
+        std, freedom = found._rows_left_out.of_pairs(j, k)
     else:
         std = np.hypot(
             *(view.reading.interactions.std_of(*pair)[:, 0] for view, pair in zip(found.views, places, strict=True))
@@ -291,26 +285,6 @@ def _differences(
 def _deviations(attribution: Attribution) -> Array:
     """Standard deviations of the effects on one target, shape (K,); NaN where they are not known."""
     return np.full(len(attribution.values), np.nan) if attribution.std is None else attribution.std[:, 0]
-
-
-def _of_the_others(change: Array, measured: NDArray[np.bool_] | None) -> Array:
-    """What leaving rows out changes, shape (m, n), but for values read from measured rows: these are known."""
-    return change if measured is None else np.where(measured, 0.0, change)
-
-
-def _jackknifed(found: TwoViews, changes: list[Array]) -> tuple[Array, float]:
-    """Standard deviation of differences, shape (n,), from what leaving out each row changes in either view.
-
-    Rows that one of the two alone has are a stratum of their own.
-    """
-    rows = rows_in_common(*found.views, found.tasks)
-    if rows is None:
-        m = min(map(len, changes))
-        strata = [changes[0][:m] - changes[1][:m], *(change[m:] for change in changes if len(change) > m)]
-    else:
-        strata = [changes[0][rows[0]] - changes[1][rows[1]]]
-    variance = np.sum([(len(change) - 1) * change.var(axis=0) for change in strata], axis=0)
-    return np.sqrt(variance), float(sum(len(change) - 1 for change in strata))
 
 
 def _least_freedom(first: View, second: View) -> float:

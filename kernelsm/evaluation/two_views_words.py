@@ -93,10 +93,13 @@ def how_sentence(found: TwoViews) -> str:
             if first.outcomes.m == second.outcomes.m
             else "One was fitted to the first subsets of the other"
         )
-        return (
-            f"{fitted}: each subset was left out of both fits in turn, with kernels and ridges as they are. The "
-            f"interval says how far the difference depends on which subsets were drawn.{same}"
+        left_out = (
+            "a twelfth of the subsets at a time was left out of both, and both were fitted again"
+            if found.chooses_anew
+            else "each subset was left out of both fits in turn, with kernels and ridges as they are"
         )
+        says = "The interval says how far the difference depends on which subsets were drawn."
+        return f"{fitted}: {left_out}. {says}{same}"
     return "The two were measured on different subsets, so they count as independent: their variances add."
 
 

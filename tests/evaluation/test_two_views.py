@@ -8,6 +8,7 @@ from kernelsm.evaluation.rank_agreement import rank_agreement
 from kernelsm.evaluation.two_views import How, compare_views
 from kernelsm.evaluation.two_views_words import how_sentence, pairs_sentence, two_views_sentence
 from kernelsm.evaluation.views import View, matched_tasks, rows_in_common
+from kernelsm.surrogates.reading import of_target
 from kernelsm.surrogates.wording import Verdict
 
 NAMES = ["a", "b", "c", "d"]
@@ -112,6 +113,25 @@ def test_two_surrogates_of_one_table_leave_rows_out_of_both():
     assert found.differences.std == pytest.approx(expected, rel=1e-6)
     assert "due to the surrogates" in how_sentence(found)
     assert found.pairs is None  # a linear surrogate has none
+
+
+def test_the_default_surrogate_chooses_anew_without_each_twelfth_of_the_rows():
+    outcomes = table(m=48)
+    found = compare_views(View(outcomes, "whole"), rbf(outcomes))
+    assert found.how is How.ROWS_LEFT_OUT
+    assert found.chooses_anew
+    assert found.differences.degrees_of_freedom == 11
+    assert "both were fitted again" in how_sentence(found)
+    # both sides lose the same rows: of the given kernel, fits without each group are known
+    group = np.random.default_rng(0).permutation(48) % 12
+    alone = [rbf(outcomes.take(np.flatnonzero(group != left))).reading.attribution.values[:, 0] for left in range(12)]
+    chosen = [
+        View(of_target(outcomes, "whole").take(np.flatnonzero(group != left))).reading.attribution.values[:, 0]
+        for left in range(12)
+    ]
+    expected = np.sqrt(11 * np.var(np.array(chosen) - np.array(alone), axis=0))
+    assert found.differences.std == pytest.approx(expected, rel=1e-6)
+    assert (found.pairs.found.std >= 0).all()
 
 
 def test_the_first_subsets_of_a_table_are_left_out_of_both_and_the_others_of_one():

@@ -115,7 +115,7 @@ def _effects(found: TwoViews, titles: tuple[str, str], order: Indices) -> None:
             np.concatenate([*reach, np.abs(differences.values) + np.nan_to_num(differences.margin, posinf=0.0)])
         ] * 2
     limits = [1.05 * float(side.max()) or 1.0 for side in reach]
-    columns = frame.panels(2 if differences is None else 3, 300)
+    columns = frame.panels(2 if differences is None else 3, 290)
     for number, (view, title) in enumerate(zip(found.views, titles, strict=True)):
         with columns[number]:
             st.markdown(f"**{_LABELS[number]}: {plain(title)}**")
