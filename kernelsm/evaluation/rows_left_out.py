@@ -1,26 +1,23 @@
 """How far the difference of two views depends on which subsets were drawn: the jackknife over their rows.
 
-Where kernels and ridges are given, every row is left out of both fits in turn, in closed form. The default surrogate
-chooses anew with every table, which moves its effects as well: there, a twelfth of the rows at a time is left out of
-both, and both are fitted again.
+Every row is left out of both fits in turn, in closed form, with kernels and ridges as they are. Where these are given
+the jackknife of the differences is all. The default surrogate chooses them by the rows and would choose others by other
+rows, which no fit with kept ones shows; its own intervals were made to hold all the same. With it, the variances v, v'
+of both effects are those of their intervals, or the jackknife's where that is larger, and the jackknife says how far
+both move together: v + v' - 2 ρ √(v v').
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.evaluation.views import Matched, View, rows_in_common
-from kernelsm.surrogates.base import AttributionKind
 from kernelsm.surrogates.contrasts import left_out_effects, left_out_pairs
-from kernelsm.surrogates.reading import fit_of_target, pair_readout_of, task_size_of
 from kernelsm.surrogates.subset_distributions import Array, Indices
-
-_GROUPS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +35,36 @@ class RowsLeftOut:
     tasks: Matched
 
     @property
-    def chooses_anew(self) -> bool:
-        """Whether rows are left out in groups, and both are fitted again."""
+    def chooses(self) -> bool:
+        """Whether one of the two chooses kernels and ridges by its rows."""
         return "auto" in (self.first.kernel, self.second.kernel)
 
-    def of_effects(self) -> tuple[Array, float]:
-        """Standard deviations of the differences of effects, shape (n,), and their degrees of freedom."""
-        if self.chooses_anew:
-            effects, _ = self._refitted
-            return _spread(effects)
-        changes = []
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the standard deviations."""
+        counts = sorted(map(len, self._rows))
+        return float(counts[0] - 1 + max(counts[1] - counts[0] - 1, 0))
+
+    def of_effects(self) -> Array:
+        """Standard deviations of the differences of effects, shape (n,)."""
+        changes, deviations = [], []
         for view, place in self._sides:
             change = left_out_effects(view.surrogate, view.outcomes.masks, view.of_tasks)[:, place, 0]
-            measured = view.reading.attribution.measured
-            changes.append(_of_the_others(change, None if measured is None else measured[place]))
-        return self._row_by_row(changes)
+            read = view.reading.attribution
+            changes.append(_of_the_others(change, None if read.measured is None else read.measured[place]))
+            deviations.append(np.full(len(place), np.nan) if read.std is None else read.std[place, 0])
+        return self._combined(changes, deviations)
 
-    def of_pairs(self, j: Indices, k: Indices) -> tuple[Array, float]:
+    def of_pairs(self, j: Indices, k: Indices) -> Array:
         """The same of the interactions of pairs (j, k) of the matched tasks, shape (P,)."""
-        if self.chooses_anew:
-            _, pairs = self._refitted
-            return _spread(pairs[:, j, k])
-        changes = []
+        changes, deviations = [], []
         for view, place in self._sides:
             pair = place[j], place[k]
             change = left_out_pairs(view.surrogate, view.outcomes.masks, view.of_pairs, *pair)[:, :, 0]
-            measured = view.reading.interactions.measured
-            changes.append(_of_the_others(change, None if measured is None else measured[pair]))
-        return self._row_by_row(changes)
+            read = view.reading.interactions
+            changes.append(_of_the_others(change, None if read.measured is None else read.measured[pair]))
+            deviations.append(read.std_of(*pair)[:, 0])
+        return self._combined(changes, deviations)
 
     @property
     def _sides(self) -> tuple[tuple[View, Indices], tuple[View, Indices]]:
@@ -77,53 +76,27 @@ class RowsLeftOut:
         rows = rows_in_common(self.first, self.second, self.tasks)
         return rows or (np.arange(self.first.outcomes.m), np.arange(self.second.outcomes.m))
 
-    def _row_by_row(self, changes: list[Array]) -> tuple[Array, float]:
-        """From what leaving out each row changes in either view; rows of one of the two alone are a stratum."""
+    def _combined(self, changes: list[Array], deviations: list[Array]) -> Array:
         first, second = (change[rows] for change, rows in zip(changes, self._rows, strict=True))
         m = min(len(first), len(second))
-        strata = [first[:m] - second[:m], *(change[m:] for change in (first, second) if len(change) > m)]
-        variance = np.sum([(len(change) - 1) * change.var(axis=0) for change in strata], axis=0)
-        return np.sqrt(variance), float(sum(len(change) - 1 for change in strata))
-
-    @cached_property
-    def _refitted(self) -> tuple[Array, Array]:
-        """Differences of effects and of interactions without each group of rows, shapes (G, n) and (G, n, n)."""
-        m = max(map(len, self._rows))
-        group = np.random.default_rng(0).permutation(m) % min(_GROUPS, m)
-        effects, pairs = [], []
-        for left_out in range(int(group.max()) + 1):
-            kept = group != left_out
-            both = [
-                _read_again(view, place, rows[kept[: len(rows)]])
-                for (view, place), rows in zip(self._sides, self._rows, strict=True)
-            ]
-            effects.append(both[0][0] - both[1][0])
-            pairs.append(both[0][1] - both[1][1])
-        return np.array(effects), np.array(pairs)
+        shared = first[:m], second[:m]
+        # rows of one of the two alone are a stratum of their own
+        alone = [_moment(side[m:], side[m:]) if len(side) > m else 0.0 for side in (first, second)]
+        covariance = _moment(*shared)
+        jackknifed = [_moment(side, side) + more for side, more in zip(shared, alone, strict=True)]
+        if not self.chooses:
+            return np.sqrt(np.maximum(jackknifed[0] + jackknifed[1] - 2 * covariance, 0.0))
+        size = np.sqrt(jackknifed[0] * jackknifed[1])
+        correlation = np.divide(covariance, size, out=np.zeros_like(size), where=size > 0)
+        variances = [np.maximum(own**2, spread) for own, spread in zip(deviations, jackknifed, strict=True)]
+        together = 2 * correlation * np.sqrt(variances[0] * variances[1])
+        return np.sqrt(np.maximum(variances[0] + variances[1] - together, 0.0))
 
 
-def _read_again(view: View, place: Indices, rows: Indices) -> tuple[Array, Array]:
-    """Effects, shape (n,), and interactions, (n, n), of the matched tasks without the other rows of the table.
-
-    What is read from measured rows is known, whichever others there are.
-    """
-    surrogate = fit_of_target(view.table.take(rows), "", view.kernel, view.gamma, view.ridge)
-    size = task_size_of(view.outcomes, view.kind)
-    effects = surrogate.attribution(cast(AttributionKind, view.kind), size=size).values[:, 0]
-    kind, pair_size = pair_readout_of(view.outcomes, view.kind)
-    pairs = surrogate.interactions(kind, size=pair_size).values[:, :, 0]
-    full = view.reading
-    if (known := full.attribution.measured) is not None:
-        effects = np.where(known, full.attribution.values[:, 0], effects)
-    if (known := full.interactions.measured) is not None:
-        pairs = np.where(known, full.interactions.values[:, :, 0], pairs)
-    return effects[place], pairs[np.ix_(place, place)]
-
-
-def _spread(differences: Array) -> tuple[Array, float]:
-    """The jackknife's standard deviation of differences without each group, and its degrees of freedom."""
-    groups = len(differences)
-    return np.sqrt((groups - 1) * differences.var(axis=0)), float(groups - 1)
+def _moment(first: Array, second: Array) -> Array:
+    """The jackknife's covariance of two statistics, from what leaving out each row changes, shape (n,)."""
+    centred = (first - first.mean(axis=0)) * (second - second.mean(axis=0))
+    return np.asarray((len(first) - 1) * centred.mean(axis=0))
 
 
 def _of_the_others(change: Array, measured: NDArray[np.bool_] | None) -> Array:

@@ -155,9 +155,9 @@ class TwoViews:
         return _pair_differences(self) if self.have_pairs else None
 
     @property
-    def chooses_anew(self) -> bool:
-        """Whether the jackknife fits a surrogate again that chooses its kernels and ridges by itself."""
-        return self.how is How.ROWS_LEFT_OUT and self._rows_left_out.chooses_anew
+    def chooses(self) -> bool:
+        """Whether rows are left out of a surrogate that chooses kernels and ridges by them."""
+        return self.how is How.ROWS_LEFT_OUT and self._rows_left_out.chooses
 
     @cached_property
     def _rows_left_out(self) -> RowsLeftOut:
@@ -234,7 +234,7 @@ def _task_differences(found: TwoViews) -> Differences:
         values, std = attribution.values[:, 0], _deviations(attribution)
         freedom = attribution.degrees_of_freedom
     elif found.how is How.ROWS_LEFT_OUT:
-        std, freedom = found._rows_left_out.of_effects()
+        std, freedom = found._rows_left_out.of_effects(), found._rows_left_out.freedom
     else:
         each = [_deviations(view.reading.attribution)[place] for view, place in zip(found.views, places, strict=True)]
         std = np.hypot(*each)
@@ -263,7 +263,7 @@ def _pair_differences(found: TwoViews) -> PairDifferences:
         fitted = found._difference_fit.interactions(kind, size=size)
         values, std, freedom = fitted.values[j, k, 0], fitted.std_of(j, k)[:, 0], fitted.degrees_of_freedom
     elif found.how is How.ROWS_LEFT_OUT:
-        std, freedom = found._rows_left_out.of_pairs(j, k)
+        std, freedom = found._rows_left_out.of_pairs(j, k), found._rows_left_out.freedom
     else:
         std = np.hypot(
             *(view.reading.interactions.std_of(*pair)[:, 0] for view, pair in zip(found.views, places, strict=True))

@@ -94,8 +94,8 @@ def how_sentence(found: TwoViews) -> str:
             else "One was fitted to the first subsets of the other"
         )
         left_out = (
-            "a twelfth of the subsets at a time was left out of both, and both were fitted again"
-            if found.chooses_anew
+            "the intervals of both were combined by how far both move together when each subset is left out"
+            if found.chooses
             else "each subset was left out of both fits in turn, with kernels and ridges as they are"
         )
         says = "The interval says how far the difference depends on which subsets were drawn."

@@ -84,7 +84,7 @@ def test_pins_are_named_by_what_differs_and_either_side_takes_one() -> None:
     assert not app.exception
     said = as_read(texts(app))
     assert "of 10 tasks differ" in said
-    assert "a twelfth of the subsets at a time was left out of both" in said
+    assert "how far both move together when each subset is left out" in said
     assert "A linear surrogate has no interactions" in said
     bars = [chart for chart in charts(app) if chart["data"][0]["type"] == "bar"]
     assert len(bars) == 3

@@ -8,7 +8,7 @@ from kernelsm.evaluation.rank_agreement import rank_agreement
 from kernelsm.evaluation.two_views import How, compare_views
 from kernelsm.evaluation.two_views_words import how_sentence, pairs_sentence, two_views_sentence
 from kernelsm.evaluation.views import View, matched_tasks, rows_in_common
-from kernelsm.surrogates.reading import of_target
+from kernelsm.surrogates.contrasts import left_out_effects
 from kernelsm.surrogates.wording import Verdict
 
 NAMES = ["a", "b", "c", "d"]
@@ -115,23 +115,23 @@ def test_two_surrogates_of_one_table_leave_rows_out_of_both():
     assert found.pairs is None  # a linear surrogate has none
 
 
-def test_the_default_surrogate_chooses_anew_without_each_twelfth_of_the_rows():
-    outcomes = table(m=48)
+def test_of_the_default_surrogate_the_intervals_are_combined_by_how_both_move_together():
+    outcomes = table(m=48, noise=0.3)
     found = compare_views(View(outcomes, "whole"), rbf(outcomes))
     assert found.how is How.ROWS_LEFT_OUT
-    assert found.chooses_anew
-    assert found.differences.degrees_of_freedom == 11
-    assert "both were fitted again" in how_sentence(found)
-    # both sides lose the same rows: of the given kernel, fits without each group are known
-    group = np.random.default_rng(0).permutation(48) % 12
-    alone = [rbf(outcomes.take(np.flatnonzero(group != left))).reading.attribution.values[:, 0] for left in range(12)]
-    chosen = [
-        View(of_target(outcomes, "whole").take(np.flatnonzero(group != left))).reading.attribution.values[:, 0]
-        for left in range(12)
-    ]
-    expected = np.sqrt(11 * np.var(np.array(chosen) - np.array(alone), axis=0))
-    assert found.differences.std == pytest.approx(expected, rel=1e-6)
-    assert (found.pairs.found.std >= 0).all()
+    assert found.chooses
+    assert "how far both move together" in how_sentence(found)
+    changes = [left_out_effects(view.surrogate, outcomes.masks, view.of_tasks)[:, :, 0] for view in found.views]
+    for task in range(4):
+        rho = np.corrcoef(changes[0][:, task], changes[1][:, task])[0, 1]
+        v, w = (
+            max(view.reading.attribution.std[task, 0] ** 2, 47 * change[:, task].var())
+            for view, change in zip(found.views, changes, strict=True)
+        )
+        assert found.differences.std[task] == pytest.approx(np.sqrt(v + w - 2 * rho * np.sqrt(v * w)))
+    # what both share is no doubt
+    assert (found.differences.std < np.hypot(*(view.reading.attribution.std[:, 0] for view in found.views))).all()
+    assert np.isfinite(found.pairs.found.std).all()
 
 
 def test_the_first_subsets_of_a_table_are_left_out_of_both_and_the_others_of_one():

@@ -133,6 +133,18 @@ def test_two_surrogates_of_one_table_cover_what_other_draws_of_subsets_give_on_a
     assert 0.85 <= np.mean([share_covered(one, expected) for one in found]) <= 0.95
 
 
+@pytest.mark.parametrize("others", [("linear", None, 0.3), ("rbf", 0.3, 0.2)])
+def test_the_default_surrogate_beside_another_one(others):
+    rng = np.random.default_rng(107)
+    game = 0.7 * game_from_prior(rng, 0.25)
+    found = []
+    for _ in range(30):
+        outcomes = measured(rng, [game], 90, 0.2)
+        found.append(compare_views(View(outcomes), View(outcomes, "", *others)).differences)
+    expected = np.mean([one.values for one in found], axis=0)
+    assert 0.85 <= np.mean([share_covered(one, expected) for one in found]) <= 0.97
+
+
 @pytest.mark.parametrize(("n", "correlation"), [(9, 0.5), (25, 0.8), (40, 0.0)])
 def test_rank_correlations_of_tasks_drawn_at_random(n, correlation):
     rng = np.random.default_rng(106)
