@@ -1,10 +1,10 @@
 """How far the difference of two views depends on which subsets were drawn: the jackknife over their rows.
 
 Every row is left out of both fits in turn, in closed form, with kernels and ridges as they are. Where these are given
-the jackknife of the differences is all. The default surrogate chooses them by the rows and would choose others by other
-rows, which no fit with kept ones shows; its own intervals were made to hold all the same. With it, the variances v, v'
-of both effects are those of their intervals, or the jackknife's where that is larger, and the jackknife says how far
-both move together: v + v' - 2 ρ √(v v').
+the jackknife of the differences is all. The default surrogate chooses them by the rows and would choose others by
+other rows, which no fit with kept ones shows; its own intervals were made to hold all the same. With it, the
+variances v and v' of both effects are those of their intervals, or the jackknife's where that is larger, and the
+jackknife says how far both move together: v + v' - 2 ρ √(v v').
 """
 
 from __future__ import annotations

@@ -142,7 +142,8 @@ def test_the_default_surrogate_beside_another_one(others):
         outcomes = measured(rng, [game], 90, 0.2)
         found.append(compare_views(View(outcomes), View(outcomes, "", *others)).differences)
     expected = np.mean([one.values for one in found], axis=0)
-    assert 0.85 <= np.mean([share_covered(one, expected) for one in found]) <= 0.97
+    # intervals of the default surrogate err on the wide side, alone as well as here
+    assert 0.85 <= np.mean([share_covered(one, expected) for one in found]) <= 0.99
 
 
 @pytest.mark.parametrize(("n", "correlation"), [(9, 0.5), (25, 0.8), (40, 0.0)])
