@@ -40,18 +40,18 @@ def two_sides() -> tuple[ViewState, ViewState]:
 
 
 def chosen_sides() -> dict[str, ViewState]:
-    """The two views of the link; where it names none, that of the other pages, and another readout of its fit."""
+    """The two views of the link; where it names none, that of the other pages, and another surrogate of it."""
     view = session.view()
-    other = replace(view, readout=_other_readout(view))
+    other = replace(view, kernel=_other_kernel(view))
     return {
         which: _fitting(view.pinned(pin)) if (pin := getattr(view, which)) else default
         for which, default in (("first", view), ("second", other))
     }
 
 
-def _other_readout(view: ViewState) -> str:
-    """What the second side begins with: read off the fit that is there already, it takes no waiting."""
-    return "leave_one_out" if shown_readout(open_run(view.run), view.readout) == "shapley" else "shapley"
+def _other_kernel(view: ViewState) -> str:
+    """What the second side begins with: the honest baseline, or what it is the baseline of."""
+    return "auto" if view.kernel == "linear" else "linear"
 
 
 def _fitting(side: ViewState) -> ViewState:
@@ -67,7 +67,7 @@ def _keep(chosen: list[str]) -> None:
 def _side(which: str, side: ViewState, pinned: dict[str, str]) -> None:
     """Draw where one side starts from, and what it can be set to."""
     current = getattr(session.view(), which)
-    other = words.READOUT_NAMES[_other_readout(session.view())]
+    other = words.KERNEL_NAMES[_other_kernel(session.view())]
     own = "As on the other pages" if which == "first" else f"The same, {other}"
     options = {"": own, **pinned}
     if current not in options:

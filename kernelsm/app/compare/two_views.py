@@ -210,7 +210,8 @@ def _pairs(found: TwoViews) -> None:
     show_table(
         rows, hide_index=True, key="views_pairs", alt=f"The {len(listed)} pairs that differ most",
         column_config={
-            "±": number(format="%.2g"), **{name: number(format="%+.3g") for name in ("first", "second", "difference")}
+            "±": number(format="%.2g", width=60),
+            **{name: number(format="%+.3g", width=75) for name in ("first", "second", "difference")},
         },
     )  # fmt: skip
 

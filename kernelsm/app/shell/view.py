@@ -104,8 +104,8 @@ class ViewState:
     pins : tuple of str
         Views that were pinned to be compared, as `pin` writes them.
     first, second : str
-        The two views that stand side by side; "" is the view of the other pages, and for the second one the same fit
-        with another readout.
+        The two views that stand side by side; "" is the view of the other pages, and for the second one the same with
+        another surrogate.
     lesson : int
         Lesson that is open, counted from 1; 0 is the first.
     mode : {"", "open", "class"}
