@@ -1,7 +1,7 @@
 """The dashboard and the same without it.
 
-`python -m kernelsm app|run|fit|report|notebook|tables|features|evaluate|example|drop|confirm|compare`; `--help` says
-more.
+`python -m kernelsm app|run|fit|report|notebook|tables|views|features|evaluate|example|drop|confirm|compare`; `--help`
+says more.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from kernelsm.runtime.threads import limit_blas_threads
 from kernelsm.surrogates.wording import amount
 from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
-_WITHOUT_CHUNKS = ("app", "drop", "fit", "report", "notebook", "tables")
+_WITHOUT_CHUNKS = ("app", "drop", "fit", "report", "notebook", "tables", "views")
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
 
@@ -407,7 +407,7 @@ def _take_away(options: argparse.Namespace) -> None:
 _COMMANDS = {
     "app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example, "drop": _drop,
     "confirm": _confirm, "compare": _compare, "fit": _take_away, "report": _take_away, "notebook": _take_away,
-    "tables": _take_away,
+    "tables": _take_away, "views": _take_away,
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,6 +10,7 @@ from kernelsm import __version__
 from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, measure_fidelity
 from kernelsm.export.arguments import KERNELS, READOUTS
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.outcomes.units import unit_of
 from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
@@ -174,14 +174,6 @@ def result_of(
     )  # fmt: skip
     readout = read_surrogate(surrogate, outcomes, settings.target, settings.readout)
     return Result(title, table, is_example, outcomes, settings, surrogate, readout, fidelity, link=link)
-
-
-def unit_of(outcomes: Outcomes) -> str:
-    """What a table measures, with its unit: "loss, nats"."""
-    word = "score" if outcomes.higher_is_better else "loss"
-    unit = outcomes.meta.get("unit")
-    # metadata of a file is not to be trusted with markup
-    return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
 
 
 def versions() -> dict[str, str]:

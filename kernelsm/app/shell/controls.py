@@ -54,6 +54,18 @@ def _bind(
     return {"key": _key(field), "on_change": _take, "args": (field, read), **start}
 
 
+def bound(
+    field: str, shown: Any, take: Callable[[Any], None], *, first: str = "value", index: int | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of a widget that displays `shown` and hands what is chosen to `take`, before a page is drawn.
+
+    `field` names the widget; `first` and `index` are as of a field of the view.
+    """
+    _show(field, shown)
+    start = {first: shown} if index is None else {"index": index}
+    return {"key": _key(field), "on_change": lambda: take(st.session_state[_key(field)]), **start}
+
+
 def _show(field: str, shown: Any) -> None:
     """Have a widget display a value.
 
@@ -315,6 +327,15 @@ def scaled_toggle() -> bool:
         **_bind("scaled", session.view().scaled),
     )
     return session.view().scaled
+
+
+def comparison_picker() -> str:
+    """Choose what Compare shows."""
+    st.segmented_control(
+        "Compare", tuple(words.COMPARISON_NAMES), format_func=words.COMPARISON_NAMES.__getitem__, required=True,
+        help=words.COMPARISON_HELP, **_bind("compared", session.view().compared, first="default"),
+    )  # fmt: skip
+    return session.view().compared
 
 
 def price_input(label: str) -> None:

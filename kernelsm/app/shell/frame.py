@@ -25,8 +25,7 @@ _PICKER = "kernelsm_run_picker"
 def sidebar() -> None:
     """Draw the run picker and the link."""
     st.logo(_LOGO, size="large", icon_image=navigation.ICON)
-    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
-    titles = {example.name: example.title for example in built_in} | session.titles(TABLES)
+    titles = run_titles()
     st.session_state[_PICKER] = session.view().run
     with st.sidebar:
         st.selectbox(
@@ -42,6 +41,12 @@ def sidebar() -> None:
                     "The table is on this server only: others see it here, and need a copy of the file elsewhere. "
                     "Who has the link sees the result; the data, and all that changes, stay with their owner."
                 )
+
+
+def run_titles() -> dict[str, str]:
+    """The runs that can be looked at, the built-in ones first: key -> title."""
+    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
+    return {example.name: example.title for example in built_in} | session.titles(TABLES)
 
 
 def current_run(*, needs_outcomes: bool = True, whole: bool = False) -> Run:

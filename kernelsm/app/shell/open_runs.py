@@ -124,6 +124,11 @@ class Run:
         return "score" if self.outcomes.higher_is_better else "loss"
 
 
+def is_here(key: str) -> bool:
+    """Whether a run of that name is on this server."""
+    return key in EXAMPLES or key in PROMPT_EXAMPLES or TABLES.is_here(key)
+
+
 def source_title(source: str) -> str:
     """What an example or a project is called."""
     return EXAMPLES[source].title if source in EXAMPLES else PROJECTS.title(source)

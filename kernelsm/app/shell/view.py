@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from kernelsm.attributors.names import NAMES
 from kernelsm.charts.order import ORDERS
@@ -22,6 +23,11 @@ KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("auto", *choices.OF_RUNS)
 LESSON_MODES = ("open", "class")
+COMPARISONS = ("methods", "views")
+PINNED_FIELDS = ("run", "target", "kernel", "gamma", "ridge", "readout")
+"""What of a view is kept where it is pinned."""
+MOST_PINS = 6
+_LONGEST_PIN = 600  # letters: a link and a session file must hold all of them
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
@@ -98,6 +104,13 @@ class ViewState:
         The two of them that stand side by side; () are the two that predict best.
     scaled : bool
         Whether each of these is divided by its strongest effect.
+    compared : {"methods", "views"}
+        What Compare shows: attribution methods on the run, or two views.
+    pins : tuple of str
+        Views that were pinned to be compared, as `pin` writes them.
+    first, second : str
+        The two views that stand side by side; "" is the view of the other pages, and for the second one the same with
+        another surrogate.
     lesson : int
         Lesson that is open, counted from 1; 0 is the first.
     mode : {"", "open", "class"}
@@ -143,6 +156,10 @@ class ViewState:
     methods: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     scaled: bool = True
+    compared: str = "methods"
+    pins: tuple[str, ...] = ()
+    first: str = ""
+    second: str = ""
     lesson: int = 0
     mode: str = ""
     guess: int | None = None
@@ -172,7 +189,11 @@ class ViewState:
         changed = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
         if changed & {"gamma", "ridge"}:
             changed.add("kernel")  # parameters without a kernel are those of RBF
-        return {field.name: _written(getattr(self, field.name)) for field in fields(self) if field.name in changed}
+        return {
+            field.name: _written(getattr(self, field.name), _BETWEEN.get(field.name, "-"))
+            for field in fields(self)
+            if field.name in changed
+        }
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> tuple[ViewState, list[str]]:
@@ -210,6 +231,28 @@ class ViewState:
                 several = isinstance(was, tuple) and isinstance(now, tuple)
                 found.append(f"{name}={_written(tuple(k for k in was if k not in now) if several else was)}"[:60])
         return found
+
+    @property
+    def pin(self) -> str:
+        """Run, target, surrogate and readout alone, as a link within a link; "" where that would be too long."""
+        kernel, gamma, ridge = self.surrogate
+        kept = ViewState(
+            run=self.run, target=self.target, kernel=kernel, gamma=gamma, readout=self.readout,
+            ridge=ViewState.ridge if kernel == "auto" else ridge,
+        )  # fmt: skip
+        text = urlencode({"run": kept.run} | kept.to_params())
+        return text if len(text) <= _LONGEST_PIN else ""
+
+    def pinned(self, pin: str) -> ViewState:
+        """Return the view that turns to a pinned one; the rest stays as it is.
+
+        Examples
+        --------
+        >>> ViewState().pinned("run=planted&kernel=linear").kernel
+        'linear'
+        """
+        found, _ = ViewState.from_params(dict(parse_qsl(pin)))
+        return replace(self, **{name: getattr(found, name) for name in PINNED_FIELDS})
 
     def opened(self, parameter: str, key: str) -> ViewState:
         """Return the view that turns to something kept (see `Kept`), which a link names by `parameter`.
@@ -257,11 +300,14 @@ class ViewState:
         return self.sampler if is_content_hash(run) or self.sampler == "next" else "random"
 
 
-def _written(value: Any) -> str:
+_BETWEEN = {"pins": "|"}  # what stands between several; a pin has hyphens of its own
+
+
+def _written(value: Any, between: str = "-") -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, tuple):
-        return "-".join(str(item) for item in value)
+        return between.join(str(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -313,6 +359,22 @@ def _names(fewest: int, most: int, *, repeats: bool = False) -> Callable[[str], 
     return read
 
 
+def _pin(text: str) -> str | None:
+    """Read a pinned view; it comes back as `ViewState.pin` writes it."""
+    parts = parse_qsl(text, keep_blank_values=True)
+    known = [name for name, _ in parts]
+    if len(text) > _LONGEST_PIN or "run" not in known or not set(known) <= set(PINNED_FIELDS):
+        return None
+    view, ignored = ViewState.from_params(dict(parts))
+    return None if ignored or len(set(known)) < len(known) else view.pin or None
+
+
+def _pins(text: str) -> tuple[str, ...] | None:
+    pins = [_pin(part) for part in text.split(_BETWEEN["pins"])]
+    known = tuple(dict.fromkeys(pin for pin in pins if pin))
+    return known if len(known) == len(pins) <= MOST_PINS else None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "run": lambda text: text if is_run_name(text) else None,
     "target": lambda text: text or None,
@@ -346,6 +408,10 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "methods": _names(1, len(METHODS)),
     "beside": _names(2, 2, repeats=True),
     "scaled": lambda text: {"1": True, "0": False}.get(text),
+    "compared": _one_of(COMPARISONS),
+    "pins": _pins,
+    "first": _pin,
+    "second": _pin,
     "lesson": _whole(1, 99),
     "mode": _one_of(LESSON_MODES),
     "guess": _whole(0, 999),

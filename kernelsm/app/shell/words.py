@@ -103,6 +103,12 @@ SAMPLER_HELP = (
 )
 DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}
 DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks."
+COMPARISON_NAMES = {"methods": "Methods on this run", "views": "Two views"}
+COMPARISON_HELP = (
+    "**Methods on this run**: other attribution methods beside the surrogate. **Two views**: any two of what the "
+    "pages show, of one run or of two: another surrogate, readout, target, table. *Pin this view* in the sidebar "
+    "keeps a view for it."
+)
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "name": "By name", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "
