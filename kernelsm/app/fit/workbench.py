@@ -208,7 +208,7 @@ def scatter(run: Run, result: HeldOut) -> None:
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
-        f"Target: {plain(target)}.{f' {words.NATS}' if words.in_nats(run.unit) else ''}"
+        f"Target: {plain(target)}.{f' {told}' if (told := words.unit_help(run.unit)) else ''}"
     )
     frame.show(chart, "fit_scatter", toolbar=False)
 
