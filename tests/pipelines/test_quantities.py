@@ -35,11 +35,17 @@ LINEAR = NetworkRequest("train", architecture="logistic", training={"epochs": 30
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("KERNELSM_CACHE", str(tmp_path_factory.mktemp("cache")))
-    patch.setattr("kernelsm.runtime.threads.available_cores", lambda: 1)
-    yield Store()
-    patch.undo()
+    """One cache for all tests of this module: projects are prepared once."""
+    place = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERNELSM_CACHE", str(place))
+        patch.setattr("kernelsm.runtime.threads.available_cores", lambda: 1)
+        yield place
+
+
+@pytest.fixture(autouse=True)
+def _same_cache(home, monkeypatch):
+    monkeypatch.setenv("KERNELSM_CACHE", str(home))
 
 
 def brought(content, name, mapping, model=LINEAR):
