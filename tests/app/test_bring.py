@@ -129,8 +129,8 @@ CHANGES: list[tuple[str, Any, dict[str, Any]]] = [  # widget, its new value, wha
     ("split", "task", {"split": "task", "test_fraction": 0.25}),
     ("label", "task", {"label": "task"}),
     ("label", "b", {"label": "b", "inputs": None}),
-    # numbers with fractions are a quantity
-    ("inputs", ["label"], {"inputs": ["label"], "objective": "regression", "more_labels": []}),
+    # numbers with fractions are a quantity, by which nothing is grouped
+    ("inputs", ["label"], {"inputs": ["label"], "objective": "regression", "more_labels": [], "target": "(task)"}),
     ("kind", "text", {"kind": "text"}),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,7 +56,7 @@ def prices(jobs: list[JobSpec]) -> AppTest:
 def test_what_the_label_is_is_asked_with_the_guess_and_its_reason() -> None:
     data = small_files.csv(quantity())
     app = change(bring("prices.csv", data), data, "label", "price")
-    assert "Guessed: a quantity. It holds 64 different numbers, some with fractions." in captions(app)
+    assert re.search(r"Guessed: a quantity\. It holds \d\d different numbers, some with fractions\.", captions(app))
     assert "Labels" not in app.segmented_control(key=f"bring_rule_{key_of(data)}").options
     assert "by label" not in app.selectbox(key=f"bring_target_{key_of(data)}").options
     # another column is guessed anew, and back
@@ -115,8 +117,6 @@ def test_what_was_prepared_is_said_in_the_words_of_a_quantity(jobs: list[JobSpec
 
 def test_another_measure_of_the_same_subsets_computes_nothing_anew(prices: AppTest, jobs: list[JobSpec]) -> None:
     app = compute(prices)
-    turn(app, "data")
-    press(app, "Open") if any(button.label == "Open" for button in app.button) else None
     first = open_run(run(app)).outcomes
     turn(app, "gradients")
     picker = app.segmented_control(key="view_measure")
