@@ -77,7 +77,7 @@ class Regression(Objective):
     >>> for measure, value in zip(objective.measures, found[0, :, 0], strict=True):
     ...     print(f"{measure.name}: {value:.2f} {measure.unit}")
     loss: 0.67 label variances
-    R²: 0.00 of the variance
+    R²: 0.00 fraction of variance
     absolute error: 53.33 label units
     squared error: 4266.67 squared label units
     """
@@ -85,7 +85,7 @@ class Regression(Objective):
     name = REGRESSION
     measures = (
         Measure("loss", "label variances", higher_is_better=False),
-        Measure("R²", "of the variance", higher_is_better=True),
+        Measure("R²", "fraction of variance", higher_is_better=True),
         Measure("absolute error", "label units", higher_is_better=False),
         Measure("squared error", "squared label units", higher_is_better=False),
     )

@@ -215,13 +215,6 @@ def test_a_quantity_goes_from_drop_to_explore_in_its_own_words(page: Page, serve
     page.wait_for_url("**run=**")
     explored(page, "diabetes", tuple(f"site_{number}" for number in range(6)))
     expect(page.get_by_text("Losses are squared errors divided by the variance of the label")).to_be_visible()
-    # another measure of the same subsets is read off what is kept
-    turn_to(page, "Gradients")
-    choose(page, "Outcomes are", "R²")
-    await_job(page, "Compute outcomes", "Show this result on all pages")
-    button(page, "Show this result on all pages").click()
-    turn_to(page, "Explore")
-    expect(page.get_by_text("R² is the share of the label's variance within the target")).to_be_visible()
 
 
 def test_weights_of_my_own_with_their_description_go_the_same_way(

@@ -56,7 +56,7 @@ _UNITS = {
         "Losses are squared errors divided by the variance of the label: always predicting the mean costs about 1, "
         "and 0 is without error."
     ),
-    "of the variance": (
+    "fraction of variance": (
         "R² is the share of the label's variance within the target that the network explains: 1 is without error, "
         "and below 0 the target's own mean would be a better guess."
     ),
