@@ -111,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--projection", choices=("auto", *OF_RUNS), default="auto", help="of the gradients")
     run.add_argument("--dim", type=int, default=512, help="dimension, or most adapted directions (default 512)")
     run.add_argument("--outputs", default="auto", help=linearised)
+    run.add_argument(
+        "--measure", default="loss",
+        help="what outcomes are: loss (default); for classes accuracy or margin too, for quantities R², absolute "
+        "error or squared error, for several labels accuracy, F1 or AUC",
+    )  # fmt: skip
     run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
 
@@ -185,7 +190,7 @@ def _run(options: argparse.Namespace) -> None:
     settings = RunSettings(
         source, options.estimator or estimators(source)[0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
-        outputs=options.outputs, design=options.design.replace("-", "_"),
+        outputs=options.outputs, design=options.design.replace("-", "_"), measure=options.measure,
     )  # fmt: skip
     if settings.rows != options.subsets:
         print(f"{settings.rows} subsets instead of {options.subsets}: design {settings.design.replace('_', '-')}")

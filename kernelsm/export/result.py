@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from kernelsm import __version__
 from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, measure_fidelity
 from kernelsm.export.arguments import KERNELS, READOUTS
+from kernelsm.outcomes.measured_word import measured_unit
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.units import unit_of
 from kernelsm.runtime.checks import check_choice, check_whole
@@ -123,7 +124,7 @@ class Result:
     @property
     def unit(self) -> str:
         """What is measured, with its unit."""
-        return unit_of(self.outcomes)
+        return measured_unit(self.outcomes)
 
     @property
     def higher_is_better(self) -> bool:

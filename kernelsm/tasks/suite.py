@@ -17,6 +17,10 @@ from kernelsm.tasks.weighting import EQUALLY, GroupSizes, Weighting, check_weigh
 
 CLASSIFICATION = "classification"
 """The objective of suites that do not name one."""
+REGRESSION = "regression"
+"""The objective of suites whose labels are quantities."""
+SEVERAL_LABELS = "several labels"
+"""The objective of suites of which several labels at once may apply to a sample."""
 
 
 @dataclass(frozen=True, eq=False)

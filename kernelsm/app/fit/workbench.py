@@ -232,7 +232,7 @@ def scatter(run: Run, result: HeldOut) -> None:
     frame.show(chart, SCATTER, toolbar=False)
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
-        f"Target: {plain(target)}.{f' {words.NATS}' if words.in_nats(run.unit) else ''}"
+        f"Target: {plain(target)}.{f' {told}' if (told := words.unit_help(run.unit)) else ''}"
     )
 
 

@@ -272,6 +272,17 @@ def pull_slider(ridge: float) -> None:
     )  # fmt: skip
 
 
+def measure_picker(names: Sequence[str]) -> None:
+    """Choose what the outcomes are, where there is more than the loss; `names` are those of the measures."""
+    if len(names) == 1:
+        return
+    shown = session.view().measure if session.view().measure in names else names[0]
+    st.segmented_control(
+        "Outcomes are", names, required=True, help=words.MEASURE_HELP,
+        **_bind("measure", shown, lambda value: "" if value == names[0] else value, first="default"),
+    )  # fmt: skip
+
+
 def claim_picker(places: Mapping[str, str]) -> None:
     """Choose one of the paper's claims; `places` are where each stands, by key."""
     shown = session.view().claim if session.view().claim in places else next(iter(places))

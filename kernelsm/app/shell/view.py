@@ -79,6 +79,8 @@ class ViewState:
         See `RunSettings`.
     pull : float, optional
         λ of the pull towards W0 there; None is the source's own.
+    measure : str
+        What the outcomes of the next computation are; "" is the loss.
     project : str
         Key of data and model that have no outcomes yet and are worked on; "" for those of the run.
     prompts : str
@@ -144,6 +146,7 @@ class ViewState:
     projection: str = "auto"
     dim: int = 512
     pull: float | None = None
+    measure: str = ""
     project: str = ""
     prompts: str = ""
     picked: tuple[int, ...] = ()
@@ -267,7 +270,14 @@ class ViewState:
                 return self.on_run(key)
             case "project":
                 return replace(
-                    self, project=key, pull=None, projection="auto", estimator="gradex", size=None, sampler="auto"
+                    self,
+                    project=key,
+                    pull=None,
+                    measure="",
+                    projection="auto",
+                    estimator="gradex",
+                    size=None,
+                    sampler="auto",
                 )
             case "prompts":
                 return replace(self, prompts=key, picked=())
@@ -290,7 +300,8 @@ class ViewState:
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(
-            self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
+            self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, measure="", project="",
+            prompts="",
             picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run), methods=(), beside=(),
             used=None,
         )  # fmt: skip
@@ -396,6 +407,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "projection": _one_of(tuple(PROJECTIONS)),
     "dim": _whole(2, 4096),
     "pull": _number(1e-6, 1e4),
+    # which measures there are depends on the source: another one's means the loss there
+    "measure": lambda text: text if re.fullmatch(r"[\w ]{1,24}", text) else None,
     "project": lambda text: text if is_content_hash(text) else None,
     "prompts": lambda text: text if is_content_hash(text) else None,
     "picked": _ordered,
