@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, disk, frame, session, words
+from kernelsm.app.shell import controls, disk, frame, session, spoken, words
+from kernelsm.app.shell.chart_keys import chart_button
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
@@ -100,7 +101,9 @@ def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
             delta_color=_colour(error, -1), width="content",
             help="Mean absolute error over mean absolute outcome",
         )  # fmt: skip
-    st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}")
+    said = f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}"
+    st.markdown(said)
+    spoken.say(f"LDS {_or_dash(f'{rank.first:.3f}')}, relative error {_or_dash(percent(error.first))}. {said}", "fit")
     if result.choice:
         st.markdown(result.choice)
     show_outlying_rows(result.fitted, result.set_aside, numbered=on_truth)
@@ -204,7 +207,9 @@ def scatter(run: Run, result: HeldOut) -> None:
     else:
         columns = [run.outcomes.mean_over_targets(table) for table in tables]
     title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
-    chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
+    chart = predicted_vs_observed(
+        columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit, dark=frame.is_dark()
+    )
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
@@ -229,10 +234,7 @@ def surface(run: Run, on_truth: bool) -> None:
         loo_surface.gammas, loo_surface.ridges, loo_surface.relative, linear.relative[0],
         current=None if view.kernel == "auto" else (gamma_now, view.ridge), dark=frame.is_dark(),
     )  # fmt: skip
-    st.plotly_chart(
-        chart.figure, key=_SURFACE_KEY, alt=chart.alt, config={"displayModeBar": False}, selection_mode="points",
-        on_select=lambda: _take_click(loo_surface, kernel),
-    )  # fmt: skip
+    frame.show(chart, _SURFACE_KEY, toolbar=False, on_click=lambda: _take_click(loo_surface, kernel))
     st.button(
         "Use the best", icon=":material/star:", on_click=session.update,
         kwargs={"kernel": kernel, "gamma": gamma, "ridge": ridge},
@@ -261,10 +263,13 @@ def calibration(result: HeldOut) -> None:
         f"{result.observed.m} held-out subsets, all targets taken together. Below the band they are too narrow, "
         "above it too wide."
     )
-    frame.show(calibration_plot(_LEVELS, covered, result.observed.m), "fit_calibration", toolbar=False)
+    chart = calibration_plot(_LEVELS, covered, result.observed.m, dark=frame.is_dark())
+    frame.show(chart, "fit_calibration", toolbar=False)
 
 
 def sweep(run: Run, on_truth: bool) -> None:
     """Draw what γ does, played in the browser."""
     st.markdown(words.SWEEP)
-    frame.show(sweep_chart(run.key, session.view().target, _of_sliders(), on_truth), "fit_sweep", toolbar=False)
+    chart = sweep_chart(run.key, session.view().target, _of_sliders(), on_truth, frame.is_dark())
+    chart_button("▶ Play γ", "fit_sweep")
+    frame.show(chart, "fit_sweep", toolbar=False)
