@@ -11,5 +11,7 @@ frame.head(
     "and watch how well it predicts subsets it has not seen, beside a tuned linear surrogate.",
     run,
 )
-workbench.workbench(run)
+# page.css puts the picture beside the sliders where there is room
+with st.container(key="fit_parts"):
+    workbench.workbench(run)
 st.page_link(navigation.EXPLORE, label="Read the surrogate off on Explore", icon=":material/hub:")

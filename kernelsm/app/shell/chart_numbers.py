@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
+import pandas as pd
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
@@ -80,8 +82,11 @@ def chart_numbers(chart: Chart, key: str) -> None:
         if not place.open:
             return
         table = chart.table()
+        margins = _margins(table)
+        has_signs = any(bool((table[value] < 0).any()) for value in margins)
         show_table(
-            table.iloc[:MOST_ROWS], hide_index=True, placeholder="", key=f"{key}_numbers_table", alt="Numbers of the chart above",
+            table.iloc[:MOST_ROWS], margins=margins, signed=has_signs, hide_index=True, placeholder="",
+            key=f"{key}_numbers_table", alt="Numbers of the chart above",
             height=_ROWS_HIGH if len(table) > 10 else "content",
         )  # fmt: skip
         if len(table) > MOST_ROWS:
@@ -92,3 +97,9 @@ def chart_numbers(chart: Chart, key: str) -> None:
                 key=f"{key}_numbers_csv", on_click="ignore",
             )  # fmt: skip
             _picture()(key=f"{key}_numbers_picture", data={"chart": key, "file": f"{key}.png"}, width="content")
+
+
+def _margins(table: pd.DataFrame) -> dict[str, str]:
+    """Columns of numbers that have their half-widths on their right."""
+    columns = [str(name) for name in table.columns]
+    return {value: margin for value, margin in pairwise(columns) if margin.startswith("±")}
