@@ -40,6 +40,7 @@ class Crowd:
     """What is measured of all visitors."""
 
     turns: list[float] = field(default_factory=list)
+    by_page: dict[str, list[float]] = field(default_factory=dict)
     openings: list[float] = field(default_factory=list)
     waits: dict[int, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
@@ -56,7 +57,9 @@ async def visit(crowd: Crowd, url: str, number: int, until: float) -> None:
         crowd.openings.append(await visitor.open())
         while time.monotonic() < until:
             await asyncio.sleep(chance.expovariate(1 / THINKING))
-            crowd.turns.append(await visitor.turn(chance.choice(PAGES)))
+            page = chance.choice(PAGES)
+            crowd.turns.append(await visitor.turn(page))
+            crowd.by_page.setdefault(f"{page}, {example}", []).append(crowd.turns[-1])
     except Exception as error:
         crowd.failed.append(f"visitor {number} of {example}, {with_job}: {type(error).__name__}: {error}")
     finally:
@@ -79,8 +82,7 @@ async def work(crowd: Crowd, url: str, number: int, jobs: int, delay: float) -> 
             while not any("Finished in" in text or "Cache hit" in text for text in visitor.texts):
                 if any("failed" in text for text in visitor.texts):
                     raise RuntimeError(" ".join(visitor.texts))
-                await asyncio.sleep(2.0)
-                await visitor.run()
+                await visitor.watch()
             crowd.waits[number] = max(crowd.waits.get(number, 0.0), time.monotonic() - begun)
     except Exception as error:
         crowd.failed.append(f"worker {number}: {type(error).__name__}: {error}")
@@ -139,6 +141,9 @@ def main() -> None:
             "turns": len(turns),
             "turn_median_s": float(np.median(turns)),
             "turn_p95_s": float(np.quantile(turns, 0.95)),
+            "turn_p95_by_page_s": {
+                page: float(np.percentile(found, 95)) for page, found in sorted(crowd.by_page.items())
+            },
             "opening_median_s": float(np.median(crowd.openings)),
             "memory_before_mib": before,
             "memory_with_the_crowd_mib": peak,

@@ -51,6 +51,7 @@ class Visitor:
     states: dict[str, WidgetState] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     script: str = ""
+    fragments: dict[str, float] = field(default_factory=dict)
 
     async def open(self) -> float:
         """Connect and draw the page; returns the seconds."""
@@ -65,13 +66,27 @@ class Visitor:
 
     async def run(self, **trigger: WidgetState) -> float:
         """Ask for a run of the script and wait for its end; returns the seconds."""
+        return await self._sent(self._rerun(**trigger))
+
+    async def watch(self) -> float:
+        """Wait as long as the page says, then draw again what it draws by the clock; returns the seconds."""
+        await asyncio.sleep(max(self.fragments.values(), default=1.0))
+        spent = 0.0
+        for fragment in list(self.fragments):
+            if fragment in self.fragments:  # a page that is drawn anew has others
+                message = self._rerun()
+                message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = fragment, True
+                spent += await self._sent(message)
+        return spent
+
+    def _rerun(self, **trigger: WidgetState) -> BackMsg:
         message = BackMsg()
         message.rerun_script.query_string = self.query
         message.rerun_script.page_script_hash = self.script
         message.rerun_script.page_name = "" if self.script else self.page
         states = [*self.states.values(), *trigger.values()]
         message.rerun_script.widget_states.CopyFrom(WidgetStates(widgets=states))
-        return await self._sent(message)
+        return message
 
     async def press(self, key: str) -> float:
         """Press the button of a key."""
@@ -100,7 +115,7 @@ class Visitor:
         assert self.socket is not None
         start = time.perf_counter()
         await self.socket.send(message.SerializeToString())
-        begun = False
+        begun, of_fragment = False, bool(message.rerun_script.fragment_id)
         while True:
             answer = await asyncio.wait_for(self.socket.recv(), _WITHIN)
             forward = ForwardMsg()
@@ -109,6 +124,11 @@ class Visitor:
             if kind == "new_session":
                 begun = True
                 self.texts.clear()
+                if not of_fragment:  # the whole page
+                    self.fragments.clear()
+                of_fragment = False
+            elif kind == "auto_rerun":
+                self.fragments[forward.auto_rerun.fragment_id] = forward.auto_rerun.interval
             elif kind == "navigation":
                 self.script = forward.navigation.page_script_hash
                 for page in forward.navigation.app_pages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from kernelsm.attributors.first_order import FirstOrder
 from kernelsm.attributors.solves import largest_eigenvalue
 from kernelsm.attributors.task_losses import TaskLosses
 from kernelsm.runtime.checks import check_number, check_whole
+from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import ConvergenceError
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.surrogates.results import Attribution
@@ -101,21 +104,12 @@ class BayesianInfluence(FirstOrder):
 
     def by_chain(self, *, store: Store | None = None, report: Report = silent) -> NDArray[np.float64]:
         """Return dF/dα of each chain, shape (chains, K, q)."""
-        h, found = self._step(), []
         settings = {key: value for key, value in self.settings().items() if key not in ("centred", "chains")}
-        for number in range(self.chains):
-            before = store.reused if store else 0
+        keys = [(*self.losses.key, self.losses.where, sorted(settings.items()), n) for n in range(self.chains)]
+        work = ChunkedWork(lambda: Task(partial(self._chain, self._step())), CHAIN_CHUNKS, "chains of draws")
+        return np.array(computed_chunks(work, keys, range(self.chains), store, report))
 
-            def chain(number: int = number) -> NDArray[np.float64]:
-                return self._chain(number, h, report)
-
-            key = (*self.losses.key, self.losses.where, sorted(settings.items()), number)
-            found.append(chain() if store is None else store.chunk(CHAIN_CHUNKS, key, chain))
-            reused = bool(store and store.reused > before)
-            report(number + 1, self.chains, "chains of draws", reused=reused)
-        return np.array(found)
-
-    def _chain(self, number: int, h: float, report: Report) -> NDArray[np.float64]:
+    def _chain(self, h: float, number: int) -> NDArray[np.float64]:
         losses, generator = self.losses, torch.Generator().manual_seed(self.seed * 1000 + number)
         noise, w = float(np.sqrt(2 * h / self.temperature)), losses.at.clone()
         tasks, targets = [], []

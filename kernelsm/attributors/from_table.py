@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 from kernelsm.attributors.attributor import Array, Attributor, Masks, MethodCost, check_masks
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.checks import check_whole
+from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.extras import needed_by
 from kernelsm.runtime.near_ties import varies
 from kernelsm.runtime.progress import Report, silent
@@ -282,16 +283,10 @@ class ProxySpex(_Predictor):
     def _fit(self, store: Store | None, report: Report) -> None:
         if self._series:
             return
-        for j in range(self.outcomes.q):
-            column = np.ascontiguousarray(self.outcomes.values[:, j])
-            before = store.reused if store else 0
-            if store is None:
-                found = self._one(column)
-            else:
-                key = (self.outcomes.masks, column, self.max_order, self.leaf)
-                found = store.chunk(SERIES_CHUNKS, key, partial(self._one, column))
-            self._series.append(found)
-            report(j + 1, self.outcomes.q, self.title, reused=bool(store and store.reused > before))
+        columns = [np.ascontiguousarray(column) for column in self.outcomes.values.T]
+        keys = [(self.outcomes.masks, column, self.max_order, self.leaf) for column in columns]
+        work = ChunkedWork(lambda: Task(self._one), SERIES_CHUNKS, self.title)
+        self._series = computed_chunks(work, keys, columns, store, report)
 
     def _one(self, column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Terms (T, K) of 0 and 1, their coefficients and the constant."""

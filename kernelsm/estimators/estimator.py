@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from kernelsm.objectives.objective import Measure, Objective, find_measure
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import Store
 from kernelsm.tasks.suite import TaskSuite
@@ -172,8 +174,51 @@ class Estimator(ABC):
         self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
     ) -> list[NDArray[np.float64]]:
         """All measures of each block of masks; finished blocks come from the store."""
-        parts = [masks[start : start + self.block] for start in range(0, len(masks), self.block)]
+        parts = self._parts(masks)
         return computed_chunks(work.blocks, [(*work.key, part) for part in parts], parts, store, report)
+
+    def _parts(self, masks: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        return [masks[start : start + self.block] for start in range(0, len(masks), self.block)]
+
+
+def compute_together(
+    estimators: Sequence[Estimator], masks: NDArray[np.bool_], store: Store, report: Report = silent
+) -> None:
+    """Compute the blocks of several estimators of one kind, so that all cores have work where each has few blocks.
+
+    Nothing is returned: afterwards each one's `outcomes` finds all of its blocks in the store.
+
+    Parameters
+    ----------
+    estimators : sequence of Estimator
+        As networks retrained from several seeds.
+    masks : ndarray of bool, shape (m, K)
+    store, report
+        Where finished blocks are kept, and what is called after each.
+
+    Raises
+    ------
+    InputError, ConvergenceError
+        As `Estimator.outcomes`.
+    """
+    works = [one._work(store) for one in estimators]
+    blocks = [(number, part) for number, one in enumerate(estimators) for part in one._parts(one.check_masks(masks))]
+    keys = [(*works[number].key, part) for number, part in blocks]
+
+    def task() -> Task:
+        tasks = [work.blocks.task() for work in works]
+        return Task(
+            partial(_one_of, [one.compute for one in tasks]), all(one.in_threads for one in tasks),
+            max(one.memory for one in tasks),
+        )  # fmt: skip
+
+    first = works[0].blocks
+    computed_chunks(ChunkedWork(task, first.kind, first.message), keys, blocks, store, report)
+
+
+def _one_of(computes: list[Callable[[Any], Any]], block: tuple[int, NDArray[np.bool_]]) -> Any:
+    number, masks = block
+    return computes[number](masks)
 
 
 class SuiteEstimator(Estimator):

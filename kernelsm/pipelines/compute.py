@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ from kernelsm.gradients.choices import ADAPTED
 from kernelsm.objectives.registry import find
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearisation_of
+from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.memory import check_memory
-from kernelsm.runtime.progress import Report, Stages, silent
+from kernelsm.runtime.progress import Report, Stages, Within, silent
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.weighting import EQUALLY
 from kernelsm.workspace.projects import find_recipe
@@ -181,34 +184,42 @@ def trained(
     InputError
         The network does not fit the samples, or its training fails.
     """
+    return train_seeds(recipe, suite, [seed], store, report)[0]
+
+
+def train_seeds(
+    recipe: Recipe, suite: TaskSuite, seeds: Sequence[int], store: Store, report: Report = silent
+) -> list[tuple[nn.Module, list[EpochLosses]]]:
+    """Return a recipe's network at W0 for each seed, side by side where cores allow; as `trained`."""
     import torch
 
+    from kernelsm.models.hashing import model_hash
     from kernelsm.objectives.fit_check import check_model
+    from kernelsm.objectives.training import EpochLosses
     from kernelsm.runtime.threads import use_torch_threads
 
     # networks this small train as fast on one thread, and ten times faster where cores are shared
     use_torch_threads(1)
-    model = initial_model(recipe, seed)
-    check_model(model, suite)
+    models = [initial_model(recipe, seed) for seed in seeds]
+    for model in models:
+        check_model(model, suite)
     if recipe.training is None:
         report(1, 1, "base model", reused=None)
-        return model.eval(), []
-    before = store.reused
-
-    def epochs(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
-        report(done, total + 1, message, reused=None)  # all of W0 is one chunk
-
-    from kernelsm.models.hashing import model_hash
-    from kernelsm.objectives.training import EpochLosses
-
-    weights, curve = store.chunk(
-        BASE_MODEL_CHUNKS,
-        (suite.content_hash, model_hash(model), recipe.training, seed),
-        partial(_train, model, suite, recipe.training, seed, epochs),
-    )
-    report(1, 1, "base model", reused=store.reused > before)
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    return model.eval(), [EpochLosses(**row) for row in curve]
+        return [(model.eval(), []) for model in models]
+    within = Within(report, len(seeds))
+    training = partial(_train, models, list(seeds), suite, recipe.training, within)
+    keys = [
+        (suite.content_hash, model_hash(model), recipe.training, seed)
+        for model, seed in zip(models, seeds, strict=True)
+    ]
+    work = ChunkedWork(lambda: Task(training), BASE_MODEL_CHUNKS, "base model")
+    found = []
+    for model, (weights, curve) in zip(
+        models, computed_chunks(work, keys, range(len(seeds)), store, within), strict=True
+    ):
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        found.append((model.eval(), [EpochLosses(**row) for row in curve]))
+    return found
 
 
 def initial_model(recipe: Recipe, seed: int) -> nn.Module:
@@ -224,13 +235,16 @@ def initial_model(recipe: Recipe, seed: int) -> nn.Module:
 
 
 def _train(
-    model: nn.Module, suite: TaskSuite, training: dict[str, Any], seed: int, report: Report
+    models: list[nn.Module], seeds: list[int], suite: TaskSuite, training: dict[str, Any], within: Within, number: int
 ) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
-    """Weights W0 by parameter name, and the training curve."""
+    """Weights W0 of one of the networks by parameter name, and its training curve."""
     from kernelsm.objectives.training import train_base
 
+    def epochs(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+        within.inside(done, total + 1, message)  # all of W0 is one chunk
+
     curve: list[EpochLosses] = []
-    model = train_base(model, suite, **training, seed=seed, curve=curve, report=report)
+    model = train_base(models[number], suite, **training, seed=seeds[number], curve=curve, report=epochs)
     return {name: value.numpy() for name, value in model.state_dict().items()}, [asdict(row) for row in curve]
 
 

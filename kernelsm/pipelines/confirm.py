@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, WAYS, Confirmation, MeasureName
 from kernelsm.objectives.registry import find, find_class
-from kernelsm.pipelines.compute import base_model, initial_model, trained
+from kernelsm.pipelines.compute import base_model, initial_model, train_seeds
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.checks import check_number, check_whole, shown
+from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import Task
 from kernelsm.runtime.job import JobSpec
-from kernelsm.runtime.progress import Report, Stages
+from kernelsm.runtime.progress import Report, Stages, Within
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.tasks.restriction import only_tasks
 from kernelsm.tasks.weighting import BY_SIZE
@@ -101,15 +104,16 @@ class ConfirmSettings:
         recipe = find_recipe(self.source)
         rates, share = recipe.rates, float(self.kept.mean())
         stages = {"inputs": rates.inputs} if rates.inputs else {}
-        for seed in range(self.seeds):
-            shipped = recipe.training is None or (recipe.trained_weights is not None and seed == 0)
-            if FINE_TUNED in self.ways:
-                stages[f"base {seed}"] = _LOADING_SECONDS if shipped else rates.base
-                # rates are those of subsets of half the tasks
-                stages[f"{FINE_TUNED} {seed}"] = rates.retraining * 2 * (1 + share)
-            if ANEW in self.ways:
-                known = FINE_TUNED in self.ways and not shipped
-                stages[f"{ANEW} {seed}"] = rates.base * (share + (0.0 if known else 1.0))
+        shipped = recipe.training is None or recipe.trained_weights is not None
+        fine_tuned, anew = FINE_TUNED in self.ways, ANEW in self.ways
+        # W0 of the first seed may be shipped, but is trained here where it is compared with others trained here
+        to_train = self.seeds if anew or not shipped else self.seeds - 1 if recipe.training is not None else 0
+        stages["base"] = recipe.rates.base * to_train + _LOADING_SECONDS
+        if fine_tuned:
+            # rates are those of subsets of half the tasks
+            stages[FINE_TUNED] = recipe.rates.retraining * 2 * (1 + share) * self.seeds
+        if anew:
+            stages[ANEW] = recipe.rates.base * share * self.seeds
         return stages
 
     def seconds(self) -> float:
@@ -153,15 +157,19 @@ def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirma
     recipe, stages = find_recipe(settings.source), Stages(report, settings.cost())
     suite = recipe.suite(stages.stage("inputs")) if recipe.rates.inputs else recipe.suite()
     masks = np.array([np.ones(suite.K, dtype=np.bool_), settings.kept])
-    found: dict[str, list[Values]] = {way: [] for way in settings.ways}
-    for seed in range(settings.seeds):
-        if FINE_TUNED in settings.ways:
-            base = base_model(settings.source, store, stages.stage(f"base {seed}"), seed=seed)
-            found[FINE_TUNED].append(
-                _fine_tuned(settings, recipe, suite, base, masks, store, stages.stage(f"{FINE_TUNED} {seed}"))
-            )
-        if ANEW in settings.ways:
-            found[ANEW].append(_anew(recipe, suite, masks, seed, store, stages.stage(f"{ANEW} {seed}")))
+    seeds, base_report = range(settings.seeds), stages.stage("base")
+    to_train = [
+        seed for seed in seeds
+        if recipe.training is not None and (ANEW in settings.ways or seed or not recipe.trained_weights)
+    ]  # fmt: skip
+    if to_train:
+        train_seeds(recipe, suite, to_train, store, base_report)
+    found: dict[str, Values] = {}
+    if FINE_TUNED in settings.ways:
+        bases = [base_model(settings.source, store, base_report, seed=seed) for seed in seeds]
+        found[FINE_TUNED] = _fine_tuned(settings, recipe, suite, bases, masks, store, stages.stage(FINE_TUNED))
+    if ANEW in settings.ways:
+        found[ANEW] = _anew(recipe, suite, settings.kept, seeds, store, stages.stage(ANEW))
     assert settings.ridge is not None
     return Confirmation(
         source=settings.source, left_out=settings.left_out, task_names=suite.task_names,
@@ -169,59 +177,64 @@ def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirma
         measures=tuple(
             MeasureName(one.name, one.unit, one.higher_is_better) for one in find_class(suite.objective).measures
         ),
-        values={way: np.array(values) for way, values in found.items()},
+        values={way: found[way] for way in settings.ways},
         title=_title(settings, suite), task_weighting=suite.task_weighting,
         target_weights=tuple(map(float, suite.targets.sizes)) if suite.target_weighting == BY_SIZE else None,
     )  # fmt: skip
 
 
 def _fine_tuned(
-    settings: ConfirmSettings, recipe: Recipe, suite: TaskSuite, base: nn.Module, masks: Masks, store: Store,
+    settings: ConfirmSettings, recipe: Recipe, suite: TaskSuite, bases: list[nn.Module], masks: Masks, store: Store,
     report: Report,
 ) -> Values:  # fmt: skip
-    """All measures of the network fine-tuned from W0 on each mask, shape (2, measures, q)."""
+    """All measures of the network fine-tuned from W0 of each seed on each mask, shape (seeds, 2, measures, q)."""
+    from kernelsm.estimators.estimator import compute_together
     from kernelsm.estimators.retraining import Retraining
 
     assert settings.ridge is not None
-    retraining = Retraining(suite, base, ridge=settings.ridge, **recipe.retraining)
-    first, *others = retraining.measure_names
-    tables = [retraining.outcomes(masks, measure=first, store=store, report=report)]
-    # the store keeps all measures: asking for the others trains nothing
-    tables += [retraining.outcomes(masks, measure=name, store=store) for name in others]
-    return np.stack([table.values for table in tables], axis=1)
+    retrained = [Retraining(suite, base, ridge=settings.ridge, **recipe.retraining) for base in bases]
+    compute_together(retrained, masks, store, report)
+    # the store keeps all measures of all blocks: asking for them trains nothing
+    return np.stack([
+        np.stack([one.outcomes(masks, measure=name, store=store).values for name in one.measure_names], axis=1)
+        for one in retrained
+    ])  # fmt: skip
 
 
-def _anew(recipe: Recipe, suite: TaskSuite, masks: Masks, seed: int, store: Store, report: Report) -> Values:
-    """All measures of the network trained from its first weights on each mask, shape (2, measures, q)."""
+def _anew(
+    recipe: Recipe, suite: TaskSuite, kept: NDArray[np.bool_], seeds: Sequence[int], store: Store, report: Report
+) -> Values:
+    """All measures of the network trained from its first weights on all tasks and on those kept, for each seed.
+
+    Returns
+    -------
+    ndarray, shape (seeds, 2, measures, q)
+    """
     from kernelsm.models.hashing import model_hash
 
+    assert recipe.training is not None
     measures = tuple(measure.name for measure in find(suite).measures)
-    first_weights = model_hash(initial_model(recipe, seed))
-    found: list[Values] = []
-
-    def within(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
-        report(len(found) * total + done, len(masks) * total, _message(seed), reused=None)
-
-    for mask in masks:
-        before = store.reused
-        key = (suite.content_hash, mask, first_weights, recipe.training, seed, measures)
-        train = partial(_trained_on, recipe, suite, mask, seed, store, within)
-        found.append(np.asarray(store.chunk(ANEW_CHUNKS, key, train)))
-        report(len(found), len(masks), _message(seed), reused=store.reused > before)
-    return np.array(found)
+    models = [initial_model(recipe, seed) for seed in seeds]
+    keys = [
+        (suite.content_hash, kept, model_hash(model), recipe.training, seed, measures)
+        for model, seed in zip(models, seeds, strict=True)
+    ]
+    within = Within(report, len(seeds))
+    training = partial(_trained_on, models, list(seeds), only_tasks(suite, kept), recipe.training, within)
+    work = ChunkedWork(lambda: Task(training), ANEW_CHUNKS, "trained anew")
+    without = computed_chunks(work, keys, range(len(seeds)), store, within)
+    whole = [_measured(model, suite) for model, _ in train_seeds(recipe, suite, seeds, store)]
+    return np.array([whole, without]).swapaxes(0, 1)
 
 
 def _trained_on(
-    recipe: Recipe, suite: TaskSuite, mask: NDArray[np.bool_], seed: int, store: Store, report: Report
+    models: list[nn.Module], seeds: list[int], suite: TaskSuite, training: dict[str, Any], within: Within, number: int
 ) -> Values:
-    """All measures of one network, shape (measures, q); W0 on all tasks may be there already."""
-    if mask.all():
-        return _measured(trained(recipe, suite, store, report, seed=seed)[0], suite)
+    """All measures of one network trained on a suite, shape (measures, q)."""
     from kernelsm.objectives.training import train_base
 
-    assert recipe.training is not None
-    model = initial_model(recipe, seed)
-    return _measured(train_base(model, only_tasks(suite, mask), **recipe.training, seed=seed, report=report), suite)
+    trained = train_base(models[number], suite, **training, seed=seeds[number], report=within.inside)
+    return _measured(trained, suite)
 
 
 def _measured(model: nn.Module, suite: TaskSuite) -> Values:
@@ -236,10 +249,6 @@ def _measured(model: nn.Module, suite: TaskSuite) -> Values:
             len(suite.target_names),
         )[0]  # fmt: skip
     return np.asarray(found.numpy())
-
-
-def _message(seed: int) -> str:
-    return f"seed {seed}, trained anew"
 
 
 def _title(settings: ConfirmSettings, suite: TaskSuite) -> str:

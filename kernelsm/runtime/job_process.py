@@ -124,4 +124,6 @@ def _end_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(os, "nice"):  # where cores are busy, people who look at pages come before what is computed
+        os.nice(10)
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -201,8 +201,6 @@ class JobRegistry:
                 return  # it waits, or is at work
             if not queued and key not in self._running:
                 return  # it has ended
-            if queued and not queued.running and not ending:
-                return
             self._wake.set()
             time.sleep(0.02)
 

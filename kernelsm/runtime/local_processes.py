@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 TRIES = 4
 """A chunk whose worker ends is done again up to three times."""
+_MOST_THREADS = 4
+"""So many threads of one process do what gains by threads as fast as processes do, and need no start."""
 _START_SECONDS = 1.5  # measured: until two workers have imported torch and opened what they share
 _WORTH_IT = 4.0  # how many times the start the work left must be worth
 # what a worker would import one by one, if its ancestor had not done so for all
@@ -51,14 +53,15 @@ class LocalProcesses:
     """Computes chunks in several processes where the work is worth their start, and in this process until then.
 
     The first chunks are computed here and timed. Once what is left would take four times as long as the processes
-    need to start, they are started; they stay for further tasks until this object is closed.
+    need to start, they are started; they stay for further tasks until this object is closed. Tasks that gain by
+    threads are computed in threads of this process where four are enough for all cores.
 
     Parameters
     ----------
     workers : int, optional
         Processes; `KERNELSM_WORKERS`, or one for each core, if not given. Fewer are started where memory is short.
     start_seconds : float
-        What the start counts as. With 0 the processes start at once.
+        What the start counts as. With 0 the processes start at once, for every task.
 
     Examples
     --------
@@ -96,7 +99,9 @@ class LocalProcesses:
         """
         left = deque(chunks)
         workers = fitting(task, self.workers)
-        if self.start_seconds and not self._pool:
+        if self.start_seconds and task.in_threads and workers <= _MOST_THREADS:
+            yield from in_this_process(task, left, workers)
+        elif self.start_seconds and not self._pool:
 
             def leave(seconds: float, threads: int) -> bool:
                 here = seconds * len(left) / threads

@@ -60,6 +60,34 @@ class Stages:
         return report
 
 
+class Within:
+    """A report that chunks call as well, while they are computed in this process; elsewhere they tell nobody.
+
+    Parameters
+    ----------
+    report : Report
+        Called after each chunk, and in between with `reused` None.
+    chunks : int
+        How many there are.
+    """
+
+    def __init__(self, report: Report, chunks: int) -> None:
+        self.report, self.chunks, self.finished = report, chunks, 0
+
+    def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+        """Say that `done` of `total` chunks are finished."""
+        self.finished = done
+        self.report(done, total, message, reused=reused)
+
+    def inside(self, done: int, total: int, message: str = "", *, reused: bool | None = None) -> None:
+        """Say how far a chunk is."""
+        share = min(done, total)
+        self.report(self.finished * total + share, self.chunks * total, message, reused=None)
+
+    def __reduce__(self) -> tuple[type[Within], tuple[Report, int]]:
+        return Within, (silent, self.chunks)
+
+
 class Pace:
     """Estimates the time left from the chunks that were really computed; reused ones cost nothing."""
 

@@ -12,7 +12,6 @@ or delete it, and it goes when it has not been opened for long. Who restores a s
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,12 +120,6 @@ def let_go(item: KeptItem, holders: Collection[str], root: Path | None = None) -
     left = holders_of(item, root)
     keep = left.owners if item.kind.holds_data else left.everybody
     return item.kind.delete(item.key, root) if owned and not keep else 0
-
-
-def may_go(item: KeptItem, unopened_for: float, root: Path | None = None, *, now: float | None = None) -> bool:
-    """Whether a thing may be deleted for its age: nobody brought or opened it for `unopened_for` seconds."""
-    now = time.time() if now is None else now
-    return now - holders_of(item, root).last_held >= unopened_for
 
 
 def all_kept(root: Path | None = None) -> Iterator[KeptItem]:

@@ -15,7 +15,9 @@ from kernelsm.objectives.training import train_base
 from kernelsm.pipelines import confirm as module
 from kernelsm.pipelines.compute import base_model
 from kernelsm.pipelines.confirm import ConfirmSettings, confirm, ways_of
+from kernelsm.runtime.executors import using
 from kernelsm.runtime.job_process import resolve
+from kernelsm.runtime.local_processes import LocalProcesses
 from kernelsm.runtime.progress import Cancelled, silent
 from kernelsm.runtime.store import Store
 from kernelsm.tasks.restriction import only_tasks
@@ -117,11 +119,29 @@ def test_more_seeds_and_another_way_train_only_what_is_new(project):
     confirm(ConfirmSettings(project, [4], seeds=1, ways=(ANEW,)), silent, Store())
     more = Store()
     confirm(ConfirmSettings(project, [4], seeds=2, ways=(ANEW,)), silent, more)
-    # a network with and one without, and the weights W0 of the one with
-    assert more.computed == 3
+    assert more.computed == 2  # a network without, and W0, which is the one with
     other = Store()
     confirm(ConfirmSettings(project, [4], seeds=2), silent, other)
     assert other.computed == 2  # fine-tuned from each W0, both masks in one block
+
+
+def test_processes_find_what_this_one_finds_and_say_how_far_they_are(project):
+    settings, heard = ConfirmSettings(project, [4], seeds=3), []
+
+    def report(done, total, message="", *, reused=False):
+        heard.append((done, total, message, reused))
+
+    alone = confirm(settings, silent, Store())
+    Store().clear()
+    store = Store()
+    with LocalProcesses(2, start_seconds=0) as processes, using(processes):
+        together = confirm(settings, report, store)
+    for way in alone.values:
+        assert np.array_equal(together.values[way], alone.values[way])
+    done = [step for step, *_ in heard]
+    assert done == sorted(done)
+    assert done[-1] == heard[-1][1]
+    assert len([1 for *_, reused in heard if reused is False]) == store.computed == 9  # W0, fine-tuned, anew
 
 
 def test_another_drop_trains_the_network_with_all_tasks_no_more(project):

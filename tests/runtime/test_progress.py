@@ -1,9 +1,12 @@
 """Progress: stages of different cost joined into one bar, and the time that is left."""
 
+import pickle
+
+import cloudpickle
 import pytest
 
 from kernelsm.runtime import progress
-from kernelsm.runtime.progress import Pace, Stages
+from kernelsm.runtime.progress import Pace, Stages, Within
 
 
 @pytest.fixture
@@ -69,3 +72,18 @@ def test_nothing_is_left_at_the_end(clock):
     pace = Pace()
     pace.note(5, reused=True)
     assert pace.eta(5) == 0.0
+
+
+def test_chunks_say_how_far_they_are_here_and_nothing_elsewhere():
+    heard = []
+
+    def report(done, total, message="", *, reused=False):
+        heard.append((done / total, reused))
+
+    within = Within(report, 2)
+    within.inside(1, 4)
+    within(1, 2, "one")
+    within.inside(2, 4)
+    pickle.loads(pickle.dumps(Within(progress.silent, 2))).inside(3, 4)
+    cloudpickle.loads(cloudpickle.dumps(within)).inside(3, 4)
+    assert heard == [(0.125, None), (0.5, False), (0.75, None)]

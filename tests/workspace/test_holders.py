@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import time
 
 import pytest
 
-from kernelsm.workspace.holders import all_kept, hold, holders_of, is_owned, let_go, may_go
+from kernelsm.workspace.holders import all_kept, hold, holders_of, is_owned, let_go
 from kernelsm.workspace.kept import KeptItem
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES, save_run
@@ -62,19 +60,6 @@ def test_what_is_not_here_is_held_by_nobody(cache_folder):
     assert not PROJECTS.holders_folder(gone.key).exists()
     assert holders_of(gone).everybody == frozenset()
     assert holders_of(KeptItem(PROJECTS, "../../etc")).everybody == frozenset()
-
-
-def test_it_may_go_when_nobody_opened_it_for_long(item):
-    hold(item, A, "owner")
-    day, now = 24 * 3600.0, time.time()
-    for path in (*TABLES.paths(item.key), *TABLES.holders_folder(item.key).iterdir()):
-        if path.exists():
-            os.utime(path, (now - 9 * day, now - 9 * day))
-    assert may_go(item, 7 * day)
-    assert not may_go(item, 10 * day)
-    hold(item, B, "viewer")
-    assert not may_go(item, 7 * day)
-    assert may_go(item, 7 * day, now=now + 8 * day)
 
 
 def test_however_many_look_at_it_their_marks_do_not_fill_the_disk(item):

@@ -11,6 +11,7 @@ from kernelsm.app.decide.confirmed import WAY_NAMES
 from kernelsm.app.shell import controls, disk, navigation, rights, session
 from kernelsm.app.shell.job_panel import cancel_button, job_panel, progress, registry
 from kernelsm.app.shell.open_runs import Run
+from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.planted.game import planted_game
 from kernelsm.export.csv_text import csv_text
@@ -24,7 +25,7 @@ from kernelsm.workspace.confirmations import CONFIRMATIONS
 from kernelsm.workspace.projects import find_recipe
 
 _SEEDS, _WAYS, _STARTED = "decide_seeds", "decide_ways", "kernelsm_confirm_jobs"
-_USUAL_SEEDS, _REFRESH = 5, 0.5
+_USUAL_SEEDS = 5
 
 
 def confirm(run: Run, drop: Drop | None) -> None:
@@ -109,7 +110,7 @@ def _note(run: Run, offered: str, left_out: tuple[int, ...]) -> None:
             del started[key]
         elif status.active and key != offered:
             st.markdown(plain(title))
-            st.fragment(disk.telling(_other), run_every=_REFRESH)(key)
+            st.fragment(disk.telling(_other), run_every=visitors().refresh())(key)
         elif status.state == "done" and status.result:
             found = str(status.result["confirmed"])
             if found not in session.titles(CONFIRMATIONS) and CONFIRMATIONS.opens(found):

@@ -11,6 +11,7 @@ from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import cancel_button, progress, registry
+from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.prompts.agreement import measured_mean
@@ -19,7 +20,6 @@ from kernelsm.surrogates.wording import amount, number
 
 _KEPT = "kernelsm_checks"
 _MOST = 8
-_REFRESH = 0.5
 _LONGEST_NAME = 28
 
 
@@ -82,7 +82,7 @@ def _row(choice: PromptChoice, key: str, check: KeptCheck, status: JobStatus) ->
     orders = "in this order" if check.in_order else "over all orders"
     st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
     if status.active:
-        st.fragment(disk.telling(_running), run_every=_REFRESH)(key)
+        st.fragment(disk.telling(_running), run_every=visitors().refresh())(key)
     with st.container(horizontal=True):
         st.button(
             "Taken" if is_picked else "Take", key=f"demo_again_{key}", disabled=is_picked,

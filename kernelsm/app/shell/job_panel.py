@@ -13,8 +13,6 @@ from kernelsm.runtime.job import JobSpec, JobStatus
 from kernelsm.runtime.jobs import JobRegistry, Place
 from kernelsm.workspace.tables import TABLES
 
-_REFRESH = 0.5
-
 
 @st.cache_resource(show_spinner=False)
 def registry() -> JobRegistry:
@@ -60,7 +58,7 @@ def job_panel(
     """
     status = registry().status(spec.key)
     running = status is not None and status.active
-    st.fragment(disk.telling(_panel), run_every=_REFRESH if running else None)(
+    st.fragment(disk.telling(_panel), run_every=visitors().refresh() if running else None)(
         spec, estimate, result_title, start, cancel, key, running
     )
 

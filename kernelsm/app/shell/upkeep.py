@@ -6,6 +6,7 @@ import ctypes
 import gc
 import itertools
 import logging
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -18,7 +19,7 @@ from kernelsm.workspace.housekeeping import tidy
 
 logger = logging.getLogger(__name__)
 
-_EVERY = 60.0
+_EVERY, _FORGETTING = 60.0, 1.0
 _ROUNDS_BETWEEN_TIDYING = 15
 
 
@@ -31,6 +32,7 @@ def _look_after() -> None:
     for number in itertools.count():
         time.sleep(_EVERY)
         forget_who_left()
+        time.sleep(_FORGETTING)  # it happens on another thread
         give_memory_back()
         if number % _ROUNDS_BETWEEN_TIDYING:
             continue
@@ -54,7 +56,9 @@ def forget_who_left() -> None:
 
 
 def give_memory_back() -> None:
-    """Return to the system what visitors who left have used: the allocator of Linux keeps it otherwise."""
+    """Return to the system what visitors who left have used: the allocators of Linux and Arrow keep it otherwise."""
     gc.collect()
+    if arrow := sys.modules.get("pyarrow"):
+        arrow.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):  # another system, or another C library
         ctypes.CDLL("libc.so.6").malloc_trim(0)

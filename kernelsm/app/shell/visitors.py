@@ -10,6 +10,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from kernelsm.app.shell.owner import owner
 
+_OFTEN, _LOOKS_A_SECOND = 0.5, 30
+
 
 class Visitors:
     """Owners by the Streamlit session that shows their pages."""
@@ -23,6 +25,11 @@ class Visitors:
         if context := get_script_run_ctx():
             with self._lock:
                 self._owners[context.session_id] = owner()
+
+    def refresh(self) -> float:
+        """Return the seconds after which a page looks at a job again: the more are here, the less often each does."""
+        with self._lock:
+            return max(_OFTEN, len(self._owners) / _LOOKS_A_SECOND)
 
     def present(self) -> set[str]:
         """Return the owners of whom a browser still shows a page; who has left is forgotten."""
