@@ -25,8 +25,7 @@ from kernelsm.surrogates.wording import number
 
 CLICKABLE_UP_TO = 50
 _TEXT_UP_TO = 8  # more numbers of a size that can be read do not fit into their cells
-_WHOLE_NAMES_UP_TO = 25
-_HEIGHT, _NAMES_HIGH = 520, 400  # pixels: of the chart, and of the cells of many tasks with short names
+_HEIGHT, _CELLS_HIGH = 520, 240  # pixels: of the chart, and of all its cells on a phone
 _LINE = 18  # pixels
 _SHORT = 16  # letters: longer names leave no room for the cells
 _TOLD = 5  # pairs whose numbers the alternative text holds
@@ -119,13 +118,14 @@ def interaction_heatmap(
     if clickable and K <= CLICKABLE_UP_TO:
         heatmap |= {"hoverinfo": "skip", "hovertemplate": None}
         data.append(_click_layer(cells, read, labels, order, focus, dark))
+    elif K <= CLICKABLE_UP_TO:  # not by the ticks, of which some are left out
+        heatmap |= {"hovertext": _told(cells, read, labels), "hovertemplate": "%{hovertext}<extra></extra>"}
     more: dict[str, Any] = {"zeroline": False}
     # zooming would be a trap for fingers, and is of use only where cells are too small to be told apart
     more |= {} if K <= CLICKABLE_UP_TO else {"showticklabels": False, "fixedrange": False}
-    ticks = [safe(names[k], _SHORT) for k in order]
-    if K > _WHOLE_NAMES_UP_TO:  # all names would overlap, and long ones leave no room for the cells
-        every = -(-_LINE * K // _NAMES_HIGH)
-        ticks = [safe(names[k], 11) if at % every == 0 else "" for at, k in enumerate(order)]
+    # names of cells lower than a line would overlap: then every second or third is written, and hovering tells all
+    every = -(-_LINE * K // _CELLS_HIGH) if K <= CLICKABLE_UP_TO else 1
+    ticks = [safe(names[k], _SHORT) if at % every == 0 else "" for at, k in enumerate(order)]
     chart = figure(
         data,
         _HEIGHT,
@@ -191,8 +191,7 @@ def _click_layer(
     off_diagonal = row != column
     row, column = row[off_diagonal], column[off_diagonal]
     first, second = order[row], order[column]
-    end = [", measured" if known else "" for known in read[row, column].tolist()]
-    shown = zip(row.tolist(), column.tolist(), cells[row, column].tolist(), end, strict=True)
+    told = _told(cells, read, labels)
     in_focus = (np.minimum(first, second) == focus[0]) & (np.maximum(first, second) == focus[1]) if focus else []
     return {
         "type": "scatter",
@@ -210,11 +209,22 @@ def _click_layer(
         "selected": {"marker": {"opacity": 1}},
         "unselected": {"marker": {"opacity": 0}},
         "customdata": np.column_stack([first, second]).astype(np.int32),
-        "hovertext": [
-            f"{labels[i]} × {labels[j]}: {number(value, signed=True)}{known}" for i, j, value, known in shown
-        ],
+        "hovertext": [told[i][j] for i, j in zip(row.tolist(), column.tolist(), strict=True)],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
+
+
+def _told(cells: NDArray[np.float32], read: NDArray[np.bool_], labels: list[str]) -> list[list[str]]:
+    """What hovering over each cell says."""
+    known, shown = read.tolist(), cells.tolist()
+    return [
+        [
+            "" if i == j else f"{first} × {second}: {number(shown[i][j], signed=True)}"
+            f"{', measured' if known[i][j] else ''}"
+            for j, second in enumerate(labels)
+        ]
+        for i, first in enumerate(labels)
+    ]  # fmt: skip
 
 
 def clicked_pair(selection: Mapping[str, Any], K: int) -> tuple[int, int] | None:

@@ -89,7 +89,7 @@ def dots(
     def table() -> pd.DataFrame:
         found: dict[str, Any] = {"of": list(rows)}
         for name, values, margins in series:
-            found |= {f"{name} ({unit})": values, f"± of {name}": margins}
+            found |= {f"{name} ({_in_a_line(unit)})": values, f"± of {name}": margins}
         return pd.DataFrame(found if truth is None else {**found, "truth": truth})
 
     return Chart(chart, _dots_alt(rows, series, truth, unit), table)
@@ -184,4 +184,8 @@ def _dots_alt(rows: Sequence[str], series: Sequence[tuple[str, Array, Array]], t
             found.append(f"truth {truth[k]:.3g}")
         if found:
             told.append(f"{row}: {', '.join(found)}")
-    return f"Dots with 90 % intervals, {unit}. {'; '.join(told)}."
+    return f"Dots with 90 % intervals, {_in_a_line(unit)}. {'; '.join(told)}."
+
+
+def _in_a_line(title: str) -> str:
+    return title.replace("<br>", ", ")

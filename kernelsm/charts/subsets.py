@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, ORANGE, PLAIN_TICKS, Chart, figure, name_axis, safe
 
+_LINE, _CELLS_HIGH = 18, 240  # pixels: of a name, and of all cells on a phone
+_NAMED = 60
+
 
 def outcome_histogram(
     values: NDArray[np.float64],
@@ -71,22 +74,33 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
     """
     included = masks.astype(np.float32)
     together = included.T @ included
-    labels = [safe(name, 24) for name in names]
+    # all names of many tasks would overlap: some are written, of very many none, and hovering tells all
+    few = len(names) <= _NAMED
+    every = -(-_LINE * len(names) // _CELLS_HIGH) if few else 1
+    labels = [safe(name, 16) if at % every == 0 else "" for at, name in enumerate(names)]
+    hover = [[f"{safe(first, 24)} and {safe(second, 24)}" for second in names] for first in names] if few else None
     positions = np.arange(len(names))
-    # more names would overlap; hovering still shows them
-    hide = {} if len(names) <= 32 else {"showticklabels": False}
+    hide = {} if few else {"showticklabels": False}
+    square = {"constrain": "domain", **hide}
     chart = figure(
         [
             {
                 "type": "heatmap", "z": together, "x": positions, "y": positions, "colorscale": "Blues", "zmin": 0,
-                "xgap": 1, "ygap": 1, "colorbar": {"title": {"text": "subsets", "side": "top"}, "thickness": 10},
-                "hovertemplate": "%{y} and %{x}: together in %{z} subsets<extra></extra>",
+                "xgap": 1, "ygap": 1, "text": hover,
+                # above the cells: beside them it would take their room on a narrow page
+                "colorbar": {
+                    "title": {"text": "subsets", "side": "right"}, "thickness": 10, "len": 0.9, "orientation": "h",
+                    "y": 1.0, "yanchor": "bottom",
+                },
+                "hovertemplate": ("%{text}" if few else "%{y} and %{x}") + ": together in %{z} subsets<extra></extra>",
             }
         ],
         520,
         dark=dark,
-        xaxis=name_axis(labels, positions, tickangle=-90, **hide),
-        yaxis=name_axis(labels, positions, autorange="reversed", **hide),
+        xaxis=name_axis(labels, positions, tickangle=-90, constraintoward="left", **square),
+        yaxis=name_axis(
+            labels, positions, autorange="reversed", scaleanchor="x", constraintoward="top", **square
+        ),
     )  # fmt: skip
     pair_counts = together[~np.eye(len(names), dtype=bool)]
     rarest = f" The rarest pair was together in {int(pair_counts.min())} of them." if len(pair_counts) else ""
