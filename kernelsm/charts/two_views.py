@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, ink, name_axis, safe
@@ -82,7 +83,7 @@ def difference_bars(
         }
     ]  # fmt: skip
     chart = figure(
-        data, max(220, 70 + 21 * len(labels)),
+        data, max(220, 70 + 21 * len(labels)), dark=dark,
         xaxis={
             "title": {"text": f"first - second, {unit}"}, "zeroline": True, "automargin": True, **PLAIN_TICKS,
             **({} if limit is None else {"range": [-limit, limit]}),
@@ -101,7 +102,13 @@ def difference_bars(
         chart,
         f"Bar chart of the effects of {len(names)} tasks in the first view less those in the second, with 90 % "
         f"intervals: {clear} of them can be told from zero.",
-    )
+        lambda: pd.DataFrame(
+            {
+                "task": list(names), f"first - second ({unit})": exact, "90 % margin": margin,
+                "told": [difference_said(code) for code in verdicts],
+            }
+        ),
+    )  # fmt: skip
 
 
 def rank_scatter(
@@ -150,9 +157,13 @@ def rank_scatter(
     ]  # fmt: skip
     axis = {"range": ends, "tickformat": "d", "automargin": True, "nticks": min(n, 10) + 1, "zeroline": False}
     chart = figure(
-        data, 380,
+        data, 380, dark=dark,
         xaxis={**axis, "title": {"text": f"rank in {safe(titles[0], 40)}"}},
         yaxis={**axis, "title": {"text": f"rank in {safe(titles[1], 40)}"}},
     )  # fmt: skip
     told = "one of the two has no order" if np.isnan(correlation) else f"they correlate by {correlation:.2f}"
-    return Chart(chart, f"Ranks of {n} tasks in the two views against each other, 1 helps most: {told}.")
+    return Chart(
+        chart,
+        f"Ranks of {n} tasks in the two views against each other, 1 helps most: {told}.",
+        lambda: pd.DataFrame({"task": list(names), "rank in the first": ranks[0], "rank in the second": ranks[1]}),
+    )

@@ -11,7 +11,6 @@ from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, measure_fidelity
 from kernelsm.export.arguments import KERNELS, READOUTS
 from kernelsm.outcomes.measured_word import measured_unit
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.outcomes.units import unit_of
 from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate

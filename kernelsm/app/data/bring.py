@@ -43,7 +43,7 @@ One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arr
 
 def bring() -> None:
     """Draw the choice of what to bring, and the controls for it."""
-    st.subheader("Bring your own")
+    st.header("Bring your own")
     try:
         limits()
     except InputError as error:  # the server's settings, on which every upload below depends
@@ -118,7 +118,7 @@ def features() -> None:
     if file is None:
         return
     ref = keep_file(file)
-    st.markdown("##### How much each task counts")
+    st.markdown("### How much each task counts")
     weights = feature_weights(ref)
     _check(ProjectRequest(PurePath(file.name).stem, ref, weights, NetworkRequest("features")), 15.0)
 
@@ -161,7 +161,7 @@ def _shown(preview: Preview, name: str) -> None:
 
 
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
-    st.markdown("##### Check and prepare")
+    st.markdown("### Check and prepare")
     title = st.text_input("Name", PurePath(ref.name).stem[:60], max_chars=60, key=f"bring_title_{ref.key}")
     text = rows / 60 if mapping.kind == "text" else 0.0
     seconds = 20.0 + text + rows / 20_000
@@ -206,7 +206,7 @@ def _show_project(key: str, title: str) -> None:
             f"{objective.headline_in_words(headline['train'], headline['test'])}."
         )
     if len(about.get("curve", [])) > 1:
-        curve = training_curve(about["curve"], unit=objective.measures[0].unit)
+        curve = training_curve(about["curve"], unit=objective.measures[0].unit, dark=frame.is_dark())
         frame.show(curve, "bring_curve", toolbar=False)
     st.button(
         "Go on to Gradients", type="primary", icon=":material/trending_down:", on_click=_go_on, args=(key, title)

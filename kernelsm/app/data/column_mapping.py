@@ -39,7 +39,7 @@ _RANDOM = "a random part"
 def mapping_controls(key: str, samples: Samples) -> SampleMapping | None:
     """Draw the controls for one file, named by its key, and return what was chosen; None where it cannot be used."""
     guess = _guess(key, samples.names, samples)
-    st.markdown("##### What the columns mean")
+    st.markdown("### What the columns mean")
     st.caption("A first guess; change what is wrong.")
     names = list(samples.names)
 

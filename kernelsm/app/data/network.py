@@ -32,7 +32,7 @@ _OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens
 
 def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
     """Draw the controls and return the network wanted; None while files are missing."""
-    st.markdown("##### Network")
+    st.markdown("### Network")
     origins = [origin for origin in _ORIGINS if origin != "path" or local_models_allowed()]
     origin = st.segmented_control(
         "Where from", origins, format_func=_ORIGINS.__getitem__, key="bring_way", default="train", required=True,

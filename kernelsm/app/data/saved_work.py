@@ -43,7 +43,7 @@ def own_work() -> None:
     if not kinds:
         return
     own = {key for key, kind in kinds.items() if rights.owns(kind, key)}
-    st.subheader("What you brought and computed" if len(own) == len(kinds) else "What you brought, computed and saw")
+    st.header("What you brought and computed" if len(own) == len(kinds) else "What you brought, computed and saw")
     titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
     named = {
         key: " · ".join((titles[key], kind.label if key in own else f"{kind.label}, seen", size_of(kind.size(key))))

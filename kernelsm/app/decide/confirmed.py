@@ -51,7 +51,7 @@ def results(run: Run, drop: Drop | None) -> None:
         return
     last = st.session_state.get(_LAST)
     first = chosen if chosen in found else last if last in found else next(iter(found))
-    st.subheader("Retrained so far")
+    st.header("Retrained so far")
     with st.container(border=True):
         _in_full(run, first, found[first], drop)
     others = [key for key in found if key != first][:_MOST_LISTED]
@@ -102,7 +102,9 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
         elif target:
             st.caption(f"On the target {plain(target)}.")
     with right:
-        chart = confirmation_chart(rows, unit=f"{loss.name}, {loss.unit}", higher_is_better=loss.higher_is_better)
+        chart = confirmation_chart(
+            rows, unit=f"{loss.name}, {loss.unit}", higher_is_better=loss.higher_is_better, dark=frame.is_dark()
+        )
         frame.show(chart, f"confirmed_{key}", toolbar=False)
     table = _table(found, target)
     show_table(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")

@@ -30,7 +30,7 @@ _LARGE_LOGITS, _LARGE_CHANGE, _LARGE_OUTCOMES, _LOW_RANK = 0.05, 0.25, 0.05, 0.9
 
 def show_first_order_checks(run: Run) -> None:
     """Draw GradEx against retraining on the example's held-out subsets."""
-    st.subheader("Can the first-order estimate be trusted here?")
+    st.header("Can the first-order estimate be trusted here?")
     estimates, checks = load_estimates_of_truth(run.key), load_checks(run.key)
     assert estimates is not None
     assert checks is not None
@@ -62,6 +62,7 @@ def show_first_order_checks(run: Run) -> None:
             run.truth.mean_target().values[:, 0],
             {"GradEx against retraining": estimates.mean_target().values[:, 0]},
             unit=run.unit,
+            dark=frame.is_dark(),
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None
@@ -116,7 +117,7 @@ def projections(run: Run) -> None:
     """Draw how much each projection distorts this network's gradients."""
     checks = load_checks(run.key)
     assert checks is not None
-    st.subheader("What projecting costs")
+    st.header("What projecting costs")
     dim = checks.projections[0].dim
     st.markdown(
         f"Outcomes depend on gradients through inner products. Errors of {dim} random coordinates for pairs of this "
@@ -125,14 +126,15 @@ def projections(run: Run) -> None:
     )
     errors = {PROJECTION_NAMES[check.kind]: check.errors for check in checks.projections}
     sizes = {PROJECTION_NAMES[check.kind]: check.size for check in checks.projections}
-    frame.show(distortion_chart(errors, sizes, checks.expected_distortion), "distortion")
+    chart = distortion_chart(errors, sizes, checks.expected_distortion, dark=frame.is_dark())
+    frame.show(chart, "distortion")
 
 
 def check_again(settings: RunSettings) -> None:
     """Offer to retrain a few fresh subsets and compare, with the settings chosen above."""
     if find_recipe(settings.source).features:
         return  # there is no network to retrain
-    st.subheader("Check these settings")
+    st.header("Check these settings")
     few = replace(
         settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED, design="random", measure="loss"
     )

@@ -11,7 +11,6 @@ from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES, USED
 from kernelsm.charts.attribution import MOST_BARS
-from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
 from kernelsm.outcomes.names import natural_order
@@ -85,7 +84,7 @@ def target_picker(run: Run) -> None:
     options = ["", *(names[j] for j in _listed(names))]
     by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
+        "Target", options, width=180, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 
@@ -175,10 +174,11 @@ def readout_warning(run: Run) -> None:
 
 def order_picker() -> None:
     """Choose the order of tasks."""
-    st.segmented_control(
-        "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
+    names, shown = list(words.ORDER_NAMES), session.view().order
+    st.selectbox(
+        "Order of tasks", names, format_func=words.ORDER_NAMES.__getitem__, width=140,
         help="By name puts site_2 before site_10. Clustered puts tasks that interact alike side by side.",
-        **_bind("order", session.view().order, first="default"),
+        **_bind("order", shown, index=names.index(shown)),
     )  # fmt: skip
 
 
@@ -194,9 +194,7 @@ def tested_picker(options: Mapping[str, str]) -> None:
 
 def truth_toggle() -> None:
     """Draw the known truth beside the estimate."""
-    st.toggle(
-        "Draw the truth beside", help="This game's true effects are known.", **_bind("truth", session.view().truth)
-    )
+    st.toggle("Draw the truth", help="This game's true effects are known.", **_bind("truth", session.view().truth))
 
 
 def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
