@@ -68,7 +68,7 @@ class LogProbability(Linearisation):
 
 
 def log_odds(log_probability: Tensor) -> Tensor:
-    """log p - log(1 - p) from log p, which is below 0; of any shape.
+    """Return log p - log(1 - p) from log p, which is below 0; of any shape.
 
     Probabilities within rounding of 1 count as the largest below it.
     """

@@ -1,10 +1,10 @@
-"""Next tokens: the network against the model's own logits, gradients against autograd, GradEx against a full solve."""
+"""Next tokens: the network against the model's own logits, gradients, GradEx against a full solve."""
 
 import numpy as np
 import pytest
 import torch
-from small_language_model import tiny_model
 from scipy.optimize import minimize
+from small_language_model import tiny_model
 
 from kernelsm import GradEx, InputError, gradient_features
 from kernelsm.models.causal_text import CausalText, causal_text
