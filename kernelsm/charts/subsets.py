@@ -79,7 +79,7 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
     every = -(-_LINE * len(names) // _CELLS_HIGH) if few else 1
     labels = [safe(name, 16) if at % every == 0 else "" for at, name in enumerate(names)]
     hover = [[f"{safe(first, 24)} and {safe(second, 24)}" for second in names] for first in names] if few else None
-    positions = np.arange(len(names))
+    positions, pair = np.arange(len(names)), "%{text}" if few else "%{y} and %{x}"
     hide = {} if few else {"showticklabels": False}
     square = {"constrain": "domain", **hide}
     chart = figure(
@@ -92,7 +92,7 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
                     "title": {"text": "subsets", "side": "right"}, "thickness": 10, "len": 0.9, "orientation": "h",
                     "y": 1.0, "yanchor": "bottom",
                 },
-                "hovertemplate": f"{'%{text}' if few else '%{y} and %{x}'}: together in %{{z}} subsets<extra></extra>",
+                "hovertemplate": f"{pair}: together in %{{z}} subsets<extra></extra>",
             }
         ],
         520,
