@@ -1,7 +1,7 @@
 """A language model as a plain network whose adapters are trained: tokens in, log-probability of a text out.
 
 The model's own weights are frozen. What is trained, and linearised by GradEx, are the factors of low-rank adapters
-(LoRA, Hu et al. 2022): W + scale · B A for some of its matrices. Logits of the vocabulary are never held for more
+(LoRA, Hu et al. 2022): W + (alpha / r) B A for some of its matrices. Logits of the vocabulary are never held for more
 than some hundred tokens at a time, forwards and backwards: they would be larger than all else together.
 """
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from kernelsm.models.seeding import seeded
-from kernelsm.runtime.checks import check_counts, check_number
+from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.extras import needed_by
 
@@ -93,7 +93,7 @@ class CausalText(nn.Module):
 
 
 def causal_text(
-    model: LanguageModel, *, rank: int = 8, scale: float = 2.0, modules: Sequence[str] = ("q_proj", "v_proj"),
+    model: LanguageModel, *, rank: int = 8, alpha: int = 16, modules: Sequence[str] = ("q_proj", "v_proj"),
     seed: int = 0,
 ) -> CausalText:  # fmt: skip
     """Return a language model with low-rank adapters that are to be trained; the model itself stays as it is.
@@ -103,8 +103,8 @@ def causal_text(
     model : LanguageModel
     rank : int
         r of each adapter: a matrix (out, in) gets factors A (r, in) and B (out, r).
-    scale : float
-        Factor of B A, which LoRA calls alpha / r.
+    alpha : int
+        B A is multiplied by alpha / r.
     modules : sequence of str
         Last parts of the names of the linear layers that get one: those of queries and values by default.
     seed : int
@@ -125,8 +125,7 @@ def causal_text(
     >>> sum(p.numel() for p in network.parameters() if p.requires_grad)
     230400
     """
-    check_counts(rank=rank)
-    check_number("scale", scale, above=0)
+    check_counts(rank=rank, alpha=alpha)
     with needed_by("adapters of language models"):
         from peft import LoraConfig, inject_adapter_in_model
     network = copy.deepcopy(model.network)
@@ -135,7 +134,7 @@ def causal_text(
         found, fix = ", ".join(map(repr, modules)), "Name some of these."
         raise InputError("modules", found[:80], " or ".join(sorted(linear)), fix)
     settings = LoraConfig(
-        r=rank, lora_alpha=scale * rank, target_modules=sorted(linear & set(modules)), lora_dropout=0.0, bias="none"
+        r=rank, lora_alpha=alpha, target_modules=sorted(linear & set(modules)), lora_dropout=0.0, bias="none"
     )
     with seeded(seed):
         inject_adapter_in_model(settings, network)
