@@ -82,6 +82,7 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
     positions = np.arange(len(names))
     hide = {} if few else {"showticklabels": False}
     square = {"constrain": "domain", **hide}
+    pair = "%{text}" if few else "%{y} and %{x}"
     chart = figure(
         [
             {
@@ -92,7 +93,7 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
                     "title": {"text": "subsets", "side": "right"}, "thickness": 10, "len": 0.9, "orientation": "h",
                     "y": 1.0, "yanchor": "bottom",
                 },
-                "hovertemplate": ("%{text}" if few else "%{y} and %{x}") + ": together in %{z} subsets<extra></extra>",
+                "hovertemplate": f"{pair}: together in %{{z}} subsets<extra></extra>",
             }
         ],
         520,
