@@ -5,7 +5,7 @@ navigation.require_entry()
 frame.head(
     "Administration",
     "Every job of this server, and of all others that use the same cache.",
-    frame.current_run(needs_outcomes=False),
+    frame.current_run(needs_outcomes=False, whole=True),
     instead="For whoever runs the server.",
 )
 if access.asked():

@@ -4,10 +4,10 @@ from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
 source = compute.source()
-run = frame.current_run(needs_outcomes=False)
+run = frame.current_run(needs_outcomes=False, whole=True)
 frame.head(
     "Gradients",
-    "Logits and gradients of the trained network, at its weights W0, are computed once. Each subset's outcome then "
+    "Outputs and gradients of the trained network, at its weights W0, are computed once. Each subset's outcome then "
     "costs one small convex problem instead of one training.",
     run,
     run_is_aside=True,

@@ -5,7 +5,7 @@ from kernelsm.app.subsets.leave_outs import effects_at_all_tasks
 
 navigation.require_entry()
 project = session.view().project
-run = frame.current_run(needs_outcomes=not project)
+run = frame.current_run(needs_outcomes=not project, whole=True)
 frame.head(
     "Subsets",
     "Each subset of tasks is one row of the surrogate's training data. To tell what a pair does together, both tasks "

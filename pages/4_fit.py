@@ -4,12 +4,13 @@ from kernelsm.app.fit import workbench
 from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
-run = frame.current_run()
+run = frame.current_run(whole=True)
 frame.head(
     "Fit",
     "A surrogate g(s) learns from the sampled subsets the outcome of others. Choose a kernel, move γ and the ridge, "
     "and watch how well it predicts subsets it has not seen, beside a tuned linear surrogate.",
     run,
+    says_used=False,
 )
 # page.css puts the picture beside the sliders where there is room
 with st.container(key="fit_parts"):

@@ -1,7 +1,7 @@
 import streamlit as st
 
 from kernelsm.app.demonstrations import check, choice_record, estimates, one_query, past_checks, prompt_choice, slots
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
 navigation.require_entry()
@@ -20,6 +20,7 @@ elif not run.prompts:
     slots.blocked(run)
 else:
     estimates.estimates_note(run)
+    controls.used_slider(run, width=260)
     choice = prompt_choice.prompt_choice(run)
     left, right = st.columns([4, 3], gap="medium")
     with left:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import importlib
+import logging
 import pkgutil
 import socket
+import threading
 from pathlib import Path
 
 from streamlit.web.cli import main
@@ -13,6 +15,8 @@ from streamlit.web.cli import main
 import kernelsm.app
 from kernelsm.files.limits import limits
 from kernelsm.runtime.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def serve(address: str, port: int) -> None:
@@ -25,6 +29,7 @@ def serve(address: str, port: int) -> None:
     """
     _check_free(address, port)
     import_pages()  # else the first visitor waits for it
+    threading.Thread(target=prepare_first_page, daemon=True, name="first-page").start()
     # Streamlit reads pages/ and .streamlit/config.toml beside the script, whatever the current folder is
     main(["run", str(script()), *options(address, port)])
 
@@ -45,6 +50,19 @@ def import_pages() -> None:
     """Import every file of the dashboard, and with them all that the pages need."""
     for module in pkgutil.walk_packages(kernelsm.app.__path__, "kernelsm.app."):
         importlib.import_module(module.name)
+
+
+def prepare_first_page() -> None:
+    """Compute what the first page shows: whoever comes first finds it, as everybody after."""
+    from kernelsm.app.start.finished_result import prepare
+
+    # Streamlit warns of work outside a visit, which this is on purpose
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
+    try:
+        prepare()
+    except Exception:
+        # the page computes it itself, and tells what is wrong
+        logger.warning("the first page was not prepared", exc_info=True)
 
 
 def script() -> Path:

@@ -79,7 +79,7 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
     every = -(-_LINE * len(names) // _CELLS_HIGH) if few else 1
     labels = [safe(name, 16) if at % every == 0 else "" for at, name in enumerate(names)]
     hover = [[f"{safe(first, 24)} and {safe(second, 24)}" for second in names] for first in names] if few else None
-    positions = np.arange(len(names))
+    positions, pair = np.arange(len(names)), "%{text}" if few else "%{y} and %{x}"
     hide = {} if few else {"showticklabels": False}
     square = {"constrain": "domain", **hide}
     pair = "%{text}" if few else "%{y} and %{x}"

@@ -13,6 +13,8 @@ from kernelsm.charts.style import ORANGE, Chart, clicked_indices, figure
 from kernelsm.surrogates.tuning import least_error
 
 _LINEAR_AT = -1.6
+RING = 3
+"""Number of the ring's trace."""
 # the least error stands out from the page
 _LIGHT = [(0.0, "#0b3d75"), (0.3, "#3d8fe0"), (1.0, "#f1f4f8")]
 _DARK = [(0.0, "#b5dcff"), (0.3, "#3d8fe0"), (1.0, "#1b2129")]
@@ -56,12 +58,7 @@ def loo_heatmap(
     grid = np.log10(np.maximum(errors.T, 1e-12))
     linear_column = np.log10(np.maximum(linear[:, None], 1e-12))
     ring = {"symbol": "circle-open", "size": 17, "color": ORANGE, "line": {"width": 3.5}}
-    ring_position: list[float] = []
-    if current is not None:
-        ring_position = [
-            _LINEAR_AT if current[0] is None else _axis_position(gammas, current[0]),
-            _axis_position(ridges, current[1]),
-        ]
+    ring_position = () if current is None else ring_place(gammas, ridges, *current)
     data: list[dict[str, Any]] = [
         {
             **shared, "x": columns, "z": grid.astype(np.float32),
@@ -111,6 +108,11 @@ def loo_heatmap(
         )[["surrogate", "γ", "ridge", "error"]]
 
     return Chart(chart, alt, table)
+
+
+def ring_place(gammas: Array, ridges: Array, gamma: float | None, ridge: float) -> tuple[float, float]:
+    """Where the ring around a γ (None for the linear surrogate) and a ridge stands on the heatmap's axes."""
+    return _LINEAR_AT if gamma is None else _axis_position(gammas, gamma), _axis_position(ridges, ridge)
 
 
 def _click_layer(gammas: Array, ridges: Array, errors: Array, linear: Array) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def command_line(outcomes: Outcomes, settings: Settings, table: str, command: st
         words += ["--gamma", f"{gamma!r}"] if gamma is not None else []
     if settings.readout != usual_readout(outcomes):
         words += ["--readout", settings.readout]
+    words += ["--used", str(settings.used)] if settings.used is not None else []
     words += ["--out", out] if out else []
     return shlex.join(words)
 
@@ -38,8 +39,11 @@ def command_line(outcomes: Outcomes, settings: Settings, table: str, command: st
 def python_code(outcomes: Outcomes, settings: Settings, table: str, *, is_example: bool) -> str:
     """Return the Python that computes what these settings show, without a browser."""
     load = f"load_example({table!r})" if is_example else f"Outcomes.load({table!r})"
+    first = (
+        [] if settings.used is None else [f"outcomes = outcomes.take(range({settings.used}))  # the first of them"]
+    )
     return "\n".join(
-        [load_lines(load, settings), "", fit_lines(outcomes, settings), "", read_lines(outcomes, settings)]
+        [load_lines(load, settings), *first, "", fit_lines(outcomes, settings), "", read_lines(outcomes, settings)]
     )
 
 

@@ -59,11 +59,12 @@ def notebook_json(result: Result) -> str:
     """Return the notebook alone, in version 4.5 of its format."""
     outcomes, settings = result.outcomes, result.settings
     with_pairs = outcomes.K > 1
+    count = f"{'' if settings.used is None else 'the first '}{outcomes.m:,}"
     cells = [
         _words(
             f"# {_plain(result.title)}\n\n"
             "Which tasks help, which hurt, and which pairs interact, as the dashboard showed it: "
-            f"{outcomes.m:,} subsets of {outcomes.K:,} tasks, target {_plain(result.target)}. The data lie beside "
+            f"{count} subsets of {outcomes.K:,} tasks, target {_plain(result.target)}. The data lie beside "
             "this notebook, which runs from top to bottom with `pip install 'kernelsm[app]'`."
         ),
         _code(_loading(result)),

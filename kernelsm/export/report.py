@@ -138,7 +138,10 @@ def _settings(result: Result) -> list[tuple[str, str]]:
     kernel, gamma, ridge = settings.surrogate()
     rows = [
         ("Table", result.table if result.is_example else f"{result.table}, content {outcomes.content_hash[:12]}"),
-        ("Subsets, tasks, targets", f"{outcomes.m:,}, {outcomes.K:,}, {outcomes.q:,}"),
+        (
+            "Subsets, tasks, targets",
+            f"{'' if settings.used is None else 'the first '}{outcomes.m:,}, {outcomes.K:,}, {outcomes.q:,}",
+        ),
         ("Target", result.target),
         ("Unit", result.unit),
         ("Surrogate", KERNEL_NAMES[kernel]),

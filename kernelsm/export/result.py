@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import platform
-import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from kernelsm import __version__
 from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, measure_fidelity
 from kernelsm.export.arguments import KERNELS, READOUTS
+from kernelsm.outcomes.measured_word import measured_unit
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.runtime.checks import check_choice
+from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.reading import MEAN_TARGET, Readout, fit_of_target, read_surrogate, usual_readout
@@ -33,6 +33,8 @@ class Settings:
     ridge : float
         λ of all but "auto".
     readout : {"leave_one_out", "inclusion", "shapley"}
+    used : int, optional
+        How many subsets of the table are fitted, the first ones; None is all.
     """
 
     target: str = ""
@@ -40,6 +42,7 @@ class Settings:
     gamma: float | None = None
     ridge: float = 0.1
     readout: str = "leave_one_out"
+    used: int | None = None
 
     @classmethod
     def checked(
@@ -51,13 +54,14 @@ class Settings:
         gamma: float | None = None,
         ridge: float = 0.1,
         readout: str = "",
+        used: int | None = None,
     ) -> Settings:
         """Return settings that fit a table; without a readout, the one that suits its subsets.
 
         Raises
         ------
         InputError
-            The table has no such target, or a kernel or readout is unknown.
+            The table has no such target, fewer than `used` subsets, or a kernel or readout is unknown.
         """
         if target and target not in outcomes.target_names:
             expected = ", ".join(map(repr, outcomes.target_names))[:200]
@@ -65,7 +69,9 @@ class Settings:
         check_choice("kernel", kernel, KERNELS)
         shown = readout or usual_readout(outcomes)
         check_choice("readout", shown, READOUTS)
-        return cls(target, kernel, gamma, ridge, shown)
+        if used is not None:
+            check_whole("subsets used", used, 3, outcomes.m, fix="Leave it out to use all.")
+        return cls(target, kernel, gamma, ridge, shown, used if used != outcomes.m else None)
 
     def surrogate(self) -> tuple[str, float | None, float]:
         """Kernel, γ and λ, without those that the kernel does not use."""
@@ -87,7 +93,7 @@ class Result:
     is_example : bool
         Whether `table` names a built-in example.
     outcomes : Outcomes
-        All targets.
+        What is fitted, all targets.
     settings : Settings
     surrogate : Surrogate
         Of the target.
@@ -117,7 +123,7 @@ class Result:
     @property
     def unit(self) -> str:
         """What is measured, with its unit."""
-        return unit_of(self.outcomes)
+        return measured_unit(self.outcomes)
 
     @property
     def higher_is_better(self) -> bool:
@@ -141,6 +147,7 @@ def result_of(
     Parameters
     ----------
     outcomes : Outcomes
+        The whole table, also where the settings use the first subsets of it alone.
     settings : Settings
     title, table, is_example, link
         See `Result`.
@@ -159,6 +166,7 @@ def result_of(
     ((10, 1), 60)
     """
     kernel, gamma, ridge = settings.surrogate()
+    outcomes = outcomes if settings.used is None else outcomes.take(range(settings.used))
     surrogate = fit_of_target(outcomes, settings.target, kernel, gamma, ridge)
     fidelity = measure_fidelity(
         outcomes, truth, kernel=kernel, gamma=gamma, ridge=ridge, target=settings.target,
@@ -166,14 +174,6 @@ def result_of(
     )  # fmt: skip
     readout = read_surrogate(surrogate, outcomes, settings.target, settings.readout)
     return Result(title, table, is_example, outcomes, settings, surrogate, readout, fidelity, link=link)
-
-
-def unit_of(outcomes: Outcomes) -> str:
-    """What a table measures, with its unit: "loss, nats"."""
-    word = "score" if outcomes.higher_is_better else "loss"
-    unit = outcomes.meta.get("unit")
-    # metadata of a file is not to be trusted with markup
-    return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
 
 
 def versions() -> dict[str, str]:

@@ -52,6 +52,15 @@ class OrderedOutcomes:
             rows.setdefault(tuple(sorted(order)), {}).setdefault(order, row)
         return [self.values[list(subset_rows.values())] for subset_rows in rows.values()]
 
+    def of_subsets(self, masks: NDArray[np.bool_]) -> OrderedOutcomes:
+        """Return the prompts whose demonstrations are among these subsets, shape (m, K)."""
+        rows = np.arange(len(self.orders))[:, None]
+        held = np.zeros((len(self.orders), max(masks.shape[1], int(self.orders.max(initial=-1)) + 1)), dtype=bool)
+        held[rows, self.orders] = True
+        known = {mask.tobytes() for mask in np.asarray(masks, dtype=bool)}
+        kept = [not row[masks.shape[1] :].any() and row[: masks.shape[1]].tobytes() in known for row in held]
+        return OrderedOutcomes(self.orders[kept], self.values[kept])
+
     def noise(self) -> NDArray[np.float64] | None:
         """Estimate the noise of the means over these orders, see `order_noise`."""
         return order_noise(self.by_subset(), self.orders.shape[1])

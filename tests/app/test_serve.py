@@ -7,11 +7,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from app_harness import open_app
 
 from kernelsm.__main__ import main
 from kernelsm.app import serve as serving
+from kernelsm.app.shell import fits
+from kernelsm.app.shell.fits import read_off
 from kernelsm.files.limits import Limits
 from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.reading import read_surrogate
 
 
 @pytest.fixture
@@ -20,6 +24,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     commands: list[list[str]] = []
     monkeypatch.setattr(serving, "main", commands.append)
     monkeypatch.setattr(serving, "import_pages", lambda: None)
+    monkeypatch.setattr(serving, "prepare_first_page", lambda: None)
     return commands
 
 
@@ -84,3 +89,21 @@ def test_the_address_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     main(["app"])
     main(["app", "--address", "::1", "--port", "8502"])
     assert asked == [("127.0.0.1", 8501), ("0.0.0.0", 7860), ("::1", 8502)]
+
+
+def test_the_first_page_is_ready_before_anybody_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_off.clear()
+    serving.prepare_first_page()
+    computed: list[object] = []
+    monkeypatch.setattr(fits, "read_surrogate", lambda *read: computed.append(read) or read_surrogate(*read))
+    app = open_app()
+    assert app.title[0].value.startswith("Which tasks help")
+    assert not computed
+
+
+def test_a_first_page_that_cannot_be_prepared_does_not_stop_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OSError("no disk")
+
+    monkeypatch.setattr("kernelsm.app.start.finished_result.prepare", broken)
+    serving.prepare_first_page()

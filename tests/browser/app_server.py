@@ -27,6 +27,8 @@ class Server:
     cache: Path
     script: Path = ROOT / "app.py"
     port: int = 0
+    as_installed: bool = False
+    """Start it by `python -m kernelsm app`."""
     process: subprocess.Popen[bytes] | None = None
     log: Path = field(init=False)
 
@@ -42,11 +44,11 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", "streamlit", "run", str(self.script), "--server.port", str(self.port)]
-        environment = {**os.environ, "KERNELSM_CACHE": str(self.cache)}
+        if self.as_installed:
+            command = [sys.executable, "-m", "kernelsm", "app", "--port", str(self.port)]
+        environment = {**os.environ, "KERNELSM_CACHE": str(self.cache), "STREAMLIT_SERVER_HEADLESS": "true"}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--server.headless", "true"], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         for _ in range(300):
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1):

@@ -20,6 +20,10 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least
 from kernelsm.surrogates.wording import ranged
 
+SENTENCE = (
+    "Other attribution methods on the run at hand: which one predicts best what was not measured, how near "
+    "leave-one-out its effects are, and what it costs."
+)
 _FIRST = ("linear", "datamodels", "influence_exact", "trak")
 _ON_PROMPTS = ("linear", "datamodels")  # those that ask the language model take a quarter of an hour
 _LOOKS_AT = {

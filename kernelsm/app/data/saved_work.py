@@ -63,7 +63,9 @@ def own_work() -> None:
             try:
                 kept = {kind.name: session.titles(kind) for kind in KEPT_KINDS}
                 owns = {key: owner.proof(key) for key in own}
-                content = write_session(session.view().to_params(), kept, cache_root(), owns=owns)
+                content = write_session(
+                    session.view().to_params(), kept, cache_root(), pinned=session.pinned_tables(), owns=owns
+                )
             except InputError as error:
                 gallery.refusal(error)
             else:

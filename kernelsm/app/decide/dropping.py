@@ -40,11 +40,12 @@ def advice(run: Run) -> Drop | None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         controls.kernel_picker()
         controls.target_picker(run)
+        controls.used_slider(run, width=260)
     left, right = frame.panels()
     with right:
         costs = task_costs(run)
     view = session.view()
-    drop = _drop(run.key, view.target, view.surrogate, costs.costs, costs.price)
+    drop = _drop(run.fits, view.target, view.surrogate, costs.costs, costs.price)
     with left:
         _sentence(run, drop, costs)
     _effects(run, drop, costs)

@@ -43,7 +43,7 @@ def one_query(choice: PromptChoice) -> None:
         st.info(ALL_IN, icon=":material/info:")
         return
     # as the table of candidates
-    effect = _of_query(choice.run.key, names[j], *session.view().surrogate, choice.run.fixed_size)
+    effect = _of_query(choice.run.fits, names[j], *session.view().surrogate, choice.run.fixed_size)
     values, margin = effect.values[:, 0], effect.margin()[:, 0]
     order = rising(-values if choice.run.outcomes.higher_is_better else values)
     likeness = _likeness(choice.run.prompts)[:, j]

@@ -13,7 +13,7 @@ import streamlit as st
 
 from kernelsm.app.shell import session
 from kernelsm.app.shell.fits import fitted, read_off
-from kernelsm.app.shell.open_runs import Run, open_run
+from kernelsm.app.shell.open_runs import Run, known_orders, open_run
 from kernelsm.app.shell.words import plain
 from kernelsm.prompts.order_search import (
     best_order,
@@ -32,7 +32,6 @@ from kernelsm.surrogates.base import Surrogate
 from kernelsm.surrogates.reading import Readout
 from kernelsm.surrogates.results import interval_quantile
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
-from kernelsm.workspace.tables import load_run_orders
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
@@ -77,17 +76,17 @@ class PromptChoice:
     @property
     def knows_orders(self) -> bool:
         """Whether predictions come from single orders: with the default surrogate, where these are known."""
-        return session.view().kernel == "auto" and position_surrogate(self.run.key) is not None
+        return session.view().kernel == "auto" and position_surrogate(self.run.fits) is not None
 
     def expected(self, picked: tuple[int, ...]) -> tuple[float, float]:
         """Predicted loss of a prompt over all orders, empty slots filled at random, and half of its 90% interval."""
         if self.knows_orders:
-            return _over_orders(self.run.key, picked)
-        return _over_fillings(self.run.key, *session.view().surrogate, picked, self.size)
+            return _over_orders(self.run.fits, picked)
+        return _over_fillings(self.run.fits, *session.view().surrogate, picked, self.size)
 
     def in_order(self, picked: tuple[int, ...]) -> tuple[float, float] | None:
         """Predicted loss of a full prompt in its order, and half of its 90% interval; None where it is not known."""
-        surrogate = position_surrogate(self.run.key)
+        surrogate = position_surrogate(self.run.fits)
         if surrogate is None:
             return None
         value, std = (float(column[0]) for column in surrogate.predict_mean([picked]))
@@ -98,12 +97,12 @@ class PromptChoice:
     @property
     def orders_learnt(self) -> tuple[int, int]:
         """How many single orders predictions come from, and how many are known; (0, 0) where they come from none."""
-        surrogate = position_surrogate(self.run.key) if self.knows_orders else None
+        surrogate = position_surrogate(self.run.fits) if self.knows_orders else None
         return (0, 0) if surrogate is None else (len(surrogate.rows_), surrogate.given_)
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be predicted."""
-        surrogate = position_surrogate(self.run.key)
+        surrogate = position_surrogate(self.run.fits)
         if surrogate is None or len(picked) > _MOST_ORDERED:
             return None
         return best_order(surrogate, picked, higher_is_better=self.run.outcomes.higher_is_better)
@@ -119,8 +118,8 @@ def prompt_choice(run: Run) -> PromptChoice:
     return PromptChoice(
         run,
         find_prompts(run.prompts),
-        fitted(run.key, "", *surrogate),
-        read_off(run.key, "", *surrogate, "inclusion"),
+        fitted(run.fits, "", *surrogate),
+        read_off(run.fits, "", *surrogate, "inclusion"),
     )
 
 
@@ -129,8 +128,13 @@ def prompt_choice(run: Run) -> PromptChoice:
 def position_surrogate(key: str) -> PositionSurrogate | None:
     """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
     run = open_run(key)
-    ordered, task = load_run_orders(key), find_prompts(run.prompts).task
-    if ordered is None or ordered.orders.shape[1] > _MOST_ORDERED or ordered.orders.max() >= task.K:
+    ordered, task = known_orders(key), find_prompts(run.prompts).task
+    if (
+        ordered is None
+        or not len(ordered.orders)
+        or ordered.orders.shape[1] > _MOST_ORDERED
+        or ordered.orders.max() >= task.K
+    ):
         return None
     if run.outcomes.masks.all():  # the effect of an order can only be learnt from several sets
         return None
@@ -233,7 +237,7 @@ def chosen_suggestions(choice: PromptChoice) -> tuple[Suggestion, ...]:
     """Return the suggestions that the toggles ask for."""
     balance = bool(st.session_state.get(BALANCE, False))
     every = bool(st.session_state.get(EVERY, False)) and prompts_to_search(choice.task, choice.size, balance) > 0
-    return suggestions(choice.run.key, *session.view().surrogate, balance, every)
+    return suggestions(choice.run.fits, *session.view().surrogate, balance, every)
 
 
 def prompts_to_search(task: PromptTask, size: int, balance: bool) -> int:
@@ -255,7 +259,7 @@ def suggestions(
     size = run.slots(task)
     labels = [candidate.label for candidate in task.candidates]
     surrogate = fitted(key, "", kernel, gamma, ridge)
-    outcomes, ordered = run.outcomes, load_run_orders(key)
+    outcomes, ordered = run.outcomes, known_orders(key)
     constraints: dict[str, Any] = {"labels": labels, "balance": balance}
     makers: list[tuple[str, str, Any]] = [
         (ORDERED, "demonstrations and their order together, by the worse end of the predicted interval",

@@ -15,7 +15,7 @@ from kernelsm.app.shell import frame, navigation, session, spoken
 from kernelsm.app.shell.findings import said_of_pair
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.app.shell.words import KERNEL_NAMES, NATS, in_nats, plain
+from kernelsm.app.shell.words import KERNEL_NAMES, plain, unit_help
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
 from kernelsm.prompts.orders import order_spreads
@@ -179,7 +179,7 @@ def _prediction(choice: PromptChoice) -> None:
         delta_color="off" if not change else "blue" if is_better else "orange",
         delta_arrow="off" if not change else "auto", width="content",
         help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
-        f"{_KNOWS_ORDERS if choice.knows_orders else ''}{f' {NATS}' if in_nats(choice.run.unit) else ''}",
+        f"{_KNOWS_ORDERS if choice.knows_orders else ''}{f' {told}' if (told := unit_help(choice.run.unit)) else ''}",
     )  # fmt: skip
     if len(choice.picked) == choice.size > 1 and (in_order := choice.in_order(choice.picked)) is not None:
         metrics.metric(
@@ -211,7 +211,7 @@ def _who_says_what(choice: PromptChoice) -> str:
     of_fit = f"Fit's surrogate ({KERNEL_NAMES[session.view().kernel]})"
     if choice.knows_orders:
         return f"Predictions: the surrogate of prompts in their order. Effects and pairs: {of_fit}."
-    orders = prompt_choice.position_surrogate(choice.run.key) is not None
+    orders = prompt_choice.position_surrogate(choice.run.fits) is not None
     return (
         f"Predictions, effects and pairs: {of_fit}."
         f"{' What is said of one order: the surrogate of prompts in their order.' if orders else ''}"

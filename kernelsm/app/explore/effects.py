@@ -74,7 +74,7 @@ def explore(run: Run) -> Exploration:
     """Fit (or find) the surrogate that the view names and read it off."""
     view = session.view()
     kind = shown_readout(run, view.readout)
-    fit = run.key, view.target, *view.surrogate
+    fit = run.fits, view.target, *view.surrogate
     readout = read_off(*fit, kind)
     order = task_order(
         cast(TaskOrder, view.order), readout.attribution.values[:, 0], readout.interactions.values[:, :, 0],
@@ -105,6 +105,7 @@ def settings(run: Run) -> None:
         # the game's truth is known at all tasks
         if run.key == "planted" and shown_readout(run, session.view().readout) == "leave_one_out":
             controls.truth_toggle()
+        controls.used_slider(run, width=180)
     controls.readout_warning(run)
     if session.view().kernel == "linear":
         st.caption(words.LINEAR_INTERVALS)
@@ -186,7 +187,7 @@ def _drawn_focus(exploration: Exploration) -> tuple[int, int]:
     view = session.view()
     dark = frame.is_dark()
     selected = ((st.session_state.get(_HEATMAP_KEY) or {}).get("selection") or {}).get("points")
-    figure = (exploration.run.key, view.target, *view.surrogate, view.order, view.readout, view.truth, dark)
+    figure = (exploration.run.fits, view.target, *view.surrogate, view.order, view.readout, view.truth, dark)
     pair = focus_pair(exploration)
     drawn = st.session_state.get(_DRAWN)
     if drawn and selected and drawn["figure"] == figure and pair == st.session_state.get(_CLICKED):
@@ -283,7 +284,7 @@ def what_if(run: Run) -> None:
         _no_toggles(run)
         return
     st.markdown("Toggle tasks in and out of the subset and see what the surrogate predicts.")
-    _prediction(run.key)
+    _prediction(run.fits)
     st.button("All tasks in", icon=":material/select_all:", on_click=session.update, kwargs={"off": ()})
 
 
@@ -343,7 +344,7 @@ def _change_verdict(exploration: Prediction, change: float, margin: float) -> Ve
     view, run = session.view(), exploration.run
     off = [k for k in view.off if k < run.outcomes.K]
     if len(off) == 1 and shown_readout(run, view.readout) == "leave_one_out":
-        return Verdict(read_off(run.key, view.target, *view.surrogate, "leave_one_out").task_verdicts[off[0]])
+        return Verdict(read_off(run.fits, view.target, *view.surrogate, "leave_one_out").task_verdicts[off[0]])
     matters = float(what_matters(target_outcomes(run, view.target).values, run.outcomes.K)[0])
     clear = np.array([change != 0 and not is_unclear(change, margin)])
     return Verdict(verdicts(np.array([change]), np.array([margin]), clear, matters)[0])

@@ -8,6 +8,18 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
+from kernelsm.app.fit.following import (
+    CALIBRATION,
+    LEVELS,
+    SCATTER,
+    SCORES,
+    SURFACE,
+    VERDICT,
+    error_in_words,
+    follow,
+    lds_in_words,
+    of_target_shown,
+)
 from kernelsm.app.shell import controls, disk, frame, session, spoken, words
 from kernelsm.app.shell.chart_keys import chart_button
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
@@ -23,30 +35,44 @@ from kernelsm.surrogates.tuning import LooSurface
 from kernelsm.surrogates.wording import NOT_MEASURED, decimals_for, percent
 
 TAB_KEY = "fit_tab"
-_SURFACE_KEY = "fit_surface"
 _TABS = ["Predicted against observed", "Which γ and ridge?", "Can its intervals be trusted?", "What γ does"]
 _WORTH_IT = 0.1  # of the linear surrogate's error: a smaller gain would not make interactions worth looking at
-_LEVELS = np.linspace(0.1, 0.95, 18)
 
 
 @st.fragment
 @disk.telling
 def workbench(run: Run) -> None:
-    """Draw the controls and what they change, alone: a slider need not wait for the rest of the page."""
+    """Draw the controls and what they change, alone: a slider need not wait for the rest of the page.
+
+    `run` is that of all subsets: of how many is a slider's choice.
+    """
+    run = run.first(session.view().used)
     with st.container(horizontal=True, gap="medium"):
         controls.kernel_picker()
         controls.target_picker(run)
-    gamma, ridge = frame.panels(narrowest=260)
-    with gamma:
-        controls.gamma_slider(run.outcomes.K)
-    with ridge:
-        controls.ridge_slider()
-    controls.why_sliders_rest()
-    on_truth = against_truth(run)
     view = session.view()
-    result = held_out(run.key, _looked_at(), view.gamma, view.ridge, on_truth)
-    scores(run, result, on_truth)
-    # only the open tab is computed and drawn: a slider redraws one chart
+    on_truth = run.truth is not None and view.tested == "truth"
+    # the sliders beside the picture that they move
+    grid = st.grid(3, min_column_width=240, gap="medium")
+    with grid.cell():
+        controls.gamma_slider(run.outcomes.K)
+        controls.ridge_slider()
+        controls.used_slider(run)
+        if run.whole is not None:
+            st.caption(f"Fitted on the first {run.outcomes.m:,} of {run.whole:,} subsets.")
+        controls.why_sliders_rest()
+        result = held_out(run.fits, _looked_at(), view.gamma, view.ridge, on_truth)
+        scores(result)
+    with grid.cell(column_span=2):
+        pictures(run, result, on_truth)
+    tested_on(run)
+    verdict(run, result, on_truth)
+    follow(run, on_truth, _looked_at())
+    session.publish()
+
+
+def pictures(run: Run, result: HeldOut, on_truth: bool) -> None:
+    """Draw the tabs; only the open one is computed and drawn: a slider redraws one chart."""
     st.session_state.setdefault(TAB_KEY, _TABS[session.view().tab])
     tabs = predictions, point, intervals, play = st.tabs(_TABS, key=TAB_KEY, on_change="rerun")
     session.update(tab=next((place for place, tab in enumerate(tabs) if tab.open), 0))
@@ -62,17 +88,15 @@ def workbench(run: Run) -> None:
     if play.open:
         with play:
             sweep(run, on_truth)
-    session.publish()
 
 
-def against_truth(run: Run) -> bool:
-    """Let the user choose what the surrogates are tested on; True for the example's held-out truth."""
+def tested_on(run: Run) -> None:
+    """Let the user choose what the surrogates are tested on, where there is a choice."""
     if run.truth is None:
-        return False
+        return
     truth = f"{run.example.truth_is if run.example else 'held-out truth'}"
     options = {"truth": f"The truth: {truth}", "split": "A fifth of the subsets, held out"}
     controls.tested_picker(options)
-    return session.view().tested == "truth"
 
 
 def _looked_at() -> str:
@@ -86,26 +110,33 @@ def _of_sliders() -> str:
     return "poly" if session.view().kernel == "poly" else "rbf"
 
 
-def scores(run: Run, result: HeldOut, on_truth: bool) -> None:
-    """Draw the scores against the tuned linear surrogate and say in words what they mean."""
+def scores(result: HeldOut) -> None:
+    """Draw the scores against the tuned linear surrogate."""
     name = KERNEL_NAMES[_looked_at()]
     rank, error = result.gains["lds"], result.gains["relative_error"]
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="small", key=SCORES):
         st.metric(
-            f"LDS, {name}", _or_dash(f"{rank.first:.3f}"),
+            f"LDS, {name}", lds_in_words(rank.first),
             _against(f"{rank.gain:+.{decimals_for(rank.gain, least=3)}f}"),
             delta_color=_colour(rank, 1), width="content", help=words.LDS,
         )  # fmt: skip
         st.metric(
-            f"Relative error, {name}", _or_dash(percent(error.first)), _against(_points(error.gain, signed=True)),
+            f"Relative error, {name}", error_in_words(error.first), _against(_points(error.gain, signed=True)),
             delta_color=_colour(error, -1), width="content",
             help="Mean absolute error over mean absolute outcome",
         )  # fmt: skip
-    said = f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.key, on_truth))}"
-    st.markdown(said)
-    spoken.say(f"LDS {_or_dash(f'{rank.first:.3f}')}, relative error {_or_dash(percent(error.first))}. {said}", "fit")
-    if result.choice:
-        st.markdown(result.choice)
+
+
+def verdict(run: Run, result: HeldOut, on_truth: bool) -> None:
+    """Say in words what the scores mean."""
+    name = KERNEL_NAMES[_looked_at()]
+    rank, error = result.gains["lds"], result.gains["relative_error"]
+    said = f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.fits, on_truth))}"
+    with st.container(key=VERDICT):
+        st.markdown(said)
+        if result.choice:
+            st.markdown(result.choice)
+    spoken.say(f"LDS {lds_in_words(rank.first)}, relative error {error_in_words(error.first)}. {said}", "fit")
     show_outlying_rows(result.fitted, result.set_aside, numbered=on_truth)
     if result.ranks_only:
         names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
@@ -135,10 +166,6 @@ def _points(share: float, *, signed: bool = False) -> str:
 
 def _bare(share: float, *, signed: bool = False) -> str:
     return percent(share, signed=signed).removesuffix("%")
-
-
-def _or_dash(number: str) -> str:
-    return "–" if "nan" in number or "inf" in number else number
 
 
 def _against(gain: str) -> str | None:
@@ -201,28 +228,24 @@ def scatter(run: Run, result: HeldOut) -> None:
     """Draw predicted against observed for the chosen target, the surrogate and the linear one side by side."""
     view = session.view()
     names = run.outcomes.target_names
-    tables = result.observed.values, result.predicted, result.linear
-    if view.target:
-        columns = [table[:, names.index(view.target)] for table in tables]
-    else:
-        columns = [run.outcomes.mean_over_targets(table) for table in tables]
+    columns = of_target_shown(result, view.target)
     title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
     chart = predicted_vs_observed(
         columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit, dark=frame.is_dark()
     )
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
+    frame.show(chart, SCATTER, toolbar=False)
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
-        f"Target: {plain(target)}.{f' {words.NATS}' if words.in_nats(run.unit) else ''}"
+        f"Target: {plain(target)}.{f' {told}' if (told := words.unit_help(run.unit)) else ''}"
     )
-    frame.show(chart, "fit_scatter", toolbar=False)
 
 
 def surface(run: Run, on_truth: bool) -> None:
     """Draw the leave-one-out error of every γ and ridge; a click takes the point."""
     view = session.view()
     kernel = _of_sliders()
-    loo_surface, linear = surfaces(run.key, view.target, kernel, on_truth)
+    loo_surface, linear = surfaces(run.fits, view.target, kernel, on_truth)
     gamma, ridge = loo_surface.best
     least = float(loo_surface.relative.min())
     st.markdown(
@@ -234,7 +257,7 @@ def surface(run: Run, on_truth: bool) -> None:
         loo_surface.gammas, loo_surface.ridges, loo_surface.relative, linear.relative[0],
         current=None if view.kernel == "auto" else (gamma_now, view.ridge), dark=frame.is_dark(),
     )  # fmt: skip
-    frame.show(chart, _SURFACE_KEY, toolbar=False, on_click=lambda: _take_click(loo_surface, kernel))
+    frame.show(chart, SURFACE, toolbar=False, on_click=lambda: _take_click(loo_surface, kernel))
     st.button(
         "Use the best", icon=":material/star:", on_click=session.update,
         kwargs={"kernel": kernel, "gamma": gamma, "ridge": ridge},
@@ -243,7 +266,7 @@ def surface(run: Run, on_truth: bool) -> None:
 
 
 def _take_click(loo_surface: LooSurface, kernel: str) -> None:
-    event = st.session_state.get(_SURFACE_KEY) or {}
+    event = st.session_state.get(SURFACE) or {}
     point = clicked_point(event.get("selection") or {}, loo_surface.gammas, loo_surface.ridges)
     if point is not None and point[0] is None:
         session.update(kernel="linear", ridge=point[1])
@@ -253,7 +276,7 @@ def _take_click(loo_surface: LooSurface, kernel: str) -> None:
 
 def calibration(result: HeldOut) -> None:
     """Draw whether the intervals of predictions hold what they promise."""
-    covered = result.covered(_LEVELS)
+    covered = result.covered(LEVELS)
     if np.isnan(covered).any():
         st.info("No interval is known here: there are too few subsets, or the outcomes do not vary.")
         return
@@ -263,13 +286,13 @@ def calibration(result: HeldOut) -> None:
         f"{result.observed.m} held-out subsets, all targets taken together. Below the band they are too narrow, "
         "above it too wide."
     )
-    chart = calibration_plot(_LEVELS, covered, result.observed.m, dark=frame.is_dark())
-    frame.show(chart, "fit_calibration", toolbar=False)
+    chart = calibration_plot(LEVELS, covered, result.observed.m, dark=frame.is_dark())
+    frame.show(chart, CALIBRATION, toolbar=False)
 
 
 def sweep(run: Run, on_truth: bool) -> None:
     """Draw what γ does, played in the browser."""
     st.markdown(words.SWEEP)
-    chart = sweep_chart(run.key, session.view().target, _of_sliders(), on_truth, frame.is_dark())
+    chart = sweep_chart(run.fits, session.view().target, _of_sliders(), on_truth, dark=frame.is_dark())
     chart_button("▶ Play γ", "fit_sweep")
     frame.show(chart, "fit_sweep", toolbar=False)

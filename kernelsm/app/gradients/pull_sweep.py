@@ -243,7 +243,7 @@ def _table(
                     name: [getattr(one.first_order, field) for one in checks]
                     for name, field in (
                         ("LDS", "lds"), ("Spearman, overall loss", "spearman"),
-                        ("relative error, overall loss", "relative_error"), ("relative error, logits", "of_logits"),
+                        ("relative error, overall loss", "relative_error"), ("relative error, outputs", "of_logits"),
                         ("share of the change missed", "of_change"),
                     )
                 },

@@ -12,8 +12,10 @@ from kernelsm.app.learn.lesson_charts import lesson_chart, lesson_table
 from kernelsm.app.learn.lesson_files import load_lessons
 from kernelsm.app.learn.shown import Shown, right_number, show, words_of
 from kernelsm.app.shell import frame, session, spoken
+from kernelsm.app.shell.live_charts import Frame, LiveSlider, live_charts
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
+from kernelsm.charts.marks import marks_of
 from kernelsm.charts.style import Chart
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.wording import number
@@ -29,6 +31,14 @@ class _Finished:
     right_number: float
     charts: dict[bool, tuple[Chart, ...]]
     """For the light theme (False) and the dark one, at each position."""
+
+    def live_frames(self, key: str, *, dark: bool) -> list[Frame]:
+        """What the chart of that key shows at each position of the control, while it is dragged."""
+        positions = zip(self.lesson.positions, self.charts[dark], strict=True)
+        return [
+            Frame({key: marks_of(chart.figure)}, f"{self.lesson.label} {position.label}. {chart.alt}")
+            for position, chart in positions
+        ]
 
 
 # lessons are read once: a server is started anew to read those that were added since
@@ -104,11 +114,15 @@ def _lesson(finished: _Finished, open_now: int, following: int) -> None:
     with left:
         _prediction(lesson, guess, open_now, revealed=revealed)
         _control(lesson, at, open_now, revealed=revealed, predicted=guess is not None)
+    chart = f"lesson_{open_now}"
     with right:
-        frame.show(finished.charts[frame.is_dark()][at], f"lesson_{open_now}", toolbar=False)
+        frame.show(finished.charts[frame.is_dark()][at], chart, toolbar=False)
         spoken.say(plain(finished.charts[False][at].alt), "lesson")
         if finished.shown_at[at].lines:
             st.markdown("\n".join(f"{i}. {plain(line)}" for i, line in enumerate(finished.shown_at[at].lines, 1)))
+    if lesson.slider and (revealed or guess is not None):
+        frames = finished.live_frames(chart, dark=frame.is_dark())
+        live_charts([LiveSlider(f"view_at_{open_now}", at, frames)], f"{chart}_live")
     if revealed:
         _reveal(finished, guess)
     with st.container(horizontal=True, gap="small"):

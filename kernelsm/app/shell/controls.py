@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import Run, shown_readout
-from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES
+from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES, USED
 from kernelsm.charts.attribution import MOST_BARS
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
@@ -53,6 +53,18 @@ def _bind(
     return {"key": _key(field), "on_change": _take, "args": (field, read), **start}
 
 
+def bound(
+    field: str, shown: Any, take: Callable[[Any], None], *, first: str = "value", index: int | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of a widget that displays `shown` and hands what is chosen to `take`, before a page is drawn.
+
+    `field` names the widget; `first` and `index` are as of a field of the view.
+    """
+    _show(field, shown)
+    start = {first: shown} if index is None else {"index": index}
+    return {"key": _key(field), "on_change": lambda: take(st.session_state[_key(field)]), **start}
+
+
 def _show(field: str, shown: Any) -> None:
     """Have a widget display a value.
 
@@ -91,19 +103,47 @@ def gamma_slider(K: int) -> None:
     default = 1.0 / K
     current = default if view.gamma is None else view.gamma
     st.select_slider(
-        "γ (1 / kernel width)", _grid(GAMMAS, default, current), help=words.GAMMA_HELP,
+        "γ (1 / kernel width)", gamma_stops(K, view.gamma), help=words.GAMMA_HELP,
         disabled=view.kernel in ("auto", "linear"),
         format_func=lambda value: f"{value:.4g}" + (" = 1/K" if value == default else ""),
         **_bind("gamma", current, lambda value: None if value == default else value),
     )  # fmt: skip
 
 
+def gamma_stops(K: int, gamma: float | None) -> list[float]:
+    """Stops of the slider of γ: 1/K and the γ at hand are among them."""
+    return _grid(GAMMAS, 1.0 / K, 1.0 / K if gamma is None else gamma)
+
+
+def ridge_stops(ridge: float) -> list[float]:
+    """Stops of the slider of the ridge, the one at hand among them."""
+    return _grid(RIDGES, ridge)
+
+
 def ridge_slider() -> None:
     """Choose the surrogate's ridge on a logarithmic scale."""
     current = session.view().ridge
     st.select_slider(
-        "Ridge", _grid(RIDGES, current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
+        "Ridge", ridge_stops(current), format_func=lambda value: f"{value:.4g}", help=words.RIDGE_HELP,
         disabled=session.view().kernel == "auto", **_bind("ridge", current),
+    )  # fmt: skip
+
+
+def used_stops(m: int, used: int | None) -> list[int]:
+    """Numbers of subsets to choose from out of m, the first ones each; only m itself where there are too few."""
+    return sorted({*(count for count in USED if count < m), m, *([used] if used is not None and used < m else [])})
+
+
+def used_slider(run: Run, *, width: int | Literal["stretch"] = "stretch") -> None:
+    """Choose how many of the run's subsets are fitted; nothing where there are too few to choose from."""
+    m, used = run.m, session.view().used
+    stops = used_stops(m, used)
+    if len(stops) < 2:
+        return
+    st.select_slider(
+        "Subsets used", stops, format_func=lambda count: f"all {m:,}" if count == m else f"{count:,}",
+        help=words.USED_HELP, width=width,
+        **_bind("used", m if used is None else used, lambda count: None if count == m else count),
     )  # fmt: skip
 
 
@@ -230,6 +270,17 @@ def pull_slider(ridge: float) -> None:
     )  # fmt: skip
 
 
+def measure_picker(names: Sequence[str]) -> None:
+    """Choose what the outcomes are, where there is more than the loss; `names` are those of the measures."""
+    if len(names) == 1:
+        return
+    shown = session.view().measure if session.view().measure in names else names[0]
+    st.segmented_control(
+        "Outcomes are", names, required=True, help=words.MEASURE_HELP,
+        **_bind("measure", shown, lambda value: "" if value == names[0] else value, first="default"),
+    )  # fmt: skip
+
+
 def claim_picker(places: Mapping[str, str]) -> None:
     """Choose one of the paper's claims; `places` are where each stands, by key."""
     shown = session.view().claim if session.view().claim in places else next(iter(places))
@@ -285,6 +336,15 @@ def scaled_toggle() -> bool:
         **_bind("scaled", session.view().scaled),
     )
     return session.view().scaled
+
+
+def comparison_picker() -> str:
+    """Choose what Compare shows."""
+    st.segmented_control(
+        "Compare", tuple(words.COMPARISON_NAMES), format_func=words.COMPARISON_NAMES.__getitem__, required=True,
+        help=words.COMPARISON_HELP, **_bind("compared", session.view().compared, first="default"),
+    )  # fmt: skip
+    return session.view().compared
 
 
 def price_input(label: str) -> None:

@@ -120,7 +120,7 @@ def outlying_rows(run: Run, target: str, kernel: str) -> list[int]:
     """Rows of a run that the default surrogate of a target sets aside; none for the others, which keep all."""
     if kernel != "auto":
         return []
-    surrogate = _shared(run.key) if target else fitted(run.key, "", "auto", None, 0.0)
+    surrogate = _shared(run.fits) if target else fitted(run.fits, "", "auto", None, 0.0)
     assert isinstance(surrogate, AutoSurrogate)
     rows = surrogate.outlier_rows_
     if target and len(surrogate.outliers_) == run.outcomes.m:
@@ -149,11 +149,30 @@ def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcom
 @st.cache_resource(max_entries=32, show_spinner=False)
 def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_truth: bool) -> HeldOut:
     """Fit a surrogate and predict subsets it has not seen."""
-    train, test = fitted_and_held_out(open_run(key), against_truth)
-    surrogate = new_surrogate(kernel, gamma, ridge).fit_outcomes(train)
+    run = open_run(key)
+    train, test = fitted_and_held_out(run, against_truth)
+    return predict_held_out(
+        train, test, (kernel, gamma, ridge), _held_out_linear(key, against_truth),
+        exact=against_truth and run.truth_is_exact,
+    )  # fmt: skip
+
+
+def predict_held_out(
+    train: Outcomes,
+    test: Outcomes,
+    surrogate_settings: tuple[str, float | None, float],
+    linear: Array,
+    *,
+    exact: bool,
+) -> HeldOut:
+    """Fit a surrogate of these settings to one table and predict another; it calls nothing of Streamlit.
+
+    `linear` are the predictions of the tuned linear surrogate; `exact` says that the outcomes have no noise.
+    """
+    surrogate = new_surrogate(*surrogate_settings).fit_outcomes(train)
     predicted, std = (table.reshape(test.m, -1) for table in surrogate.predict(test.masks, return_std=True))
     ranks = getattr(surrogate, "ranks_only_", np.zeros(test.q, dtype=bool))
-    noise = 0.0 if against_truth and open_run(key).truth_is_exact else surrogate.noise_variance_
+    noise = 0.0 if exact else surrogate.noise_variance_
     choice, chosen, set_aside = "", "", tuple[int, ...]()
     if isinstance(surrogate, AutoSurrogate):
         set_aside = tuple(int(row) for row in surrogate.outlier_rows_)
@@ -161,7 +180,7 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
         chosen = auto_choice(surrogate)
         choice = f"{choice_sentence(surrogate)} {own_scale_sentence(test.values, own_scale)}"
     return HeldOut(
-        test, predicted, np.sqrt(std**2 + noise), _held_out_linear(key, against_truth), train.m,
+        test, predicted, np.sqrt(std**2 + noise), linear, train.m,
         tuple(name for name, only in zip(test.target_names, ranks, strict=True) if only),
         surrogate.degrees_of_freedom_, choice, train, set_aside, chosen,
     )  # fmt: skip
@@ -169,7 +188,11 @@ def held_out(key: str, kernel: str, gamma: float | None, ridge: float, against_t
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _held_out_linear(key: str, against_truth: bool) -> Array:
-    train, test = fitted_and_held_out(open_run(key), against_truth)
+    return predict_linear(*fitted_and_held_out(open_run(key), against_truth))
+
+
+def predict_linear(train: Outcomes, test: Outcomes) -> Array:
+    """Predictions of the linear surrogate, its λ tuned by leave-one-out, for another table; shape (m', q)."""
     return LinearSurrogateCV().fit_outcomes(train).predict(test.masks).reshape(test.m, -1)
 
 

@@ -28,8 +28,7 @@ _PICKER = "kernelsm_run_picker"
 def sidebar() -> None:
     """Draw the run picker and the link."""
     st.logo(_LOGO, size="large", icon_image=navigation.ICON)
-    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
-    titles = {example.name: example.title for example in built_in} | session.titles(TABLES)
+    titles = run_titles()
     st.session_state[_PICKER] = session.view().run
     with st.sidebar:
         st.selectbox(
@@ -47,8 +46,17 @@ def sidebar() -> None:
                 )
 
 
-def current_run(*, needs_outcomes: bool = True) -> Run:
-    """Return the run that all pages show; a page that needs outcomes says so where the project has none yet."""
+def run_titles() -> dict[str, str]:
+    """The runs that can be looked at, the built-in ones first: key -> title."""
+    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
+    return {example.name: example.title for example in built_in} | session.titles(TABLES)
+
+
+def current_run(*, needs_outcomes: bool = True, whole: bool = False) -> Run:
+    """Return the run that all pages show; a page that needs outcomes says so where the project has none yet.
+
+    It is that of the subsets which the view uses, or of all of them for a page that looks at the `whole` table.
+    """
     project = session.view().project
     if project and needs_outcomes:
         st.info(
@@ -57,13 +65,17 @@ def current_run(*, needs_outcomes: bool = True) -> Run:
         )
         if rights.may_use(project):
             st.page_link(navigation.GRADIENTS, label="Compute them on Gradients", icon=":material/trending_down:")
-    return open_run(session.view().run)
+    run = open_run(session.view().run)
+    return run if whole else run.first(session.view().used)
 
 
-def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, instead: str = "") -> None:
+def head(
+    title: str, sentence: str, run: Run, *, run_is_aside: bool = False, says_used: bool = True, instead: str = ""
+) -> None:
     """Draw the title of a page, what it is for, and which run it shows, or the project where the run stands aside.
 
-    `instead` says what else the page shows.
+    `says_used` says how many of the run's subsets are fitted, which else the page does. `instead` says what else the
+    page shows.
     """
     st.title(title)
     if instead:
@@ -80,10 +92,19 @@ def head(title: str, sentence: str, run: Run, *, run_is_aside: bool = False, ins
         )
         return
     name = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
+    subsets = _subsets(run) if says_used else f"{run.m:,} subsets"
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"
     st.markdown(sentence)
-    st.caption(f"{plain(name)} · {o.m:,} subsets · {o.K} tasks · {targets}{weighed(o)}")
+    st.caption(f"{plain(name)} · {subsets} · {o.K} tasks · {targets}{weighed(o)}")
+
+
+def _subsets(run: Run) -> str:
+    """How many subsets there are, and how many of them this page fits."""
+    if run.whole is not None:
+        return f"fitted on the first {run.outcomes.m:,} of {run.whole:,} subsets"
+    used = session.view().used
+    return f"{run.m:,} subsets{f', all of them here (Fit uses {used:,})' if used else ''}"
 
 
 def show(chart: Chart, key: str, *, toolbar: bool = True, on_click: Callable[[], None] | None = None) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import streamlit as st
@@ -11,13 +10,16 @@ import streamlit as st
 from kernelsm.app.shell.rights import may_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, RECIPES, load_example, load_truth
 from kernelsm.examples.example import Example
+from kernelsm.outcomes.measured_word import measured_unit, measured_word
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.orders import with_noise
+from kernelsm.prompts.orders import OrderedOutcomes, with_noise
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.reading import fixed_size_of, of_target, usual_readout
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES, load_run_orders, prompts_of, source_of
+
+_FIRST = "~first"
 
 
 class RunMissing(LookupError):  # noqa: N818 - a state of the link, not of the program
@@ -37,12 +39,31 @@ class Run:
         The built-in example of samples and a network, if it is one.
     truth : Outcomes, optional
         Held-out truth, if there is one.
+    whole : int, optional
+        Number of subsets of the table, where `outcomes` are only the first of them.
     """
 
     key: str
     outcomes: Outcomes
     example: Example | None
     truth: Outcomes | None
+    whole: int | None = None
+
+    @property
+    def fits(self) -> str:
+        """Key of what is fitted: that of the table, with the number of its subsets where these are not all."""
+        return self.key if self.whole is None else f"{self.key}{_FIRST}{self.outcomes.m}"
+
+    @property
+    def m(self) -> int:
+        """Number of subsets of the whole table."""
+        return self.whole or self.outcomes.m
+
+    def first(self, used: int | None) -> Run:
+        """Return the run of the first `used` of its subsets; of all of them for None, or where it has no more."""
+        if used is None or used >= self.m:
+            return self if self.whole is None else open_run(self.key)
+        return open_run(f"{self.key}{_FIRST}{used}")
 
     @property
     def title(self) -> str:
@@ -53,10 +74,7 @@ class Run:
     @property
     def unit(self) -> str:
         """What is measured, with its unit."""
-        word = self.word
-        unit = self.outcomes.meta.get("unit")
-        # metadata of an uploaded file is not to be trusted with markup
-        return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
+        return measured_unit(self.outcomes)
 
     @cached_property
     def fixed_size(self) -> int | None:
@@ -99,8 +117,13 @@ class Run:
 
     @property
     def word(self) -> str:
-        """What is measured, in one word."""
-        return "score" if self.outcomes.higher_is_better else "loss"
+        """What is measured, in a word or two."""
+        return measured_word(self.outcomes)
+
+
+def is_here(key: str) -> bool:
+    """Whether a run of that name is on this server."""
+    return key in EXAMPLES or key in PROMPT_EXAMPLES or TABLES.is_here(key)
 
 
 def source_title(source: str) -> str:
@@ -111,13 +134,17 @@ def source_title(source: str) -> str:
 # with a thousand queries it takes seconds to say what many orders tell of the noise
 @st.cache_resource(max_entries=64, show_spinner="Opening the outcomes ...")
 def open_run(key: str) -> Run:
-    """Return a run by its key.
+    """Return a run by its key, or the first subsets of one by the key of its fits (see `Run.fits`).
 
     Raises
     ------
     RunMissing
         There is none of that name on this server.
     """
+    name, _, used = key.partition(_FIRST)
+    if used:
+        run = open_run(name)
+        return replace(run, outcomes=run.outcomes.take(range(int(used))), whole=run.outcomes.m)
     if key in EXAMPLES:
         return Run(key, load_example(key), EXAMPLES[key], load_truth(key))
     if key in PROMPT_EXAMPLES:
@@ -128,6 +155,13 @@ def open_run(key: str) -> Run:
         return Run(key, with_noise(TABLES.load(key), load_run_orders(key)), None, None)
     except InputError as error:
         raise RunMissing(f"The table that the link names is damaged: {error}") from None
+
+
+def known_orders(key: str) -> OrderedOutcomes | None:
+    """Return the single orders of the prompts that are fitted (see `Run.fits`); None where there are none."""
+    run = open_run(key)
+    found = load_run_orders(run.key)
+    return found if found is None or run.whole is None else found.of_subsets(run.outcomes.masks)
 
 
 def target_outcomes(run: Run, target: str) -> Outcomes:

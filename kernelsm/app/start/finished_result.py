@@ -6,20 +6,28 @@ import streamlit as st
 
 from kernelsm.app.shell import findings, frame, navigation, session, spoken, words
 from kernelsm.app.shell.fits import read_off
-from kernelsm.app.shell.open_runs import Run, shown_readout
+from kernelsm.app.shell.open_runs import Run, open_run, shown_readout
+from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import attribution_bars
 from kernelsm.charts.interactions import interaction_heatmap
 from kernelsm.charts.order import task_order
+from kernelsm.charts.style import Chart
+from kernelsm.surrogates.reading import Readout
+
+
+def prepare() -> None:
+    """Compute and draw once what a visitor without a link sees, before there is one."""
+    run = open_run(ViewState().run)
+    readout = _read(run, ViewState())[2]
+    for chart in (_bars(run, readout, dark=False), _heatmap(run, readout, dark=False)):
+        chart.figure.to_json()
 
 
 def result(run: Run) -> None:
     """Draw attribution and interactions of the current run and say the strongest of each in a sentence."""
-    view = session.view()
-    kernel = "auto" if view.kernel == "linear" else view.kernel
-    kind = shown_readout(run, "")
-    readout = read_off(run.key, view.target, kernel, view.gamma, view.ridge, kind)
-    attribution, interactions = readout.attribution, readout.interactions
+    kernel, kind, readout = _read(run, session.view())
+    attribution = readout.attribution
     names, better = run.outcomes.task_names, run.outcomes.higher_is_better
     st.caption(words.sign(run.unit, higher_is_better=better))
     left, right = frame.panels()
@@ -27,15 +35,7 @@ def result(run: Run) -> None:
         st.header("What each task does")
         st.markdown(findings.tasks_headline(readout))
         spoken.say(findings.tasks_headline(readout), "start")
-        order = task_order("strength", attribution.values[:, 0], interactions.values[:, :, 0])
-        frame.show(
-            attribution_bars(
-                attribution.values[:, 0], names, unit=run.unit, higher_is_better=better, order=order,
-                margin=attribution.margin()[:, 0], verdicts=readout.task_verdicts, measured=attribution.measured,
-                dark=frame.is_dark(),
-            ),
-            "start_bars", toolbar=False,
-        )  # fmt: skip
+        frame.show(_bars(run, readout, dark=frame.is_dark()), "start_bars", toolbar=False)
         st.caption(findings.tasks_caption(readout), help=findings.WHAT_MATTERS)
     with right:
         st.header("What pairs do together")
@@ -43,19 +43,38 @@ def result(run: Run) -> None:
             st.info("One task has no pairs.")
             return
         st.markdown(findings.pairs_headline(readout))
-        frame.show(
-            interaction_heatmap(
-                interactions.values[:, :, 0], names, unit=run.unit, higher_is_better=better, dark=frame.is_dark(),
-                distinguishable=readout.clear, measured=interactions.measured, clickable=False,
-            ),
-            "start_heatmap", toolbar=False,
-        )  # fmt: skip
+        frame.show(_heatmap(run, readout, dark=frame.is_dark()), "start_heatmap", toolbar=False)
         if said := findings.pairs_caption(readout):
             st.caption(said, help=findings.WHAT_MATTERS)
     st.caption(
         f"Readout: {words.READOUT_NAMES[kind].lower()}, {words.KERNEL_NAMES[kernel]} surrogate of "
         f"{plain(attribution.target_names[0])}."
     )
+
+
+def _read(run: Run, view: ViewState) -> tuple[str, str, Readout]:
+    """Kernel and readout shown, and what is read off."""
+    kernel = "auto" if view.kernel == "linear" else view.kernel
+    kind = shown_readout(run, "")
+    return kernel, kind, read_off(run.fits, view.target, kernel, view.gamma, view.ridge, kind)
+
+
+def _bars(run: Run, readout: Readout, *, dark: bool) -> Chart:
+    attribution = readout.attribution
+    return attribution_bars(
+        attribution.values[:, 0], run.outcomes.task_names, unit=run.unit,
+        higher_is_better=run.outcomes.higher_is_better,
+        order=task_order("strength", attribution.values[:, 0], readout.interactions.values[:, :, 0]),
+        margin=attribution.margin()[:, 0], verdicts=readout.task_verdicts, measured=attribution.measured, dark=dark,
+    )  # fmt: skip
+
+
+def _heatmap(run: Run, readout: Readout, *, dark: bool) -> Chart:
+    return interaction_heatmap(
+        readout.interactions.values[:, :, 0], run.outcomes.task_names, unit=run.unit,
+        higher_is_better=run.outcomes.higher_is_better, dark=dark, distinguishable=readout.clear,
+        measured=readout.interactions.measured, clickable=False,
+    )  # fmt: skip
 
 
 def doors(run: Run) -> None:

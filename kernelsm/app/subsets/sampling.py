@@ -20,6 +20,7 @@ from kernelsm.outcomes.completeness import subsets_left
 from kernelsm.pipelines.run_settings import (
     RunSettings,
     estimators,
+    measures_of,
     offered_projections,
     recipe_of,
     seconds_a_subset,
@@ -41,7 +42,7 @@ def sampled(run: Run) -> None:
         values = outcomes.values[:, 0]
         st.markdown(
             f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
-            "A narrow spread leaves little to attribute.", help=words.NATS if words.in_nats(run.unit) else None,
+            "A narrow spread leaves little to attribute.", help=words.unit_help(run.unit) or None,
         )  # fmt: skip
         chart = outcome_histogram(values, full=full, measured=measured, unit=run.unit, dark=frame.is_dark())
         frame.show(chart, "subsets_histogram")
@@ -136,6 +137,7 @@ def draw_settings(source: str) -> RunSettings:
     chosen: dict[str, Any] = {"p": view.p if size is None else 0.5, "size": size, "seed": view.seed}
     if recipe:
         chosen["ridge"] = view.pull or recipe.ridge
+        chosen["measure"] = view.measure if view.measure in measures_of(source) else "loss"
     if recipe and estimator == "gradex" and not recipe.features:
         fits = view.projection in offered_projections(recipe.parameters, view.dim)
         chosen["projection"] = view.projection if fits else "auto"

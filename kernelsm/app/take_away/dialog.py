@@ -30,14 +30,18 @@ def show() -> None:
     title = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
     settings = results.settings_of(run, view)
     st.markdown(
-        f"**{plain(title)}** as you see it, with this target, kernel, γ, ridge and readout. The files hold the table "
-        "of outcomes and what is read off it, never samples or networks."
+        f"**{plain(title)}** as you see it, with this target, kernel, γ, ridge and readout{_used(run, settings)}. "
+        "The files hold the table of outcomes and what is read off it, never samples or networks."
     )
     _files(run, title, settings)
     _clipboard(run, title, settings)
     _code(run, title, settings)
     with st.expander("Citation", icon=":material/format_quote:"):
         st.code(CITATION, language="bibtex", wrap_lines=True)
+
+
+def _used(run: Run, settings: Settings) -> str:
+    return "" if settings.used is None else f", fitted on the first {settings.used:,} of {run.m:,} subsets"
 
 
 def _files(run: Run, title: str, settings: Settings) -> None:
@@ -122,7 +126,9 @@ def _code(run: Run, title: str, settings: Settings) -> None:
             language="bash", wrap_lines=True,
         )  # fmt: skip
         st.code(
-            python_code(run.outcomes, settings, table, is_example=bool(run.title)), language="python", wrap_lines=True
+            python_code(run.first(settings.used).outcomes, settings, table, is_example=bool(run.title)),
+            language="python",
+            wrap_lines=True,
         )
 
 

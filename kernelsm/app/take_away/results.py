@@ -23,7 +23,7 @@ MOST_COPIED = 1000
 def settings_of(run: Run, view: ViewState) -> Settings:
     """What the sliders of a view say."""
     kernel, gamma, ridge = view.surrogate
-    return Settings(view.target, kernel, gamma, ridge, shown_readout(run, view.readout))
+    return Settings(view.target, kernel, gamma, ridge, shown_readout(run.first(view.used), view.readout), view.used)
 
 
 def table_name(run: Run, title: str) -> str:
@@ -39,9 +39,8 @@ def file_stem(title: str) -> str:
 
 def result_of_view(key: str, title: str, settings: Settings, link: str) -> Result:
     """Gather what Explore and Fit show of a run; what they have fitted is not fitted again."""
-    run = open_run(key)
-    surrogate = settings.surrogate()
-    fit = key, settings.target, *surrogate
+    run = open_run(key).first(settings.used)
+    fit = run.fits, settings.target, *settings.surrogate()
     return Result(
         title, table_name(run, title), bool(run.title), run.outcomes, settings, fitted(*fit),
         read_off(*fit, settings.readout), _fidelity(run, settings), link,
@@ -53,7 +52,7 @@ def _fidelity(run: Run, settings: Settings) -> Fidelity | None:
     on_truth = run.truth is not None
     if not on_truth and run.outcomes.m < _FEWEST_TO_TEST:
         return None
-    found = held_out(run.key, *settings.surrogate(), on_truth)
+    found = held_out(run.fits, *settings.surrogate(), on_truth)
     return fidelity_of(
         found.observed, found.predicted, found.std, found.linear, fitted=found.trained_on, target=settings.target,
         tested_on=run.example.truth_is if on_truth and run.example else A_FIFTH,
@@ -91,9 +90,8 @@ def table_to_copy(key: str, title: str, settings: Settings, name: str) -> tuple[
     """Effects or the strongest pairs, as text to paste into a spreadsheet, and how many pairs are left out."""
     from kernelsm.export.tables import effects_table, pairs_table
 
-    surrogate = settings.surrogate()
-    fit = key, settings.target, *surrogate
-    run = open_run(key)
+    run = open_run(key).first(settings.used)
+    fit = run.fits, settings.target, *settings.surrogate()
     result = Result(
         title, key, bool(run.title), run.outcomes, settings, fitted(*fit), read_off(*fit, settings.readout)
     )
