@@ -82,6 +82,7 @@ def pair_coverage(masks: NDArray[np.bool_], names: tuple[str, ...], *, dark: boo
     positions, pair = np.arange(len(names)), "%{text}" if few else "%{y} and %{x}"
     hide = {} if few else {"showticklabels": False}
     square = {"constrain": "domain", **hide}
+    pair = "%{text}" if few else "%{y} and %{x}"
     chart = figure(
         [
             {

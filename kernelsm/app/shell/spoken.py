@@ -10,21 +10,31 @@ from streamlit.components.v2.types import ComponentRenderer
 
 _MARKS = re.compile(r":[a-z]+\[\\?([^\]]*)\]|\*\*|`|\\(?=[^\w\s]|_)|\*(?=\w)|(?<=\w)\*")
 
-_UNSEEN = "p { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }"
-# the region stays as it is and only its words change: of a new region nothing is read
+_UNSEEN = "div { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }"
+# The region stays as it is and only its words change: of a new region nothing is read. It stands in a root of its own
+# that is closed: who looks for a sentence of the page finds the one that is shown, not this copy.
 _CHANGE_WORDS = """
+const regions = new WeakMap();
 export default function (component) {
-  const region = component.parentElement.querySelector("p");
+  const place = component.parentElement.querySelector("div");
+  let region = regions.get(place);
+  if (!region) {
+    region = document.createElement("p");
+    region.setAttribute("role", "status");
+    region.setAttribute("aria-live", "polite");
+    place.attachShadow({ mode: "closed" }).appendChild(region);
+    regions.set(place, region);
+    place.dataset.regions = Number(place.dataset.regions ?? 0) + 1;
+  }
   if (region.textContent !== component.data) { region.textContent = component.data; }
+  place.dataset.said = region.textContent;
 }
 """
 
 
 @cache
 def _region() -> ComponentRenderer:
-    return st.components.v2.component(
-        "kernelsm.spoken", html='<p role="status" aria-live="polite"></p>', css=_UNSEEN, js=_CHANGE_WORDS
-    )
+    return st.components.v2.component("kernelsm.spoken", html="<div></div>", css=_UNSEEN, js=_CHANGE_WORDS)
 
 
 def say(sentence: str, key: str) -> None:
