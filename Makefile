@@ -49,6 +49,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/gradients.py
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/gradex_convergence.py
+	$(PY) benchmarks/regression.py
 	$(PY) benchmarks/streaming.py
 	$(PY) benchmarks/prompting.py
 	$(PY) benchmarks/prompt_prediction.py

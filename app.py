@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kernelsm.app.shell import controls, disk, frame, navigation, session, upkeep
+from kernelsm.app.shell import controls, disk, frame, navigation, pins, session, upkeep
 from kernelsm.app.take_away import opening as take_away
 from kernelsm.runtime.threads import limit_blas_threads
 
@@ -28,5 +28,6 @@ if session.has_begun():
         controls.turn_to(page.url_path)
         if not (only_lessons or embedded):
             frame.sidebar()
+            pins.draw_in_sidebar()
             take_away.draw_in_sidebar()
         page.run()

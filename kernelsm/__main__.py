@@ -1,7 +1,7 @@
 """The dashboard and the same without it.
 
-`python -m kernelsm app|run|fit|report|notebook|tables|features|evaluate|example|drop|confirm|compare`; `--help` says
-more.
+`python -m kernelsm app|run|fit|report|notebook|tables|views|features|evaluate|example|drop|confirm|compare`; `--help`
+says more.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from kernelsm.runtime.threads import limit_blas_threads
 from kernelsm.surrogates.wording import amount
 from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
-_WITHOUT_CHUNKS = ("app", "drop", "fit", "report", "notebook", "tables")
+_WITHOUT_CHUNKS = ("app", "drop", "fit", "report", "notebook", "tables", "views")
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
 
@@ -111,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--projection", choices=("auto", *OF_RUNS), default="auto", help="of the gradients")
     run.add_argument("--dim", type=int, default=512, help="dimension, or most adapted directions (default 512)")
     run.add_argument("--outputs", default="auto", help=linearised)
+    run.add_argument(
+        "--measure", default="loss",
+        help="what outcomes are: loss (default); for classes accuracy or margin too, for quantities R², absolute "
+        "error or squared error, for several labels accuracy, F1 or AUC",
+    )  # fmt: skip
     run.add_argument("--retrain", action="store_true", help=retrained)
     run.add_argument("--out", type=Path, required=True, help="file to write, .parquet or .csv")
 
@@ -185,7 +190,7 @@ def _run(options: argparse.Namespace) -> None:
     settings = RunSettings(
         source, options.estimator or estimators(source)[0], subsets=options.subsets, p=options.p,
         size=options.size, seed=options.seed, ridge=options.ridge, projection=options.projection, dim=options.dim,
-        outputs=options.outputs, design=options.design.replace("-", "_"),
+        outputs=options.outputs, design=options.design.replace("-", "_"), measure=options.measure,
     )  # fmt: skip
     if settings.rows != options.subsets:
         print(f"{settings.rows} subsets instead of {options.subsets}: design {settings.design.replace('_', '-')}")
@@ -407,7 +412,7 @@ def _take_away(options: argparse.Namespace) -> None:
 _COMMANDS = {
     "app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example, "drop": _drop,
     "confirm": _confirm, "compare": _compare, "fit": _take_away, "report": _take_away, "notebook": _take_away,
-    "tables": _take_away,
+    "tables": _take_away, "views": _take_away,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ source = compute.source()
 run = frame.current_run(needs_outcomes=False, whole=True)
 frame.head(
     "Gradients",
-    "Logits and gradients of the trained network, at its weights W0, are computed once. Each subset's outcome then "
+    "Outputs and gradients of the trained network, at its weights W0, are computed once. Each subset's outcome then "
     "costs one small convex problem instead of one training.",
     run,
     run_is_aside=True,

@@ -13,20 +13,21 @@ frame.head(
 effects.settings(run)
 exploration = effects.explore(run)
 weighing.few_samples_note(run)
-# side by side also beside the sidebar of a small screen, where the cells stay large enough to be hit
-left, right = frame.panels(narrowest=effects.narrowest(run))
-with left:
-    task_bars.bars(exploration)
-    effects.truth_heatmap(exploration)
-with right:
-    effects.heatmap(exploration)
+# page.css lays the parts out: in the order given on a phone, side by side on a projector
+with st.container(key="explore_parts"):
+    with st.container(key="explore_bars_part"):
+        task_bars.bars(exploration)
+    if run.outcomes.K > 1:
+        with st.container(key="explore_list_part"):
+            effects.ranked_pairs(exploration)
+    with st.container(key="explore_heat_part"):
+        effects.heatmap(exploration)
+        effects.truth_heatmap(exploration)
+    if run.outcomes.K > 1:
+        with st.container(key="explore_pair_part"):
+            effects.pair_detail(exploration)
 effects.sign_note(exploration)
-if run.outcomes.K > 1:
-    left, right = frame.panels()
-    with left:
-        effects.pair_detail(exploration)
-    with right:
-        effects.ranked_pairs(exploration)
+effects.say_what_changed(exploration)
 effects.what_if(run)
 if run.fixed_size is None:
     st.page_link(navigation.DECIDE, label="Decide which tasks to drop, and retrain to see", icon=":material/rule:")

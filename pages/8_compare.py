@@ -1,12 +1,14 @@
-from kernelsm.app.compare import methods
-from kernelsm.app.shell import frame, navigation
+from kernelsm.app.compare import methods, two_views
+from kernelsm.app.shell import controls, frame, navigation, session
 
 navigation.require_entry()
 run = frame.current_run(whole=True)
 frame.head(
     "Compare",
-    "Other attribution methods on the run at hand: which one predicts best what was not measured, how near "
-    "leave-one-out its effects are, and what it costs.",
+    two_views.SENTENCE if session.view().compared == "views" else methods.SENTENCE,
     run,
 )
-methods.compare(run)
+if controls.comparison_picker() == "views":
+    two_views.two_views()
+else:
+    methods.compare(run)

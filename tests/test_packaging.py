@@ -28,7 +28,9 @@ import sys
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "transformers", "safetensors", "gguf", "streamlit", "plotly", "jinja2"):
+        if name.split(".")[0] in (
+            "torch", "transformers", "safetensors", "gguf", "peft", "streamlit", "plotly", "jinja2"
+        ):  # fmt: skip
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, NotInstalled())

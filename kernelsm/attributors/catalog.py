@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernelsm.attributors.attributor import Attributor
 from kernelsm.attributors.from_table import Datamodels, ProxySpex, SurrogateAttribution
+from kernelsm.outcomes.measured_word import measured_word
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import Store
@@ -141,8 +142,8 @@ def make_method(name: str, given: Given) -> Attributor:
         raise InputError("method", repr(name)[:80], ", ".join(METHODS), "Choose among these.")
     suite, outcomes = given.suite, given.outcomes
     if METHODS[name].needs != "outcomes" and suite is not None:
-        if outcomes.higher_is_better:
-            found = f"outcomes whose {outcomes.meta.get('measure', 'score')} is better the higher it is"
+        if outcomes.higher_is_better or outcomes.meta.get("measure", "loss") != "loss":
+            found = f"outcomes that are another measure, {measured_word(outcomes)!r}"
             raise InputError(name, found, "losses, which gradients are those of", _ASK_TABLE)
         for place in ("task_names", "target_names"):
             if tuple(getattr(outcomes, place)) != tuple(getattr(suite, place)):

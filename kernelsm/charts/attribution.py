@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import PLAIN_TICKS, Chart, effect_colours, figure, ink, name_axis, safe
+from kernelsm.charts.style import PLAIN_TICKS, Chart, effect_colours, figure, ink, name_axis, pale, safe
 from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.verdicts import Verdicts
@@ -15,7 +16,8 @@ from kernelsm.surrogates.verdicts import verdicts as verdicts_alone
 from kernelsm.surrogates.wording import Verdict, amount, effect_verdict
 
 MOST_BARS = 60
-_PALE = 0.4
+_TOLD = 10  # tasks whose numbers the alternative text holds; more are in the table
+_OUTLINE = 1.5  # pixels
 _HATCHED = {"fillmode": "replace", "size": 6, "solidity": 0.45}
 
 
@@ -55,7 +57,7 @@ def attribution_bars(
     truth : ndarray, shape (K,), optional
         True values, drawn as diamonds.
     dark : bool
-        Whether the page is dark: whiskers and diamonds take the colour of its text.
+        Whether the page is dark: text, whiskers and diamonds take the colour of its text.
     """
     half_widths = np.zeros(len(names)) if margin is None else margin
     exact = without_rounding(values, half_widths)
@@ -72,6 +74,7 @@ def attribution_bars(
     read = np.zeros(len(names), dtype=bool) if measured is None else measured
     labels = [safe(names[k]) for k in shown]
     rows = np.arange(len(shown))
+    colours = effect_colours(np.where(verdicts[shown] == Verdict.NO_EFFECT, 0.0, shown_values), higher_is_better)
     data: list[dict[str, Any]] = [
         {
             "type": "bar",
@@ -79,10 +82,12 @@ def attribution_bars(
             "y": rows,
             "orientation": "h",
             "marker": {
-                "color": effect_colours(
-                    np.where(verdicts[shown] == Verdict.NO_EFFECT, 0.0, shown_values), higher_is_better
-                ),
-                "opacity": np.where(verdicts[shown] == Verdict.CLEAR, 1.0, _PALE),
+                # pale bars are told by their outline, also where colours are washed out
+                "color": [
+                    colour if verdict == Verdict.CLEAR else pale(colour)
+                    for colour, verdict in zip(colours, shown_verdicts, strict=True)
+                ],
+                "line": {"color": colours, "width": np.where(verdicts[shown] == Verdict.CLEAR, 0.0, _OUTLINE)},
                 "pattern": {"shape": np.where(verdicts[shown] == Verdict.NOT_MEASURED, "/", ""), **_HATCHED},
             },
             "error_x": {
@@ -116,9 +121,10 @@ def attribution_bars(
     sides = ("← hurts", "helps →") if higher_is_better else ("← helps", "hurts →")
     chart = figure(
         data,
-        max(220, 70 + 21 * len(shown)),
+        max(220, 80 + 22 * len(shown)),
+        dark=dark,
         xaxis={
-            "title": {"text": f"F(with) - F(without), {unit}"}, "zeroline": True, "automargin": True, **PLAIN_TICKS
+            "title": {"text": f"F(with) - F(without)<br>{unit}"}, "zeroline": True, "automargin": True, **PLAIN_TICKS
         },
         yaxis=name_axis(labels, rows, autorange="reversed"),
         annotations=[
@@ -135,7 +141,24 @@ def attribution_bars(
         k = int(clear[first_greatest(np.abs(values[clear]))])
         said = amount(exact[k], half_widths[k], signed=True, measured=bool(read[k]))
         alt += f" Strongest of those told from zero: {names[k]}, {said} ({unit})."
-    return Chart(chart, f"{alt} {len(clear)} of {len(names)} can be told from zero.")
+    alt += f" {len(clear)} of {len(names)} can be told from zero."
+    if len(shown) <= _TOLD:
+        told = (f"{names[k]} {amount(exact[k], half_widths[k], signed=True, measured=bool(read[k]))}" for k in shown)
+        alt += f" {'; '.join(told)}."
+
+    def table() -> pd.DataFrame:
+        found = {
+            "task": [names[k] for k in shown],
+            f"effect ({unit})": shown_values,
+            "±": np.where(whiskers > 0, whiskers, np.nan),
+            "verdict": [
+                effect_verdict(verdict, value, higher_is_better)
+                for verdict, value in zip(shown_verdicts, shown_values, strict=True)
+            ],
+        }
+        return pd.DataFrame(found if truth is None else {**found, "truth": truth[shown]})
+
+    return Chart(chart, alt, table)
 
 
 def drawn_bars(values: NDArray[np.float64], verdicts: Verdicts, tasks: NDArray[np.intp]) -> NDArray[np.intp]:

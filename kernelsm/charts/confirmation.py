@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, name_axis, safe
+from kernelsm.charts.style import NEUTRAL, Chart, effect_colours, figure, ink, name_axis, safe
 from kernelsm.surrogates.wording import amount
 
 _DOT_SHIFT = 0.22  # below the interval that they belong to
@@ -41,7 +42,7 @@ class ChangeRow:
 
 
 def confirmation_chart(
-    rows: Sequence[ChangeRow], *, unit: str = "loss, nats", higher_is_better: bool = False
+    rows: Sequence[ChangeRow], *, unit: str = "loss, nats", higher_is_better: bool = False, dark: bool = False
 ) -> Chart:
     """Draw changes with their intervals on one scale; predictions are diamonds, measurements have a dot a seed.
 
@@ -53,6 +54,8 @@ def confirmation_chart(
         Unit of the changes, for the axis.
     higher_is_better : bool
         Decides which sign is better.
+    dark : bool
+        Whether the page is dark.
     """
     heights, changes = np.arange(len(rows)), np.array([row.change for row in rows])
     margins = np.nan_to_num(np.array([row.margin for row in rows]), nan=0.0, posinf=0.0)
@@ -73,7 +76,7 @@ def confirmation_chart(
                 "size": 11, "color": colours,
                 "symbol": ["circle" if row.is_measured else "diamond" for row in rows],
             },
-            "error_x": {"array": margins, "color": NEUTRAL, "thickness": 1.5, "width": 5},
+            "error_x": {"array": margins, "color": ink(dark), "thickness": 1.5, "width": 5},
         }
     ]  # fmt: skip
     seeds = [(value, height + _DOT_SHIFT, number)
@@ -93,7 +96,7 @@ def confirmation_chart(
     room = _ROOM * ((high - low) or 1.0)  # for the words on both sides of zero
     sides = ("← worse", "better →") if higher_is_better else ("← better", "worse →")
     chart = figure(
-        data, 90 + 52 * len(rows), margin={"l": 8, "r": 24, "t": 28, "b": 8},
+        data, 90 + 52 * len(rows), dark=dark, margin={"l": 8, "r": 24, "t": 28, "b": 8},
         xaxis={
             "title": {"text": f"F(without these) - F(all), {safe(unit, 60)}"}, "zeroline": True, "automargin": True,
             "range": [low - room, high + room],
@@ -110,4 +113,15 @@ def confirmation_chart(
     listed = "; ".join(
         f"{row.label} {amount(row.change, row.margin if np.isfinite(row.margin) else None)}" for row in rows
     )
-    return Chart(chart, f"Change of the outcome without the tasks left out ({unit}). {listed}.")
+
+    def table() -> pd.DataFrame:
+        seeds = max(len(row.by_seed) for row in rows)
+        by_seed = [[*row.by_seed, *[np.nan] * (seeds - len(row.by_seed))] for row in rows]
+        return pd.DataFrame(
+            {
+                "of": [row.label for row in rows], f"change ({unit})": changes, "±": [row.margin for row in rows],
+                **{f"seed {i}": [values[i] for values in by_seed] for i in range(seeds)},
+            }
+        )  # fmt: skip
+
+    return Chart(chart, f"Change of the outcome without the tasks left out ({unit}). {listed}.", table)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from kernelsm.charts.style import BLUE, NEUTRAL, Chart, figure
 
 
-def distortion_chart(errors: Mapping[str, Sequence[float]], sizes: Mapping[str, float], expected: float) -> Chart:
+def distortion_chart(
+    errors: Mapping[str, Sequence[float]], sizes: Mapping[str, float], expected: float, *, dark: bool = False
+) -> Chart:
     """Draw the errors of inner products of pairs of gradients, with the size a dense Gaussian is expected to have.
 
     Parameters
@@ -19,6 +23,8 @@ def distortion_chart(errors: Mapping[str, Sequence[float]], sizes: Mapping[str, 
         Root mean square of all errors of each.
     expected : float
         Theoretical root mean square of a dense Gaussian projection; lines mark ± this.
+    dark : bool
+        Whether the page is dark.
     """
     data: list[dict[str, Any]] = [
         {
@@ -36,11 +42,15 @@ def distortion_chart(errors: Mapping[str, Sequence[float]], sizes: Mapping[str, 
         for position in (-expected, expected)
     ]  # fmt: skip
     chart = figure(
-        data, 60 + 62 * len(errors), shapes=lines, margin={"l": 8, "r": 8, "t": 8, "b": 48},
+        data, 60 + 62 * len(errors), dark=dark, shapes=lines, margin={"l": 8, "r": 8, "t": 8, "b": 48},
         xaxis={"title": {"text": "error of inner products, in units of |g| |h|"}, "zeroline": True},
         yaxis={"automargin": True, "autorange": "reversed"},
     )  # fmt: skip
     listed = ", ".join(f"{name} {size:.3f}" for name, size in sizes.items())
     return Chart(
-        chart, f"Root mean square error of inner products: {listed}; a dense Gaussian in theory {expected:.3f}."
+        chart,
+        f"Root mean square error of inner products: {listed}; a dense Gaussian in theory {expected:.3f}.",
+        lambda: pd.DataFrame(
+            [(name, error) for name, values in errors.items() for error in values], columns=["projection", "error"]
+        ),
     )

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, NEUTRAL, PLAIN_TICKS, Chart, figure
 
 
 def predicted_vs_observed(
-    observed: NDArray[np.float64], predicted: Mapping[str, NDArray[np.float64]], *, unit: str = "loss, nats"
+    observed: NDArray[np.float64],
+    predicted: Mapping[str, NDArray[np.float64]],
+    *,
+    unit: str = "loss, nats",
+    dark: bool = False,
 ) -> Chart:
     """Draw one panel per surrogate with equal axes; a perfect prediction lies on the diagonal.
 
@@ -23,6 +28,8 @@ def predicted_vs_observed(
     predicted : mapping of str to ndarray, shape (m,)
         Title of each panel and its predictions.
     unit : str
+    dark : bool
+        Whether the page is dark.
     """
     everything = np.concatenate([observed, *predicted.values()])
     low, high = float(everything.min()), float(everything.max())
@@ -58,11 +65,16 @@ def predicted_vs_observed(
         titles.append(
             {
                 "text": title, "x": (left + right) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom",
-                "showarrow": False, "font": {"size": 14},
+                "showarrow": False,
             }
         )  # fmt: skip
     errors = ", ".join(
         f"{title}: mean absolute error {np.abs(guess - observed).mean():.3g}" for title, guess in predicted.items()
     )
-    chart = figure(data, 420, annotations=titles, margin={"l": 60, "r": 8, "t": 28, "b": 50}, **axes)
-    return Chart(chart, f"Predicted against observed outcomes of {len(observed)} subsets. {errors}.")
+    chart = figure(data, 420, dark=dark, annotations=titles, margin={"l": 60, "r": 8, "t": 28, "b": 50}, **axes)
+    return Chart(
+        chart, f"Predicted against observed outcomes of {len(observed)} subsets. {errors}.",
+        lambda: pd.DataFrame(
+            {"observed": observed, **{f"predicted, {title}": guess for title, guess in predicted.items()}}
+        ),
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import (
@@ -18,13 +19,16 @@ from kernelsm.charts.style import (
     safe,
     symmetric_limit,
 )
-from kernelsm.runtime.near_ties import first_greatest
+from kernelsm.runtime.near_ties import first_greatest, rising
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.wording import number
 
 CLICKABLE_UP_TO = 50
-_TEXT_UP_TO = 12
-_WHOLE_NAMES_UP_TO = 25
+_TEXT_UP_TO = 8  # more numbers of a size that can be read do not fit into their cells
+_HEIGHT, _CELLS_HIGH = 520, 240  # pixels: of the chart, and of all its cells on a phone
+_LINE = 18  # pixels
+_SHORT = 16  # letters: longer names leave no room for the cells
+_TOLD = 5  # pairs whose numbers the alternative text holds
 
 
 def interaction_heatmap(
@@ -88,10 +92,9 @@ def interaction_heatmap(
         "ygap": 1,
         "hoverongaps": False,
         "texttemplate": "%{text}" if K <= _TEXT_UP_TO else None,
-        "textfont": {"size": 11},
         # above the cells: beside them it would take their room on a narrow page
         "colorbar": {
-            "title": {"text": unit, "side": "top"},
+            "title": {"text": unit, "side": "right"},
             "thickness": 10,
             "len": 0.9,
             "orientation": "h",
@@ -115,18 +118,52 @@ def interaction_heatmap(
     if clickable and K <= CLICKABLE_UP_TO:
         heatmap |= {"hoverinfo": "skip", "hovertemplate": None}
         data.append(_click_layer(cells, read, labels, order, focus, dark))
-    hide: dict[str, Any] = {} if K <= CLICKABLE_UP_TO else {"showticklabels": False}
-    ticks = labels
-    if K > _WHOLE_NAMES_UP_TO:  # long names would overlap, and leave no room for the cells
-        ticks, hide = [safe(names[k], 11) for k in order], {"tickfont": {"size": 9}, **hide}
+    elif K <= CLICKABLE_UP_TO:  # not by the ticks, of which some are left out
+        heatmap |= {"hovertext": _told(cells, read, labels), "hovertemplate": "%{hovertext}<extra></extra>"}
+    more: dict[str, Any] = {"zeroline": False}
+    # zooming would be a trap for fingers, and is of use only where cells are too small to be told apart
+    more |= {} if K <= CLICKABLE_UP_TO else {"showticklabels": False, "fixedrange": False}
+    # names of cells lower than a line would overlap: then every second or third is written, and hovering tells all
+    every = -(-_LINE * K // _CELLS_HIGH) if K <= CLICKABLE_UP_TO else 1
+    ticks = [safe(names[k], _SHORT) if at % every == 0 else "" for at, k in enumerate(order)]
     chart = figure(
         data,
-        600,
+        _HEIGHT,
+        dark=dark,
         margin={"l": 8, "r": 8, "t": 0, "b": 8},
-        xaxis=name_axis(ticks, positions, tickangle=-90, range=[-0.5, K - 0.5], zeroline=False, **hide),
-        yaxis=name_axis(ticks, positions, range=[K - 0.5, -0.5], zeroline=False, **hide),
+        xaxis=name_axis(
+            ticks, positions, tickangle=-90, range=[-0.5, K - 0.5], constrain="domain", constraintoward="left", **more
+        ),
+        # cells are square on every screen
+        yaxis=name_axis(
+            ticks,
+            positions,
+            range=[K - 0.5, -0.5],
+            scaleanchor="x",
+            constrain="domain",
+            constraintoward="top",
+            **more,
+        ),
     )
-    return Chart(chart, _alt(values, names, unit, distinguishable))
+    return Chart(
+        chart, _alt(values, names, unit, distinguishable), lambda: _table(values, names, unit, distinguishable)
+    )
+
+
+def _table(
+    values: NDArray[np.float64], names: tuple[str, ...], unit: str, distinguishable: NDArray[np.bool_] | None
+) -> pd.DataFrame:
+    """A row each pair, the strongest first."""
+    first, second = np.triu_indices(len(names), k=1)
+    by_strength = rising(-np.abs(values[first, second]))
+    first, second = first[by_strength], second[by_strength]
+    found = pd.DataFrame(
+        {
+            "first": [names[j] for j in first], "second": [names[k] for k in second],
+            f"interaction ({unit})": values[first, second],
+        }
+    )  # fmt: skip
+    return found if distinguishable is None else found.assign(**{"told from zero": distinguishable[first, second]})
 
 
 def _veil(distinguishable: NDArray[np.bool_], dark: bool) -> dict[str, Any]:
@@ -154,8 +191,7 @@ def _click_layer(
     off_diagonal = row != column
     row, column = row[off_diagonal], column[off_diagonal]
     first, second = order[row], order[column]
-    end = [", measured" if known else "" for known in read[row, column].tolist()]
-    shown = zip(row.tolist(), column.tolist(), cells[row, column].tolist(), end, strict=True)
+    told = _told(cells, read, labels)
     in_focus = (np.minimum(first, second) == focus[0]) & (np.maximum(first, second) == focus[1]) if focus else []
     return {
         "type": "scatter",
@@ -173,11 +209,22 @@ def _click_layer(
         "selected": {"marker": {"opacity": 1}},
         "unselected": {"marker": {"opacity": 0}},
         "customdata": np.column_stack([first, second]).astype(np.int32),
-        "hovertext": [
-            f"{labels[i]} × {labels[j]}: {number(value, signed=True)}{known}" for i, j, value, known in shown
-        ],
+        "hovertext": [told[i][j] for i, j in zip(row.tolist(), column.tolist(), strict=True)],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
+
+
+def _told(cells: NDArray[np.float32], read: NDArray[np.bool_], labels: list[str]) -> list[list[str]]:
+    """What hovering over each cell says."""
+    known, shown = read.tolist(), cells.tolist()
+    return [
+        [
+            "" if i == j else f"{first} × {second}: {number(shown[i][j], signed=True)}"
+            f"{', measured' if known[i][j] else ''}"
+            for j, second in enumerate(labels)
+        ]
+        for i, first in enumerate(labels)
+    ]  # fmt: skip
 
 
 def clicked_pair(selection: Mapping[str, Any], K: int) -> tuple[int, int] | None:
@@ -204,7 +251,20 @@ def _alt(
     clear = distinguishable[first, second]
     if clear.any():
         head += f" Strongest pair of those told from zero: {_said(values, names, unit, first[clear], second[clear])}."
-    return f"{head} {int(clear.sum())} of {len(first)} can be told from zero."
+    following = _next(values, names, first[clear], second[clear])
+    return f"{head} {int(clear.sum())} of {len(first)} can be told from zero.{following}"
+
+
+def _next(
+    values: NDArray[np.float64], names: tuple[str, ...], first: NDArray[np.intp], second: NDArray[np.intp]
+) -> str:
+    """The pairs that follow the strongest one."""
+    following = rising(-np.abs(values[first, second]))[1:_TOLD]
+    told = [
+        f"{names[first[i]]} and {names[second[i]]}, {number(float(values[first[i], second[i]]), signed=True)}"
+        for i in following
+    ]
+    return f" Next: {'; '.join(told)}." if told else ""
 
 
 def _said(

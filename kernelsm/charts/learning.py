@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, figure
@@ -17,7 +18,13 @@ _TICK_STEPS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.
 
 
 def learning_curve_chart(
-    sizes: NDArray[np.intp], errors: Array, *, fitted_curve: tuple[Array, Array], m: int, recommended: int
+    sizes: NDArray[np.intp],
+    errors: Array,
+    *,
+    fitted_curve: tuple[Array, Array],
+    m: int,
+    recommended: int,
+    dark: bool = False,
 ) -> Chart:
     """Draw the held-out error against the number of fitted subsets, both on logarithmic scales.
 
@@ -33,6 +40,8 @@ def learning_curve_chart(
         Number of subsets there are; marked.
     recommended : int
         Number that would be enough; marked where `fitted_curve` reaches it.
+    dark : bool
+        Whether the page is dark.
     """
     shown = np.maximum(errors, _LEAST_ERROR)
     mean, numbers, expected = shown.mean(axis=1), fitted_curve[0], np.maximum(fitted_curve[1], _LEAST_ERROR)
@@ -72,7 +81,7 @@ def learning_curve_chart(
         )  # fmt: skip
     x_range = (float(min(sizes[0], leftmost)) * 0.85, float(numbers[-1]) * 1.1)
     chart = figure(
-        data, 380, margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        data, 380, dark=dark, margin={"l": 8, "r": 8, "t": 36, "b": 8},
         xaxis={"title": {"text": "subsets fitted"}, **_log_axis(*x_range, lambda value: f"{value:,.0f}")},
         yaxis={
             "title": {"text": "share of variance left unexplained<br>on held-out subsets"},
@@ -84,10 +93,20 @@ def learning_curve_chart(
         f"{sizes[0]} subsets, {mean[-1]:.1%} with {sizes[-1]}; the fitted law expects {expected[-1]:.1%} with "
         f"{numbers[-1]:,.0f}."
     )
-    return Chart(chart, alt)
+    return Chart(
+        chart, alt,
+        lambda: pd.DataFrame(
+            {
+                "subsets fitted": sizes, "share unexplained": mean, "least of the splits": shown.min(axis=1),
+                "most of the splits": shown.max(axis=1), "fitted law": np.interp(sizes, numbers, expected),
+            }
+        ),
+    )  # fmt: skip
 
 
-def variance_left_chart(chosen: Array, random_counts: NDArray[np.intp], random: Array) -> Chart:
+def variance_left_chart(
+    chosen: Array, random_counts: NDArray[np.intp], random: Array, *, dark: bool = False
+) -> Chart:
     """Draw how much of a readout's variance is expected to be left after each new subset, chosen and random.
 
     Parameters
@@ -98,6 +117,8 @@ def variance_left_chart(chosen: Array, random_counts: NDArray[np.intp], random: 
         Numbers of random subsets.
     random : ndarray, shape (R,)
         Share left after as many random subsets.
+    dark : bool
+        Whether the page is dark.
     """
     counts = np.arange(len(chosen) + 1)
     data = [
@@ -111,7 +132,7 @@ def variance_left_chart(chosen: Array, random_counts: NDArray[np.intp], random: 
         )
     ]  # fmt: skip
     chart = figure(
-        data, 320, showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        data, 320, dark=dark, showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         xaxis={"title": {"text": "new subsets"}, "rangemode": "tozero", "automargin": True},
         yaxis={
             "title": {"text": "variance left"}, "tickformat": ".0%", "range": [0, 1.03], "automargin": True,
@@ -121,7 +142,13 @@ def variance_left_chart(chosen: Array, random_counts: NDArray[np.intp], random: 
         f"Variance left against the number of new subsets: after {len(chosen)}, {chosen[-1]:.1%} with the next best "
         f"and {random[-1]:.1%} with random ones."
     )
-    return Chart(chart, alt)
+
+    def table() -> pd.DataFrame:
+        left = pd.DataFrame({"new subsets": counts, "left, next best": [1.0, *chosen]})
+        drawn = pd.DataFrame({"new subsets": [0, *random_counts], "left, random": [1.0, *random]})
+        return left.merge(drawn, on="new subsets", how="outer")
+
+    return Chart(chart, alt, table)
 
 
 def _padded_range(low: float, high: float) -> tuple[float, float]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, name_axis, safe
+from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, ink, name_axis, safe
 from kernelsm.surrogates.wording import amount
 
 Array = NDArray[np.float64]
@@ -45,7 +46,7 @@ def dots(
     dark : bool
         Whether the page is dark.
     """
-    at, text = np.arange(len(rows), dtype=np.float64), _text(dark)
+    at = np.arange(len(rows), dtype=np.float64)
     data: list[dict[str, Any]] = []
     for i, (name, values, margins) in enumerate(series):
         shift = 0.0 if len(series) == 1 else (-0.17, 0.17)[i % 2]
@@ -67,24 +68,31 @@ def dots(
     if truth is not None:
         data.append({
             "type": "scatter", "mode": "markers", "name": "truth", "x": truth, "y": at, "showlegend": True,
-            "marker": {"symbol": "diamond-open", "size": 15, "line": {"width": 2}, "color": _ink(dark)},
+            "marker": {"symbol": "diamond-open", "size": 15, "line": {"width": 2}, "color": ink(dark)},
             "hovertemplate": "truth %{x:.3g}<extra></extra>",
         })  # fmt: skip
     chart = figure(
         data,
         max(200, 100 + 24 * len(rows)) if len(rows) <= _FEW else 100 + 19 * len(rows),
+        dark=dark,
         xaxis={
-            "title": {"text": unit, "font": text}, "tickfont": text, "zeroline": signed, "zerolinewidth": 2,
-            "automargin": True, "fixedrange": True, **PLAIN_TICKS, **({"range": list(axis)} if axis else {}),
+            "title": {"text": unit}, "zeroline": signed, "zerolinewidth": 2,
+            "automargin": True, **PLAIN_TICKS, **({"range": list(axis)} if axis else {}),
         },
         yaxis=name_axis(
-            [safe(row) for row in rows], at.astype(np.intp), range=[len(rows) - 0.5, -0.5], fixedrange=True,
-            tickfont=text, zeroline=False,
+            [safe(row) for row in rows], at.astype(np.intp), range=[len(rows) - 0.5, -0.5], zeroline=False,
         ),
         showlegend=len(series) > 1 or truth is not None,
-        legend={**_LEGEND, "font": text},
+        legend=_LEGEND,
     )  # fmt: skip
-    return Chart(chart, _dots_alt(rows, series, truth, unit))
+
+    def table() -> pd.DataFrame:
+        found: dict[str, Any] = {"of": list(rows)}
+        for name, values, margins in series:
+            found |= {f"{name} ({_in_a_line(unit)})": values, f"± of {name}": margins}
+        return pd.DataFrame(found if truth is None else {**found, "truth": truth})
+
+    return Chart(chart, _dots_alt(rows, series, truth, unit), table)
 
 
 def errors(
@@ -109,7 +117,7 @@ def errors(
     dark : bool
         Whether the page is dark.
     """
-    at, text = np.arange(len(labels)), _text(dark)
+    at = np.arange(len(labels))
     data: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": at, "y": values,
@@ -125,35 +133,36 @@ def errors(
     chart = figure(
         data,
         330,
+        dark=dark,
         xaxis={
             **name_axis([safe(label) for label in labels], at.astype(np.intp), range=[-0.4, len(labels) - 0.6]),
-            "title": {"text": control, "font": text}, "tickfont": text, "fixedrange": True,
+            "title": {"text": control},
         },
         yaxis={
-            "title": {"text": what, "font": text}, "tickfont": text, "fixedrange": True, "range": [0, 1.35],
+            "title": {"text": what}, "range": [0, 1.35],
             "automargin": True, **PLAIN_TICKS,
         },
         showlegend=True,
-        legend={**_LEGEND, "font": text},
+        legend=_LEGEND,
     )  # fmt: skip
     told = "; ".join(
         f"{control} = {label}: {training[0][i]:.3g} on fitted, {held_out[0][i]:.3g} on held-out subsets"
         for i, label in enumerate(labels)
         if np.isfinite(held_out[0][i])
     )
-    return Chart(chart, f"Two lines, {what}. {told}.")
+
+    def table() -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                control: list(labels), f"{what}, fitted subsets": training[0], "± of fitted": training[1],
+                f"{what}, held-out subsets": held_out[0], "± of held-out": held_out[1],
+            }
+        )  # fmt: skip
+
+    return Chart(chart, f"Two lines, {what}. {told}.", table)
 
 
 _LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
-
-
-def _ink(dark: bool) -> str:
-    """The page's own colour of text: Streamlit's of ticks is too pale for a projector."""
-    return "#e6eaf0" if dark else "#1c2430"
-
-
-def _text(dark: bool) -> dict[str, Any]:
-    return {"size": 14, "color": _ink(dark)}
 
 
 def _coloured(values: Array, margins: Array, colour: str, by_sign: bool) -> list[tuple[str, NDArray[np.bool_]]]:
@@ -175,4 +184,8 @@ def _dots_alt(rows: Sequence[str], series: Sequence[tuple[str, Array, Array]], t
             found.append(f"truth {truth[k]:.3g}")
         if found:
             told.append(f"{row}: {', '.join(found)}")
-    return f"Dots with 90 % intervals, {unit}. {'; '.join(told)}."
+    return f"Dots with 90 % intervals, {_in_a_line(unit)}. {'; '.join(told)}."
+
+
+def _in_a_line(title: str) -> str:
+    return title.replace("<br>", ", ")

@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import Chart, diverging_scale, figure, name_axis, safe, symmetric_limit
@@ -66,11 +67,10 @@ def two_methods(
         }
     ]  # fmt: skip
     chart = figure(
-        data, 150 + 26 * shown,
+        data, 150 + 26 * shown, dark=dark,
         xaxis={
             "tickmode": "array", "tickvals": positions, "side": "top", "showgrid": False, "automargin": True,
             "ticktext": [_in_lines(column) for column in (*titles, "difference")], "tickangle": 0,
-            "tickfont": {"size": 11},
         },
         yaxis=name_axis(labels, rows, autorange="reversed"),
     )  # fmt: skip
@@ -80,6 +80,14 @@ def two_methods(
         chart,
         f"Effects of {len(names)} tasks{cut} by {titles[0]} and by {titles[1]}, and their difference: the two have "
         f"the same sign for {same} of them.",
+        lambda: pd.DataFrame(
+            {
+                "task": list(names),
+                titles[0]: effects[0],
+                titles[1] if titles[1] != titles[0] else f"{titles[1]} (second)": effects[1],
+                "difference": effects[0] - effects[1],
+            }
+        ),
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, name_axis, safe
+from kernelsm.charts.style import BLUE, ORANGE, PLAIN_TICKS, Chart, figure, ink, name_axis, safe
 from kernelsm.surrogates.wording import amount, number
 
 
@@ -22,7 +23,7 @@ class CheckedPrompt:
     measured_margin: float
 
 
-def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats") -> Chart:
+def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats", dark: bool = False) -> Chart:
     """Draw measured (filled) and predicted (open) loss of each prompt with their intervals; lower is better.
 
     Parameters
@@ -31,6 +32,8 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
         From top to bottom.
     unit : str
         For the axis.
+    dark : bool
+        Whether the page is dark.
     """
     rows = np.arange(len(prompts), dtype=float)
     data = []
@@ -43,7 +46,7 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
                 "type": "scatter", "mode": "markers", "name": kind, "x": values, "y": rows + shift,
                 "marker": {"symbol": symbol, "size": 10, "color": colour},
                 "error_x": {
-                    "array": np.nan_to_num(margins), "color": NEUTRAL, "thickness": 1.5, "width": 3,
+                    "array": np.nan_to_num(margins), "color": ink(dark), "thickness": 1.5, "width": 3,
                 },
                 "hovertext": [
                     f"{safe(prompt.name, 60)}, {kind}: {amount(value, margin)}"
@@ -53,7 +56,7 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
             }
         )  # fmt: skip
     drawn = figure(
-        data, 90 + 44 * len(prompts), xaxis={"title": {"text": unit}, "zeroline": False, **PLAIN_TICKS},
+        data, 90 + 44 * len(prompts), dark=dark, xaxis={"title": {"text": unit}, "zeroline": False, **PLAIN_TICKS},
         yaxis=name_axis([safe(prompt.name) for prompt in prompts], np.arange(len(prompts)), autorange="reversed"),
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
@@ -61,4 +64,10 @@ def checked_prompts(prompts: Sequence[CheckedPrompt], *, unit: str = "loss, nats
         f"{prompt.name}: predicted {number(prompt.predicted)}, measured {number(prompt.measured)}"
         for prompt in prompts
     )
-    return Chart(drawn, f"Predicted and measured loss of {len(prompts)} prompts, lower is better. {listed}.")
+    return Chart(
+        drawn, f"Predicted and measured loss of {len(prompts)} prompts, lower is better. {listed}.",
+        lambda: pd.DataFrame(
+            [(each.name, each.predicted, each.margin, each.measured, each.measured_margin) for each in prompts],
+            columns=["prompt", f"predicted ({unit})", "± of predicted", f"measured ({unit})", "± of measured"],
+        ),
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, Chart, diverging_scale, figure, name_axis, safe
@@ -72,7 +73,7 @@ def effects_over_pulls(
     ]  # fmt: skip
     ticks = [f"{pull:g}" + (" (usual)" if pull == usual else "") for pull in pulls]
     chart = figure(
-        data, 90 + 26 * shown,
+        data, 90 + 26 * shown, dark=dark,
         xaxis={
             "title": {"text": f"pull towards W0 → stronger (effects: {unit})"}, "tickmode": "array",
             "tickvals": columns, "ticktext": ticks, "side": "bottom", "showgrid": False, "automargin": True,
@@ -85,10 +86,20 @@ def effects_over_pulls(
         chart,
         f"Effects of {len(names)} tasks{cut} with {len(pulls)} pulls towards W0, {pulls[0]:g} to {pulls[-1]:g}: "
         f"{always} can be told from zero with every pull.",
+        lambda: pd.DataFrame(
+            [
+                (name, pull, effects[k, p], bool(clear[k, p]))
+                for k, name in enumerate(names)
+                for p, pull in enumerate(pulls)
+            ],
+            columns=["task", "pull", f"effect ({unit})", "told from zero"],
+        ),
     )
 
 
-def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Sequence[float]) -> Chart:
+def fidelity_over_pulls(
+    pulls: Sequence[float], lds: Sequence[float], missed: Sequence[float], *, dark: bool = False
+) -> Chart:
     """Draw how near retraining the estimates of each pull are.
 
     Parameters
@@ -99,6 +110,8 @@ def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Se
         Mean over targets of the rank correlation of estimated and retrained outcomes: 1 is perfect.
     missed : sequence of float
         Share of the logits' change that the first order misses: 0 is perfect.
+    dark : bool
+        Whether the page is dark.
     """
     columns = np.arange(len(pulls))
     data: list[dict[str, Any]] = [
@@ -115,7 +128,7 @@ def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Se
     ]  # fmt: skip
     low = min([0.0, *lds])
     chart = figure(
-        data, 300, showlegend=True, legend={"orientation": "h", "y": 1.2},
+        data, 300, dark=dark, showlegend=True, legend={"orientation": "h", "y": 1.2},
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
         xaxis={
             "title": {"text": "pull towards W0 → stronger"}, "tickmode": "array", "tickvals": columns,
@@ -127,4 +140,7 @@ def fidelity_over_pulls(pulls: Sequence[float], lds: Sequence[float], missed: Se
         f"pull {pull:g}: LDS {score:.3f}, {share:.0%} missed"
         for pull, score, share in zip(pulls, lds, missed, strict=True)
     )
-    return Chart(chart, f"Estimates against retraining with each pull towards W0. {said}.")
+    return Chart(
+        chart, f"Estimates against retraining with each pull towards W0. {said}.",
+        lambda: pd.DataFrame({"pull": list(pulls), "LDS": list(lds), "share missed": list(missed)}),
+    )  # fmt: skip

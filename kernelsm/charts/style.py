@@ -1,13 +1,14 @@
-"""What all charts share: the colour pair of help and hurt, the Chart value, safe names, and what a click means."""
+"""What all charts share: colours, the size of text, the Chart value, safe names, and what a click means."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
@@ -18,14 +19,26 @@ BLUE, ORANGE = "#2a78c8", "#dd7a1f"
 NEUTRAL = "#8a94a3"
 PLAIN_TICKS = {"tickformat": "~g"}
 """For axes of outcomes and effects: 0.00002, which Plotly would write as 20μ."""
+TEXT_SIZE = 14
+"""Pixels of all text in charts: a room reads it off a projector."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and the sentence that says what it shows to those who cannot see it."""
+    """A figure, and what it shows for those who cannot see it.
+
+    Parameters
+    ----------
+    figure : Figure
+    alt : str
+        A sentence or two with the numbers that matter.
+    table : callable
+        Returns all numbers drawn, one row each; made when it is asked for.
+    """
 
     figure: go.Figure
     alt: str
+    table: Callable[[], pd.DataFrame]
 
 
 def ink(dark: bool) -> str:
@@ -44,6 +57,12 @@ def effect_colours(values: NDArray[np.float64], higher_is_better: bool) -> list[
     return [colours[effect_word(value, higher_is_better)] for value in values]
 
 
+def pale(colour: str) -> str:
+    """A third of a colour: of what cannot be told from zero."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.35)"
+
+
 def diverging_scale(dark: bool, higher_is_better: bool) -> list[tuple[float, str]]:
     """Colour scale of signed values with zero in the page's own neutral tone; blue is the helping side."""
     middle = "#262d37" if dark else "#f3f4f6"
@@ -59,16 +78,39 @@ def symmetric_limit(values: NDArray[np.float64]) -> float:
     return largest if largest > 0 else 1.0
 
 
-def figure(data: list[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
-    """Build a figure in one call: each later update costs milliseconds, a slider redraws all of it."""
+def figure(data: list[dict[str, Any]], height: int, *, dark: bool = False, **layout: Any) -> go.Figure:
+    """Build a figure in one call: each later update costs milliseconds, a slider redraws all of it.
+
+    All text has one size and the colour of the page's text; what a chart says of a font of its own goes first.
+    """
+    text = {"size": TEXT_SIZE, "color": ink(dark)}
     shared = {
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
         "showlegend": False,
-        "hoverlabel": {"namelength": -1},
+        "font": text,
+        "hoverlabel": {"namelength": -1, "font": {"size": TEXT_SIZE}},
         "dragmode": False,
     }
+    for name, part in layout.items():
+        if name.startswith(("xaxis", "yaxis")):
+            # Streamlit's own fonts of axes are smaller and paler than those of the rest
+            layout[name] = {"fixedrange": True, **part, **_fonts(part, text)}
+        elif name == "legend":
+            layout[name] = {**part, "font": {**text, **part.get("font", {})}}
+    for trace in data:
+        if bar := trace.get("colorbar"):
+            trace["colorbar"] = {**bar, **_fonts(bar, text)}
     return go.Figure(data=data, layout={**shared, **layout})
+
+
+def _fonts(part: Mapping[str, Any], text: dict[str, Any]) -> dict[str, Any]:
+    """Fonts of the ticks and the title of an axis or a colour bar."""
+    title = part.get("title", {})
+    return {
+        "tickfont": {**text, **part.get("tickfont", {})},
+        "title": {**title, "font": {**text, **title.get("font", {})}},
+    }
 
 
 def name_axis(labels: list[str], positions: NDArray[np.intp], **more: Any) -> dict[str, Any]:

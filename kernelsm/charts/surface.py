@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import ORANGE, Chart, clicked_indices, figure
@@ -80,6 +81,7 @@ def loo_heatmap(
     chart = figure(
         data,
         440,
+        dark=dark,
         xaxis={
             "title": {"text": "γ"}, "tickmode": "array", "tickvals": [_LINEAR_AT, *columns[::2]], "showgrid": False,
             "ticktext": ["linear", *(f"{gamma:.2g}" for gamma in gammas[::2])], "zeroline": False,
@@ -96,7 +98,16 @@ def loo_heatmap(
         f"{errors.min():.3g} times the mean's error at γ = {gammas[best[0]]:.3g}, ridge {ridges[best[1]]:.3g}; "
         f"linear surrogate at its best {linear.min():.3g}."
     )
-    return Chart(chart, alt)
+
+    def table() -> pd.DataFrame:
+        first, second = (index.ravel() for index in np.indices(errors.shape))
+        of_linear = pd.DataFrame({"γ": np.nan, "ridge": ridges, "error": linear})
+        of_kernel = pd.DataFrame({"γ": gammas[first], "ridge": ridges[second], "error": errors[first, second]})
+        return pd.concat(
+            [of_kernel.assign(surrogate="kernel"), of_linear.assign(surrogate="linear")], ignore_index=True
+        )[["surrogate", "γ", "ridge", "error"]]
+
+    return Chart(chart, alt, table)
 
 
 def ring_place(gammas: Array, ridges: Array, gamma: float | None, ridge: float) -> tuple[float, float]:

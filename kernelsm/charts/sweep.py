@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kernelsm.charts.style import BLUE, NEUTRAL, PLAIN_TICKS, Chart, figure
@@ -15,7 +16,11 @@ Array = NDArray[np.float64]
 
 
 def gamma_sweep(
-    observed: Array, steps: Sequence[tuple[float, float, Array, float]], *, unit: str = "loss, nats"
+    observed: Array,
+    steps: Sequence[tuple[float, float, Array, float]],
+    *,
+    unit: str = "loss, nats",
+    dark: bool = False,
 ) -> Chart:
     """Draw an animation with a slider over γ; it needs no server while it plays.
 
@@ -25,6 +30,8 @@ def gamma_sweep(
         Outcomes of held-out subsets.
     steps : sequence of (γ, ridge, predictions of shape (m,), rank correlation)
     unit : str
+    dark : bool
+        Whether the page is dark.
     """
     everything = np.concatenate([observed, *(predicted for _, _, predicted, _ in steps)])
     low, high = float(everything.min()), float(everything.max())
@@ -70,7 +77,7 @@ def gamma_sweep(
         },
     ]  # fmt: skip
     chart = figure(
-        data, 520, margin={"l": 60, "r": 8, "t": 48, "b": 8}, sliders=[slider], updatemenus=[button],
+        data, 520, dark=dark, margin={"l": 60, "r": 8, "t": 48, "b": 8}, sliders=[slider], updatemenus=[button],
         xaxis={"title": {"text": f"observed ({unit})"}, "range": limits, "automargin": True, **PLAIN_TICKS},
         yaxis={"title": {"text": f"predicted ({unit})"}, "range": limits, "automargin": True, **PLAIN_TICKS},
     )  # fmt: skip
@@ -80,6 +87,9 @@ def gamma_sweep(
         chart,
         f"Animation of predicted against observed outcomes for {len(steps)} values of γ from {min(gammas):.2g} to "
         f"{max(gammas):.2g}. Best rank correlation {steps[start][3]:.3f} at γ = {steps[start][0]:.3g}.",
+        lambda: pd.DataFrame(
+            [(gamma, ridge, score) for gamma, ridge, _, score in steps], columns=["γ", "ridge", "rank correlation"]
+        ),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kernelsm.estimators import gradex_ridge
 from kernelsm.estimators.estimator import BlockWork, SuiteEstimator, task_weight_key
 from kernelsm.estimators.gradex_cost import SolveCost, check_solve_fits, per_mask, solve_cost
 from kernelsm.estimators.gradex_solver import LinearisedProblem
@@ -140,8 +141,10 @@ class GradEx(SuiteEstimator):
         return Task(solver._solve_block, in_threads=True, memory=memory)
 
     @cached_property
-    def problem(self) -> LinearisedProblem:
+    def problem(self) -> LinearisedProblem | gradex_ridge.RidgeProblem:
         """The part that all solves share; built only when a block is not in the store.
+
+        Where the loss is quadratic and the coordinates are few it is ridge regression in closed form.
 
         Raises
         ------
@@ -152,6 +155,9 @@ class GradEx(SuiteEstimator):
         offsets, features, labels = self._rows(self.train)
         targets = self.linearisation.targets(labels, offsets.shape[1])
         task_of = torch.from_numpy(self.suite.task_of)
+        curvature = self.linearisation.loss.constant_curvature
+        if curvature is not None and gradex_ridge.fits(features.shape, self.suite.K):
+            return gradex_ridge.RidgeProblem(curvature, offsets, features, targets, task_of, self.ridge)
         equal = self.suite.task_weighting == EQUALLY and not self.task_weights
         full_set = None if equal else self.shares(np.ones((1, self.suite.K), dtype=np.bool_))[0]
         return LinearisedProblem(

@@ -55,6 +55,8 @@ def templates() -> dict[str, Callable[[], Template]]:
         "digits.csv": _digits_csv,
         "digits.npz": _digits_npz,
         "wine.csv": _wine_csv,
+        "diabetes.csv": _diabetes_csv,
+        "sentiment_labels.csv": _sentiment_labels_csv,
     }
 
 
@@ -173,6 +175,38 @@ def _wine_csv() -> Template:
         "nor test rows: both can be drawn."
     )
     return Template("wine.csv", "text/csv", frame.to_csv(index=False, lineterminator="\n").encode(), about)
+
+
+def _diabetes_csv() -> Template:
+    from sklearn.datasets import load_diabetes
+
+    patients = load_diabetes(as_frame=True, scaled=False).frame
+    ages = np.array(["under 40", "40 to 54", "55 and older"])[np.digitize(patients["age"], (40, 55))]
+    # what the sexes are numbered by is not told
+    groups = [f"sex {sex:.0f} · {age}" for sex, age in zip(patients["sex"], ages, strict=True)]
+    frame = patients.assign(group=groups)
+    about = (
+        "442 patients with diabetes, one a row: age, body mass index, blood pressure, six serum values. The target "
+        "is a quantity: how far the disease had progressed a year later. Tasks are groups by sex and age. From Efron "
+        "et al. (2004)."
+    )
+    return Template("diabetes.csv", "text/csv", frame.to_csv(index=False, lineterminator="\n").encode(), about)
+
+
+def _sentiment_labels_csv() -> Template:
+    sentences = load_sentences()
+    bands = sentences["band"].astype(str)
+    frame = sentences[["text", "source"]].assign(
+        label_positive=(sentences["sentiment"] == "positive").astype(int),
+        label_strong=bands.str.startswith("strongly").astype(int), split=sentences["split"],
+    )  # fmt: skip
+    about = (
+        "The 2,400 sentences of sentiment.csv with two labels each, of which both, one or none apply: whether people "
+        "saw a positive sentiment, and whether they saw a strong one."
+    )
+    return Template(
+        "sentiment_labels.csv", "text/csv", frame.to_csv(index=False, lineterminator="\n").encode(), about
+    )
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:

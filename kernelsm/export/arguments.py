@@ -1,4 +1,4 @@
-"""The arguments of `fit`, `report`, `notebook` and `tables`; it loads no library, so that --help is there at once."""
+"""The arguments of `fit`, `report`, `notebook`, `tables` and `views`; it loads no library: --help comes at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report = commands.add_parser("report", help="write a result as one HTML file that opens without a network")
     notebook = commands.add_parser("notebook", help="write a result as a notebook with its data, in one zip")
     tables = commands.add_parser("tables", help="write effects, pairs and predictions as CSV and Parquet, in one zip")
-    for parser in (fit, report, notebook, tables):
+    views = commands.add_parser("views", help="compare two views: tables, targets, surrogates or readouts")
+    for parser in (fit, report, notebook, tables, views):
         parser.add_argument("table", help="a table of outcomes (.csv, .parquet, .npz, .json), or an example's name")
         parser.add_argument("--target", default="", help="one of its targets (default: their mean)")
         parser.add_argument("--kernel", choices=KERNELS, default="auto", help="default auto, which chooses by itself")
@@ -24,10 +25,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.add_argument("--ridge", type=float, default=0.1, help="λ of all but auto (default 0.1)")
         parser.add_argument("--readout", choices=READOUTS, default="", help="default: what suits the table's subsets")
         parser.add_argument("--used", type=int, help="fit the first so many of its subsets (default all)")
-        parser.add_argument("--truth", type=Path, help="a table to test on (default: an example's, else a fifth)")
         parser.add_argument(
             "--higher-is-better", action="store_true", help="outcomes are scores, where the table does not say"
         )
+    for parser in (fit, report, notebook, tables):
+        parser.add_argument("--truth", type=Path, help="a table to test on (default: an example's, else a fifth)")
+    _add_second_view(views)
     fit.add_argument("--top", type=int, default=5, help="how many effects and pairs are listed (default 5)")
     fit.add_argument("--json", action="store_true", help="print one JSON object instead")
     for name, parser in (("report", report), ("notebook", notebook), ("tables", tables)):
@@ -35,3 +38,16 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.add_argument("--title", default="", help="default: the example's, or the name of the file")
         if name != "tables":
             parser.add_argument("--link", default="", help="address of the view, to stand in it")
+
+
+def _add_second_view(views: argparse.ArgumentParser) -> None:
+    """Add what the second view has that the first has not; all else is as in the first."""
+    same = "(default: as the first)"
+    views.add_argument("--with", dest="other", default="", metavar="TABLE", help=f"the second table {same}")
+    views.add_argument("--with-target", help=f"its target, '' for their mean {same}")
+    views.add_argument("--with-kernel", choices=KERNELS, help=f"its surrogate {same}")
+    views.add_argument("--with-gamma", type=float, help=same)
+    views.add_argument("--with-ridge", type=float, help=same)
+    views.add_argument("--with-readout", choices=READOUTS, help=same)
+    views.add_argument("--top", type=int, default=10, help="how many tasks and pairs are listed (default 10)")
+    views.add_argument("--json", action="store_true", help="print one JSON object instead")

@@ -1,16 +1,19 @@
-"""The command line of what is taken away: `fit`, `report`, `notebook` and `tables` of any table of outcomes."""
+"""The command line of results: `fit`, `report`, `notebook` and `tables` of any table of outcomes, and two `views`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kernelsm.evaluation.two_views import compare_views
+from kernelsm.evaluation.views import View
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example, load_truth
 from kernelsm.export.arguments import ENDINGS
 from kernelsm.export.as_code import command_line
@@ -18,6 +21,7 @@ from kernelsm.export.findings import KERNEL_NAMES, fidelity_rows, fidelity_sente
 from kernelsm.export.notebook import notebook_zip
 from kernelsm.export.result import Result, Settings, result_of, versions
 from kernelsm.export.tables import effects_table, pairs_table, tables_zip
+from kernelsm.export.two_views import two_views_json, two_views_lines
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import with_noise
 from kernelsm.runtime.atomic_files import write_whole
@@ -149,13 +153,10 @@ def _result(options: argparse.Namespace) -> Result:
     """Fit and read off what the options name."""
     built_in = EXAMPLES.get(options.table) or PROMPT_EXAMPLES.get(options.table)
     truth, truth_is = None, ""
-    if built_in is None:
-        outcomes = Outcomes.load(Path(options.table), higher_is_better=options.higher_is_better)
-    else:
-        outcomes = with_noise(load_example(options.table), load_run_orders(options.table))
-        example = EXAMPLES.get(options.table)
-        if example is not None:
-            truth, truth_is = load_truth(options.table), example.truth_is
+    outcomes = _outcomes(options.table, options.higher_is_better)
+    example = EXAMPLES.get(options.table)
+    if example is not None:
+        truth, truth_is = load_truth(options.table), example.truth_is
     if options.truth is not None:
         truth = Outcomes.load(options.truth, higher_is_better=outcomes.higher_is_better)
         truth_is = options.truth.name
@@ -173,4 +174,38 @@ def _result(options: argparse.Namespace) -> Result:
     )  # fmt: skip
 
 
-COMMANDS = {"fit": fit, "report": report, "notebook": notebook, "tables": tables}
+def views(options: argparse.Namespace) -> None:
+    """Print what Compare shows of two views."""
+    if options.top < 1:
+        raise InputError("--top", str(options.top), "1 or more", "Write for example 5.")
+    better = options.higher_is_better
+    first = View(
+        _outcomes(options.table, better),
+        options.target,
+        options.kernel,
+        options.gamma,
+        options.ridge,
+        options.readout,
+    )
+    own = {
+        name: given
+        for name in ("target", "kernel", "gamma", "ridge", "readout")
+        if (given := getattr(options, f"with_{name}")) is not None
+    }
+    outcomes = _outcomes(options.other, better) if options.other else first.outcomes
+    target = first.target if first.target in outcomes.target_names else ""
+    found = compare_views(first, replace(first, outcomes=outcomes, **{"target": target, **own}))
+    if options.json:
+        print(json.dumps(_known(two_views_json(found)), allow_nan=False))
+    else:
+        print(*two_views_lines(found, options.top), sep="\n")
+
+
+def _outcomes(table: str, higher_is_better: bool) -> Outcomes:
+    """The table of an example's name or of a file."""
+    if table in EXAMPLES or table in PROMPT_EXAMPLES:
+        return with_noise(load_example(table), load_run_orders(table))
+    return Outcomes.load(Path(table), higher_is_better=higher_is_better)
+
+
+COMMANDS = {"fit": fit, "report": report, "notebook": notebook, "tables": tables, "views": views}

@@ -6,7 +6,7 @@ import numpy as np
 
 from kernelsm.export.result import Result
 from kernelsm.surrogates.reading import task_size_of
-from kernelsm.surrogates.wording import NOT_MEASURED, Verdict, number, percent
+from kernelsm.surrogates.wording import NOT_MEASURED, Verdict, number, percent, ranged
 
 KERNEL_NAMES = {
     "auto": "auto: chooses kernels, ridges and what targets share by itself", "rbf": "RBF", "poly": "quadratic",
@@ -65,13 +65,12 @@ def fidelity_rows(result: Result) -> list[tuple[str, str]]:
         ("Fitted", f"{found.fitted} subsets"),
         ("LDS of this surrogate", _number(lds.first)),
         ("LDS of the tuned linear surrogate", _number(lds.second)),
-        ("Difference of LDS, 90 % interval", f"{lds.gain:+.3f} ({lds.low:+.3f} to {lds.high:+.3f})"),
+        ("Difference of LDS, 90 % interval", ranged(lds.gain, lds.low, lds.high, signed=True)),
         ("Relative error of this surrogate", percent(error.first)),
         ("Relative error of the tuned linear surrogate", percent(error.second)),
         (
             "Difference of relative errors, 90 % interval",
-            f"{percent(error.gain, signed=True)} ({percent(error.low, signed=True)} to "
-            f"{percent(error.high, signed=True)})",
+            f"{ranged(100 * error.gain, 100 * error.low, 100 * error.high, signed=True)} percentage points",
         ),
     ]
     if np.isfinite(found.coverage):

@@ -31,6 +31,13 @@ DRAW = r"""
       chart.layout.height = 460;
     });
   }
+  function unpaint(part) {
+    // the fonts of a chart have the colour of one page: here they take that of the reader's
+    Object.keys(part).forEach(function (key) {
+      if (/font$/.test(key)) { delete part[key].color; }
+      else if (part[key] && typeof part[key] === "object") { unpaint(part[key]); }
+    });
+  }
   function short(name, most) {
     // names are escaped: an entity is not cut in two
     var letters = name.match(/&[a-z]+;|[\s\S]/g) || [];
@@ -46,6 +53,11 @@ DRAW = r"""
       layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
       layout.font = {family: "system-ui, sans-serif", size: 13, color: ink};
       layout.autosize = true;
+      unpaint(layout);
+      chart.data.forEach(function (trace) {
+        if (trace.colorbar) { unpaint(trace.colorbar); }
+        if (trace.error_x) { trace.error_x.color = ink; }
+      });
       Object.keys(layout).forEach(function (key) {
         if (/^[xy]axis/.test(key)) {
           layout[key].gridcolor = line;

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from kernelsm import __version__
 from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, measure_fidelity
 from kernelsm.export.arguments import KERNELS, READOUTS
+from kernelsm.outcomes.measured_word import measured_unit
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
@@ -123,7 +123,7 @@ class Result:
     @property
     def unit(self) -> str:
         """What is measured, with its unit."""
-        return unit_of(self.outcomes)
+        return measured_unit(self.outcomes)
 
     @property
     def higher_is_better(self) -> bool:
@@ -174,14 +174,6 @@ def result_of(
     )  # fmt: skip
     readout = read_surrogate(surrogate, outcomes, settings.target, settings.readout)
     return Result(title, table, is_example, outcomes, settings, surrogate, readout, fidelity, link=link)
-
-
-def unit_of(outcomes: Outcomes) -> str:
-    """What a table measures, with its unit: "loss, nats"."""
-    word = "score" if outcomes.higher_is_better else "loss"
-    unit = outcomes.meta.get("unit")
-    # metadata of a file is not to be trusted with markup
-    return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
 
 
 def versions() -> dict[str, str]:

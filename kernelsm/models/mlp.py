@@ -19,7 +19,7 @@ def mlp(sizes: Sequence[int], *, flatten: bool = False, seed: int = 0) -> nn.Seq
     Parameters
     ----------
     sizes : sequence of int
-        Inputs, hidden units, classes.
+        Inputs, hidden units, outputs: a number for each class, quantity or label.
     flatten : bool
         Read samples of any shape, images (channels, h, w) say, as their numbers in a row.
     seed : int
@@ -44,6 +44,9 @@ def mlp(sizes: Sequence[int], *, flatten: bool = False, seed: int = 0) -> nn.Seq
 
 
 def logistic(inputs: int, classes: int, *, flatten: bool = False, seed: int = 0) -> nn.Sequential:
-    """Return multinomial logistic regression of `inputs` numbers, freshly initialised; `flatten` as for `mlp`."""
+    """Return multinomial logistic regression of `inputs` numbers, freshly initialised; `flatten` as for `mlp`.
+
+    With quantities in place of classes it is linear regression.
+    """
     check_counts(inputs=inputs, classes=classes)
     return mlp((inputs, classes), flatten=flatten, seed=seed)

@@ -6,7 +6,8 @@ fits its samples ask too, so they stand in this folder: `models` stands above it
 
 Adding an objective
 -------------------
-An objective is one file of this folder; `classification.py` is the example to read beside these steps.
+An objective is one file of this folder; `classification.py` is the example to read beside these steps,
+`regression.py` a shorter one.
 
 1. Derive a class from `Objective` and give it a `name`: the word that suites and files hold.
 2. State its `measures`. The first is the loss that is trained on; each has a unit and says whether higher is better.
@@ -20,9 +21,10 @@ An objective is one file of this folder; `classification.py` is the example to r
    takes every output unchanged: it needs a name, `targets(labels, rows)` and the loss of outputs and targets, an
    `OutputLoss` with one method, `expand`, which returns slope and curvature as an `Expansion`. It must be convex. The
    solver stops where a gradient norm is small in absolute terms, so outputs and labels should be numbers of about 1:
-   standardise quantities.
+   standardise quantities. A quadratic loss states its `constant_curvature`, and is solved in closed form.
 6. `measure(outputs, labels, group_of, groups, linearisation)` returns every measure of every group of samples;
-   `group_means` does it for those that are means over samples.
+   `group_means` does it for those that are means over samples. `output_word`, `labels_in_words` and
+   `headline_in_words` are what pages say of it.
 7. Add one line to the table in `registry.py`. Code outside of kernelsm calls `registry.register` instead.
 
 Where more is needed than labels (a scale, say), a suite holds it in `objective_settings`, which become arguments of

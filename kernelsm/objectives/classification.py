@@ -155,6 +155,22 @@ class Classification(Objective):
     )
     headline = "accuracy"
     linearisations = (EveryLogit(), Margin())
+    output_word = "logits"
+
+    @classmethod
+    def labels_in_words(cls, outputs: int) -> str:
+        """How many classes."""
+        return f"{outputs} classes"
+
+    @classmethod
+    def headline_in_words(cls, train: float, test: float) -> str:
+        """How often it is right."""
+        return f"is right on **{train:.0%}** of the training and **{test:.0%}** of the test samples"
+
+    @classmethod
+    def is_guessing(cls, headline: float, outputs: int) -> bool:
+        """Right less than 1.2 times as often as a guess among the classes."""
+        return headline < 1.2 / outputs
 
     @property
     def expected_outputs(self) -> str:

@@ -129,6 +129,9 @@ class OutputLoss(ABC):
 
     longest_step: float = math.inf
     """How far one step may move a number u; farther away the expansion does not describe the loss."""
+    constant_curvature: float | None = None
+    """∂²ℓ/∂u² where it is the same number for every output, whatever the outputs, and outputs do not influence each
+    other: the loss is half of that times the squared distance to the targets, and GradEx a ridge regression."""
 
     @abstractmethod
     def expand(self, outputs: Tensor, targets: Tensor) -> Expansion:
@@ -236,6 +239,8 @@ class Objective(ABC):
     """The measure by which people judge a network."""
     linearisations: ClassVar[tuple[Linearisation, ...]]
     """What GradEx may linearise. The first is that of all outputs; each further one needs less memory."""
+    output_word: ClassVar[str] = "outputs"
+    """What the numbers that a model gives are called, in the plural."""
 
     def __init__(self, outputs: int) -> None:
         if outputs < 1:
@@ -263,6 +268,21 @@ class Objective(ABC):
             expected = " or ".join(map(repr, known))
             raise InputError("outputs", repr(name)[:80], expected, "Choose one of these.")
         return known[name] if name else cls.linearisations[0]
+
+    @classmethod
+    def labels_in_words(cls, outputs: int) -> str:
+        """What the labels of samples are, for C outputs: "10 classes"."""
+        return f"{outputs} {cls.output_word}" if outputs > 1 else "one output"
+
+    @classmethod
+    def headline_in_words(cls, train: float, test: float) -> str:
+        """What a network is worth by its headline measure, as what follows "the network"."""
+        return f"has a {cls.headline} of **{train:.3g}** on the training and **{test:.3g}** on the test samples"
+
+    @classmethod
+    def is_guessing(cls, headline: float, outputs: int) -> bool:
+        """Whether a network of that headline measure on test samples is hardly better than guessing."""
+        return False
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.suite import CLASSIFICATION
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS
 
 if TYPE_CHECKING:
     from kernelsm.objectives.objective import Objective
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 DEFAULT = CLASSIFICATION
 """The objective where none is named, as in files written before there were others."""
 
-_CLASS_PATHS = {DEFAULT: "kernelsm.objectives.classification:Classification"}
+_CLASS_PATHS = {
+    DEFAULT: "kernelsm.objectives.classification:Classification",
+    REGRESSION: "kernelsm.objectives.regression:Regression",
+    SEVERAL_LABELS: "kernelsm.objectives.several_labels:SeveralLabels",
+    NEXT_TOKENS: "kernelsm.objectives.causal_lm:NextTokens",
+}
 _registered: dict[str, type[Objective]] = {}
 
 

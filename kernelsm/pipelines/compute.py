@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 BASE_MODEL_CHUNKS = ChunkKind("base_models", version=2)
 # what outcomes of one table have in common
-_ONE_WAY = ("estimator", "ridge", "projection", "outputs")
+_ONE_WAY = ("estimator", "ridge", "projection", "outputs", "measure")
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def _estimate(
         base = None if recipe.features else base_model(settings.source, store, stages.stage("base"), retrain=retrain)
         use_torch_threads()
         estimator, last = gradex(settings, recipe, base, stages, store), "gradex"
-    return estimator.outcomes(masks, store=store, report=stages.stage(last))
+    return estimator.outcomes(masks, measure=settings.measure, store=store, report=stages.stage(last))
 
 
 def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module) -> Retraining:

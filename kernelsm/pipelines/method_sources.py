@@ -12,6 +12,7 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.prompts.gradient_cost import ANCHORS, SECONDS_A_GRADIENT, gradient_seconds
 from kernelsm.prompts.method_catalog import PROMPT_METHODS, PromptMethod
+from kernelsm.tasks.suite import CLASSIFICATION
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.prompt_projects import PROMPTS, SECONDS_A_QUERY, find_prompts
 
@@ -21,6 +22,8 @@ ALL_METHODS: dict[str, Method | PromptMethod] = {**METHODS, **PROMPT_METHODS}
 SECONDS_A_METHOD_ON_PROMPTS = 1800.0
 """As `kernelsm.pipelines.compare.SECONDS_A_METHOD`, where a language model is asked: all takes longer there."""
 _AFTER_THE_GRADIENTS = 1.0
+# these know the margin or the softmax of classes alone
+_OF_CLASSES = ("trak", "trak_tasks", "influence_ekfac")
 
 
 def asks_prompts(source: str, root: Path | None = None) -> bool:
@@ -58,7 +61,9 @@ def possible_for(source: str) -> list[str]:
         | ({"features"} if recipe else set())
         | ({"network"} if recipe and not recipe.features else set())
     )
-    return [name for name, method in METHODS.items() if method.needs in has]
+    found = [name for name, method in METHODS.items() if method.needs in has]
+    classes = recipe is None or recipe.objective == CLASSIFICATION
+    return [name for name in found if classes or name not in _OF_CLASSES]
 
 
 def expected_seconds(name: str, source: str, outcomes: Outcomes) -> float:

@@ -51,6 +51,8 @@ def prepare_own(
         return FileRef(keep_upload(path.read_bytes(), path.name, root), path.name)
 
     if weights is not None and description is not None:
-        network = NetworkRequest("weights", ridge=network.ridge, weights=sent(weights), config=sent(description))
+        network = NetworkRequest(
+            "weights", ridge=network.ridge, weights=sent(weights), config=sent(description), predicts=network.predicts
+        )
     request = ProjectRequest(samples.stem, sent(samples), columns.to_dict(), network)
     return prepare(request, report, store)

@@ -25,9 +25,11 @@ from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
+from kernelsm.models.standard_units import in_standard_units
 from kernelsm.models.text_embedding import embedded
+from kernelsm.models.weights import save_weights
 from kernelsm.objectives.registry import find
-from kernelsm.pipelines.compute import trained
+from kernelsm.pipelines.compute import initial_model, trained
 from kernelsm.pipelines.timing import features_rate, measure_rates
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
@@ -37,10 +39,10 @@ from kernelsm.samples.reader import read_samples
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite import REGRESSION, TaskSuite
 from kernelsm.tasks.weighting import WEIGHTING_FIELDS
 from kernelsm.workspace.projects import Project, save_project
-from kernelsm.workspace.requests import NETWORK_ORIGINS, NetworkRequest, ProjectRequest
+from kernelsm.workspace.requests import NETWORK_ORIGINS, OWN_UNITS, NetworkRequest, ProjectRequest
 
 SMALL = 4096  # parameters up to which retraining to full accuracy takes a second or so
 _UNKNOWN = Rates(base=0.0, gradients={}, gradex={}, retraining=0.0)
@@ -80,6 +82,8 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
             read = _read(samples, mapping, folder, stages.stage("inputs"), store)
             stages.stage("inputs")(1, 1, "inputs", reused=None)
             recipe = _recipe(request.model, read, mapping, folder, root)
+            if request.model.predicts == OWN_UNITS and recipe.weights and read.suite.objective == REGRESSION:
+                recipe = _in_standard_units(recipe, read.suite, Path(temporary_folder, "weights.safetensors"))
             begun = time.perf_counter()
             model, curve = trained(recipe, read.suite, store, stages.stage("base"))
             _check_head(model, recipe)
@@ -138,6 +142,12 @@ def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> It
                 place = sent_name + error.place.removeprefix(kept_name)
                 raise InputError(place, error.found, error.expected, error.fix) from error
         raise
+
+
+def _in_standard_units(recipe: Recipe, suite: TaskSuite, path: Path) -> Recipe:
+    """The recipe with weights that give standardised quantities, written to `path`."""
+    model = in_standard_units(initial_model(recipe, 0), suite.objective_settings)
+    return replace(recipe, weights=save_weights(model, path))
 
 
 def _check_head(model: nn.Module, recipe: Recipe) -> None:
@@ -207,14 +217,16 @@ def _recipe(model: NetworkRequest, read: _Read, mapping: SampleMapping, folder: 
         "parameters": 0,
         "ridge": model.ridge or 0.1,
         "rates": _UNKNOWN,
+        "objective": suite.objective,
     }
+    outputs = find(suite).outputs
     if folder:
         if suite.inputs.dtype != np.int64:
             raise InputError(
                 "inputs", f"{mapping.kind} inputs", "text or tokens, which a Hugging Face model reads",
                 "Choose a text column, or train a built-in network.",
             )  # fmt: skip
-        config = {"folder": str(folder), "classes": suite.classes, **({} if pad_id is None else {"pad_id": pad_id})}
+        config = {"folder": str(folder), "classes": outputs, **({} if pad_id is None else {"pad_id": pad_id})}
         return Recipe(architecture="hugging_face", config=config, training=model.training or None, **known)
     if model.origin == "weights":
         if model.weights is None or model.config is None:
@@ -235,7 +247,8 @@ def _recipe(model: NetworkRequest, read: _Read, mapping: SampleMapping, folder: 
 def _preset(model: NetworkRequest, suite: TaskSuite, mapping: SampleMapping) -> Preset:
     tokens = suite.inputs.dtype == np.int64
     vocabulary = int(max(suite.inputs.max(), suite.test_inputs.max())) + 1 if tokens else None
-    fitting = presets(mapping.kind, suite.inputs.shape[1:], suite.classes, len(suite.inputs), vocabulary=vocabulary)
+    outputs = find(suite).outputs
+    fitting = presets(mapping.kind, suite.inputs.shape[1:], outputs, len(suite.inputs), vocabulary=vocabulary)
     if model.architecture and model.architecture not in fitting:
         expected = " or ".join(map(repr, fitting))
         raise InputError(
@@ -260,7 +273,7 @@ def _from_features(request: ProjectRequest, stages: Stages, root: Path) -> str:
     recipe = Recipe(
         suite=lambda report=silent: suite, architecture="", config={"outputs": train.outputs},
         parameters=train.features.shape[2], ridge=ridge, rates=rates, training=None, features=path,
-        counted=Size.of(suite),
+        counted=Size.of(suite), objective=suite.objective,
     )  # fmt: skip
     about = {"file": request.data.name, "data": suite.meta, "features": train.meta, "contents": [suite.content_hash]}
     return save_project(Project(request.title, recipe, about), suite, root=root)

@@ -147,7 +147,9 @@ def try_pulls(sweep: PullSweep, report: Report, store: Store) -> list[TriedPull]
         estimator = GradEx(first.suite, first.train, first.test, ridge=ridge)
         use_torch_threads()
         try:
-            outcomes = estimator.outcomes(masks, store=store, report=stages.stage(f"gradex {number}"))
+            outcomes = estimator.outcomes(
+                masks, measure=sweep.settings.measure, store=store, report=stages.stage(f"gradex {number}")
+            )
             check = _checked(sweep, ridge, estimator, store, stages, number) if sweep.checked else None
         except ConvergenceError as error:  # a pull too weak for these gradients: the others tell on
             tried.append(TriedPull(ridge, error=str(error)))

@@ -85,6 +85,9 @@ class RunSettings:
         See `design_masks`. "auto" becomes "all" or "leave_outs", whichever can be afforded with what a subset costs
         here (see `affordable_design`), and may take more than `subsets`. "random" is what earlier versions drew.
         Beside `chosen`, "leave_outs" says what these are, and any other means nothing.
+    measure : str
+        What the outcomes are: "loss", or another measure of the source's objective, such as "accuracy" for classes
+        or "R²" for quantities. All are kept together: another one is found without computing anew.
 
     Raises
     ------
@@ -105,6 +108,7 @@ class RunSettings:
     chosen: tuple[str, ...] = ()
     onto: str = ""
     design: str = "random"
+    measure: str = "loss"
 
     def __post_init__(self) -> None:
         check_choice(f"estimator of {self.source}", self.estimator, estimators(self.source))
@@ -133,6 +137,7 @@ class RunSettings:
         check_number("ridge", ridge, above=0)
         check_choice("projection", self.projection, known)
         check_choice("outputs", self.outputs, known_outputs)
+        check_choice("measure", self.measure, measures_of(self.source))
         if not (self.onto in ("", GAME, *RECIPES) or is_content_hash(self.onto)):
             raise InputError("onto", shown(self.onto), "a name or 40 hex digits", "Change this setting.")
         # what means nothing is left at its default, for the same reason
@@ -182,7 +187,7 @@ class RunSettings:
         """
         written = str(meta.get("projection", ""))
         random = re.fullmatch(r"(\w{1,20}), (\d{1,4}) dimensions", written)
-        known = {name: meta[name] for name in ("ridge", "outputs") if name in meta}
+        known = {name: meta[name] for name in ("ridge", "outputs", "measure") if name in meta}
         known |= {"projection": random[1].lower(), "dim": int(random[2])} if random else {}
         known |= {"projection": "exact"} if written == "exact basis" else {}
         known |= {"dim": meta["most_directions"]} if "most_directions" in meta else {}
@@ -220,6 +225,8 @@ class RunSettings:
         known = asdict(self)
         if self.design == "random":  # the jobs of earlier versions, which knew no other, are found again
             del known["design"]
+        if self.measure == "loss":
+            del known["measure"]
         return known
 
     def job(self) -> JobSpec:
@@ -287,6 +294,12 @@ def estimators(source: str) -> tuple[EstimatorName, ...]:
     if recipe is None:
         return ("game",)
     return ("gradex",) if recipe.features else ("gradex", "retraining")
+
+
+def measures_of(source: str) -> tuple[str, ...]:
+    """Return the names of what can be measured of a source; the first is the loss that is trained on."""
+    recipe = recipe_of(source)
+    return tuple(one.name for one in find_class(recipe.objective).measures) if recipe else ("loss",)
 
 
 def task_count(source: str) -> int:

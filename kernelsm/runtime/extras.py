@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 # the extra of pyproject.toml that brings each library
 _EXTRA_OF = {
-    "torch": "models", "transformers": "models", "safetensors": "models", "gguf": "models",
+    "torch": "models", "transformers": "models", "safetensors": "models", "gguf": "models", "peft": "models",
     "streamlit": "app", "plotly": "app", "jinja2": "app", "curvlinops": "attributors", "dask": "cluster",
     "distributed": "cluster",
     "lightgbm": "benchmarks", "spectralexplain": "benchmarks",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from kernelsm.outcomes.measured_word import measured_word
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.runtime.checks import check_number
 from kernelsm.runtime.errors import InputError
@@ -61,6 +62,8 @@ class Drop:
         What a unit of cost is worth, in the outcome's unit.
     task_names : tuple of str
     higher_is_better : bool
+    measure : str
+        What the outcome is, in a word or two; "" is a loss or a score.
 
     Examples
     --------
@@ -82,6 +85,7 @@ class Drop:
     price: float
     task_names: tuple[str, ...]
     higher_is_better: bool
+    measure: str = ""
 
     @property
     def gain(self) -> float:
@@ -110,7 +114,8 @@ class Drop:
         'Drop spam (hurts): expected loss lower by ... nats.'
         """
         shown = names or self.task_names
-        word, unit = ("score" if self.higher_is_better else "loss"), f" {unit}" if unit else ""
+        word = self.measure or ("score" if self.higher_is_better else "loss")
+        unit = f" {unit}" if unit else ""
         if not self.tasks:
             return f"No task is worth dropping: no smaller subset is predicted to have a better {word}."
         listed = _listed([shown[k] for k in self.tasks])
@@ -206,6 +211,7 @@ def best_drop(
         matters=float(what_matters(single.values, single.K)[0]),
         saved=float(_costs(costs, single)[dropped].sum()) if price else 0.0,
         price=float(price), task_names=single.task_names, higher_is_better=single.higher_is_better,
+        measure=measured_word(outcomes),
     )  # fmt: skip
 
 

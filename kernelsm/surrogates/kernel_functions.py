@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import comb
 from typing import Any
 
@@ -118,16 +119,44 @@ class CountKernel(SubsetKernel):
 
     def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
         """Prior variance: the readout applied to both arguments of k, for tasks (one array) or pairs (two arrays)."""
-        order = len(tasks)
         if isinstance(distribution, Anchor):
             held = np.sum([distribution.at[k] for k in tasks], axis=0).astype(np.intp)
-            return self.prior_at(held, int(distribution.at.sum()), order)
-        table = _mean_difference_table(self, distribution, K, order)
-        value = sum(
-            (-1) ** (order - h) * comb(order, h) * float(distribution.sizes(K - order, h) @ table[:, h])
-            for h in range(order + 1)
-        )
+            return self.prior_at(held, int(distribution.at.sum()), len(tasks))
+        return self.prior_between(distribution, distribution, K, *tasks)
+
+    def prior_between(self, first: SubsetDistribution, second: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """Prior covariance of two readouts of the same tasks or pairs.
+
+        What the one readout makes of k(·, s') depends on counts alone, so the other one needs its sizes only.
+        """
+        order = len(tasks)
+        if isinstance(first, Anchor) and isinstance(second, Anchor):
+            return self._between_anchors(first.at, second.at, tasks)
+        averaged, other = (second, first) if isinstance(first, Anchor) else (first, second)
+        assert isinstance(averaged, SizeDistribution)
+        table = _mean_difference_table(self, averaged, K, order)
+        signs = [(-1) ** (order - h) * comb(order, h) for h in range(order + 1)]
+        if isinstance(other, Anchor):
+            n = int(other.at.sum()) - np.sum([other.at[k] for k in tasks], axis=0).astype(np.intp)
+            return np.asarray(sum(sign * table[n, h] for h, sign in enumerate(signs)))
+        value = sum(sign * float(other.sizes(K - order, h) @ table[:, h]) for h, sign in enumerate(signs))
         return np.full(len(tasks[0]), value)
+
+    def _between_anchors(self, first: Array, second: Array, tasks: tuple[Indices, ...]) -> Array:
+        """The same at two anchors: for each task or pair the signed sum over the corners of the first."""
+        order = len(tasks)
+        found = np.zeros(len(tasks[0]))
+        for place, own in enumerate(zip(*tasks, strict=True)):
+            corners = np.array(list(product((0.0, 1.0), repeat=order)))
+            rows = np.tile(first, (len(corners), 1))
+            rows[:, list(own)] = corners
+            signs = (-1.0) ** (order - corners.sum(axis=1))
+            if order == 1:
+                effects = self.effects_at(rows, second)[:, own[0]]
+            else:
+                effects = self.pair_effects_at(rows, second, np.array([own[0]]), np.array([own[1]]))[:, 0]
+            found[place] = signs @ effects
+        return found
 
     def exchange_sums(self, masks: Array, theta: Array, at: Array, out: Indices, into: Indices) -> Array:
         """What an exchange does to k(s_i, ·) depends on whether s_i holds the one task and the other."""

@@ -75,7 +75,9 @@ class LinearSurrogate(Surrogate):
         # Without a ridge β has no prior and each fitted direction costs a degree of freedom.
         used = int(self.fit_intercept) + (0 if self.ridge_ > 0 else len(singular))
         self.degrees_of_freedom_ = max(m - used, 0)
-        squares = np.einsum("iq,iq->q", centred, centred - (X - self._centre) @ self.coef_)
+        self._centred = X - self._centre
+        self._residuals = centred - self._centred @ self.coef_
+        squares = np.einsum("iq,iq->q", centred, self._residuals)
         free = self.degrees_of_freedom_
         self.noise_variance_ = np.maximum(squares, 0.0) / free if free else np.full(len(mean), np.nan)
         # square root of the covariance of β over σ²; directions in which no subset varies keep their prior
@@ -106,11 +108,30 @@ class LinearSurrogate(Surrogate):
         return directions @ self.coef_, self._variance(directions, 0.0)
 
     def _attribution(self, distribution: SubsetDistribution) -> tuple[Array, Array]:
+        directions = self._directions(distribution)
+        return directions @ self.coef_, self._variance(directions, 0.0)
+
+    def _directions(self, distribution: SubsetDistribution) -> Array:
+        """What every task's readout makes of β, in rows, shape (K, K)."""
         K = len(self.coef_)
         directions = np.eye(K)
         if isinstance(distribution, FixedSize):  # with k in, one place fewer remains for the others
             directions -= (1 - np.eye(K)) / (K - 1)
-        return directions @ self.coef_, self._variance(directions, 0.0)
+        return directions
+
+    def _left_out(self, distribution: SubsetDistribution) -> Array:
+        """How every task's readout changes when each row is left out of the fit, shape (m, K, q).
+
+        Without row i, β is less by C⁻¹x_i e_i / (1 - h_i), with C = X'X + λI and the leverage h_i.
+        """
+        scaled = self._centred @ self._posterior_root
+        free = 1 - (scaled**2).sum(axis=1) - (1 / self._rows if self.fit_intercept else 0.0)
+        # a row that alone decides a direction: without it nothing is known to change
+        weight = np.divide(
+            self._residuals, free[:, None], out=np.zeros_like(self._residuals), where=free[:, None] > 0
+        )
+        steps = scaled @ (self._directions(distribution) @ self._posterior_root).T
+        return np.asarray(-steps[:, :, None] * weight[:, None, :])
 
     def _interactions(self, distribution: SubsetDistribution) -> Array:
         K, q = self.coef_.shape

@@ -104,6 +104,32 @@ class Posterior:
             covariance += np.outer(left, right) / self._ones_total
         return np.asarray(covariance)
 
+    def left_out(self, dual: Array, cross: Array) -> Array:
+        """How linear functionals of g change when each row is left out of the fit, shape (m, R, q).
+
+        Without row i, θ is that of the fit to outcomes whose i-th is its left-out prediction: θ - A_i θ_i / A_ii with
+        A = (K+λI)⁻¹, projected off the intercept.
+
+        Parameters
+        ----------
+        dual : ndarray, shape (m, q)
+            θ.
+        cross : ndarray, shape (m, R)
+            L k(s_i, ·), of functionals that give a constant 0.
+        """
+        solved = self._projected(cross)
+        own = self._projected(np.eye(len(cross))).diagonal()
+        # a row that no other row says anything of: without it nothing is known to change
+        weight = np.divide(dual, own[:, None], out=np.zeros_like(dual), where=own[:, None] > 0)
+        return np.asarray(-solved[:, :, None] * weight[:, None, :])
+
+    def _projected(self, right: Array) -> Array:
+        """A right."""
+        half = self._half(right)
+        if self.fit_intercept:
+            half -= self._ones @ (self._ones.T @ half) / self._ones_total
+        return self._half_transposed(half)
+
     def _half(self, right: Array) -> Array:
         """H right, where HᵀH = (K+λI)⁻¹."""
         if self._lower is not None:

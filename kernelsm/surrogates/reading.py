@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.measured_word import measured_word
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.surrogates.auto import AutoSurrogate
 from kernelsm.surrogates.base import AttributionKind, InteractionKind, Surrogate
@@ -143,8 +144,12 @@ def read_surrogate(surrogate: Surrogate, outcomes: Outcomes, target: str, readou
     attribution = surrogate.attribution(cast(AttributionKind, readout), size=size)
     kind, size = pair_readout_of(outcomes, readout)
     matters = what_matters(of_target(outcomes, target).values, outcomes.K)
-    attribution = replace(attribution, matters=matters)
-    interactions = replace(surrogate.interactions(kind, size=size), matters=matters)
+    interactions = surrogate.interactions(kind, size=size)
+    # sentences say what is measured; loss and score they know themselves
+    word = measured_word(outcomes)
+    measure = {} if word in ("loss", "score") else {"measure": word}
+    attribution = replace(attribution, matters=matters, meta={**attribution.meta, **measure})
+    interactions = replace(interactions, matters=matters, meta={**interactions.meta, **measure})
     # intervals cost m² each: of many subsets only the strongest pairs are tested
     most = int(np.clip(_MOST_INTERVALS / outcomes.m**2, 300, 5000))
     return Readout(

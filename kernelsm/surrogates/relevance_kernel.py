@@ -111,22 +111,32 @@ class RelevanceRBF(SubsetKernel):
 
     def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
         """Π (2 - 2q) of the readout's tasks times the mean over two independent draws of the others."""
-        order = len(tasks)
-        own = np.prod([2 * self._step[k] for k in tasks], axis=0)
         if isinstance(distribution, Anchor):
-            return np.asarray(own)
-        if depends_on_held(distribution):
-            return self._prior_of_fixed_size(distribution, K, tasks)
+            return self._own_steps(tasks)
+        return self.prior_between(distribution, distribution, K, *tasks)
+
+    def prior_between(self, first: SubsetDistribution, second: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """The same over one draw of the others from either distribution."""
+        if depends_on_held(first) or depends_on_held(second):
+            return self._between_corners(first, second, K, tasks)
         # E over S and S' of Π q^differs: the second draw's mixture inside the first's
-        mixture = mixture_of(distribution, K - order, 0)
+        outer, inner = (mixture_of(side, K - len(tasks), 0) for side in (first, second))
         total = np.zeros(len(tasks[0]))
-        q = self._q
-        for p, weight in zip(mixture.within[:, 0], mixture.weights, strict=True):
-            both = mixture.within[:, 0] * p + mixture.out[:, 0] * (1 - p)
-            logs = np.log(both[:, None] + (1 - both)[:, None] * q)
-            rest = logs.sum(axis=1)[:, None] - sum(logs[:, k] for k in tasks)
-            total += weight * (mixture.weights @ np.exp(rest))
-        return np.asarray(own * total)
+        for node in range(len(outer.weights)):
+            rest = self._log_rest(outer, node, inner, tasks)
+            total += outer.weights[node] * (inner.weights @ np.exp(rest))
+        return np.asarray(self._own_steps(tasks) * total)
+
+    def _own_steps(self, tasks: tuple[Indices, ...]) -> Array:
+        """Π (2 - 2q) of the readout's tasks."""
+        return np.asarray(np.prod([2 * self._step[k] for k in tasks], axis=0))
+
+    def _log_rest(self, outer: Mixture, node: int, inner: Mixture, tasks: tuple[Indices, ...]) -> Numbers:
+        """Log of the others' mean product for every node within, shape (N, P)."""
+        same = outer.out[node] * inner.out + outer.within[node] * inner.within
+        other = outer.out[node] * inner.within + outer.within[node] * inner.out
+        logs = np.log(same + other * self._q)
+        return np.asarray(logs.sum(axis=1)[:, None] - sum(logs[:, k] for k in tasks))
 
     def exchange_sums(self, masks: Array, theta: Array, at: Array, out: Indices, into: Indices) -> Array:
         """Each exchange multiplies k(s_i, at) by one factor of the task that leaves and one of that which comes."""
@@ -137,25 +147,23 @@ class RelevanceRBF(SubsetKernel):
         left, right = np.exp(logs[:, None] / 2 + change[:, out]), np.exp(logs[:, None] / 2 + change[:, into])
         return np.stack([(left * theta[:, [j]]).T @ right for j in range(theta.shape[1])], axis=2)
 
-    def _prior_of_fixed_size(self, distribution: SubsetDistribution, K: int, tasks: tuple[Indices, ...]) -> Array:
+    def _between_corners(
+        self, first: SubsetDistribution, second: SubsetDistribution, K: int, tasks: tuple[Indices, ...]
+    ) -> Array:
         """The readout of the mean of k(·, s') over the corners of s', itself a mixture."""
         order, q = len(tasks), self._q
         total = np.zeros(len(tasks[0]))
         for corner in product((0, 1), repeat=order):
-            outer = mixture_of(distribution, K - order, sum(corner))
+            outer = mixture_of(first, K - order, sum(corner))
             for own in product((0, 1), repeat=order):
-                inner = mixture_of(distribution, K - order, sum(own))
+                inner = _whole_circle(mixture_of(second, K - order, sum(own)))
                 sign = (-1) ** (sum(corner) + sum(own))
                 pair = np.prod(
                     [np.where(a == b, 1.0, q[k]) for a, b, k in zip(corner, own, tasks, strict=True)], axis=0
                 )
-                out, within, weights = _whole_circle(inner)
                 for node in range(len(outer.weights)):
-                    same = outer.out[node] * out + outer.within[node] * within
-                    other = outer.out[node] * within + outer.within[node] * out
-                    logs = np.log(same + other * q)
-                    rest = logs.sum(axis=1)[:, None] - sum(logs[:, k] for k in tasks)
-                    total += sign * (outer.weights[node] * (weights @ np.exp(rest))).real * pair
+                    rest = self._log_rest(outer, node, inner, tasks)
+                    total += sign * (outer.weights[node] * (inner.weights @ np.exp(rest))).real * pair
         return total
 
     def _nodes(
@@ -239,10 +247,11 @@ def _held(count: int) -> list[tuple[int, int]]:
     return [corner for corner in CORNERS if sum(corner) == count]
 
 
-def _whole_circle(mixture: Mixture) -> tuple[Numbers, Numbers, Numbers]:
+def _whole_circle(mixture: Mixture) -> Mixture:
     """Nodes and their conjugates: a product of two half circles is not half of the product."""
-    parts = mixture.out, mixture.within, mixture.weights
     if not np.iscomplexobj(mixture.weights):
-        return parts
-    out, within, weights = (np.concatenate([part, part.conj()]) for part in parts)
-    return out, within, weights / 2
+        return mixture
+    out, within, weights = (
+        np.concatenate([part, part.conj()]) for part in (mixture.out, mixture.within, mixture.weights)
+    )
+    return Mixture(out, within, weights / 2)

@@ -73,7 +73,8 @@ class _Readout:
     @property
     def unit(self) -> str:
         """What is measured, in one word."""
-        return "score" if self.higher_is_better else "loss"
+        named = self.meta.get("measure")
+        return named if isinstance(named, str) else "score" if self.higher_is_better else "loss"
 
     def quantile(self, level: float = LEVEL) -> float:
         """Return how many standard deviations an interval of this level reaches to either side."""

@@ -45,6 +45,10 @@ class SubsetKernel(ABC):
     def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
         """Prior variance: the readout applied to both arguments of k, for tasks (one array) or pairs (two arrays)."""
 
+    @abstractmethod
+    def prior_between(self, first: SubsetDistribution, second: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """Prior covariance of two readouts of the same tasks or pairs: one applied to either argument of k."""
+
     def exchange_sums(self, masks: Array, theta: Array, at: Array, out: Indices, into: Indices) -> Array:
         """Σ_i θ_i k(s_i, ·) at `at` with one task of `out` exchanged for one of `into`, shape (n, K - n, q)."""
         sums = np.empty((len(out), len(into), theta.shape[1]))
@@ -90,6 +94,10 @@ class SumKernel(SubsetKernel):
     def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
         """Sum of the parts' prior variances."""
         return np.asarray(sum(weight * part.prior(distribution, K, *tasks) for weight, part in self.parts))
+
+    def prior_between(self, first: SubsetDistribution, second: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """Sum of the parts' prior covariances."""
+        return np.asarray(sum(weight * part.prior_between(first, second, K, *tasks) for weight, part in self.parts))
 
     def exchange_sums(self, masks: Array, theta: Array, at: Array, out: Indices, into: Indices) -> Array:
         """Sum of the parts' sums."""

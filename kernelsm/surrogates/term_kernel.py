@@ -83,8 +83,15 @@ class TermKernel(SubsetKernel):
 
     def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
         """Squared length of the readouts of the terms."""
-        found = self._of_tasks(distribution)[:, tasks[0]] if len(tasks) == 1 else self._of_pairs(distribution, *tasks)
-        return np.asarray((found**2).sum(axis=0))
+        return self.prior_between(distribution, distribution, K, *tasks)
+
+    def prior_between(self, first: SubsetDistribution, second: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """Inner product of two readouts of the terms."""
+        sides = [
+            self._of_tasks(side)[:, tasks[0]] if len(tasks) == 1 else self._of_pairs(side, *tasks)
+            for side in ((first,) if first is second else (first, second))
+        ]
+        return np.asarray((sides[0] * sides[-1]).sum(axis=0))
 
     @property
     def _roots(self) -> Array:
@@ -186,8 +193,12 @@ class SizeKernel(SubsetKernel):
 
     def prior(self, distribution: SubsetDistribution, K: int, *tasks: Indices) -> Array:
         """One squared step of a task; nothing for pairs."""
-        step = 0.0 if len(tasks) > 1 or isinstance(distribution, FixedSize) else 1.0
-        return np.full(len(tasks[0]), step)
+        return self.prior_between(distribution, distribution, K, *tasks)
+
+    def prior_between(self, first: SubsetDistribution, second: SubsetDistribution, K: int, *tasks: Indices) -> Array:
+        """One squared step of a task unless either size is fixed; nothing for pairs."""
+        fixed = isinstance(first, FixedSize) or isinstance(second, FixedSize)
+        return np.full(len(tasks[0]), 0.0 if len(tasks) > 1 or fixed else 1.0)
 
 
 def mean_sizes(distribution: SubsetDistribution, K: int, j: int, k: int) -> Array:

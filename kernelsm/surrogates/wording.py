@@ -116,14 +116,49 @@ def amount(value: float, margin: float | None, *, signed: bool = False, measured
     Both have the decimals that show two digits of the half-width. A half-width of zero is left out: the number is
     exact. `measured` adds that it was read from measured rows.
     """
-    end = ", measured" if measured else ""
+    shown, half = value_and_margin(value, margin, signed=signed)
+    return f"{shown}{f' ± {half}' if half else ''}{', measured' if measured else ''}"
+
+
+def value_and_margin(value: float, margin: float | None, *, signed: bool = False) -> tuple[str, str]:
+    """Return a number and the half-width of its interval, both with the decimals of two digits of the half-width.
+
+    This is the one rule for decimals: sentences, tables and files of words have it from here. The half-width is ""
+    where it is not known, has no end, or is zero.
+
+    Examples
+    --------
+    >>> value_and_margin(0.38612, 0.0431, signed=True), value_and_margin(0.38612, None)
+    (('+0.386', '0.043'), ('0.386', ''))
+    """
     if margin is None or not math.isfinite(margin) or margin == 0:
-        return f"{number(value, signed=signed)}{end}"
-    decimals = max(0, 1 - int(f"{margin:.1e}".split("e")[1]))
+        return number(value, signed=signed), ""
+    decimals = decimals_of_margin(margin)
     if decimals > _MOST_DECIMALS or max(abs(value), margin) >= _LARGE:
-        return f"{number(value, signed=signed)} ± {margin:.2g}{end}"
+        return number(value, signed=signed), f"{margin:.2g}"
     # z: no minus before what rounds to 0
-    return f"{value:{'+' if signed else ''}z.{decimals}f} ± {margin:.{decimals}f}{end}"
+    return f"{value:{'+' if signed else ''}z.{decimals}f}", f"{margin:.{decimals}f}"
+
+
+def decimals_of_margin(margin: float) -> int:
+    """Return the decimals that show two significant digits of a half-width; it is finite and not zero."""
+    return max(0, 1 - int(f"{margin:.1e}".split("e")[1]))
+
+
+def ranged(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return a number with the ends of its interval, in the decimals of two digits of its half-width.
+
+    Examples
+    --------
+    >>> ranged(0.0123456, 0.004, 0.0207, signed=True), ranged(0.5, float("nan"), float("nan"))
+    ('+0.0123 (+0.0040 to +0.0207)', '0.5')
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half) or half <= 0:
+        return number(value, signed=signed)
+    decimals = min(decimals_of_margin(half), _MOST_DECIMALS)
+    middle, least, most = (f"{end:{'+' if signed else ''}z.{decimals}f}" for end in (value, low, high))
+    return f"{middle} ({least} to {most})"
 
 
 def is_unclear(value: float, margin: float | None) -> bool:

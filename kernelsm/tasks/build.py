@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as read_limits
@@ -26,8 +28,9 @@ from kernelsm.tasks.grouping import (
     value_groups,
 )
 from kernelsm.tasks.inputs import Embed, Source, read_inputs, tabular
+from kernelsm.tasks.label_values import marks, quantities, standardised
 from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, TaskSuite
 from kernelsm.tasks.weighting import GroupSizes
 
 
@@ -44,7 +47,8 @@ def build_suite(
       tokens.
     - "tokens": int64, shape (n, T).
 
-    Classes are the distinct labels, numbers by number and text by text. A task is a group of training samples; a
+    Classes are the distinct labels, numbers by number and text by text. Quantities are standardised by the training
+    samples; of several labels each is 0 or 1. A task is a group of training samples; a
     group of test samples alone is not a task.
 
     Parameters
@@ -70,7 +74,13 @@ def build_suite(
     _check_mapping(samples, mapping, bounds)
     split, labels = _split(samples, mapping, bounds)
     rows, trained = np.concatenate([split.train, split.test]), len(split.train)
-    _check_known(samples, mapping.label, rows, labels, trained)
+    train_labels: NDArray[Any] = labels.of[:trained]
+    test_labels: NDArray[Any] = labels.of[trained:]
+    settings: dict[str, Any] = {}
+    if mapping.objective == CLASSIFICATION:
+        _check_known(samples, mapping.label, rows, labels, trained)
+    else:
+        train_labels, test_labels, settings = _numbers(samples, mapping, rows, trained, bounds)
     source = Source(samples, rows, trained, bounds)
     read = cache(lambda: read_inputs(source, mapping, embed))
 
@@ -91,20 +101,22 @@ def build_suite(
     inputs, inputs_meta = read()
     return TaskSuite(
         inputs=inputs[:trained],
-        labels=labels.of[:trained],
+        labels=train_labels,
         task_of=task_of,
         test_inputs=inputs[trained:],
-        test_labels=labels.of[trained:],
+        test_labels=test_labels,
         target_of=target_of,
         task_names=task_names,
         target_names=target_names,
-        classes=labels.count,
+        classes=labels.count if mapping.objective == CLASSIFICATION else 0,
+        objective=mapping.objective,
+        objective_settings=settings,
         task_weighting=mapping.task_weighting,
         target_weighting=mapping.target_weighting,
         meta={
             "source": samples.name,
             "mapping": mapping.to_dict(),
-            "classes": [labels.name(group) for group in range(labels.count)],
+            "classes": [labels.name(group) for group in range(labels.count)] if not settings else [],
             "training": trained,
             "test": len(split.test),
             "left_out": split.left_out,
@@ -152,13 +164,16 @@ def _no_features() -> tuple[Matrix, Matrix]:
 
 
 def _split(samples: Samples, mapping: SampleMapping, bounds: Limits) -> tuple[Split, Groups]:
-    """Training and test samples, and the classes of the training samples followed by the test samples."""
+    """Training and test samples, and the classes of the training samples followed by the test samples.
+
+    Where labels are no classes, they are all in one.
+    """
     if mapping.split:
         split = split_by_column(samples, mapping.split)
         rows = np.concatenate([split.train, split.test])
-        return split, _labels(samples, mapping.label, rows, bounds)
+        return split, _classes(samples, mapping, rows, bounds)
     everyone = np.arange(samples.rows)
-    found = _labels(samples, mapping.label, everyone, bounds)
+    found = _classes(samples, mapping, everyone, bounds)
     strata = strata_of(samples, mapping.tasks, everyone, found)
     split = draw_split(strata, found.of, mapping.test_fraction, mapping.seed, samples.name)
     rows = np.concatenate([split.train, split.test])
@@ -204,7 +219,30 @@ def _check_mapping(samples: Samples, mapping: SampleMapping, bounds: Limits) -> 
             )
 
 
-def _labels(samples: Samples, column: str, rows: Rows, bounds: Limits) -> Groups:
+def _numbers(
+    samples: Samples, mapping: SampleMapping, rows: Rows, trained: int, bounds: Limits
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
+    """Labels of training and test samples that are quantities, or 0 and 1, and the settings of their objective."""
+    quantity = mapping.objective == REGRESSION
+    values, names = (quantities if quantity else marks)(samples, mapping.labels, rows)
+    if len(names) > bounds.classes:
+        fix = "Choose fewer labels."
+        raise InputError(f"{samples.name}, label", f"{len(names):,} labels", f"at most {bounds.classes:,}", fix)
+    if not quantity:
+        return values[:trained].astype(np.float32), values[trained:].astype(np.float32), {"names": list(names)}
+    if len(names) == 1:
+        values = values[:, 0]
+    try:
+        return standardised(values[:trained], values[trained:], names)
+    except InputError as error:
+        where = place(samples, mapping.labels[0]) if len(names) == 1 else f"{samples.name}, {error.place}"
+        raise InputError(where, error.found, error.expected, error.fix) from None
+
+
+def _classes(samples: Samples, mapping: SampleMapping, rows: Rows, bounds: Limits) -> Groups:
+    if mapping.objective != CLASSIFICATION:
+        return Groups(np.zeros(len(rows), dtype=np.int64), 1, lambda group: "all")
+    column = mapping.label
     if samples.kind(column) in ("number", "array"):
         values = samples.values(column)
         values = (values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values)[rows]
@@ -212,7 +250,7 @@ def _labels(samples: Samples, column: str, rows: Rows, bounds: Limits) -> Groups
             wrong = np.flatnonzero(~np.isnan(values) & (np.isinf(values) | (values != np.rint(values))))
             if len(wrong):
                 at, expected = place(samples, column, int(rows[wrong[0]])), "a class: text or a whole number"
-                fix = "Choose the column of the classes, or put the numbers into classes such as low and high."
+                fix = "Say that the label is a quantity, or choose the column of the classes."
                 raise InputError(at, f"{values[wrong[0]]:.6g}", expected, fix)
     labels = value_groups(samples, column, rows, "label")
     if labels.count < 2:
@@ -220,7 +258,7 @@ def _labels(samples: Samples, column: str, rows: Rows, bounds: Limits) -> Groups
         raise InputError(place(samples, column), f"one class only, {labels.name(0)!r}", "two or more", fix)
     if labels.count > max(2, len(rows) // 2):
         found = f"{labels.count:,} different labels on {len(rows):,} samples"
-        fix = "Choose the column of the classes, or put the numbers into classes such as low and high."
+        fix = "Say that the label is a quantity, or choose the column of the classes."
         raise InputError(place(samples, column), found, "classes that many samples share", fix)
     if labels.count > bounds.classes:
         fix = "Merge rare classes, or choose the column of the classes."

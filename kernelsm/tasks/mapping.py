@@ -12,6 +12,8 @@ import numpy as np
 from kernelsm.runtime.checks import check_choice, check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
+from kernelsm.tasks.label_guess import LabelGuess, guess_label
+from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
 from kernelsm.tasks.weighting import BY_SIZE, EQUALLY, WEIGHTING_FIELDS, Weighting, check_weighting
 
 InputKind = Literal["tabular", "text", "image", "tokens"]
@@ -37,6 +39,7 @@ _LABEL_NAMES = (
 )  # fmt: skip
 _LABEL_WORDS = {"label", "labels", "class", "gold"}
 _TASK_WORDS = {"task", "tasks", "source", "group", "domain", "origin", "dataset", "cluster"}
+_QUANTITY_NAMES = ("target", "outcome", "response", "quantity")  # of labels with too many values to be classes
 _TARGET_NAMES = ("target", "target_group", "test_group", "eval_group", "targets")
 _ID_WORDS = {"id", "ids", "idx", "index", "row", "rownum", "uuid", "guid", "unnamed"}
 _TOKEN_NAMES = {"tokens", "token_ids", "input_ids", "ids"}
@@ -111,11 +114,16 @@ class SampleMapping:
     task_weighting, target_weighting : {"equally", "by_size"}
         As of `TaskSuite`: whether each task counts the same in training or each sample, and each target in the mean
         over targets or each test sample. Mappings that do not say mean "equally"; a guess proposes "by_size".
+    objective : {"classification", "regression", "several labels"}
+        What the label is: a class, a quantity, or one of several labels of which each applies or not.
+    more_labels : tuple of str
+        Columns of further quantities or labels.
 
     Raises
     ------
     InputError
-        A value of the wrong type or out of its range, or a label among the inputs.
+        A value of the wrong type or out of its range, a label among the inputs, or tasks or targets by label where
+        labels are no classes.
     """
 
     label: str
@@ -128,6 +136,8 @@ class SampleMapping:
     seed: int = 0
     task_weighting: Weighting = EQUALLY
     target_weighting: Weighting = EQUALLY
+    objective: str = CLASSIFICATION
+    more_labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for place in ("label", "split", "target"):
@@ -141,14 +151,38 @@ class SampleMapping:
         check_number("test_fraction", self.test_fraction, above=0, below=1, fix="Write for example 0.25.")
         for place in WEIGHTING_FIELDS:
             check_weighting(place, getattr(self, place))
-        for place, column in (("label", self.label), ("split", self.split)):
+        self._check_labels()
+        for place, column in (*(("label", column) for column in self.labels), ("split", self.split)):
             if column and column in self.inputs:
                 fix = "Take it out of the inputs: a model that sees it has nothing to learn."
                 raise InputError("inputs", f"the {place} column {shown(column)}", "other columns only", fix)
 
+    def _check_labels(self) -> None:
+        check_choice("objective", self.objective, (CLASSIFICATION, REGRESSION, SEVERAL_LABELS))
+        _check_columns("more_labels", self.more_labels)
+        if self.label in self.more_labels:
+            raise InputError("more_labels", f"{shown(self.label)} a second time", "each label once", "Leave it out.")
+        if self.objective == CLASSIFICATION:
+            if self.more_labels:
+                fix = "Leave the others out, or say that they are quantities or several labels."
+                raise InputError("more_labels", shown(list(self.more_labels)), "one label, the class", fix)
+            return
+        for place, found in (("tasks", self.tasks.kind == "label"), ("target", self.target == TARGET_LABEL)):
+            if found:
+                fix = "Group by a column, or say that the label is a class."
+                raise InputError(place, "groups by label", "groups by something else than quantities", fix)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All columns of labels; none while the first is not chosen."""
+        return (self.label, *self.more_labels) if self.label else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping as JSON types, which `from_dict` reads."""
         values = asdict(self)
+        values["more_labels"] = list(self.more_labels)
+        if self.objective == CLASSIFICATION:  # as it was written when there was no other: the same work is one job
+            del values["objective"], values["more_labels"]
         values["inputs"] = list(self.inputs)
         values["tasks"]["columns"] = list(self.tasks.columns)
         return values
@@ -166,12 +200,14 @@ class SampleMapping:
         rule = _fields_of(TaskRule, "tasks", values["tasks"])
         if "columns" in rule:
             rule["columns"] = _listed("tasks, columns", rule["columns"])
-        values["inputs"] = _listed("inputs", values["inputs"])
+        for name in ("inputs", "more_labels"):
+            if name in values:
+                values[name] = _listed(name, values[name])
         return cls(**{**values, "tasks": TaskRule(**rule)})
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield the field and the name of every chosen column."""
-        yield "label", self.label
+        yield from (("label", column) for column in self.labels)
         yield from (("inputs", column) for column in self.inputs)
         yield from (("tasks", column) for column in self.tasks.columns)
         if self.split:
@@ -208,6 +244,9 @@ class _Guess:
     def mapping(self) -> SampleMapping:
         split = self._settle(next((name for name in self.free if self._says_split(name)), ""))
         label = self._settle(self._label())
+        about = guess_label(self.samples, label, free=self.free) if label else LabelGuess(CLASSIFICATION, "")
+        for name in about.more_labels:
+            self._settle(name)
         target = self._settle(self._named(_TARGET_NAMES))
         named = [name for name in self.free if self._says_task(name)]
         # a column named "task" comes before one of a similar name, which may group the targets
@@ -216,7 +255,7 @@ class _Guess:
         kind, inputs = self._inputs(label)
         if task:
             rule = TaskRule("column", (task,))
-        elif len(self.distinct.get(label, ())) >= 5:
+        elif about.objective == CLASSIFICATION and len(self.distinct.get(label, ())) >= 5:
             rule = TaskRule("label")
         else:
             count = min(10, max(2, self.rows // 20))
@@ -224,8 +263,9 @@ class _Guess:
         if not target and task and task in self.complete:
             target = coarser[0] if coarser and coarser[0] in self.complete else TARGET_TASK
         return SampleMapping(
-            label, inputs, kind, rule, split, target=target, task_weighting=BY_SIZE, target_weighting=BY_SIZE
-        )
+            label, inputs, kind, rule, split, target=target, task_weighting=BY_SIZE, target_weighting=BY_SIZE,
+            objective=about.objective, more_labels=about.more_labels,
+        )  # fmt: skip
 
     def _settle(self, name: str) -> str:
         if name:
@@ -264,6 +304,9 @@ class _Guess:
         meant = [c for c in self.free if c.strip().casefold() in _LABEL_NAMES]
         meant = meant or [c for c in self.free if _words(c) & _LABEL_WORDS and self._few(c)]
         if named := meant[0] if meant else self._named(("target",)):
+            return named
+        quantities = (c for name in _QUANTITY_NAMES for c in self.free if c.strip().casefold() == name)
+        if named := next((c for c in quantities if self.kinds[c] in ("whole", "number")), ""):
             return named
         kinds = ("whole", "boolean", "text")
         few = [c for c in self.free if self.kinds[c] in kinds and self._few(c, _FEW) and not self._says_task(c)]

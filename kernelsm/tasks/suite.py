@@ -17,6 +17,12 @@ from kernelsm.tasks.weighting import EQUALLY, GroupSizes, Weighting, check_weigh
 
 CLASSIFICATION = "classification"
 """The objective of suites that do not name one."""
+REGRESSION = "regression"
+"""The objective of suites whose labels are quantities."""
+SEVERAL_LABELS = "several labels"
+"""The objective of suites of which several labels at once may apply to a sample."""
+NEXT_TOKENS = "next tokens"
+"""The objective of suites of text that a language model continues."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,13 +23,14 @@ from kernelsm.files.json_text import read_json_object
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
 from kernelsm.models.model_copies import copy_files
+from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.atomic_files import unfinished_folder, write_whole
 from kernelsm.runtime.content_hash import CONTENT_HASH, is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.one_line import LONGEST_TITLE, one_line_title
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import cache_root, content_hash
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, TaskSuite
 from kernelsm.tasks.suite_files import load_group_sizes, load_suite, save_suite
 from kernelsm.tasks.weighting import GroupSizes
 from kernelsm.workspace.kept import Kept, check_hash
@@ -164,6 +165,7 @@ def save_project(
             "parameters": recipe.parameters, "ridge": recipe.ridge, "rates": asdict(recipe.rates),
             "training": recipe.training, "retraining": recipe.retraining, "size": asdict(Size.of(suite)),
             "about": project.about,
+            **({"objective": suite.objective} if suite.objective != CLASSIFICATION else {}),
         }  # fmt: skip
         (unfinished / _SHEET).write_text(json.dumps(sheet, indent=1))
         key = project_key(unfinished)
@@ -228,6 +230,7 @@ def _loaded(folder: Path, changed: int) -> Project:
         weights=weights if weights.exists() else None,
         features=features if features.exists() else None,
         counted=Size(**sheet["size"]),
+        objective=sheet.get("objective", CLASSIFICATION),
     )
     return Project(sheet["title"], recipe, sheet["about"])
 
@@ -305,7 +308,7 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     """The sheet of a project's folder, checked: it may come from a session file."""
     place = f"{folder.name}/{_SHEET}"
     sheet = read_json_object(folder / _SHEET, place, "the description of a project", _FIX)
-    if odd := sorted(set(sheet) ^ set(_FORM)):
+    if odd := sorted((set(sheet) - {"objective"}) ^ set(_FORM)):
         found = f"no entry {odd[0]!r}" if odd[0] in _FORM else f"the unknown entry {odd[0][:40]!r}"
         raise InputError(place, found, ", ".join(_FORM), _FIX)
     for name, kind in _FORM.items():
@@ -334,8 +337,7 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
         raise InputError(place, "rates or sizes that mean nothing", "numbers above 0", _FIX)
     if "folder" in sheet["config"]:
         raise InputError(f"{place}, 'config'", "a folder of another computer", "the project's own", _FIX)
-    if has_features and sheet["config"].get("outputs") not in ("logits", "margin"):
-        raise InputError(f"{place}, 'config'", "other outputs", "'logits' or 'margin'", _FIX)
+    _check_objective(sheet, place, has_features=has_features)
     contents = sheet["about"].get("contents")  # what was computed of these is deleted with the project
     if not isinstance(contents, list) or not all(isinstance(one, str) and is_content_hash(one) for one in contents):
         raise InputError(f"{place}, 'about'", repr(contents)[:80], "hashes under 'contents'", _FIX)
@@ -348,6 +350,16 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     """Whether a value is a number, text, true, false, null or a list of these, as arguments are."""
     return not any(isinstance(one, list | dict) for one in (value if isinstance(value, list) else [value]))
+
+
+def _check_objective(sheet: dict[str, Any], place: str, *, has_features: bool) -> None:
+    """Refuse an objective that is not known, and features of something that it does not linearise."""
+    name = sheet.get("objective", CLASSIFICATION)
+    if not isinstance(name, str):
+        raise InputError(f"{place}, 'objective'", repr(name)[:80], "the name of an objective", _FIX)
+    known = [one.name for one in find_class(name).linearisations]
+    if has_features and sheet["config"].get("outputs") not in known:
+        raise InputError(f"{place}, 'config'", "other outputs", " or ".join(map(repr, known)), _FIX)
 
 
 def _rate_names(parameters: int, *, has_features: bool) -> tuple[set[str], set[str]]:

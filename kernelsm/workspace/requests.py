@@ -20,6 +20,9 @@ from kernelsm.workspace.uploads import upload_path
 NetworkOrigin = Literal["train", "weights", "folder", "path", "features"]
 NETWORK_ORIGINS: tuple[NetworkOrigin, ...] = ("train", "weights", "folder", "path", "features")
 
+OWN_UNITS = "own units"
+"""What weights of a regression give that do not give standardised quantities."""
+
 
 @dataclass(frozen=True)
 class FileRef:
@@ -55,6 +58,8 @@ class NetworkRequest:
         Uploaded safetensors, their description in JSON, a zip of a folder.
     path : str
         A folder of this computer or a name on the hub.
+    predicts : {"", "own units"}
+        What the uploaded weights of a regression give: standardised quantities, or quantities in their own units.
     """
 
     origin: NetworkOrigin = "train"
@@ -66,6 +71,7 @@ class NetworkRequest:
     config: FileRef | None = None
     archive: FileRef | None = None
     path: str = ""
+    predicts: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,10 @@ class ProjectRequest:
 
     def job(self) -> JobSpec:
         """The job that makes the project."""
-        return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(asdict(self))})
+        content = asdict(self)
+        if not self.model.predicts:  # as it was written before there was this choice: the same work is one job
+            del content["model"]["predicts"]
+        return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})
 
     @classmethod
     def from_json(cls, text: str) -> ProjectRequest:

@@ -92,6 +92,14 @@ def test_every_template_is_guessed_as_it_is_meant_and_a_new_file_starts_with_a_n
         "digits.csv": {**digits, "kind": "tabular", "inputs": [f"p{i}" for i in range(64)]},
         "digits.npz": {**digits, "kind": "image", "inputs": ["images"]},
         "wine.csv": wines,
+        "diabetes.csv": {
+            "label": "target", "kind": "tabular", "rule": "column", "tasks": ["group"], "split": "",
+            "target": "(task)",
+        },
+        "sentiment_labels.csv": {
+            "label": "label_positive", "kind": "text", "inputs": ["text"], "rule": "column", "tasks": ["source"],
+            "split": "split", "target": "(task)",
+        },
     }  # fmt: skip
     assert set(expected) == set(templates())
     app = open_app("data")
@@ -121,7 +129,8 @@ CHANGES: list[tuple[str, Any, dict[str, Any]]] = [  # widget, its new value, wha
     ("split", "task", {"split": "task", "test_fraction": 0.25}),
     ("label", "task", {"label": "task"}),
     ("label", "b", {"label": "b", "inputs": None}),
-    ("inputs", ["label"], {"inputs": ["label"]}),
+    # numbers with fractions are a quantity, by which nothing is grouped
+    ("inputs", ["label"], {"inputs": ["label"], "objective": "regression", "more_labels": [], "target": "(task)"}),
     ("kind", "text", {"kind": "text"}),
 ]
 

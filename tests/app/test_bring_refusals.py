@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_files
 from app_harness import bring, open_app, prepare, project, texts
-from bring_controls import GUESSES, change, meaning
+from bring_controls import GUESSES, change, key_of, meaning
 from streamlit.testing.v1 import AppTest
 
 from kernelsm.runtime.job import JobSpec
@@ -70,8 +70,15 @@ def failed(app: AppTest) -> str:
 def test_columns_that_prove_wrong_are_named_by_the_job_and_can_be_changed(jobs: list[JobSpec]) -> None:
     data = small_files.csv()
     app = bring("numbers.csv", data)
+    # numbers with fractions are guessed to be a quantity: what a user makes of them is
+    change(app, data, "label", "a")
+    app.segmented_control(key=f"bring_objective_{key_of(data)}_a").set_value("classification").run()
+    message = failed(app)
+    wanted = ("column 'a'", "a class: text or a whole number", "Say that the label is a quantity")
+    assert all(part in message for part in wanted), message
+    change(app, data, "label", "label")
+    change(app, data, "inputs", ["a", "b"])
     for field, wrong, right, said in (
-        ("label", "a", "label", ("column 'a'", "a class: text or a whole number", "put the numbers into classes")),
         ("kind", "image", "tabular", ("found", "expected")),
         ("kind", "tokens", "tabular", ("found", "expected")),
         ("split", "task", "", ("column 'task'", "found", "train", "test")),

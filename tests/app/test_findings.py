@@ -105,9 +105,9 @@ def test_sentence_bars_and_caption_of_a_page_agree(page: str, noise: float) -> N
     words = texts(app)
     found = read_off(run, "", "auto", None, 0.0, "leave_one_out")
     bars = next(figure["data"][0] for figure in charts(app) if figure["data"][0]["type"] == "bar")
-    opacity = np.frombuffer(base64.b64decode(bars["marker"]["opacity"]["bdata"]))
+    outlines = np.frombuffer(base64.b64decode(bars["marker"]["line"]["width"]["bdata"]))
     clear = int((found.task_verdicts == Verdict.CLEAR).sum())
-    assert int((opacity == 1.0).sum()) == clear
+    assert int((outlines == 0.0).sum()) == clear
     headline = findings.headline_task(found)
     assert (headline is None) == (clear == 0)
     if headline is None:
@@ -174,11 +174,11 @@ def test_every_one_of_many_tasks_is_in_the_table_and_can_be_drawn(many: str) -> 
 def test_the_natural_order_is_one_click_away_and_lists_of_many_have_it(many: str) -> None:
     app = open_app("explore", run=many)
     assert app.dataframe[0].value["task"].tolist()[:3] == ["site_0", "site_1", "site_10"]
-    app.segmented_control(key="view_order").set_value("name").run()
+    app.selectbox(key="view_order").set_value("name").run()
     assert app.dataframe[0].value["task"].tolist() == [f"site_{k}" for k in range(MANY)]
     assert app.query_params["order"] in ("name", ["name"])
     assert list(app.selectbox(key="view_focus0").options) == [f"site_{k}" for k in range(MANY)]
-    app.segmented_control(key="view_order").set_value("strength").run()
+    app.selectbox(key="view_order").set_value("strength").run()
     effects = np.abs(app.dataframe[0].value["effect"].to_numpy())
     assert (np.diff(effects) <= 1e-12).all()
 

@@ -443,11 +443,11 @@ def test_a_table_of_nothing_but_noise_is_called_uncertain_not_without_effect() -
 
 def test_the_truth_is_drawn_beside_leave_one_out_only() -> None:
     app = open_app("explore", run="planted", truth="1")
-    assert "The truth" in [header.value for header in app.subheader]
+    assert "The truth" in [header.value for header in app.header]
     assert "Diamonds: the true effects." in texts(app)
     app.segmented_control(key="view_readout").set_value("inclusion").run()
     assert not app.exception
-    assert "The truth" not in [header.value for header in app.subheader]
+    assert "The truth" not in [header.value for header in app.header]
 
 
 def test_intervals_of_the_mean_hold_noise_that_all_targets_share() -> None:

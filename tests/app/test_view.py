@@ -17,6 +17,11 @@ from kernelsm.prompts.method_catalog import PROMPT_METHODS
 from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 
+PINS = (
+    "run=planted&kernel=linear",
+    "run=digits&target=a+%26+b%7Cc%3D-&readout=shapley",
+    "run=0123456789abcdef0123456789abcdef01234567&kernel=rbf&gamma=0.02&ridge=0.5",
+)
 views = st.builds(
     ViewState,
     run=st.sampled_from(["digits", "modular-addition", "sentiment", "0123456789abcdef0123456789abcdef01234567"]),
@@ -43,6 +48,10 @@ views = st.builds(
     methods=st.sampled_from([(), ("default",), ("linear", "influence_cg"), ("prompt_trak",)]),
     beside=st.sampled_from([(), ("default", "linear"), ("trak", "trak")]),
     scaled=st.booleans(),
+    compared=st.sampled_from(["methods", "views"]),
+    pins=st.lists(st.sampled_from(PINS), unique=True).map(tuple),
+    first=st.sampled_from(["", *PINS]),
+    second=st.sampled_from(["", *PINS]),
     lesson=st.integers(0, 99),
     mode=st.sampled_from(["", "open", "class"]),
     guess=st.none() | st.integers(0, 999),
@@ -96,13 +105,28 @@ def test_views_and_settings_know_the_same_designs() -> None:
         ("cost", "own"), ("price", "-1"), ("price", "inf"), ("confirmed", "digits"), ("claim", "table6"),
         ("methods", "shap"), ("methods", "linear-linear"), ("methods", ""), ("beside", "linear"), ("scaled", "2"),
         ("beside", "linear-default-trak"),
+        ("pins", "run=digits|"), ("pins", "run=digits|run=digits"), ("pins", "kernel=linear"),
+        ("first", "run=digits&off=3"),
+        ("second", "run=../../x"), ("first", "run=digits&run=planted"), ("second", "run=digits&target=" + "x" * 600),
+        ("pins", "|".join(f"run=digits&kernel=linear&ridge={ridge}" for ridge in range(1, 8))), ("compared", "all"),
         ("project", "digits"), ("project", "0" * 39), ("project", "0" * 39 + "G"), ("project", "../" * 13 + "x"),
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_ignored(name: str, text: str) -> None:
     view, ignored = ViewState.from_params({name: text})
     assert view == ViewState()
-    assert ignored == [f"{name}={text}"]
+    assert ignored == [f"{name}={text}"[:60]]
+
+
+@given(views)
+def test_a_pin_holds_run_target_surrogate_and_readout_and_nothing_else(view: ViewState) -> None:
+    turned = ViewState(off=(1,), lesson=3).pinned(view.pin)
+    assert (turned.run, turned.target, turned.surrogate, turned.readout) == (
+        view.run, view.target, view.surrogate, view.readout,
+    )  # fmt: skip
+    assert (turned.off, turned.lesson) == ((1,), 3)
+    assert turned.pin == view.pin
+    assert ViewState.from_params({"pins": view.pin}) == (ViewState(pins=(view.pin,)), [])
 
 
 def test_what_a_run_does_not_have_is_dropped() -> None:

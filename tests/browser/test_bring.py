@@ -22,6 +22,7 @@ PAGES = ("Start", "Data & model", "Gradients", "Subsets", "Fit", "Explore")
 WATERS = ("canal", "fjord", "harbour", "lagoon")
 FIELDS = ("meadow", "orchard", "paddock")
 SHAPES = ("bar", "cross", "dot")
+DIABETES = Path(__file__).resolve().parents[1] / "own_data" / "diabetes.csv"
 SUBSETS = 50  # asked for; three or four tasks have fewer, and all are taken
 JOB = 90_000
 
@@ -197,6 +198,23 @@ def test_other_files_of_samples_go_the_same_way(
     go_on(page, samples.stem)
     compute(page)
     explored(page, samples.stem, tasks)
+
+
+def test_a_quantity_goes_from_drop_to_explore_in_its_own_words(page: Page, server: Server) -> None:
+    open_page(page, server, f"data?subsets={SUBSETS}", "Data & model")
+    drop(page, "bring_samples", DIABETES)
+    expect(page.get_by_role("radio", name="A quantity", exact=True)).to_be_checked()
+    expect(
+        page.get_by_text("Guessed: a quantity. It holds 214 different whole numbers, more than 50.")
+    ).to_be_visible()
+    await_job(page, "Check and prepare", "Go on to Gradients")
+    expect(page.get_by_text(re.compile(r"^6 tasks and 6 targets: .* of one quantity\.$"))).to_be_visible()
+    go_on(page, "diabetes")
+    await_job(page, "Compute outcomes", "Show this result on all pages")
+    button(page, "Show this result on all pages").click()
+    page.wait_for_url("**run=**")
+    explored(page, "diabetes", tuple(f"site_{number}" for number in range(6)))
+    expect(page.get_by_text("Losses are squared errors divided by the variance of the label")).to_be_visible()
 
 
 def test_weights_of_my_own_with_their_description_go_the_same_way(

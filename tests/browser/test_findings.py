@@ -35,9 +35,9 @@ def test_all_256_subsets_without_noise_are_answered_with_what_was_measured(page:
     expect(page.get_by_text("not measured well enough yet")).to_have_count(0)
     bars = page.get_by_test_id("stPlotlyChart").first
     drawn = bars.locator(".js-plotly-plot").evaluate(
-        "plot => [Array.from(plot._fullData[0].marker.opacity), plot._fullData[0].error_x.visible]"
+        "plot => [Array.from(plot._fullData[0].marker.line.width), plot._fullData[0].error_x.visible]"
     )
-    assert drawn == [[1] * 8, False]  # all clear, and no whisker
+    assert drawn == [[0] * 8, False]  # all clear, and no whisker
     # the bar itself
     bars.locator(".points .point").nth(3).hover(force=True)
     expect(bars.locator(".hoverlayer")).to_contain_text("site_3: +0.138, measured (hurts)")

@@ -14,7 +14,7 @@ from kernelsm.charts.calibration import calibration_plot
 from kernelsm.charts.fit import predicted_vs_observed
 from kernelsm.charts.interactions import interaction_heatmap
 from kernelsm.charts.order import ORDERS, task_order
-from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE
+from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, pale
 from kernelsm.charts.surface import clicked_point, loo_heatmap
 from kernelsm.charts.sweep import gamma_sweep
 from kernelsm.surrogates.wording import is_unclear
@@ -235,11 +235,14 @@ def test_whiskers_are_margins_and_bars_within_them_are_pale():
     (bars,) = redrawn(chart).data
     assert list(bars.error_x.array) == [0.2, 0.2, 0.0, 0.1]
     assert bars.error_x.visible
-    assert list(bars.marker.opacity) == [1.0, 0.4, 1.0, 0.4]
-    assert list(bars.marker.color) == [BLUE, ORANGE, ORANGE, NEUTRAL]
+    assert list(bars.marker.color) == [BLUE, pale(ORANGE), ORANGE, pale(NEUTRAL)]
+    # pale bars are told by their outline
+    assert list(bars.marker.line.color) == [BLUE, ORANGE, ORANGE, NEUTRAL]
+    assert [width > 0 for width in bars.marker.line.width] == [False, True, False, True]
     assert bars.hovertext[0] == "a: -0.50 ± 0.20 (helps)"
     assert chart.alt.endswith(
-        "Strongest of those told from zero: a, -0.50 ± 0.20 (loss, nats). 2 of 4 can be told from zero."
+        "Strongest of those told from zero: a, -0.50 ± 0.20 (loss, nats). 2 of 4 can be told from zero. "
+        "a -0.50 ± 0.20; <b> +0.10 ± 0.20; c +0.3; d +0.00 ± 0.10."
     )
 
 
@@ -249,8 +252,8 @@ def test_an_interval_that_is_not_known_tells_nothing_from_zero():
     chart = attribution_bars(VALUES, NAMES, margin=np.array([0.2, 0.2, np.nan, 0.1]))
     (bars,) = chart.figure.data
     assert bars.hovertext[2] == "c: +0.3 (cannot be told from no effect)"
-    assert bars.marker.opacity[2] == 0.4
-    assert chart.alt.endswith("1 of 4 can be told from zero.")
+    assert bars.marker.line.width[2] > 0
+    assert "1 of 4 can be told from zero." in chart.alt
 
 
 def test_an_endless_interval_does_not_stretch_the_axis():
@@ -261,7 +264,7 @@ def test_an_endless_interval_does_not_stretch_the_axis():
     assert margin[2] == np.inf
     (bars,) = attribution_bars(g.attribution().values[:, 0], ("a", "b", "c"), margin=margin).figure.data
     assert max(bars.error_x.array) < 1e6
-    assert bars.marker.opacity[2] == 0.4
+    assert bars.marker.line.width[2] > 0
 
 
 def test_whiskers_follow_the_order_of_the_bars():
@@ -276,8 +279,8 @@ def test_whiskers_follow_the_order_of_the_bars():
 def test_a_bar_of_rounding_has_no_colour_of_help_or_hurt():
     values, margin = np.array([1e-17, -1e-17, 0.5, 1e-17]), np.array([0.1, 0.1, 0.1, np.nan])
     (bars,) = attribution_bars(values, NAMES, margin=margin).figure.data
-    assert list(bars.marker.color[:2]) == [NEUTRAL] * 2
-    assert NEUTRAL not in bars.marker.color[2:]
+    assert list(bars.marker.line.color[:2]) == [NEUTRAL] * 2
+    assert NEUTRAL not in bars.marker.line.color[2:]
     assert ["helps" in text or "hurts" in text for text in bars.hovertext] == [False, False, True, False]
 
 
@@ -299,7 +302,7 @@ def test_equal_tasks_and_tasks_alike_keep_their_order_whatever_rounding_says():
 def test_without_margins_there_are_no_whiskers():
     chart = attribution_bars(VALUES, NAMES)
     assert not chart.figure.data[0].error_x.visible
-    assert list(chart.figure.data[0].marker.opacity) == [1.0, 1.0, 1.0, 0.4]
+    assert [width > 0 for width in chart.figure.data[0].marker.line.width] == [False, False, False, True]
     assert "3 of 4 can be told from zero" in chart.alt
     assert "&lt;b&gt;" in chart.figure.layout.yaxis.ticktext
 

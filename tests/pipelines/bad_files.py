@@ -110,6 +110,7 @@ RECORD = {"text": "a good film", "label": 1}
 AS_TOKENS = {"kind": "tokens", "inputs": ("tokens",)}
 AS_IMAGES = {"kind": "image", "inputs": ("images",)}
 BOTH = {"inputs": ("x1", "x2")}
+CLASSES = {"label": "label", "objective": "classification"}
 BY_TASK = {"tasks": TaskRule("column", ("task",))}
 TEXT = {"kind": "text", "inputs": ("text",)}
 OUT = {"task:a": [0, 1], "target:t": [1.0, 2.0]}

@@ -18,7 +18,12 @@ from kernelsm.pipelines.compare import CompareSettings
 from kernelsm.pipelines.method_sources import ALL_METHODS, expected_seconds, own_seconds, possible_for
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least
+from kernelsm.surrogates.wording import ranged
 
+SENTENCE = (
+    "Other attribution methods on the run at hand: which one predicts best what was not measured, how near "
+    "leave-one-out its effects are, and what it costs."
+)
 _FIRST = ("linear", "datamodels", "influence_exact", "trak")
 _ON_PROMPTS = ("linear", "datamodels")  # those that ask the language model take a quarter of an hour
 _LOOKS_AT = {
@@ -74,7 +79,7 @@ def _costs(seconds: dict[str, float], together: float) -> None:
 
 
 def _results(run: Run, result: dict[str, Any], *, could_retrain: bool) -> None:
-    st.subheader("Who predicts best")
+    st.header("Who predicts best")
     st.markdown(plain(result["verdict"]))
     scores = result["methods"]
     measured = any(one["leave_one_out"] is not None for one in scores.values())
@@ -134,7 +139,7 @@ def _agreement(run: Run, result: dict[str, Any]) -> None:
 def _with_interval(found: dict[str, Any]) -> str:
     if found["low"] is None:
         return _number(found["mean"])
-    return f"{_number(found['mean'])} ({found['low']:.3f} to {found['high']:.3f})"
+    return ranged(found["mean"], found["low"], found["high"])
 
 
 def _lowest(run: Run, per_target: list[float | None]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from kernelsm.app.shell import controls, frame, session
+from kernelsm.app.shell import controls, frame, session, spoken
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
@@ -23,7 +23,7 @@ def side_by_side(run: Run, result: dict[str, Any]) -> None:
     effects: dict[str, Any] = result["effects"]
     if len(effects) < 2:
         return
-    st.subheader("Two methods side by side")
+    st.header("Two methods side by side")
     titles = {name: result["methods"][name]["title"] for name in result["methods"]}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         first, second = controls.beside_pickers(titles)
@@ -39,6 +39,7 @@ def side_by_side(run: Run, result: dict[str, Any]) -> None:
         higher_is_better=run.outcomes.higher_is_better, dark=frame.is_dark(),
     )  # fmt: skip
     frame.show(chart, "compare_pair")
+    spoken.say(plain(chart.alt), "compare")
     st.caption(f"Effects on {plain(target or MEAN_TARGET)}: blue helps, orange hurts. {plain(chart.alt)}")
     with st.expander("Table"):
         rows = pd.DataFrame({"task": tasks, titles[first]: pair[0][order]})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import Any
 
 import streamlit as st
 
@@ -22,11 +21,12 @@ from kernelsm.charts.training import training_curve
 from kernelsm.examples.templates import Template, templates
 from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
+from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.workspace.mapping_files import mapping_file
-from kernelsm.workspace.projects import PROJECTS, project_groups
+from kernelsm.workspace.projects import PROJECTS, Project, project_groups
 from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.uploads import upload_path
 
@@ -43,7 +43,7 @@ One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arr
 
 def bring() -> None:
     """Draw the choice of what to bring, and the controls for it."""
-    st.subheader("Bring your own")
+    st.header("Bring your own")
     try:
         limits()
     except InputError as error:  # the server's settings, on which every upload below depends
@@ -118,7 +118,7 @@ def features() -> None:
     if file is None:
         return
     ref = keep_file(file)
-    st.markdown("##### How much each task counts")
+    st.markdown("### How much each task counts")
     weights = feature_weights(ref)
     _check(ProjectRequest(PurePath(file.name).stem, ref, weights, NetworkRequest("features")), 15.0)
 
@@ -161,7 +161,7 @@ def _shown(preview: Preview, name: str) -> None:
 
 
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
-    st.markdown("##### Check and prepare")
+    st.markdown("### Check and prepare")
     title = st.text_input("Name", PurePath(ref.name).stem[:60], max_chars=60, key=f"bring_title_{ref.key}")
     text = rows / 60 if mapping.kind == "text" else 0.0
     seconds = 20.0 + text + rows / 20_000
@@ -193,21 +193,21 @@ def _show_project(key: str, title: str) -> None:
     targets = f"{size.targets} target{'s' if size.targets > 1 else ''}"
     st.success(
         f"{size.tasks} tasks and {targets}: {size.samples:,} training and {size.test_samples:,} test samples of "
-        f"{size.classes} classes.",
+        f"{find_class(project.recipe.objective).labels_in_words(size.classes)}.",
         icon=":material/check:",
     )
-    for note in notes(about):
+    for note in notes(project):
         st.warning(note, icon=":material/info:")
     _weights(key)
-    accuracy = about.get("accuracy")
-    if accuracy:
+    objective = find_class(project.recipe.objective)
+    if headline := about.get(objective.headline):
         st.markdown(
-            f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it is "
-            f"right on **{accuracy['train']:.0%}** of the training and **{accuracy['test']:.0%}** of the test "
-            "samples."
+            f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it "
+            f"{objective.headline_in_words(headline['train'], headline['test'])}."
         )
     if len(about.get("curve", [])) > 1:
-        frame.show(training_curve(about["curve"]), "bring_curve", toolbar=False)
+        curve = training_curve(about["curve"], unit=objective.measures[0].unit, dark=frame.is_dark())
+        frame.show(curve, "bring_curve", toolbar=False)
     st.button(
         "Go on to Gradients", type="primary", icon=":material/trending_down:", on_click=_go_on, args=(key, title)
     )  # fmt: skip
@@ -223,8 +223,9 @@ def _weights(key: str) -> None:
         sizes_table(tasks)
 
 
-def notes(about: dict[str, Any]) -> list[str]:
+def notes(project: Project) -> list[str]:
     """Return sentences on what was changed or left out when the samples were read."""
+    about = project.about
     sentences, data = [], about.get("data", {})
     dropped = data.get("dropped", [])
     if dropped:
@@ -232,8 +233,9 @@ def notes(about: dict[str, Any]) -> list[str]:
         sentences.append(f"Columns that never change were left out: {names}.")
     if data.get("left_out"):
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
-    accuracy, classes = about.get("accuracy"), len(data.get("classes", []))
-    if accuracy and classes and accuracy["test"] < 1.2 / classes:
+    objective, outputs = find_class(project.recipe.objective), project.recipe.size.classes
+    headline = about.get(objective.headline)
+    if headline and objective.is_guessing(headline["test"], outputs):
         sentences.append(
             "As trained, the network is hardly better than guessing on the test samples: what tasks do to it says "
             "little yet. Train longer, choose another network, or look at the labels."

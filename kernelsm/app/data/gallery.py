@@ -37,7 +37,7 @@ MiB.
 
 def gallery() -> None:
     """Draw one card per built-in example."""
-    st.subheader("Built-in examples")
+    st.header("Built-in examples")
     examples: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
     for column, example in zip(frame.panels(len(examples), 320), examples, strict=True):
         with column.container(border=True, height="stretch"):

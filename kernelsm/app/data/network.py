@@ -15,7 +15,8 @@ from kernelsm.models.config_files import config_template
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.models.presets import presets
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.workspace.requests import NetworkRequest
+from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION
+from kernelsm.workspace.requests import OWN_UNITS, NetworkRequest
 
 _ORIGINS = {
     "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
@@ -23,13 +24,15 @@ _ORIGINS = {
 }  # fmt: skip
 _TITLES = {"": "what fits best", "logistic": "Logistic regression", "mlp": "Small neural network",
            "resnet9": "ResNet-9", "transformer": "Small transformer"}  # fmt: skip
+_TITLES_OF_QUANTITIES = {**_TITLES, "logistic": "Linear regression"}
+_PREDICTS = {OWN_UNITS: "The label in its own units", "": "The standardised label"}
 _OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens": ("transformer",),
             "image": ("logistic", "mlp", "resnet9")}  # fmt: skip
 
 
 def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
     """Draw the controls and return the network wanted; None while files are missing."""
-    st.markdown("##### Network")
+    st.markdown("### Network")
     origins = [origin for origin in _ORIGINS if origin != "path" or local_models_allowed()]
     origin = st.segmented_control(
         "Where from", origins, format_func=_ORIGINS.__getitem__, key="bring_way", default="train", required=True,
@@ -40,15 +43,20 @@ def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
         return _train(mapping)
     if origin == "weights":
         return _weights(mapping)
-    return _hugging_face(origin)
+    return _hugging_face(origin, mapping)
 
 
 def _train(mapping: SampleMapping) -> NetworkRequest:
-    offered = _OFFERED[mapping.kind]
+    offered, titles = _OFFERED[mapping.kind], _TITLES
+    if mapping.objective == REGRESSION:
+        titles = _TITLES_OF_QUANTITIES
     one, two, three = frame.panels(3, 220)
     with one:
         architecture = st.selectbox(
-            "Architecture", offered, format_func=_TITLES.__getitem__, key=f"bring_architecture_{mapping.kind}"
+            "Architecture",
+            offered,
+            format_func=titles.__getitem__,
+            key=f"bring_architecture_{mapping.kind}",
         )
     hidden = None
     if architecture == "mlp":
@@ -112,23 +120,42 @@ def _weights(mapping: SampleMapping) -> NetworkRequest | None:
             icon=":material/download:",
         )  # fmt: skip
         pull = _pull()
+        predicts = _predicts(mapping)
     if weights is None or config is None:
         return None
-    return NetworkRequest("weights", weights=keep_file(weights), config=keep_file(config), ridge=pull)
+    return NetworkRequest(
+        "weights", weights=keep_file(weights), config=keep_file(config), ridge=pull, predicts=predicts
+    )
+
+
+def _predicts(mapping: SampleMapping) -> str:
+    """What the network gives for a quantity; "" is the standardised quantity, as built-in networks learn it."""
+    if mapping.objective != REGRESSION:
+        return ""
+    chosen = st.segmented_control(
+        "The network predicts", list(_PREDICTS), format_func=_PREDICTS.__getitem__, default=OWN_UNITS, required=True,
+        key="bring_predicts",
+        help="Inside kernelsm quantities are standardised, (label - mean) / standard deviation of the training "
+        "samples. A network that predicts the label in its own units has its last layer rescaled accordingly.",
+    )  # fmt: skip
+    return str(chosen)
 
 
 def _template(mapping: SampleMapping) -> str:
     """A description with the sizes that the columns suggest."""
     shape = {"tabular": (len(mapping.inputs),), "text": (384,), "image": (1, 28, 28), "tokens": (32,)}[mapping.kind]
-    fitting = presets(mapping.kind, shape, 2, 1000, vocabulary=1000 if mapping.kind == "tokens" else None)
+    outputs = 2 if mapping.objective == CLASSIFICATION else len(mapping.labels)
+    fitting = presets(mapping.kind, shape, outputs, 1000, vocabulary=1000 if mapping.kind == "tokens" else None)
     return config_template(list(fitting.values())[-1])
 
 
-def _hugging_face(origin: str) -> NetworkRequest | None:
+def _hugging_face(origin: str, mapping: SampleMapping) -> NetworkRequest | None:
     st.caption(
         "A sequence classification model with safetensors and its tokenizer, as `save_pretrained` writes them. Code "
         "that comes with a model is never run."
     )
+    if mapping.objective == REGRESSION:
+        st.caption("It is to give the standardised label; a new head learns that where it is trained further here.")
     one, two = frame.panels()
     archive, path = None, ""
     with one:

@@ -128,7 +128,7 @@ def _queries(count: int, kind: str = "") -> str:
 
 def _prompt(uploads: _Uploads | None) -> PromptTask | None:
     """Draw how a prompt is written, and a whole one beside it; None while that is wrong or there are no texts."""
-    st.markdown("##### Prompt")
+    st.markdown("### Prompt")
     left, right = frame.panels()
     usual = PromptTemplate()
     with left:
@@ -185,7 +185,7 @@ def _preview(task: PromptTask, k: int, uploads: _Uploads | None) -> None:
 
 def _model() -> str:
     """Draw the choice of the model; "" is the default one."""
-    st.markdown("##### Language model")
+    st.markdown("### Language model")
     if not local_models_allowed():
         st.markdown(
             f"{DEFAULT_MODEL}. To take another one, by its folder or hub name, start the app on your own computer "
@@ -202,7 +202,7 @@ def _model() -> str:
 
 def _check(request: PromptRequest, task: PromptTask) -> None:
     """Draw the job that tries the prompts with the model, and its result."""
-    st.markdown("##### Check")
+    st.markdown("### Check")
     name = PurePath(request.candidates.name).stem[:60]
     title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{request.candidates.key}")
     st.caption(

@@ -43,7 +43,7 @@ def own_work() -> None:
     if not kinds:
         return
     own = {key for key, kind in kinds.items() if rights.owns(kind, key)}
-    st.subheader("What you brought and computed" if len(own) == len(kinds) else "What you brought, computed and saw")
+    st.header("What you brought and computed" if len(own) == len(kinds) else "What you brought, computed and saw")
     titles = {key: session.titles(kind)[key] for key, kind in kinds.items()}
     named = {
         key: " · ".join((titles[key], kind.label if key in own else f"{kind.label}, seen", size_of(kind.size(key))))
@@ -63,7 +63,9 @@ def own_work() -> None:
             try:
                 kept = {kind.name: session.titles(kind) for kind in KEPT_KINDS}
                 owns = {key: owner.proof(key) for key in own}
-                content = write_session(session.view().to_params(), kept, cache_root(), owns=owns)
+                content = write_session(
+                    session.view().to_params(), kept, cache_root(), pinned=session.pinned_tables(), owns=owns
+                )
             except InputError as error:
                 gallery.refusal(error)
             else:

@@ -28,7 +28,7 @@ _TARGET_NAMES: dict[Weighting, str] = {"by_size": "Each test sample", "equally":
 
 def weight_controls(ref: FileRef, mapping: SampleMapping) -> SampleMapping:
     """Draw sizes and choice for a file of samples, and return the mapping with what was chosen."""
-    st.markdown("##### How much each task counts")
+    st.markdown("### How much each task counts")
     tasks, targets = _counted(ref, mapping)
     left, right = frame.panels()
     with left:

@@ -31,7 +31,7 @@ _USUAL_SEEDS = 5
 def confirm(run: Run, drop: Drop | None) -> None:
     """Draw what to leave out, the job that retrains, its result, and those of before."""
     if drop is not None:
-        st.subheader("Does it really? Retrain with and without")
+        st.header("Does it really? Retrain with and without")
         left_out = _left_out(run, drop)
         if not run.source or not ways_of(find_recipe(run.source)):
             _missing(run, left_out)

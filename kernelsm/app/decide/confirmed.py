@@ -14,7 +14,7 @@ from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.confirmation import ChangeRow, confirmation_chart
-from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, Confirmation, PairedChange
+from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, Confirmation, MeasureName, PairedChange
 from kernelsm.examples.catalog import EXAMPLES
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.dropping import Drop
@@ -51,7 +51,7 @@ def results(run: Run, drop: Drop | None) -> None:
         return
     last = st.session_state.get(_LAST)
     first = chosen if chosen in found else last if last in found else next(iter(found))
-    st.subheader("Retrained so far")
+    st.header("Retrained so far")
     with st.container(border=True):
         _in_full(run, first, found[first], drop)
     others = [key for key in found if key != first][:_MOST_LISTED]
@@ -83,10 +83,10 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
     st.markdown(f"Without {names}")
     same = found.source == run.computed_from and found.task_names == run.outcomes.task_names
     target = session.view().target if same and session.view().target in found.target_names else ""
-    loss = found.measures[0]
+    loss = _measure_of(found, run.word if same else "")
     measured = {way: found.change(way, loss.name, target) for way in found.values}
     rows = []
-    if same and loss.higher_is_better == run.outcomes.higher_is_better:
+    if same and loss.higher_is_better == run.outcomes.higher_is_better and loss.name in (run.word, "loss"):
         change, margin = _predicted(run, found, drop)
         rows.append(ChangeRow("Predicted", change, margin))
     for way, one in measured.items():
@@ -102,7 +102,9 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
         elif target:
             st.caption(f"On the target {plain(target)}.")
     with right:
-        chart = confirmation_chart(rows, unit=f"{loss.name}, {loss.unit}", higher_is_better=loss.higher_is_better)
+        chart = confirmation_chart(
+            rows, unit=f"{loss.name}, {loss.unit}", higher_is_better=loss.higher_is_better, dark=frame.is_dark()
+        )
         frame.show(chart, f"confirmed_{key}", toolbar=False)
     table = _table(found, target)
     show_table(table, hide_index=True, key=f"confirmed_table_{key}", alt="All measures with all tasks and without")
@@ -113,6 +115,11 @@ def _in_full(run: Run, key: str, found: Confirmation, drop: Drop | None) -> None
         f"One training each: no interval. Fine-tuned with a pull of {found.ridge:g} towards W0, the weights of the "
         "trained network."
     )  # fmt: skip
+
+
+def _measure_of(found: Confirmation, word: str) -> MeasureName:
+    """The measure that a run's outcomes are, where it was taken; else the loss."""
+    return next((one for one in found.measures if one.name == word), found.measures[0])
 
 
 def verdict(way: str, change: PairedChange, measure: str, unit: str, higher_is_better: bool) -> str:

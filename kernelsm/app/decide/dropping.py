@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.decide.costs import TaskCosts, task_costs
-from kernelsm.app.shell import controls, frame, navigation, session
+from kernelsm.app.shell import controls, frame, navigation, session, spoken
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.shown_tables import show_table
@@ -33,7 +33,7 @@ def _drop(
 
 def advice(run: Run) -> Drop | None:
     """Draw what to drop and what to expect; returns it, or None where subsets of one size cannot say."""
-    st.subheader("Which tasks are worth dropping?")
+    st.header("Which tasks are worth dropping?")
     if run.fixed_size:
         _one_size(run)
         return None
@@ -56,6 +56,7 @@ def _sentence(run: Run, drop: Drop, costs: TaskCosts) -> None:
     names = tuple(f"**{plain(name)}**" for name in drop.task_names)
     unit = str(run.outcomes.meta.get("unit") or "")[:24]
     st.markdown(drop.sentence(plain(unit), names))
+    spoken.say(drop.sentence(plain(unit), names), "decide")
     if drop.tasks:
         if drop.price:
             worth = drop.price * drop.saved
@@ -90,7 +91,7 @@ def measured_change(run: Run, drop: Drop) -> float | None:
 
 def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
     """Draw the effect of every task with the others as chosen, as bars and as a table."""
-    st.markdown("##### What each task does where the others are as chosen")
+    st.markdown("### What each task does where the others are as chosen")
     values, margin, verdicts = drop.effects.values[:, 0], drop.effects.margin()[:, 0], drop.effects.verdicts()
     order = drop.effects.strongest(len(values))
     dropped = set(drop.tasks) if drop.is_worth_it else set()
@@ -117,10 +118,10 @@ def _effects(run: Run, drop: Drop, costs: TaskCosts) -> None:
         if costs.costs is not None:
             rows["cost"] = costs.costs
         show_table(
-            rows.iloc[order], hide_index=True, height=420, key="decide_table",
+            rows.iloc[order], hide_index=True, height=420, key="decide_table", margins={"effect": "±"},
             column_config={
-                "effect": st.column_config.NumberColumn(run.unit, format="%+.3g", help="F(with) - F(without)"),
-                "±": st.column_config.NumberColumn("±", format="%.2g", help="Half of the 90% interval"),
+                "effect": st.column_config.NumberColumn(run.unit, help="F(with) - F(without)"),
+                "±": st.column_config.NumberColumn("±", help="Half of the 90% interval"),
             },
             alt=f"Effect of each of {len(rows)} tasks with the others as chosen, and whether to drop it",
         )  # fmt: skip

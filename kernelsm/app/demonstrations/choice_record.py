@@ -19,6 +19,7 @@ from kernelsm.prompts.selection_record import (
     ChoiceRecord,
     SelectionRecord,
 )
+from kernelsm.surrogates.wording import amount
 
 CHOICE_NAMES = {
     CAUTIOUS: prompt_choice.ORDERED,
@@ -56,15 +57,16 @@ def record(source: str) -> None:
                 "loss": [choice.loss for choice in choices],
                 "±": [choice.margin for choice in choices],
                 "worse by": [
-                    "" if choice.name == ORDERED else f"{choice.worse:+.3f} ± {choice.worse_margin:.3f}"
+                    "" if choice.name == ORDERED else amount(choice.worse, choice.worse_margin, signed=True)
                     for choice in choices
                 ],
             }
         ),
-        hide_index=True, alt="Loss on fresh queries of every way to choose demonstrations",
+        hide_index=True, margins={"loss": "±"}, signed=False,
+        alt="Loss on fresh queries of every way to choose demonstrations",
         column_config={
-            "loss": st.column_config.NumberColumn("loss, nats", format="%.3f", help="On fresh queries"),
-            "±": st.column_config.NumberColumn(format="%.3f", help="Half of the 90% interval over queries"),
+            "loss": st.column_config.NumberColumn("loss, nats", help="On fresh queries"),
+            "±": st.column_config.NumberColumn(help="Half of the 90% interval over queries"),
             "worse by": st.column_config.TextColumn(
                 help=f"Its loss minus that of {CHOICE_NAMES[ORDERED]}, query by query; 90% interval"
             ),
@@ -78,7 +80,7 @@ def record(source: str) -> None:
         f"{measured.random_prompts} prompts in {measured.random_orders}. Nothing was tuned on the fresh queries. "
         f"{CHOICE_NAMES[DEFAULT]}: that of {_RANKED_NAMES['default']}."
     )
-    st.markdown("##### How well surrogates rank prompts they have not seen")
+    st.markdown("### How well surrogates rank prompts they have not seen")
     st.markdown(_fit_sentence(measured))
     show_table(
         pd.DataFrame(
@@ -102,7 +104,7 @@ def record(source: str) -> None:
         "the rank correlation of the mean loss. Intervals are 90%."
     )
 
-    st.markdown("##### What the order says")
+    st.markdown("### What the order says")
     order = measured.order
     st.markdown(
         f"A surrogate that is told the order too ranks single prompts it has not seen with an LDS of "
@@ -122,7 +124,7 @@ def _sentence(measured: SelectionRecord) -> str:
     below = 1 - best.loss / random_one.loss
     sentence = (
         f'On fresh queries the best way to choose was "{_choice_name(best)}": a loss of '
-        f"**{best.loss:.3f} ± {best.margin:.3f}**, **{below:.0%} below** the mean random prompt "
+        f"**{amount(best.loss, best.margin)}**, **{below:.0%} below** the mean random prompt "
         f"({random_one.loss:.3f})."
     )
     if best is not cautious:

@@ -49,7 +49,7 @@ def show_measured(
     if drawn:
         random_mean = measured_mean(drawn, math.inf)
         rows.append(_row(f"Mean of {len(drawn)} random prompts", choice.expected(()), random_mean))
-    frame.show(checked_prompts(rows, unit=choice.run.unit), "demo_checked")
+    frame.show(checked_prompts(rows, unit=choice.run.unit, dark=frame.is_dark()), "demo_checked")
     st.caption(
         "Predicted: on the queries that the surrogate was fitted to. Measured: on fresh ones, so all may differ "
         f"by what the two sets of queries differ by.{_ORDERS if choice.size > 1 else ''}"

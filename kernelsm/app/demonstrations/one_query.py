@@ -49,7 +49,7 @@ def one_query(choice: PromptChoice) -> None:
     likeness = _likeness(choice.run.prompts)[:, j]
     count = min(_SHOWN, task.K // 2)  # none is both
     for title, rows in (("Most helpful", order[:count]), ("Most harmful", order[::-1][:count])):
-        st.markdown(f"##### {title}")
+        st.markdown(f"### {title}")
         show_table(
             pd.DataFrame(
                 {

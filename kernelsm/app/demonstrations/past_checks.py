@@ -64,7 +64,7 @@ def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
     }
     if not rows:
         return
-    st.markdown("##### Checks so far")
+    st.markdown("### Checks so far")
     for key, status in rows.items():
         with st.container(border=True):
             _row(choice, key, checks[key], status)

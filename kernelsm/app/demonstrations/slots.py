@@ -11,11 +11,11 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice, Suggestion
-from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell import frame, navigation, session, spoken
 from kernelsm.app.shell.findings import said_of_pair
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.app.shell.words import KERNEL_NAMES, NATS, in_nats, plain
+from kernelsm.app.shell.words import KERNEL_NAMES, plain, unit_help
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_selection
 from kernelsm.export.prompt_formats import chat_json, json_lines, prompt_text
 from kernelsm.prompts.orders import order_spreads
@@ -50,7 +50,7 @@ def blocked(run: Run) -> None:
 
 def candidates(choice: PromptChoice) -> None:
     """Draw the table of candidates; a box ticked puts one into the next slot."""
-    st.subheader("Candidates")
+    st.header("Candidates")
     task, size = choice.task, choice.size
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         text = st.text_input("Search", key=_SEARCH, placeholder="words in the text", persist_state="session")
@@ -87,6 +87,7 @@ def candidates(choice: PromptChoice) -> None:
             }
         ),
         key=key,
+        margins={} if choice.holds_all else {"effect": "±"},
         hide_index=True,
         height=_ROWS_HIGH,
         row_height=_ROW,
@@ -98,10 +99,9 @@ def candidates(choice: PromptChoice) -> None:
             "label": st.column_config.TextColumn(width=70),
             "effect": st.column_config.NumberColumn(
                 width=70,
-                format="%+.3g",
                 help=f"Mean {choice.run.unit} of prompts of {size} with it, minus without it",
             ),
-            "±": st.column_config.NumberColumn(width=60, format="%.2g", help="Half of the 90% interval"),
+            "±": st.column_config.NumberColumn(width=60, help="Half of the 90% interval"),
         },
     )
 
@@ -135,7 +135,7 @@ def _tick(key: str, shown: list[int], size: int) -> None:
 
 def slots(choice: PromptChoice) -> None:
     """Draw the slots, the predicted loss, and the interactions of the picked demonstrations."""
-    st.subheader("Your prompt")
+    st.header("Your prompt")
     _prediction(choice)
     for place in range(choice.size):
         with st.container(border=True):
@@ -179,7 +179,7 @@ def _prediction(choice: PromptChoice) -> None:
         delta_color="off" if not change else "blue" if is_better else "orange",
         delta_arrow="off" if not change else "auto", width="content",
         help="Mean over the queries that the surrogate was fitted to, and over all orders; 90% interval."
-        f"{_KNOWS_ORDERS if choice.knows_orders else ''}{f' {NATS}' if in_nats(choice.run.unit) else ''}",
+        f"{_KNOWS_ORDERS if choice.knows_orders else ''}{f' {told}' if (told := unit_help(choice.run.unit)) else ''}",
     )  # fmt: skip
     if len(choice.picked) == choice.size > 1 and (in_order := choice.in_order(choice.picked)) is not None:
         metrics.metric(
@@ -199,6 +199,11 @@ def _prediction(choice: PromptChoice) -> None:
     else:
         st.caption(f"The mean of all prompts: {number(random_prompt)}. The model has its say under Check.")
     st.caption(_who_says_what(choice))
+    spoken.say(
+        f"{len(choice.picked)} of {choice.size} slots are filled. Predicted {choice.run.unit}: "
+        f"{amount(value, margin)}.",
+        "slots",
+    )
 
 
 def _who_says_what(choice: PromptChoice) -> str:
@@ -272,7 +277,7 @@ def _pairs(choice: PromptChoice) -> None:
 
 def suggested(choice: PromptChoice) -> None:
     """Draw the suggestions, each with its prediction and one click away."""
-    st.subheader("Suggestions")
+    st.header("Suggestions")
     if choice.holds_all:
         st.caption(
             f"{prompt_choice.ALL_IN} Which one is best cannot be learnt from a single set: ask under Check, or bring "

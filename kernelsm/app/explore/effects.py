@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, words
+from kernelsm.app.shell import controls, disk, findings, frame, navigation, session, spoken, words
 from kernelsm.app.shell.fits import fitted, pair_readout, read_off
 from kernelsm.app.shell.open_runs import Run, shown_readout, target_outcomes
 from kernelsm.app.shell.shown_tables import show_table
@@ -32,7 +32,6 @@ from kernelsm.surrogates.wording import (
     number,
 )
 
-_FEW_TASKS = 24
 _RANKED = 15
 _ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
@@ -86,9 +85,19 @@ def explore(run: Run) -> Exploration:
     return Exploration(run, fitted(*fit), kind, readout, order, game)
 
 
+def say_what_changed(exploration: Exploration) -> None:
+    """Have a screen reader say what the controls and the clicks of this page lead to."""
+    readout = exploration.readout
+    said = findings.tasks_headline(readout)
+    if len(exploration.names) > 1:
+        said += f" {findings.said_of_pair(readout, *focus_pair(exploration))}"
+    spoken.say(said, "explore")
+
+
 def settings(run: Run) -> None:
     """Draw the controls of the page."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    # one row on a projector: it takes all the width there is
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         controls.kernel_picker()
         controls.readout_picker(run)
         controls.order_picker()
@@ -102,14 +111,9 @@ def settings(run: Run) -> None:
         st.caption(words.LINEAR_INTERVALS)
 
 
-def narrowest(run: Run) -> int:
-    """Return how narrow the heatmap may be, in pixels."""
-    return 380 if run.outcomes.K <= _FEW_TASKS else 480
-
-
 def heatmap(exploration: Exploration) -> None:
     """Draw the interaction of each pair; a click on a cell makes it the focus pair."""
-    st.subheader("What pairs do together")
+    st.header("What pairs do together")
     if len(exploration.names) < 2:
         st.info("One task has no pairs.")
         return
@@ -134,10 +138,7 @@ def heatmap(exploration: Exploration) -> None:
         dark=frame.is_dark(),
         limit=_limit(exploration),
     )
-    st.plotly_chart(
-        chart.figure, key=_HEATMAP_KEY, alt=chart.alt, config=frame.CHART_CONFIG, selection_mode="points",
-        on_select=_take_click if len(exploration.names) <= CLICKABLE_UP_TO else "ignore",
-    )  # fmt: skip
+    frame.show(chart, _HEATMAP_KEY, on_click=_take_click if len(exploration.names) <= CLICKABLE_UP_TO else None)
     measured = exploration.run.fixed_size
     if exploration.kind == "inclusion" and measured and pair_readout(exploration.run, exploration.kind)[1] is None:
         st.caption(
@@ -152,7 +153,7 @@ def truth_heatmap(exploration: Exploration) -> None:
     """Draw the true interactions, where they are known, on the colours of the estimate."""
     if exploration.game is None:
         return
-    st.subheader("The truth")
+    st.header("The truth")
     chart = interaction_heatmap(
         exploration.game.interactions(),
         exploration.names,
@@ -198,7 +199,7 @@ def _drawn_focus(exploration: Exploration) -> tuple[int, int]:
 
 def pair_detail(exploration: Exploration) -> None:
     """Draw the focus pair: its sentence and the 2 x 2 table that is the second difference."""
-    st.subheader("One pair")
+    st.header("One pair")
     j, k = focus_pair(exploration)
     controls.pair_pickers(exploration.names, (j, k))
     st.markdown(findings.said_of_pair(exploration.readout, j, k))
@@ -236,16 +237,16 @@ def _is_measured(exploration: Exploration, j: int, k: int) -> bool:
 
 def ranked_pairs(exploration: Exploration) -> None:
     """Draw the strongest pairs as a table; choosing a row makes it the focus pair."""
-    st.subheader("Strongest pairs")
+    st.header("Strongest pairs")
     pairs = findings.listed_pairs(exploration.readout, _RANKED)
     table = _ranked(exploration, pairs)
     show_table(
-        table, hide_index=True, key=_RANKED_KEY, placeholder="",
+        table, hide_index=True, key=_RANKED_KEY, placeholder="", margins={"value": "±"},
         row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
-            "value": st.column_config.NumberColumn(exploration.run.unit, format="%+.3g", width=80),
-            "±": st.column_config.NumberColumn(format="%.2g", width=65, help="Half of the 90% interval"),
+            "value": st.column_config.NumberColumn(exploration.run.unit, width=80),
+            "±": st.column_config.NumberColumn(width=65, help="Half of the 90% interval"),
             "pair": st.column_config.TextColumn(width=200),
             "verdict": st.column_config.TextColumn(width=150, help="All pairs in mind"),
         },
@@ -278,7 +279,7 @@ def _ranked(exploration: Exploration, pairs: list[tuple[int, int]]) -> pd.DataFr
 
 def what_if(run: Run) -> None:
     """Toggle tasks and see the prediction; not where the toggles would lead away from all that was measured."""
-    st.subheader("What if")
+    st.header("What if")
     if run.fixed_size:
         _no_toggles(run)
         return
@@ -332,10 +333,9 @@ def _prediction(key: str) -> None:
         Verdict.CLEAR: f"predicted {'better' if helps else 'worse'} than with all tasks",
         Verdict.NOT_MEASURED: f"the difference from all tasks is {NOT_MEASURED}",
     }.get(verdict, "predicted as with all tasks")
-    st.markdown(
-        f"{len(names) - len(session.view().off)} of {len(names)} tasks are in: {said}. "
-        f"A tuned linear surrogate says {number(linear, digits=4)}."
-    )
+    how_many = f"{len(names) - len(session.view().off)} of {len(names)} tasks are in: {said}."
+    st.markdown(f"{how_many} A tuned linear surrogate says {number(linear, digits=4)}.")
+    spoken.say(f"{amount(predicted, exploration.quantile * std)}. {how_many}", "what_if")
     session.publish()  # last: the prediction need not wait for the address bar
 
 

@@ -23,7 +23,7 @@ _ROWS_HIGH = 420  # pixels
 def bars(exploration: Exploration) -> None:
     """Draw the attribution of each task; of more than can be drawn, those that are looked for."""
     readout, names = exploration.readout, exploration.names
-    st.subheader("What each task does")
+    st.header("What each task does")
     st.markdown(findings.tasks_headline(readout))
     shown = exploration.order
     if len(names) > MOST_BARS:
@@ -75,11 +75,12 @@ def _table(exploration: Exploration, shown: NDArray[np.intp]) -> None:
     """Draw the tasks shown as a table, in their order, and offer all of them as a file."""
     table = task_table(exploration)
     show_table(
-        table.iloc[shown][["task", "effect", "±", "verdict"]], hide_index=True, placeholder="",
+        table.iloc[shown][["task", "effect", "±", "verdict"]], margins={"effect": "±"}, hide_index=True,
+        placeholder="",
         height=_ROWS_HIGH if len(shown) > 10 else "content", alt=f"The effects of {len(shown)} tasks",
         column_config={
-            "effect": st.column_config.NumberColumn(exploration.run.unit, format="%+.3g", width=90),
-            "±": st.column_config.NumberColumn(format="%.2g", width=70, help="Half of the 90% interval"),
+            "effect": st.column_config.NumberColumn(exploration.run.unit, width=90),
+            "±": st.column_config.NumberColumn(width=70, help="Half of the 90% interval"),
         },
     )  # fmt: skip
     st.download_button(

@@ -20,7 +20,8 @@ from kernelsm.app.fit.following import (
     lds_in_words,
     of_target_shown,
 )
-from kernelsm.app.shell import controls, disk, frame, session, words
+from kernelsm.app.shell import controls, disk, frame, session, spoken, words
+from kernelsm.app.shell.chart_keys import chart_button
 from kernelsm.app.shell.fits import HeldOut, held_out, interaction_gains, surfaces, sweep_chart
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
@@ -130,10 +131,12 @@ def verdict(run: Run, result: HeldOut, on_truth: bool) -> None:
     """Say in words what the scores mean."""
     name = KERNEL_NAMES[_looked_at()]
     rank, error = result.gains["lds"], result.gains["relative_error"]
+    said = f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.fits, on_truth))}"
     with st.container(key=VERDICT):
-        st.markdown(f"{_verdict(name, rank, error)} {_interaction_verdict(*interaction_gains(run.fits, on_truth))}")
+        st.markdown(said)
         if result.choice:
             st.markdown(result.choice)
+    spoken.say(f"LDS {lds_in_words(rank.first)}, relative error {error_in_words(error.first)}. {said}", "fit")
     show_outlying_rows(result.fitted, result.set_aside, numbered=on_truth)
     if result.ranks_only:
         names = ", ".join(plain(name) for name in result.ranks_only[:5]) + (
@@ -227,12 +230,14 @@ def scatter(run: Run, result: HeldOut) -> None:
     names = run.outcomes.target_names
     columns = of_target_shown(result, view.target)
     title = {"auto": "Auto"}.get(_looked_at(), f"{KERNEL_NAMES[_looked_at()]} kernel")
-    chart = predicted_vs_observed(columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit)
+    chart = predicted_vs_observed(
+        columns[0], {title: columns[1], "Linear, tuned": columns[2]}, unit=run.unit, dark=frame.is_dark()
+    )
     target = view.target or (MEAN_TARGET if len(names) > 1 else names[0])
     frame.show(chart, SCATTER, toolbar=False)
     st.caption(
         f"{result.observed.m} subsets that neither surrogate has seen, {result.trained_on} fitted. "
-        f"Target: {plain(target)}.{f' {words.NATS}' if words.in_nats(run.unit) else ''}"
+        f"Target: {plain(target)}.{f' {told}' if (told := words.unit_help(run.unit)) else ''}"
     )
 
 
@@ -252,10 +257,7 @@ def surface(run: Run, on_truth: bool) -> None:
         loo_surface.gammas, loo_surface.ridges, loo_surface.relative, linear.relative[0],
         current=None if view.kernel == "auto" else (gamma_now, view.ridge), dark=frame.is_dark(),
     )  # fmt: skip
-    st.plotly_chart(
-        chart.figure, key=SURFACE, alt=chart.alt, config={"displayModeBar": False}, selection_mode="points",
-        on_select=lambda: _take_click(loo_surface, kernel),
-    )  # fmt: skip
+    frame.show(chart, SURFACE, toolbar=False, on_click=lambda: _take_click(loo_surface, kernel))
     st.button(
         "Use the best", icon=":material/star:", on_click=session.update,
         kwargs={"kernel": kernel, "gamma": gamma, "ridge": ridge},
@@ -284,10 +286,13 @@ def calibration(result: HeldOut) -> None:
         f"{result.observed.m} held-out subsets, all targets taken together. Below the band they are too narrow, "
         "above it too wide."
     )
-    frame.show(calibration_plot(LEVELS, covered, result.observed.m), CALIBRATION, toolbar=False)
+    chart = calibration_plot(LEVELS, covered, result.observed.m, dark=frame.is_dark())
+    frame.show(chart, CALIBRATION, toolbar=False)
 
 
 def sweep(run: Run, on_truth: bool) -> None:
     """Draw what γ does, played in the browser."""
     st.markdown(words.SWEEP)
-    frame.show(sweep_chart(run.fits, session.view().target, _of_sliders(), on_truth), "fit_sweep", toolbar=False)
+    chart = sweep_chart(run.fits, session.view().target, _of_sliders(), on_truth, dark=frame.is_dark())
+    chart_button("▶ Play γ", "fit_sweep")
+    frame.show(chart, "fit_sweep", toolbar=False)

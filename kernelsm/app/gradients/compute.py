@@ -13,7 +13,8 @@ from kernelsm.app.shell.words import size_of
 from kernelsm.app.subsets.design_words import design_sentence, short_words, why_so_many
 from kernelsm.app.subsets.sampling import draw_settings
 from kernelsm.examples.catalog import EXAMPLES, load_example
-from kernelsm.pipelines.run_settings import RunSettings, estimate_cost
+from kernelsm.objectives.registry import find_class
+from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, measures_of
 from kernelsm.runtime.memory import available_memory
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES
@@ -61,6 +62,7 @@ def job_settings(source: str) -> RunSettings:
         controls.pull_slider(recipe.ridge)
     else:
         controls.estimator_controls(recipe.parameters, recipe.ridge)
+    controls.measure_picker(measures_of(source))
     settings = draw_settings(source)
     asked = session.view().subsets
     st.markdown(f"{design_sentence(settings)} {why_so_many(settings, asked)} Change them on Subsets.")
@@ -73,6 +75,7 @@ def recompute(settings: RunSettings) -> None:
     how = settings.estimator
     if how == "gradex" and not find_recipe(settings.source).features:
         how += f" {settings.projection}" + ("" if settings.projection == "exact" else f" {settings.dim}")
+    how += "" if settings.measure == "loss" else f", {settings.measure}"
     title = f"{session.title_of(settings.source)}: {how}, {settings.rows} subsets, {short_words(settings)}"
     spec = settings.job()
     is_project = settings.source not in EXAMPLES
@@ -81,9 +84,11 @@ def recompute(settings: RunSettings) -> None:
     done = status and status.state == "done" and status.result and TABLES.is_here(status.result["run"])
     if done and status and status.result and not is_project:
         computed, shipped = open_run(status.result["run"]).outcomes, load_example(settings.source)
-        if computed.masks.shape == shipped.masks.shape and bool((computed.masks == shipped.masks).all()):
+        alike = computed.masks.shape == shipped.masks.shape and settings.measure == "loss"
+        if alike and bool((computed.masks == shipped.masks).all()):
             difference = float(np.abs(computed.values - shipped.values).max())
-            size = "none" if difference == 0 else f"{difference:.2g} nats"
+            unit = str(computed.meta.get("unit", ""))
+            size = "none" if difference == 0 else f"{difference:.2g} {words.plain(unit)}"
             st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
 
 
@@ -97,9 +102,12 @@ def cost_note(settings: RunSettings) -> None:
         )
         return
     size = recipe.size
-    outputs = "of every logit" if cost.outputs == "logits" else "of the margin (log-odds of the true class)"
-    why = "" if cost.outputs == "logits" or recipe.features else (
-        f": those of all {size.classes} logits would take more than the 1.5 GiB set aside for them"
+    objective = find_class(recipe.objective)
+    every = cost.outputs == objective.linearisations[0].name
+    all_of_them = f"all {size.classes} {objective.output_word}" if size.classes > 1 else "the one output"
+    outputs = f"of {all_of_them}" if every else "of the margin (log-odds of the true class)"
+    why = "" if every or recipe.features else (
+        f": those of {all_of_them} would take more than the 1.5 GiB set aside for them"
     )  # fmt: skip
     usually = "usually " if settings.projection == "adapted" else ""
     network = f"{cost.coordinates:,} coordinates as they were brought" if recipe.features else (
@@ -117,6 +125,6 @@ def cost_note(settings: RunSettings) -> None:
     if free is not None and cost.memory > free:
         st.warning(
             f"This server has {size_of(free)} of memory free, and the job will refuse to start. Take fewer "
-            "dimensions, or the margin in place of all logits.",
+            f"dimensions{', or the margin in place of all logits' if len(objective.linearisations) > 1 else ''}.",
             icon=":material/memory:",
         )

@@ -16,6 +16,7 @@ from kernelsm.evaluation.first_order import FirstOrderCheck
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.examples.catalog import load_estimates_of_truth
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits
+from kernelsm.objectives.registry import find_class
 from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, load_checks
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, example_settings
 from kernelsm.runtime.job import JobSpec
@@ -29,7 +30,7 @@ _LARGE_LOGITS, _LARGE_CHANGE, _LARGE_OUTCOMES, _LOW_RANK = 0.05, 0.25, 0.05, 0.9
 
 def show_first_order_checks(run: Run) -> None:
     """Draw GradEx against retraining on the example's held-out subsets."""
-    st.subheader("Can the first-order estimate be trusted here?")
+    st.header("Can the first-order estimate be trusted here?")
     estimates, checks = load_estimates_of_truth(run.key), load_checks(run.key)
     assert estimates is not None
     assert checks is not None
@@ -41,7 +42,7 @@ def show_first_order_checks(run: Run) -> None:
     )
     left, right = frame.panels()
     with left:
-        _metrics(scores["spearman"], scores["lds"], scores["relative_error"], checks.first_order)
+        _metrics(scores["spearman"], scores["lds"], scores["relative_error"], checks.first_order, _outputs(run.key))
         spread = run.truth.mean_target().values
         st.caption(
             f"Guessing the mean outcome for every subset would have a relative error of "
@@ -61,19 +62,27 @@ def show_first_order_checks(run: Run) -> None:
             run.truth.mean_target().values[:, 0],
             {"GradEx against retraining": estimates.mean_target().values[:, 0]},
             unit=run.unit,
+            dark=frame.is_dark(),
         )
         frame.show(chart, "gradients_trust")
     assert run.example is not None
-    _advice(checks.first_order, example_settings(run.key), find_recipe(run.key).parameters)
+    _advice(checks.first_order, example_settings(run.key), find_recipe(run.key).parameters, _outputs(run.key))
 
 
-def _metrics(spearman: float, lds: float, error: float, check: FirstOrderCheck, digits: int = 4) -> None:
+def _outputs(source: str) -> str:
+    """What the outputs of a source's network are called."""
+    return find_class(find_recipe(source).objective).output_word
+
+
+def _metrics(
+    spearman: float, lds: float, error: float, check: FirstOrderCheck, outputs: str, digits: int = 4
+) -> None:
     first, second = st.columns(2)
     first.metric("Spearman, overall loss", f"{spearman:.{digits}f}")
     second.metric("LDS, mean over targets", f"{lds:.{digits}f}", help=LDS)
     first.metric("Relative error, overall loss", f"{error:.2%}")
     second.metric(
-        "Relative error, logits", f"{check.of_logits:.2%}",
+        f"Relative error, {outputs}", f"{check.of_logits:.2%}",
         help="Mean over test samples of |f_W - f_W0 - <∇f_W0, W - W0>| / |f_W| for networks that were really "
         f"fine-tuned (the paper's Table 2). Of the change f_W - f_W0 itself the first order misses "
         f"{check.of_change:.0%}: stricter, because a network that hardly moves has small errors whatever its "
@@ -81,11 +90,11 @@ def _metrics(spearman: float, lds: float, error: float, check: FirstOrderCheck, 
     )  # fmt: skip
 
 
-def _advice(check: FirstOrderCheck, settings: RunSettings, parameters: int) -> None:
+def _advice(check: FirstOrderCheck, settings: RunSettings, parameters: int, outputs: str) -> None:
     """Say what to do where an error is large."""
     if check.of_logits > _LARGE_LOGITS or check.of_change > _LARGE_CHANGE:
         st.warning(
-            f"The network leaves its first-order neighbourhood: {check.of_logits:.1%} of the logits, "
+            f"The network leaves its first-order neighbourhood: {check.of_logits:.1%} of the {outputs}, "
             f"{check.of_change:.0%} of their change, are beyond it. A stronger pull towards W0, or "
             "fine-tuning that stays closer to it (smaller steps, fewer of them), brings estimates and retraining "
             "together; or take retraining itself as the estimator, for fewer subsets.",
@@ -98,7 +107,7 @@ def _advice(check: FirstOrderCheck, settings: RunSettings, parameters: int) -> N
         advice = "Retraining, for fewer subsets, is the safer estimator here." if exact else f"Try {basis}."
         where = "what the first order leaves out matters here" if exact else "projecting the gradients loses too much"
         st.warning(
-            f"The logits stay near their first order, but outcomes differ from retraining's (LDS {check.lds:.2f}, "
+            f"The {outputs} stay near their first order, but outcomes differ from retraining's (LDS {check.lds:.2f}, "
             f"relative error {check.relative_error:.1%}): most likely {where}. {advice}",
             icon=":material/warning:",
         )
@@ -108,7 +117,7 @@ def projections(run: Run) -> None:
     """Draw how much each projection distorts this network's gradients."""
     checks = load_checks(run.key)
     assert checks is not None
-    st.subheader("What projecting costs")
+    st.header("What projecting costs")
     dim = checks.projections[0].dim
     st.markdown(
         f"Outcomes depend on gradients through inner products. Errors of {dim} random coordinates for pairs of this "
@@ -117,17 +126,20 @@ def projections(run: Run) -> None:
     )
     errors = {PROJECTION_NAMES[check.kind]: check.errors for check in checks.projections}
     sizes = {PROJECTION_NAMES[check.kind]: check.size for check in checks.projections}
-    frame.show(distortion_chart(errors, sizes, checks.expected_distortion), "distortion")
+    chart = distortion_chart(errors, sizes, checks.expected_distortion, dark=frame.is_dark())
+    frame.show(chart, "distortion")
 
 
 def check_again(settings: RunSettings) -> None:
     """Offer to retrain a few fresh subsets and compare, with the settings chosen above."""
     if find_recipe(settings.source).features:
         return  # there is no network to retrain
-    st.subheader("Check these settings")
-    few = replace(settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED, design="random")
+    st.header("Check these settings")
+    few = replace(
+        settings, estimator="gradex", subsets=CHECK_SUBSETS, seed=_CHECK_SEED, design="random", measure="loss"
+    )
     st.markdown(
-        f"Fine-tunes the network on {CHECK_SUBSETS} fresh subsets and compares logits and outcomes with their "
+        f"Fine-tunes the network on {CHECK_SUBSETS} fresh subsets and compares its outputs and outcomes with their "
         "first-order estimates."
     )
     spec = JobSpec("kernelsm.pipelines.gradex_check:run", few.arguments())
@@ -136,6 +148,7 @@ def check_again(settings: RunSettings) -> None:
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         found = Checks.from_json(status.result["checks"]).first_order
-        _metrics(found.spearman, found.lds, found.relative_error, found, digits=2)
+        outputs = _outputs(settings.source)
+        _metrics(found.spearman, found.lds, found.relative_error, found, outputs, digits=2)
         st.caption(f"{found.subsets} subsets are few: rank correlations are rough.")
-        _advice(found, settings, find_recipe(settings.source).parameters)
+        _advice(found, settings, find_recipe(settings.source).parameters, outputs)

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from kernelsm.app.shell import controls, frame, session
+from kernelsm.app.shell import controls, frame, session, spoken
 from kernelsm.app.shell.fits import fitted
 from kernelsm.app.shell.job_panel import job_panel, open_result, registry
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout
@@ -55,7 +55,7 @@ class EffectsOverPulls:
 
 def pull_sweep(settings: RunSettings) -> None:
     """Draw the choice of pulls, the job that tries them, and what came of it."""
-    st.subheader("Does the answer depend on the pull towards W0?")
+    st.header("Does the answer depend on the pull towards W0?")
     recipe = find_recipe(settings.source)
     checked = "" if recipe.features else (
         " Beside it, a few subsets are really retrained with each pull: that shows for which of them GradEx is right."
@@ -105,14 +105,16 @@ def _results(tried: list[TriedPull], usual: float) -> None:
     trusted = np.array([one.first_order is None or one.first_order.lds >= _GOOD_LDS for one in here])
     columns = trusted if trusted.sum() > 1 else np.ones(len(here), dtype=np.bool_)
     names = first.outcomes.task_names
-    st.markdown(sentence(found, columns, names, higher_is_better=first.outcomes.higher_is_better))
+    said = sentence(found, columns, names, higher_is_better=first.outcomes.higher_is_better)
+    st.markdown(said)
+    spoken.say(said, "pulls")
     if not trusted.all():
         _say_untrusted(here, trusted)
     order = _order(found, columns)
     left, right = frame.panels()
     pulls = [one.ridge for one in here]
     with left:
-        st.markdown("##### What each task does with each pull")
+        st.markdown("### What each task does with each pull")
         chart = effects_over_pulls(
             pulls, found.effects[order], found.clear[order], [names[k] for k in order], unit=first.unit,
             higher_is_better=first.outcomes.higher_is_better, dark=frame.is_dark(), usual=usual,
@@ -199,7 +201,7 @@ def _say_untrusted(here: list[TriedPull], trusted: NDArray[np.bool_]) -> None:
 
 def _fidelity(here: list[TriedPull]) -> None:
     checked = [(one.ridge, one.first_order) for one in here if one.first_order is not None]
-    st.markdown("##### How near retraining each pull is")
+    st.markdown("### How near retraining each pull is")
     if not checked:
         st.info(
             "Gradient features came without their network: nothing can be retrained here to compare with.",
@@ -207,7 +209,9 @@ def _fidelity(here: list[TriedPull]) -> None:
         )
         return
     pulls, checks = zip(*checked, strict=True)
-    chart = fidelity_over_pulls(pulls, [check.lds for check in checks], [check.of_change for check in checks])
+    chart = fidelity_over_pulls(
+        pulls, [check.lds for check in checks], [check.of_change for check in checks], dark=frame.is_dark()
+    )
     frame.show(chart, "pulls_fidelity")
     st.caption(
         f"{checks[0].subsets} fresh subsets were really retrained with each pull. LDS: rank correlation of estimated "
@@ -227,10 +231,7 @@ def _table(
         rows[f"± ({one.ridge:g})"] = found.margins[order, number]
     show_table(
         rows, hide_index=True, key="pulls_table", height=360,
-        column_config={
-            name: st.column_config.NumberColumn(format="%+.3g" if name.startswith("pull") else "%.2g")
-            for name in rows.columns[2:]
-        },
+        margins={f"pull {one.ridge:g}": f"± ({one.ridge:g})" for one in here},
         alt=f"Effects of {len(names)} tasks with every pull, with half of their 90% intervals",
     )  # fmt: skip
     checks = [one for one in here if one.first_order is not None]
@@ -242,7 +243,7 @@ def _table(
                     name: [getattr(one.first_order, field) for one in checks]
                     for name, field in (
                         ("LDS", "lds"), ("Spearman, overall loss", "spearman"),
-                        ("relative error, overall loss", "relative_error"), ("relative error, logits", "of_logits"),
+                        ("relative error, overall loss", "relative_error"), ("relative error, outputs", "of_logits"),
                         ("share of the change missed", "of_change"),
                     )
                 },

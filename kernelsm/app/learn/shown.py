@@ -192,7 +192,7 @@ def _interactions(view: LessonView, outcomes: Outcomes) -> Shown:
     truth = planted_game().interactions()[first, second] if view.truth else None
     names = tuple(" and ".join(_shown_name(name, view) for name in pair) for pair in view.pairs)
     return Shown(
-        names, (Series("estimated", values, margins),), "← synergy   interaction, nats   redundancy →", truth
+        names, (Series("estimated", values, margins),), "← synergy   redundancy →<br>interaction, nats", truth
     )
 
 

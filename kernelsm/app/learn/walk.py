@@ -11,7 +11,7 @@ from kernelsm.app.learn.lesson import Lesson, told
 from kernelsm.app.learn.lesson_charts import lesson_chart, lesson_table
 from kernelsm.app.learn.lesson_files import load_lessons
 from kernelsm.app.learn.shown import Shown, right_number, show, words_of
-from kernelsm.app.shell import frame, session
+from kernelsm.app.shell import frame, session, spoken
 from kernelsm.app.shell.live_charts import Frame, LiveSlider, live_charts
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
@@ -117,6 +117,7 @@ def _lesson(finished: _Finished, open_now: int, following: int) -> None:
     chart = f"lesson_{open_now}"
     with right:
         frame.show(finished.charts[frame.is_dark()][at], chart, toolbar=False)
+        spoken.say(plain(finished.charts[False][at].alt), "lesson")
         if finished.shown_at[at].lines:
             st.markdown("\n".join(f"{i}. {plain(line)}" for i, line in enumerate(finished.shown_at[at].lines, 1)))
     if lesson.slider and (revealed or guess is not None):

@@ -7,7 +7,7 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.shell import controls, session
+from kernelsm.app.shell import controls, session, spoken
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import duration, plain
@@ -65,7 +65,7 @@ def one_claim() -> None:
 
 
 def _run_anew(found: Finding) -> None:
-    st.subheader("Run it here")
+    st.header("Run it here")
     st.markdown("In a process of its own on this server; nothing is taken from what was computed before.")
     spec = JobSpec("kernelsm.paper.live:run", {"key": found.key})
     job_panel(spec, START_SECONDS + found.seconds, "", start="Run it", cancel="Stop it", key="claim")
@@ -75,7 +75,7 @@ def _run_anew(found: Finding) -> None:
 
 
 def _show(found: Finding, *, anew: bool = False) -> None:
-    st.subheader(f"{'Just now: ' if anew else ''}{found.place}: {found.verdict}")
+    st.header(f"{'Just now: ' if anew else ''}{found.place}: {found.verdict}")
     if not anew:
         st.markdown(f"{_ICONS[found.verdict]} The paper says: {plain(found.claim)}")
     st.table(
@@ -91,6 +91,7 @@ def _show(found: Finding, *, anew: bool = False) -> None:
         )
     )
     st.markdown(plain(found.because))
+    spoken.say(f"{found.place}: {found.verdict}. {plain(found.because)}", "claim_anew" if anew else "claim")
     if found.table:
         with st.expander("All numbers"):
             show_table(pd.DataFrame(list(found.table)), hide_index=True, width="stretch")

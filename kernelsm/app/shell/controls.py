@@ -11,7 +11,6 @@ from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES, USED
 from kernelsm.charts.attribution import MOST_BARS
-from kernelsm.charts.order import ORDERS
 from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
 from kernelsm.outcomes.names import natural_order
@@ -54,6 +53,18 @@ def _bind(
     return {"key": _key(field), "on_change": _take, "args": (field, read), **start}
 
 
+def bound(
+    field: str, shown: Any, take: Callable[[Any], None], *, first: str = "value", index: int | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of a widget that displays `shown` and hands what is chosen to `take`, before a page is drawn.
+
+    `field` names the widget; `first` and `index` are as of a field of the view.
+    """
+    _show(field, shown)
+    start = {first: shown} if index is None else {"index": index}
+    return {"key": _key(field), "on_change": lambda: take(st.session_state[_key(field)]), **start}
+
+
 def _show(field: str, shown: Any) -> None:
     """Have a widget display a value.
 
@@ -73,7 +84,7 @@ def target_picker(run: Run) -> None:
     options = ["", *(names[j] for j in _listed(names))]
     by_size = run.outcomes.target_weights is not None
     st.selectbox(
-        "Target", options, width=260, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
+        "Target", options, width=180, format_func=lambda name: name or MEAN_TARGET, help=words.TARGET_HELP[by_size],
         **_bind("target", shown, index=options.index(shown)),
     )  # fmt: skip
 
@@ -163,10 +174,11 @@ def readout_warning(run: Run) -> None:
 
 def order_picker() -> None:
     """Choose the order of tasks."""
-    st.segmented_control(
-        "Order of tasks", ORDERS, format_func=words.ORDER_NAMES.__getitem__, required=True,
+    names, shown = list(words.ORDER_NAMES), session.view().order
+    st.selectbox(
+        "Order of tasks", names, format_func=words.ORDER_NAMES.__getitem__, width=140,
         help="By name puts site_2 before site_10. Clustered puts tasks that interact alike side by side.",
-        **_bind("order", session.view().order, first="default"),
+        **_bind("order", shown, index=names.index(shown)),
     )  # fmt: skip
 
 
@@ -182,9 +194,7 @@ def tested_picker(options: Mapping[str, str]) -> None:
 
 def truth_toggle() -> None:
     """Draw the known truth beside the estimate."""
-    st.toggle(
-        "Draw the truth beside", help="This game's true effects are known.", **_bind("truth", session.view().truth)
-    )
+    st.toggle("Draw the truth", help="This game's true effects are known.", **_bind("truth", session.view().truth))
 
 
 def pair_pickers(names: Sequence[str], focus: tuple[int, int]) -> None:
@@ -260,6 +270,17 @@ def pull_slider(ridge: float) -> None:
     )  # fmt: skip
 
 
+def measure_picker(names: Sequence[str]) -> None:
+    """Choose what the outcomes are, where there is more than the loss; `names` are those of the measures."""
+    if len(names) == 1:
+        return
+    shown = session.view().measure if session.view().measure in names else names[0]
+    st.segmented_control(
+        "Outcomes are", names, required=True, help=words.MEASURE_HELP,
+        **_bind("measure", shown, lambda value: "" if value == names[0] else value, first="default"),
+    )  # fmt: skip
+
+
 def claim_picker(places: Mapping[str, str]) -> None:
     """Choose one of the paper's claims; `places` are where each stands, by key."""
     shown = session.view().claim if session.view().claim in places else next(iter(places))
@@ -315,6 +336,15 @@ def scaled_toggle() -> bool:
         **_bind("scaled", session.view().scaled),
     )
     return session.view().scaled
+
+
+def comparison_picker() -> str:
+    """Choose what Compare shows."""
+    st.segmented_control(
+        "Compare", tuple(words.COMPARISON_NAMES), format_func=words.COMPARISON_NAMES.__getitem__, required=True,
+        help=words.COMPARISON_HELP, **_bind("compared", session.view().compared, first="default"),
+    )  # fmt: skip
+    return session.view().compared
 
 
 def price_input(label: str) -> None:

@@ -211,7 +211,7 @@ def surfaces(key: str, target: str, kernel: str, against_truth: bool) -> tuple[L
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def sweep_chart(key: str, target: str, kernel: str, against_truth: bool) -> Chart:
+def sweep_chart(key: str, target: str, kernel: str, against_truth: bool, dark: bool) -> Chart:
     """Animation of the held-out predictions at every γ with its best λ."""
     run = open_run(key)
     train, test = (of_target(table, target) for table in fitted_and_held_out(run, against_truth))
@@ -220,7 +220,7 @@ def sweep_chart(key: str, target: str, kernel: str, against_truth: bool) -> Char
     for gamma, ridge in zip(surface.gammas.tolist(), surface.best_ridges.tolist(), strict=True):
         predicted = new_surrogate(kernel, gamma, ridge).fit_outcomes(train).predict(test.masks)[:, 0]
         steps.append((gamma, ridge, predicted, lds(test.values, predicted[:, None])))
-    return gamma_sweep(test.values[:, 0], steps, unit=run.unit)
+    return gamma_sweep(test.values[:, 0], steps, unit=run.unit, dark=dark)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Tuning by leave-one-out ...")

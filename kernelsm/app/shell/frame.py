@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from kernelsm.app.shell import navigation, rights, session
+from kernelsm.app.shell.chart_numbers import chart_numbers
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.weighing import weighed, weighed_project
 from kernelsm.app.shell.words import plain
@@ -25,8 +28,7 @@ _PICKER = "kernelsm_run_picker"
 def sidebar() -> None:
     """Draw the run picker and the link."""
     st.logo(_LOGO, size="large", icon_image=navigation.ICON)
-    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
-    titles = {example.name: example.title for example in built_in} | session.titles(TABLES)
+    titles = run_titles()
     st.session_state[_PICKER] = session.view().run
     with st.sidebar:
         st.selectbox(
@@ -42,6 +44,12 @@ def sidebar() -> None:
                     "The table is on this server only: others see it here, and need a copy of the file elsewhere. "
                     "Who has the link sees the result; the data, and all that changes, stay with their owner."
                 )
+
+
+def run_titles() -> dict[str, str]:
+    """The runs that can be looked at, the built-in ones first: key -> title."""
+    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
+    return {example.name: example.title for example in built_in} | session.titles(TABLES)
 
 
 def current_run(*, needs_outcomes: bool = True, whole: bool = False) -> Run:
@@ -99,13 +107,19 @@ def _subsets(run: Run) -> str:
     return f"{run.m:,} subsets{f', all of them here (Fit uses {used:,})' if used else ''}"
 
 
-def show(chart: Chart, key: str, *, toolbar: bool = True) -> None:
-    """Draw a chart that is only looked at; without its toolbar it is drawn 70 ms sooner."""
-    config = {**CHART_CONFIG, **({} if toolbar else {"displayModeBar": False})}
-    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config)
+def show(chart: Chart, key: str, *, toolbar: bool = True, on_click: Callable[[], None] | None = None) -> None:
+    """Draw a chart, and below it the way to its numbers; without its toolbar it is drawn 70 ms sooner.
+
+    Every chart of every page is drawn here. With `on_click` its points can be clicked: Streamlit calls it after it
+    has put the selection into the session state under `key`.
+    """
+    config = {**_CHART_CONFIG, **({} if toolbar else {"displayModeBar": False})}
+    clicks: dict[str, Any] = {"on_select": on_click, "selection_mode": "points"} if on_click else {}
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config=config, **clicks)
+    chart_numbers(chart, key)
 
 
-CHART_CONFIG = {
+_CHART_CONFIG = {
     "displaylogo": False,
     "typesetMath": False,  # names may hold dollars
     "showSendToCloud": False,

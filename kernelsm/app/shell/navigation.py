@@ -7,6 +7,7 @@ the navigation.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -15,6 +16,8 @@ from streamlit.navigation.page import StreamlitPage
 from kernelsm.app.administration import access
 
 ICON = str(Path(__file__).with_name("icon.svg"))
+_SHEET = Path(__file__).with_name("page.css")
+_SIDEBAR = 220  # pixels: on a projector of 1280 the charts need the rest
 _MARK, _GOAL = "kernelsm_entered", "kernelsm_goal"
 
 START, DATA, GRADIENTS = "pages/0_start.py", "pages/1_data.py", "pages/2_gradients.py"
@@ -49,8 +52,15 @@ def _pages() -> list[StreamlitPage]:
 
 
 def page_settings() -> None:
-    """Set title, icon and width; without an icon of our own Streamlit fetches one from a font server."""
-    st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide")
+    """Set title, icon, width and looks; without an icon of our own Streamlit fetches one from a font server."""
+    st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide", initial_sidebar_state=_SIDEBAR)
+    st.html(_style())
+
+
+@cache
+def _style() -> str:
+    # Streamlit puts a style alone where toasts are, and the next toast would take its place
+    return f'<style>{_SHEET.read_text()}</style><span class="kernelsm-style"></span>'
 
 
 def entry(*, only_lessons: bool = False, embedded: bool = False) -> StreamlitPage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,6 +10,7 @@ import streamlit as st
 from kernelsm.app.shell.rights import may_use
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, RECIPES, load_example, load_truth
 from kernelsm.examples.example import Example
+from kernelsm.outcomes.measured_word import measured_unit, measured_word
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import OrderedOutcomes, with_noise
 from kernelsm.prompts.task import PromptTask
@@ -74,10 +74,7 @@ class Run:
     @property
     def unit(self) -> str:
         """What is measured, with its unit."""
-        word = self.word
-        unit = self.outcomes.meta.get("unit")
-        # metadata of an uploaded file is not to be trusted with markup
-        return f"{word}, {unit}" if isinstance(unit, str) and re.fullmatch(r"[\w %/]{1,24}", unit) else word
+        return measured_unit(self.outcomes)
 
     @cached_property
     def fixed_size(self) -> int | None:
@@ -120,8 +117,13 @@ class Run:
 
     @property
     def word(self) -> str:
-        """What is measured, in one word."""
-        return "score" if self.outcomes.higher_is_better else "loss"
+        """What is measured, in a word or two."""
+        return measured_word(self.outcomes)
+
+
+def is_here(key: str) -> bool:
+    """Whether a run of that name is on this server."""
+    return key in EXAMPLES or key in PROMPT_EXAMPLES or TABLES.is_here(key)
 
 
 def source_title(source: str) -> str:

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from kernelsm.app.shell import rights
-from kernelsm.app.shell.open_runs import RunMissing, open_run, source_title
+from kernelsm.app.shell.open_runs import RunMissing, is_here, open_run, source_title
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
@@ -25,6 +25,7 @@ from kernelsm.workspace.kept import Kept
 from kernelsm.workspace.kept_kinds import KEPT_KINDS
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.prompt_projects import find_prompts
+from kernelsm.workspace.tables import TABLES
 
 _VIEW, _LAST_SEEN = "kernelsm_view", "kernelsm_last_seen"
 _STILL_SEEN = 3600.0
@@ -77,7 +78,7 @@ def _read_link() -> None:
         if _is_deleted(kind, view):
             ignored.append(f"{kind.parameter}={getattr(view, kind.parameter)}")
             view = view.closed(kind.parameter)
-    fitting = _restricted_to_run(view)
+    fitting = _with_runs_here(_restricted_to_run(view))
     ignored += view.lost(fitting)
     if ignored:
         st.toast(f"Parts of the link do not fit and were left out: {plain(', '.join(ignored))}")
@@ -86,6 +87,8 @@ def _read_link() -> None:
         key = getattr(fitting, kind.parameter)
         if is_content_hash(key):
             _remember_from_link(kind, key)
+    for key in pinned_tables():
+        _remember_from_link(TABLES, key)
 
 
 def _remember_from_link(kind: Kept[Any], key: str) -> None:
@@ -112,8 +115,31 @@ def _restricted_to_run(view: ViewState) -> ViewState:
     return view.within(run.outcomes.target_names, run.outcomes.K, slots, run.m)
 
 
+def _with_runs_here(view: ViewState) -> ViewState:
+    """Return a view without what is compared of runs that are not on this server."""
+    runs = {view.pinned(pin).run for pin in (*view.pins, view.first, view.second) if pin}
+    for run in runs:
+        view = view if is_here(run) else _without_run(view, run)
+    return view
+
+
+def _without_run(view: ViewState, run: str) -> ViewState:
+    """Return a view that compares nothing of one run."""
+    first, second = ("" if pin and view.pinned(pin).run == run else pin for pin in (view.first, view.second))
+    pins = tuple(pin for pin in view.pins if view.pinned(pin).run != run)
+    return replace(view, pins=pins, first=first, second=second)
+
+
+def pinned_tables() -> tuple[str, ...]:
+    """Tables that the pinned and compared views are of, as keys; examples are everywhere."""
+    shown = view()
+    runs = (shown.pinned(pin).run for pin in (*shown.pins, shown.first, shown.second) if pin)
+    return tuple(dict.fromkeys(run for run in runs if is_content_hash(run)))
+
+
 def _drop_deleted() -> None:
     """Close what another session with the same content has deleted while this one shows it."""
+    st.session_state[_VIEW] = _with_runs_here(view())
     shown = view()
     for kind in KEPT_KINDS:
         if _is_deleted(kind, shown):
@@ -198,7 +224,7 @@ def restore(view: ViewState) -> None:
         view = view.on_run(ViewState().run)
     for kind in KEPT_KINDS:
         view = view.closed(kind.parameter) if _is_deleted(kind, view) else view
-    st.session_state[_VIEW] = _restricted_to_run(view)
+    st.session_state[_VIEW] = _with_runs_here(_restricted_to_run(view))
 
 
 def forget(key: str) -> None:
@@ -209,6 +235,7 @@ def forget(key: str) -> None:
         }
         if getattr(view(), kind.parameter) == key:
             st.session_state[_VIEW] = view().closed(kind.parameter)
+    st.session_state[_VIEW] = _without_run(view(), key)
 
 
 def _list_key(kind: Kept[Any]) -> str:

@@ -5,26 +5,61 @@ It hands every text over as it stands. The files that pages offer are safe with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 from zlib import crc32
 
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from kernelsm.export.csv_text import is_formula
-
-_STYLE = """<style>
-[class*="st-key-kernelsm_no_csv"] [data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) {
-    display: none;
-}
-</style>"""
+from kernelsm.surrogates.wording import value_and_margin
 
 
-def show_table(data: pd.DataFrame, **named: Any) -> Any:
-    """Draw a table as `st.dataframe` does."""
+def show_table(
+    data: pd.DataFrame, *, margins: Mapping[str, str] | None = None, signed: bool = True, **named: Any
+) -> Any:
+    """Draw a table as `st.dataframe` does.
+
+    Parameters
+    ----------
+    data : DataFrame
+    margins : mapping of str to str, optional
+        Columns of numbers, and the columns of half their intervals: both have the decimals of the one rule.
+    signed : bool
+        Whether those numbers have a sign.
+    **named
+        For `st.dataframe`.
+    """
     with _place(data, str(named.get("key") or named.get("alt"))):
-        return st.dataframe(data, **named)
+        return st.dataframe(rounded(data, margins, signed=signed) if margins else data, **named)
+
+
+def rounded(data: pd.DataFrame, margins: Mapping[str, str], *, signed: bool) -> Styler:
+    """Numbers that are read as words and sorted as numbers."""
+    # one row at a time would be slow: rows whose half-width has as many digits are written together
+    styled = data.reset_index(drop=True).style
+    for value, margin in margins.items():
+        texts = [value_and_margin(*pair, signed=signed) for pair in zip(data[value], data[margin], strict=True)]
+        for column, place in ((value, 0), (margin, 1)):
+            for decimals in {_decimals(text[place]) for text in texts}:
+                rows = [row for row, text in enumerate(texts) if _decimals(text[place]) == decimals]
+                sign = "+" if signed and place == 0 else ""
+                form = partial(_written, f"{{:{sign}z.{decimals}f}}" if decimals is not None else f"{{:{sign}.3g}}")
+                styled = styled.format(form, subset=(rows, [column]))
+    return styled
+
+
+def _decimals(text: str) -> int | None:
+    """Decimals of a number that was written; None where a power of ten was."""
+    return None if "e" in text else len(text.partition(".")[2])
+
+
+def _written(form: str, value: float) -> str:
+    return "" if pd.isna(value) else form.format(value)
 
 
 def edit_table(data: pd.DataFrame, **named: Any) -> pd.DataFrame:
@@ -37,9 +72,7 @@ def edit_table(data: pd.DataFrame, **named: Any) -> pd.DataFrame:
 def _place(data: pd.DataFrame, name: str) -> AbstractContextManager[Any]:
     if not holds_formulas(data):
         return nullcontext()
-    place = st.container(key=f"kernelsm_no_csv_{crc32(name.encode())}")
-    place.html(_STYLE)
-    return place
+    return st.container(key=f"kernelsm_no_csv_{crc32(name.encode())}")  # page.css hides the button there
 
 
 def holds_formulas(data: pd.DataFrame) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from kernelsm.attributors.names import NAMES
 from kernelsm.charts.order import ORDERS
@@ -22,6 +23,11 @@ KERNELS = ("auto", "rbf", "poly", "linear")
 MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("auto", *choices.OF_RUNS)
 LESSON_MODES = ("open", "class")
+COMPARISONS = ("methods", "views")
+PINNED_FIELDS = ("run", "target", "kernel", "gamma", "ridge", "readout")
+"""What of a view is kept where it is pinned."""
+MOST_PINS = 6
+_LONGEST_PIN = 600  # letters: a link and a session file must hold all of them
 READOUTS = ("leave_one_out", "inclusion", "shapley")
 SAMPLERS = ("random", "next", "auto", "leave_outs", "all", "distinct")
 COSTS = ("samples",)
@@ -73,6 +79,8 @@ class ViewState:
         See `RunSettings`.
     pull : float, optional
         λ of the pull towards W0 there; None is the source's own.
+    measure : str
+        What the outcomes of the next computation are; "" is the loss.
     project : str
         Key of data and model that have no outcomes yet and are worked on; "" for those of the run.
     prompts : str
@@ -98,6 +106,13 @@ class ViewState:
         The two of them that stand side by side; () are the two that predict best.
     scaled : bool
         Whether each of these is divided by its strongest effect.
+    compared : {"methods", "views"}
+        What Compare shows: attribution methods on the run, or two views.
+    pins : tuple of str
+        Views that were pinned to be compared, as `pin` writes them.
+    first, second : str
+        The two views that stand side by side; "" is the view of the other pages, and for the second one the same with
+        another surrogate.
     lesson : int
         Lesson that is open, counted from 1; 0 is the first.
     mode : {"", "open", "class"}
@@ -131,6 +146,7 @@ class ViewState:
     projection: str = "auto"
     dim: int = 512
     pull: float | None = None
+    measure: str = ""
     project: str = ""
     prompts: str = ""
     picked: tuple[int, ...] = ()
@@ -143,6 +159,10 @@ class ViewState:
     methods: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     scaled: bool = True
+    compared: str = "methods"
+    pins: tuple[str, ...] = ()
+    first: str = ""
+    second: str = ""
     lesson: int = 0
     mode: str = ""
     guess: int | None = None
@@ -172,7 +192,11 @@ class ViewState:
         changed = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
         if changed & {"gamma", "ridge"}:
             changed.add("kernel")  # parameters without a kernel are those of RBF
-        return {field.name: _written(getattr(self, field.name)) for field in fields(self) if field.name in changed}
+        return {
+            field.name: _written(getattr(self, field.name), _BETWEEN.get(field.name, "-"))
+            for field in fields(self)
+            if field.name in changed
+        }
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> tuple[ViewState, list[str]]:
@@ -211,6 +235,28 @@ class ViewState:
                 found.append(f"{name}={_written(tuple(k for k in was if k not in now) if several else was)}"[:60])
         return found
 
+    @property
+    def pin(self) -> str:
+        """Run, target, surrogate and readout alone, as a link within a link; "" where that would be too long."""
+        kernel, gamma, ridge = self.surrogate
+        kept = ViewState(
+            run=self.run, target=self.target, kernel=kernel, gamma=gamma, readout=self.readout,
+            ridge=ViewState.ridge if kernel == "auto" else ridge,
+        )  # fmt: skip
+        text = urlencode({"run": kept.run} | kept.to_params())
+        return text if len(text) <= _LONGEST_PIN else ""
+
+    def pinned(self, pin: str) -> ViewState:
+        """Return the view that turns to a pinned one; the rest stays as it is.
+
+        Examples
+        --------
+        >>> ViewState().pinned("run=planted&kernel=linear").kernel
+        'linear'
+        """
+        found, _ = ViewState.from_params(dict(parse_qsl(pin)))
+        return replace(self, **{name: getattr(found, name) for name in PINNED_FIELDS})
+
     def opened(self, parameter: str, key: str) -> ViewState:
         """Return the view that turns to something kept (see `Kept`), which a link names by `parameter`.
 
@@ -224,7 +270,14 @@ class ViewState:
                 return self.on_run(key)
             case "project":
                 return replace(
-                    self, project=key, pull=None, projection="auto", estimator="gradex", size=None, sampler="auto"
+                    self,
+                    project=key,
+                    pull=None,
+                    measure="",
+                    projection="auto",
+                    estimator="gradex",
+                    size=None,
+                    sampler="auto",
                 )
             case "prompts":
                 return replace(self, prompts=key, picked=())
@@ -247,7 +300,8 @@ class ViewState:
     def on_run(self, run: str) -> ViewState:
         """Return the view of another run: what belongs to the old one is reset."""
         return replace(
-            self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, project="", prompts="",
+            self, run=run, target="", gamma=None, focus=None, off=(), truth=False, pull=None, measure="", project="",
+            prompts="",
             picked=(), cost="", price=0.0, confirmed="", sampler=self._sampler_on(run), methods=(), beside=(),
             used=None,
         )  # fmt: skip
@@ -257,11 +311,14 @@ class ViewState:
         return self.sampler if is_content_hash(run) or self.sampler == "next" else "random"
 
 
-def _written(value: Any) -> str:
+_BETWEEN = {"pins": "|"}  # what stands between several; a pin has hyphens of its own
+
+
+def _written(value: Any, between: str = "-") -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, tuple):
-        return "-".join(str(item) for item in value)
+        return between.join(str(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -313,6 +370,22 @@ def _names(fewest: int, most: int, *, repeats: bool = False) -> Callable[[str], 
     return read
 
 
+def _pin(text: str) -> str | None:
+    """Read a pinned view; it comes back as `ViewState.pin` writes it."""
+    parts = parse_qsl(text, keep_blank_values=True)
+    known = [name for name, _ in parts]
+    if len(text) > _LONGEST_PIN or "run" not in known or not set(known) <= set(PINNED_FIELDS):
+        return None
+    view, ignored = ViewState.from_params(dict(parts))
+    return None if ignored or len(set(known)) < len(known) else view.pin or None
+
+
+def _pins(text: str) -> tuple[str, ...] | None:
+    pins = [_pin(part) for part in text.split(_BETWEEN["pins"])]
+    known = tuple(dict.fromkeys(pin for pin in pins if pin))
+    return known if len(known) == len(pins) <= MOST_PINS else None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "run": lambda text: text if is_run_name(text) else None,
     "target": lambda text: text or None,
@@ -334,6 +407,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "projection": _one_of(tuple(PROJECTIONS)),
     "dim": _whole(2, 4096),
     "pull": _number(1e-6, 1e4),
+    # which measures there are depends on the source: another one's means the loss there
+    "measure": lambda text: text if re.fullmatch(r"[\w ]{1,24}", text) else None,
     "project": lambda text: text if is_content_hash(text) else None,
     "prompts": lambda text: text if is_content_hash(text) else None,
     "picked": _ordered,
@@ -346,6 +421,10 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "methods": _names(1, len(METHODS)),
     "beside": _names(2, 2, repeats=True),
     "scaled": lambda text: {"1": True, "0": False}.get(text),
+    "compared": _one_of(COMPARISONS),
+    "pins": _pins,
+    "first": _pin,
+    "second": _pin,
     "lesson": _whole(1, 99),
     "mode": _one_of(LESSON_MODES),
     "guess": _whole(0, 999),

@@ -46,6 +46,23 @@ NATS = (
     "Losses are in *nats*, the unit of the natural logarithm: guessing among C labels costs ln C, 0.69 for two, 2.30 "
     "for ten."
 )
+_UNITS = {
+    "nats": NATS,
+    "nats over all labels": (
+        "Losses are in *nats*, the unit of the natural logarithm, added up over the labels: guessing whether a label "
+        "applies costs 0.69."
+    ),
+    "label variances": (
+        "Losses are squared errors divided by the variance of the label: always predicting the mean costs about 1, "
+        "and 0 is without error."
+    ),
+    "fraction of variance": (
+        "R² is the share of the label's variance within the target that the network explains: 1 is without error, "
+        "and below 0 the target's own mean would be a better guess."
+    ),
+    "label units": "Errors are in the label's own units, as your file gives it.",
+    "squared label units": "Errors are squared, in the label's own units, as your file gives it.",
+}
 LDS = (
     "*LDS* (linear datamodelling score) is the rank correlation of predicted and true outcomes over held-out "
     "subsets, averaged over targets: 1 is the perfect order, 0 is none."
@@ -90,6 +107,10 @@ PULL_HELP = (
     "stronger pull keeps the network near its first order, so that GradEx is right, and makes outcomes differ less. "
     "It is not the ridge of the surrogate, though the paper writes λ for both."
 )
+MEASURE_HELP = (
+    "What is measured of the network on each target. All of these are read off together: once subsets are computed, "
+    "another measure takes a moment. The loss is what the network is trained on, and reacts to more than the others."
+)
 SAMPLER_NAMES = {
     "auto": "Auto", "leave_outs": "Leave-outs", "all": "All", "random": "Random", "next": "Next best",
 }  # fmt: skip
@@ -103,6 +124,12 @@ SAMPLER_HELP = (
 )
 DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}
 DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks."
+COMPARISON_NAMES = {"methods": "Methods on this run", "views": "Two views"}
+COMPARISON_HELP = (
+    "**Methods on this run**: other attribution methods beside the surrogate. **Two views**: any two of what the "
+    "pages show, of one run or of two: another surrogate, readout, target, table. *Pin this view* in the sidebar "
+    "keeps a view for it."
+)
 ORDER_NAMES = {"given": "As given", "strength": "By strength", "name": "By name", "clustered": "Clustered"}
 GAMMA_HELP = (
     "γ of the RBF kernel exp(-γ‖s-s'‖²), or the scale of the quadratic one. It is the prior on the order of "
@@ -159,9 +186,9 @@ WHY_NO_DIMENSIONS = {
 def sign(unit: str, *, higher_is_better: bool) -> str:
     """Say which sign helps, and what the unit is."""
     side = SIGN_SCORE if higher_is_better else SIGN_LOSS
-    return f"{side} {NATS}" if in_nats(unit) else side
+    return f"{side} {told}" if (told := unit_help(unit)) else side
 
 
-def in_nats(unit: str) -> bool:
-    """Whether a run's unit is nats."""
-    return unit.endswith("nats")
+def unit_help(unit: str) -> str:
+    """Say what a run's unit is, a word and a unit as in "loss, nats"; "" where it speaks for itself."""
+    return _UNITS.get(unit.partition(", ")[2], "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.shell import findings, frame, navigation, session, words
+from kernelsm.app.shell import findings, frame, navigation, session, spoken, words
 from kernelsm.app.shell.fits import read_off
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout
 from kernelsm.app.shell.view import ViewState
@@ -32,12 +32,13 @@ def result(run: Run) -> None:
     st.caption(words.sign(run.unit, higher_is_better=better))
     left, right = frame.panels()
     with left:
-        st.subheader("What each task does")
+        st.header("What each task does")
         st.markdown(findings.tasks_headline(readout))
+        spoken.say(findings.tasks_headline(readout), "start")
         frame.show(_bars(run, readout, dark=frame.is_dark()), "start_bars", toolbar=False)
         st.caption(findings.tasks_caption(readout), help=findings.WHAT_MATTERS)
     with right:
-        st.subheader("What pairs do together")
+        st.header("What pairs do together")
         if len(names) < 2:
             st.info("One task has no pairs.")
             return
@@ -78,7 +79,7 @@ def _heatmap(run: Run, readout: Readout, *, dark: bool) -> Chart:
 
 def doors(run: Run) -> None:
     """Draw the ways on."""
-    st.subheader("Where to go")
+    st.header("Where to go")
     (explore, teach), (prompt, own) = (frame.panels(2, 300) for _ in range(2))
     with explore.container(border=True, height="stretch"):
         st.markdown("**Explore this result**")

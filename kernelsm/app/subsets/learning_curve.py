@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import frame, session
+from kernelsm.app.shell import frame, session, spoken
 from kernelsm.app.shell.open_runs import Run, open_run, target_outcomes
 from kernelsm.app.shell.words import KERNEL_NAMES, duration, plain
 from kernelsm.charts.learning import learning_curve_chart
@@ -27,7 +27,7 @@ _ASKED = "kernelsm_subsets_asked"
 def show_learning_curve(run: Run) -> None:
     """Draw the learning curve and say whether more subsets would help."""
     view = session.view()
-    st.subheader("Are there enough subsets?")
+    st.header("Are there enough subsets?")
     m = run.outcomes.m
     if not subsets_left(run.outcomes.masks):
         st.success(nothing_left(run.outcomes), icon=":material/check_circle:")
@@ -41,10 +41,12 @@ def show_learning_curve(run: Run) -> None:
         st.info(plain(str(error)), icon=":material/info:")
         return
     st.markdown(sentence(curve))
+    spoken.say(sentence(curve), "curve")
     numbers = np.geomspace(curve.sizes[0], curve.doubled, 80)
     chart = learning_curve_chart(
-        curve.sizes, curve.errors, fitted_curve=(numbers, curve.expected(numbers)), m=m, recommended=curve.recommended
-    )
+        curve.sizes, curve.errors, fitted_curve=(numbers, curve.expected(numbers)), m=m,
+        recommended=curve.recommended, dark=frame.is_dark(),
+    )  # fmt: skip
     frame.show(chart, "subsets_curve", toolbar=False)
     kernel = "rbf" if view.kernel == "auto" else view.kernel
     parameters = "ridge" if kernel == "linear" else "γ and ridge"

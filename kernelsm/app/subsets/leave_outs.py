@@ -22,7 +22,7 @@ def effects_at_all_tasks(run: Run) -> None:
     if run.fixed_size:
         return  # the readout says that it leaves the data
     support = anchor_support(run.outcomes.masks)
-    st.subheader("Effects at all tasks: measured or guessed?")
+    st.header("Effects at all tasks: measured or guessed?")
     noisy = support.holds_leave_one_out and is_noisy(run)
     st.markdown(f"{support_sentence(support)}{' Outcomes are noisy here, and so are these.' if noisy else ''}")
     if not support.holds_pairs:

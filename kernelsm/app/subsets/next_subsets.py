@@ -91,7 +91,7 @@ def next_best(run: Run) -> None:
                 "outcomes are noisy, measuring again can be worth more than a new subset."
             )
         frame.show(
-            variance_left_chart(proposed.left, proposed.random_counts, proposed.random_left),
+            variance_left_chart(proposed.left, proposed.random_counts, proposed.random_left, dark=frame.is_dark()),
             "subsets_next",
             toolbar=False,
         )

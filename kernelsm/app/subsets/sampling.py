@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.shell import controls, frame, navigation, rights, session, words
+from kernelsm.app.shell import controls, frame, navigation, rights, session, spoken, words
 from kernelsm.app.shell.fits import fitted, outlying_rows
 from kernelsm.app.shell.open_runs import Run, target_outcomes
 from kernelsm.app.shell.outlying_rows import show_outlying_rows
@@ -20,6 +20,7 @@ from kernelsm.outcomes.completeness import subsets_left
 from kernelsm.pipelines.run_settings import (
     RunSettings,
     estimators,
+    measures_of,
     offered_projections,
     recipe_of,
     seconds_a_subset,
@@ -34,20 +35,21 @@ def sampled(run: Run) -> None:
     show_outlying_rows(outcomes, outlying_rows(run, view.target, view.kernel))
     left, right = frame.panels()
     with left:
-        st.subheader("Outcomes")
+        st.header("Outcomes")
         # with subsets of one size, all tasks together are unlike anything measured
         full = None if run.fixed_size else _all_tasks(run)
         measured = bool(outcomes.masks.all(axis=1).any())
         values = outcomes.values[:, 0]
         st.markdown(
             f"From {values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g} ({run.unit}). "
-            "A narrow spread leaves little to attribute.", help=words.NATS if words.in_nats(run.unit) else None,
+            "A narrow spread leaves little to attribute.", help=words.unit_help(run.unit) or None,
         )  # fmt: skip
-        frame.show(outcome_histogram(values, full=full, measured=measured, unit=run.unit), "subsets_histogram")
+        chart = outcome_histogram(values, full=full, measured=measured, unit=run.unit, dark=frame.is_dark())
+        frame.show(chart, "subsets_histogram")
     with right:
-        st.subheader("Coverage")
+        st.header("Coverage")
         st.markdown(_coverage_sentence(outcomes.masks))
-        frame.show(pair_coverage(outcomes.masks, outcomes.task_names), "subsets_coverage")
+        frame.show(pair_coverage(outcomes.masks, outcomes.task_names, dark=frame.is_dark()), "subsets_coverage")
 
 
 def _all_tasks(run: Run) -> float:
@@ -62,7 +64,7 @@ def next_draw(run: Run) -> None:
     source = run.source or (run.key if run.example else "")
     if not (source or subsets_left(run.outcomes.masks)):
         return
-    st.subheader("Draw other subsets" if source else "Which subsets to measure next?")
+    st.header("Draw other subsets" if source else "Which subsets to measure next?")
     best = not source or session.view().sampler == "next"
     with st.container(horizontal=True, gap="medium"):
         if source:
@@ -79,7 +81,7 @@ def next_draw(run: Run) -> None:
 
 def first_draw(project: str) -> None:
     """Draw the sampler's controls for data and a model that have no outcomes yet."""
-    st.subheader("Which subsets to draw?")
+    st.header("Which subsets to draw?")
     if not rights.may_use(project):
         rights.say_not_yours("The samples and the network", "no subsets are drawn for them here")
         return
@@ -100,7 +102,9 @@ def draw(source: str) -> None:
     st.markdown(f"{design_sentence(settings)} {why_so_many(settings, session.view().subsets)}")
     _more_for_pairs(settings)
     hold = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.min()}"
-    st.markdown(f"{_coverage_sentence(masks)} Subsets hold {hold} tasks.")
+    said = f"{_coverage_sentence(masks)} Subsets hold {hold} tasks."
+    st.markdown(said)
+    spoken.say(f"{len(masks)} subsets. {said}", "draw")
     if recipe_of(source):
         st.page_link(
             navigation.GRADIENTS, label="Compute their outcomes on Gradients", icon=":material/trending_down:"
@@ -133,6 +137,7 @@ def draw_settings(source: str) -> RunSettings:
     chosen: dict[str, Any] = {"p": view.p if size is None else 0.5, "size": size, "seed": view.seed}
     if recipe:
         chosen["ridge"] = view.pull or recipe.ridge
+        chosen["measure"] = view.measure if view.measure in measures_of(source) else "loss"
     if recipe and estimator == "gradex" and not recipe.features:
         fits = view.projection in offered_projections(recipe.parameters, view.dim)
         chosen["projection"] = view.projection if fits else "auto"
