@@ -52,6 +52,12 @@ def test_tables_with_other_tasks_are_matched_by_name(tables, capsys):
     assert printed["only_first"] == ["south"]
 
 
+def test_fewer_subsets_of_one_table_stand_beside_all_of_them(capsys):
+    assert main(["views", "planted", "--kernel", "linear", "--with-used", "60"]) == 0
+    assert "One was fitted to the first subsets of the other" in capsys.readouterr().out
+    assert main(["views", "planted", "--with-used", "2"]) == 2
+
+
 def test_what_cannot_be_compared_is_refused_or_compared_by_ranks(tables, tmp_path, capsys):
     before, _ = tables
     outcomes = Outcomes.load(before)

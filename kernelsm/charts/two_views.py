@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, ink, name_axis, safe
+from kernelsm.charts.style import BLUE, NEUTRAL, ORANGE, PLAIN_TICKS, Chart, figure, ink, name_axis, pale, safe
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.verdicts import Verdicts
 from kernelsm.surrogates.wording import NOT_MEASURED, Verdict, amount
 
 Array = NDArray[np.float64]
-_PALE = 0.4
+_OUTLINE = 1.5  # pixels
 _HATCHED = {"fillmode": "replace", "size": 6, "solidity": 0.45}
 _NAMED_UP_TO = 12
 _SAID = {
@@ -64,12 +64,16 @@ def difference_bars(
     whiskers = np.where(np.isfinite(margin), margin, 0.0)
     labels, rows = [safe(name) for name in names], np.arange(len(names))
     flat = np.where(verdicts == Verdict.NO_EFFECT, 0.0, exact)
+    colours = np.where(flat > 0, ORANGE, np.where(flat < 0, BLUE, NEUTRAL)).tolist()
     data: list[dict[str, Any]] = [
         {
             "type": "bar", "x": exact, "y": rows, "orientation": "h",
             "marker": {
-                "color": np.where(flat > 0, ORANGE, np.where(flat < 0, BLUE, NEUTRAL)).tolist(),
-                "opacity": np.where(verdicts == Verdict.CLEAR, 1.0, _PALE),
+                "color": [
+                    colour if code == Verdict.CLEAR else pale(colour)
+                    for colour, code in zip(colours, verdicts, strict=True)
+                ],
+                "line": {"color": colours, "width": np.where(verdicts == Verdict.CLEAR, 0.0, _OUTLINE)},
                 "pattern": {"shape": np.where(verdicts == Verdict.NOT_MEASURED, "/", ""), **_HATCHED},
             },
             "error_x": {
@@ -104,7 +108,8 @@ def difference_bars(
         f"intervals: {clear} of them can be told from zero.",
         lambda: pd.DataFrame(
             {
-                "task": list(names), f"first - second ({unit})": exact, "90 % margin": margin,
+                "task": list(names), f"first - second ({unit})": exact,
+                "±": np.where(np.isfinite(margin), margin, np.nan),
                 "told": [difference_said(code) for code in verdicts],
             }
         ),

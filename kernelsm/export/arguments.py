@@ -48,6 +48,7 @@ def _add_second_view(views: argparse.ArgumentParser) -> None:
     views.add_argument("--with-kernel", choices=KERNELS, help=f"its surrogate {same}")
     views.add_argument("--with-gamma", type=float, help=same)
     views.add_argument("--with-ridge", type=float, help=same)
+    views.add_argument("--with-used", type=int, help=f"the first so many of its subsets {same}")
     views.add_argument("--with-readout", choices=READOUTS, help=same)
     views.add_argument("--top", type=int, default=10, help="how many tasks and pairs are listed (default 10)")
     views.add_argument("--json", action="store_true", help="print one JSON object instead")

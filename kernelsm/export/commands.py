@@ -25,6 +25,7 @@ from kernelsm.export.two_views import two_views_json, two_views_lines
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.orders import with_noise
 from kernelsm.runtime.atomic_files import write_whole
+from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.tables import load_run_orders
 
@@ -179,26 +180,31 @@ def views(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise InputError("--top", str(options.top), "1 or more", "Write for example 5.")
     better = options.higher_is_better
+    table = _outcomes(options.table, better)
     first = View(
-        _outcomes(options.table, better),
-        options.target,
-        options.kernel,
-        options.gamma,
-        options.ridge,
-        options.readout,
+        _first_of(table, options.used), options.target, options.kernel, options.gamma, options.ridge, options.readout
     )
     own = {
         name: given
         for name in ("target", "kernel", "gamma", "ridge", "readout")
         if (given := getattr(options, f"with_{name}")) is not None
     }
-    outcomes = _outcomes(options.other, better) if options.other else first.outcomes
+    table = _outcomes(options.other, better) if options.other else table
+    outcomes = _first_of(table, options.used if options.with_used is None else options.with_used)
     target = first.target if first.target in outcomes.target_names else ""
     found = compare_views(first, replace(first, outcomes=outcomes, **{"target": target, **own}))
     if options.json:
         print(json.dumps(_known(two_views_json(found)), allow_nan=False))
     else:
         print(*two_views_lines(found, options.top), sep="\n")
+
+
+def _first_of(outcomes: Outcomes, used: int | None) -> Outcomes:
+    """The first subsets of a table; all of it for None."""
+    if used is None:
+        return outcomes
+    check_whole("subsets used", used, 3, outcomes.m, fix="Leave it out to use all.")
+    return outcomes.take(range(used))
 
 
 def _outcomes(table: str, higher_is_better: bool) -> Outcomes:

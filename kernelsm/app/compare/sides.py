@@ -55,9 +55,10 @@ def _other_kernel(view: ViewState) -> str:
 
 
 def _fitting(side: ViewState) -> ViewState:
-    """A view without a target that its run does not have."""
-    names = open_run(side.run).outcomes.target_names
-    return side if side.target in names else replace(side, target="")
+    """A view without a target, or more subsets, than its run has."""
+    run = open_run(side.run)
+    target = side.target if side.target in run.outcomes.target_names else ""
+    return replace(side, target=target, used=None if side.used is None or side.used >= run.m else side.used)
 
 
 def _keep(chosen: list[str]) -> None:
@@ -90,7 +91,7 @@ def _change(which: str, field: str, value: Any) -> None:
     side = chosen_sides()[which]
     changed = replace(side, **{field: value})
     if field == "run":
-        changed = replace(changed, target="", gamma=None, readout="")
+        changed = replace(changed, target="", gamma=None, readout="", used=None)
     if changed.pin:
         session.update(**{which: changed.pin})
     else:
@@ -128,6 +129,12 @@ def _settings(which: str, side: ViewState) -> None:
         st.select_slider(
             "Ridge", sorted({*RIDGES, side.ridge}), format_func=lambda value: f"{value:.4g}",
             **bind("ridge", side.ridge),
+        )  # fmt: skip
+    stops = controls.used_stops(run.m, side.used)
+    if len(stops) > 1:
+        st.select_slider(
+            "Subsets used", stops, format_func=lambda count: f"all {count:,}" if count == run.m else f"{count:,}",
+            **bind("used", side.used or run.m),
         )  # fmt: skip
     st.segmented_control(
         "Readout", READOUTS, format_func=words.READOUT_NAMES.__getitem__, required=True,

@@ -29,7 +29,7 @@ SENTENCE = (
     "Two of anything side by side: runs, surrogates, readouts, targets. What differs between them, and what cannot "
     "be told from zero."
 )
-_Named = tuple[str, str, str, float | None, float, str]  # run, target, kernel, gamma, ridge and readout
+_Named = tuple[str, str, str, float | None, float, str]  # what is fitted, target, kernel, gamma, ridge and readout
 _LABELS = ("First", "Second")
 _NARROWEST = 380  # pixels: two stand side by side also beside the sidebar of a small screen
 _MOST_IN_HEATMAP, _LISTED_PAIRS, _LISTED_TASKS = 60, 15, 8
@@ -70,7 +70,8 @@ def two_views() -> None:
 
 def _named(side: ViewState) -> _Named:
     kernel, gamma, ridge = side.surrogate
-    return side.run, side.target, kernel, gamma, ridge, shown_readout(open_run(side.run), side.readout)
+    run = open_run(side.run).first(side.used)
+    return run.fits, side.target, kernel, gamma, ridge, shown_readout(run, side.readout)
 
 
 # each holds its fits

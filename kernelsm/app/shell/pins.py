@@ -49,7 +49,7 @@ def _toggle() -> None:
 
 
 def parts_of(view: ViewState) -> tuple[str, ...]:
-    """Run, target, surrogate and readout of a view, in words; the run must be here."""
+    """Run, target, surrogate, readout and subsets of a view, in words; the run must be here."""
     run = open_run(view.run)
     title = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
     target = run.outcomes.target_names[0] if run.outcomes.q == 1 else view.target or MEAN_TARGET
@@ -59,11 +59,12 @@ def parts_of(view: ViewState) -> tuple[str, ...]:
         surrogate += f" γ {1 / run.outcomes.K if gamma is None else gamma:.4g}"
     if kernel != "auto":
         surrogate += f" ridge {ridge:.4g}"
-    return title, target, surrogate, READOUT_NAMES[shown_readout(run, view.readout)]
+    used = "all subsets" if view.used is None or view.used >= run.m else f"first {view.used:,} subsets"
+    return title, target, surrogate, READOUT_NAMES[shown_readout(run, view.readout)], used
 
 
 def names_of(views: Sequence[ViewState]) -> list[str]:
     """Name views by what differs between them: the parts that all share are left out."""
     parts = [parts_of(view) for view in views]
-    differing = [place for place in range(4) if len({part[place] for part in parts}) > 1]
-    return [", ".join(part[place] for place in differing or range(4)) for part in parts]
+    differing = [place for place in range(5) if len({part[place] for part in parts}) > 1]
+    return [", ".join(part[place] for place in differing or range(5)) for part in parts]

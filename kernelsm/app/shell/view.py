@@ -24,7 +24,7 @@ MODEL_ESTIMATORS = ("gradex", "retraining")
 PROJECTIONS = ("auto", *choices.OF_RUNS)
 LESSON_MODES = ("open", "class")
 COMPARISONS = ("methods", "views")
-PINNED_FIELDS = ("run", "target", "kernel", "gamma", "ridge", "readout")
+PINNED_FIELDS = ("run", "target", "kernel", "gamma", "ridge", "readout", "used")
 """What of a view is kept where it is pinned."""
 MOST_PINS = 6
 _LONGEST_PIN = 600  # letters: a link and a session file must hold all of them
@@ -237,11 +237,11 @@ class ViewState:
 
     @property
     def pin(self) -> str:
-        """Run, target, surrogate and readout alone, as a link within a link; "" where that would be too long."""
+        """Run, target, surrogate, readout and subsets used, as a link within a link; "" where that is too long."""
         kernel, gamma, ridge = self.surrogate
         kept = ViewState(
             run=self.run, target=self.target, kernel=kernel, gamma=gamma, readout=self.readout,
-            ridge=ViewState.ridge if kernel == "auto" else ridge,
+            ridge=ViewState.ridge if kernel == "auto" else ridge, used=self.used,
         )  # fmt: skip
         text = urlencode({"run": kept.run} | kept.to_params())
         return text if len(text) <= _LONGEST_PIN else ""
