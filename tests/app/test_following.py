@@ -16,6 +16,7 @@ from kernelsm.app.fit.following import LEVELS, Line, compute
 from kernelsm.app.learn.lesson_files import BUILT_IN, lesson_files, read_lesson_file
 from kernelsm.app.shell.ahead import Ahead
 from kernelsm.app.shell.fits import held_out
+from kernelsm.app.shell.live_charts import NAME
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.charts.marks import marks_of, places
 from kernelsm.evaluation.fidelity import held_out_tables
@@ -89,10 +90,16 @@ def test_marks_are_what_a_figure_draws() -> None:
     json.dumps(mark, allow_nan=False)
 
 
+def following_of(app) -> list[dict]:
+    """What the script that moves charts is told; nothing where there is none on the page."""
+    found = [element.proto for element in app.get("bidi_component")]
+    return [json.loads(proto.json) for proto in found if proto.component_name == NAME]
+
+
 def asked(app) -> dict:
-    """What the script of the page is told."""
-    (element,) = app.get("bidi_component")
-    return json.loads(element.proto.json)
+    """What it is told on a page where there is one."""
+    (told,) = following_of(app)
+    return told
 
 
 def test_a_page_begins_without_frames_and_has_them_once_they_are_computed() -> None:
@@ -149,7 +156,7 @@ def test_a_lesson_with_a_slider_has_the_charts_of_all_its_positions() -> None:
 
 
 def test_a_lesson_that_rests_has_nothing_to_follow() -> None:
-    assert not open_app("learn", mode="class", lesson="4").get("bidi_component")
+    assert not following_of(open_app("learn", mode="class", lesson="4"))
 
 
 def test_work_ahead_is_done_once_and_the_least_used_goes_first() -> None:
