@@ -44,7 +44,8 @@ docs: .venv/.docs-ready
 
 bench: .venv/.test-ready
 	$(PY) -m pip install -q -r requirements-bench.txt
-	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py
+	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py && \
+	KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/dragging.py
 	$(PY) benchmarks/gradients.py
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/gradex_convergence.py

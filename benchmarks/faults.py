@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -22,14 +23,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-from machine import publish
+from machine import RESULTS, publish
 from websocket_client import Visitor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
@@ -288,46 +289,43 @@ def own_disk(folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Do all the harm, count, and publish."""
+    """Do all the harm, count, and publish; kinds of harm that are not asked for stay as they were measured before."""
+    killed = {"job": kill_job, "worker": kill_worker, "server": kill_server}
+    failing = {"full disk": fill_disk, "no writing": only_read, "deleted cache": empty_cache}
+    kinds = (*killed, "scheduler", *failing)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--disk-moments", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     options = parser.parse_args()
     chance = random.Random(0)
-    counts: dict[str, Count] = {}
+    before = RESULTS / "faults.json"
+    found = json.loads(before.read_text()) if before.exists() and options.only != kinds else {}
     with tempfile.TemporaryDirectory() as made:
         home = Path(made)
         (home / "truth").mkdir()
         truth, took = undisturbed(home / "truth")
-        kinds = {"job": kill_job, "worker": kill_worker, "server": kill_server}
-        for name, harm in kinds.items():
-            counts[name] = Count()
-            for number in range(options.moments):
-                cache = home / f"{name}{number}"
-                cache.mkdir()
-                trial(Bench(cache), chance.uniform(0.1, took), harm, truth, counts[name])
-                shutil.rmtree(cache, ignore_errors=True)
-            print(name, counts[name], file=sys.stderr, flush=True)
-        counts["scheduler"] = Count()
-        for number in range(options.moments):
-            cache, dask = home / f"scheduler{number}", home / f"dask{number}"
-            cache.mkdir()
-            dask.mkdir()
-            with dask_processes(dask, workers=2) as processes:
-                bench = Bench(cache, KERNELSM_SCHEDULER=processes.address)
-                kill = kill_scheduler(processes.scheduler)
-                trial(bench, chance.uniform(0.1, took), kill, truth, counts["scheduler"])
-            shutil.rmtree(cache, ignore_errors=True)
-        print("scheduler", counts["scheduler"], file=sys.stderr, flush=True)
-        for name, harm in {"full disk": fill_disk, "no writing": only_read, "deleted cache": empty_cache}.items():
-            counts[name] = Count()
-            for number in range(options.disk_moments):
-                place = own_disk if harm is fill_disk else plain_folder
-                with place(home / f"{name}{number}") as cache:
-                    trial(Bench(cache), chance.uniform(0.1, took), harm, truth, counts[name])
-            print(name, counts[name], file=sys.stderr, flush=True)
-    found = {name: vars(count) for name, count in counts.items()}
-    publish("faults", {"subsets": SUBSETS, "undisturbed_s": took, **found})
+        for name in options.only:
+            count = Count()
+            for number in range(options.disk_moments if name in failing else options.moments):
+                moment, folder = chance.uniform(0.1, took), home / f"{name}{number}"
+                with ExitStack() as held:
+                    if name == "full disk":
+                        cache = held.enter_context(own_disk(folder))
+                    else:
+                        cache = held.enter_context(plain_folder(folder))
+                    if name == "scheduler":
+                        dask = home / f"dask{number}"
+                        dask.mkdir()
+                        processes = held.enter_context(dask_processes(dask, workers=2))
+                        bench = Bench(cache, KERNELSM_SCHEDULER=processes.address)
+                        trial(bench, moment, kill_scheduler(processes.scheduler), truth, count)
+                    else:
+                        trial(Bench(cache), moment, {**killed, **failing}[name], truth, count)
+                shutil.rmtree(folder, ignore_errors=True)
+            print(name, count, file=sys.stderr, flush=True)
+            found |= {"subsets": SUBSETS, "undisturbed_s": took, name: vars(count)}
+            publish("faults", found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,5 @@ frame.head(
     run,
     says_used=False,
 )
-# page.css puts the picture beside the sliders where there is room
-with st.container(key="fit_parts"):
-    workbench.workbench(run)
+workbench.workbench(run)
 st.page_link(navigation.EXPLORE, label="Read the surrogate off on Explore", icon=":material/hub:")

@@ -190,7 +190,7 @@ def _frames(run: Run, name: str, line: Line, found: Sequence[AtStop]) -> list[Fr
                 charts[CALIBRATION] = [{"trace": _CURVE, "y": places(stop.covered)}]
         texts = {SCORES: [lds_in_words(stop.lds), error_in_words(stop.relative_error)]}
         where = {
-            "gamma": f"γ {gamma:.4g}", "ridge": f"Ridge {ridge:.4g}",
+            "gamma": f"γ {1.0 / run.outcomes.K if gamma is None else gamma:.4g}", "ridge": f"Ridge {ridge:.4g}",
             "used": f"{run.m if used is None else used:,} of {run.m:,} subsets used",
         }[name]  # fmt: skip
         said = f"{where}: LDS {texts[SCORES][0]}, relative error {texts[SCORES][1]}."
