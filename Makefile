@@ -57,6 +57,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/readouts.py
 	$(PY) benchmarks/tuning.py
 	$(PY) benchmarks/interval_coverage.py
+	$(PY) benchmarks/two_views_coverage.py
 	$(PY) benchmarks/designs.py
 	$(PY) benchmarks/scale.py
 	$(PY) benchmarks/class.py

@@ -85,12 +85,12 @@ class RowsLeftOut:
         covariance = _moment(*shared)
         jackknifed = [_moment(side, side) + more for side, more in zip(shared, alone, strict=True)]
         if not self.chooses:
-            return np.sqrt(np.maximum(jackknifed[0] + jackknifed[1] - 2 * covariance, 0.0))
+            return np.asarray(np.sqrt(np.maximum(jackknifed[0] + jackknifed[1] - 2 * covariance, 0.0)))
         size = np.sqrt(jackknifed[0] * jackknifed[1])
         correlation = np.divide(covariance, size, out=np.zeros_like(size), where=size > 0)
         variances = [np.maximum(own**2, spread) for own, spread in zip(deviations, jackknifed, strict=True)]
         together = 2 * correlation * np.sqrt(variances[0] * variances[1])
-        return np.sqrt(np.maximum(variances[0] + variances[1] - together, 0.0))
+        return np.asarray(np.sqrt(np.maximum(variances[0] + variances[1] - together, 0.0)))
 
 
 def _moment(first: Array, second: Array) -> Array:

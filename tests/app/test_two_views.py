@@ -110,6 +110,10 @@ def test_a_side_is_set_by_hand() -> None:
     assert view(app).pinned(view(app).second).surrogate == ("rbf", 0.02, 0.05)
     assert view(app).pinned(view(app).second).readout == "shapley"
     assert options(app, "second")[-1] == "Set by hand"
+    app.select_slider(key="view_second_used").set_value(60).run()
+    assert not app.exception
+    assert view(app).second.endswith("&used=60")
+    assert "One was fitted to the first subsets of the other" in as_read(texts(app))
     # the view of the other pages stays as it is
     assert (view(app).kernel, view(app).readout) == ("auto", "")
     app.selectbox(key="view_second_run").set_value("sentiment").run()

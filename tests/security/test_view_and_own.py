@@ -82,6 +82,18 @@ def test_a_link_shows_the_result_on_every_page_and_starts_nothing_on_its_owners_
     assert listed(bob) == ["table from the link · outcomes, seen"]
 
 
+def test_what_a_link_compares_shows_the_result_alone() -> None:
+    project = project_of(ALICE)
+    run = table_of(ALICE, project)
+    sides = {"first": f"run={run}", "second": f"run={run}&kernel=linear", "pins": f"run={run}"}
+    bob = BOB.open("compare", run="planted", compared="views", **sides)
+    assert "The ranks of tasks correlate" in texts(bob)
+    assert "patients" not in texts(bob)
+    turn(bob, "data")
+    assert listed(bob) == ["table from the link · outcomes, seen"]
+    assert not {"Rename", "Delete it"} & labels(bob)
+
+
 def test_a_link_to_a_project_shows_its_head_alone() -> None:
     project = project_of(ALICE)
     bob = BOB.open("gradients", project=project)
