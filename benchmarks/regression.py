@@ -43,7 +43,7 @@ from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import guess_mapping
 from kernelsm.tasks.suite import TaskSuite
 
-M, RIDGE, SEED = 500, 0.03, 5
+M, RIDGE, SEED = 500, 0.3, 5
 TURNS, RETRAINED = 5, 40
 
 

@@ -45,6 +45,9 @@ from kernelsm.workspace.projects import Project, save_project
 from kernelsm.workspace.requests import NETWORK_ORIGINS, OWN_UNITS, NetworkRequest, ProjectRequest
 
 SMALL = 4096  # parameters up to which retraining to full accuracy takes a second or so
+# usual pulls of small and of larger networks; the squared loss curves by 2, eight times as much as the cross-entropy
+# of two classes does at most, and is held by about as much more
+_PULLS, _PULLS_OF_QUANTITIES = (0.03, 0.1), (0.3, 1.0)
 _UNKNOWN = Rates(base=0.0, gradients={}, gradex={}, retraining=0.0)
 # importing torch counts as reading
 _STAGES = {"read": 4.0, "inputs": 1.0, "base": 8.0, "probe": 4.0}
@@ -103,7 +106,8 @@ def _measured(
 ) -> Recipe:
     """The recipe, completed with the parameter count and the timings of the network."""
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    ridge = network.ridge or (0.03 if d <= SMALL else 0.1)
+    small, large = _PULLS_OF_QUANTITIES if suite.objective == REGRESSION else _PULLS
+    ridge = network.ridge or (small if d <= SMALL else large)
     retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
     rates = measure_rates(
         suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report

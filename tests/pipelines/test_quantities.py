@@ -78,6 +78,7 @@ def test_a_project_of_a_quantity_knows_what_it_is(diabetes):
     project = PROJECTS.load(diabetes)
     assert project.recipe.objective == "regression"
     assert project.recipe.size.classes == 1
+    assert project.recipe.ridge == 0.3
     assert project.about["R²"]["test"] > 0.2
     assert measures_of(diabetes) == ("loss", "R²", "absolute error", "squared error")
     assert estimate_cost(RunSettings(diabetes)).outputs == "quantities"
