@@ -123,7 +123,7 @@ def features() -> None:
     _check(ProjectRequest(PurePath(file.name).stem, ref, weights, NetworkRequest("features")), 15.0)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the file ...")
+@st.cache_resource(max_entries=2, show_spinner="Reading the file ...", scope="session")
 def _preview(key: str, name: str) -> Preview:
     return preview_samples(upload_path(key, ending_of(name)), name)
 

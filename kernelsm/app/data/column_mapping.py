@@ -128,12 +128,12 @@ def _label_kind(key: str, samples: Samples, label: str | None, guess: SampleMapp
     return objective, tuple(more)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=32, show_spinner=False, scope="session")
 def _label_guess(key: str, label: str, free: tuple[str, ...], _samples: Samples) -> LabelGuess:
     return guess_label(_samples, label, free=free)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False, scope="session")
 def _guess(key: str, names: tuple[str, ...], _samples: Samples) -> SampleMapping:
     return guess_mapping(_samples)
 

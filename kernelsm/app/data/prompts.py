@@ -106,7 +106,9 @@ def _rows(key: str, name: str) -> int:
     return len(read_labelled(upload_path(key, ending_of(name)).read_bytes(), name))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple})
+@st.cache_resource(
+    max_entries=2, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple}, scope="session"
+)
 def _read(candidates: FileRef, queries: FileRef, fresh: FileRef | None) -> PromptFiles:
     # with one demonstration and the default template, any error is the fault of a file
     return PromptRequest(candidates, queries, fresh, k=1).read()
