@@ -53,14 +53,20 @@ def found_by_axe(page: Page) -> list[str]:
     ]
 
 
+AT_REST = """() => document.getAnimations().every(
+    one => one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity)"""
+
+
 def opened(page: Page, server: Server, path: str) -> None:
     page.goto(f"{server.url}/{path}")
     expect(page.get_by_role("heading", level=1).first).to_be_visible()
     settled(page)
-    # what is drawn last: charts
+    # what comes last: charts, the sheet of styles, and the fading in of both
     for chart in page.get_by_test_id("stPlotlyChart").all():
         chart.locator(".main-svg").first.wait_for()
+    page.locator(".kernelsm-style").first.wait_for(state="attached")
     settled(page)
+    page.wait_for_function(AT_REST)
 
 
 @pytest.fixture(params=["light", "dark"])
