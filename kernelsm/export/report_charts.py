@@ -63,7 +63,7 @@ DRAW = r"""
           layout[key].gridcolor = line;
           layout[key].zerolinecolor = ink;
           if (key.charAt(0) === "y") { layout[key].zeroline = false; }
-          if (narrow && key.charAt(0) === "x" && layout[key].title) {
+          if (narrow && key.charAt(0) === "x" && (layout[key].title || {}).text) {
             layout[key].title.text = layout[key].title.text.replace(/^(observed) .*/, "$1").replace(", ", ",<br>");
           }
           layout[key].linecolor = line;
