@@ -33,6 +33,7 @@ from kernelsm.surrogates.wording import (
 )
 
 _RANKED = 15
+_ON_ONE_SCREEN = 16  # tasks
 _ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
 _DRAWN, _CLICKED = "explore_drawn", "explore_clicked"
@@ -96,8 +97,8 @@ def say_what_changed(exploration: Exploration) -> None:
 
 def settings(run: Run) -> None:
     """Draw the controls of the page."""
-    # one row on a projector: it takes all the width there is
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    # one row on a projector: page.css makes them as narrow as they may be
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="explore_controls"):
         controls.kernel_picker()
         controls.readout_picker(run)
         controls.order_picker()
@@ -138,7 +139,10 @@ def heatmap(exploration: Exploration) -> None:
         dark=frame.is_dark(),
         limit=_limit(exploration),
     )
-    frame.show(chart, _HEATMAP_KEY, on_click=_take_click if len(exploration.names) <= CLICKABLE_UP_TO else None)
+    K = len(exploration.names)
+    # page.css keeps few cells on one screen; many would be too small there
+    with st.container(key=f"explore_{'few' if K <= _ON_ONE_SCREEN else 'many'}_cells"):
+        frame.show(chart, _HEATMAP_KEY, on_click=_take_click if K <= CLICKABLE_UP_TO else None)
     measured = exploration.run.fixed_size
     if exploration.kind == "inclusion" and measured and pair_readout(exploration.run, exploration.kind)[1] is None:
         st.caption(
