@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kernelsm.evaluation.two_views import compare_views
 from kernelsm.evaluation.views import View
@@ -22,6 +23,7 @@ from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.tables import TABLES, load_run_orders
 
+T = TypeVar("T")
 FILES = ChunkKind("taken_away", version=1)
 KINDS = ("report", "notebook", "tables")
 START_SECONDS = 3.0
@@ -131,11 +133,16 @@ def _read(arguments: dict[str, Any]) -> FileToWrite:
     check_choice("kind of file", arguments["kind"], KINDS)
     beside = tuple(
         Compared(
-            tuple(one["tables"]), tuple(Settings(**settings) for settings in one["settings"]), tuple(one["titles"])
+            _pair(one["tables"]), _pair([Settings(**settings) for settings in one["settings"]]), _pair(one["titles"])
         )
         for one in arguments["beside"]
     )
     return FileToWrite(**{**arguments, "settings": Settings(**arguments["settings"]), "beside": beside})
+
+
+def _pair(sides: Sequence[T]) -> tuple[T, T]:
+    first, second = sides
+    return first, second
 
 
 def seconds_to_fit(K: int, m: int) -> float:
