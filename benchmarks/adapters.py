@@ -24,7 +24,7 @@ from kernelsm.models.registry import build_model
 from kernelsm.objectives.registry import find
 from kernelsm.runtime.threads import use_torch_threads
 
-TEXTS, BATCH, TURNS = 64, 16, 3
+TEXTS, BATCH, TURNS = 48, 16, 3
 PROJECTIONS = ("exact", "kronecker")
 
 
