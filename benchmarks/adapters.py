@@ -1,10 +1,10 @@
 """Gradients of the low-rank adapters of a language model for every text, against plain forward and backward passes.
 
-SmolLM2-135M-Instruct with adapters of rank 8 in its last six layers, and texts of the example *instructions*. One side
-is what training does, a forward and a backward pass of the mean loss of a batch; the other is `gradient_features` of
-the same texts with all it does, the choice of an engine among it, once in all coordinates of the adapters and once in
-512. All go through batches of the same size, turn by turn, on one thread; times are processor time. What the layers
-below the adapters make of a text is known to both from the first turn on.
+SmolLM2-135M-Instruct with adapters of rank 8 in its last six layers, and texts of the example *instructions*. One
+side is what training does, a forward and a backward pass of the mean loss of a batch; the other is
+`gradient_features` of the same texts with all it does, the choice of an engine among it, once in all coordinates of
+the adapters and once in 512. All go through batches of the same size, turn by turn, on one thread; times are
+processor time. What the layers below the adapters make of a text is known to both from the first turn on.
 
     .venv/bin/python benchmarks/adapters.py
 """
