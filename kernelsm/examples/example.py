@@ -41,6 +41,8 @@ class Example:
         Of the gradients that the finished outcomes were computed from; "auto" for what a run takes by itself.
     truth_subsets : int
         How many held-out subsets the truth is that of.
+    truth_p : float, optional
+        Inclusion probability by which those were drawn; `p` if not given.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Example:
     networks: int = 0
     projection: str = "auto"
     truth_subsets: int = 100
+    truth_p: float | None = None
 
     @property
     def is_finished(self) -> bool:

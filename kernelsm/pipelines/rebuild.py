@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kernelsm.evaluation.first_order import first_order_check
 from kernelsm.evaluation.metrics import lds, spearman_per_target
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, TRUTH_SEED, get_example
-from kernelsm.examples.example import WEIGHTS
+from kernelsm.examples.example import WEIGHTS, Example
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines import ask_model, compute
 from kernelsm.pipelines.gradex_check import NETWORKS, Ceiling, Checks, projection_checks
@@ -49,7 +49,7 @@ def rebuild_example(
 
     example, settings = get_example(name), example_settings(name)
     folder = folder or example.folder
-    held_out = replace(settings, subsets=example.truth_subsets, seed=TRUTH_SEED)
+    held_out = _held_out(example, settings, example.truth_subsets)
     written = []
     if retrain and example.has_model:
         written.append(save_weights(compute.base_model(name, store, report, retrain=True), folder / WEIGHTS))
@@ -62,6 +62,12 @@ def rebuild_example(
     else:
         truth = compute.play(TRUTH_SEED, held_out.masks(), noise=False)
     return [*written, truth.save(folder / "truth.parquet")]
+
+
+def _held_out(example: Example, settings: RunSettings, subsets: int) -> RunSettings:
+    """Settings of the first subsets of the truth."""
+    p = settings.p if example.truth_p is None else example.truth_p
+    return replace(settings, subsets=subsets, seed=TRUTH_SEED, p=p)
 
 
 def rebuild_checks(
@@ -80,7 +86,7 @@ def rebuild_checks(
     first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
     projections, expected = projection_checks(name, settings.dim, store, report)
     again = min(CEILING_SUBSETS, truth.m)
-    held_out = replace(settings, subsets=again, seed=TRUTH_SEED, estimator="retraining")
+    held_out = replace(_held_out(example, settings, again), estimator="retraining")
     ceiling = noise_ceiling(held_out, truth, report, store)
     return Checks(first_order, projections, expected, ceiling).save(folder / "checks.json")
 

@@ -6,6 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from kernelsm import default_surrogate, load_example, load_truth
+from kernelsm.evaluation.truth import score_estimates
+from kernelsm.examples.catalog import EXAMPLES, RECIPES, get_example, load_estimates_of_truth
 from kernelsm.examples.instructions.example import INSTRUCTIONS_EXAMPLE
 from kernelsm.examples.instructions.sources import COPY, INSTRUCTIONS, SWAPPED, TEST, TRAINING, _swapped
 from kernelsm.samples.reader import read_samples
@@ -66,3 +69,35 @@ def test_the_recipe_counts_what_is_there_and_a_user_would_have_guessed_the_same(
     size = INSTRUCTIONS_EXAMPLE.recipe.counted
     assert (size.tasks, size.samples, size.test_samples) == (len(tasks.names), sum(tasks.sizes), sum(targets.sizes))
     assert np.array_equal(sorted(tasks.sizes), [TRAINING] * 12)
+
+
+def test_it_is_listed_once_its_results_are_finished_and_can_be_computed_before():
+    finished = INSTRUCTIONS_EXAMPLE.is_finished
+    assert ("instructions" in EXAMPLES) == ("instructions" in RECIPES) == finished
+    assert get_example("instructions") is INSTRUCTIONS_EXAMPLE
+    assert finished == (INSTRUCTIONS_EXAMPLE.folder / "checks.json").exists()
+
+
+needs_results = pytest.mark.skipif(
+    not INSTRUCTIONS_EXAMPLE.is_finished, reason="run: python -m kernelsm example instructions --rebuild"
+)
+
+
+@needs_results
+def test_the_swapped_source_is_found_to_hurt_and_the_copy_to_do_what_its_original_does():
+    outcomes = load_example("instructions")
+    names = list(outcomes.task_names)
+    swapped, tweets, copy = names.index(SWAPPED), names.index("tweets"), names.index(COPY)
+    found = default_surrogate().fit_outcomes(outcomes.target("movie reviews")).attribution("leave_one_out")
+    effects, margins = found.values[:, 0], found.margin()[:, 0]
+    assert found.told_from_zero()[swapped]
+    assert effects[swapped] == effects.max()
+    assert abs(effects[copy] - effects[tweets]) <= margins[copy] + margins[tweets] + 0.05 * abs(effects[tweets])
+
+
+@needs_results
+def test_the_estimates_rank_the_subsets_as_real_fine_tuning_does():
+    truth, estimates = load_truth("instructions"), load_estimates_of_truth("instructions")
+    assert truth.meta["estimator"] == "fine_tuning"
+    assert np.array_equal(truth.masks, estimates.masks)
+    assert score_estimates(truth, estimates)["lds"] > 0.3

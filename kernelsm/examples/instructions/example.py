@@ -42,17 +42,19 @@ INSTRUCTIONS_EXAMPLE = Example(
     ),
     folder=_FOLDER,
     truth_is="24 further subsets on which the language model was really fine-tuned",
+    p=0.7,  # at 0.5 the few subsets of two or three sources dominate
     truth_subsets=24,
+    truth_p=0.5,  # from smaller subsets outcomes differ more, beyond what the order of batches does to them
     recipe=Recipe(
         suite=_suite,
         architecture="causal_text",
         config={"rank": 8, "alpha": 16, "layers": 6},
         parameters=92_160,
-        ridge=0.01,
+        ridge=0.3,
         rates=Rates(
-            base=60.0,
-            gradients={"kronecker": 600.0, "gaussian": 700.0, "rademacher": 700.0, "sparse": 600.0},
-            gradex={"projected": 5.0}, retraining=60.0, inputs=5.0,
+            base=45.0,
+            gradients={"exact": 105.0, "kronecker": 105.0, "gaussian": 110.0, "rademacher": 110.0, "sparse": 110.0},
+            gradex={"projected": 1.5}, retraining=30.0, inputs=5.0,
         ),
         # a few times over all sources: the model has seen every kind of question, and subsets still move it
         training={"epochs": 3, "learning_rate": 2e-3, "batch_size": 16},
