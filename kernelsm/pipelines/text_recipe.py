@@ -9,7 +9,7 @@ from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.requests import NetworkRequest
 
-PULL = 0.3
+PULL = 0.5
 """Usual pull towards W0 of GradEx, in place of fine-tuning's early end."""
 RANK = 8
 LAYERS_OF_PACKAGED = 6
