@@ -14,6 +14,7 @@ from kernelsm.examples.example import Example, PromptExample
 from kernelsm.examples.modular_addition.example import MODULAR_ADDITION
 from kernelsm.examples.modular_quadratic.example import MODULAR_QUADRATIC
 from kernelsm.examples.movie_reviews.example import MOVIE_REVIEWS
+from kernelsm.examples.mt10.example import MT10
 from kernelsm.examples.planted.example import PLANTED
 from kernelsm.examples.sentiment.example import SENTIMENT
 from kernelsm.outcomes.table import Outcomes
@@ -27,13 +28,18 @@ TRUTH_SUBSETS = 100
 TRUTH_SEED = 1
 
 EXAMPLES: dict[str, Example] = {
-    example.name: example for example in (DIGITS, SENTIMENT, MODULAR_ADDITION, MODULAR_QUADRATIC, PLANTED)
+    example.name: example for example in (DIGITS, SENTIMENT, MODULAR_ADDITION, MODULAR_QUADRATIC, MT10, PLANTED)
 }
 PROMPT_EXAMPLES: dict[str, PromptExample] = {example.name: example for example in (MOVIE_REVIEWS, COIN_FLIP)}
 RECIPES: dict[str, Recipe] = {
     name: example.recipe for name, example in EXAMPLES.items() if example.recipe is not None
 }
 """Of the examples with a model."""
+
+
+def built_in() -> dict[str, Example | PromptExample]:
+    """Return all built-in examples, in the order in which they are shown."""
+    return {**EXAMPLES, **PROMPT_EXAMPLES}
 
 
 def get_example(name: str) -> Example:

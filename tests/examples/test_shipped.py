@@ -132,6 +132,7 @@ def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
     data = {
         "sentiment": {"sentiment.csv", "README.md", "LICENSE-vaderSentiment.txt"},
         "movie-reviews": {"movie_reviews.csv", "README.md"},
+        "mt10": {"demonstrations.npz"},
     }
     assert set(files) == expected | data.get(name, set())
     assert sum(files.values()) < 2_200_000
