@@ -96,6 +96,7 @@ def interaction_heatmap(
         "colorbar": {
             "title": {"text": unit, "side": "right"},
             "thickness": 10,
+            "ypad": 2,
             "len": 0.9,
             "orientation": "h",
             "y": 1.0,

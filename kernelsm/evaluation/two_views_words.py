@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from kernelsm.evaluation.two_views import Differences, How, PairDifferences, Two
 from kernelsm.surrogates.wording import NOT_MEASURED, Verdict, amount, number
 
 SAME = "Both sides are one and the same view: nothing differs."
+_MOST_NAMED = 8
 
 
 def two_views_sentence(found: TwoViews, *, names: Sequence[str] | None = None) -> str:
@@ -51,6 +52,35 @@ def pairs_sentence(found: TwoViews, pairs: PairDifferences, *, names: Sequence[s
     rest = pairs.total - len(labels)
     weak = f" The {rest:,} pairs that are weakest in both were not compared." if rest else ""
     return _counted(pairs.found, labels, found.views[0].unit, "pairs") + weak
+
+
+def left_out_sentences(found: TwoViews, *, names: Callable[[str], str] = str) -> list[str]:
+    """Name the tasks that one of the two alone has, a sentence for each side that has any.
+
+    Parameters
+    ----------
+    found : TwoViews
+    names : callable
+        What is shown of a name.
+
+    Examples
+    --------
+    >>> from kernelsm import Outcomes
+    >>> from kernelsm.evaluation.two_views import compare_views
+    >>> from kernelsm.evaluation.views import View
+    >>> masks = [[1, 0], [0, 1], [1, 1], [0, 0]]
+    >>> sides = (["reviews", "tweets"], ["tweets", "news"])
+    >>> one, other = (View(Outcomes(masks, [1.0, 2.0, 3.0, 0.0], task_names=names), kernel="rbf") for names in sides)
+    >>> left_out_sentences(compare_views(one, other))
+    ['Only the first view has reviews: not compared.', 'Only the second view has news: not compared.']
+    """
+    said = []
+    for label, tasks in (("first", found.tasks.only_first), ("second", found.tasks.only_second)):
+        if tasks:
+            listed = ", ".join(names(name) for name in tasks[:_MOST_NAMED])
+            more = f" and {len(tasks) - _MOST_NAMED:,} more" if len(tasks) > _MOST_NAMED else ""
+            said.append(f"Only the {label} view has {listed}{more}: not compared.")
+    return said
 
 
 def how_sentence(found: TwoViews) -> str:

@@ -30,7 +30,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         )
     for parser in (fit, report, notebook, tables):
         parser.add_argument("--truth", type=Path, help="a table to test on (default: an example's, else a fifth)")
-    _add_second_view(views)
+    for parser in (report, views):
+        _add_second_view(parser)
+    views.add_argument("--top", type=int, default=10, help="how many tasks and pairs are listed (default 10)")
+    views.add_argument("--json", action="store_true", help="print one JSON object instead")
     fit.add_argument("--top", type=int, default=5, help="how many effects and pairs are listed (default 5)")
     fit.add_argument("--json", action="store_true", help="print one JSON object instead")
     for name, parser in (("report", report), ("notebook", notebook), ("tables", tables)):
@@ -40,9 +43,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             parser.add_argument("--link", default="", help="address of the view, to stand in it")
 
 
-def _add_second_view(views: argparse.ArgumentParser) -> None:
-    """Add what the second view has that the first has not; all else is as in the first."""
+def _add_second_view(parser: argparse.ArgumentParser) -> None:
+    """Add what a second view has that the first has not; all else is as in the first."""
     same = "(default: as the first)"
+    views = parser.add_argument_group("a second view beside it")
     views.add_argument("--with", dest="other", default="", metavar="TABLE", help=f"the second table {same}")
     views.add_argument("--with-target", help=f"its target, '' for their mean {same}")
     views.add_argument("--with-kernel", choices=KERNELS, help=f"its surrogate {same}")
@@ -50,5 +54,3 @@ def _add_second_view(views: argparse.ArgumentParser) -> None:
     views.add_argument("--with-ridge", type=float, help=same)
     views.add_argument("--with-used", type=int, help=f"the first so many of its subsets {same}")
     views.add_argument("--with-readout", choices=READOUTS, help=same)
-    views.add_argument("--top", type=int, default=10, help="how many tasks and pairs are listed (default 10)")
-    views.add_argument("--json", action="store_true", help="print one JSON object instead")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,11 @@ from kernelsm.prompts.orders import with_noise
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.errors import InputError
+from kernelsm.surrogates.reading import MEAN_TARGET
 from kernelsm.workspace.tables import load_run_orders
+
+if TYPE_CHECKING:
+    from kernelsm.export.report_comparison import Beside
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -121,7 +125,11 @@ def report(options: argparse.Namespace) -> None:
     """Write the HTML report."""
     from kernelsm.export.report import html_report  # imported here: the others need neither Plotly nor Jinja2
 
-    _write(options, lambda result: html_report(result, written=date.today().isoformat()).encode())
+    def content(result: Result) -> bytes:
+        beside = [_beside(options)] if _names_a_second_view(options) else []
+        return html_report(result, written=date.today().isoformat(), beside=beside).encode()
+
+    _write(options, content)
 
 
 def notebook(options: argparse.Namespace) -> None:
@@ -179,24 +187,49 @@ def views(options: argparse.Namespace) -> None:
     """Print what Compare shows of two views."""
     if options.top < 1:
         raise InputError("--top", str(options.top), "1 or more", "Write for example 5.")
+    found = compare_views(*_two_views(options))
+    if options.json:
+        print(json.dumps(_known(two_views_json(found)), allow_nan=False))
+    else:
+        print(*two_views_lines(found, options.top), sep="\n")
+
+
+_OF_SECOND = ("target", "kernel", "gamma", "ridge", "readout")
+
+
+def _names_a_second_view(options: argparse.Namespace) -> bool:
+    return bool(options.other) or any(getattr(options, f"with_{name}") is not None for name in (*_OF_SECOND, "used"))
+
+
+def _beside(options: argparse.Namespace) -> Beside:
+    """The part of a report that compares two views."""
+    from kernelsm.export.report_comparison import Beside  # as the report: it needs Plotly
+
+    first, second = _two_views(options)
+    tables = options.table, options.other or options.table
+    names = [_in_words(view, Path(table).stem) for view, table in zip((first, second), tables, strict=True)]
+    return Beside((names[0], names[1]), compare_views(first, second))
+
+
+def _in_words(view: View, table: str) -> str:
+    kernel, gamma, ridge = view.settings
+    numbers = "".join(f" {sign} {value:.4g}" for sign, value in (("γ", gamma), ("ridge", ridge)) if value is not None)
+    target = view.one_target or MEAN_TARGET
+    return f"{table}, {target}, {kernel}{numbers}, {view.kind.replace('_', ' ')}, {view.outcomes.m:,} subsets"
+
+
+def _two_views(options: argparse.Namespace) -> tuple[View, View]:
+    """The view that the options name, and the second one, which is as the first in what they do not say of it."""
     better = options.higher_is_better
     table = _outcomes(options.table, better)
     first = View(
         _first_of(table, options.used), options.target, options.kernel, options.gamma, options.ridge, options.readout
     )
-    own = {
-        name: given
-        for name in ("target", "kernel", "gamma", "ridge", "readout")
-        if (given := getattr(options, f"with_{name}")) is not None
-    }
+    own = {name: given for name in _OF_SECOND if (given := getattr(options, f"with_{name}")) is not None}
     table = _outcomes(options.other, better) if options.other else table
     outcomes = _first_of(table, options.used if options.with_used is None else options.with_used)
     target = first.target if first.target in outcomes.target_names else ""
-    found = compare_views(first, replace(first, outcomes=outcomes, **{"target": target, **own}))
-    if options.json:
-        print(json.dumps(_known(two_views_json(found)), allow_nan=False))
-    else:
-        print(*two_views_lines(found, options.top), sep="\n")
+    return first, replace(first, outcomes=outcomes, **{"target": target, **own})
 
 
 def _first_of(outcomes: Outcomes, used: int | None) -> Outcomes:

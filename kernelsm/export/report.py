@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from kernelsm.charts.interactions import interaction_heatmap
 from kernelsm.export.as_code import command_line, python_code
 from kernelsm.export.findings import KERNEL_NAMES, fidelity_rows, fidelity_sentence, headlines, not_told
 from kernelsm.export.report_charts import DRAW, DrawnChart, script_hash, script_json
+from kernelsm.export.report_comparison import Beside, sections
 from kernelsm.export.result import CITATION, Result, versions
 from kernelsm.export.tables import effects_table, pairs_table
 from kernelsm.surrogates.wording import amount, decimals_for, number
@@ -37,7 +38,7 @@ _PANELS = {"auto": "Auto", "rbf": "RBF", "poly": "Quadratic", "linear": "Linear"
 _MADE = ("estimator", "projection", "ridge", "outputs", "design", "p", "size", "seed", "model", "orders")
 
 
-def html_report(result: Result, *, written: str = "") -> str:
+def html_report(result: Result, *, written: str = "", beside: Sequence[Beside] = ()) -> str:
     """Return a result as one HTML file, which asks for nothing from anywhere.
 
     Names stand in it as text: Jinja2 escapes them, and the charts' JSON cannot end its script element. A content
@@ -48,6 +49,8 @@ def html_report(result: Result, *, written: str = "") -> str:
     result : Result
     written : str
         When, as it is to stand in the report; "" leaves it out.
+    beside : sequence of Beside
+        Comparisons with other views, each a part of its own.
 
     Examples
     --------
@@ -68,7 +71,8 @@ def html_report(result: Result, *, written: str = "") -> str:
         loader=PackageLoader("kernelsm.export", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    charts = _charts(result)
+    compared, of_compared = sections(beside)
+    charts = _charts(result) | {name: DrawnChart(name, chart) for name, chart in of_compared.items()}
     plotly_js = get_plotlyjs()
     settings = result.settings
     return environment.get_template("report.html").render(
@@ -93,6 +97,7 @@ def html_report(result: Result, *, written: str = "") -> str:
         fidelity=fidelity_rows(result),
         fidelity_says=fidelity_sentence(result),
         not_told=not_told(result),
+        beside=compared,
         citation=CITATION,
         command=command_line(result.outcomes, settings, result.table),
         python=python_code(result.outcomes, settings, result.table, is_example=result.is_example),

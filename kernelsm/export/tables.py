@@ -11,6 +11,7 @@ import pandas as pd
 
 from kernelsm.export.csv_text import csv_text
 from kernelsm.export.result import Result
+from kernelsm.runtime.progress import Report, silent
 from kernelsm.surrogates.results import without_rounding
 from kernelsm.surrogates.wording import Verdict, effect_verdict, interaction_verdict
 
@@ -42,7 +43,7 @@ def effects_table(result: Result) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def pairs_table(result: Result, *, all_pairs: bool = True) -> pd.DataFrame:
+def pairs_table(result: Result, *, all_pairs: bool = True, report: Report = silent) -> pd.DataFrame:
     """Return one row per pair: interaction, std, ends of the 90 % interval, what is said of it, whether measured.
 
     Parameters
@@ -50,10 +51,16 @@ def pairs_table(result: Result, *, all_pairs: bool = True) -> pd.DataFrame:
     result : Result
     all_pairs : bool
         Every pair j < k in the order of the tasks. Otherwise those that were tested, told from zero first, by size.
+    report : Report
+        Told how many pairs have their intervals.
     """
     found = result.readout.interactions
     first, second = found.pairs if all_pairs else result.readout.ranked_pairs
-    std = found.std_of(first, second)[:, 0]
+    std, at_once = np.zeros(len(first)), _pairs_at_once(result.outcomes.m)
+    for start in range(0, len(first), at_once):
+        block = slice(start, start + at_once)
+        report(start, len(first), "intervals of pairs", reused=None)
+        std[block] = found.std_of(first[block], second[block])[:, 0]
     margin = found.quantile() * std
     values = without_rounding(found.values[first, second, 0], std)
     measured = np.zeros(len(values), dtype=bool) if found.measured is None else found.measured[first, second]
@@ -115,11 +122,16 @@ def predictions_table(result: Result) -> pd.DataFrame:
     )
 
 
-def all_tables(result: Result) -> dict[str, pd.DataFrame]:
-    """Return every table of a result by name."""
+def _pairs_at_once(m: int) -> int:
+    """Pairs whose intervals take about half a second, in which nothing can be stopped."""
+    return max(64, int(_PAIR_RATE / 2 / m**2))
+
+
+def all_tables(result: Result, report: Report = silent) -> dict[str, pd.DataFrame]:
+    """Return every table of a result by name; `report` hears how many pairs have their intervals."""
     tables = {"effects": effects_table(result)}
     if result.outcomes.K > 1:
-        pairs = pairs_table(result)
+        pairs = pairs_table(result, report=report)
         tables |= {"interactions": pairs} | {
             f"interactions_square_{what}": square_table(result, what, pairs)
             for what in ("interaction", "low", "high")
@@ -127,8 +139,14 @@ def all_tables(result: Result) -> dict[str, pd.DataFrame]:
     return tables | {"predictions": predictions_table(result)}
 
 
-def tables_zip(result: Result) -> bytes:
+def tables_zip(result: Result, report: Report = silent) -> bytes:
     """Return all tables in a zip, each as CSV, in which no name is run as a formula, and as Parquet.
+
+    Parameters
+    ----------
+    result : Result
+    report : Report
+        Told how many pairs have their intervals.
 
     Examples
     --------
@@ -143,7 +161,7 @@ def tables_zip(result: Result) -> bytes:
     ['effects.csv', 'effects.parquet']
     """
     files: dict[str, bytes] = {}
-    for name, table in all_tables(result).items():
+    for name, table in all_tables(result, report).items():
         files[f"{name}.csv"] = csv_text(table).encode()
         files[f"{name}.parquet"] = parquet_bytes(table)
     return zip_bytes(files)

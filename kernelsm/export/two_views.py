@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from kernelsm.evaluation.two_views import Differences, TwoViews
-from kernelsm.evaluation.two_views_words import how_sentence, pairs_sentence, two_views_sentence
+from kernelsm.evaluation.two_views_words import (
+    how_sentence,
+    left_out_sentences,
+    pairs_sentence,
+    two_views_sentence,
+)
 from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.wording import Verdict, amount
-
-_MOST_NAMED = 8
 
 
 def two_views_lines(found: TwoViews, top: int) -> list[str]:
@@ -25,11 +28,7 @@ def two_views_lines(found: TwoViews, top: int) -> list[str]:
     >>> len(two_views_lines(found, top=3)) > 3
     True
     """
-    lines = [two_views_sentence(found)]
-    for label, names in (("first", found.tasks.only_first), ("second", found.tasks.only_second)):
-        if names:
-            more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-            lines.append(f"Only the {label} view has {', '.join(names[:_MOST_NAMED])}{more}: not compared.")
+    lines = [two_views_sentence(found), *left_out_sentences(found)]
     if found.identical:
         return lines
     names, differences = found.tasks.names, found.differences

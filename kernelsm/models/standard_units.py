@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -45,7 +45,7 @@ class StandardUnits(nn.Module):
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Map samples to standardised quantities (n, C)."""
-        return (self.network(samples) - self.centre) / self.scale  # type: ignore[no-any-return]
+        return cast("torch.Tensor", (self.network(samples) - self.centre) / self.scale)
 
 
 def in_standard_units(model: nn.Module, settings: Mapping[str, Any]) -> nn.Module:
@@ -77,4 +77,5 @@ def in_standard_units(model: nn.Module, settings: Mapping[str, Any]) -> nn.Modul
 
 
 def _numbers(settings: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    return tuple(torch.tensor(settings[name], dtype=torch.float32) for name in ("centre", "scale"))  # type: ignore[return-value]
+    centre, scale = (torch.tensor(settings[name], dtype=torch.float32) for name in ("centre", "scale"))
+    return centre, scale

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from app_harness import charts, open_app
+from app_harness import charts, open_app, texts
 
-from kernelsm import AutoSurrogate, KernelSurrogate
+from kernelsm import AutoSurrogate, KernelSurrogate, Outcomes
 from kernelsm.app.fit import following
 from kernelsm.app.fit.following import LEVELS, Line, compute
 from kernelsm.app.learn.lesson_files import BUILT_IN, lesson_files, read_lesson_file
@@ -21,6 +21,7 @@ from kernelsm.app.shell.open_runs import open_run
 from kernelsm.charts.marks import marks_of, places
 from kernelsm.evaluation.fidelity import held_out_tables
 from kernelsm.surrogates.reading import TUNING_ROWS
+from kernelsm.workspace.tables import save_run
 
 GAMMAS = ((0.001, 0.05, None), (0.1, 0.05, None), (3.0, 0.05, 90))
 
@@ -140,6 +141,16 @@ def numbers(column) -> np.ndarray:
 def test_the_default_surrogate_moves_with_the_subsets_alone() -> None:
     told = asked(open_app("fit", run="planted"))
     assert [slider["key"] for slider in told["sliders"]] == ["view_used"]
+
+
+def test_a_run_too_large_to_follow_says_when_its_charts_change() -> None:
+    rng = np.random.default_rng(0)
+    masks = rng.random((following.MOST_FITTED + 1, 5)) < 0.5
+    key = save_run(Outcomes(masks, masks @ np.arange(5.0) + rng.normal(0, 0.1, len(masks))))
+    app = open_app("fit", run=key, kernel="linear")
+    assert not following_of(app)
+    assert following.ON_RELEASE in texts(app)
+    assert following.ON_RELEASE not in texts(open_app("fit", run="planted", kernel="linear"))
 
 
 def test_a_lesson_with_a_slider_has_the_charts_of_all_its_positions() -> None:

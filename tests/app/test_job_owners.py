@@ -55,17 +55,9 @@ def test_who_has_as_many_jobs_as_one_may_is_told_what_to_do():
     busy()
     app = open_app("gradients", run="digits", subsets="8")
     press(app, "Recompute")
-    app = open_app_again(app, subsets="9")
+    app = open_app("gradients", browser=app, run="digits", subsets="9")
     press(app, "Recompute")
     assert "at most 1 at the same time" in app.warning[0].value
     assert "cancel one" in app.warning[0].value
     app.run()
     assert "at most 1" not in texts(app)
-
-
-def open_app_again(app, subsets):
-    """The same session with another number of subsets."""
-    secret = app.session_state["kernelsm_owner_secret"]
-    again = open_app("gradients", run="digits", subsets=subsets)
-    again.session_state["kernelsm_owner_secret"] = secret
-    return again.run()

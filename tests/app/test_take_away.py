@@ -15,7 +15,10 @@ from kernelsm import Outcomes, bernoulli_masks
 from kernelsm.app.shell.fits import read_off
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.view import ViewState
-from kernelsm.app.take_away import results
+from kernelsm.app.take_away import dialog, results
+from kernelsm.export.written_file import written_by
+from kernelsm.runtime.job import JobSpec
+from kernelsm.runtime.store import Store
 from kernelsm.workspace.tables import save_run
 
 
@@ -72,6 +75,46 @@ def test_what_leaves_does_not_name_the_data_it_was_computed_from() -> None:
     files = [zipfile.ZipFile(packed).read(name) for name in zipfile.ZipFile(packed).namelist()]
     files += [results.table_file(key), results.report_file(key, "mine", settings, "")]
     assert not [data for data in files if secret.encode() in data]
+
+
+def test_a_pinned_view_and_the_two_chosen_on_compare_go_into_the_report() -> None:
+    linear, shapley = "run=planted&kernel=linear", "run=planted&readout=shapley"
+    app = opened(run="planted", pins=f"{linear}|{shapley}")
+    assert "2 comparisons of two views" in texts(app)
+    view = app.session_state["kernelsm_view"]
+    run = open_run("planted")
+    pairs = [(view, view.pinned(pin)) for pin in view.pins]
+    settings = results.settings_of(run, view)
+    page = results.report_file("planted", run.title, settings, "", results.beside_of(pairs)).decode()
+    assert page.count("<h2>Beside another view</h2>") == 2
+    assert "<li>Linear ridge 0.1</li>" in page
+    chosen = opened(run="planted", pins=linear, second=linear)
+    assert "the comparison of two views" in texts(chosen)  # the same two, once
+    assert "comparison" not in texts(opened(run="planted"))
+
+
+def test_a_file_that_takes_long_is_written_by_a_job_and_then_handed_out(
+    monkeypatch: pytest.MonkeyPatch, jobs: list[JobSpec]
+) -> None:
+    monkeypatch.setattr(dialog, "_SLOW", -1.0)
+    app = opened(run="planted", kernel="rbf")
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert "All tables (zip)" not in labels
+    assert app.button(key="cancel_All tables (zip)").disabled
+    app.button(key="write_All tables (zip)").click().run()
+    assert not app.exception
+    (spec,) = jobs
+    app.button(key="take_away_open").click().run()
+    assert "All tables (zip)" in [button.proto.label for button in app.get("download_button")]
+    settings = results.settings_of(open_run("planted"), app.session_state["kernelsm_view"])
+    written = results.file_to_write("tables", open_run("planted"), open_run("planted").title, settings, "")
+    assert written.job() == spec
+    packed = zipfile.ZipFile(io.BytesIO(written_by(spec.key, Store()) or b""))
+    at_once = zipfile.ZipFile(io.BytesIO(results.tables_file("planted", open_run("planted").title, settings)))
+    shown, expected = (
+        pd.read_parquet(io.BytesIO(archive.read("interactions.parquet"))) for archive in (packed, at_once)
+    )
+    pd.testing.assert_frame_equal(shown, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize(("title", "stem"), [("../a b/ü?", "a-b-ü"), ("<>", "result"), ("x" * 99, "x" * 60)])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from app_server import Server
 from browser_page import watch_console
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 expect.set_options(timeout=20_000)
 
@@ -41,15 +42,28 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page whose console must stay free of errors until the test ends."""
+@pytest.fixture(scope="session")
+def home(browser: Browser) -> Iterator[BrowserContext]:
+    """Where pages of tests are opened one after the other: the app's scripts are loaded and compiled once."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light")
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(home: BrowserContext) -> Iterator[Page]:
+    """A page whose console must stay free of errors until the test ends; it knows nothing of the pages before."""
+    page = home.new_page()
     page.set_default_timeout(20_000)
     problems = watch_console(page)
     yield page
-    context.close()
+    for opened in home.pages:
+        with suppress(Error):  # an empty page has no storage, and a server that has ended no page
+            opened.evaluate("localStorage.clear()")
+        opened.close()
+    home.set_offline(False)
+    home.clear_cookies()
+    home.clear_permissions()
     assert not problems, problems
 
 

@@ -7,6 +7,8 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 # Streamlit's own frontend asks for these below the page's path before it finds the server's root
 PROBES = ("_stcore/health", "_stcore/host-config")
+AT_REST = """() => document.getAnimations().every(
+    one => one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity)"""
 
 
 def watch_console(page: Page) -> list[str]:
@@ -31,6 +33,19 @@ def open_page(page: Page, server: Server, path: str, title: str) -> None:
 def settled(page: Page) -> None:
     """Wait until the server has nothing left to draw."""
     page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
+
+
+def opened(page: Page, server: Server, path: str) -> None:
+    """Open a page and wait until nothing moves on it."""
+    page.goto(f"{server.url}/{path}")
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+    settled(page)
+    # what comes last: charts, the sheet of styles, and the fading in of both
+    for chart in page.get_by_test_id("stPlotlyChart").all():
+        chart.locator(".main-svg").first.wait_for()
+    page.locator(".kernelsm-style").first.wait_for(state="attached")
+    settled(page)
+    page.wait_for_function(AT_REST)
 
 
 def nothing_scrolls(element: Locator) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import pytest
 from app_server import Server
 from axe_playwright_python.sync_playwright import Axe
-from browser_page import settled
+from browser_page import AT_REST, opened, settled
 from playwright.sync_api import Browser, Page, expect
 
 SERIOUS = ("serious", "critical")
@@ -53,30 +53,31 @@ def found_by_axe(page: Page) -> list[str]:
     ]
 
 
-AT_REST = """() => document.getAnimations().every(
-    one => one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity)"""
-
-
-def opened(page: Page, server: Server, path: str) -> None:
-    page.goto(f"{server.url}/{path}")
-    expect(page.get_by_role("heading", level=1).first).to_be_visible()
-    settled(page)
-    # what comes last: charts, the sheet of styles, and the fading in of both
-    for chart in page.get_by_test_id("stPlotlyChart").all():
-        chart.locator(".main-svg").first.wait_for()
-    page.locator(".kernelsm-style").first.wait_for(state="attached")
-    settled(page)
-    page.wait_for_function(AT_REST)
-
-
-@pytest.fixture(params=["light", "dark"])
-def view(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A page as wide as a small projector, in one of the two themes."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=request.param)
+@pytest.fixture(scope="module")
+def view(browser: Browser) -> Iterator[Page]:
+    """A dark page as wide as a small projector; scripts that it has loaded once it need not load again."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page = context.new_page()
     page.set_default_timeout(20_000)
     yield page
     context.close()
+
+
+def in_both_themes(page: Page) -> Iterator[str]:
+    """Show a page dark and then light: texts, and charts, which the server draws anew."""
+    for scheme, ground, ink in (("dark", "rgb(18, 22, 28)", "#e6eaf0"), ("light", "rgb(255, 255, 255)", "#1c2430")):
+        page.emulate_media(color_scheme=cast(Literal["light", "dark"], scheme))
+        page.wait_for_function(
+            "ground => getComputedStyle(document.querySelector('.stApp')).backgroundColor === ground", arg=ground
+        )
+        page.wait_for_function(
+            "ink => [...document.querySelectorAll('.js-plotly-plot')].every(plot => plot.layout.font.color === ink)",
+            arg=ink,
+        )
+        settled(page)
+        page.wait_for_function(AT_REST)
+        yield scheme
+    page.emulate_media(color_scheme="dark")
 
 
 LEVELS = """() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]
@@ -88,12 +89,13 @@ def test_a_page_has_nothing_serious_against_it_and_no_gap_in_its_headings(
     view: Page, server: Server, path: str
 ) -> None:
     opened(view, server, path)
-    assert not (found := found_by_axe(view)), "\n".join(found)
-    levels: list[list[Any]] = view.evaluate(LEVELS)
-    assert [level for level, _ in levels].count(1) == 1
-    assert levels[0][0] == 1
-    for (above, _), (level, words) in pairwise(levels):
-        assert level <= above + 1, f"{words!r} is of level {level}, below level {above}"
+    for scheme in in_both_themes(view):
+        assert not (found := found_by_axe(view)), "\n".join([scheme, *found])
+        levels: list[list[Any]] = view.evaluate(LEVELS)
+        assert [level for level, _ in levels].count(1) == 1
+        assert levels[0][0] == 1
+        for (above, _), (level, words) in pairwise(levels):
+            assert level <= above + 1, f"{words!r} is of level {level}, below level {above}"
 
 
 def test_axe_finds_nothing_serious_in_what_is_taken_away(view: Page, server: Server) -> None:
@@ -101,15 +103,18 @@ def test_axe_finds_nothing_serious_in_what_is_taken_away(view: Page, server: Ser
     view.get_by_role("button", name="Take away").click()
     expect(view.get_by_role("dialog").get_by_text("Report (HTML)")).to_be_visible()
     settled(view)
-    assert not (found := found_by_axe(view)), "\n".join(found)
+    for scheme in in_both_themes(view):
+        expect(view.get_by_role("dialog")).to_be_visible()
+        assert not (found := found_by_axe(view)), "\n".join([scheme, *found])
 
 
 def test_axe_finds_nothing_serious_in_the_numbers_of_a_chart(view: Page, server: Server) -> None:
     opened(view, server, "explore?run=planted")
     view.get_by_text("Table and files").first.click()
-    expect(view.get_by_role("button", name="Save the picture (PNG)")).to_be_visible()
-    settled(view)
-    assert not (found := found_by_axe(view)), "\n".join(found)
+    for scheme in in_both_themes(view):
+        expect(view.get_by_role("button", name="Save the picture (PNG)")).to_be_visible()
+        settled(view)
+        assert not (found := found_by_axe(view)), "\n".join([scheme, *found])
 
 
 # the contrast of a text as it is seen: with the opacity of all that it stands in, on the first background behind it
@@ -135,11 +140,12 @@ CONTRAST = """element => {
 def test_captions_can_be_read_in_both_themes(view: Page, server: Server) -> None:
     for path in ("", "explore?run=planted", "data", "demonstrations?run=movie-reviews"):
         opened(view, server, path)
-        captions = view.get_by_test_id("stCaptionContainer").locator("p").all()
-        assert len(captions) >= 2
-        for caption in captions:
-            if caption.is_visible():
-                assert caption.evaluate(CONTRAST) >= 4.5, caption.inner_text()
+        for _ in in_both_themes(view):
+            captions = view.get_by_test_id("stCaptionContainer").locator("p").all()
+            assert len(captions) >= 2
+            for caption in captions:
+                if caption.is_visible():
+                    assert caption.evaluate(CONTRAST) >= 4.5, caption.inner_text()
 
 
 def test_the_contrast_is_that_of_what_is_seen(page: Page) -> None:
@@ -211,26 +217,3 @@ def test_a_change_is_said_in_a_live_region_that_stays(page: Page, server: Server
     words = [node["name"]["value"] for node in tree if node.get("parentId") in regions and node.get("name")]
     assert any(said.search(sentence) for sentence in words)
     assert not any("**" in sentence for sentence in words)
-
-
-def test_a_swipe_over_the_heatmap_of_a_phone_scrolls_the_page(browser: Browser, server: Server) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    opened(page, server, "explore?run=planted")
-    chart = page.get_by_role("figure", name=re.compile("Heatmap of the interactions")).first
-    chart.scroll_into_view_if_needed()
-    plot = chart.locator(".nsewdrag").first.bounding_box()
-    assert plot
-    assert plot["width"] == pytest.approx(plot["height"], rel=0.02)  # square cells
-    page_scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
-    before = page.evaluate(page_scrolled)
-    finger = context.new_cdp_session(page)
-    x, y = plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] - 10
-    for i in range(10):
-        at = [{"x": x, "y": y - 20 * i}]
-        finger.send("Input.dispatchTouchEvent", {"type": "touchMove" if i else "touchStart", "touchPoints": at})
-        page.wait_for_timeout(16)
-    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_function(f"{page_scrolled} > {before} + 100")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()

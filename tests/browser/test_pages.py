@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -215,23 +216,38 @@ def test_a_link_with_wrong_values_opens_and_says_so(page: Page, server: Server) 
     expect(page.get_by_test_id("stToast").first).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("path", list(PAGES))
-def test_every_page_draws_in_both_themes_without_errors(
-    browser: Browser, server: Server, scheme: str, path: str
-) -> None:
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme=scheme)
+@pytest.fixture(scope="module")
+def turning(browser: Browser) -> Iterator[Page]:
+    """A page that turns from dark to light, in a browser that has loaded the app's scripts once."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="dark")
     page = context.new_page()
-    problems = watch_console(page)
-    open_page(page, server, path, PAGES[path])
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    background = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
-    brightness = sum(int(part) for part in background.strip("rgba()").split(",")[:3]) / 3
-    assert (brightness < 80) == (scheme == "dark")
-    if path == "explore":  # zero takes the page's own tone
-        middle = page.locator(".js-plotly-plot").nth(1).evaluate("plot => plot.data[0].colorscale[2][1]")
-        assert middle == ("#262d37" if scheme == "dark" else "#f3f4f6")
+    page.set_default_timeout(20_000)
+    yield page
     context.close()
+
+
+@pytest.mark.parametrize("path", list(PAGES))
+def test_every_page_draws_in_both_themes_without_errors(turning: Page, server: Server, path: str) -> None:
+    problems = watch_console(turning)
+    turning.emulate_media(color_scheme="dark")
+    open_page(turning, server, path, PAGES[path])
+    for scheme in ("dark", "light"):
+        turning.emulate_media(color_scheme=scheme)
+        turning.wait_for_function(
+            """dark => {
+                const parts = getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g);
+                return (parts.slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3 < 80) === dark;
+            }""",
+            arg=scheme == "dark",
+        )
+        settled(turning)
+        expect(turning.get_by_test_id("stException")).to_have_count(0)
+        if path == "explore":  # zero takes the page's own tone
+            middle = "#262d37" if scheme == "dark" else "#f3f4f6"
+            turning.wait_for_function(
+                "middle => document.querySelectorAll('.js-plotly-plot')[1]?.data[0].colorscale[2][1] === middle",
+                arg=middle,
+            )
     assert not problems, problems
 
 

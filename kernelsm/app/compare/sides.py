@@ -44,7 +44,7 @@ def chosen_sides() -> dict[str, ViewState]:
     view = session.view()
     other = replace(view, kernel=_other_kernel(view))
     return {
-        which: _fitting(view.pinned(pin)) if (pin := getattr(view, which)) else default
+        which: fitting(view.pinned(pin)) if (pin := getattr(view, which)) else default
         for which, default in (("first", view), ("second", other))
     }
 
@@ -54,8 +54,8 @@ def _other_kernel(view: ViewState) -> str:
     return "auto" if view.kernel == "linear" else "linear"
 
 
-def _fitting(side: ViewState) -> ViewState:
-    """A view without a target, or more subsets, than its run has."""
+def fitting(side: ViewState) -> ViewState:
+    """Return a view without a target, or more subsets, than its run has."""
     run = open_run(side.run)
     target = side.target if side.target in run.outcomes.target_names else ""
     return replace(side, target=target, used=None if side.used is None or side.used >= run.m else side.used)

@@ -6,19 +6,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from kernelsm.app.compare.found import compared, named
 from kernelsm.app.compare.sides import two_sides
 from kernelsm.app.shell import frame, pins
-from kernelsm.app.shell.fits import fitted, read_off
-from kernelsm.app.shell.open_runs import open_run, shown_readout
 from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.attribution import MOST_BARS, attribution_bars
 from kernelsm.charts.interactions import interaction_heatmap
 from kernelsm.charts.two_views import difference_bars, difference_said, rank_scatter
-from kernelsm.evaluation.two_views import TwoViews, compare_views
-from kernelsm.evaluation.two_views_words import how_sentence, pairs_sentence, two_views_sentence
-from kernelsm.evaluation.views import View
+from kernelsm.evaluation.two_views import TwoViews
+from kernelsm.evaluation.two_views_words import (
+    how_sentence,
+    left_out_sentences,
+    pairs_sentence,
+    two_views_sentence,
+)
 from kernelsm.export.csv_text import csv_text
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import rising
@@ -29,17 +31,16 @@ SENTENCE = (
     "Two of anything side by side: runs, surrogates, readouts, targets. What differs between them, and what cannot "
     "be told from zero."
 )
-_Named = tuple[str, str, str, float | None, float, str]  # what is fitted, target, kernel, gamma, ridge and readout
 _LABELS = ("First", "Second")
 _NARROWEST = 380  # pixels: two stand side by side also beside the sidebar of a small screen
-_MOST_IN_HEATMAP, _LISTED_PAIRS, _LISTED_TASKS = 60, 15, 8
+_MOST_IN_HEATMAP, _LISTED_PAIRS = 60, 15
 
 
 def two_views() -> None:
     """Draw the choice of two views and all that is said of them."""
     first, second = two_sides()
     try:
-        found = _compared(_named(first), _named(second))
+        found = compared(named(first), named(second))
     except InputError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
@@ -47,7 +48,8 @@ def two_views() -> None:
     titles = (names[0], names[1])
     shown = [f"**{plain(name)}**" for name in found.tasks.names]
     st.markdown(two_views_sentence(found, names=shown))
-    _left_out(found)
+    for said in left_out_sentences(found, names=plain):
+        st.info(said, icon=":material/info:")
     order = _order(found)
     st.subheader("What each task does in both")
     _effects(found, titles, order)
@@ -68,38 +70,11 @@ def two_views() -> None:
     _pair_maps(found, titles)
 
 
-def _named(side: ViewState) -> _Named:
-    kernel, gamma, ridge = side.surrogate
-    run = open_run(side.run).first(side.used)
-    return run.fits, side.target, kernel, gamma, ridge, shown_readout(run, side.readout)
-
-
-# each holds its fits
-@st.cache_resource(max_entries=8, show_spinner="Comparing the two ...")
-def _compared(first: _Named, second: _Named) -> TwoViews:
-    """Compare two views; what the page shows of it is computed once."""
-    return compare_views(_view(*first), _view(*second))
-
-
-def _view(run: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str) -> View:
-    fit = run, target, kernel, gamma, ridge
-    return View(open_run(run).outcomes, target, kernel, gamma, ridge, readout, fitted(*fit), read_off(*fit, readout))
-
-
 def _order(found: TwoViews) -> Indices:
     """Tasks from the strongest in the first view on; of many, those that are strong in either."""
     first, second = (np.abs(side) / max(float(np.abs(side).max()), 1e-300) for side in found.effects)
     kept = rising(-np.maximum(first, second))[:MOST_BARS]
     return np.asarray(kept[rising(-first[kept])])
-
-
-def _left_out(found: TwoViews) -> None:
-    """Name the tasks that one of the two alone has."""
-    for label, names in (("first", found.tasks.only_first), ("second", found.tasks.only_second)):
-        if names:
-            listed = ", ".join(plain(name) for name in names[:_LISTED_TASKS])
-            more = f" and {len(names) - _LISTED_TASKS:,} more" if len(names) > _LISTED_TASKS else ""
-            st.info(f"Only the {label} view has {listed}{more}: not compared.", icon=":material/info:")
 
 
 def _effects(found: TwoViews, titles: tuple[str, str], order: Indices) -> None:

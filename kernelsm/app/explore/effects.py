@@ -33,7 +33,8 @@ from kernelsm.surrogates.wording import (
 )
 
 _RANKED = 15
-_ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
+_ON_ONE_SCREEN = 16  # tasks
+_LETTERS, _MOST_LINES = 28, 4  # that a line of the names of a pair holds, and lines of a row
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
 _DRAWN, _CLICKED = "explore_drawn", "explore_clicked"
 
@@ -96,8 +97,8 @@ def say_what_changed(exploration: Exploration) -> None:
 
 def settings(run: Run) -> None:
     """Draw the controls of the page."""
-    # one row on a projector: it takes all the width there is
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    # one row on a projector: page.css makes them as narrow as they may be
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="explore_controls"):
         controls.kernel_picker()
         controls.readout_picker(run)
         controls.order_picker()
@@ -138,7 +139,10 @@ def heatmap(exploration: Exploration) -> None:
         dark=frame.is_dark(),
         limit=_limit(exploration),
     )
-    frame.show(chart, _HEATMAP_KEY, on_click=_take_click if len(exploration.names) <= CLICKABLE_UP_TO else None)
+    K = len(exploration.names)
+    # page.css keeps few cells on one screen; many would be too small there
+    with st.container(key=f"explore_{'few' if K <= _ON_ONE_SCREEN else 'many'}_cells"):
+        frame.show(chart, _HEATMAP_KEY, on_click=_take_click if K <= CLICKABLE_UP_TO else None)
     measured = exploration.run.fixed_size
     if exploration.kind == "inclusion" and measured and pair_readout(exploration.run, exploration.kind)[1] is None:
         st.caption(
@@ -240,9 +244,10 @@ def ranked_pairs(exploration: Exploration) -> None:
     st.header("Strongest pairs")
     pairs = findings.listed_pairs(exploration.readout, _RANKED)
     table = _ranked(exploration, pairs)
+    lines = min(-(-int(table["pair"].str.len().max()) // _LETTERS), _MOST_LINES)
     show_table(
         table, hide_index=True, key=_RANKED_KEY, placeholder="", margins={"value": "±"},
-        row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
+        row_height=12 + 18 * lines if lines > 1 else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
             "value": st.column_config.NumberColumn(exploration.run.unit, width=80),

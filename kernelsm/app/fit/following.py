@@ -29,6 +29,7 @@ SCATTER, SURFACE, CALIBRATION, SCORES, VERDICT = (
 LEVELS = np.linspace(0.1, 0.95, 18)
 MOST_FITTED, MOST_HELD_OUT = 1_000, 1_000
 """With more subsets a line of fits takes too long to be there before anybody drags, or too much to send."""
+ON_RELEASE = f"With more than {MOST_FITTED:,} subsets the charts change when a slider is let go, not while it moves."
 _FEWEST = 12
 _POINTS, _LINEAR_POINTS, _CURVE = 1, 3, 2  # numbers of traces
 
@@ -84,7 +85,7 @@ def follow(run: Run, on_truth: bool, kernel: str) -> None:
 @disk.telling
 def _follow(run_key: str, on_truth: bool, kernel: str) -> None:
     run, view = open_run(run_key), session.view()
-    if too_many(run, on_truth):
+    if too_few(run) or too_many(run, on_truth):
         return
     lines = {name: _line(run, name, kernel, on_truth) for name in ("gamma", "ridge", "used")}
     if view.kernel in ("auto", "linear"):
@@ -105,10 +106,15 @@ def _follow(run_key: str, on_truth: bool, kernel: str) -> None:
         ahead.start(line, partial(compute, line, run))
 
 
+def too_few(run: Run) -> bool:
+    """Whether a run has too few subsets to test any fit on."""
+    return run.m < _FEWEST
+
+
 def too_many(run: Run, on_truth: bool) -> bool:
-    """Whether a run has too many subsets, or too few, for its charts to follow a slider."""
+    """Whether a run has too many subsets for its charts to follow a slider while it moves."""
     held_out = run.truth.m if on_truth and run.truth is not None else round((1 - SPLIT_FRACTION) * run.m)
-    return not _FEWEST <= run.m <= MOST_FITTED or held_out > MOST_HELD_OUT
+    return run.m > MOST_FITTED or held_out > MOST_HELD_OUT
 
 
 @st.cache_resource(show_spinner=False)

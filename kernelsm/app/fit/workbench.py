@@ -11,6 +11,7 @@ import streamlit as st
 from kernelsm.app.fit.following import (
     CALIBRATION,
     LEVELS,
+    ON_RELEASE,
     SCATTER,
     SCORES,
     SURFACE,
@@ -19,6 +20,7 @@ from kernelsm.app.fit.following import (
     follow,
     lds_in_words,
     of_target_shown,
+    too_many,
 )
 from kernelsm.app.shell import controls, disk, frame, session, spoken, words
 from kernelsm.app.shell.chart_keys import chart_button
@@ -61,6 +63,8 @@ def workbench(run: Run) -> None:
         if run.whole is not None:
             st.caption(f"Fitted on the first {run.outcomes.m:,} of {run.whole:,} subsets.")
         controls.why_sliders_rest()
+        if too_many(run, on_truth):
+            st.caption(ON_RELEASE)
         result = held_out(run.fits, _looked_at(), view.gamma, view.ridge, on_truth)
         scores(result)
     with grid.cell(column_span=2):

@@ -18,6 +18,8 @@ from pandas.io.formats.style import Styler
 from kernelsm.export.csv_text import is_formula
 from kernelsm.surrogates.wording import value_and_margin
 
+_ROW, _HEAD, _ROWS_BY_ITSELF = 35, 37, 10  # pixels of a row and of the head; rows where no height is asked for
+
 
 def show_table(
     data: pd.DataFrame, *, margins: Mapping[str, str] | None = None, signed: bool = True, **named: Any
@@ -34,7 +36,7 @@ def show_table(
     **named
         For `st.dataframe`.
     """
-    with _place(data, str(named.get("key") or named.get("alt"))):
+    with _place(data, str(named.get("key") or named.get("alt"))), _scrolling(data, named):
         return st.dataframe(rounded(data, margins, signed=signed) if margins else data, **named)
 
 
@@ -64,7 +66,7 @@ def _written(form: str, value: float) -> str:
 
 def edit_table(data: pd.DataFrame, **named: Any) -> pd.DataFrame:
     """Draw a table whose cells can be changed, as `st.data_editor` does, and return it as it is now."""
-    with _place(data, str(named["key"])):
+    with _place(data, str(named["key"])), _scrolling(data, named):
         edited: pd.DataFrame = st.data_editor(data, **named)
         return edited
 
@@ -73,6 +75,15 @@ def _place(data: pd.DataFrame, name: str) -> AbstractContextManager[Any]:
     if not holds_formulas(data):
         return nullcontext()
     return st.container(key=f"kernelsm_no_csv_{crc32(name.encode())}")  # page.css hides the button there
+
+
+def _scrolling(data: pd.DataFrame, named: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """A place for a table that scrolls within itself: page.css says there how a finger gets to its other rows."""
+    height, row = named.get("height", "auto"), named.get("row_height") or _ROW
+    high = {"content": None, "auto": _ROWS_BY_ITSELF * _ROW + _HEAD}.get(height, height)
+    if high is None or _HEAD + row * len(data) <= high:
+        return nullcontext()
+    return st.container(key=f"kernelsm_scrolls_{crc32(str(named.get('key') or named.get('alt')).encode())}")
 
 
 def holds_formulas(data: pd.DataFrame) -> bool:

@@ -7,18 +7,22 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from kernelsm.app.compare.reported import reported_pairs
 from kernelsm.app.shell import disk, session
 from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.app.take_away import results
+from kernelsm.app.take_away.long_files import long_file
 from kernelsm.export.as_code import command_line, python_code
 from kernelsm.export.result import CITATION, Settings
 from kernelsm.export.tables import seconds_for_all_pairs
+from kernelsm.export.written_file import START_SECONDS, FileToWrite
 from kernelsm.workspace.tables import TABLES
 
-_SLOW = 2.0
+_SLOW = 3.0
+"""Seconds that a file may take without progress."""
 _TABLES = {"effects": "Effects", "pairs": "Pairs"}
-_MOST_SECONDS = 60.0
+_MOST_SECONDS = 1800.0
 
 
 @st.dialog("Take away", width="medium", icon=":material/download:")
@@ -45,22 +49,20 @@ def _used(run: Run, settings: Settings) -> str:
 
 
 def _files(run: Run, title: str, settings: Settings) -> None:
-    stem, link = results.file_stem(title), _link()
+    stem, link, pairs = results.file_stem(title), _link(), reported_pairs()
     named = run.key, title, settings
-    if (wait := seconds_to_fit(run)) > _SLOW:
-        st.caption(
-            "Each file is written when you press its button. Where this view was not fitted and tested yet, that "
-            f"takes {duration(wait)}; the page goes on meanwhile."
-        )  # fmt: skip
+    largest = max((run, *(open_run(side.run) for pair in pairs for side in pair)), key=lambda one: one.m)
     _file(
-        "Report (HTML)", partial(results.report_file, *named, link), f"{stem}.html", "text/html",
-        "One file that opens without a network and prints: verdict, charts, tables, fidelity, settings, citation.",
-        icon=":material/description:",
+        "Report (HTML)", partial(results.report_file, *named, link, results.beside_of(pairs)), f"{stem}.html",
+        "text/html",
+        "One file that opens without a network and prints: verdict, charts, tables, fidelity, settings, citation"
+        f"{_with_comparisons(len(pairs))}.",
+        results.file_to_write("report", run, title, settings, link, pairs), largest, icon=":material/description:",
     )  # fmt: skip
     _file(
         "Notebook and data (zip)", partial(results.notebook_file, *named, link), f"{stem}-notebook.zip",
         "application/zip", "Runs from top to bottom with `pip install 'kernelsm[app]'` and gives the same numbers.",
-        icon=":material/code_blocks:",
+        results.file_to_write("notebook", run, title, settings, link), run, icon=":material/code_blocks:",
     )  # fmt: skip
     K, m = run.outcomes.K, run.outcomes.m
     seconds = seconds_for_all_pairs(K, m)
@@ -70,23 +72,37 @@ def _files(run: Run, title: str, settings: Settings) -> None:
             "with `python -m kernelsm tables`, as *As code* says."
         )
     else:
-        wait_for_pairs = f" Intervals of all pairs take {duration(seconds)}." if seconds > _SLOW else ""
         _file(
             "All tables (zip)", partial(results.tables_file, *named), f"{stem}-tables.zip", "application/zip",
-            "Effects, pairs (long and K × K) and predictions with 90% intervals, each as CSV and Parquet."
-            + wait_for_pairs,
-            icon=":material/table:",
+            "Effects, pairs (long and K × K) and predictions with 90% intervals, each as CSV and Parquet.",
+            results.file_to_write("tables", run, title, settings, ""), run, icon=":material/table:",
         )  # fmt: skip
-    _file(
+    st.download_button(
         "Outcomes (Parquet)", partial(results.table_file, run.key), f"{stem}.parquet", "application/octet-stream",
-        "The measured subsets and their outcomes, as the command line and *Data & model* read them.",
-        icon=":material/grid_on:",
+        icon=":material/grid_on:", on_click="ignore", width="stretch", key="take_Outcomes (Parquet)",
     )  # fmt: skip
+    st.caption("The measured subsets and their outcomes, as the command line and *Data & model* read them.")
 
 
-def _file(label: str, make: partial[bytes], name: str, mime: str, says: str, *, icon: str) -> None:
-    # written when it is asked for: opening the dialog waits for nothing
-    st.download_button(label, make, name, mime, icon=icon, on_click="ignore", width="stretch", key=f"take_{label}")
+def _with_comparisons(count: int) -> str:
+    """Say that a report holds comparisons of views."""
+    if not count:
+        return ""
+    what = "the comparison of two views" if count == 1 else f"{count} comparisons of two views"
+    return f", and {what} that *Compare* shows"
+
+
+def _file(
+    label: str, make: partial[bytes], name: str, mime: str, says: str, file: FileToWrite, run: Run, *, icon: str
+) -> None:
+    """Offer a file: at once where it is written in a moment, else by a job."""
+    seconds = file.seconds(run.outcomes.K, run.outcomes.m)
+    if seconds - START_SECONDS > _SLOW:
+        long_file(label, file, name, mime, seconds, icon=icon)
+    else:  # written when it is asked for: opening the dialog waits for nothing
+        st.download_button(
+            label, make, name, mime, icon=icon, on_click="ignore", width="stretch", key=f"take_{label}"
+        )
     st.caption(says)
 
 
@@ -130,11 +146,6 @@ def _code(run: Run, title: str, settings: Settings) -> None:
             language="python",
             wrap_lines=True,
         )
-
-
-def seconds_to_fit(run: Run) -> float:
-    """About how long fitting a run and testing it takes; measured for 20 to 500 tasks, and twice that to be safe."""
-    return 2 * (0.5 + 6e-7 * run.outcomes.m**2 + 2e-3 * run.outcomes.K)
 
 
 def _link() -> str:

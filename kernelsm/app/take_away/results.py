@@ -5,16 +5,25 @@ What is taken away is what a link shows: the table of outcomes and what is read 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from kernelsm.app.compare.found import Named, compared, named
+from kernelsm.app.shell import pins
 from kernelsm.app.shell.fits import fitted, held_out, read_off
 from kernelsm.app.shell.open_runs import Run, open_run, shown_readout
 from kernelsm.app.shell.view import ViewState
 from kernelsm.evaluation.fidelity import A_FIFTH, Fidelity, fidelity_of
 from kernelsm.export.csv_text import csv_text
 from kernelsm.export.result import Result, Settings
+from kernelsm.export.written_file import Compared, FileToWrite
+from kernelsm.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from kernelsm.export.report_comparison import Beside
 
 _FEWEST_TO_TEST = 10
 MOST_COPIED = 1000
@@ -60,13 +69,57 @@ def _fidelity(run: Run, settings: Settings) -> Fidelity | None:
     )  # fmt: skip
 
 
+ToCompare = tuple[Named, Named, tuple[str, str]]
+"""Two views and what they are called."""
+
+
+def beside_of(pairs: Sequence[tuple[ViewState, ViewState]]) -> tuple[ToCompare, ...]:
+    """What a report sets beside its view."""
+    return tuple((named(first), named(second), _titles(first, second)) for first, second in pairs)
+
+
+def _titles(first: ViewState, second: ViewState) -> tuple[str, str]:
+    names = pins.names_of([first, second])
+    return names[0], names[1]
+
+
 # a report is 5 MB, of which 4.8 are the drawing library
 @st.cache_data(max_entries=16, show_spinner=False)
-def report_file(key: str, title: str, settings: Settings, link: str) -> bytes:
-    """The HTML report of a view."""
+def report_file(key: str, title: str, settings: Settings, link: str, beside: tuple[ToCompare, ...] = ()) -> bytes:
+    """The HTML report of a view, with the comparisons that stand beside it."""
     from kernelsm.export.report import html_report
 
-    return html_report(result_of_view(key, title, settings, link), written=date.today().isoformat()).encode()
+    result = result_of_view(key, title, settings, link)
+    return html_report(result, written=date.today().isoformat(), beside=[_beside(*one) for one in beside]).encode()
+
+
+def _beside(first: Named, second: Named, titles: tuple[str, str]) -> Beside:
+    from kernelsm.export.report_comparison import Beside
+
+    try:
+        return Beside(titles, compared(first, second))
+    except InputError as error:
+        return Beside(titles, None, str(error))
+
+
+def file_to_write(
+    kind: str,
+    run: Run,
+    title: str,
+    settings: Settings,
+    link: str,
+    pairs: Sequence[tuple[ViewState, ViewState]] = (),
+) -> FileToWrite:
+    """The same as a job writes it, where it takes long."""
+    beside = tuple(
+        Compared(
+            (first.run, second.run),
+            (settings_of(open_run(first.run), first), settings_of(open_run(second.run), second)),
+            _titles(first, second),
+        )
+        for first, second in pairs
+    )
+    return FileToWrite(kind, run.key, table_name(run, title), title, settings, link, beside)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
