@@ -15,6 +15,7 @@ from kernelsm.examples.instructions.example import INSTRUCTIONS_EXAMPLE
 from kernelsm.examples.modular_addition.example import MODULAR_ADDITION
 from kernelsm.examples.modular_quadratic.example import MODULAR_QUADRATIC
 from kernelsm.examples.movie_reviews.example import MOVIE_REVIEWS
+from kernelsm.examples.mt10.example import MT10
 from kernelsm.examples.planted.example import PLANTED
 from kernelsm.examples.sentiment.example import SENTIMENT
 from kernelsm.outcomes.table import Outcomes
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 TRUTH_SEED = 1
 
-_ALL = (DIGITS, SENTIMENT, INSTRUCTIONS_EXAMPLE, MODULAR_ADDITION, MODULAR_QUADRATIC, PLANTED)
+_ALL = (DIGITS, SENTIMENT, INSTRUCTIONS_EXAMPLE, MODULAR_ADDITION, MODULAR_QUADRATIC, MT10, PLANTED)
 EXAMPLES: dict[str, Example] = {example.name: example for example in _ALL if example.is_finished}
 UNFINISHED: dict[str, Example] = {example.name: example for example in _ALL if not example.is_finished}
 """Examples whose results are still to be computed, by `python -m kernelsm example NAME --rebuild`."""
@@ -37,6 +38,11 @@ RECIPES: dict[str, Recipe] = {
 """Of the examples with a model."""
 ALL_RECIPES: dict[str, Recipe] = {example.name: example.recipe for example in _ALL if example.recipe is not None}
 """Those of unfinished examples as well."""
+
+
+def built_in() -> dict[str, Example | PromptExample]:
+    """Return all built-in examples, in the order in which they are shown."""
+    return {**EXAMPLES, **PROMPT_EXAMPLES}
 
 
 def get_example(name: str) -> Example:

@@ -137,6 +137,7 @@ def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
         "sentiment": {"sentiment.csv", "README.md", "LICENSE-vaderSentiment.txt"},
         "movie-reviews": {"movie_reviews.csv", "README.md"},
         "instructions": {"instructions.jsonl", "README.md", "LICENSES.txt"},
+        "mt10": {"demonstrations.npz"},
     }
     assert set(files) == expected | data.get(name, set())
     assert sum(files.values()) < 2_200_000
