@@ -47,6 +47,7 @@ bench: .venv/.test-ready
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py && \
 	KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/dragging.py
 	$(PY) benchmarks/gradients.py
+	$(PY) benchmarks/adapters.py
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/gradex_convergence.py
 	$(PY) benchmarks/regression.py

@@ -21,6 +21,7 @@ from kernelsm.evaluation.confirmation import WAYS
 from kernelsm.examples.catalog import (
     EXAMPLES,
     PROMPT_EXAMPLES,
+    UNFINISHED,
     get_example,
     load_estimates_of_truth,
     load_example,
@@ -141,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--retrain", action="store_true", help=retrained)
 
     example = commands.add_parser("example", help="list an example's finished results, or compute them anew")
-    example.add_argument("name", choices=(*EXAMPLES, *PROMPT_EXAMPLES))
+    example.add_argument("name", choices=(*EXAMPLES, *UNFINISHED, *PROMPT_EXAMPLES))
     example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files, from their W0")
     example.add_argument("--retrain", action="store_true", help=retrained)
 

@@ -11,6 +11,7 @@ from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.coin_flip.example import COIN_FLIP
 from kernelsm.examples.digits.example import DIGITS
 from kernelsm.examples.example import Example, PromptExample
+from kernelsm.examples.instructions.example import INSTRUCTIONS_EXAMPLE
 from kernelsm.examples.modular_addition.example import MODULAR_ADDITION
 from kernelsm.examples.modular_quadratic.example import MODULAR_QUADRATIC
 from kernelsm.examples.movie_reviews.example import MOVIE_REVIEWS
@@ -24,17 +25,19 @@ from kernelsm.runtime.checks import check_choice, check_whole
 if TYPE_CHECKING:
     from kernelsm.prompts.selection_record import SelectionRecord
 
-TRUTH_SUBSETS = 100
 TRUTH_SEED = 1
 
-EXAMPLES: dict[str, Example] = {
-    example.name: example for example in (DIGITS, SENTIMENT, MODULAR_ADDITION, MODULAR_QUADRATIC, MT10, PLANTED)
-}
+_ALL = (DIGITS, SENTIMENT, INSTRUCTIONS_EXAMPLE, MODULAR_ADDITION, MODULAR_QUADRATIC, MT10, PLANTED)
+EXAMPLES: dict[str, Example] = {example.name: example for example in _ALL if example.is_finished}
+UNFINISHED: dict[str, Example] = {example.name: example for example in _ALL if not example.is_finished}
+"""Examples whose results are still to be computed, by `python -m kernelsm example NAME --rebuild`."""
 PROMPT_EXAMPLES: dict[str, PromptExample] = {example.name: example for example in (MOVIE_REVIEWS, COIN_FLIP)}
 RECIPES: dict[str, Recipe] = {
     name: example.recipe for name, example in EXAMPLES.items() if example.recipe is not None
 }
 """Of the examples with a model."""
+ALL_RECIPES: dict[str, Recipe] = {example.name: example.recipe for example in _ALL if example.recipe is not None}
+"""Those of unfinished examples as well."""
 
 
 def built_in() -> dict[str, Example | PromptExample]:
@@ -50,6 +53,8 @@ def get_example(name: str) -> Example:
     InputError
         There is none of that name.
     """
+    if name in UNFINISHED:
+        return UNFINISHED[name]
     check_choice("example", name, EXAMPLES)
     return EXAMPLES[name]
 
@@ -79,7 +84,7 @@ def load_example(name: str) -> Outcomes:
 
 
 def load_truth(name: str) -> Outcomes:
-    """Return the held-out truth of a built-in example: `TRUTH_SUBSETS` subsets that no surrogate was fitted to.
+    """Return the held-out truth of a built-in example: subsets that no surrogate was fitted to.
 
     Examples
     --------

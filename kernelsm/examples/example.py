@@ -39,6 +39,8 @@ class Example:
         the seeds 1, 2, ... How much their effects differ is the noise of training. 0: none are shipped.
     projection : str
         Of the gradients that the finished outcomes were computed from; "auto" for what a run takes by itself.
+    truth_subsets : int
+        How many held-out subsets the truth is that of.
     """
 
     name: str
@@ -51,6 +53,13 @@ class Example:
     recipe: Recipe | None = None
     networks: int = 0
     projection: str = "auto"
+    truth_subsets: int = 100
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of its finished results are in its folder: only such examples are shown."""
+        last = "checks.json" if self.has_model else "truth.parquet"
+        return (self.folder / last).is_file() and (self.folder / "outcomes.parquet").is_file()
 
     @property
     def has_model(self) -> bool:

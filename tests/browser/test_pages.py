@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from app_server import Server
-from browser_page import open_page, settled, watch_console
+from browser_page import open_page, settled, turn_theme, watch_console
 from playwright.sync_api import Browser, Page, Route, expect
 from playwright.sync_api import TimeoutError as TooLate
 
@@ -232,14 +232,7 @@ def test_every_page_draws_in_both_themes_without_errors(turning: Page, server: S
     turning.emulate_media(color_scheme="dark")
     open_page(turning, server, path, PAGES[path])
     for scheme in ("dark", "light"):
-        turning.emulate_media(color_scheme=scheme)
-        turning.wait_for_function(
-            """dark => {
-                const parts = getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g);
-                return (parts.slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3 < 80) === dark;
-            }""",
-            arg=scheme == "dark",
-        )
+        turn_theme(turning, scheme)
         settled(turning)
         expect(turning.get_by_test_id("stException")).to_have_count(0)
         if path == "explore":  # zero takes the page's own tone
