@@ -47,8 +47,8 @@ def table_2() -> Finding:
         "table2", "Table 2", "Networks that are fine-tuned stay within 2 % of their first order at W0.",
         tuple(rows),
         "The error of the outputs says little: logits are large and hardly move. Of what fine-tuning changes in "
-        "them, the first order misses more; and where outcomes differ by a percent or two between subsets, an error of two "
-        "percent is as large as what is looked for. So ranks (LDS) stand beside. Prompts are in table 5.",
+        "them, the first order misses more; and where outcomes differ by a percent or two between subsets, an error "
+        "of two percent is as large as what is looked for. So ranks (LDS) stand beside. Prompts are in table 5.",
         {"networks": 3, "subsets behind the LDS": 100, "interval": "90 %, over networks"},
         table=tuple(lines),
     )  # fmt: skip
