@@ -65,7 +65,7 @@ def friedman(number: int) -> TaskSuite:
     groups = np.digitize(inputs[:, 0], np.quantile(inputs[:, 0], np.arange(1, 6) / 6))
     shuffled = groups == 5
     labels[shuffled] = np.random.default_rng(SEED).permutation(labels[shuffled])
-    columns = {f"x{place}": column for place, column in enumerate(inputs.T)}
+    columns: dict[str, NDArray[Any]] = {f"x{place}": column for place, column in enumerate(inputs.T)}
     columns |= {"group": np.array([f"group {group}" for group in groups]), "target": labels}
     samples = Samples(columns, f"friedman{number}.csv")
     return build_suite(samples, guess_mapping(samples))
