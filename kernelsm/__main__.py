@@ -28,6 +28,7 @@ from kernelsm.examples.catalog import (
     load_truth,
     results_folder,
 )
+from kernelsm.examples.mt10.example import MT10
 from kernelsm.export.arguments import add_parsers as add_export_parsers
 from kernelsm.gradients.choices import OF_RUNS, PROJECTIONS
 from kernelsm.outcomes.designs import DESIGNS
@@ -297,6 +298,10 @@ def _example(options: argparse.Namespace) -> None:
         store, report = Store(), TerminalReport()
         if options.name in PROMPT_EXAMPLES:
             written = rebuild_prompts(options.name, report, store)
+        elif options.name == MT10.name:
+            from kernelsm.pipelines.robots import rebuild_mt10  # imported here: it needs a simulator
+
+            written = rebuild_mt10(report, store, retrain=options.retrain)
         else:
             written = rebuild_example(options.name, report, store, retrain=options.retrain)
             if get_example(options.name).has_model:

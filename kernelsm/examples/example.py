@@ -71,6 +71,29 @@ class Example:
 
 
 @dataclass(frozen=True)
+class TableExample:
+    """A built-in table of outcomes that the app cannot add to: what was measured in a simulator, say.
+
+    Parameters
+    ----------
+    name, title, summary : str
+        Its name in links and commands, its title, and what there is to see.
+    path : Path
+        Of the table.
+    """
+
+    name: str
+    title: str
+    summary: str
+    path: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the table is there: only such examples are shown."""
+        return self.path.is_file()
+
+
+@dataclass(frozen=True)
 class PromptExample:
     """A built-in prompt task.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -53,14 +54,11 @@ class MetaWorldTask:
         check_choice("task", task, MT10_TASKS)
         # without a seed, or with 0, some versions draw other beginnings each time
         check_whole("seed", seed, 1)
-        with needed_by("the robot's simulator"):
-            import metaworld
-            from metaworld.policies import ENV_POLICY_MAP
         name = f"{task}-v3"
-        benchmark = metaworld.MT1(name, seed=seed)
+        benchmark = _package().MT1(name, seed=seed)
         self._environment: Any = benchmark.train_classes[name]()
         self._beginnings = benchmark.train_tasks
-        self._policy = ENV_POLICY_MAP[name]()
+        self._policy: Any = _package("metaworld.policies").ENV_POLICY_MAP[name]()
         self._observation: Vector = np.zeros(39)
         self._known: dict[int, _Beginning] = {}
 
@@ -108,8 +106,7 @@ class _Beginning:
 
     @classmethod
     def of(cls, environment: Any, observation: Vector) -> _Beginning:
-        import mujoco
-
+        mujoco = _package("mujoco")
         kind = int(mujoco.mjtState.mjSTATE_INTEGRATION)
         state = np.empty(mujoco.mj_stateSize(environment.model, kind))
         mujoco.mj_getState(environment.model, environment.data, state, kind)
@@ -127,8 +124,7 @@ class _Beginning:
 
     def restore(self, environment: Any) -> Vector:
         """Put the state back and return the first observation."""
-        import mujoco
-
+        mujoco = _package("mujoco")
         for name, value in self.placed.items():
             getattr(environment.model, name)[:] = value
         mujoco.mj_setState(environment.model, environment.data, self.state, int(mujoco.mjtState.mjSTATE_INTEGRATION))
@@ -148,7 +144,10 @@ def meta_world() -> Simulator:
     MissingExtraError
         Meta-World is not installed.
     """
-    with needed_by("the robot's simulator"):
-        import metaworld
-    versions = f"metaworld {version(metaworld.__name__)}, mujoco {version('mujoco')}"
+    versions = f"metaworld {version(_package().__name__)}, mujoco {version('mujoco')}"
     return Simulator(versions, MetaWorldTask, MT10_TASKS, ACTIONS, HORIZON, 10.0)
+
+
+def _package(name: str = "metaworld") -> Any:
+    with needed_by("the robot's simulator"):
+        return import_module(name)

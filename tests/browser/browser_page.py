@@ -48,6 +48,18 @@ def opened(page: Page, server: Server, path: str) -> None:
     page.wait_for_function(AT_REST)
 
 
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}
+
+
+def turn_theme(page: Page, scheme: str) -> None:
+    """Turn a page light or dark: the browser follows at once, and the server with the next run, which R asks for."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.wait_for_function(
+        "ground => getComputedStyle(document.querySelector('.stApp')).backgroundColor === ground", arg=GROUNDS[scheme]
+    )
+    page.keyboard.press("r")
+
+
 def nothing_scrolls(element: Locator) -> bool:
     """Whether all of an element is in sight: neither it nor a part of it is wider inside than outside."""
     found: bool = element.evaluate(

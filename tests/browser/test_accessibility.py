@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import pytest
 from app_server import Server
 from axe_playwright_python.sync_playwright import Axe
-from browser_page import AT_REST, opened, settled
+from browser_page import AT_REST, opened, settled, turn_theme
 from playwright.sync_api import Browser, Page, expect
 
 SERIOUS = ("serious", "critical")
@@ -65,11 +65,8 @@ def view(browser: Browser) -> Iterator[Page]:
 
 def in_both_themes(page: Page) -> Iterator[str]:
     """Show a page dark and then light: texts, and charts, which the server draws anew."""
-    for scheme, ground, ink in (("dark", "rgb(18, 22, 28)", "#e6eaf0"), ("light", "rgb(255, 255, 255)", "#1c2430")):
-        page.emulate_media(color_scheme=cast(Literal["light", "dark"], scheme))
-        page.wait_for_function(
-            "ground => getComputedStyle(document.querySelector('.stApp')).backgroundColor === ground", arg=ground
-        )
+    for scheme, ink in (("dark", "#e6eaf0"), ("light", "#1c2430")):
+        turn_theme(page, scheme)
         page.wait_for_function(
             "ink => [...document.querySelectorAll('.js-plotly-plot')].every(plot => plot.layout.font.color === ink)",
             arg=ink,
@@ -100,12 +97,14 @@ def test_a_page_has_nothing_serious_against_it_and_no_gap_in_its_headings(
 
 def test_axe_finds_nothing_serious_in_what_is_taken_away(view: Page, server: Server) -> None:
     opened(view, server, "explore?run=planted")
-    view.get_by_role("button", name="Take away").click()
-    expect(view.get_by_role("dialog").get_by_text("Report (HTML)")).to_be_visible()
-    settled(view)
     for scheme in in_both_themes(view):
-        expect(view.get_by_role("dialog")).to_be_visible()
+        view.get_by_role("button", name="Take away").click()
+        expect(view.get_by_role("dialog").get_by_text("Report (HTML)")).to_be_visible()
+        settled(view)
+        view.wait_for_function(AT_REST)
         assert not (found := found_by_axe(view)), "\n".join([scheme, *found])
+        view.get_by_role("dialog").get_by_role("button", name="Close").click()
+        expect(view.get_by_role("dialog")).to_have_count(0)
 
 
 def test_axe_finds_nothing_serious_in_the_numbers_of_a_chart(view: Page, server: Server) -> None:

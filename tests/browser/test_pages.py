@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from app_server import Server
-from browser_page import open_page, settled, watch_console
+from browser_page import open_page, settled, turn_theme, watch_console
 from playwright.sync_api import Browser, Page, Route, expect
 from playwright.sync_api import TimeoutError as TooLate
 
@@ -211,9 +211,10 @@ def test_a_wrong_file_is_refused_in_words_and_the_page_goes_on(page: Page, serve
 
 def test_a_link_with_wrong_values_opens_and_says_so(page: Page, server: Server) -> None:
     unknown = "0" * 40
-    open_page(page, server, f"explore?run={unknown}&gamma=hello&focus=3-4000", "Explore")
+    page.goto(f"{server.url}/explore?run={unknown}&gamma=hello&focus=3-4000")
+    expect(page.get_by_test_id("stToast").first).to_be_visible()  # first: it goes away by itself
+    expect(page.get_by_role("heading", name="Explore", exact=True, level=1)).to_be_visible()
     expect(page.get_by_text("Handwritten digits · 400 subsets")).to_be_visible()
-    expect(page.get_by_test_id("stToast").first).to_be_visible()
 
 
 @pytest.fixture(scope="module")
@@ -232,14 +233,7 @@ def test_every_page_draws_in_both_themes_without_errors(turning: Page, server: S
     turning.emulate_media(color_scheme="dark")
     open_page(turning, server, path, PAGES[path])
     for scheme in ("dark", "light"):
-        turning.emulate_media(color_scheme=scheme)
-        turning.wait_for_function(
-            """dark => {
-                const parts = getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g);
-                return (parts.slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3 < 80) === dark;
-            }""",
-            arg=scheme == "dark",
-        )
+        turn_theme(turning, scheme)
         settled(turning)
         expect(turning.get_by_test_id("stException")).to_have_count(0)
         if path == "explore":  # zero takes the page's own tone
