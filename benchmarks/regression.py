@@ -53,7 +53,7 @@ TURNS, RETRAINED = 5, 40
 def diabetes() -> TaskSuite:
     """The suite of the template, as *Data & model* guesses it."""
     frame = pd.read_csv(io.BytesIO(templates()["diabetes.csv"]().data))
-    columns = {name: values.to_numpy(dtype=str if name == "group" else float) for name, values in frame.items()}
+    columns = {str(name): values.to_numpy(dtype=str if name == "group" else float) for name, values in frame.items()}
     samples = Samples(columns, "diabetes.csv")
     return build_suite(samples, guess_mapping(samples))
 
@@ -65,8 +65,9 @@ def friedman(number: int) -> TaskSuite:
     groups = np.digitize(inputs[:, 0], np.quantile(inputs[:, 0], np.arange(1, 6) / 6))
     shuffled = groups == 5
     labels[shuffled] = np.random.default_rng(SEED).permutation(labels[shuffled])
-    columns: dict[str, NDArray[Any]] = {f"x{place}": column for place, column in enumerate(inputs.T)}
-    columns |= {"group": np.array([f"group {group}" for group in groups]), "target": labels}
+    columns = {f"x{place}": column for place, column in enumerate(inputs.T)}
+    columns["group"] = np.array([f"group {group}" for group in groups])
+    columns["target"] = labels
     samples = Samples(columns, f"friedman{number}.csv")
     return build_suite(samples, guess_mapping(samples))
 

@@ -22,7 +22,8 @@ else:
     estimates.estimates_note(run)
     controls.used_slider(run, width=260)
     choice = prompt_choice.prompt_choice(run)
-    left, right = st.columns([4, 3], gap="medium")
+    with st.container(key="demo_parts"):  # page.css: one below the other where a column would be too narrow
+        left, right = st.columns([4, 3], gap="medium")
     with left:
         slots.candidates(choice)
     with right:

@@ -68,9 +68,10 @@ def learning_curve_chart(
     if recommended != m and sizes[0] <= recommended <= numbers[-1]:
         marks.append((recommended, f"enough: {recommended:,}", ORANGE))
     leftmost, rightmost = min(place for place, _, _ in marks), max(place for place, _, _ in marks)
+    neighbours = leftmost < rightmost < _NEIGHBOUR_RATIO * leftmost
     for place, label, colour in marks:
         # labels of neighbouring lines grow away from each other; others to the left, where there is always room
-        side = "right" if place > leftmost and rightmost < _NEIGHBOUR_RATIO * leftmost else "left"
+        side = "right" if place > leftmost and neighbours else "left"
         # a point on the very edge is not drawn, nor is its text
         data.append(
             {
@@ -81,7 +82,8 @@ def learning_curve_chart(
         )  # fmt: skip
     x_range = (float(min(sizes[0], leftmost)) * 0.85, float(numbers[-1]) * 1.1)
     chart = figure(
-        data, 380, dark=dark, margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        data, 380, dark=dark,
+        margin={"l": 8, "r": 56 if neighbours else 8, "t": 36, "b": 8},  # a label to the right needs room on a phone
         xaxis={"title": {"text": "subsets fitted"}, **_log_axis(*x_range, lambda value: f"{value:,.0f}")},
         yaxis={
             "title": {"text": "share of variance left unexplained<br>on held-out subsets"},

@@ -51,9 +51,9 @@ DRAW = r"""
       var layout = chart.layout;
       layout.template = {};
       layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
+      unpaint(layout);
       layout.font = {family: "system-ui, sans-serif", size: 13, color: ink};
       layout.autosize = true;
-      unpaint(layout);
       chart.data.forEach(function (trace) {
         if (trace.colorbar) { unpaint(trace.colorbar); }
         if (trace.error_x) { trace.error_x.color = ink; }

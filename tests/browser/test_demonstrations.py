@@ -24,7 +24,7 @@ LABELS = ("positive", "negative")
 TEXTS = ("a good film", "a bad book", "long and bad", "good and long", "a book", "a film and a book", "bad", "good")
 SHOWN = tuple(Labelled(text, LABELS[i % 2]) for i, text in enumerate(TEXTS))
 TASK = PromptTask(SHOWN, SHOWN[:4], SHOWN[3:], LABELS, k=3)
-ROW, HEAD = 84, 35  # pixels of a row of a table, and of its head
+ROW, HEAD = 102, 35  # pixels of a row of a table, and of its head
 
 
 @pytest.fixture(scope="module")

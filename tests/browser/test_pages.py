@@ -211,9 +211,10 @@ def test_a_wrong_file_is_refused_in_words_and_the_page_goes_on(page: Page, serve
 
 def test_a_link_with_wrong_values_opens_and_says_so(page: Page, server: Server) -> None:
     unknown = "0" * 40
-    open_page(page, server, f"explore?run={unknown}&gamma=hello&focus=3-4000", "Explore")
+    page.goto(f"{server.url}/explore?run={unknown}&gamma=hello&focus=3-4000")
+    expect(page.get_by_test_id("stToast").first).to_be_visible()  # first: it goes away by itself
+    expect(page.get_by_role("heading", name="Explore", exact=True, level=1)).to_be_visible()
     expect(page.get_by_text("Handwritten digits · 400 subsets")).to_be_visible()
-    expect(page.get_by_test_id("stToast").first).to_be_visible()
 
 
 @pytest.fixture(scope="module")

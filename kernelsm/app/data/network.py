@@ -60,9 +60,9 @@ def _language_model() -> NetworkRequest | None:
         default="packaged", required=True,
     )  # fmt: skip
     st.caption(
-        "Its own weights stay as they are: low-rank adapters (LoRA) of its queries and values (in the packaged model "
-        f"of the last {LAYERS_OF_PACKAGED} layers) are trained on all texts for W0, and from there on each subset. "
-        "Models are read from safetensors with their tokenizer; code that comes with one is never run."
+        "Its own weights stay as they are: low-rank adapters (LoRA) of its queries and values, in the packaged model "
+        f"those of the last {LAYERS_OF_PACKAGED} layers, are trained on all texts for W0, and from there on each "
+        "subset. Models are read from safetensors with their tokenizer; code that comes with one is never run."
     )
     archive, path = None, ""
     if origin == "folder":

@@ -27,7 +27,7 @@ from kernelsm.workspace.tables import load_run_orders
 _SEARCH, _LABELS, _ADD = "demo_search", "demo_labels", "demo_add"
 _TABLE, _REFUSED = "demo_table", "demo_refused"
 _LABELS_SHOWN = 8
-_ROW, _ROWS_HIGH = 84, 625  # pixels: four lines of text, which wraps from 65; the head and seven rows
+_ROW, _ROWS_HIGH = 102, 649  # pixels: five lines of text, which wraps from 65; the head and six rows
 _KNOWS_ORDERS = (
     " The surrogate of this number also knows which label stands where, which that of the effects does not."
 )

@@ -372,7 +372,7 @@ def sampler_picker(K: int, *, proposals: bool = True) -> None:
     shown = session.view().sampler if session.view().sampler == "next" and proposals else design
     st.segmented_control(
         "Which subsets", [name for name in words.SAMPLER_NAMES if name not in left_out],
-        format_func=words.SAMPLER_NAMES.__getitem__, required=True, help=words.SAMPLER_HELP,
+        format_func=words.SAMPLER_NAMES.__getitem__, required=True, help=words.SAMPLER_HELP, wrap=True,
         **_bind("sampler", "random" if shown == "distinct" else shown, _design_of_name, first="default"),
     )  # fmt: skip
 
