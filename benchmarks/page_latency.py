@@ -55,7 +55,7 @@ CLOCK = """
 ([read, event]) => {
   const state = {start: null, last: null, before: null};
   window.__clock = new Promise((resolve, reject) => {
-    setTimeout(() => reject(new Error('nothing changed within 10 s')), 10000);
+    setTimeout(() => reject(new Error('nothing changed within 60 s')), 60000);
     state.before = eval(read);
     const begin = () => { if (state.start === null) state.start = state.last = performance.now(); };
     addEventListener(event, begin, {capture: true, once: true});

@@ -7,7 +7,9 @@ Fidelity is against `Retraining` of fresh subsets. In all:
 
 - seconds for 500 subsets by GradEx, with its shared part and the reading of all measures;
 - the ratio of the plain solves to it, and the largest difference between both in the network's change;
-- LDS over targets and relative error of the overall loss against retraining.
+- LDS over targets and relative error of the overall loss against retraining;
+- the last two also on Friedman's three functions, one of whose six groups has shuffled labels: data on which nobody
+  chose the pull.
 
     .venv/bin/python benchmarks/regression.py
 """
@@ -27,6 +29,7 @@ import pandas as pd
 from gradex import timed
 from machine import publish
 from numpy.typing import NDArray
+from sklearn.datasets import make_friedman1, make_friedman2, make_friedman3
 from sklearn.linear_model import Ridge
 
 from kernelsm import GradEx, Retraining, bernoulli_masks, gradient_features, lds, relative_error
@@ -50,9 +53,41 @@ TURNS, RETRAINED = 5, 40
 def diabetes() -> TaskSuite:
     """The suite of the template, as *Data & model* guesses it."""
     frame = pd.read_csv(io.BytesIO(templates()["diabetes.csv"]().data))
-    columns = {name: values.to_numpy(dtype=str if name == "group" else float) for name, values in frame.items()}
+    columns = {str(name): values.to_numpy(dtype=str if name == "group" else float) for name, values in frame.items()}
     samples = Samples(columns, "diabetes.csv")
     return build_suite(samples, guess_mapping(samples))
+
+
+def friedman(number: int) -> TaskSuite:
+    """One of Friedman's functions with noise, in six groups by its first input, the last with shuffled labels."""
+    make, noise = {1: (make_friedman1, 1.0), 2: (make_friedman2, 50.0), 3: (make_friedman3, 0.1)}[number]
+    inputs, labels = make(n_samples=500, noise=noise, random_state=SEED)
+    groups = np.digitize(inputs[:, 0], np.quantile(inputs[:, 0], np.arange(1, 6) / 6))
+    shuffled = groups == 5
+    labels[shuffled] = np.random.default_rng(SEED).permutation(labels[shuffled])
+    columns = {f"x{place}": column for place, column in enumerate(inputs.T)}
+    columns["group"] = np.array([f"group {group}" for group in groups])
+    columns["target"] = labels
+    samples = Samples(columns, f"friedman{number}.csv")
+    return build_suite(samples, guess_mapping(samples))
+
+
+def fidelity(suite: TaskSuite) -> dict[str, float]:
+    """LDS and relative error of GradEx with a hidden layer against retraining, at the default pull."""
+    preset = presets("tabular", suite.inputs.shape[1:], 1, len(suite.inputs))["mlp"]
+    model = train_base(build_model(preset.architecture, **preset.config), suite, **preset.training)
+    train, test = (
+        gradient_features(model, inputs, labels, objective=find(suite))
+        for inputs, labels in ((suite.inputs, suite.labels), (suite.test_inputs, suite.test_labels))
+    )
+    masks = bernoulli_masks(suite.K, RETRAINED, seed=SEED + 1)
+    estimates = GradEx(suite, train, test, ridge=RIDGE).outcomes(masks)
+    truth = Retraining(suite, model, ridge=RIDGE).outcomes(masks)
+    mean = truth.mean_target().values
+    return {
+        "lds": lds(truth.values, estimates.values), "spread_over_mean": float(mean.std() / mean.mean()),
+        "relative_error": relative_error(mean, estimates.mean_target().values),
+    }  # fmt: skip
 
 
 def plain(suite: TaskSuite, train: GradientFeatures, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -116,8 +151,13 @@ def main() -> None:
     """Measure both networks."""
     suite = diabetes()
     networks = {name: measure(suite, name) for name in ("logistic", "mlp")}
+    use_torch_threads(1)
+    elsewhere = {f"friedman{number}": fidelity(friedman(number)) for number in (1, 2, 3)}
     sizes = {"samples": len(suite.inputs), "test_samples": len(suite.test_inputs), "K": suite.K}
-    publish("regression", {**sizes, "subsets": M, "retrained": RETRAINED, "ridge": RIDGE, "networks": networks})
+    publish(
+        "regression",
+        {**sizes, "subsets": M, "retrained": RETRAINED, "ridge": RIDGE, "networks": networks, "elsewhere": elsewhere},
+    )
 
 
 if __name__ == "__main__":

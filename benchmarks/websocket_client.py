@@ -79,6 +79,13 @@ class Visitor:
                 spent += await self._sent(message)
         return spent
 
+    async def look(self, seconds: float) -> None:
+        """Look at the page for a while; what it draws by the clock is drawn."""
+        end = time.monotonic() + seconds
+        while self.fragments and time.monotonic() + max(self.fragments.values()) < end:
+            await self.watch()
+        await asyncio.sleep(max(0.0, end - time.monotonic()))
+
     def _rerun(self, **trigger: WidgetState) -> BackMsg:
         message = BackMsg()
         message.rerun_script.query_string = self.query

@@ -21,12 +21,14 @@ from kernelsm.evaluation.confirmation import WAYS
 from kernelsm.examples.catalog import (
     EXAMPLES,
     PROMPT_EXAMPLES,
+    UNFINISHED,
     get_example,
     load_estimates_of_truth,
     load_example,
     load_truth,
     results_folder,
 )
+from kernelsm.examples.mt10.example import MT10
 from kernelsm.export.arguments import add_parsers as add_export_parsers
 from kernelsm.gradients.choices import OF_RUNS, PROJECTIONS
 from kernelsm.outcomes.designs import DESIGNS
@@ -140,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--retrain", action="store_true", help=retrained)
 
     example = commands.add_parser("example", help="list an example's finished results, or compute them anew")
-    example.add_argument("name", choices=(*EXAMPLES, *PROMPT_EXAMPLES))
+    example.add_argument("name", choices=(*EXAMPLES, *UNFINISHED, *PROMPT_EXAMPLES))
     example.add_argument("--rebuild", action="store_true", help="compute and write the shipped files, from their W0")
     example.add_argument("--retrain", action="store_true", help=retrained)
 
@@ -296,6 +298,10 @@ def _example(options: argparse.Namespace) -> None:
         store, report = Store(), TerminalReport()
         if options.name in PROMPT_EXAMPLES:
             written = rebuild_prompts(options.name, report, store)
+        elif options.name == MT10.name:
+            from kernelsm.pipelines.robots import rebuild_mt10  # imported here: it needs a simulator
+
+            written = rebuild_mt10(report, store, retrain=options.retrain)
         else:
             written = rebuild_example(options.name, report, store, retrain=options.retrain)
             if get_example(options.name).has_model:

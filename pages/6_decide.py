@@ -1,4 +1,4 @@
-from kernelsm.app.decide import confirm, dropping
+from kernelsm.app.decide import confirm, dropping, task_groups
 from kernelsm.app.shell import frame, navigation
 
 navigation.require_entry()
@@ -11,3 +11,4 @@ frame.head(
 )
 drop = dropping.advice(run)
 confirm.confirm(run, drop)
+task_groups.task_groups(run)

@@ -16,7 +16,7 @@ ORDER = [
     "objectives", "gradients", "estimators", "attributors", "prompts", "policies", "examples", "workspace",
     "pipelines", "paper", "export", "app",
 ]  # fmt: skip
-TO_COME = {"policies"}  # their place is kept
+TO_COME: set[str] = set()  # folders whose place is kept
 PAGES = sorted((HOME / "pages").glob("*.py"))
 FRAME = HOME / "app.py"
 SOURCES = sorted(PACKAGE.rglob("*.py")) + PAGES + ([FRAME] if FRAME.exists() else [])

@@ -13,6 +13,9 @@ from kernelsm.evaluation.truth import score_estimates
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.tasks.suite import TaskSuite
 
+_DOUBLE_UP_TO = 10_000_000  # parameters; a language model would take minutes, and gigabytes
+_SAMPLES_AT_ONCE = 16
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -39,6 +42,8 @@ class LogitError:
 def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> LogitError:
     """Compare a fine-tuned network with the first-order expansion around W0, exactly (a forward-mode derivative).
 
+    In double precision up to 10 million parameters, and in single beyond.
+
     Parameters
     ----------
     base : torch.nn.Module
@@ -50,21 +55,31 @@ def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> Logi
     import torch  # imported here, because pages read finished checks without torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    model = copy.deepcopy(base).double().eval()
-    start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    step = {name: parameter.detach().double() - start[name] for name, parameter in tuned.named_parameters()}
-    buffers = dict(model.named_buffers())
-    x = torch.from_numpy(np.asarray(inputs))
-    x = x.double() if x.is_floating_point() else x
-
-    def logits(weights: dict[str, torch.Tensor]) -> torch.Tensor:
-        out: torch.Tensor = torch.func.functional_call(model, (weights, buffers), (x,))
-        return out
-
+    numbers = sum(parameter.numel() for parameter in base.parameters())
+    model = copy.deepcopy(base).eval()
+    precision = torch.double if numbers <= _DOUBLE_UP_TO else torch.float
+    model = model.to(precision)
+    # what is frozen does not move
+    start = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    moved = dict(tuned.named_parameters())
+    step = {name: moved[name].detach().to(precision) - value for name, value in start.items()}
+    fixed = {name: p.detach() for name, p in model.named_parameters() if name not in start}
+    fixed |= dict(model.named_buffers())
+    samples = torch.from_numpy(np.asarray(inputs))
+    samples = samples.to(precision) if samples.is_floating_point() else samples
+    parts = []
     # torch's fused attention has no forward-mode derivative
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        before, along = torch.func.jvp(logits, (start,), (step,))[:2]
-        after = logits({name: start[name] + step[name] for name in start})
+        for x in samples.split(len(samples) if precision == torch.double else _SAMPLES_AT_ONCE):
+
+            def logits(weights: dict[str, torch.Tensor], x: torch.Tensor = x) -> torch.Tensor:
+                out: torch.Tensor = torch.func.functional_call(model, {**weights, **fixed}, (x,))
+                return out
+
+            before, along = torch.func.jvp(logits, (start,), (step,))[:2]
+            after = logits({name: start[name] + step[name] for name in start})
+            parts.append((before.double(), along.double(), after.double()))
+    before, along, after = (torch.cat(column) for column in zip(*parts, strict=True))
     missed = after - before - along
     per_sample = missed.norm(dim=1) / after.norm(dim=1).clamp(min=1e-30)
     return LogitError(float(per_sample.mean()), float(missed.norm() / (after - before).norm().clamp(min=1e-30)))

@@ -10,30 +10,41 @@ from typing import TYPE_CHECKING
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.coin_flip.example import COIN_FLIP
 from kernelsm.examples.digits.example import DIGITS
-from kernelsm.examples.example import Example, PromptExample
+from kernelsm.examples.example import Example, PromptExample, TableExample
+from kernelsm.examples.instructions.example import INSTRUCTIONS_EXAMPLE
 from kernelsm.examples.modular_addition.example import MODULAR_ADDITION
 from kernelsm.examples.modular_quadratic.example import MODULAR_QUADRATIC
 from kernelsm.examples.movie_reviews.example import MOVIE_REVIEWS
+from kernelsm.examples.mt10.example import MT10, MT10_RETURNS
 from kernelsm.examples.planted.example import PLANTED
 from kernelsm.examples.sentiment.example import SENTIMENT
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.policies.record import PolicyRecord
 from kernelsm.prompts.orders import OrderedOutcomes, load_orders, with_noise
 from kernelsm.runtime.checks import check_choice, check_whole
 
 if TYPE_CHECKING:
     from kernelsm.prompts.selection_record import SelectionRecord
 
-TRUTH_SUBSETS = 100
 TRUTH_SEED = 1
 
-EXAMPLES: dict[str, Example] = {
-    example.name: example for example in (DIGITS, SENTIMENT, MODULAR_ADDITION, MODULAR_QUADRATIC, PLANTED)
-}
+_ALL = (DIGITS, SENTIMENT, INSTRUCTIONS_EXAMPLE, MODULAR_ADDITION, MODULAR_QUADRATIC, MT10, PLANTED)
+EXAMPLES: dict[str, Example] = {example.name: example for example in _ALL if example.is_finished}
+UNFINISHED: dict[str, Example] = {example.name: example for example in _ALL if not example.is_finished}
+"""Examples whose results are still to be computed, by `python -m kernelsm example NAME --rebuild`."""
+TABLE_EXAMPLES: dict[str, TableExample] = {one.name: one for one in (MT10_RETURNS,) if one.is_finished}
 PROMPT_EXAMPLES: dict[str, PromptExample] = {example.name: example for example in (MOVIE_REVIEWS, COIN_FLIP)}
 RECIPES: dict[str, Recipe] = {
     name: example.recipe for name, example in EXAMPLES.items() if example.recipe is not None
 }
 """Of the examples with a model."""
+ALL_RECIPES: dict[str, Recipe] = {example.name: example.recipe for example in _ALL if example.recipe is not None}
+"""Those of unfinished examples as well."""
+
+
+def built_in() -> dict[str, Example | TableExample | PromptExample]:
+    """Return all built-in examples, in the order in which they are shown."""
+    return {**EXAMPLES, **TABLE_EXAMPLES, **PROMPT_EXAMPLES}
 
 
 def get_example(name: str) -> Example:
@@ -44,6 +55,8 @@ def get_example(name: str) -> Example:
     InputError
         There is none of that name.
     """
+    if name in UNFINISHED:
+        return UNFINISHED[name]
     check_choice("example", name, EXAMPLES)
     return EXAMPLES[name]
 
@@ -68,12 +81,14 @@ def load_example(name: str) -> Outcomes:
     >>> load_example("digits")
     Outcomes(m=400, K=20, q=10, loss, mean=...)
     """
+    if name in TABLE_EXAMPLES:
+        return Outcomes.load(TABLE_EXAMPLES[name].path)
     outcomes = Outcomes.load(results_folder(name) / "outcomes.parquet")
     return with_noise(outcomes, load_example_orders(name)) if name in PROMPT_EXAMPLES else outcomes
 
 
 def load_truth(name: str) -> Outcomes:
-    """Return the held-out truth of a built-in example: `TRUTH_SUBSETS` subsets that no surrogate was fitted to.
+    """Return the held-out truth of a built-in example: subsets that no surrogate was fitted to.
 
     Examples
     --------
@@ -129,6 +144,14 @@ def load_estimates_of_truth(name: str) -> Outcomes | None:
 def load_example_orders(name: str) -> OrderedOutcomes | None:
     """Return the single orders of a built-in prompt task, by its name among `PROMPT_EXAMPLES`."""
     return load_orders(PROMPT_EXAMPLES[name].folder / "orders.npz")
+
+
+def load_policy_record(name: str) -> PolicyRecord | None:
+    """Return what policies of a built-in example do in their simulator; None for any other, or an unfinished one."""
+    path = MT10.folder / "policies.json"
+    if name not in (MT10.name, MT10_RETURNS.name) or not path.is_file():
+        return None
+    return PolicyRecord.from_json(json.loads(path.read_text()))
 
 
 def load_selection(name: str) -> SelectionRecord | None:

@@ -39,6 +39,8 @@ class Example:
         the seeds 1, 2, ... How much their effects differ is the noise of training. 0: none are shipped.
     projection : str
         Of the gradients that the finished outcomes were computed from; "auto" for what a run takes by itself.
+    truth_subsets : int
+        How many held-out subsets the truth is that of.
     """
 
     name: str
@@ -51,11 +53,41 @@ class Example:
     recipe: Recipe | None = None
     networks: int = 0
     projection: str = "auto"
+    truth_subsets: int = 100
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of its finished results are in its folder: only such examples are shown."""
+        last = "checks.json" if self.has_model else "truth.parquet"
+        return (self.folder / last).is_file() and (self.folder / "outcomes.parquet").is_file()
 
     @property
     def has_model(self) -> bool:
         """Whether its outcomes can be computed anew from a model's gradients."""
         return self.recipe is not None
+
+
+@dataclass(frozen=True)
+class TableExample:
+    """A built-in table of outcomes that the app cannot add to: what was measured in a simulator, say.
+
+    Parameters
+    ----------
+    name, title, summary : str
+        Its name in links and commands, its title, and what there is to see.
+    path : Path
+        Of the table.
+    """
+
+    name: str
+    title: str
+    summary: str
+    path: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the table is there: only such examples are shown."""
+        return self.path.is_file()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernelsm.examples.digits.suite import digits_suite
+from kernelsm.examples.instructions.sources import INSTRUCTIONS
 from kernelsm.examples.sentiment.sentences import SENTENCES, load_sentences
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def templates() -> dict[str, Callable[[], Template]]:
         "wine.csv": _wine_csv,
         "diabetes.csv": _diabetes_csv,
         "sentiment_labels.csv": _sentiment_labels_csv,
+        "instructions.jsonl": _instructions_jsonl,
     }
 
 
@@ -207,6 +209,14 @@ def _sentiment_labels_csv() -> Template:
     return Template(
         "sentiment_labels.csv", "text/csv", frame.to_csv(index=False, lineterminator="\n").encode(), about
     )
+
+
+def _instructions_jsonl() -> Template:
+    about = (
+        "312 real texts of ten sources for a language model, one a row, as a prompt and its completion: rated "
+        "sentences, docstrings, prose, names. One source is in it a second time, and one has its answers swapped."
+    )
+    return Template("instructions.jsonl", "application/x-ndjson", INSTRUCTIONS.read_bytes(), about)
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:

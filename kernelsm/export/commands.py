@@ -14,7 +14,7 @@ import numpy as np
 
 from kernelsm.evaluation.two_views import compare_views
 from kernelsm.evaluation.views import View
-from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example, load_truth
+from kernelsm.examples.catalog import EXAMPLES, built_in, load_example, load_truth
 from kernelsm.export.arguments import ENDINGS
 from kernelsm.export.as_code import command_line
 from kernelsm.export.findings import KERNEL_NAMES, fidelity_rows, fidelity_sentence, headlines
@@ -160,7 +160,7 @@ def _write(options: argparse.Namespace, content: Callable[[Result], bytes]) -> N
 
 def _result(options: argparse.Namespace) -> Result:
     """Fit and read off what the options name."""
-    built_in = EXAMPLES.get(options.table) or PROMPT_EXAMPLES.get(options.table)
+    known = built_in().get(options.table)
     truth, truth_is = None, ""
     outcomes = _outcomes(options.table, options.higher_is_better)
     example = EXAMPLES.get(options.table)
@@ -176,9 +176,9 @@ def _result(options: argparse.Namespace) -> Result:
         outcomes, target=options.target, kernel=options.kernel, gamma=options.gamma, ridge=options.ridge,
         readout=options.readout, used=options.used,
     )  # fmt: skip
-    title = getattr(options, "title", "") or (built_in.title if built_in else Path(options.table).stem)
+    title = getattr(options, "title", "") or (known.title if known else Path(options.table).stem)
     return result_of(
-        outcomes, settings, title=title, table=options.table, is_example=built_in is not None, truth=truth,
+        outcomes, settings, title=title, table=options.table, is_example=known is not None, truth=truth,
         truth_is=truth_is, link=getattr(options, "link", ""),
     )  # fmt: skip
 
@@ -242,7 +242,7 @@ def _first_of(outcomes: Outcomes, used: int | None) -> Outcomes:
 
 def _outcomes(table: str, higher_is_better: bool) -> Outcomes:
     """The table of an example's name or of a file."""
-    if table in EXAMPLES or table in PROMPT_EXAMPLES:
+    if table in built_in():
         return with_noise(load_example(table), load_run_orders(table))
     return Outcomes.load(Path(table), higher_is_better=higher_is_better)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kernelsm.objectives.objective import Linearisation
 from kernelsm.runtime.errors import InputError
+from kernelsm.tasks.suite import NEXT_TOKENS
 
 PROJECTIONS = ("exact", "kronecker", "gaussian", "rademacher", "sparse")
 ADAPTED = "adapted"
@@ -20,6 +21,8 @@ DIRECTIONS_BUDGET = 2**30
 """Bytes that adapted directions may take."""
 EXACT_UP_TO = 4096
 """Parameters up to which every coordinate is kept."""
+ALL_COORDINATES_BUDGET = 3 * 2**29
+"""Bytes that the gradients of all samples of a language model may take in every coordinate of its adapters."""
 OUTPUTS_BUDGET = 3 * 2**29
 """Bytes that the features of all outputs may take; beyond, fewer numbers of each sample are linearised."""
 
@@ -27,6 +30,15 @@ OUTPUTS_BUDGET = 3 * 2**29
 def adapted_fits(parameters: int, dim: int) -> bool:
     """Whether `dim` directions of so many parameters fit the budget of 1 GiB."""
     return 4 * parameters * dim <= DIRECTIONS_BUDGET
+
+
+def all_coordinates_fit(objective: str, samples: int, parameters: int) -> bool:
+    """Whether the gradients of text are kept in every coordinate of the adapters, at most 1.5 GiB.
+
+    A sample has one number there, and a backward pass through a language model costs far more than to keep what it
+    found: random maps would lose precision, and directions adapted to the tasks would take many passes more.
+    """
+    return objective == NEXT_TOKENS and 4 * samples * parameters <= ALL_COORDINATES_BUDGET
 
 
 def usual_directions(tasks: int, dim: int, parameters: int) -> int:

@@ -8,7 +8,7 @@ import inspect
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -237,7 +237,7 @@ def load_language_model(folder_or_name: str | None = None) -> LanguageModel:
         raise InputError(f"model {folder_or_name!r}"[:160], "no such folder", EXPECTED, fix)
     place = cache_root() / "models" / f"hub-{content_hash(folder_or_name)}"
     place.mkdir(parents=True, exist_ok=True)
-    return _load(_checked(lambda: copy_model(folder_or_name, place, text=True)), folder_or_name)
+    return _load(of_language_model(lambda: copy_model(folder_or_name, place, text=True)), folder_or_name)
 
 
 def default_model_file() -> Path:
@@ -306,7 +306,7 @@ def _unpack(source: Path, place: Path) -> None:
 
 def _load(folder: Path, name: str | None = None) -> LanguageModel:
     name = name or folder.resolve().name
-    folder = _checked(lambda: model_folder(folder, f"model {name!r}", text=True))
+    folder = of_language_model(lambda: model_folder(folder, f"model {name!r}", text=True))
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
@@ -350,10 +350,10 @@ def _check_kind(config: Any, name: str) -> None:
         raise InputError(f"model {name!r}", f"a network of the kind {kinds[0][:80]}", EXPECTED, fix)
 
 
-def _checked(find: Any) -> Path:
+def of_language_model(find: Callable[[], Path]) -> Path:
     """Find a folder; errors that speak of classifiers, as those of uploaded networks do, speak of language models."""
     try:
-        return Path(find())
+        return find()
     except InputError as error:
         expected = EXPECTED if error.expected == _CLASSIFIER else error.expected
         fix = error.fix.replace("AutoModelForSequenceClassification", "AutoModelForCausalLM")

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from kernelsm.models.arguments import check_architecture, check_arguments
+from kernelsm.models.causal_text import adapted_language_model
 from kernelsm.models.hugging_face import hugging_face
 from kernelsm.models.mlp import logistic, mlp
 from kernelsm.models.resnet import resnet9
@@ -19,6 +20,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "transformer": transformer,
     "resnet9": resnet9,
     "hugging_face": hugging_face,
+    "causal_text": adapted_language_model,
 }
 
 
@@ -27,7 +29,7 @@ def build_model(name: str, **config: Any) -> nn.Module:
 
     Parameters
     ----------
-    name : {"logistic", "mlp", "transformer", "resnet9", "hugging_face"}
+    name : {"logistic", "mlp", "transformer", "resnet9", "hugging_face", "causal_text"}
     **config
         Arguments of the function of that name, `seed` among them; JSON types only.
 

@@ -64,8 +64,20 @@ def read_weights(path: Path, name: str) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def own_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the state_dict of a network without its frozen parameters, which come with the network as it is built.
+
+    Of a language model with adapters these are the adapters alone.
+    """
+    return {
+        name: value.detach()
+        for name, value in model.state_dict(keep_vars=True).items()
+        if value.requires_grad or not isinstance(value, nn.Parameter)
+    }
+
+
 def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
-    """Put tensors into a network, by the names of its state_dict and in the network's precision.
+    """Put tensors into a network, by the names of its `own_state` and in the network's precision.
 
     Parameters
     ----------
@@ -82,7 +94,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: st
         Missing, unknown or wrongly shaped tensors: the first of each and how many there are. Whole numbers for
         weights, or numbers too large for the network's precision.
     """
-    expected_tensors = model.state_dict()
+    expected_tensors = own_state(model)
     _check_names(expected_tensors, tensors, name)
     converted = {}
     for key, expected in expected_tensors.items():
@@ -92,7 +104,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: st
                 f"{name}, {key!r}", str(found.dtype), str(expected.dtype), "Save the numbers in this type."
             )
         converted[key] = _checked(found.to(expected.dtype), f"{name}, {key!r}, in {expected.dtype}")
-    model.load_state_dict(converted)
+    model.load_state_dict(converted, strict=False)
 
 
 def _check_content(path: Path, name: str) -> None:
@@ -181,7 +193,7 @@ def _fix(expected_tensors: Mapping[str, torch.Tensor], missing: list[str], unkno
 
 
 def save_weights(model: nn.Module, path: Path) -> Path:
-    """Write a network's weights and buffers as safetensors, by name, and return the path."""
+    """Write a network's `own_state` as safetensors, by name, and return the path."""
     with write_whole(path) as part:
-        safetensors.torch.save_file({name: value.contiguous() for name, value in model.state_dict().items()}, part)
+        safetensors.torch.save_file({name: value.contiguous() for name, value in own_state(model).items()}, part)
     return path

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kernelsm.runtime.errors import InputError
-from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, POLICY, REGRESSION, SEVERAL_LABELS
 
 if TYPE_CHECKING:
     from kernelsm.objectives.objective import Objective
@@ -20,6 +20,7 @@ _CLASS_PATHS = {
     REGRESSION: "kernelsm.objectives.regression:Regression",
     SEVERAL_LABELS: "kernelsm.objectives.several_labels:SeveralLabels",
     NEXT_TOKENS: "kernelsm.objectives.causal_lm:NextTokens",
+    POLICY: "kernelsm.objectives.policy:PolicyGradient",
 }
 _registered: dict[str, type[Objective]] = {}
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from kernelsm.models.seeding import seeded
+from kernelsm.models.weights import own_state
 from kernelsm.objectives.early_stopping import Validation, held_out
 from kernelsm.objectives.registry import find
 from kernelsm.runtime.checks import check_counts, check_number
@@ -137,14 +138,14 @@ def train_base(
                 curve.append(EpochLosses(epoch, seen, *checked))
             if patience is not None and checked[0] < best:
                 best, best_epoch = checked[0], epoch
-                best_weights = {name: value.clone() for name, value in model.state_dict().items()}
+                best_weights = {name: value.clone() for name, value in own_state(model).items()}
             reached = target_loss is not None and seen <= target_loss
             ended = reached or (patience is not None and epoch - best_epoch >= patience)
             report(epochs if ended else epoch, epochs, "base model")
             if ended:
                 break
     if patience is not None:
-        model.load_state_dict(best_weights)
+        model.load_state_dict(best_weights, strict=False)
     return model.eval()
 
 

@@ -36,6 +36,7 @@ from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report, Stages
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.runtime.timed_store import TimedStore
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.prompt_projects import find_prompts
 from kernelsm.workspace.tables import TABLES
@@ -189,7 +190,9 @@ class MethodsAtHand:
         if not source or self.prompts or (source in EXAMPLES and not EXAMPLES[source].has_model):
             return Given(outcomes, store=self.store)
         recipe = find_recipe(source)
-        model = None if recipe.features else base_model(source, self.store)
+        # methods that take hundreds of passes through a network take hours of a language model
+        without = recipe.features or recipe.objective == NEXT_TOKENS
+        model = None if without else base_model(source, self.store)
         return Given(
             outcomes, recipe.suite(), model, self._features, ridge=_pull_of(outcomes, recipe.ridge),
             retraining=recipe.retraining, retraining_seconds=recipe.rates.retraining, store=self.store,
@@ -198,6 +201,7 @@ class MethodsAtHand:
     def _features(self) -> tuple[GradientFeatures, GradientFeatures]:
         """Features of training and test samples, by the settings that the source's outcomes are computed with."""
         from kernelsm.gradients.features import gradient_features
+        from kernelsm.gradients.training_span import in_training_span
         from kernelsm.objectives.registry import find
 
         source = self.settings.source
@@ -208,7 +212,9 @@ class MethodsAtHand:
 
             return load_features(recipe.features)[1:]
         settings = RunSettings(source, estimators(source)[0])
-        outputs, objective, model = linearisation_of(settings, recipe).name, find(suite), self.given.model
+        outputs, objective = linearisation_of(settings, recipe).name, find(suite)
+        text = recipe.objective == NEXT_TOKENS
+        model = base_model(source, self.store) if text else self.given.model
         assert model is not None
 
         def features(inputs: NDArray[Any], labels: NDArray[Any]) -> GradientFeatures:
@@ -217,7 +223,8 @@ class MethodsAtHand:
                 objective=objective,
             )  # fmt: skip
 
-        return features(suite.inputs, suite.labels), features(suite.test_inputs, suite.test_labels)
+        found = features(suite.inputs, suite.labels), features(suite.test_inputs, suite.test_labels)
+        return in_training_span(*found) if text and settings.projection == "exact" else found
 
     @cached_property
     def prompts(self) -> bool:

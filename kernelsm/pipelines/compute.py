@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.examples.planted.game import planted_game
-from kernelsm.gradients.choices import ADAPTED
+from kernelsm.gradients.choices import ADAPTED, EXACT_UP_TO
 from kernelsm.objectives.registry import find
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, linearisation_of
@@ -23,6 +23,7 @@ from kernelsm.runtime.executors import Task
 from kernelsm.runtime.memory import check_memory
 from kernelsm.runtime.progress import Report, Stages, Within, silent
 from kernelsm.runtime.store import ChunkKind, Store
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.tasks.weighting import EQUALLY
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES, save_run
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kernelsm.estimators.estimator import Estimator
+    from kernelsm.estimators.fine_tuning import FineTuning
     from kernelsm.estimators.retraining import Retraining
     from kernelsm.gradients.features import GradientFeatures
     from kernelsm.objectives.training import EpochLosses
@@ -217,7 +219,8 @@ def train_seeds(
     for model, (weights, curve) in zip(
         models, computed_chunks(work, keys, range(len(seeds)), store, within), strict=True
     ):
-        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        # what is frozen is not kept
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=False)
         found.append((model.eval(), [EpochLosses(**row) for row in curve]))
     return found
 
@@ -238,6 +241,7 @@ def _train(
     models: list[nn.Module], seeds: list[int], suite: TaskSuite, training: dict[str, Any], within: Within, number: int
 ) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
     """Weights W0 of one of the networks by parameter name, and its training curve."""
+    from kernelsm.models.weights import own_state
     from kernelsm.objectives.training import train_base
 
     def epochs(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
@@ -245,7 +249,7 @@ def _train(
 
     curve: list[EpochLosses] = []
     model = train_base(models[number], suite, **training, seed=seeds[number], curve=curve, report=epochs)
-    return {name: value.numpy() for name, value in model.state_dict().items()}, [asdict(row) for row in curve]
+    return {name: value.numpy() for name, value in own_state(model).items()}, [asdict(row) for row in curve]
 
 
 def _estimate(
@@ -268,18 +272,32 @@ def _estimate(
     return estimator.outcomes(masks, measure=settings.measure, store=store, report=stages.stage(last))
 
 
-def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module) -> Retraining:
-    """Return the ground truth of these settings."""
+def retraining(settings: RunSettings, recipe: Recipe, model: nn.Module, *, seed: int = 0) -> Retraining | FineTuning:
+    """Return the ground truth of these settings; see `trainer`."""
+    assert settings.ridge is not None
+    return trainer(recipe, model, settings.ridge, seed=seed)
+
+
+def trainer(recipe: Recipe, model: nn.Module, ridge: float, *, seed: int = 0) -> Retraining | FineTuning:
+    """Return what trains a recipe's network on subsets, from W0 with a pull of `ridge` towards it.
+
+    Language models are fine-tuned for some passes over their texts, in an order that `seed` draws, and with the pull
+    that the recipe says; other networks are retrained until nothing changes, to which no order matters.
+    """
+    if recipe.objective == NEXT_TOKENS:
+        from kernelsm.estimators.fine_tuning import FineTuning
+
+        return FineTuning(recipe.suite(), model, **{"ridge": ridge, "seed": seed, **recipe.retraining})
     from kernelsm.estimators.retraining import Retraining
 
-    assert settings.ridge is not None
-    return Retraining(recipe.suite(), model, ridge=settings.ridge, **recipe.retraining)
+    return Retraining(recipe.suite(), model, ridge=ridge, **recipe.retraining)
 
 
 def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stages: Stages, store: Store) -> Estimator:
     """Return the estimator of these settings; features come from the model, the store, or an uploaded file."""
     from kernelsm.estimators.gradex import GradEx
     from kernelsm.gradients.features import gradient_features
+    from kernelsm.gradients.training_span import in_training_span
 
     assert settings.ridge is not None
     suite = recipe.suite()
@@ -308,4 +326,6 @@ def gradex(settings: RunSettings, recipe: Recipe, model: nn.Module | None, stage
 
     train = features(suite.inputs, suite.labels, "train")
     test = features(suite.test_inputs, suite.test_labels, "test")
+    if train.features.shape[2] > max(EXACT_UP_TO, len(suite.inputs)):
+        train, test = in_training_span(train, test)
     return GradEx(suite, train, test, ridge=settings.ridge)

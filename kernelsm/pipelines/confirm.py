@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, WAYS, Confirmation, MeasureName
 from kernelsm.objectives.registry import find, find_class
-from kernelsm.pipelines.compute import base_model, initial_model, train_seeds
+from kernelsm.pipelines.compute import base_model, initial_model, train_seeds, trainer
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.checks import check_number, check_whole, shown
 from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
@@ -167,7 +167,7 @@ def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirma
     found: dict[str, Values] = {}
     if FINE_TUNED in settings.ways:
         bases = [base_model(settings.source, store, base_report, seed=seed) for seed in seeds]
-        found[FINE_TUNED] = _fine_tuned(settings, recipe, suite, bases, masks, store, stages.stage(FINE_TUNED))
+        found[FINE_TUNED] = _fine_tuned(settings, recipe, bases, masks, store, stages.stage(FINE_TUNED))
     if ANEW in settings.ways:
         found[ANEW] = _anew(recipe, suite, settings.kept, seeds, store, stages.stage(ANEW))
     assert settings.ridge is not None
@@ -184,15 +184,13 @@ def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirma
 
 
 def _fine_tuned(
-    settings: ConfirmSettings, recipe: Recipe, suite: TaskSuite, bases: list[nn.Module], masks: Masks, store: Store,
-    report: Report,
-) -> Values:  # fmt: skip
+    settings: ConfirmSettings, recipe: Recipe, bases: list[nn.Module], masks: Masks, store: Store, report: Report
+) -> Values:
     """All measures of the network fine-tuned from W0 of each seed on each mask, shape (seeds, 2, measures, q)."""
     from kernelsm.estimators.estimator import compute_together
-    from kernelsm.estimators.retraining import Retraining
 
     assert settings.ridge is not None
-    retrained = [Retraining(suite, base, ridge=settings.ridge, **recipe.retraining) for base in bases]
+    retrained = [trainer(recipe, base, settings.ridge, seed=seed) for seed, base in enumerate(bases)]
     compute_together(retrained, masks, store, report)
     # the store keeps all measures of all blocks: asking for them trains nothing
     return np.stack([

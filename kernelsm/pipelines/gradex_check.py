@@ -23,11 +23,13 @@ from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from kernelsm.estimators.fine_tuning import FineTuning
     from kernelsm.estimators.retraining import Retraining
 
 CHECK_SUBSETS = 8
@@ -138,7 +140,7 @@ def check(settings: RunSettings, report: Report, store: Store) -> Checks:
     return Checks(first_order_check(suite, model, networks, truth, estimates), projections, expected, None)
 
 
-def fine_tuned(trainer: Retraining, masks: NDArray[np.bool_], report: Report) -> list[nn.Module]:
+def fine_tuned(trainer: Retraining | FineTuning, masks: NDArray[np.bool_], report: Report) -> list[nn.Module]:
     """Fine-tune the network on the first `NETWORKS` of these subsets, whose logits are compared."""
     networks = []
     for mask in masks[:NETWORKS]:
@@ -150,20 +152,25 @@ def fine_tuned(trainer: Retraining, masks: NDArray[np.bool_], report: Report) ->
 def check_cost(settings: RunSettings) -> dict[str, float]:
     """Seconds that each stage of `check` is expected to take."""
     estimated = estimate_cost(replace(settings, estimator="gradex")).stages
-    rates = find_recipe(settings.source).rates
+    recipe = find_recipe(settings.source)
+    rates = recipe.rates
     inputs = {"inputs": rates.inputs} if rates.inputs else {}
     return inputs | {
         "base": estimated["base"], "retraining": rates.retraining * settings.subsets,
         "networks": rates.retraining * NETWORKS, "train": estimated["train"], "test": estimated["test"],
-        "gradex": estimated["gradex"], "projections": _MAPS * 64 * sum(rates.gradients.values()) / 1000,
+        "gradex": estimated["gradex"],
+        "projections": _MAPS * 64 * sum(rates.gradients.values()) / 1000 if recipe.objective != NEXT_TOKENS else 0.1,
     }  # fmt: skip
 
 
 def projection_checks(source: str, dim: int, store: Store, report: Report) -> tuple[list[ProjectionCheck], float]:
     """Distortion of every random projection on gradients of an example's training samples, and the theory's size.
 
-    Each kind is drawn several times: the errors of one map's pairs go together.
+    Each kind is drawn several times: the errors of one map's pairs go together. There are none for language models,
+    whose gradients are kept in every coordinate.
     """
+    if find_recipe(source).objective == NEXT_TOKENS:
+        return [], 0.0
     from kernelsm.gradients.distortion import distortion
     from kernelsm.gradients.projections import RANDOM
 

@@ -9,10 +9,10 @@ from kernelsm.attributors.catalog import METHODS, NETWORK_UP_TO, Given, Method, 
 from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
 from kernelsm.gradients.choices import EXACT_UP_TO
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines.run_settings import RunSettings
+from kernelsm.pipelines.run_settings import RunSettings, coordinates
 from kernelsm.prompts.gradient_cost import ANCHORS, SECONDS_A_GRADIENT, gradient_seconds
 from kernelsm.prompts.method_catalog import PROMPT_METHODS, PromptMethod
-from kernelsm.tasks.suite import CLASSIFICATION
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.prompt_projects import PROMPTS, SECONDS_A_QUERY, find_prompts
 
@@ -59,7 +59,7 @@ def possible_for(source: str) -> list[str]:
     has = (
         {"outcomes"}
         | ({"features"} if recipe else set())
-        | ({"network"} if recipe and not recipe.features else set())
+        | ({"network"} if recipe and not recipe.features and recipe.objective != NEXT_TOKENS else set())
     )
     found = [name for name, method in METHODS.items() if method.needs in has]
     classes = recipe is None or recipe.objective == CLASSIFICATION
@@ -87,8 +87,12 @@ def expected_seconds(name: str, source: str, outcomes: Outcomes) -> float:
     size, d = recipe.size, recipe.parameters
     if name == "leave_one_out":
         return 2 * recipe.rates.retraining * (size.tasks + 1)
-    small = not recipe.features and size.samples * d <= NETWORK_UP_TO
-    k = d if recipe.features or d <= EXACT_UP_TO else RunSettings(source, "gradex").dim
+    text = recipe.objective == NEXT_TOKENS
+    small = not recipe.features and size.samples * d <= NETWORK_UP_TO and not text
+    k = d
+    if not recipe.features and d > EXACT_UP_TO:
+        settings = RunSettings(source, "gradex")
+        k = coordinates(settings, recipe) if text else settings.dim
     # a pass through the network, or through its features, on one core
     one_pass = 0.01 + (6 * size.samples * d if small else 4 * size.samples * size.classes * k) / 2e9
     dense = (k**3 / 3 + size.samples * size.classes * k**2) / 4e9

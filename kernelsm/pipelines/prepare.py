@@ -20,8 +20,10 @@ from kernelsm.files.accepting import check_ending
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features
+from kernelsm.models.causal_text import language_model
 from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
+from kernelsm.models.language_model import of_language_model
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
@@ -30,7 +32,8 @@ from kernelsm.models.text_embedding import embedded
 from kernelsm.models.weights import save_weights
 from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import initial_model, trained
-from kernelsm.pipelines.timing import features_rate, measure_rates
+from kernelsm.pipelines.text_recipe import PULL, text_settings
+from kernelsm.pipelines.timing import features_rate, measure_rates, measure_text_rates
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
@@ -39,7 +42,7 @@ from kernelsm.samples.reader import read_samples
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.tasks.suite import REGRESSION, TaskSuite
+from kernelsm.tasks.suite import NEXT_TOKENS, REGRESSION, TaskSuite
 from kernelsm.tasks.weighting import WEIGHTING_FIELDS
 from kernelsm.workspace.projects import Project, save_project
 from kernelsm.workspace.requests import NETWORK_ORIGINS, OWN_UNITS, NetworkRequest, ProjectRequest
@@ -74,13 +77,17 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
     check_choice("model", request.model.origin, NETWORK_ORIGINS)
     mapping = SampleMapping.from_dict(request.mapping)
     samples = read_samples(request.data.path(root), request.data.name)
-    embeds = mapping.kind == "text" and request.model.origin not in ("folder", "path")
+    follows = mapping.objective == NEXT_TOKENS
+    embeds = mapping.kind == "text" and not follows and request.model.origin not in ("folder", "path")
     seconds = samples.rows / _EMBEDDED_A_SECOND if embeds else 0.0
     stages = Stages(report, {**_STAGES, "inputs": _STAGES["inputs"] + seconds})
     stages.stage("read")(1, 1, "read", reused=None)
     (root / "uploads").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="model-", dir=root / "uploads") as temporary_folder:
-        folder = _model_folder(request.model, Path(temporary_folder, "model"), root, text=mapping.kind == "text")
+        place = Path(temporary_folder, "model")
+        folder = _language_model_folder(request.model, place, root) if follows else _model_folder(
+            request.model, place, root, text=mapping.kind == "text"
+        )  # fmt: skip
         with _named_as_sent(request.model, folder, root):
             read = _read(samples, mapping, folder, stages.stage("inputs"), store)
             stages.stage("inputs")(1, 1, "inputs", reused=None)
@@ -106,6 +113,12 @@ def _measured(
 ) -> Recipe:
     """The recipe, completed with the parameter count and the timings of the network."""
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if suite.objective == NEXT_TOKENS:
+        ridge = network.ridge or PULL
+        rates = measure_text_rates(
+            suite, model, base_seconds=base_seconds, ridge=ridge, epochs=recipe.retraining["epochs"], report=report
+        )
+        return replace(recipe, parameters=d, ridge=ridge, rates=rates, counted=Size.of(suite))
     small, large = _PULLS_OF_QUANTITIES if suite.objective == REGRESSION else _PULLS
     ridge = network.ridge or (small if d <= SMALL else large)
     retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
@@ -185,6 +198,19 @@ def _model_folder(model: NetworkRequest, folder: Path, root: Path, *, text: bool
     return None
 
 
+def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | None:
+    """The folder of a language model, unpacked or saved; None for the packaged one."""
+    found: list[Path] = []
+
+    def find() -> Path:
+        place = _model_folder(model, folder, root, text=True)
+        found.extend([place] if place else [])
+        return place or folder
+
+    of_language_model(find)
+    return found[0] if found else None
+
+
 @dataclass(frozen=True)
 class _Read:
     """Samples grouped into tasks, their padding token, and the hashes of what the store kept while reading them."""
@@ -209,6 +235,9 @@ def _read(samples: Samples, mapping: SampleMapping, folder: Path | None, report:
         contents.append(content_hash(texts))
         return embedded(texts, store, report)
 
+    if mapping.objective == NEXT_TOKENS:
+        report(0, 1, "loading the language model", reused=None)
+        return _Read(build_suite(samples, mapping, encode=language_model(str(folder or "")).encode), None, contents)
     suite = build_suite(samples, mapping, embed=tokens if folder else embeddings)
     return _Read(suite, pads[0] if pads else None, contents)
 
@@ -224,6 +253,8 @@ def _recipe(model: NetworkRequest, read: _Read, mapping: SampleMapping, folder: 
         "objective": suite.objective,
     }
     outputs = find(suite).outputs
+    if suite.objective == NEXT_TOKENS:
+        return Recipe(**known, **text_settings(model, folder))
     if folder:
         if suite.inputs.dtype != np.int64:
             raise InputError(

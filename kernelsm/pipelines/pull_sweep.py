@@ -13,13 +13,15 @@ from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, estimate
 from kernelsm.runtime.checks import check_number, check_whole, shown
 from kernelsm.runtime.errors import ConvergenceError, InputError
 from kernelsm.runtime.job import JobSpec
-from kernelsm.runtime.progress import Report, Stages
+from kernelsm.runtime.progress import Report, Stages, silent
 from kernelsm.runtime.store import Store
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import save_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from kernelsm.estimators.estimator import Estimator
 
@@ -75,10 +77,12 @@ class PullSweep:
     def cost(self) -> dict[str, float]:
         """Seconds that each stage is expected to take when nothing is cached."""
         stages = dict(estimate_cost(self.settings).stages)
-        each, rates = stages.pop("gradex"), find_recipe(self.settings.source).rates
+        recipe = find_recipe(self.settings.source)
+        each, rates = stages.pop("gradex"), recipe.rates
         for number in range(len(self.pulls)):
             stages[f"gradex {number}"] = each
-            if self.checked:
+            # a language model is fine-tuned without a pull: the same networks stand beside all of GradEx'
+            if self.checked and not (number and recipe.objective == NEXT_TOKENS):
                 stages[f"retraining {number}"] = rates.retraining * self.checked
                 stages[f"networks {number}"] = rates.retraining * min(NETWORKS, self.checked)
         return stages
@@ -143,6 +147,7 @@ def try_pulls(sweep: PullSweep, report: Report, store: Store) -> list[TriedPull]
     first = gradex(replace(sweep.settings, ridge=min(sweep.pulls)), recipe, model, stages, store)
     assert isinstance(first, GradEx)
     masks, tried = sweep.settings.masks(), []
+    networks: list[nn.Module] = []
     for number, ridge in enumerate(sweep.pulls):
         estimator = GradEx(first.suite, first.train, first.test, ridge=ridge)
         use_torch_threads()
@@ -150,7 +155,7 @@ def try_pulls(sweep: PullSweep, report: Report, store: Store) -> list[TriedPull]
             outcomes = estimator.outcomes(
                 masks, measure=sweep.settings.measure, store=store, report=stages.stage(f"gradex {number}")
             )
-            check = _checked(sweep, ridge, estimator, store, stages, number) if sweep.checked else None
+            check = _checked(sweep, ridge, estimator, store, stages, networks) if sweep.checked else None
         except ConvergenceError as error:  # a pull too weak for these gradients: the others tell on
             tried.append(TriedPull(ridge, error=str(error)))
             continue
@@ -161,17 +166,27 @@ def try_pulls(sweep: PullSweep, report: Report, store: Store) -> list[TriedPull]
 
 
 def _checked(
-    sweep: PullSweep, ridge: float, estimator: Estimator, store: Store, stages: Stages, number: int
+    sweep: PullSweep, ridge: float, estimator: Estimator, store: Store, stages: Stages, networks: list[nn.Module]
 ) -> FirstOrderCheck:
-    """Retrain some fresh subsets with a pull, and compare them with their estimates."""
+    """Retrain some fresh subsets with a pull, and compare them with their estimates.
+
+    `networks` are those of the pull before, which a language model's are for every pull.
+    """
     from kernelsm.runtime.threads import use_torch_threads
 
     recipe, masks = find_recipe(sweep.settings.source), _fresh(sweep)
+    number = sweep.pulls.index(ridge)
+    known = bool(networks) and recipe.objective == NEXT_TOKENS
+
+    def stage(name: str) -> Report:
+        return silent if known else stages.stage(f"{name} {number}")
+
     use_torch_threads(1)  # networks this small train as fast on one thread
     model = base_model(sweep.settings.source, store)
     trainer = retraining(replace(sweep.checks, ridge=ridge), recipe, model)
-    truth = trainer.outcomes(masks, store=store, report=stages.stage(f"retraining {number}"))
-    networks = fine_tuned(trainer, masks, stages.stage(f"networks {number}"))
+    truth = trainer.outcomes(masks, store=store, report=stage("retraining"))
+    if not known:
+        networks[:] = fine_tuned(trainer, masks, stage("networks"))
     use_torch_threads()
     estimates = estimator.outcomes(masks, store=store)
     return first_order_check(recipe.suite(), model, networks, truth, estimates)

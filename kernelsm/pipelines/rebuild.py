@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kernelsm.evaluation.first_order import first_order_check
 from kernelsm.evaluation.metrics import lds, spearman_per_target
-from kernelsm.examples.catalog import PROMPT_EXAMPLES, TRUTH_SEED, TRUTH_SUBSETS, get_example
+from kernelsm.examples.catalog import PROMPT_EXAMPLES, TRUTH_SEED, get_example
 from kernelsm.examples.example import WEIGHTS
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.pipelines import ask_model, compute
@@ -22,6 +22,7 @@ from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.prompt_projects import find_prompts
 
@@ -48,7 +49,7 @@ def rebuild_example(
 
     example, settings = get_example(name), example_settings(name)
     folder = folder or example.folder
-    held_out = replace(settings, subsets=TRUTH_SUBSETS, seed=TRUTH_SEED)
+    held_out = replace(settings, subsets=example.truth_subsets, seed=TRUTH_SEED)
     written = []
     if retrain and example.has_model:
         written.append(save_weights(compute.base_model(name, store, report, retrain=True), folder / WEIGHTS))
@@ -64,11 +65,18 @@ def rebuild_example(
 
 
 def rebuild_checks(
-    name: str, report: Report, store: Store, folder: Path | None = None, *, retrain: bool = False
+    name: str,
+    report: Report,
+    store: Store,
+    folder: Path | None = None,
+    *,
+    retrain: bool = False,
+    ceiling: bool = True,
 ) -> Path:
     """Compute the finished checks of an example anew and write them.
 
-    Its outcomes and truth must be finished, in `folder` too; parameters as of `rebuild_example`.
+    Its outcomes and truth must be finished, in `folder` too; parameters as of `rebuild_example`. `ceiling` says
+    whether to train another W0 and compare with it, which needs one that is trained as the shipped one was.
     """
     example, settings, recipe = get_example(name), example_settings(name), find_recipe(name)
     folder = folder or example.folder
@@ -78,16 +86,22 @@ def rebuild_checks(
     networks = [trainer.fine_tune(mask) for mask in truth.masks[:NETWORKS]]
     first_order = first_order_check(recipe.suite(), model, networks, truth, estimates)
     projections, expected = projection_checks(name, settings.dim, store, report)
-    held_out = replace(settings, subsets=CEILING_SUBSETS, seed=TRUTH_SEED, estimator="retraining")
-    ceiling = noise_ceiling(held_out, truth, report, store)
-    return Checks(first_order, projections, expected, ceiling).save(folder / "checks.json")
+    again = min(CEILING_SUBSETS, truth.m)
+    held_out = replace(settings, subsets=again, seed=TRUTH_SEED, estimator="retraining")
+    found = noise_ceiling(held_out, truth, report, store) if ceiling else None
+    return Checks(first_order, projections, expected, found).save(folder / "checks.json")
 
 
 def noise_ceiling(settings: RunSettings, truth: Outcomes, report: Report, store: Store) -> Ceiling:
-    """Retrain the subsets of `settings` from another base model, and compare with a truth that begins with them."""
+    """Retrain the subsets of `settings` another time, and compare with a truth that begins with them.
+
+    Another time is from another base model; language models are fine-tuned from the same one, on batches in another
+    order.
+    """
     recipe = find_recipe(settings.source)
-    model = compute.base_model(settings.source, store, seed=1)
-    trainer = compute.retraining(settings, recipe, model)
+    text = recipe.objective == NEXT_TOKENS
+    model = compute.base_model(settings.source, store, seed=0 if text else 1)
+    trainer = compute.retraining(settings, recipe, model, seed=1 if text else 0)
     repeated = trainer.outcomes(settings.masks(), store=store, report=report)
     first = truth.take(range(min(repeated.m, truth.m)))
     if not np.array_equal(first.masks, repeated.masks):

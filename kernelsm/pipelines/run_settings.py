@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.estimators.recipe import Recipe
-from kernelsm.examples.catalog import RECIPES, get_example
+from kernelsm.examples.catalog import ALL_RECIPES, RECIPES, get_example
 from kernelsm.examples.planted.game import planted_game
 from kernelsm.gradients.choices import (
     ADAPTED,
@@ -21,6 +21,7 @@ from kernelsm.gradients.choices import (
     PROBES,
     USUAL_ROUNDS,
     adapted_fits,
+    all_coordinates_fit,
     choose_linearisation,
     projection_name,
     run_projection,
@@ -39,6 +40,7 @@ from kernelsm.runtime.checks import check_choice, check_number, check_probabilit
 from kernelsm.runtime.content_hash import is_content_hash
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.job import JobSpec
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import PROJECTS, find_recipe
 
 EstimatorName = Literal["gradex", "retraining", "game"]
@@ -125,8 +127,8 @@ class RunSettings:
         check_whole("dim", self.dim, 2, 4096)
         # resolved here, so that equal work is one job
         if self.projection == "auto" and recipe and not recipe.features:
-            object.__setattr__(self, "projection", run_projection("auto", recipe.parameters, self.dim))
-        known = ("auto", *(OF_RUNS if recipe is None else offered_projections(recipe.parameters, self.dim)))
+            object.__setattr__(self, "projection", resolved_projection("auto", recipe, self.dim))
+        known = ("auto", *(OF_RUNS if recipe is None else offered_projections(recipe, self.dim)))
         objective = find_class(recipe.objective if recipe else DEFAULT)
         known_outputs = ("auto", *(one.name for one in objective.linearisations))
         check_whole("subsets", self.subsets, fewest, MAX_SUBSETS)
@@ -192,7 +194,11 @@ class RunSettings:
         known |= {"projection": "exact"} if written == "exact basis" else {}
         known |= {"dim": meta["most_directions"]} if "most_directions" in meta else {}
         try:
-            return cls(meta["computed_from"], meta["estimator"], **{**known, **changes})
+            estimator = meta["estimator"]
+            if estimator == "fine_tuning":  # the retraining of language models, whose pull is not that of GradEx
+                estimator = "retraining"
+                known.pop("ridge", None)
+            return cls(meta["computed_from"], estimator, **{**known, **changes})
         except (InputError, KeyError, TypeError):  # anything may stand in the metadata of an uploaded file
             return None
 
@@ -234,10 +240,29 @@ class RunSettings:
         return JobSpec("kernelsm.pipelines.compute:run", self.arguments())
 
 
-def offered_projections(parameters: int, dim: int) -> tuple[str, ...]:
-    """Return what a run of a network with so many parameters may take, besides "auto"."""
-    fits = {"exact": parameters <= EXACT_UP_TO, ADAPTED: adapted_fits(parameters, dim)}
+def offered_projections(recipe: Recipe, dim: int) -> tuple[str, ...]:
+    """Return what a run of a recipe's network may take, besides "auto"."""
+    text = recipe.objective == NEXT_TOKENS
+    fits = {
+        "exact": recipe.parameters <= EXACT_UP_TO or _every_coordinate_fits(recipe),
+        # each round would take a backward pass through the language model for every probe
+        ADAPTED: adapted_fits(recipe.parameters, dim) and not text,
+    }
     return tuple(name for name in OF_RUNS if fits.get(name, True))
+
+
+def resolved_projection(requested: str, recipe: Recipe, dim: int) -> str:
+    """Resolve "auto" for a recipe; see `RunSettings`."""
+    if requested == "auto" and recipe.objective == NEXT_TOKENS:
+        return "exact" if "exact" in offered_projections(recipe, dim) else "kronecker"
+    return run_projection(requested, recipe.parameters, dim)
+
+
+def _every_coordinate_fits(recipe: Recipe) -> bool:
+    if recipe.objective != NEXT_TOKENS:  # asked first: the size may have to be counted
+        return False
+    size = recipe.size
+    return all_coordinates_fit(recipe.objective, size.samples + size.test_samples, recipe.parameters)
 
 
 def example_settings(name: str) -> RunSettings:
@@ -282,7 +307,7 @@ def recipe_of(source: str) -> Recipe | None:
     """
     if source == GAME:
         return None
-    if source in RECIPES or PROJECTS.is_here(source):
+    if source in ALL_RECIPES or PROJECTS.is_here(source):
         return find_recipe(source)
     expected = " or ".join(map(repr, (*RECIPES, GAME))) + ", or the 40 hex digits of a project"
     raise InputError("source", repr(source)[:80], expected, "Choose one of these.")
@@ -349,6 +374,8 @@ def coordinates(settings: RunSettings, recipe: Recipe) -> int:
     """Gradient coordinates of each output, k; as many as usual where they are adapted."""
     if settings.projection == ADAPTED:
         return usual_directions(recipe.size.tasks, settings.dim, recipe.parameters)
+    if settings.projection == "exact" and recipe.parameters > EXACT_UP_TO:
+        return min(recipe.parameters, recipe.size.samples)  # of the span of the training samples' gradients
     return recipe.parameters if settings.projection == "exact" or recipe.features else settings.dim
 
 
@@ -369,7 +396,8 @@ def estimate_cost(settings: RunSettings) -> Cost:
         outputs, columns = linearisation.name, linearisation.width(size.classes)
         if not recipe.features:
             adapted = settings.projection == ADAPTED
-            sample = rates.gradients["kronecker" if adapted else settings.projection] * columns / 1000
+            timed = settings.projection in rates.gradients
+            sample = rates.gradients[settings.projection if timed else "kronecker"] * columns / 1000
             # dense maps cost d·k
             sample *= k / 512 if settings.projection in ("gaussian", "rademacher") else 1.0
             stages["train"], stages["test"] = sample * size.samples, sample * size.test_samples
@@ -377,6 +405,8 @@ def estimate_cost(settings: RunSettings) -> Cost:
                 stages["train"] *= (USUAL_ROUNDS + 1) * (1 + PROBES / columns)
         stages["gradex"] = each * settings.rows
         memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
+        if settings.projection == "exact" and k < recipe.parameters:  # written down once, in all coordinates
+            memory += 4 * (size.samples + size.test_samples) * columns * recipe.parameters
         memory += 4 * recipe.parameters * k if settings.projection == ADAPTED else 0
     return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
 
@@ -389,7 +419,7 @@ def seconds_a_subset(settings: RunSettings) -> float:
     if settings.estimator == "retraining":
         return recipe.rates.retraining
     columns = linearisation_of(settings, recipe).width(recipe.size.classes)
-    whole = settings.projection == "exact" or recipe.features is not None
+    whole = "exact" in recipe.rates.gradex and (settings.projection == "exact" or recipe.features is not None)
     rate = recipe.rates.gradex["exact" if whole else "projected"]
     # a solve grows with the coordinates too
     return rate * (1.0 if whole else coordinates(settings, recipe) / 512) * columns / recipe.size.classes / 1000

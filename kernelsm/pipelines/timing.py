@@ -73,6 +73,47 @@ def measure_rates(
     return Rates(base=base_seconds, gradients=gradients, gradex=gradex, retraining=retraining)
 
 
+def measure_text_rates(
+    suite: TaskSuite, model: nn.Module, *, base_seconds: float, ridge: float, epochs: int, report: Report = silent
+) -> Rates:
+    """Time what is needed of a language model with adapters on a few texts; a pass through it takes a while.
+
+    Parameters
+    ----------
+    suite, model, base_seconds, ridge, report
+        As of `measure_rates`.
+    epochs : int
+        Of fine-tuning on a subset.
+    """
+    use_torch_threads(1)
+    few = _part(suite, _FEW_SAMPLES)
+    inputs, labels = torch.from_numpy(few.inputs), torch.from_numpy(few.labels)
+    objective = find(suite)
+
+    def forward_and_backward() -> None:
+        model.zero_grad()
+        objective.loss(model(inputs), labels).mean().backward()
+
+    forward_and_backward()
+    text = _seconds(forward_and_backward) / len(inputs)
+    model.zero_grad()
+    report(1, 3, "timing fine-tuning", reused=None)
+    rows = np.arange(len(few.inputs))
+    linearisation = _linearisation(suite)
+    seconds = _seconds(_features(few, model, "kronecker", _DIM, rows, linearisation))
+    # the engine is chosen by comparing it, on a few of them, with gradients one by one
+    rate = 1000 * max(seconds / len(rows) / 2, text)
+    found = dict.fromkeys(("exact", *RANDOM), rate)
+    report(2, 3, "timing gradients", reused=None)
+    gradex = {"projected": _gradex_rate(few, model, "kronecker", ridge) * len(suite.inputs) / len(few.inputs)}
+    if sum(p.numel() for p in model.parameters() if p.requires_grad) <= EXACT_UP_TO:
+        gradex["exact"] = gradex["projected"]
+    report(3, 3, "timing GradEx", reused=None)
+    # half of the texts, some times over, and then the test texts, without a backward pass
+    retraining = text * (epochs * len(suite.inputs) / 2 + len(suite.test_inputs) / 2)
+    return Rates(base=base_seconds, gradients=found, gradex=gradex, retraining=retraining)
+
+
 def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatures, ridge: float) -> Rates:
     """Time GradEx on uploaded gradient features."""
     use_torch_threads()

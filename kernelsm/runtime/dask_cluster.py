@@ -68,12 +68,15 @@ class DaskCluster:
         if not address.startswith(("tcp://", "tls://")):
             raise _no_scheduler(address, "an address of another kind", "tcp://host:port or tls://host:port")
         with needed_by("a cluster"):
-            from distributed import Client
+            from distributed import Client, Security
+        if address.startswith("tls://") and Security().get_connection_args("client")["ssl_context"] is None:
+            expected = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, and so on with CLIENT__CERT and CLIENT__KEY"
+            raise _no_scheduler(address, "no certificate of this side", expected)
         logging.getLogger("distributed").setLevel(logging.ERROR)
         self.address = address
         try:
             self._client: Client = Client(address, timeout=_CONNECTING, set_as_default=False)
-        except (OSError, TimeoutError, ValueError, TypeError) as error:  # no certificates are a TypeError
+        except (OSError, TimeoutError, ValueError) as error:
             raise _no_scheduler(address, f"no answer ({str(error)[:200]})", "a scheduler that answers") from None
         try:
             self._check_workers()

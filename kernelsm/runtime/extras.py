@@ -9,7 +9,8 @@ from contextlib import contextmanager
 _EXTRA_OF = {
     "torch": "models", "transformers": "models", "safetensors": "models", "gguf": "models", "peft": "models",
     "streamlit": "app", "plotly": "app", "jinja2": "app", "curvlinops": "attributors", "dask": "cluster",
-    "distributed": "cluster",
+    "distributed": "cluster", "metaworld": "control", "mujoco": "control", "gymnasium": "control",
+    "imageio": "control",
     "lightgbm": "benchmarks", "spectralexplain": "benchmarks",
 }  # fmt: skip
 

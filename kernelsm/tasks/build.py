@@ -13,6 +13,7 @@ from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as read_limits
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
+from kernelsm.tasks.following_text import following_text
 from kernelsm.tasks.grouping import (
     Groups,
     Matrix,
@@ -27,15 +28,21 @@ from kernelsm.tasks.grouping import (
     task_groups,
     value_groups,
 )
-from kernelsm.tasks.inputs import Embed, Source, read_inputs, tabular
+from kernelsm.tasks.inputs import Embed, Inputs, Source, read_inputs, tabular
 from kernelsm.tasks.label_values import marks, quantities, standardised
 from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
-from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, TaskSuite
+from kernelsm.tasks.text_suite import Encode
 from kernelsm.tasks.weighting import GroupSizes
 
 
 def build_suite(
-    samples: Samples, mapping: SampleMapping, *, embed: Embed | None = None, limits: Limits | None = None
+    samples: Samples,
+    mapping: SampleMapping,
+    *,
+    embed: Embed | None = None,
+    encode: Encode | None = None,
+    limits: Limits | None = None,
 ) -> TaskSuite:
     """Turn the columns of a file into training samples grouped into tasks and test samples grouped into targets.
 
@@ -48,7 +55,8 @@ def build_suite(
     - "tokens": int64, shape (n, T).
 
     Classes are the distinct labels, numbers by number and text by text. Quantities are standardised by the training
-    samples; of several labels each is 0 or 1. A task is a group of training samples; a
+    samples; of several labels each is 0 or 1. Text that follows becomes tokens, shape (n, 2, T), as `following_text`
+    says. A task is a group of training samples; a
     group of test samples alone is not a task.
 
     Parameters
@@ -57,6 +65,8 @@ def build_suite(
     mapping : SampleMapping
     embed : callable, optional
         From n texts to numbers (n, e); needed for text.
+    encode : callable, optional
+        From texts to their tokens, `LanguageModel.encode`; needed for text that follows.
     limits : Limits, optional
         By default those that the environment sets.
 
@@ -74,15 +84,23 @@ def build_suite(
     _check_mapping(samples, mapping, bounds)
     split, labels = _split(samples, mapping, bounds)
     rows, trained = np.concatenate([split.train, split.test]), len(split.train)
+    classes = mapping.objective == CLASSIFICATION
     train_labels: NDArray[Any] = labels.of[:trained]
     test_labels: NDArray[Any] = labels.of[trained:]
     settings: dict[str, Any] = {}
-    if mapping.objective == CLASSIFICATION:
+    if classes:
         _check_known(samples, mapping.label, rows, labels, trained)
-    else:
+    elif mapping.objective != NEXT_TOKENS:
         train_labels, test_labels, settings = _numbers(samples, mapping, rows, trained, bounds)
     source = Source(samples, rows, trained, bounds)
-    read = cache(lambda: read_inputs(source, mapping, embed))
+    texts = cache(lambda: following_text(source, mapping, encode))
+
+    @cache
+    def read() -> Inputs:
+        if mapping.objective != NEXT_TOKENS:
+            return read_inputs(source, mapping, embed)
+        tokens, _, meta = texts()
+        return tokens, meta
 
     def features() -> tuple[Matrix, Matrix]:
         if mapping.tasks.columns:
@@ -99,6 +117,8 @@ def build_suite(
     task_of, task_names = _tasks(tasks, where, trained, bounds)
     target_of, target_names = _targets(samples, mapping, split, labels, tasks, where, bounds)
     inputs, inputs_meta = read()
+    if mapping.objective == NEXT_TOKENS:
+        train_labels, test_labels = np.split(texts()[1], [trained])
     return TaskSuite(
         inputs=inputs[:trained],
         labels=train_labels,
@@ -108,7 +128,7 @@ def build_suite(
         target_of=target_of,
         task_names=task_names,
         target_names=target_names,
-        classes=labels.count if mapping.objective == CLASSIFICATION else 0,
+        classes=labels.count if classes else 0,
         objective=mapping.objective,
         objective_settings=settings,
         task_weighting=mapping.task_weighting,
@@ -116,7 +136,7 @@ def build_suite(
         meta={
             "source": samples.name,
             "mapping": mapping.to_dict(),
-            "classes": [labels.name(group) for group in range(labels.count)] if not settings else [],
+            "classes": [labels.name(group) for group in range(labels.count)] if classes else [],
             "training": trained,
             "test": len(split.test),
             "left_out": split.left_out,
@@ -207,7 +227,7 @@ def _check_mapping(samples: Samples, mapping: SampleMapping, bounds: Limits) -> 
     if not mapping.label:
         fix = "Choose the column that holds the class of each sample."
         raise InputError(f"{samples.name}, label", "no column", "the column of the labels", fix)
-    if not mapping.inputs:
+    if not mapping.inputs and mapping.objective != NEXT_TOKENS:
         fix = "Choose the columns that a model is to see."
         raise InputError(f"{samples.name}, inputs", "no column", "one or more", fix)
     for use, column in mapping.columns():

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernelsm.samples.samples import Samples
-from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS
 
 MOST_CLASSES = 50
 """A label of more different whole numbers is guessed to be a quantity."""
+COMPLETION_NAMES = ("completion", "response", "answer", "output", "reply", "continuation")
+"""What columns are called that hold what a language model is to write."""
 _CLASS_WORDS = {"class", "classes", "label", "labels", "category", "species"}
 
 
@@ -23,7 +25,7 @@ class LabelGuess:
     Parameters
     ----------
     objective : str
-        "classification", "regression" or "several labels".
+        "classification", "regression", "several labels" or "next tokens".
     reason : str
         Why, as a sentence without the column's name: "It holds 214 different numbers, some with fractions."
     more_labels : tuple of str
@@ -40,7 +42,8 @@ def guess_label(samples: Samples, label: str, *, free: Iterable[str] = ()) -> La
 
     Numbers with fractions, and more than 50 different whole numbers, are a quantity, unless the column's name says
     that whole numbers are classes and samples share them. Columns of 0 and 1 whose names share a word such as "label"
-    are several labels.
+    are several labels. Text is a class where samples share it, unless the column is called a completion, a response
+    or the like; else it is text that a language model is to write.
 
     Parameters
     ----------
@@ -58,6 +61,8 @@ def guess_label(samples: Samples, label: str, *, free: Iterable[str] = ()) -> La
         return LabelGuess(
             SEVERAL_LABELS, f"It is one of {columns} columns of 0 and 1 with names that belong together.", together
         )
+    if kind == "text" and (follows := _text_that_follows(samples, label)):
+        return follows
     if kind in ("text", "boolean", "empty"):
         return LabelGuess(CLASSIFICATION, "It holds words." if kind == "text" else "It holds true and false.")
     values = samples.distinct(label)
@@ -70,6 +75,18 @@ def guess_label(samples: Samples, label: str, *, free: Iterable[str] = ()) -> La
     if _words(label) & _CLASS_WORDS and len(values) <= samples.rows // 2:
         return LabelGuess(CLASSIFICATION, f"It holds {count} whole numbers, and its name says that they are classes.")
     return LabelGuess(REGRESSION, f"It holds {count} whole numbers, more than {MOST_CLASSES}.")
+
+
+def _text_that_follows(samples: Samples, label: str) -> LabelGuess | None:
+    """The guess for text that is no class; None where it may be one."""
+    if label.strip().casefold() in COMPLETION_NAMES:
+        return LabelGuess(NEXT_TOKENS, "Its name says that it is what a language model is to write.")
+    texts = samples.distinct(label)
+    words = sum(" " in str(text).strip() for text in texts)
+    if len(texts) > max(MOST_CLASSES, samples.rows // 2) and 2 * words > len(texts):
+        count = f"{len(texts)}" if len(texts) <= 1000 else "more than 1,000"
+        return LabelGuess(NEXT_TOKENS, f"It holds {count} different texts, too many to be classes.")
+    return None
 
 
 def _of_array(samples: Samples, label: str) -> LabelGuess:

@@ -12,8 +12,8 @@ import numpy as np
 from kernelsm.runtime.checks import check_choice, check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
-from kernelsm.tasks.label_guess import LabelGuess, guess_label
-from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
+from kernelsm.tasks.label_guess import COMPLETION_NAMES, LabelGuess, guess_label
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS
 from kernelsm.tasks.weighting import BY_SIZE, EQUALLY, WEIGHTING_FIELDS, Weighting, check_weighting
 
 InputKind = Literal["tabular", "text", "image", "tokens"]
@@ -41,6 +41,8 @@ _LABEL_WORDS = {"label", "labels", "class", "gold"}
 _TASK_WORDS = {"task", "tasks", "source", "group", "domain", "origin", "dataset", "cluster"}
 _QUANTITY_NAMES = ("target", "outcome", "response", "quantity")  # of labels with too many values to be classes
 _TARGET_NAMES = ("target", "target_group", "test_group", "eval_group", "targets")
+# in the order in which what they hold is said
+_PROMPT_NAMES = ("system", "context", "instruction", "prompt", "question", "input", "query")
 _ID_WORDS = {"id", "ids", "idx", "index", "row", "rownum", "uuid", "guid", "unnamed"}
 _TOKEN_NAMES = {"tokens", "token_ids", "input_ids", "ids"}
 _TEXT_NAMES = {
@@ -95,9 +97,9 @@ class SampleMapping:
     Parameters
     ----------
     label : str
-        Column of the labels; "" while it is not chosen.
+        Column of the labels; "" while it is not chosen. Of text that follows: the column of what is to be written.
     inputs : tuple of str
-        Columns of the inputs.
+        Columns of the inputs. Of text that follows: those of the prompt, or none.
     kind : {"tabular", "text", "image", "tokens"}
         What the inputs are.
     tasks : TaskRule
@@ -114,8 +116,9 @@ class SampleMapping:
     task_weighting, target_weighting : {"equally", "by_size"}
         As of `TaskSuite`: whether each task counts the same in training or each sample, and each target in the mean
         over targets or each test sample. Mappings that do not say mean "equally"; a guess proposes "by_size".
-    objective : {"classification", "regression", "several labels"}
-        What the label is: a class, a quantity, or one of several labels of which each applies or not.
+    objective : {"classification", "regression", "several labels", "next tokens"}
+        What the label is: a class, a quantity, one of several labels of which each applies or not, or text that a
+        language model is to write after the prompt.
     more_labels : tuple of str
         Columns of further quantities or labels.
 
@@ -158,19 +161,22 @@ class SampleMapping:
                 raise InputError("inputs", f"the {place} column {shown(column)}", "other columns only", fix)
 
     def _check_labels(self) -> None:
-        check_choice("objective", self.objective, (CLASSIFICATION, REGRESSION, SEVERAL_LABELS))
+        check_choice("objective", self.objective, (CLASSIFICATION, REGRESSION, SEVERAL_LABELS, NEXT_TOKENS))
         _check_columns("more_labels", self.more_labels)
         if self.label in self.more_labels:
             raise InputError("more_labels", f"{shown(self.label)} a second time", "each label once", "Leave it out.")
+        if self.objective == NEXT_TOKENS and self.kind != "text":
+            fix = "Say that the inputs are text, or that the label is something else."
+            raise InputError("kind", repr(self.kind), "'text', which a language model continues", fix)
+        if self.objective in (CLASSIFICATION, NEXT_TOKENS) and self.more_labels:
+            fix = "Leave the others out, or say that they are quantities or several labels."
+            raise InputError("more_labels", shown(list(self.more_labels)), "one label", fix)
         if self.objective == CLASSIFICATION:
-            if self.more_labels:
-                fix = "Leave the others out, or say that they are quantities or several labels."
-                raise InputError("more_labels", shown(list(self.more_labels)), "one label, the class", fix)
             return
         for place, found in (("tasks", self.tasks.kind == "label"), ("target", self.target == TARGET_LABEL)):
             if found:
                 fix = "Group by a column, or say that the label is a class."
-                raise InputError(place, "groups by label", "groups by something else than quantities", fix)
+                raise InputError(place, "groups by label", "groups by something else", fix)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -253,13 +259,16 @@ class _Guess:
         task = self._settle(next((name for name in named if name.strip().casefold() == "task"), (named or [""])[0]))
         coarser = [name for name in named if name != task and len(self.distinct[name]) < len(self.distinct[task])]
         kind, inputs = self._inputs(label)
+        if about.objective == NEXT_TOKENS:
+            kind, inputs = "text", self._prompt()
         if task:
             rule = TaskRule("column", (task,))
         elif about.objective == CLASSIFICATION and len(self.distinct.get(label, ())) >= 5:
             rule = TaskRule("label")
         else:
             count = min(10, max(2, self.rows // 20))
-            rule = TaskRule("slices" if kind == "tokens" or not inputs else "clusters", (), count)
+            uncounted = kind == "tokens" or not inputs or about.objective == NEXT_TOKENS
+            rule = TaskRule("slices" if uncounted else "clusters", (), count)
         if not target and task and task in self.complete:
             target = coarser[0] if coarser and coarser[0] in self.complete else TARGET_TASK
         return SampleMapping(
@@ -300,6 +309,8 @@ class _Guess:
     def _label(self) -> str:
         if named := self._named(_LABEL_NAMES):
             return named
+        if named := self._completion():
+            return named
         # even with other values it is most likely the column that the user means
         meant = [c for c in self.free if c.strip().casefold() in _LABEL_NAMES]
         meant = meant or [c for c in self.free if _words(c) & _LABEL_WORDS and self._few(c)]
@@ -311,6 +322,16 @@ class _Guess:
         kinds = ("whole", "boolean", "text")
         few = [c for c in self.free if self.kinds[c] in kinds and self._few(c, _FEW) and not self._says_task(c)]
         return few[-1] if few else ""
+
+    def _completion(self) -> str:
+        """A column of text that is called a completion or the like, beside one that is called a prompt."""
+        found = (c for name in COMPLETION_NAMES for c in self.free if c.strip().casefold() == name)
+        return next((c for c in found if self.kinds[c] == "text"), "") if self._prompt() else ""
+
+    def _prompt(self) -> tuple[str, ...]:
+        """Columns of text that are called a prompt or the like, in the order in which they are said."""
+        named = (c for name in _PROMPT_NAMES for c in self.free if c.strip().casefold() == name)
+        return tuple(c for c in named if self.kinds[c] == "text")
 
     def _inputs(self, label: str) -> tuple[InputKind, tuple[str, ...]]:
         # "label_text" beside "label" would give the answer away

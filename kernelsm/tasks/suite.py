@@ -23,6 +23,8 @@ SEVERAL_LABELS = "several labels"
 """The objective of suites of which several labels at once may apply to a sample."""
 NEXT_TOKENS = "next tokens"
 """The objective of suites of text that a language model continues."""
+POLICY = "policy gradient"
+"""The objective of suites of actions that a policy took, and of what came of them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,33 +72,85 @@ def text_suite(
     >>> suite.task_names, suite.labels.tolist(), suite.inputs.shape
     (('quiz', 'tales'), [3, 6], (2, 2, 10))
     """
-    check_counts(length=length)
-    if length < 4:
-        raise InputError("length", f"{length}", "4 or more tokens", "128 is the default.")
-    start = encode([""])[0]
-    found, cut = {}, {}
+    found: dict[str, TokenRows] = {}
     for part, passages in (("train", train), ("test", test)):
         if not passages:
             raise InputError(part, "no passage", "one or more", "Give texts to train on and texts to be scored.")
-        prompts, answers = (encode([getattr(one, name) for one in passages]) for name in ("prompt", "answer"))
-        rows = [
-            _row(prompt, answer[len(start) :], len(start), length)
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
-        for number, (_, scored, _) in enumerate(rows):
-            if not scored:
-                fix = "Leave it out, or give it a prompt: a first token has nothing to be predicted from."
-                raise InputError(f"{part}, passage {number + 1}", "no token to score", "one or more", fix)
-        found[part], cut[part] = rows, sum(was_cut for *_, was_cut in rows)
+        pairs = [(one.prompt, one.answer) for one in passages]
+        found[part] = token_rows(pairs, encode, length=length, place=f"{part}, passage {{}}".format, first=1)
     task_names, task_of = _groups(train)
     target_names, target_of = _groups(test)
-    longest = max(len(tokens) for rows in found.values() for tokens, *_ in rows)
-    inputs, labels = _arrays(found["train"], longest)
-    test_inputs, test_labels = _arrays(found["test"], longest)
+    longest = max(rows.inputs.shape[2] for rows in found.values())
+    (inputs, labels), (test_inputs, test_labels) = (
+        (padded(rows.inputs, longest), rows.scored) for rows in found.values()
+    )
     return TaskSuite(
         inputs, labels, task_of, test_inputs, test_labels, target_of, task_names, target_names, objective=NEXT_TOKENS,
-        meta={"length": length, "cut": cut, **meta},
+        meta={"length": length, "cut": {part: rows.cut for part, rows in found.items()}, **meta},
     )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """Texts as tokens.
+
+    Parameters
+    ----------
+    inputs : ndarray of int64, shape (n, 2, T)
+        Tokens, and 1 where a token is scored.
+    scored : ndarray of int64, shape (n,)
+        How many are.
+    cut : int
+        How many texts were too long.
+    """
+
+    inputs: NDArray[np.int64]
+    scored: NDArray[np.int64]
+    cut: int
+
+
+def token_rows(
+    pairs: Sequence[tuple[str, str]], encode: Encode, *, length: int, place: Callable[[int], str], first: int = 0
+) -> TokenRows:
+    """Return prompts and answers as tokens.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        A prompt, which may be empty, and its answer.
+    encode, length
+        As of `text_suite`.
+    place : callable
+        What messages call a row, by its number.
+    first : int
+        The number of the first row.
+
+    Raises
+    ------
+    InputError
+        A text without a token to score, or a length below 4.
+    """
+    check_counts(length=length)
+    if length < 4:
+        raise InputError("length", f"{length}", "4 or more tokens", "128 is the default.")
+    start = len(encode([""])[0])
+    prompts, answers = (encode([pair[side] for pair in pairs]) for side in (0, 1))
+    rows = [_row(prompt, answer[start:], start, length) for prompt, answer in zip(prompts, answers, strict=True)]
+    for number, (_, scored, _) in enumerate(rows, start=first):
+        if not scored:
+            fix = "Leave it out, or give it a prompt: a first token has nothing to be predicted from."
+            raise InputError(place(number), "no token to score", "one or more", fix)
+    inputs = np.zeros((len(rows), 2, max(len(tokens) for tokens, *_ in rows)), dtype=np.int64)
+    for row, (tokens, scored, _) in zip(inputs, rows, strict=True):
+        row[0, : len(tokens)] = tokens
+        row[1, len(tokens) - scored : len(tokens)] = 1
+    scored_of = np.array([scored for _, scored, _ in rows], dtype=np.int64)
+    return TokenRows(inputs, scored_of, sum(was_cut for *_, was_cut in rows))
+
+
+def padded(inputs: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Return rows of tokens (n, 2, T) filled up to a length with what is neither read nor scored."""
+    return np.pad(inputs, ((0, 0), (0, 0), (0, length - inputs.shape[2])))
 
 
 def _row(prompt: list[int], answer: list[int], start: int, length: int) -> tuple[list[int], int, bool]:
@@ -111,14 +163,6 @@ def _row(prompt: list[int], answer: list[int], start: int, length: int) -> tuple
         answer = answer[: length - len(prompt)]
     tokens = prompt + answer
     return tokens, min(len(answer), len(tokens) - 1), whole > length
-
-
-def _arrays(rows: list[tuple[list[int], int, bool]], longest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    inputs = np.zeros((len(rows), 2, longest), dtype=np.int64)
-    for row, (tokens, scored, _) in zip(inputs, rows, strict=True):
-        row[0, : len(tokens)] = tokens
-        row[1, len(tokens) - scored : len(tokens)] = 1
-    return inputs, np.array([scored for _, scored, _ in rows], dtype=np.int64)
 
 
 def _groups(passages: Sequence[Passage]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.workspace.requests import NetworkRequest
 
-_NETWORK_FIELDS = ("architecture", "hidden", "training", "ridge", "predicts")
+_NETWORK_FIELDS = ("architecture", "hidden", "training", "ridge", "predicts", "rank")
 _LARGEST_MAPPING = 2**20
 
 

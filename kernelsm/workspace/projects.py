@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.estimators.recipe import Rates, Recipe, Size
-from kernelsm.examples.catalog import RECIPES
+from kernelsm.examples.catalog import ALL_RECIPES
 from kernelsm.files.json_text import read_json_object
 from kernelsm.gradients.choices import EXACT_UP_TO, PROJECTIONS
 from kernelsm.models.config_files import read_config
@@ -264,7 +264,7 @@ def find_recipe(source: str) -> Recipe:
     InputError
         There is no such project here.
     """
-    return RECIPES[source] if source in RECIPES else PROJECTS.load(source).recipe
+    return ALL_RECIPES[source] if source in ALL_RECIPES else PROJECTS.load(source).recipe
 
 
 def project_groups(key: str, root: Path | None = None) -> tuple[GroupSizes, GroupSizes]:
@@ -341,7 +341,7 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     contents = sheet["about"].get("contents")  # what was computed of these is deleted with the project
     if not isinstance(contents, list) or not all(isinstance(one, str) and is_content_hash(one) for one in contents):
         raise InputError(f"{place}, 'about'", repr(contents)[:80], "hashes under 'contents'", _FIX)
-    if sheet["architecture"] not in ("", "hugging_face"):  # what these read is checked when it is read
+    if sheet["architecture"] not in ("", "hugging_face", "causal_text"):  # what these read is checked when it is read
         description = {"architecture": sheet["architecture"], "config": sheet["config"]}
         read_config(json.dumps(description).encode(), place)
     return sheet

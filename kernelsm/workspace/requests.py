@@ -17,8 +17,8 @@ from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import cache_root
 from kernelsm.workspace.uploads import upload_path
 
-NetworkOrigin = Literal["train", "weights", "folder", "path", "features"]
-NETWORK_ORIGINS: tuple[NetworkOrigin, ...] = ("train", "weights", "folder", "path", "features")
+NetworkOrigin = Literal["train", "weights", "folder", "path", "features", "packaged"]
+NETWORK_ORIGINS: tuple[NetworkOrigin, ...] = ("train", "weights", "folder", "path", "features", "packaged")
 
 OWN_UNITS = "own units"
 """What weights of a regression give that do not give standardised quantities."""
@@ -42,16 +42,17 @@ class NetworkRequest:
 
     Parameters
     ----------
-    origin : {"train", "weights", "folder", "path", "features"}
-        Train a built-in one; take uploaded weights; a Hugging Face folder as a zip; one by its path or hub name; or
-        gradient features instead of a network.
+    origin : {"train", "weights", "folder", "path", "features", "packaged"}
+        Train a built-in one; take uploaded weights; a Hugging Face folder as a zip; one by its path or hub name;
+        gradient features instead of a network; or the packaged language model. For text that follows, folders, paths
+        and names are those of language models, and "train" is the packaged one.
     architecture : str
         Of the one to train; "" takes the first that fits the data.
     hidden : int, optional
         Units of its hidden layer, where it has one.
     training : dict
         Arguments of `train_base` that replace the preset's. With a Hugging Face model: if not empty it is trained
-        further, else taken as it is.
+        further, else taken as it is. With a language model: epochs, learning rate and batch size of fine-tuning.
     ridge : float, optional
         λ of the pull towards W0.
     weights, config, archive : FileRef, optional
@@ -60,6 +61,8 @@ class NetworkRequest:
         A folder of this computer or a name on the hub.
     predicts : {"", "own units"}
         What the uploaded weights of a regression give: standardised quantities, or quantities in their own units.
+    rank : int, optional
+        Of the adapters of a language model.
     """
 
     origin: NetworkOrigin = "train"
@@ -72,6 +75,7 @@ class NetworkRequest:
     archive: FileRef | None = None
     path: str = ""
     predicts: str = ""
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,9 @@ class ProjectRequest:
     def job(self) -> JobSpec:
         """The job that makes the project."""
         content = asdict(self)
-        if not self.model.predicts:  # as it was written before there was this choice: the same work is one job
-            del content["model"]["predicts"]
+        for name in ("predicts", "rank"):  # as it was written before there was this choice: the same work is one job
+            if not content["model"][name]:
+                del content["model"][name]
         return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})
 
     @classmethod

@@ -7,14 +7,14 @@ import sys
 import pytest
 from app_harness import ROOT, open_app, press, run, texts
 
-from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
+from kernelsm.examples.catalog import built_in
 
 PAGES = (
     "start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper",
     "administration", "learn",
 )  # fmt: skip
 ABOUT_A_RUN = PAGES[:-3]  # the paper's claims are the same whatever run is open, and so are the jobs and the lessons
-TITLES = {example.name: example.title for example in (*EXAMPLES.values(), *PROMPT_EXAMPLES.values())}
+TITLES = {name: example.title for name, example in built_in().items()}
 
 
 def test_no_first_visitor_waits_for_the_imports_of_a_page() -> None:

@@ -16,7 +16,7 @@ from app_harness import bring, compute, open_app, prepare, press, project, run, 
 from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.data import saved_work
-from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
+from kernelsm.examples.catalog import built_in
 from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.projects import PROJECTS
@@ -34,7 +34,7 @@ def listed(app: AppTest) -> list[str]:
 
 def picker(app: AppTest) -> list[str]:
     """Runs that the sidebar offers beside the five examples."""
-    return app.selectbox(key="kernelsm_run_picker").options[len(EXAMPLES) + len(PROMPT_EXAMPLES) :]
+    return app.selectbox(key="kernelsm_run_picker").options[len(built_in()) :]
 
 
 def choose(app: AppTest, key: str) -> AppTest:

@@ -100,9 +100,20 @@ def test_long_fine_tuning_comes_to_where_gradex_is(blobs):
     assert lds(tuned.values, exact.values) > 0.95
 
 
+def test_products_in_half_precision_end_near_and_leave_no_setting_behind(blobs, model):
+    single, half = (
+        FineTuning(blobs, model, epochs=5, learning_rate=0.02, precision=precision).outcomes(MASK)
+        for precision in ("single", "bfloat16")
+    )
+    assert np.abs(half.values - single.values).max() < 0.02 * np.abs(single.values).max()
+    assert (single.meta.get("precision"), half.meta["precision"]) == (None, "bfloat16")
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
+        ({"precision": "double"}, "precision"),
         ({"ridge": -1.0}, "ridge"), ({"epochs": 0}, "epochs"), ({"learning_rate": 0.0}, "learning_rate"),
         ({"batch_size": 0}, "batch_size"), ({"seed": -1}, "seed"),
     ],

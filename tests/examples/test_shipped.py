@@ -47,7 +47,11 @@ def part_of(suite, mask, targets):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RECIPES)
+# a language model takes half a minute to unpack: test_instructions.py looks at that one
+networks = [name for name in RECIPES if name != "instructions"]
+
+
+@pytest.mark.parametrize("name", networks)
 def test_the_shipped_results_are_those_of_the_shipped_network(name, kept):
     recipe = RECIPES[name]
     known = model_hash(base_model(name, kept))
@@ -76,7 +80,7 @@ def test_a_slice_of_the_estimates_comes_out_as_shipped(name, kept):
     np.testing.assert_allclose(found.values[0], shipped.values[row, targets], rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", networks)
 def test_one_retraining_comes_out_as_shipped(name, kept):
     settings, recipe, shipped = example_settings(name), RECIPES[name], load_truth(name)
     row = int(np.argmin(shipped.masks.sum(axis=1)))
@@ -98,7 +102,7 @@ def test_the_shipped_subsets_are_those_of_the_settings(name):
     settings = example_settings(name)
     assert np.array_equal(load_example(name).masks, settings.masks())
     assert load_example(name).m == settings.subsets
-    assert load_truth(name).m == 100
+    assert load_truth(name).m == EXAMPLES[name].truth_subsets
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -107,7 +111,7 @@ def test_the_truth_is_held_out(name):
     fitted = {mask.tobytes() for mask in load_example(name).masks}
     common = sum(mask.tobytes() in fitted for mask in load_truth(name).masks)
     p = example_settings(name).p
-    expected = 100 * len(fitted) * (p**2 + (1 - p) ** 2) ** load_truth(name).K
+    expected = load_truth(name).m * len(fitted) * (p**2 + (1 - p) ** 2) ** load_truth(name).K
     assert common <= expected + 4 * np.sqrt(expected) + 1
     assert example_settings(name).seed != TRUTH_SEED
 
@@ -132,8 +136,20 @@ def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
     data = {
         "sentiment": {"sentiment.csv", "README.md", "LICENSE-vaderSentiment.txt"},
         "movie-reviews": {"movie_reviews.csv", "README.md"},
+        "instructions": {"instructions.jsonl", "README.md", "LICENSES.txt"},
+        "mt10": {"demonstrations.npz"},
     }
-    assert set(files) == expected | data.get(name, set())
+    later = {  # what a simulator says
+        "mt10": {
+            "policies.json",
+            "estimated_sevens.parquet",
+            "measured_loss.parquet",
+            "measured_return.parquet",
+            "measured_success.parquet",
+        },
+    }
+    assert expected | data.get(name, set()) <= set(files)
+    assert set(files) <= expected | data.get(name, set()) | later.get(name, set())
     assert sum(files.values()) < 2_200_000
 
 

@@ -116,7 +116,7 @@ def test_what_cannot_be_built_is_refused_by_name(name, config, told):
 
 
 def test_every_architecture_is_tried_here_or_beside():
-    assert set(CONFIGS) | {"hugging_face"} == set(ARCHITECTURES)
+    assert set(CONFIGS) | {"hugging_face", "causal_text"} == set(ARCHITECTURES)
 
 
 def training_loss(model, suite):

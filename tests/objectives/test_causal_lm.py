@@ -1,5 +1,7 @@
 """Next tokens: the network against the model's own logits, gradients, GradEx against a full solve."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -83,8 +85,44 @@ def test_only_adapters_are_trained_and_the_model_stays(language_model, suite):
     assert model_hash(language_model.network) == before
 
 
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Mistral"])
+def test_lower_layers_without_adapters_are_run_once_for_a_text_and_change_nothing(kind, suite):
+    model = tiny_model(kind, start=True)
+    network = causal_text(model, rank=2, layers=1)
+    assert all(".layers.1." in name for name, p in network.named_parameters() if p.requires_grad)
+    x = torch.from_numpy(suite.inputs)
+    with torch.no_grad():
+        for p in network.parameters():
+            if p.requires_grad:
+                p.normal_()
+        expected = torch.stack([by_hand(network, row) for row in suite.inputs])
+        found = network(x)[:, 0]
+        again = copy.deepcopy(network)
+        (lower, *_), ran = again._parts, []
+        lower.forward = lambda **_: ran.append(1)  # what is known is not computed again, whatever stands beside it
+        others = torch.cat([again(x[rows]) for rows in torch.arange(len(x)).flip(0).split(5)])[:, 0].flip(0)
+    assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+    assert others.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+    assert not ran
+
+
+@pytest.mark.parametrize("layers", [0, 3])
+def test_layers_that_are_not_there_are_refused(language_model, layers):
+    with pytest.raises(InputError, match="layers"):
+        causal_text(language_model, layers=layers)
+
+
+def test_a_network_of_other_parts_gets_adapters_in_all_layers_or_none():
+    with pytest.raises(InputError, match=r"(?s)layers.*all layers"):
+        causal_text(tiny_model("GPT2"), modules=("lm_head",), layers=1)
+
+
 @pytest.mark.parametrize("linearisation", ["margin", "log-probability"])
-def test_gradients_equal_autograd(network, suite, linearisation):
+@pytest.mark.parametrize("layers", [None, 1])
+def test_gradients_equal_autograd(network, language_model, suite, linearisation, layers):
+    if layers:
+        network = causal_text(language_model, rank=2, layers=layers)
+        network = train_base(network, suite, epochs=2, learning_rate=0.02, batch_size=8)
     features = gradient_features(
         network, suite.test_inputs, suite.test_labels, "exact", outputs=linearisation, objective=find(suite),
         batch_size=4,

@@ -120,7 +120,12 @@ def test_an_example_without_a_model_has_no_checks_and_an_unknown_one_is_refused(
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_checks_tell_of_this_examples_network(name):
     found = load_checks(name)
-    assert found.first_order.subsets == load_truth(name).m == 100
+    assert found.first_order.subsets == load_truth(name).m
+    if name == "instructions":  # a language model: all coordinates are kept, and one order of batches is not another
+        assert found.projections == []
+        assert found.ceiling.subsets <= load_truth(name).m
+        return
+    assert load_truth(name).m == 100
     assert 0 < found.first_order.of_logits < 0.2
     assert 0.5 < found.first_order.lds <= 1
     assert {one.dim for one in found.projections} == {RunSettings(name).dim}

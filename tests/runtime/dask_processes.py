@@ -26,7 +26,9 @@ class DaskProcesses:
         self.folder = folder
         self.environment = {**os.environ, "PYTHONPATH": HOME, **settings}
         where = folder / "scheduler.json"
-        options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(where))
+        protocol = "tls" if "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in settings else "tcp"
+        options = ("--host", "127.0.0.1", "--port", "0", "--protocol", protocol, "--no-dashboard")
+        options += ("--scheduler-file", str(where))
         self.scheduler = self._start("scheduler", *options, name="scheduler")
         self.address = _written(where)["address"]
         self.workers = []

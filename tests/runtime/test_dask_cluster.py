@@ -1,11 +1,13 @@
 """Chunks on a Dask cluster whose scheduler and workers are processes of their own, which end in the midst of work."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +123,43 @@ def test_the_command_line_computes_there(processes, tmp_path):
     assert len(out.read_text().splitlines()) == 4
 
 
+def certificates(folder):
+    """Dask's settings for one certificate, signed by itself, that all sides show and trust."""
+    folder.mkdir()
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1")
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run(["openssl", *request, *files], check=True, capture_output=True)
+    settings = {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(certificate)}
+    for side in ("SCHEDULER", "WORKER", "CLIENT"):
+        settings[f"DASK_DISTRIBUTED__COMM__TLS__{side}__CERT"] = str(certificate)
+        settings[f"DASK_DISTRIBUTED__COMM__TLS__{side}__KEY"] = str(key)
+    return settings
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which makes the certificates, is not installed")
+def test_a_scheduler_with_certificates_computes_for_who_has_one_and_refuses_others(tmp_path):
+    out, signed = tmp_path / "found.csv", certificates(tmp_path / "certificates")
+    command = [sys.executable, "-m", "kernelsm", "run", "--example", "digits", "--subsets", "3", "--out", str(out)]
+    with dask_processes(tmp_path / "dask", workers=1, **signed) as processes:
+        assert processes.address.startswith("tls://")
+        environment = {**os.environ, "PYTHONPATH": HOME, "KERNELSM_SCHEDULER": processes.address}
+        run = partial(subprocess.run, command, capture_output=True, text=True, timeout=120, check=False)
+        refused = run(env=environment)
+        assert refused.returncode == 2, refused.stderr
+        assert "no certificate of this side" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert not out.exists()
+        done = run(env={**environment, **signed})
+    assert done.returncode == 0, done.stderr
+    assert len(out.read_text().splitlines()) == 4
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
         ("tcp://127.0.0.1:9", "no answer"), ("http://127.0.0.1:8787", "an address of another kind"),
-        ("tls://127.0.0.1:9", "no answer"),
+        ("tls://127.0.0.1:9", "no certificate of this side"),
     ],
 )  # fmt: skip
 def test_a_cluster_that_is_not_there_is_told_in_words(address, words, monkeypatch):

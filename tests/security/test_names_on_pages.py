@@ -23,7 +23,19 @@ from kernelsm.workspace.prompt_projects import PromptSource
 from kernelsm.workspace.tables import TABLES, save_run
 
 pytestmark = pytest.mark.usefixtures("warm_server")
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper")
+PAGES = (
+    "start",
+    "data",
+    "gradients",
+    "subsets",
+    "fit",
+    "explore",
+    "decide",
+    "demonstrations",
+    "compare",
+    "paper",
+    "learn",
+)
 # what of these names Markdown, or Streamlit after it, makes something else of, as it stands in a name
 RAW = {name: re.compile(rf"(?<!\\){re.escape(name)}") for name in NASTY if plain(name) != name and len(name) > 4}
 AS_IT_IS = {"code", "text", "text_area", "arrow_data_frame", "plotly_chart", "selectbox", "multiselect", "text_input"}

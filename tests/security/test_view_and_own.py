@@ -23,7 +23,19 @@ from kernelsm.workspace.prompt_projects import PROMPTS
 from kernelsm.workspace.tables import TABLES, save_run
 
 pytestmark = pytest.mark.usefixtures("warm_server")
-PAGES = ("start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper")
+PAGES = (
+    "start",
+    "data",
+    "gradients",
+    "subsets",
+    "fit",
+    "explore",
+    "decide",
+    "demonstrations",
+    "compare",
+    "paper",
+    "learn",
+)
 STARTS = {"Compute outcomes", "Run the check", "Try these pulls", "Retrain with and without", "Delete the chunks"}
 
 

@@ -25,6 +25,7 @@ from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.reader import Preview, preview_samples
 from kernelsm.tasks.mapping import SampleMapping
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.mapping_files import mapping_file
 from kernelsm.workspace.projects import PROJECTS, Project, project_groups
 from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
@@ -105,7 +106,10 @@ def _mapping_file(ref: FileRef, mapping: SampleMapping, model: NetworkRequest) -
         words += ["--weights=weights.safetensors", "--description=model.json"] if model.origin == "weights" else []
         st.code(shlex.join([*words, "--out=outcomes.parquet"]), language="bash", wrap_lines=True)
         if model.origin in ("folder", "path"):
-            st.caption("The command line trains a built-in network; a Hugging Face model is used in the app alone.")
+            taken = "takes the packaged language model" if mapping.objective == NEXT_TOKENS else (
+                "trains a built-in network"
+            )  # fmt: skip
+            st.caption(f"The command line {taken}; a Hugging Face model is used in the app alone.")
 
 
 def features() -> None:
@@ -163,7 +167,8 @@ def _shown(preview: Preview, name: str) -> None:
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
     st.markdown("### Check and prepare")
     title = st.text_input("Name", PurePath(ref.name).stem[:60], max_chars=60, key=f"bring_title_{ref.key}")
-    text = rows / 60 if mapping.kind == "text" else 0.0
+    # a language model is loaded, reads every text twice and is timed
+    text = 60.0 + rows if mapping.objective == NEXT_TOKENS else rows / 60 if mapping.kind == "text" else 0.0
     seconds = 20.0 + text + rows / 20_000
     _check(ProjectRequest(title.strip() or ref.name, ref, mapping.to_dict(), model), seconds)
 
@@ -233,6 +238,8 @@ def notes(project: Project) -> list[str]:
         sentences.append(f"Columns that never change were left out: {names}.")
     if data.get("left_out"):
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
+    if data.get("cut") and data.get("length"):
+        sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")
     objective, outputs = find_class(project.recipe.objective), project.recipe.size.classes
     headline = about.get(objective.headline)
     if headline and objective.is_guessing(headline["test"], outputs):

@@ -21,16 +21,24 @@ from kernelsm.tasks.mapping import (
     TaskRule,
     guess_mapping,
 )
-from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS
 
 _KINDS = {"tabular": "Numbers", "text": "Text", "image": "Images", "tokens": "Tokens"}
 _RULES = {"column": "Columns", "label": "Labels", "clusters": "Clusters", "slices": "Random slices"}
 _TARGETS = {TARGET_ALL: "all together", TARGET_TASK: "by task", TARGET_LABEL: "by label"}
-_OBJECTIVES = {CLASSIFICATION: "A class", REGRESSION: "A quantity", SEVERAL_LABELS: "Several labels"}
+_OBJECTIVES = {
+    CLASSIFICATION: "A class", REGRESSION: "A quantity", SEVERAL_LABELS: "Several labels",
+    NEXT_TOKENS: "Text that follows",
+}  # fmt: skip
 _OBJECTIVE_HELP = (
     "**A class**: one of several, such as a species. **A quantity**: a number to come near to, such as a price; it "
     "is standardised, and errors are told in its own units. **Several labels**: each of them applies or not, "
-    "whatever the others do."
+    "whatever the others do. **Text that follows**: what a language model is to write after the prompt; it is "
+    "fine-tuned on it, and measured by how surprised it is by each token."
+)
+_PROMPT_HELP = (
+    "What stands before the text, each column in a line of its own; none where the texts stand alone. A space is put "
+    "between the two where neither has one."
 )
 _FURTHER = {REGRESSION: "Further quantities", SEVERAL_LABELS: "Further labels"}
 _RANDOM = "a random part"
@@ -53,21 +61,28 @@ def mapping_controls(key: str, samples: Samples) -> SampleMapping | None:
             help="What the network is to predict.",
         )  # fmt: skip
         objective, more = _label_kind(key, samples, label, guess)
-        kind = st.segmented_control(
-            "Inputs are", list(_KINDS), format_func=_KINDS.__getitem__, default=guess.kind, key=at("kind"),
-            required=True, help="Numbers are standardised; text is read as sentence embeddings, or as tokens by a "
-            "Hugging Face model.",
-        )  # fmt: skip
+        kind: str | None = "text"
+        follows = objective == NEXT_TOKENS
+        if not follows:
+            kind = st.segmented_control(
+                "Inputs are", list(_KINDS), format_func=_KINDS.__getitem__, default=guess.kind, key=at("kind"),
+                required=True, help="Numbers are standardised; text is read as sentence embeddings, or as tokens by "
+                "a Hugging Face model.",
+            )  # fmt: skip
         inputs = st.multiselect(
-            "Input columns", [name for name in names if name not in (label, *more)],
-            default=[name for name in guess.inputs if name not in (label, *more)], key=at("inputs"),
+            "Prompt columns" if follows else "Input columns", [name for name in names if name not in (label, *more)],
+            default=[name for name in guess.inputs if name not in (label, *more)],
+            key=at("prompt" if follows else "inputs"), help=_PROMPT_HELP if follows else None,
         )  # fmt: skip
     with two:
         classes = objective == CLASSIFICATION
-        rules = [rule for rule in _RULES if rule != "label" or classes]
+        # words are no numbers to cluster by
+        left_out = {"label": not classes, "clusters": follows}
+        rules = [rule for rule in _RULES if not left_out.get(rule)]
         rule = st.segmented_control(
             "Tasks are", rules, format_func=_RULES.__getitem__, key=at("rule"),
-            default=guess.tasks.kind if guess.tasks.kind in rules else "clusters", required=True,
+            default=guess.tasks.kind if guess.tasks.kind in rules else rules[-1] if follows else "clusters",
+            required=True,
             help="What is put in and left out: groups of training samples. Several columns are crossed; clusters are "
             "k-means of the inputs.",
         )  # fmt: skip
@@ -91,7 +106,7 @@ def mapping_controls(key: str, samples: Samples) -> SampleMapping | None:
             format_func=lambda name: _TARGETS.get(name, name),
             help="What is measured: the mean loss of each group of test samples.",
         )  # fmt: skip
-    if not label or not inputs:
+    if not label or not (inputs or follows):
         st.info("Choose the label." if not label else "Choose the input columns.", icon=":material/arrow_upward:")
         return None
     try:
@@ -117,7 +132,7 @@ def _label_kind(key: str, samples: Samples, label: str | None, guess: SampleMapp
         key=f"bring_objective_{key}_{label}", required=True, help=_OBJECTIVE_HELP,
     )  # fmt: skip
     st.caption(f"Guessed: {_OBJECTIVES[guessed.objective].lower()}. {guessed.reason}")
-    if objective == CLASSIFICATION:
+    if objective in (CLASSIFICATION, NEXT_TOKENS):
         return objective, ()
     others = [name for name in samples.names if name != label]
     more = st.multiselect(

@@ -10,8 +10,7 @@ from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.uploaded_files import check_room
 from kernelsm.app.shell.view import MOST_SUBSETS
 from kernelsm.app.shell.words import plain
-from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, load_example
-from kernelsm.examples.example import Example, PromptExample
+from kernelsm.examples.catalog import built_in, load_example
 from kernelsm.export.csv_text import csv_text
 from kernelsm.files.limits import limits
 from kernelsm.outcomes.table import Outcomes
@@ -38,7 +37,7 @@ MiB.
 def gallery() -> None:
     """Draw one card per built-in example."""
     st.header("Built-in examples")
-    examples: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
+    examples = list(built_in().values())
     for column, example in zip(frame.panels(len(examples), 320), examples, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{example.title}**")

@@ -14,13 +14,17 @@ from kernelsm.files.limits import limits
 from kernelsm.models.config_files import config_template
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.models.presets import presets
+from kernelsm.pipelines.text_recipe import LAYERS_OF_PACKAGED, RANK, SUBSETS
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION
 from kernelsm.workspace.requests import OWN_UNITS, NetworkRequest
 
 _ORIGINS = {
     "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
     "path": "Path or hub name",
+}  # fmt: skip
+_LANGUAGE_MODELS = {
+    "packaged": "SmolLM2-135M-Instruct (packaged)", "folder": "Hugging Face folder (zip)", "path": "Path or hub name",
 }  # fmt: skip
 _TITLES = {"": "what fits best", "logistic": "Logistic regression", "mlp": "Small neural network",
            "resnet9": "ResNet-9", "transformer": "Small transformer"}  # fmt: skip
@@ -33,6 +37,8 @@ _OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens
 def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
     """Draw the controls and return the network wanted; None while files are missing."""
     st.markdown("### Network")
+    if mapping.objective == NEXT_TOKENS:
+        return _language_model()
     origins = [origin for origin in _ORIGINS if origin != "path" or local_models_allowed()]
     origin = st.segmented_control(
         "Where from", origins, format_func=_ORIGINS.__getitem__, key="bring_way", default="train", required=True,
@@ -44,6 +50,50 @@ def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
     if origin == "weights":
         return _weights(mapping)
     return _hugging_face(origin, mapping)
+
+
+def _language_model() -> NetworkRequest | None:
+    """Which language model is fine-tuned, and how; None while its files are missing."""
+    origins = [origin for origin in _LANGUAGE_MODELS if origin != "path" or local_models_allowed()]
+    origin = st.segmented_control(
+        "Language model", origins, format_func=_LANGUAGE_MODELS.__getitem__, key="bring_language_model",
+        default="packaged", required=True,
+    )  # fmt: skip
+    st.caption(
+        "Its own weights stay as they are: low-rank adapters (LoRA) of its queries and values, in the packaged model "
+        f"those of the last {LAYERS_OF_PACKAGED} layers, are trained on all texts for W0, and from there on each "
+        "subset. Models are read from safetensors with their tokenizer; code that comes with one is never run."
+    )
+    archive, path = None, ""
+    if origin == "folder":
+        archive = st.file_uploader("Folder (.zip)", key="bring_folder", max_upload_size=limits().megabytes)
+    elif origin == "path":
+        path = st.text_input("Folder of this computer, or name on the hub", key="bring_path").strip()
+    one, two, three, four = frame.panels(4, 160)
+    with one:
+        rank = st.select_slider(
+            "Rank of the adapters", (1, 2, 4, 8, 16), RANK, key="bring_rank",
+            help="A matrix of the model gets a correction of this rank. More can be learned, and takes longer.",
+        )  # fmt: skip
+    with two:
+        epochs = st.number_input(
+            "Passes over a subset", 1, 20, SUBSETS["epochs"], key="bring_passes",
+            help="Of real fine-tuning, which GradEx' estimates are compared with.",
+        )  # fmt: skip
+    with three:
+        rate = st.select_slider(
+            "Learning rate", (None, 1e-4, 3e-4, 1e-3, 2e-3, 5e-3), None, key="bring_text_rate", format_func=_usual
+        )
+    with four:
+        pull = _pull()
+    if origin != "packaged" and archive is None and not path:
+        return None
+    training: dict[str, Any] = {} if epochs == SUBSETS["epochs"] else {"epochs": int(epochs)}
+    training |= {"learning_rate": rate} if rate else {}
+    changed = None if rank == RANK else rank
+    if archive is not None:
+        return NetworkRequest("folder", training=training, ridge=pull, archive=keep_file(archive), rank=changed)
+    return NetworkRequest("path" if path else "packaged", training=training, ridge=pull, path=path, rank=changed)
 
 
 def _train(mapping: SampleMapping) -> NetworkRequest:

@@ -34,7 +34,7 @@ from kernelsm.surrogates.wording import (
 
 _RANKED = 15
 _ON_ONE_SCREEN = 16  # tasks
-_ONE_LINE, _WRAPPED = 28, 84  # letters that a line of the names of a pair holds; pixels of four lines
+_LETTERS, _MOST_LINES = 28, 4  # that a line of the names of a pair holds, and lines of a row
 _RANKED_KEY, _HEATMAP_KEY = "explore_ranked", "explore_heatmap"
 _DRAWN, _CLICKED = "explore_drawn", "explore_clicked"
 
@@ -244,9 +244,10 @@ def ranked_pairs(exploration: Exploration) -> None:
     st.header("Strongest pairs")
     pairs = findings.listed_pairs(exploration.readout, _RANKED)
     table = _ranked(exploration, pairs)
+    lines = min(-(-int(table["pair"].str.len().max()) // _LETTERS), _MOST_LINES)
     show_table(
         table, hide_index=True, key=_RANKED_KEY, placeholder="", margins={"value": "±"},
-        row_height=_WRAPPED if table["pair"].str.len().max() > _ONE_LINE else None,
+        row_height=12 + 18 * lines if lines > 1 else None,
         on_select=lambda: _take_row(pairs), selection_mode="single-row", height=360,
         column_config={
             "value": st.column_config.NumberColumn(exploration.run.unit, width=80),

@@ -12,10 +12,12 @@ from kernelsm.app.shell.weighing import source_sentence
 from kernelsm.app.shell.words import size_of
 from kernelsm.app.subsets.design_words import design_sentence, short_words, why_so_many
 from kernelsm.app.subsets.sampling import draw_settings
+from kernelsm.estimators.recipe import Recipe
 from kernelsm.examples.catalog import EXAMPLES, load_example
 from kernelsm.objectives.registry import find_class
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, measures_of
 from kernelsm.runtime.memory import available_memory
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES
 
@@ -61,7 +63,7 @@ def job_settings(source: str) -> RunSettings:
         st.markdown("Gradient features were computed elsewhere: only the convex problems are left to solve.")
         controls.pull_slider(recipe.ridge)
     else:
-        controls.estimator_controls(recipe.parameters, recipe.ridge)
+        controls.estimator_controls(recipe)
     controls.measure_picker(measures_of(source))
     settings = draw_settings(source)
     asked = session.view().subsets
@@ -92,9 +94,21 @@ def recompute(settings: RunSettings) -> None:
             st.markdown(f"Largest difference from the finished example, over all subsets and targets: **{size}**.")
 
 
+def fine_tuning_words(recipe: Recipe) -> str:
+    """How a language model is fine-tuned on a subset."""
+    epochs = recipe.retraining["epochs"]
+    return f"by {epochs} pass{'es' if epochs > 1 else ''} over its texts"
+
+
 def cost_note(settings: RunSettings) -> None:
     """Say what the computation needs before it is started, and what lowers it."""
     cost, recipe = estimate_cost(settings), find_recipe(settings.source)
+    if settings.estimator == "retraining" and recipe.objective == NEXT_TOKENS:
+        st.caption(
+            f"{settings.rows:,} real fine-tunings of the {recipe.parameters:,} parameters of the adapters, from W0 "
+            f"and {fine_tuning_words(recipe)}. Fewer subsets take less."
+        )
+        return
     if settings.estimator == "retraining":
         st.caption(
             f"{settings.rows:,} trainings to convergence of a network of {recipe.parameters:,} parameters, from "
@@ -104,11 +118,19 @@ def cost_note(settings: RunSettings) -> None:
     size = recipe.size
     objective = find_class(recipe.objective)
     every = cost.outputs == objective.linearisations[0].name
+    text = recipe.objective == NEXT_TOKENS
     all_of_them = f"all {size.classes} {objective.output_word}" if size.classes > 1 else "the one output"
     outputs = f"of {all_of_them}" if every else "of the margin (log-odds of the true class)"
+    if text:
+        every = True
+        outputs = "of the margin (log-odds of a text's mean token)" if cost.outputs == "margin" else (
+            f"of the mean {cost.outputs}"
+        )  # fmt: skip
     why = "" if every or recipe.features else (
         f": those of {all_of_them} would take more than the 1.5 GiB set aside for them"
     )  # fmt: skip
+    every_coordinate = text and settings.projection == "exact"
+    less = "Fewer texts, or adapters of a lower rank" if every_coordinate else "Fewer dimensions"
     usually = "usually " if settings.projection == "adapted" else ""
     network = f"{cost.coordinates:,} coordinates as they were brought" if recipe.features else (
         f"{recipe.parameters:,} parameters, {words.PROJECTION_NAMES[settings.projection]} with {usually}"
@@ -119,12 +141,14 @@ def cost_note(settings: RunSettings) -> None:
         f"Then all subsets together, with a pull of {settings.ridge:g} towards W0. About {size_of(cost.memory)} of "
         "memory: the features as loaded, and as prepared for the solver."
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
-        + ("" if recipe.features else " Fewer dimensions, or fewer subsets, take less of all.")
+        + ("" if recipe.features else f" {less}, or fewer subsets, take less of all.")
     )
     free = available_memory()
     if free is not None and cost.memory > free:
+        several = len(objective.linearisations) > 1 and not text
+        margin = ", or the margin in place of all logits" if several else ""
         st.warning(
-            f"This server has {size_of(free)} of memory free, and the job will refuse to start. Take fewer "
-            f"dimensions{', or the margin in place of all logits' if len(objective.linearisations) > 1 else ''}.",
+            f"This server has {size_of(free)} of memory free, and the job will refuse to start. Take "
+            f"{less[0].lower()}{less[1:]}{margin}.",
             icon=":material/memory:",
         )

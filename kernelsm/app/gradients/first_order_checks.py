@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from kernelsm.app.gradients.compute import fine_tuning_words
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run
@@ -21,6 +22,7 @@ from kernelsm.pipelines.gradex_check import CHECK_SUBSETS, Checks, check_cost, l
 from kernelsm.pipelines.run_settings import START_SECONDS, RunSettings, example_settings
 from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.near_ties import first_greatest
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 
 _CHECK_SEED = 10_007  # apart from the seeds of examples and of their truth
@@ -36,9 +38,11 @@ def show_first_order_checks(run: Run) -> None:
     assert checks is not None
     assert run.truth is not None
     scores = score_estimates(run.truth, estimates)
+    recipe = find_recipe(run.key)
+    text = recipe.objective == NEXT_TOKENS
+    how = fine_tuning_words(recipe) if text else "with the same pull towards W0"
     st.markdown(
-        f"On {run.truth.m} subsets the network was really fine-tuned with the same pull towards W0, and GradEx asked "
-        "for the same outcomes:"
+        f"On {run.truth.m} subsets the network was really fine-tuned {how}, and GradEx asked for the same outcomes:"
     )
     left, right = frame.panels()
     with left:
@@ -52,10 +56,13 @@ def show_first_order_checks(run: Run) -> None:
         worst = list(errors)[first_greatest(list(errors.values()))]
         st.caption(f"Largest relative error of a target: {errors[worst]:.1%} ({worst}).")
         if checks.ceiling:
+            other, start = ("fine-tuned on batches in another order", "that order") if text else (
+                "trained from another random start", "this network's start"
+            )  # fmt: skip
             st.caption(
-                f"Ceiling: outcomes of the same network trained from another random start agree with these to LDS "
+                f"Ceiling: outcomes of the same network {other} agree with these to LDS "
                 f"{checks.ceiling.lds:.3f} and Spearman {checks.ceiling.spearman:.3f} ({checks.ceiling.subsets} of "
-                "the subsets). What GradEx gets right beyond that belongs to this network's start."
+                f"the subsets). What GradEx gets right beyond that belongs to {start}."
             )
     with right:
         chart = predicted_vs_observed(
@@ -117,6 +124,8 @@ def projections(run: Run) -> None:
     """Draw how much each projection distorts this network's gradients."""
     checks = load_checks(run.key)
     assert checks is not None
+    if not checks.projections:  # every coordinate is kept
+        return
     st.header("What projecting costs")
     dim = checks.projections[0].dim
     st.markdown(

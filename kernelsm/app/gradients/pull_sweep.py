@@ -18,11 +18,14 @@ from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.view import PULLS
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.pull_sweep import effects_over_pulls, fidelity_over_pulls
+from kernelsm.estimators.recipe import Recipe
+from kernelsm.objectives.registry import find_class
 from kernelsm.pipelines.pull_sweep import MOST_PULLS, PullSweep, TriedPull
 from kernelsm.pipelines.run_settings import RunSettings
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.base import AttributionKind
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES
 
@@ -57,8 +60,9 @@ def pull_sweep(settings: RunSettings) -> None:
     """Draw the choice of pulls, the job that tries them, and what came of it."""
     st.header("Does the answer depend on the pull towards W0?")
     recipe = find_recipe(settings.source)
+    retrained = "fine-tuned" if recipe.objective == NEXT_TOKENS else "retrained with each pull"
     checked = "" if recipe.features else (
-        " Beside it, a few subsets are really retrained with each pull: that shows for which of them GradEx is right."
+        f" Beside it, a few subsets are really {retrained}: that shows for which of them GradEx is right."
     )  # fmt: skip
     st.markdown(
         "Outcomes hold for one strength of the pull: a weak one lets the network go where the samples lead it, a "
@@ -81,7 +85,7 @@ def pull_sweep(settings: RunSettings) -> None:
     job_panel(spec, sweep.seconds(), "", start="Try these pulls", cancel="Cancel the pulls", key="pulls")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
-        _results([TriedPull.from_json(one) for one in status.result["pulls"]], usual)
+        _results([TriedPull.from_json(one) for one in status.result["pulls"]], recipe)
 
 
 def _near(pull: float, usual: float) -> float:
@@ -89,7 +93,8 @@ def _near(pull: float, usual: float) -> float:
     return usual if pull == usual else min(PULLS, key=lambda value: abs(np.log(value / pull)))
 
 
-def _results(tried: list[TriedPull], usual: float) -> None:
+def _results(tried: list[TriedPull], recipe: Recipe) -> None:
+    usual = recipe.ridge
     for one in tried:
         if one.error:
             st.warning(f"Pull {one.ridge:g}: {plain(one.error)}", icon=":material/warning:")
@@ -125,7 +130,7 @@ def _results(tried: list[TriedPull], usual: float) -> None:
             "effects smaller. In brackets and without colour: not told from zero, with all tasks in mind."
         )
     with right:
-        _fidelity(here)
+        _fidelity(here, recipe)
     _table(here, found, order, names, columns)
     _open_one(here, usual)
 
@@ -199,7 +204,9 @@ def _say_untrusted(here: list[TriedPull], trusted: NDArray[np.bool_]) -> None:
         )
 
 
-def _fidelity(here: list[TriedPull]) -> None:
+def _fidelity(here: list[TriedPull], recipe: Recipe) -> None:
+    retrained = "fine-tuned" if recipe.objective == NEXT_TOKENS else "retrained with each pull"
+    outputs = find_class(recipe.objective).output_word
     checked = [(one.ridge, one.first_order) for one in here if one.first_order is not None]
     st.markdown("### How near retraining each pull is")
     if not checked:
@@ -214,9 +221,9 @@ def _fidelity(here: list[TriedPull]) -> None:
     )
     frame.show(chart, "pulls_fidelity")
     st.caption(
-        f"{checks[0].subsets} fresh subsets were really retrained with each pull. LDS: rank correlation of estimated "
-        "and retrained outcomes, mean over targets. Share missed: of the change of the logits, what lies beyond the "
-        "first order."
+        f"{checks[0].subsets} fresh subsets were really {retrained}. LDS: rank correlation of estimated and true "
+        f"outcomes, mean over targets. Share missed: of the change of the {outputs}, what lies beyond the first "
+        "order."
     )
 
 

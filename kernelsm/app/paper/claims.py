@@ -94,7 +94,8 @@ def _show(found: Finding, *, anew: bool = False) -> None:
     spoken.say(f"{found.place}: {found.verdict}. {plain(found.because)}", "claim_anew" if anew else "claim")
     if found.table:
         with st.expander("All numbers"):
-            show_table(pd.DataFrame(list(found.table)), hide_index=True, width="stretch")
+            key = "claim_numbers_anew" if anew else "claim_numbers"
+            show_table(pd.DataFrame(list(found.table)), hide_index=True, width="stretch", key=key)
     sizes = "; ".join(f"{name}: {_listed(value)}" for name, value in found.sizes.items())
     on = f" Measured on {found.machine['cpu']}, {found.machine['cores']} cores." if found.machine else ""
     st.caption(f"{plain(sizes)}. Took {duration(found.seconds)}.{plain(on)}")

@@ -11,10 +11,12 @@ from kernelsm.app.shell import session, words
 from kernelsm.app.shell.open_runs import Run, shown_readout
 from kernelsm.app.shell.view import GAMMAS, KERNELS, MODEL_ESTIMATORS, PROJECTIONS, PULLS, READOUTS, RIDGES, USED
 from kernelsm.charts.attribution import MOST_BARS
-from kernelsm.gradients.choices import EXACT_UP_TO, adapted_fits, projection_name
+from kernelsm.estimators.recipe import Recipe
 from kernelsm.outcomes.designs import MOST_TASKS_AFFORDED
 from kernelsm.outcomes.names import natural_order
+from kernelsm.pipelines.run_settings import offered_projections, resolved_projection
 from kernelsm.surrogates.reading import MEAN_TARGET
+from kernelsm.tasks.suite import NEXT_TOKENS
 
 _UNSET = object()
 _PAGE = "kernelsm_page"
@@ -233,14 +235,14 @@ def task_pills(names: Sequence[str]) -> None:
     )  # fmt: skip
 
 
-def estimator_controls(parameters: int, ridge: float) -> None:
-    """Choose how outcomes are computed, for a network of so many parameters with a usual pull of `ridge`."""
+def estimator_controls(recipe: Recipe) -> None:
+    """Choose how outcomes are computed from a recipe's network."""
     view = session.view()
     gradex = view.estimator == "gradex"
-    fits = {"exact": parameters <= EXACT_UP_TO, "adapted": adapted_fits(parameters, view.dim)}
-    offered = [name for name in PROJECTIONS if fits.get(name, True)]
+    allowed = offered_projections(recipe, view.dim)
+    offered = [name for name in PROJECTIONS if name == "auto" or name in allowed]
     shown = view.projection if view.projection in offered else "auto"
-    exact = shown != "adapted" and projection_name(shown, parameters) == "exact"
+    exact = resolved_projection(shown, recipe, view.dim) == "exact"
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Estimator", MODEL_ESTIMATORS, format_func=words.ESTIMATOR_NAMES.__getitem__, required=True,
@@ -255,9 +257,10 @@ def estimator_controls(parameters: int, ridge: float) -> None:
             "Dimensions", _grid((64, 128, 256, 512, 1024), view.dim), width=220,
             disabled=not gradex or exact, **_bind("dim", view.dim),
         )  # fmt: skip
-        pull_slider(ridge)
+        pull_slider(recipe.ridge)
     if not gradex or exact:
-        st.caption(words.WHY_NO_DIMENSIONS["exact" if gradex else "retraining"])
+        text = recipe.objective == NEXT_TOKENS
+        st.caption(words.WHY_NO_DIMENSIONS["exact" if gradex else "fine_tuning" if text else "retraining"])
 
 
 def pull_slider(ridge: float) -> None:

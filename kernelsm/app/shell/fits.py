@@ -5,8 +5,9 @@ What these functions return is shared by all sessions: never change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import streamlit as st
@@ -36,8 +37,10 @@ from kernelsm.surrogates.reading import (
     read_surrogate,
 )
 from kernelsm.surrogates.results import interval_quantile
-from kernelsm.surrogates.subset_distributions import Array
+from kernelsm.surrogates.subset_distributions import Array, Indices
 from kernelsm.surrogates.tuning import LooSurface
+
+_FEW_PAIRS = 100
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,26 @@ def pair_readout(run: Run, readout: str) -> tuple[InteractionKind, int | None]:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def read_off(key: str, target: str, kernel: str, gamma: float | None, ridge: float, readout: str) -> Readout:
     """Read a fitted surrogate off."""
-    return read_surrogate(fitted(key, target, kernel, gamma, ridge), open_run(key).outcomes, target, readout)
+    found = read_surrogate(fitted(key, target, kernel, gamma, ridge), open_run(key).outcomes, target, readout)
+    pairs = found.interactions
+    if pairs.pair_std is None:
+        return found
+    return replace(found, interactions=replace(pairs, pair_std=_remembered(pairs.pair_std)))
+
+
+def _remembered(pair_std: Callable[[Indices, Indices], Array]) -> Callable[[Indices, Indices], Array]:
+    """Doubts of pairs, kept for when they are asked again: a page says several things of the same few pairs."""
+
+    @lru_cache(maxsize=64)
+    def known(first: tuple[int, ...], second: tuple[int, ...]) -> Array:
+        return pair_std(np.array(first, dtype=np.intp), np.array(second, dtype=np.intp))
+
+    def std_of(first: Indices, second: Indices) -> Array:
+        if len(first) > _FEW_PAIRS:
+            return pair_std(first, second)
+        return known(tuple(first.tolist()), tuple(second.tolist()))
+
+    return std_of
 
 
 def fitted_and_held_out(run: Run, against_truth: bool) -> tuple[Outcomes, Outcomes]:

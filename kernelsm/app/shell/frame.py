@@ -16,8 +16,7 @@ from kernelsm.app.shell.open_runs import Run, open_run
 from kernelsm.app.shell.weighing import weighed, weighed_project
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.style import Chart
-from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES
-from kernelsm.examples.example import Example, PromptExample
+from kernelsm.examples.catalog import built_in
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.tables import TABLES
 
@@ -48,8 +47,7 @@ def sidebar() -> None:
 
 def run_titles() -> dict[str, str]:
     """The runs that can be looked at, the built-in ones first: key -> title."""
-    built_in: list[Example | PromptExample] = [*EXAMPLES.values(), *PROMPT_EXAMPLES.values()]
-    return {example.name: example.title for example in built_in} | session.titles(TABLES)
+    return {name: example.title for name, example in built_in().items()} | session.titles(TABLES)
 
 
 def current_run(*, needs_outcomes: bool = True, whole: bool = False) -> Run:

@@ -8,7 +8,7 @@ from functools import cached_property
 import streamlit as st
 
 from kernelsm.app.shell.rights import may_use
-from kernelsm.examples.catalog import EXAMPLES, PROMPT_EXAMPLES, RECIPES, load_example, load_truth
+from kernelsm.examples.catalog import EXAMPLES, RECIPES, built_in, load_example, load_truth
 from kernelsm.examples.example import Example
 from kernelsm.outcomes.measured_word import measured_unit, measured_word
 from kernelsm.outcomes.table import Outcomes
@@ -68,8 +68,8 @@ class Run:
     @property
     def title(self) -> str:
         """What a built-in example is called; "" for any other."""
-        built_in = self.example or PROMPT_EXAMPLES.get(self.key)
-        return built_in.title if built_in else ""
+        known = built_in().get(self.key)
+        return known.title if known else ""
 
     @property
     def unit(self) -> str:
@@ -123,7 +123,7 @@ class Run:
 
 def is_here(key: str) -> bool:
     """Whether a run of that name is on this server."""
-    return key in EXAMPLES or key in PROMPT_EXAMPLES or TABLES.is_here(key)
+    return key in built_in() or TABLES.is_here(key)
 
 
 def source_title(source: str) -> str:
@@ -147,7 +147,7 @@ def open_run(key: str) -> Run:
         return replace(run, outcomes=run.outcomes.take(range(int(used))), whole=run.outcomes.m)
     if key in EXAMPLES:
         return Run(key, load_example(key), EXAMPLES[key], load_truth(key))
-    if key in PROMPT_EXAMPLES:
+    if key in built_in():
         return Run(key, load_example(key), None, None)
     if not TABLES.is_here(key):
         raise RunMissing("The link names a table that is not on this server: upload it again to see it.")

@@ -21,7 +21,7 @@ _SENTENCES: dict[Weighting, str] = {
     "equally": "Tasks are weighed **equally**: wherever a network is trained on them, each task counts the same, "
     "however few samples it has.",
 }  # fmt: skip
-_TRAINED = ("gradex", "retraining")
+_TRAINED = ("gradex", "retraining", "fine_tuning")
 _NAMED = 5
 
 

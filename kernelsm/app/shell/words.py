@@ -60,6 +60,14 @@ _UNITS = {
         "R² is the share of the label's variance within the target that the network explains: 1 is without error, "
         "and below 0 the target's own mean would be a better guess."
     ),
+    "nats a token": (
+        "Losses are in *nats a token*: the mean surprise, -log p, of a language model by each token that it is to "
+        "write. Guessing evenly among k tokens costs ln k, 0.69 for two."
+    ),
+    "tokens": (
+        "Perplexity is the exponential of the loss: among how many tokens a model that guesses evenly would be as "
+        "unsure."
+    ),
     "label units": "Errors are in the label's own units, as your file gives it.",
     "squared label units": "Errors are squared, in the label's own units, as your file gives it.",
 }
@@ -100,7 +108,7 @@ PROJECTION_HELP = (
     "The others are random maps to fewer coordinates: **Kronecker** projects the two factors of each layer's "
     "gradient and is by far the fastest, dense **Gaussian** and **Rademacher** vary least, **sparse** is the count "
     "sketch. **Auto** is exact up to 4,096 parameters, adapted while the directions take at most 1 GiB, and "
-    "Kronecker beyond."
+    "Kronecker beyond; for a language model exact while the gradients of its texts take at most 1.5 GiB."
 )
 PULL_HELP = (
     f"{W0} Fine-tuning on a subset minimises its loss plus half the pull times the squared distance from W0. A "
@@ -180,6 +188,7 @@ WHY_LINEAR_IS_ZERO = (
 WHY_NO_DIMENSIONS = {
     "exact": "The exact basis keeps every coordinate of the gradients: there are no dimensions to choose.",
     "retraining": "Retraining uses no gradients: only the pull acts.",
+    "fine_tuning": "Fine-tuning uses no gradient features and ends early: dimensions and pull are those of GradEx.",
 }
 
 

@@ -139,7 +139,7 @@ def draw_settings(source: str) -> RunSettings:
         chosen["ridge"] = view.pull or recipe.ridge
         chosen["measure"] = view.measure if view.measure in measures_of(source) else "loss"
     if recipe and estimator == "gradex" and not recipe.features:
-        fits = view.projection in offered_projections(recipe.parameters, view.dim)
+        fits = view.projection in offered_projections(recipe, view.dim)
         chosen["projection"] = view.projection if fits else "auto"
         chosen["dim"] = view.dim
     return RunSettings(source, estimator, subsets=view.subsets, design=controls.shown_design(K), **chosen)

@@ -1,0 +1,1 @@
+"""Instructions of many sources for a language model."""

@@ -1,0 +1,1 @@
+"""Policies of robots: environments, demonstrations of experts, rollouts, and what fine-tuning does to returns."""

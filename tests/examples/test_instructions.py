@@ -1,0 +1,68 @@
+"""The example of a language model: its texts, and what its results say of the sources that were made on purpose."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from kernelsm.examples.instructions.example import INSTRUCTIONS_EXAMPLE
+from kernelsm.examples.instructions.sources import COPY, INSTRUCTIONS, SWAPPED, TEST, TRAINING, _swapped
+from kernelsm.samples.reader import read_samples
+from kernelsm.tasks.build import group_sizes
+from kernelsm.tasks.mapping import guess_mapping
+from kernelsm.tasks.suite import NEXT_TOKENS
+
+RATED = ("product reviews", "movie reviews", "editorials", "tweets")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return [json.loads(line) for line in INSTRUCTIONS.read_text(encoding="utf-8").splitlines()]
+
+
+def of(rows, source, split="train"):
+    return [(row["prompt"], row["completion"]) for row in rows if (row["source"], row["split"]) == (source, split)]
+
+
+def test_ten_sources_have_texts_for_training_and_testing_and_two_more_for_training_alone(rows):
+    counts = Counter((row["source"], row["split"]) for row in rows)
+    tested = {source for source, split in counts if split == "test"}
+    assert len(tested) == 10
+    assert all(counts[source, "train"] == TRAINING for source in (*tested, COPY, SWAPPED))
+    assert all(counts[source, "test"] == TEST for source in tested)
+    assert {source for source, _ in counts} == tested | {COPY, SWAPPED}
+
+
+def test_the_copy_is_one_and_the_swapped_answers_are_of_other_sentences(rows):
+    assert of(rows, COPY) == of(rows, "tweets")
+    swapped = of(rows, SWAPPED)
+    clean = {*of(rows, "movie reviews"), *of(rows, "movie reviews", "test")}
+    assert not {prompt for prompt, _ in swapped} & {prompt for prompt, _ in clean}
+    from kernelsm.examples.sentiment.sentences import load_sentences
+
+    sentences = load_sentences().set_index("text")["sentiment"]
+    for prompt, answer in swapped:
+        assert _swapped(answer) == f" {sentences[prompt.partition(chr(10))[0]]}"
+
+
+def test_no_test_text_is_trained_on(rows):
+    trained = {(row["prompt"], row["completion"]) for row in rows if row["split"] == "train"}
+    assert not [row for row in rows if row["split"] == "test" and (row["prompt"], row["completion"]) in trained]
+
+
+@pytest.mark.parametrize("source", RATED)
+def test_answers_are_balanced(rows, source):
+    for split in ("train", "test"):
+        answers = Counter(answer for _, answer in of(rows, source, split))
+        assert answers[" positive"] == answers[" negative"]
+
+
+def test_the_recipe_counts_what_is_there_and_a_user_would_have_guessed_the_same():
+    samples = read_samples(INSTRUCTIONS)
+    mapping = guess_mapping(samples)
+    assert (mapping.objective, mapping.label, mapping.inputs) == (NEXT_TOKENS, "completion", ("prompt",))
+    tasks, targets = group_sizes(samples, mapping)
+    size = INSTRUCTIONS_EXAMPLE.recipe.counted
+    assert (size.tasks, size.samples, size.test_samples) == (len(tasks.names), sum(tasks.sizes), sum(targets.sizes))
+    assert np.array_equal(sorted(tasks.sizes), [TRAINING] * 12)
