@@ -19,8 +19,8 @@ from kernelsm.export.tables import seconds_for_all_pairs
 from kernelsm.export.written_file import START_SECONDS, FileToWrite
 from kernelsm.workspace.tables import TABLES
 
-_SLOW = 3.0
-"""Seconds that a file may take without progress."""
+_SLOW = 6.0
+"""Seconds expected, above which a file is written with progress: about three in truth, with nothing fitted yet."""
 _TABLES = {"effects": "Effects", "pairs": "Pairs"}
 _MOST_SECONDS = 1800.0
 
