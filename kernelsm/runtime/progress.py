@@ -101,6 +101,9 @@ class Pace:
     def note(self, done: int, *, reused: bool | None) -> None:
         """Record a finished chunk, or progress within one (`reused` None), after which `done` units are finished."""
         now = time.monotonic()
+        if done < self._units:  # another bar begins, whose units take another time
+            self._units = self._computed_units = 0
+            self._seconds = 0.0
         if reused:
             self.reused += 1
         else:

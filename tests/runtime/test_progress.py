@@ -87,3 +87,15 @@ def test_chunks_say_how_far_they_are_here_and_nothing_elsewhere():
     pickle.loads(pickle.dumps(Within(progress.silent, 2))).inside(3, 4)
     cloudpickle.loads(cloudpickle.dumps(within)).inside(3, 4)
     assert heard == [(0.125, None), (0.5, False), (0.75, None)]
+
+
+def test_what_another_bar_took_says_nothing_of_this_one(clock):
+    pace = Pace()
+    for done in range(1, 11):
+        clock.now += 1.0
+        pace.note(done, reused=False)
+    pace.note(1, reused=True)  # the next bar begins, from the store
+    assert pace.eta(4) is None
+    clock.now += 5.0
+    pace.note(2, reused=False)
+    assert pace.eta(4) == pytest.approx(10.0)
