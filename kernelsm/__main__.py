@@ -282,7 +282,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(f"GradEx against {example.truth_is}: Spearman {scores['spearman']:.4f} (overall loss), "
               f"LDS {scores['lds']:.4f}, relative error {scores['relative_error']:.4f}")  # fmt: skip
     scores |= score_surrogates(outcomes, truth)
-    print(f"Surrogates fitted to {outcomes.m} subsets, on the truth: LDS default {scores['lds_default']:.4f}, "
+    print(f"Surrogates fitted to {outcomes.m} subsets, on {scores['unseen_subsets']} others: "
+          f"LDS default {scores['lds_default']:.4f}, "
           f"tuned RBF {scores['lds_rbf']:.4f}, tuned linear {scores['lds_linear']:.4f}")  # fmt: skip
     print(json.dumps(scores))
 

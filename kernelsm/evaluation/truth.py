@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kernelsm.evaluation.fidelity import held_out_tables
 from kernelsm.evaluation.metrics import lds, relative_error, spearman_per_target
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.surrogates.auto import default_surrogate
@@ -36,13 +37,13 @@ def score_estimates(truth: Outcomes, estimates: Outcomes) -> dict[str, Any]:
 
 
 def score_surrogates(outcomes: Outcomes, truth: Outcomes) -> dict[str, Any]:
-    """Scores of surrogates fitted to `outcomes`, on the truth.
+    """Scores of surrogates fitted to `outcomes`, on those subsets of the truth that are not among them.
 
     Returns
     -------
     dict
-        `lds_NAME` and `relative_error_NAME` for "linear" and "rbf", tuned by leave-one-out, "authors" (RBF with
-        γ = 1/K, λ = 0.1 and no intercept), and "default".
+        `unseen_subsets`, how many those are; `lds_NAME` and `relative_error_NAME` for "linear" and "rbf", tuned by
+        leave-one-out, "authors" (RBF with γ = 1/K, λ = 0.1 and no intercept), and "default".
     """
     surrogates: dict[str, Surrogate] = {
         "linear": LinearSurrogateCV(),
@@ -50,9 +51,10 @@ def score_surrogates(outcomes: Outcomes, truth: Outcomes) -> dict[str, Any]:
         "authors": KernelSurrogate(ridge=0.1, fit_intercept=False),
         "default": default_surrogate(),
     }
-    scores = {}
+    _, unseen = held_out_tables(outcomes, truth)
+    scores: dict[str, Any] = {"unseen_subsets": unseen.m}
     for name, surrogate in surrogates.items():
-        predicted = surrogate.fit_outcomes(outcomes).predict(truth.masks)
-        scores[f"lds_{name}"] = lds(truth.values, predicted)
-        scores[f"relative_error_{name}"] = relative_error(truth.values, predicted)
+        predicted = surrogate.fit_outcomes(outcomes).predict(unseen.masks)
+        scores[f"lds_{name}"] = lds(unseen.values, predicted)
+        scores[f"relative_error_{name}"] = relative_error(unseen.values, predicted)
     return scores
