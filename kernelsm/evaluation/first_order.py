@@ -71,6 +71,7 @@ def logit_error(base: nn.Module, tuned: nn.Module, inputs: NDArray[Any]) -> Logi
     # torch's fused attention has no forward-mode derivative
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         for x in samples.split(len(samples) if precision == torch.double else _SAMPLES_AT_ONCE):
+            model(x)  # what a network keeps of its samples cannot be made within a transform
 
             def logits(weights: dict[str, torch.Tensor], x: torch.Tensor = x) -> torch.Tensor:
                 out: torch.Tensor = torch.func.functional_call(model, {**weights, **fixed}, (x,))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -145,18 +146,20 @@ class _HiddenStates:
 
         Those of tokens that are not read are 0.
         """
-        keys = [row[:length].tobytes() for row, length in zip(ids.cpu().numpy(), lengths, strict=True)]
+        # lists: within torch.func a tensor has no memory of its own that could be read
+        rows = np.array(ids.tolist(), dtype=np.int64)
+        keys = [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
         new = [place for place, key in enumerate(keys) if key not in self.known]
         found: dict[bytes, torch.Tensor] = {}
         if new:
             with torch.no_grad():
                 fresh = lower(input_ids=ids[new]).last_hidden_state
-            found = {keys[place]: states[: lengths[place]] for place, states in zip(new, fresh, strict=True)}
+            found = {keys[place]: row[: lengths[place]] for place, row in zip(new, fresh, strict=True)}
             if self.numbers + fresh.numel() <= _KEPT_NUMBERS:
-                self.known.update({key: states.cpu().clone() for key, states in found.items()})
+                self.known.update({key: row.cpu().clone() for key, row in found.items()})
                 self.numbers += fresh.numel()
-        rows = [found[key] if key in found else self.known[key] for key in keys]
-        return pad_sequence([row.to(ids.device, dtype) for row in rows], batch_first=True)
+        states = [found[key] if key in found else self.known[key] for key in keys]
+        return pad_sequence([row.to(ids.device, dtype) for row in states], batch_first=True)
 
 
 def _halves(base: Any, below: int) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from small_language_model import tiny_model
 
 from kernelsm import GradEx, InputError, gradient_features
+from kernelsm.evaluation.first_order import logit_error
 from kernelsm.models.causal_text import CausalText, causal_text
 from kernelsm.models.hashing import model_hash
 from kernelsm.objectives.causal_lm import LogProbability, NextTokens, TokenMargin, log_odds
@@ -104,6 +105,22 @@ def test_lower_layers_without_adapters_are_run_once_for_a_text_and_change_nothin
     assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
     assert others.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
     assert not ran
+
+
+@pytest.mark.parametrize("layers", [None, 1])
+def test_a_small_change_of_the_adapters_is_one_of_first_order(language_model, suite, layers):
+    base = causal_text(language_model, rank=2, layers=layers)
+    errors = []
+    for scale in (0.001, 0.01):
+        tuned = copy.deepcopy(base)
+        noise = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for p in tuned.parameters():
+                if p.requires_grad:
+                    p.add_(scale * torch.randn(p.shape, generator=noise))
+        errors.append(logit_error(base, tuned, suite.test_inputs).of_change)
+    assert errors[0] < 0.05
+    assert errors[1] > 4 * errors[0]
 
 
 @pytest.mark.parametrize("layers", [0, 3])
