@@ -129,8 +129,11 @@ def test_shipped_checks_tell_of_this_examples_network(name):
     assert 0 < found.first_order.of_logits < 0.2
     assert 0.5 < found.first_order.lds <= 1
     assert {one.dim for one in found.projections} == {RunSettings(name).dim}
-    assert found.ceiling.subsets == module.CEILING_SUBSETS
-    assert 0.5 < found.ceiling.lds < 1
+    if name == "mt10":  # another W0 would need other demonstrations
+        assert found.ceiling is None
+    else:
+        assert found.ceiling.subsets == module.CEILING_SUBSETS
+        assert 0.5 < found.ceiling.lds < 1
     # theory and a dense Gaussian agree, as nearly as five maps of gradients that nearly point one way can tell
     gaussian = next(one for one in found.projections if one.kind == "gaussian")
     assert gaussian.size == pytest.approx(found.expected_distortion, rel=0.5)
