@@ -68,7 +68,8 @@ def test_what_is_found_among_200_tasks_is_drawn_and_listed(page: Page, server: S
     file = tmp_path / "many.csv"
     file.write_text("\n".join(lines))
     bring_table(page, server, file)
-    expect(page.get_by_text("Drawn are the 60 strongest of 200 tasks")).to_be_visible()
+    # a fit of 200 tasks takes its time
+    expect(page.get_by_text("Drawn are the 60 strongest of 200 tasks")).to_be_visible(timeout=60_000)
     for name, word in effects.items():
         field = page.get_by_label("Find among 200 tasks")
         field.fill(name)

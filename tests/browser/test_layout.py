@@ -50,6 +50,11 @@ def test_bars_and_the_heatmap_of_ten_tasks_are_above_the_fold_of_a_projector(roo
     room.set_viewport_size({"width": 1280, "height": 720})
     opened(room, server, "explore?run=planted")
     bars, heatmap = room.locator(".st-key-explore_bars"), room.locator(".st-key-explore_heatmap")
+    # charts take their heights from the page one after the other
+    room.wait_for_function(
+        "[...document.querySelectorAll('.st-key-explore_bars, .st-key-explore_heatmap')]"
+        ".every(chart => chart.getBoundingClientRect().bottom <= 720)"
+    )
     assert bottom(bars) <= 720
     assert bottom(heatmap) <= 720
     lowest = heatmap.locator(".xtick text").all()[-1]
