@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
 import os
 import signal
 import sys
@@ -23,8 +22,6 @@ from kernelsm.runtime.executor_choice import environments_executor
 from kernelsm.runtime.job import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
 from kernelsm.runtime.store import Store
-
-_BETWEEN_WRITES = 0.1  # seconds; pages look twice a second at most
 
 
 def main(folder: Path, parent: int) -> int:
@@ -76,20 +73,17 @@ def resolve(path: str) -> Callable[..., dict[str, Any]]:
 
 
 class StatusReport:
-    """Writes reports into status.json, not more often than anybody looks."""
+    """Writes each report into status.json."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pace = Pace()
         self.status = JobStatus(state="running", message="starting", pid=os.getpid())
-        self.written = -math.inf
 
     def __call__(self, done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
-        """Write the progress after one more finished chunk; where many are short, after some of them."""
+        """Write the progress after one more finished chunk."""
         self.pace.note(done, reused=reused)
-        news = message != self.status.message or done >= total
-        if news or time.monotonic() - self.written >= _BETWEEN_WRITES:
-            self.write(done=done, total=total, message=message, eta=self.pace.eta(total))
+        self.write(done=done, total=total, message=message, eta=self.pace.eta(total))
 
     def write(self, **changes: Any) -> None:
         """Replace status.json."""
@@ -99,7 +93,6 @@ class StatusReport:
         }  # fmt: skip
         self.status = JobStatus(**known)
         write_status(self.folder, self.status)
-        self.written = time.monotonic()
 
     def tell(self, state: str, **changes: Any) -> bool:
         """Write how the job ended where that can be written; returns whether it could."""
