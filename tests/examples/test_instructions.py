@@ -78,12 +78,6 @@ def test_it_is_listed_once_its_results_are_finished_and_can_be_computed_before()
     assert finished == (INSTRUCTIONS_EXAMPLE.folder / "checks.json").exists()
 
 
-needs_results = pytest.mark.skipif(
-    not INSTRUCTIONS_EXAMPLE.is_finished, reason="run: python -m kernelsm example instructions --rebuild"
-)
-
-
-@needs_results
 def test_the_swapped_source_is_found_to_hurt_and_the_copy_to_do_what_its_original_does():
     outcomes = load_example("instructions")
     names = list(outcomes.task_names)
@@ -95,7 +89,6 @@ def test_the_swapped_source_is_found_to_hurt_and_the_copy_to_do_what_its_origina
     assert abs(effects[copy] - effects[tweets]) <= margins[copy] + margins[tweets] + 0.05 * abs(effects[tweets])
 
 
-@needs_results
 def test_the_estimates_rank_the_subsets_as_real_fine_tuning_does():
     truth, estimates = load_truth("instructions"), load_estimates_of_truth("instructions")
     assert truth.meta["estimator"] == "fine_tuning"

@@ -12,6 +12,7 @@ from kernelsm.examples.catalog import (
     PROMPT_EXAMPLES,
     RECIPES,
     TRUTH_SEED,
+    UNFINISHED,
     load_estimates_of_truth,
     load_selection,
     results_folder,
@@ -245,9 +246,13 @@ def test_mislabelled_digits_hurt_their_own_target():
         assert loss[inside].mean() > loss[~inside].mean()
 
 
+def test_no_example_is_without_its_results():
+    assert not UNFINISHED
+
+
 def test_an_unknown_example_is_refused():
     for load in (load_example, load_truth, load_estimates_of_truth):
-        with pytest.raises(InputError, match="'digits' or 'sentiment' or 'modular-addition'"):
+        with pytest.raises(InputError, match="'digits' or 'sentiment' or 'instructions'"):
             load("../planted")
 
 

@@ -14,6 +14,10 @@ from kernelsm.runtime.progress import Report, silent
 from kernelsm.workspace.projects import PROJECTS, Project, save_project
 from kernelsm.workspace.tables import TABLES, save_run
 
+PAGES = (
+    "start", "data", "gradients", "subsets", "fit", "explore", "decide", "demonstrations", "compare", "paper",
+    "learn",
+)  # fmt: skip
 TASKS = ("north", "east", "south", "west")
 
 

@@ -11,7 +11,7 @@ import pytest
 import small_files
 from app_harness import bring, charts, compute, prepare, press, turn
 from nasty_names import EVIL, NASTY, nasty_table, nasty_texts
-from people import ALICE
+from people import ALICE, PAGES
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes
@@ -23,19 +23,6 @@ from kernelsm.workspace.prompt_projects import PromptSource
 from kernelsm.workspace.tables import TABLES, save_run
 
 pytestmark = pytest.mark.usefixtures("warm_server")
-PAGES = (
-    "start",
-    "data",
-    "gradients",
-    "subsets",
-    "fit",
-    "explore",
-    "decide",
-    "demonstrations",
-    "compare",
-    "paper",
-    "learn",
-)
 # what of these names Markdown, or Streamlit after it, makes something else of, as it stands in a name
 RAW = {name: re.compile(rf"(?<!\\){re.escape(name)}") for name in NASTY if plain(name) != name and len(name) > 4}
 AS_IT_IS = {"code", "text", "text_area", "arrow_data_frame", "plotly_chart", "selectbox", "multiselect", "text_input"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from app_harness import open_app, press, texts, turn
-from people import ALICE, BOB, project_of, suite, table, table_of
+from people import ALICE, BOB, PAGES, project_of, suite, table, table_of
 from streamlit.testing.v1 import AppTest
 
 from kernelsm import Outcomes
@@ -23,19 +23,6 @@ from kernelsm.workspace.prompt_projects import PROMPTS
 from kernelsm.workspace.tables import TABLES, save_run
 
 pytestmark = pytest.mark.usefixtures("warm_server")
-PAGES = (
-    "start",
-    "data",
-    "gradients",
-    "subsets",
-    "fit",
-    "explore",
-    "decide",
-    "demonstrations",
-    "compare",
-    "paper",
-    "learn",
-)
 STARTS = {"Compute outcomes", "Run the check", "Try these pulls", "Retrain with and without", "Delete the chunks"}
 
 
