@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
 from app_server import Server
 
-VISITORS, MEGABYTES, AFTERWARDS = 22, 50, 200
+VISITORS, MEGABYTES, AFTERWARDS = 22, 50, 260
 BAR = 1.2
 
 
