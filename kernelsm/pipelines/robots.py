@@ -285,10 +285,10 @@ def _policy_gradient(
     returns = rolled.outcomes(masks, measure="return", store=store, report=report)
     tuned = trainer.fine_tune(masks[0])
     distance = sum(
-        float((after - before).square().sum())
+        float((after - before).detach().square().sum())
         for after, before in zip(tuned.parameters(), model.parameters(), strict=True)
     )
-    size = sum(float(before.square().sum()) for before in model.parameters())
+    size = sum(float(before.detach().square().sum()) for before in model.parameters())
     return {
         "subsets": float(len(masks)), "ridge": GRADIENT_RIDGE, "distance": float(np.sqrt(distance / size)),
         "relative_error": relative_error(truth.values, estimates.values), "lds": lds(truth.values, estimates.values),
