@@ -101,6 +101,8 @@ def interaction_heatmap(
             "orientation": "h",
             "y": 1.0,
             "yanchor": "bottom",
+            "nticks": 3,  # more would stand on end on a narrow page
+            "tickangle": 0,
             **PLAIN_TICKS,
         },
         "hovertemplate": "%{y} × %{x}: %{z:+.3~g}<extra></extra>",
