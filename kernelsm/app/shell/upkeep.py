@@ -52,7 +52,14 @@ def forget_who_left() -> None:
     with suppress(AttributeError, RuntimeError):
         runtime = get_instance()
         kept: Any = runtime._session_mgr
-        runtime._get_async_objs().eventloop.call_soon_threadsafe(kept._session_storage._cache.expire)
+        runtime._get_async_objs().eventloop.call_soon_threadsafe(_end_expired, kept._session_storage._cache)
+
+
+def _end_expired(sessions: Any) -> None:
+    """End sessions that nobody may come back to, and empty them: Streamlit's own loop holds on to the last one."""
+    for _, left in sessions.expire() or ():
+        left.session.shutdown()
+        left.session.session_state.clear()
 
 
 def give_memory_back() -> None:
