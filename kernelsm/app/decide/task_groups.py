@@ -32,10 +32,10 @@ def task_groups(run: Run) -> None:
         "episodes or more. For each task as the target it was fine-tuned on the target's own demonstrations and "
         f"those of three others, chosen in five ways, from {record.seeds} seeds; then it acted in the target."
     )
-    st.image(
-        [str(picture_of(task)) for task in record.tasks], caption=list(record.tasks), width=152,
-        alt=[f"A red robot arm at a table, half-way through the task {task}" for task in record.tasks],
-    )  # fmt: skip
+    with st.container(horizontal=True, gap="small"):
+        for task in record.tasks:
+            alt = f"A red robot arm at a table, half-way through the task {task}"
+            st.image(str(picture_of(task)), caption=task, width=144, alt=alt)
     table, order = _by_way(record), ["return", "success", "loss"]
     show_table(
         table, hide_index=True, width="stretch", alt="What each way of choosing tasks reached",
