@@ -165,7 +165,7 @@ def _random(K: int, m: int, p: float, size: int | None, seed: int, *, distinct: 
 def affordable_number(m: int, seconds: float) -> float:
     """Return how many subsets are afforded where `m` were asked for and each takes so many seconds.
 
-    So many as were asked for, or as many as take two minutes.
+    So many as were asked for, or as many as take two minutes. Seconds that are infinite were not timed.
 
     Examples
     --------
@@ -173,7 +173,8 @@ def affordable_number(m: int, seconds: float) -> float:
     (1200.0, 400)
     """
     check_counts(m=m)
-    check_number("seconds", seconds, least=0)
+    if seconds != math.inf:
+        check_number("seconds", seconds, least=0)
     return max(m, AFFORDED_SECONDS / seconds if seconds else math.inf)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -48,6 +49,7 @@ GAME = "planted"
 MAX_SUBSETS = 20_000
 START_SECONDS = 6.0
 _LOADING_SECONDS = 0.1  # of the file of W0
+_UNTIMED_SECONDS = 60.0  # of a bar, where a stage was not timed
 
 
 @dataclass(frozen=True)
@@ -342,7 +344,7 @@ class Cost:
     Parameters
     ----------
     seconds : float
-        From measured rates.
+        From measured rates; infinity where one of them was given up because it took too long.
     stages : dict
         Stage -> its seconds, in order.
     memory : int
@@ -410,7 +412,9 @@ def estimate_cost(settings: RunSettings) -> Cost:
         if settings.projection == "exact" and k < recipe.parameters:  # written down once, in all coordinates
             memory += 4 * (size.samples + size.test_samples) * columns * recipe.parameters
         memory += 4 * recipe.parameters * k if settings.projection == ADAPTED else 0
-    return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
+    # what was not timed takes a part of the bar all the same
+    shown = {name: seconds if math.isfinite(seconds) else _UNTIMED_SECONDS for name, seconds in stages.items()}
+    return Cost(START_SECONDS + sum(stages.values()), shown, memory, k, outputs)
 
 
 def seconds_a_subset(settings: RunSettings) -> float:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,7 @@ _DIM = 512
 _DENSE = ("gaussian", "rademacher")
 _MOST_NUMBERS = 2**25  # of a dense map that is timed: to draw more takes seconds
 _ENOUGH_SECONDS = 1.0
+_LONGEST_SECONDS, _ALL_SECONDS = 20.0, 60.0  # of one measurement, and of all of them
 _FEW_SAMPLES, _MOST_SAMPLES = 4, 128
 _MASKS = 32
 # passes over the training samples until retraining has converged: to full accuracy (the digits take 80 to 200), and
@@ -52,23 +57,30 @@ def measure_rates(
         Whether retraining ends at a hundredth of the first gradient.
     report : Report
         Told after each projection and at the end.
+
+    Returns
+    -------
+    Rates
+        Infinity where a measurement took too long and was given up.
     """
-    use_torch_threads()
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    names = [*(["exact"] if d <= EXACT_UP_TO else []), *RANDOM]
+    names = ["kronecker", *(["exact"] if d <= EXACT_UP_TO else []), *(name for name in RANDOM if name != "kronecker")]
     gradients = {}
+    clock = _Clock()
     for done, name in enumerate(names):
         dim = max(2, min(_DIM, _MOST_NUMBERS // d)) if name in _DENSE else _DIM
-        gradients[name] = _gradient_rate(suite, model, name, dim)
-        if dim < _DIM:  # the map of a dense projection costs d·k, the gradients below it what they cost Kronecker
+        gradients[name] = clock.rate(partial(_gradient_rate, suite, model, name, dim))
+        if dim < _DIM and math.isfinite(
+            gradients[name]
+        ):  # the map of a dense projection costs d·k, the gradients below it what they cost Kronecker
             own = gradients["kronecker"]
             gradients[name] = own + max(gradients[name] - own, 0.0) * _DIM / dim
         report(done + 1, len(names) + 2, f"timing {name} gradients", reused=None)
-    gradex = {"projected": _gradex_rate(suite, model, "kronecker", ridge)}
+    gradex = {"projected": clock.rate(partial(_gradex_rate, suite, model, "kronecker", ridge))}
     if d <= EXACT_UP_TO:
-        gradex["exact"] = _gradex_rate(suite, model, "exact", ridge)
+        gradex["exact"] = clock.rate(partial(_gradex_rate, suite, model, "exact", ridge))
     report(len(names) + 1, len(names) + 2, "timing GradEx", reused=None)
-    retraining = _pass_seconds(suite, model) * (_FEW_PASSES if quick else 2 * _PASSES)
+    retraining = clock.rate(partial(_pass_seconds, suite, model), threads=1) * (_FEW_PASSES if quick else 2 * _PASSES)
     report(len(names) + 2, len(names) + 2, "timing retraining", reused=None)
     return Rates(base=base_seconds, gradients=gradients, gradex=gradex, retraining=retraining)
 
@@ -120,6 +132,39 @@ def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatu
     columns = train.features.shape[1]
     seconds = _solve_seconds(suite, train, test, ridge) * find(suite).outputs / columns
     return Rates(base=0.0, gradients={}, gradex={"exact": 1000 * seconds}, retraining=0.0)
+
+
+class _Clock:
+    """Gives each measurement its time, and all together theirs: what does not end in time is infinite.
+
+    What runs on then ends with the process of the job, which ends soon.
+    """
+
+    def __init__(self) -> None:
+        self.left = _ALL_SECONDS
+
+    def rate(self, measure: Callable[[], float], *, threads: int | None = None) -> float:
+        """Return what a measurement finds, or infinity."""
+        found: Queue[float | Exception] = Queue()
+
+        def run() -> None:
+            use_torch_threads(threads)  # of this thread of Python
+            try:
+                found.put(measure())
+            except Exception as error:  # raised again by who waits for it
+                found.put(error)
+
+        begun = time.perf_counter()
+        Thread(target=run, daemon=True).start()
+        try:
+            answer = found.get(timeout=max(0.1, min(_LONGEST_SECONDS, self.left)))
+        except Empty:
+            return math.inf
+        finally:
+            self.left -= time.perf_counter() - begun
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def _spread(count: int, most: int) -> NDArray[np.intp]:
@@ -191,7 +236,6 @@ def _part(suite: TaskSuite, most: int) -> TaskSuite:
 
 def _pass_seconds(suite: TaskSuite, model: nn.Module) -> float:
     """Seconds of one forward and backward pass over half of the training samples, which is what a subset holds."""
-    use_torch_threads(1)
     rows = _spread(len(suite.inputs), _MOST_SAMPLES)
     inputs, labels = torch.from_numpy(suite.inputs[rows]), torch.from_numpy(suite.labels[rows])
     objective = find(suite)

@@ -41,6 +41,16 @@ class Place:
     running: int
 
 
+def _as_of_now(status: JobStatus, folder: Path) -> JobStatus:
+    """The status of a job that runs, whose clock goes on since it last said how far it is."""
+    try:
+        since = max(0.0, time.time() - (folder / "status.json").stat().st_mtime)
+    except OSError:
+        return status
+    eta = None if status.eta is None or status.eta <= since else status.eta - since
+    return replace(status, elapsed=status.elapsed + since, eta=eta)
+
+
 class JobRegistry:
     """Starts, watches and stops the jobs of one server process, with the servers of the same cache.
 
@@ -153,6 +163,8 @@ class JobRegistry:
                 return replace(status, state="queued", eta=None)
             if queued is not None and status.state == "cancelled":  # its process ends, and then it is told why
                 return replace(status, state="running", message="ending", eta=None)
+            if status.state == "running":
+                return _as_of_now(status, folder)
         return status
 
     def owns(self, key: str, owner: str) -> bool:

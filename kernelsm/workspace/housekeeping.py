@@ -84,6 +84,7 @@ def tidy(root: Path | None = None, now: float | None = None) -> list[KeptItem]:
     for item in gone:
         item.kind.delete(item.key, root)
     _drop_old_jobs(root / "jobs", now - limits.days * _DAY)
+    _drop_old_lists(root / "started", now - limits.days * _DAY)
     _drop_unfinished(root, now - _DAY)
     Store(root).shrink()
     return gone
@@ -109,6 +110,17 @@ def _drop_old_jobs(jobs: Path, before: float) -> None:
             newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
             if newest < before:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drop_old_lists(lists: Path, before: float) -> None:
+    """Forget who started what long ago, and who started nothing since."""
+    for path in lists.glob("*/*.json"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
+    for folder in lists.glob("*"):
+        with suppress(OSError):  # not where it still holds a job
+            folder.rmdir()
 
 
 def _drop_unfinished(root: Path, before: float) -> None:

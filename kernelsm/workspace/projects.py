@@ -324,9 +324,11 @@ def _read_sheet(folder: Path) -> dict[str, Any]:
     has_features = (folder / _FEATURES).exists()
     try:
         rates, size = Rates(**sheet["rates"]), Size(**sheet["size"])
-        numbers = [rates.base, rates.retraining, rates.inputs, sheet["ridge"], sheet["parameters"]]
-        numbers += [*rates.gradients.values(), *rates.gradex.values()]
+        numbers = [rates.base, rates.inputs, sheet["ridge"], sheet["parameters"]]
         fine = all(math.isfinite(number) and number >= 0 for number in numbers)
+        # what was not timed is infinite
+        measured = [rates.retraining, *rates.gradients.values(), *rates.gradex.values()]
+        fine = fine and all(number >= 0 for number in measured)
         fine = fine and sheet["ridge"] > 0 and sheet["parameters"] > 0
         fine = fine and all(isinstance(count, int) and count > 0 for count in vars(size).values())
         timed = {*rates.gradients}, {*rates.gradex}

@@ -1,5 +1,7 @@
 """The short measurement of what a network costs: every rate that estimates look up, and nothing that takes long."""
 
+import math
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -156,3 +158,27 @@ def test_features_that_were_brought_have_a_rate_with_all_logits(blobs, blobs_mod
     assert set(found.gradex) == {"exact"}  # their coordinates are all there are
     assert found.gradex["exact"] == pytest.approx(1000 * 0.01 / ticking[0].m * share)
     assert found.gradients == {}
+
+
+def test_a_measurement_that_hangs_is_given_up_and_the_others_are_made(blobs, blobs_model, monkeypatch):
+    measured, hang = timing._gradient_rate, threading.Event()
+
+    def sometimes(suite, model, name, dim):
+        return hang.wait(60.0) or 1.0 if name == "sparse" else measured(suite, model, name, dim)
+
+    monkeypatch.setattr(timing, "_gradient_rate", sometimes)
+    monkeypatch.setattr(timing, "_LONGEST_SECONDS", 3.0)
+    found = rates_of(blobs, blobs_model)
+    hang.set()
+    assert found.gradients["sparse"] == math.inf
+    others = [rate for name, rate in found.gradients.items() if name != "sparse"]
+    assert all(map(math.isfinite, [*others, *found.gradex.values(), found.retraining]))
+
+
+def test_what_goes_wrong_in_a_measurement_is_raised(blobs, blobs_model, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(timing, "_gradient_rate", broken)
+    with pytest.raises(ZeroDivisionError):
+        rates_of(blobs, blobs_model)

@@ -30,6 +30,12 @@ def turn_to(page: str) -> None:
             del st.session_state[key]
 
 
+def page() -> str:
+    """Path of the page that is shown; "" for the first."""
+    shown: str = st.session_state.get(_PAGE, "")
+    return shown
+
+
 def _key(field: str) -> str:
     return f"view_{field}"
 

@@ -89,7 +89,7 @@ def head(
             f"target{'s' if size.targets > 1 else ''} · no outcomes yet{weighed_project(project)}"
         )
         return
-    name = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
+    name = session.run_title(run)
     subsets = _subsets(run) if says_used else f"{run.m:,} subsets"
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"

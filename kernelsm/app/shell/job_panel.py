@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import streamlit as st
 
-from kernelsm.app.shell import disk, session
+from kernelsm.app.shell import controls, disk, session
+from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.owner import owner
 from kernelsm.app.shell.visitors import visitors
-from kernelsm.app.shell.words import duration, plain
+from kernelsm.app.shell.words import JOB_NAMES, duration, plain
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.job import JobSpec, JobStatus
 from kernelsm.runtime.jobs import JobRegistry, Place
+from kernelsm.runtime.started_jobs import StartedJob, StartedJobs, kind_of
 from kernelsm.workspace.tables import TABLES
 
 
@@ -63,6 +68,45 @@ def job_panel(
     )
 
 
+def start_job(spec: JobSpec, title: str, estimate: float) -> None:
+    """Start a job of this session, and put it on its list; call it in callbacks.
+
+    Parameters
+    ----------
+    spec : JobSpec
+    title : str
+        Of its result; "" where the job alone says what it is.
+    estimate : float
+        Seconds that it takes by measured rates.
+
+    Raises
+    ------
+    InputError
+        This session has as many jobs as one may have.
+    OSError
+        The cache cannot be written to.
+    """
+    registry().start(spec, owner())
+    view = session.view()
+    words = JOB_NAMES.get(spec.work.partition(":")[0].rpartition(".")[2], "Work")
+    name = title or (session.title_of(view.project) if view.project else session.run_title(open_run(view.run)))
+    job = StartedJob(
+        spec.key, f"{words}: {name}" if name else words, controls.page(), kind_of(spec), estimate, time.time()
+    )
+    started().add(owner(), job)
+
+
+def started() -> StartedJobs:
+    """Return the lists of who started what."""
+    return StartedJobs(registry().root.parent)
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def pace(kind: str) -> float:
+    """How many times its estimate a job of a kind has taken on this server."""
+    return started().pace(kind)
+
+
 def _panel(
     spec: JobSpec, estimate: float, result_title: str, start: str, cancel: str, key: str, was_running: bool
 ) -> None:
@@ -74,13 +118,14 @@ def _panel(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             _start_label(status, start), icon=":material/play_arrow:", type="primary",
-            disabled=running and not of_another, on_click=_start, args=(spec, key), key=f"{key}_start",
+            disabled=running and not of_another, on_click=_start, key=f"{key}_start",
+            args=(spec, key, result_title, estimate),
             help="Another visitor started the same work. Start it too, and it goes on where that one cancels it."
             if of_another else None,
         )  # fmt: skip
         cancel_button(cancel, spec.key, running=running, key=f"{key}_cancel")
         if status is None or not (running or status.state == "done"):  # else the progress or the end says it better
-            st.caption(f"Takes {duration(estimate)} on two cores when nothing is cached.")
+            st.caption(_takes(spec, estimate))
     if refused := st.session_state.pop(_refusal(key), ""):
         st.warning(plain(refused), icon=":material/hourglass_top:")
     if status is not None:
@@ -98,10 +143,20 @@ def _panel(
                 st.code(log, language=None)
 
 
+def _takes(spec: JobSpec, estimate: float) -> str:
+    """What the job will take: by measured rates, and by how long such jobs took here."""
+    if math.isinf(estimate):
+        return "How long it takes was not timed: a short try did not end within its time."
+    factor = pace(kind_of(spec))
+    if factor == 1.0:
+        return f"Takes {duration(estimate)} on two cores when nothing is cached."
+    return f"Takes {duration(estimate * factor)} when nothing is cached, as such work took on this server."
+
+
 @disk.callback
-def _start(spec: JobSpec, key: str) -> None:
+def _start(spec: JobSpec, key: str, title: str, estimate: float) -> None:
     try:
-        registry().start(spec, owner())
+        start_job(spec, title, estimate)
     except InputError as error:
         st.session_state[_refusal(key)] = str(error)
 

@@ -51,6 +51,11 @@ def _pages() -> list[StreamlitPage]:
     ]  # fmt: skip
 
 
+def page_of(path: str) -> StreamlitPage | None:
+    """Return a page that is in the list by its path; None where there is none."""
+    return next((page for page in _pages() if page.url_path == path and page.visibility == "visible"), None)
+
+
 def page_settings() -> None:
     """Set title, icon, width and looks; without an icon of our own Streamlit fetches one from a font server."""
     st.set_page_config(page_title="kernelsm", page_icon=ICON, layout="wide", initial_sidebar_state=_SIDEBAR)

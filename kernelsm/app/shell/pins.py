@@ -11,7 +11,6 @@ from kernelsm.app.shell.open_runs import open_run, shown_readout
 from kernelsm.app.shell.view import MOST_PINS, ViewState
 from kernelsm.app.shell.words import KERNEL_NAMES, READOUT_NAMES, plain
 from kernelsm.surrogates.reading import MEAN_TARGET
-from kernelsm.workspace.tables import TABLES
 
 PIN_KEY = "kernelsm_pin"
 _WHAT = (
@@ -51,7 +50,7 @@ def _toggle() -> None:
 def parts_of(view: ViewState) -> tuple[str, ...]:
     """Run, target, surrogate, readout and subsets of a view, in words; the run must be here."""
     run = open_run(view.run)
-    title = run.title or session.titles(TABLES).get(run.key, TABLES.title(run.key))
+    title = session.run_title(run)
     target = run.outcomes.target_names[0] if run.outcomes.q == 1 else view.target or MEAN_TARGET
     kernel, gamma, ridge = view.surrogate
     surrogate = KERNEL_NAMES[kernel]

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from kernelsm.app.shell import rights
-from kernelsm.app.shell.open_runs import RunMissing, is_here, open_run, source_title
+from kernelsm.app.shell.open_runs import Run, RunMissing, is_here, open_run, source_title
 from kernelsm.app.shell.view import ViewState
 from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
@@ -209,6 +209,11 @@ def open_kept(kind: Kept[Any], key: str) -> None:
     """Turn to something that is kept, and list it; call it in callbacks."""
     remember(kind, key)
     st.session_state[_VIEW] = view().opened(kind.parameter, key)
+
+
+def run_title(run: Run) -> str:
+    """What this session calls a run."""
+    return run.title or titles(TABLES).get(run.key, TABLES.title(run.key))
 
 
 def title_of(source: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^&@=])")
@@ -27,7 +28,9 @@ def _escaped(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
+    """Return seconds as people say them; infinity is what was not timed."""
+    if math.isinf(seconds):
+        return "an unknown time (what it takes was not timed)"
     if seconds < 1.5:
         return "about a second"
     if seconds < 90:
@@ -132,6 +135,13 @@ SAMPLER_HELP = (
 )
 DRAW_NAMES = {"bernoulli": "Bernoulli", "fixed": "Fixed size"}
 DRAW_HELP = "**Bernoulli** holds each task with probability p. **Fixed size** draws subsets of r tasks."
+JOB_NAMES = {
+    "compute": "Outcomes", "gradex_check": "Check of the first-order estimate", "pull_sweep": "Pulls towards W0",
+    "confirm": "Retraining with and without", "compare": "Other methods", "prompt_estimates": "Estimates of prompts",
+    "ask_model": "Asking the model", "prepare": "Preparation", "prompt_check": "Check of the prompts",
+    "written_file": "A file to take away", "live": "A claim of the paper",
+}  # fmt: skip
+"""By the module that does the work."""
 COMPARISON_NAMES = {"methods": "Methods on this run", "views": "Two views"}
 COMPARISON_HELP = (
     "**Methods on this run**: other attribution methods beside the surrogate. **Two views**: any two of what the "

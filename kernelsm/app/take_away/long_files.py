@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kernelsm.app.shell import disk
-from kernelsm.app.shell.job_panel import cancel_button, progress, registry
-from kernelsm.app.shell.owner import owner
+from kernelsm.app.shell.job_panel import cancel_button, progress, registry, start_job
 from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.export.written_file import FileToWrite, written_by
@@ -33,8 +32,8 @@ def _panel(label: str, file: FileToWrite, name: str, mime: str, seconds: float, 
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Write: {label}", icon=icon, width="stretch", disabled=running, on_click=_start, args=(file,),
-            key=f"write_{label}",
+            f"Write: {label}", icon=icon, width="stretch", disabled=running, on_click=_start,
+            args=(file, label, seconds), key=f"write_{label}",
         )  # fmt: skip
         cancel_button("Cancel", job, running=running, key=f"cancel_{label}")
     if refused := st.session_state.pop(_refusal(file), ""):
@@ -61,9 +60,9 @@ def _kept(job: str) -> bytes:
 
 
 @disk.callback
-def _start(file: FileToWrite) -> None:
+def _start(file: FileToWrite, label: str, seconds: float) -> None:
     try:
-        registry().start(file.job(), owner())
+        start_job(file.job(), label, seconds)
     except InputError as error:
         st.session_state[_refusal(file)] = str(error)
 
