@@ -134,22 +134,29 @@ class Samples:
         InputError
             Unknown column, or one that holds arrays.
         """
+        return smallest(self.different(column), most)
+
+    def different(self, column: str) -> pa.Array | NDArray[Any]:
+        """All distinct values in no particular order; missing entries are left out.
+
+        Raises
+        ------
+        InputError
+            Unknown column, or one that holds arrays.
+        """
         held = self._held(column)
         if isinstance(held, np.ndarray):
             if held.ndim > 1:
                 place, fix = f"{self.name}, column {column!r}", "Choose a column with one value per sample."
                 raise InputError(place, "an array per sample", "single values", fix)
             values = np.unique(held)
-            listed: list[Any] = (values[~np.isnan(values)] if held.dtype.kind == "f" else values)[:most].tolist()
-            return listed
+            return values[~np.isnan(values)] if held.dtype.kind == "f" else values
         if pa.types.is_dictionary(held.type):
             held = pc.unique(held.unify_dictionaries()).dictionary_decode()
         different = pc.drop_null(pc.unique(held))
         if pa.types.is_floating(different.type):
             different = different.filter(pc.invert(pc.is_nan(different)))
-        if pa.types.is_null(different.type):
-            return []
-        return different.take(pc.sort_indices(different)[:most]).to_pylist()  # type: ignore[no-any-return]
+        return different
 
     def take(self, rows: NDArray[np.int64]) -> Samples:
         """The samples of the given row numbers (from 0), in their order."""
@@ -181,6 +188,17 @@ class Samples:
                 f"{self.name}, column {column!r}", "no such column", f"one of {listed}", "Choose another."
             )
         return self.columns[column]
+
+
+def smallest(values: pa.Array | NDArray[Any], most: int) -> list[Any]:
+    """Return the smallest `most` of values that differ, sorted."""
+    if isinstance(values, np.ndarray):
+        return np.sort(values)[:most].tolist()  # type: ignore[no-any-return]
+    if pa.types.is_null(values.type):
+        return []
+    picked = len(values) > most and not pa.types.is_boolean(values.type)
+    order = pc.bottom_k_unstable(values, most) if picked else pc.sort_indices(values)
+    return values.take(order).to_pylist()  # type: ignore[no-any-return]
 
 
 def _is_known(held: Column) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import PurePath
+from threading import Lock
 
 import streamlit as st
 
@@ -23,7 +24,8 @@ from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.reader import Preview, preview_samples
+from kernelsm.samples.column_facts import Facts, facts_of
+from kernelsm.samples.reader import Preview, preview_samples, read_samples
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.mapping_files import mapping_file
@@ -33,6 +35,7 @@ from kernelsm.workspace.uploads import upload_path
 
 _WHAT = "kernelsm_bring"
 _PREVIEW_COLUMNS = 40
+_ONE_AT_A_TIME = Lock()
 
 FEATURES_FORMAT = """\
 One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arrays `train_logits` (n, C),
@@ -85,7 +88,12 @@ def samples() -> None:
         gallery.refusal(error)
         return
     _shown(preview, ref.name)
-    mapping = mapping_controls(ref.key, preview.samples)
+    try:
+        facts = _facts(ref.key, ref.name)
+    except InputError as error:  # further down than the rows that are shown
+        gallery.refusal(error)
+        return
+    mapping = mapping_controls(ref.key, facts)
     if mapping is None:
         return
     mapping = weight_controls(ref, mapping)
@@ -130,6 +138,12 @@ def features() -> None:
 @st.cache_resource(max_entries=2, show_spinner="Reading the file ...", scope="session")
 def _preview(key: str, name: str) -> Preview:
     return preview_samples(upload_path(key, ending_of(name)), name)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the whole file ...", scope="session")
+def _facts(key: str, name: str) -> Facts:
+    with _ONE_AT_A_TIME:  # a large file takes a multiple of its size in memory
+        return facts_of(read_samples(upload_path(key, ending_of(name)), name))
 
 
 def _templates() -> None:
