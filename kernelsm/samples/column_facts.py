@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,21 @@ class Facts:
         In the order of the file.
     index : frozenset of str
         Columns that only name the rows, as the program that wrote the file says.
+    notes : tuple of str
+        Sentences on how the file was read.
+    left_out : mapping of str to str
+        Columns that cannot be used, and why.
+    encoding : str
+        Of a text file, in words.
     """
 
     name: str
     rows: int
     columns: Mapping[str, ColumnFacts]
     index: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +91,9 @@ def facts_of(samples: Samples | Facts) -> Facts:
     """Look through all rows of all columns; facts are returned as they are."""
     if isinstance(samples, Facts):
         return samples
-    return Facts(samples.name, samples.rows, {name: _facts(samples, name) for name in samples.names})
+    columns = {name: _facts(samples, name) for name in samples.names}
+    left_out = {name: str(error) for name, error in samples.left_out.items()}
+    return Facts(samples.name, samples.rows, columns, samples.index, samples.notes, left_out, samples.encoding)
 
 
 def _facts(samples: Samples, name: str) -> ColumnFacts:

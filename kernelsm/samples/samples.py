@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kernelsm.files.table_read import Column
 from kernelsm.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["number", "whole", "boolean", "text", "array", "empty"]
-Column: TypeAlias = "pa.ChunkedArray | NDArray[Any]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,14 @@ class Samples:
         (with one axis) text. The first axis has n entries.
     name : str
         Of the file; messages repeat it.
+    notes : tuple of str
+        Sentences on how the file was read, which its owner should know.
+    left_out : mapping of str to InputError
+        Columns of the file that cannot be used, and why.
+    index : frozenset of str
+        Columns that only name the rows, as the program that wrote the file says.
+    encoding : str
+        Of a text file, in words.
 
     Raises
     ------
@@ -41,6 +49,10 @@ class Samples:
 
     columns: Mapping[str, Column]
     name: str
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, InputError] = field(default_factory=dict)
+    index: frozenset[str] = frozenset()
+    encoding: str = ""
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -165,7 +177,7 @@ class Samples:
             name: held[rows] if isinstance(held, np.ndarray) else held.take(arrow)
             for name, held in self.columns.items()
         }
-        return Samples(columns, self.name)
+        return replace(self, columns=columns)
 
     def frame(self, rows: int = 8) -> pd.DataFrame:
         """The first rows for the screen; an array is shown by its size, as "28 x 28 numbers"."""
@@ -182,6 +194,8 @@ class Samples:
         return pd.DataFrame(shown)
 
     def _held(self, column: str) -> Column:
+        if column in self.left_out:
+            raise self.left_out[column]
         if column not in self.columns:
             listed = ", ".join(map(repr, self.names[:20])) + (", ..." if len(self.names) > 20 else "")
             raise InputError(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from kernelsm.files.table_read import Column
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
-from kernelsm.samples.samples import Column
 
 SPLIT = "split"
 # the words that dataset hubs know, and the name each stands for
@@ -33,8 +33,12 @@ def split_of(name: str) -> tuple[str, str]:
     return "", name
 
 
-def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[str, Column]:
+def join_splits(
+    parts: Mapping[str, Mapping[str, Column]], name: str
+) -> tuple[dict[str, Column], dict[str, InputError]]:
     """Stack the parts and say in a column `split` which rows came from which; a single part is taken as it is.
+
+    Left out are columns of other kinds in other parts, as `join_columns` does.
 
     Raises
     ------
@@ -42,9 +46,9 @@ def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[st
         The parts differ in their columns, or have a column `split` already.
     """
     if len(parts) == 1:
-        return dict(next(iter(parts.values())))
+        return dict(next(iter(parts.values()))), {}
     splits = list(parts)
-    joined = join_columns(list(parts.values()), [f"{name}, {split}" for split in splits])
+    joined, left_out = join_columns(list(parts.values()), [f"{name}, {split}" for split in splits])
     if SPLIT in joined:
         fix = "Rename or remove this column."
         raise InputError(f"{name}, column {SPLIT!r}", "a column of this name beside several splits", "none", fix)
@@ -55,4 +59,4 @@ def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[st
         )
         for number, part in enumerate(parts.values())
     ]
-    return {**joined, SPLIT: pa.chunked_array(chunks)}
+    return {**joined, SPLIT: pa.chunked_array(chunks)}, left_out

@@ -231,6 +231,8 @@ def _check_mapping(samples: Samples, mapping: SampleMapping, bounds: Limits) -> 
         fix = "Choose the columns that a model is to see."
         raise InputError(f"{samples.name}, inputs", "no column", "one or more", fix)
     for use, column in mapping.columns():
+        if column in samples.left_out:
+            raise samples.left_out[column]
         if column not in samples.columns:
             close = get_close_matches(column, samples.names, n=3) or list(samples.names[:8])
             listed = " or ".join(map(repr, close)) + (" ..." if len(close) == 8 < len(samples.names) else "")

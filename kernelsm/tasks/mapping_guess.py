@@ -231,7 +231,8 @@ class _Guess:
             for column in [c for c in self.free if _words(c) & _LABEL_WORDS]:
                 self._put_aside(column, "It may give the label away.")
         if objective == NEXT_TOKENS:
-            kind, inputs = "text", self._prompt()
+            inputs = self._prompt()
+            kind: InputKind = "text"
             self.why["inputs"] = "Its name says that it comes before the text." if inputs else (
                 "No column of text is called prompt, instruction, question or the like: the texts stand alone."
             )  # fmt: skip
@@ -255,12 +256,19 @@ class _Guess:
         lengths = {c: self._length(c) for c in self.free if self.columns[c].kind == "text"}
         texts = {c: length for c, length in lengths.items() if length > 0}
         if texts:
-            named = tuple(c for c in texts if c.strip().casefold() in _TEXT_NAMES)
+            by_name = [c for c in lengths if c.strip().casefold() in _TEXT_NAMES]
+            named = tuple(c for c in by_name if c in texts or self._says_text(c))
             return "text", named or (max(texts, key=lambda c: texts[c]),)
         fitting = [
             c for c in self.free if self.columns[c].kind != "text" or self.columns[c].count <= MAX_CATEGORIES
         ]  # fmt: skip
         return "tabular", tuple([c for c in fitting if not self.columns[c].missing] or fitting)
+
+    def _says_text(self, column: str) -> bool:
+        """Whether texts of a column that is called so are more than words; premises, for one, come back."""
+        texts = [str(value) for value in self.columns[column].distinct]
+        spaces = sum(text.count(" ") for text in texts)
+        return len(texts) > 1 and spaces >= 2 * len(texts)
 
     def _length(self, column: str) -> float:
         """Mean number of characters of a column of sentences; 0 for one of names and words."""
