@@ -19,7 +19,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
 from kernelsm.samples.json_lines import read_lines
 from kernelsm.samples.parquet import read_arrow, read_parquet
-from kernelsm.samples.splits import join_splits, split_of
+from kernelsm.samples.splits import join_splits, name_parts, split_of
 
 Reader = Callable[[Path, str, Limits, int | None], TableRead]
 TABLES: dict[str, Reader] = {
@@ -170,16 +170,17 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
     if len(formats) > 1:
         listed = ", ".join(sorted(endings.keys() & TABLES.keys()))
         raise InputError(name, f"tables of several formats ({listed})", _LAYOUT, "Keep one format.")
-    splits: dict[str, list[_File]] = {}
+    words: dict[Path, str] = {}
     for path in files:
-        if ending_of(path.name) not in TABLES:
-            continue  # a README, a licence
-        inner = path.relative_to(folder)
-        # the file's own name first, then the folders from within
-        words = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(inner.parts[:-1])]
-        split = next((found for found, _ in map(split_of, words) if found), "")
-        place = f"{name}/{inner.as_posix()}"
-        splits.setdefault(split, []).append(_File(path, place, TABLES[ending_of(path.name)]))
+        if ending_of(path.name) in TABLES:  # and not a README or a licence
+            # the file's own name first, then the folders from within
+            named = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(path.relative_to(folder).parts[:-1])]
+            words[path] = next((word for word in named if split_of(word)[0]), "")
+    split_by_word = name_parts(words.values())
+    splits: dict[str, list[_File]] = {}
+    for path, word in words.items():
+        place = f"{name}/{path.relative_to(folder).as_posix()}"
+        splits.setdefault(split_by_word[word], []).append(_File(path, place, TABLES[ending_of(path.name)]))
     if "" in splits and len(splits) > 1:
         fix = "Name every file for its split (train.csv, test.csv) or none."
         raise InputError(splits[""][0].place, "a name without a split beside files with one", _LAYOUT, fix)

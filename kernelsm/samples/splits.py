@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
@@ -16,7 +16,13 @@ SPLIT = "split"
 _SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "unsupervised": "unsupervised", "unlabeled": "unlabeled", "unlabelled": "unlabelled",
 }  # fmt: skip
+UNUSED = frozenset({"unsupervised", "unlabeled", "unlabelled"})
+"""Splits of samples without labels, which are neither trained on nor tested."""
+_PIECE = re.compile(
+    r"[-_. ]*((part|shard|piece|chunk)[-_. ]*)?\d*", re.IGNORECASE
+)  # of a split, not a part of its own
 _WORD = "|".join(sorted(_SPLITS, key=len, reverse=True))
 
 
@@ -31,6 +37,26 @@ def split_of(name: str) -> tuple[str, str]:
     if found := re.fullmatch(rf"(.*?)[-_. ]+({_WORD})", name, re.IGNORECASE):
         return _SPLITS[found[2].lower()], found[1]
     return "", name
+
+
+def name_parts(names: Iterable[str]) -> dict[str, str]:
+    """Split of each of several names; where one split has named parts, such as matched and mismatched, with the part.
+
+    >>> name_parts(["train", "validation_matched", "validation_mismatched", "test-0", "test-1"])["validation_matched"]
+    'validation_matched'
+    >>> name_parts(["validation_matched", "test-0", "test-1"])
+    {'validation_matched': 'validation', 'test-0': 'test', 'test-1': 'test'}
+    """
+    found = {name: split_of(name) for name in names}
+    parts: dict[str, set[str]] = {}
+    for split, rest in found.values():
+        parts.setdefault(split, set()).add("" if _PIECE.fullmatch(rest) else rest)
+    return {
+        name: f"{split}_{rest}"
+        if split not in ("", "train") and len(parts[split]) > 1 and not _PIECE.fullmatch(rest)
+        else split
+        for name, (split, rest) in found.items()
+    }
 
 
 def join_splits(

@@ -140,6 +140,7 @@ def build_suite(
             "training": trained,
             "test": len(split.test),
             "left_out": split.left_out,
+            "split_notes": list(split.notes),
             **inputs_meta,
         },
     )
@@ -189,7 +190,7 @@ def _split(samples: Samples, mapping: SampleMapping, bounds: Limits) -> tuple[Sp
     Where labels are no classes, they are all in one.
     """
     if mapping.split:
-        split = split_by_column(samples, mapping.split)
+        split = split_by_column(samples, mapping.split, mapping.label)
         rows = np.concatenate([split.train, split.test])
         return split, _classes(samples, mapping, rows, bounds)
     everyone = np.arange(samples.rows)

@@ -18,12 +18,6 @@ TARGET_ALL = ""
 TARGET_TASK = "(task)"
 TARGET_LABEL = "(label)"
 
-TRAINING_WORDS = frozenset({"train", "training", "fit"})
-TEST_WORDS = frozenset(
-    {"test", "testing", "eval", "evaluation", "heldout", "held-out", "held_out", "holdout", "hold-out", "hold_out"}
-)
-VALIDATION_WORDS = frozenset({"val", "valid", "validation", "dev", "development"})
-
 MAX_CATEGORIES = 50  # a text column with more distinct values is no input of a table
 
 _SEEDS = 2**32  # seeds of scikit-learn are below

@@ -12,13 +12,11 @@ from kernelsm.tasks.mapping import (
     MAX_CATEGORIES,
     TARGET_ALL,
     TARGET_TASK,
-    TEST_WORDS,
-    TRAINING_WORDS,
-    VALIDATION_WORDS,
     InputKind,
     SampleMapping,
     TaskRule,
 )
+from kernelsm.tasks.split_words import split_meaning
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS
 from kernelsm.tasks.weighting import BY_SIZE
 
@@ -119,6 +117,8 @@ class _Guess:
             self.why["target"] = "A column groups the tasks." if target != TARGET_TASK else (
                 "Each task is measured on its own test samples."
             )  # fmt: skip
+        if target in (TARGET_ALL, TARGET_TASK) and self._has_parts(split):
+            target, self.why["target"] = split, "What is tested comes in several parts: each is a target."
         if target == TARGET_ALL:
             self.why["target"] = "No column is called target, test_group or the like."
         mapping = SampleMapping(
@@ -163,9 +163,14 @@ class _Guess:
     def _says_split(self, name: str) -> bool:
         if self.columns[name].kind != "text":
             return False
-        words = {str(value).strip().casefold() for value in self.columns[name].distinct}
-        held = TEST_WORDS | VALIDATION_WORDS
-        return words <= TRAINING_WORDS | held and bool(words & TRAINING_WORDS) and bool(words & held)
+        meanings = {split_meaning(str(value)) for value in self.columns[name].distinct}
+        return "" not in meanings and "train" in meanings and bool(meanings & {"test", "validation"})
+
+    def _has_parts(self, split: str) -> bool:
+        """Whether what is tested comes in several parts, such as matched and mismatched."""
+        meanings = [split_meaning(str(value)) for value in self.columns[split].distinct] if split else []
+        words = {str(value).strip().casefold() for value in self.columns[split].distinct} if split else set()
+        return max(meanings.count("test"), meanings.count("validation")) > 1 and len(words) == len(meanings)
 
     def _says_task(self, name: str) -> bool:
         return bool(_words(name) & _TASK_WORDS) and self.columns[name].kind != "number" and self._few(name, 500)

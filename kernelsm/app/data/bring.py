@@ -269,7 +269,8 @@ def notes(project: Project) -> list[str]:
     if dropped:
         names = ", ".join(plain(str(name)) for name in dropped[:5]) + (" ..." if len(dropped) > 5 else "")
         sentences.append(f"Columns that never change were left out: {names}.")
-    if data.get("left_out"):
+    sentences += [plain(note) for note in data.get("split_notes", [])]
+    if data.get("left_out") and "split_notes" not in data:  # of earlier versions
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
     if data.get("cut") and data.get("length"):
         sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")
