@@ -77,8 +77,8 @@ def samples() -> None:
         _templates()
     with left:
         file = st.file_uploader(
-            "Samples (CSV, TSV, Parquet, JSON lines, NPZ, or a zipped Hugging Face dataset)", key="bring_samples",
-            max_upload_size=limits().megabytes,
+            "Samples (CSV, TSV, Excel, Parquet, JSON, JSON lines, NPZ, or a zipped Hugging Face dataset)",
+            key="bring_samples", max_upload_size=limits().megabytes,
         )  # fmt: skip
     if file is None:
         return
