@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kernelsm.files.accepting import GZIP, format_of
+from kernelsm.files.accepting import GZIP, ending_of, format_of
 from kernelsm.files.csv_tables import read_csv
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
@@ -163,6 +163,10 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [path for path in files if all(map(_is_visible, path.relative_to(folder).parts))]
     endings = Counter(format_of(path.name, PACKED) for path in files)
+    if endings.keys() & (TABLES.keys() - {".json"} | {".safetensors"}):
+        # beside tables, or the weights of a model, JSON describes
+        files = [path for path in files if ending_of(path.name) != ".json"]
+        endings.pop(".json", None)
     if not endings.keys() & TABLES.keys():
         listed = ", ".join(f"{count:,} {ending or 'without ending'}" for ending, count in endings.most_common(4))
         fix = "Save pictures as arrays of one size (.npz), texts as a table (.csv, .parquet or .jsonl)."

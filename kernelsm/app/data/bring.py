@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import PurePath
 from threading import Lock
 
-import pandas as pd
 import streamlit as st
 
 from kernelsm.app.data import gallery, prompts, saved_work
+from kernelsm.app.data.as_read import show_reading
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
@@ -94,7 +94,7 @@ def samples() -> None:
     except InputError as error:  # further down than the rows that are shown
         gallery.refusal(error)
         return
-    _as_read(facts)
+    show_reading(facts)
     mapping = mapping_controls(ref.key, facts)
     if mapping is None:
         return
@@ -178,23 +178,6 @@ def _shown(preview: Preview, name: str) -> None:
         + (f"; the first and last {half} are shown" if wide else "")
     )
     show_table(shown, hide_index=True, height=240, alt=f"First rows of {name}")
-
-
-def _as_read(facts: Facts) -> None:
-    """Say how the whole file was read: its encoding, what was left out, and why."""
-    for note in facts.notes:
-        st.info(plain(note), icon=":material/info:")
-    if facts.left_out:
-        names = ", ".join(plain(name) for name in list(facts.left_out)[:5]) + (
-            " ..." if len(facts.left_out) > 5 else ""
-        )
-        st.info(
-            f"These columns cannot be read and are left out: {names}.",
-            icon=":material/info:",
-        )
-        with st.expander(f"Why {len(facts.left_out):,} of the file's columns are left out"):
-            table = pd.DataFrame({"column": list(facts.left_out), "why": list(facts.left_out.values())})
-            show_table(table, hide_index=True, alt="Columns that cannot be read, and why")
 
 
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
