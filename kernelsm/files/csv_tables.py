@@ -330,7 +330,7 @@ def _number_rows(cells: pa.ChunkedArray) -> bool:
     if pc.count_distinct(numbers).as_py() == len(numbers):
         return True
     starts = pc.sum(pc.less_equal(pc.pairwise_diff(numbers.combine_chunks(), 1), 0)).as_py() or 0
-    return starts <= len(numbers) // _ROWS_OF_A_PART  # type: ignore[no-any-return]
+    return starts <= len(numbers) // _ROWS_OF_A_PART
 
 
 def _first_rows(source: Source, name: str, dialect: Dialect, max_rows: int, start: int) -> bytes:
