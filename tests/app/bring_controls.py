@@ -29,6 +29,7 @@ GUESSES: dict[str, dict[str, Any]] = {
         "label": "label", "kind": "tokens", "inputs": ["tokens"], "rule": "slices", "count": 3, "split": "",
         "fraction": 0.25, "target": "",
     },
+    "numbers.xlsx": {**NUMBERS, **BY_TASK},
     "dataset.zip": {**NUMBERS, "rule": "column", "tasks": ["task"], "split": "split", "target": "(task)"},
 }  # fmt: skip
 

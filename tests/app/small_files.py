@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ def samples(seed: int = 0) -> pd.DataFrame:
 
 def csv(frame: pd.DataFrame | None = None, separator: str = ",") -> bytes:
     return (samples() if frame is None else frame).to_csv(index=False, sep=separator).encode()
+
+
+@cache  # a workbook says when it was written
+def excel() -> bytes:
+    """With the index that pandas writes unless it is told not to."""
+    sink = io.BytesIO()
+    samples().to_excel(sink)
+    return sink.getvalue()
 
 
 def tsv() -> bytes:
@@ -195,5 +204,5 @@ def lists() -> list[tuple[str, bytes]]:
 
 FORMATS: dict[str, Callable[[], bytes]] = {
     "numbers.csv": csv, "plants.tsv": tsv, "labels.parquet": parquet, "reviews.jsonl": lines, "images.npz": images,
-    "tokens.npz": tokens, "dataset.zip": dataset,
+    "tokens.npz": tokens, "dataset.zip": dataset, "numbers.xlsx": excel,
 }  # fmt: skip

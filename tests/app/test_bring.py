@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("warm_server")
 
 SIZES = {  # tasks and targets
     "numbers.csv": (4, 4), "plants.tsv": (3, 1), "labels.parquet": (5, 1), "reviews.jsonl": (3, 3),
-    "images.npz": (4, 4), "tokens.npz": (3, 1), "dataset.zip": (4, 4),
+    "images.npz": (4, 4), "tokens.npz": (3, 1), "dataset.zip": (4, 4), "numbers.xlsx": (4, 4),
 }  # fmt: skip
 
 

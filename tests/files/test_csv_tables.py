@@ -13,7 +13,8 @@ SMALL = Limits(rows=4, columns=4, unpacked_megabytes=1)
 
 
 def columns(text, name="t.csv", limits=SMALL):
-    read, rows = read_csv(text.encode() if isinstance(text, str) else text, name, limits)
+    found = read_csv(text.encode() if isinstance(text, str) else text, name, limits)
+    read, rows = found.columns, found.rows
     assert all(len(column) == rows for column in read.values())
     return {column: cells.to_pylist() for column, cells in read.items()}
 
@@ -49,10 +50,12 @@ def test_a_preview_reads_whole_rows_of_the_beginning(tmp_path, monkeypatch):
     monkeypatch.setattr("kernelsm.files.csv_tables.BLOCK", 50)
     path = tmp_path / "t"
     path.write_text(" \na,b\n" + "".join(f'{i},"x\ny"\n' for i in range(100)))
-    read, rows = read_csv(path, "t.csv", SMALL, 3)
+    found = read_csv(path, "t.csv", SMALL, 3)
+    read, rows = found.columns, found.rows
     assert rows is None
     assert read["a"].to_pylist() == [0, 1, 2]
-    whole, rows = read_csv(b"a\n1\n2\n", "t.csv", SMALL, 1)
+    found = read_csv(b"a\n1\n2\n", "t.csv", SMALL, 1)
+    whole, rows = found.columns, found.rows
     assert (whole["a"].to_pylist(), rows) == ([1], 2)
 
 
@@ -69,7 +72,7 @@ def test_a_preview_reads_whole_rows_of_the_beginning(tmp_path, monkeypatch):
         ("0.5,1.5\n1,2\n", "t.csv, header", "numbers (0.5, 1.5)"),
         ("a,b,c,d,e\n1,2,3,4,5\n", "t.csv, header", "5 columns"),
         ("a\n1\n2\n3\n4\n5\n", "t.csv", "more than 4 rows"),
-        (b"a,b\n1,\xff\n", "t.csv", "a byte that is not UTF-8 at position 6"),
+        (b"a,b\n1,\xff\x01\n", "t.csv", "a byte that is not UTF-8 at position 6"),
         (b"a,b\n1,\0\n", "t.csv", "binary data (a NUL byte at position 6)"),
         ("a,b\n" + "x" * 2**20 + ",1\n", "t.csv", "at least 2 MiB in memory"),
     ],
@@ -102,3 +105,32 @@ def test_texts_that_cannot_be_told_apart_are_refused(text, place, found):
     error = refused(texts, text)
     assert error.place == place
     assert found is None or error.found == found
+
+
+@pytest.mark.parametrize(
+    ("index", "left_out"),
+    [
+        (range(40), True),
+        ([3, 17, 42, *range(50, 87)], True),
+        ([7, 2, 9, *range(20, 57)], True),  # shuffled
+        ([*range(20), *range(20)], True),  # two tables, one below the other
+        ([*range(5, 25), *range(3, 23)], True),
+        ([0, 1] * 20, False),  # values
+        ([f"r{i}" for i in range(40)], False),
+        ([0.5] * 40, False),
+    ],
+)
+def test_an_unnamed_first_column_is_left_out_where_it_numbers_the_rows(index, left_out):
+    text = ",a\n" + "".join(f"{number},{row}\n" for row, number in enumerate(index))
+    limits = Limits(rows=100, columns=4, unpacked_megabytes=1)
+    if left_out:
+        assert columns(text, limits=limits) == {"a": list(range(40))}
+    else:
+        assert refused(columns, text, limits).found == "no name"
+
+
+def test_empty_columns_without_a_name_are_left_out_wherever_they_stand():
+    found = read_csv(b"a,,b,,\n1,,2,,\n3,,4, ,\n", "t.csv", Limits(rows=4, columns=9))
+    assert {name: held.to_pylist() for name, held in found.columns.items()} == {"a": [1, 3], "b": [2, 4]}
+    assert [note[:8] for note in found.notes] == ["Column 2", "Column 4", "Column 5"]
+    assert refused(columns, "a,,b\n1,,2\n3,5,4\n").place == "t.csv, header, column 2"

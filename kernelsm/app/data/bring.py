@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import PurePath
+from threading import Lock
 
 import streamlit as st
 
 from kernelsm.app.data import gallery, prompts, saved_work
+from kernelsm.app.data.as_read import show_reading
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
@@ -23,7 +25,8 @@ from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.reader import Preview, preview_samples
+from kernelsm.samples.column_facts import Facts
+from kernelsm.samples.reader import Preview, preview_samples, read_facts
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.mapping_files import mapping_file
@@ -33,6 +36,7 @@ from kernelsm.workspace.uploads import upload_path
 
 _WHAT = "kernelsm_bring"
 _PREVIEW_COLUMNS = 40
+_ONE_AT_A_TIME = Lock()
 
 FEATURES_FORMAT = """\
 One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arrays `train_logits` (n, C),
@@ -73,8 +77,8 @@ def samples() -> None:
         _templates()
     with left:
         file = st.file_uploader(
-            "Samples (CSV, TSV, Parquet, JSON lines, NPZ, or a zipped Hugging Face dataset)", key="bring_samples",
-            max_upload_size=limits().megabytes,
+            "Samples (CSV, TSV, Excel, Parquet, JSON, JSON lines, NPZ, or a zipped Hugging Face dataset)",
+            key="bring_samples", max_upload_size=limits().megabytes,
         )  # fmt: skip
     if file is None:
         return
@@ -85,7 +89,13 @@ def samples() -> None:
         gallery.refusal(error)
         return
     _shown(preview, ref.name)
-    mapping = mapping_controls(ref.key, preview.samples)
+    try:
+        facts = _facts(ref.key, ref.name)
+    except InputError as error:  # further down than the rows that are shown
+        gallery.refusal(error)
+        return
+    show_reading(facts)
+    mapping = mapping_controls(ref.key, facts)
     if mapping is None:
         return
     mapping = weight_controls(ref, mapping)
@@ -130,6 +140,12 @@ def features() -> None:
 @st.cache_resource(max_entries=2, show_spinner="Reading the file ...", scope="session")
 def _preview(key: str, name: str) -> Preview:
     return preview_samples(upload_path(key, ending_of(name)), name)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the whole file ...", scope="session")
+def _facts(key: str, name: str) -> Facts:
+    with _ONE_AT_A_TIME:  # a large file takes a multiple of its size in memory
+        return read_facts(upload_path(key, ending_of(name)), name)
 
 
 def _templates() -> None:
@@ -236,7 +252,8 @@ def notes(project: Project) -> list[str]:
     if dropped:
         names = ", ".join(plain(str(name)) for name in dropped[:5]) + (" ..." if len(dropped) > 5 else "")
         sentences.append(f"Columns that never change were left out: {names}.")
-    if data.get("left_out"):
+    sentences += [plain(note) for note in data.get("split_notes", [])]
+    if data.get("left_out") and "split_notes" not in data:  # of earlier versions
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
     if data.get("cut") and data.get("length"):
         sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")
