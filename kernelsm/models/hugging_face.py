@@ -9,9 +9,20 @@ import torch
 from torch import nn
 
 from kernelsm.models.model_folders import EXPECTED, check_folder, quiet_transformers
+from kernelsm.models.own_forward import (
+    ALONE,
+    ELSEWHERE,
+    FINISHED_MASK,
+    OWN_MASK,
+    READINGS,
+    made_up_texts,
+    network_logits,
+    prove,
+    text_lengths,
+)
 from kernelsm.models.parameter_counts import MAX_PARAMETERS
 from kernelsm.models.seeding import seeded
-from kernelsm.runtime.checks import check_counts
+from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError
 
 _SAVE = (
@@ -20,7 +31,7 @@ _SAVE = (
 
 
 class HuggingFaceClassifier(nn.Module):
-    """Maps tokens (n, T) of int64 to logits (n, C); attention leaves out the padding.
+    """Maps tokens of int64, (n, T) or with their token types (n, 2, T), to logits (n, C), whatever the padding.
 
     Parameters
     ----------
@@ -29,6 +40,10 @@ class HuggingFaceClassifier(nn.Module):
     pad_id : int, optional
         Token that fills up short sequences; the network's own if not given. Where neither names one, every token
         counts.
+    reading : {"finished mask", "own mask", "without padding"}, optional
+        How padding is left out: by an attention mask that is finished, which every engine follows; by the mask that
+        the network's own code makes; or by passing each sample without it. The first, or for networks that read from
+        left to right the second, if not given.
     fresh : tuple of str
         Parameters that the checkpoint did not hold, and that are random.
     """
@@ -38,7 +53,14 @@ class HuggingFaceClassifier(nn.Module):
 
     network: Any  # a transformers.PreTrainedModel, which is not imported here
 
-    def __init__(self, network: nn.Module, *, pad_id: int | None = None, fresh: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        pad_id: int | None = None,
+        fresh: tuple[str, ...] = (),
+        reading: str | None = None,
+    ) -> None:
         super().__init__()
         self.fresh = fresh
         config: Any = network.config
@@ -49,25 +71,58 @@ class HuggingFaceClassifier(nn.Module):
         config.use_cache = False
         self.bidirectional = not any(getattr(module, "is_causal", False) for module in network.modules())
         self.network = network
+        self.reading = reading or self.usual_reading
+
+    @property
+    def usual_reading(self) -> str:
+        """The fastest way for its kind of attention."""
+        return FINISHED_MASK if self.bidirectional else OWN_MASK
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Map tokens (n, T) to logits (n, C)."""
-        attended = tokens != self.pad_id
-        if self.bidirectional:
+        """Map tokens (n, T) or (n, 2, T) to logits (n, C).
+
+        Raises
+        ------
+        InputError
+            The network fails on these tokens.
+        """
+        ids, types = (tokens[:, 0], tokens[:, 1]) if tokens.dim() == 3 else (tokens, None)
+        if self.reading == ALONE:
+            return self._without_padding(ids, types)
+        attended = ids != self.pad_id
+        if self.reading == FINISHED_MASK:
             # a finished mask of shape (n, 1, 1, T): transformers makes its own in a way that vmap cannot follow
             lowest = torch.finfo(self.network.dtype).min
             mask = (~attended).to(self.network.dtype)[:, None, None, :] * lowest
         else:
             mask = attended.long()
-        return self.network(input_ids=tokens, attention_mask=mask).logits  # type: ignore[no-any-return]
+        return network_logits(self.network, ids, types, attention_mask=mask)
+
+    def _without_padding(self, ids: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
+        """Logits of texts without their padding, those of the same length together."""
+        lengths = text_lengths(ids, self.pad_id)
+        parts, order = [], []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero().flatten()
+            parts.append(
+                network_logits(self.network, ids[rows, :length], None if types is None else types[rows, :length])
+            )
+            order.append(rows)
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def extra_repr(self) -> str:
         """Show what the shapes of the weights do not."""
-        return f"pad_id={self.pad_id}"
+        # the usual way is not named, so that what was computed before there were others is still found
+        return f"pad_id={self.pad_id}" + (f", {self.reading}" if self.reading != self.usual_reading else "")
 
 
 def hugging_face(
-    folder: str, *, classes: int | None = None, pad_id: int | None = None, seed: int = 0
+    folder: str,
+    *,
+    classes: int | None = None,
+    pad_id: int | None = None,
+    reading: str | None = None,
+    seed: int = 0,
 ) -> HuggingFaceClassifier:
     """Load a sequence classification model, in single precision and eval mode.
 
@@ -82,15 +137,21 @@ def hugging_face(
         C; the checkpoint's own if not given.
     pad_id : int, optional
         See `HuggingFaceClassifier`.
+    reading : str, optional
+        See `HuggingFaceClassifier`. If not given, the fastest way whose logits are those of the network's own forward
+        call on a few made-up texts; `prove` compares them on given ones.
     seed : int
         Of a fresh head.
 
     Raises
     ------
     InputError
-        No such model, pickled weights, a head for another number of classes, or weights of another kind of network.
+        No such model, pickled weights, a head for another number of classes, weights of another kind of network, or
+        one that no way of reading gives the right logits of.
     """
     check_counts(**({} if classes is None else {"classes": classes}))
+    if reading is not None:
+        check_choice("reading", reading, READINGS)
     _check_folder(folder)
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -119,7 +180,11 @@ def hugging_face(
     except Exception as error:
         raise _unreadable(folder, error) from error
     _check_loaded(folder, network, loaded, config.num_labels)
-    return HuggingFaceClassifier(network, pad_id=pad_id, fresh=tuple(sorted(loaded["missing_keys"]))).eval()
+    fresh = tuple(sorted(loaded["missing_keys"]))
+    model = HuggingFaceClassifier(network, pad_id=pad_id, fresh=fresh, reading=reading).eval()
+    if reading is None and (texts := made_up_texts(model)) is not None:
+        prove(model, texts, _place(folder))
+    return model
 
 
 def _check_folder(folder: str) -> None:
@@ -142,8 +207,7 @@ def _unreadable(folder: str, error: Exception) -> InputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     shown_reason = reason.replace(folder, Path(folder).name)[:160]
     if "custom code" in reason or "trust_remote_code" in reason:
-        fix = "Compute its gradient features where it works, by `python -m kernelsm features`, and bring those."
-        return InputError(_place(folder), "a model of code of its own, which is never run", EXPECTED, fix)
+        return InputError(_place(folder), "a model of code of its own, which is never run", EXPECTED, ELSEWHERE)
     return InputError(_place(folder), f"nothing that can be loaded ({shown_reason})", EXPECTED, _SAVE)
 
 

@@ -64,7 +64,7 @@ def check_model(model: nn.Module, suite: TaskSuite) -> ModelFacts:
     if shape != test_shape:
         fix = "Bring all samples to one shape."
         raise InputError("test samples", f"shape {test_shape}", f"{shape}, as the training samples have", fix)
-    _check_tokens(model, suite)
+    check_tokens(model, suite)
     inputs = torch.from_numpy(suite.inputs[:_SAMPLES])
     training = model.training
     model.eval()
@@ -149,8 +149,14 @@ def _wants(layer: nn.Module) -> str:
     return f"what a layer of kind {type(layer).__name__} can read"
 
 
-def _check_tokens(model: nn.Module, suite: TaskSuite) -> None:
-    """Refuse tokens out of the range of the network's first embedding, and sequences longer than its positions."""
+def check_tokens(model: nn.Module, suite: TaskSuite) -> None:
+    """Refuse tokens out of the range of the network's first embedding, and sequences longer than its positions.
+
+    Raises
+    ------
+    InputError
+        Names the first such token or length.
+    """
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Embedding)), None)
     if first is None or not np.issubdtype(suite.inputs.dtype, np.integer):
         return
@@ -167,7 +173,7 @@ def _check_tokens(model: nn.Module, suite: TaskSuite) -> None:
     config = getattr(getattr(model, "network", None), "config", None)
     longest = getattr(position, "num_embeddings", None) or getattr(config, "max_position_embeddings", None)
     length = suite.inputs.shape[-1]
-    if longest is not None and length > longest:
+    if longest is not None and 0 < longest < length:  # -1 says that there is no limit
         found, expected = (
             f"sequences of {length:,} tokens",
             f"at most {longest:,}, which the network has",

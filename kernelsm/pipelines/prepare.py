@@ -31,6 +31,7 @@ from kernelsm.models.standard_units import in_standard_units
 from kernelsm.models.text_embedding import embedded
 from kernelsm.models.weights import save_weights
 from kernelsm.objectives.registry import find
+from kernelsm.pipelines.classifier_check import proved
 from kernelsm.pipelines.compute import initial_model, trained
 from kernelsm.pipelines.text_recipe import PULL, text_settings
 from kernelsm.pipelines.timing import features_rate, measure_rates, measure_text_rates
@@ -94,6 +95,10 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
             recipe = _recipe(request.model, read, mapping, folder, root)
             if request.model.predicts == OWN_UNITS and recipe.weights and read.suite.objective == REGRESSION:
                 recipe = _in_standard_units(recipe, read.suite, Path(temporary_folder, "weights.safetensors"))
+            known: dict[str, Any] = {}
+            if recipe.architecture == "hugging_face":
+                recipe, proof = proved(recipe, read.suite)
+                known["proof"] = proof.to_dict()
             begun = time.perf_counter()
             model, curve = trained(recipe, read.suite, store, stages.stage("base"))
             _check_head(model, recipe)
@@ -103,7 +108,7 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         about = {
             "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
             "curve": [asdict(row) for row in curve], find(read.suite).headline: _headlines(model, read.suite),
-            "contents": [read.suite.content_hash, model_hash(model), *read.contents],
+            "contents": [read.suite.content_hash, model_hash(model), *read.contents], **known,
         }  # fmt: skip
         return save_project(Project(request.title, recipe, about), read.suite, root=root, model_folder=folder)
 
