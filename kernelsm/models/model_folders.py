@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.files.accepting import PICKLES, ending_of
-from kernelsm.files.json_text import read_json_object
+from kernelsm.files.archives import open_archive
+from kernelsm.files.json_text import parse_json_object, read_json_object
+from kernelsm.files.limits import Limits
 from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 
@@ -26,6 +28,7 @@ CONVERT = (
 )
 MAX_LAYERS = 1000
 _MAX_LABELS = 100_000
+_LARGEST_CONFIG = 2**22
 _CHUNK = 10_000  # texts read at once
 
 
@@ -68,6 +71,28 @@ def model_folder(archive_folder: Path, name: str, *, text: bool = False) -> Path
         fix = "Add it: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
         raise InputError(name, "no tokenizer.json", "the model's tokenizer, because it is to read text", fix)
     return found[0]
+
+
+def archived_config(archive: Path, name: str, limits: Limits) -> dict[str, Any]:
+    """Read config.json of the model in a zip without unpacking it; {} where it holds none, or several.
+
+    Raises
+    ------
+    InputError
+        No whole zip, or a config.json that is no JSON object.
+    """
+    with open_archive(archive, name, limits) as opened:
+        entries = [PurePosixPath(entry) for entry in opened.namelist()]
+        configs = [entry for entry in entries if entry.name == "config.json" and len(entry.parts) <= 2]
+        visible = [entry for entry in configs if not entry.parts[0].startswith((".", "__MACOSX"))]
+        found = [entry for entry in visible if len(entry.parts) == 1] or visible
+        if len(found) != 1:
+            return {}
+        entry = str(found[0])
+        if opened.getinfo(entry).file_size > _LARGEST_CONFIG:
+            return {}
+        content = opened.read(entry)
+    return parse_json_object(content, f"{name}, config.json", EXPECTED, "Save the model with save_pretrained.")
 
 
 def check_folder(folder: Path, place: str) -> None:

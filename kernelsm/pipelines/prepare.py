@@ -18,6 +18,7 @@ from torch import nn
 from kernelsm.estimators.recipe import Rates, Recipe, Size
 from kernelsm.files.accepting import check_ending
 from kernelsm.files.archives import unpack
+from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features
 from kernelsm.models.causal_text import language_model
@@ -25,13 +26,13 @@ from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.language_model import of_language_model
 from kernelsm.models.model_copies import copy_model
-from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
+from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
 from kernelsm.models.standard_units import in_standard_units
 from kernelsm.models.text_embedding import embedded
 from kernelsm.models.weights import save_weights
 from kernelsm.objectives.registry import find
-from kernelsm.pipelines.classifier_check import proved
+from kernelsm.pipelines.classifier_check import better_matching, matched, proved
 from kernelsm.pipelines.compute import initial_model, trained
 from kernelsm.pipelines.text_recipe import PULL, text_settings
 from kernelsm.pipelines.timing import features_rate, measure_rates, measure_text_rates
@@ -43,7 +44,7 @@ from kernelsm.samples.reader import read_samples
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.tasks.suite import NEXT_TOKENS, REGRESSION, TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, TaskSuite
 from kernelsm.tasks.weighting import WEIGHTING_FIELDS
 from kernelsm.workspace.projects import Project, save_project
 from kernelsm.workspace.requests import NETWORK_ORIGINS, OWN_UNITS, NetworkRequest, ProjectRequest
@@ -91,11 +92,15 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         )  # fmt: skip
         with _named_as_sent(request.model, folder, root):
             read = _read(samples, mapping, folder, stages.stage("inputs"), store)
+            known: dict[str, Any] = {}
+            if folder and read.suite.objective == CLASSIFICATION:
+                config = read_json_object(folder / "config.json", f"model {folder.name!r}", EXPECTED, CONVERT)
+                suite, known["classes"] = matched(read.suite, config, request.model.classes)
+                read = replace(read, suite=suite)
             stages.stage("inputs")(1, 1, "inputs", reused=None)
             recipe = _recipe(request.model, read, mapping, folder, root)
             if request.model.predicts == OWN_UNITS and recipe.weights and read.suite.objective == REGRESSION:
                 recipe = _in_standard_units(recipe, read.suite, Path(temporary_folder, "weights.safetensors"))
-            known: dict[str, Any] = {}
             if recipe.architecture == "hugging_face":
                 recipe, proof = proved(recipe, read.suite)
                 known["proof"] = proof.to_dict()
@@ -107,7 +112,7 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         )
         about = {
             "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
-            "curve": [asdict(row) for row in curve], find(read.suite).headline: _headlines(model, read.suite),
+            "curve": [asdict(row) for row in curve], **_seen_at_w0(model, read.suite),
             "contents": [read.suite.content_hash, model_hash(model), *read.contents], **known,
         }  # fmt: skip
         return save_project(Project(request.title, recipe, about), read.suite, root=root, model_folder=folder)
@@ -133,8 +138,12 @@ def _measured(
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 
 
-def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
-    """The measure by which people judge a network, the accuracy for classes, at W0 in training and test."""
+def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
+    """The measure by which people judge a network, at W0 in training and test, and what to hold it against.
+
+    For classes that is the accuracy of always saying the most common one of the test samples, and that of the network
+    with its classes numbered otherwise, if that is much better.
+    """
     objective, headlines = find(suite), {}
     for name, inputs, labels in (
         ("train", suite.inputs, suite.labels), ("test", suite.test_inputs, suite.test_labels),
@@ -144,7 +153,13 @@ def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
             parts = torch.from_numpy(inputs[rows]).split(64)
             outputs = torch.cat([model(batch) for batch in parts])
         headlines[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
-    return headlines
+    seen: dict[str, Any] = {objective.headline: headlines}
+    if suite.objective == CLASSIFICATION:
+        counts = np.bincount(suite.test_labels)
+        seen["majority"] = {"share": float(counts.max() / counts.sum()), "class": int(counts.argmax())}
+        if better := better_matching(outputs.numpy(), suite.test_labels[rows]):
+            seen["renumbered"] = {"accuracy": better[0], "of": better[1]}
+    return seen
 
 
 @contextmanager

@@ -179,6 +179,27 @@ def group_sizes(
     return counted, GroupSizes(names, tuple(np.bincount(of).tolist()), mapping.target_weighting)
 
 
+def class_labels(samples: Samples, mapping: SampleMapping, *, limits: Limits | None = None) -> tuple[str, ...]:
+    """Return the labels that `build_suite` would number as classes, in their order; none where labels are no classes.
+
+    Parameters
+    ----------
+    samples, mapping, limits
+        As of `build_suite`.
+
+    Raises
+    ------
+    InputError
+        As `build_suite`, as far as labels are concerned.
+    """
+    if mapping.objective != CLASSIFICATION:
+        return ()
+    bounds = read_limits() if limits is None else limits
+    _check_mapping(samples, mapping, bounds)
+    labels = _split(samples, mapping, bounds)[1]
+    return tuple(labels.name(group) for group in range(labels.count))
+
+
 def _no_features() -> tuple[Matrix, Matrix]:
     raise AssertionError("groups other than clusters are told from columns alone")
 

@@ -63,6 +63,9 @@ class NetworkRequest:
         What the uploaded weights of a regression give: standardised quantities, or quantities in their own units.
     rank : int, optional
         Of the adapters of a language model.
+    classes : dict of str to int
+        Label of the samples -> class of the Hugging Face model that it stands for, as the user chose; empty where
+        names or numbers tell.
     """
 
     origin: NetworkOrigin = "train"
@@ -76,6 +79,7 @@ class NetworkRequest:
     path: str = ""
     predicts: str = ""
     rank: int | None = None
+    classes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,11 @@ class ProjectRequest:
     def job(self) -> JobSpec:
         """The job that makes the project."""
         content = asdict(self)
-        for name in ("predicts", "rank"):  # as it was written before there was this choice: the same work is one job
+        for name in (
+            "predicts",
+            "rank",
+            "classes",
+        ):  # as it was written before there was this choice: the same work is one job
             if not content["model"][name]:
                 del content["model"][name]
         return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})

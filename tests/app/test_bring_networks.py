@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_files
-from app_harness import bring, compute, open_app, prepare, project, run, texts, turn
+from app_harness import bring, compute, go_on, open_app, prepare, project, run, texts, turn
 from bring_controls import heatmap, meaning
 
 from kernelsm.app.shell.job_panel import registry
@@ -79,7 +79,18 @@ def test_a_hugging_face_folder_reads_text_with_its_own_tokenizer(
     app.segmented_control(key="bring_way").set_value("folder").run()
     app.file_uploader(key="bring_folder").upload("model.zip", small_files.zipped(hugging_face)).run()
     assert not app.exception
-    prepare(app)
+    # its classes are LABEL_0 and LABEL_1, and neither is called good or bad
+    assert "Which label is which class of the model?" in texts(app)
+    assert not any(button.key == "prepare_start" for button in app.button)
+    choice = app.segmented_control(key="bring_classes")
+    assert [option.replace("\\", "") for option in choice.options] == [
+        "bad is LABEL_0, good is LABEL_1", "bad is LABEL_1, good is LABEL_0",
+    ]  # fmt: skip
+    choice.set_value(choice.options[1]).run()
+    app.button(key="prepare_start").click().run()
+    assert "matched as you chose: bad is LABEL_1, good is LABEL_0" in texts(app).replace("\\", "")
+    assert "its logits are those of its own forward call" in texts(app)
+    go_on(app)
     found = PROJECTS.load(project(app)).recipe
     assert (found.architecture, found.training) == ("hugging_face", None)
     assert Path(found.config["folder"]).parent == own_cache / "projects" / project(app)

@@ -25,20 +25,21 @@ VOCABULARY = (
 MAPPING = SampleMapping("label", ("text",), "text", TaskRule("column", ("group",)))
 
 
-def save_words(folder: Path, vocabulary: tuple[str, ...] = VOCABULARY, **named: Any) -> None:
+def save_words(folder: Path, *, marked: bool = True, **named: Any) -> None:
     """Save a tokenizer that cuts at blanks, marks the ends of a text, and joins pairs with token types."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    numbers = {word: number for number, word in enumerate(vocabulary)}
+    numbers = {word: number for number, word in enumerate(VOCABULARY)}
     inner = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     marks = [(mark, numbers[mark]) for mark in ("<s>", "</s>")]
-    inner.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=marks
-    )
-    marked = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
-    PreTrainedTokenizerFast(tokenizer_object=inner, **marked, **named).save_pretrained(folder)
+    if marked:
+        inner.post_processor = processors.TemplateProcessing(
+            single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=marks
+        )
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    PreTrainedTokenizerFast(tokenizer_object=inner, **special, **named).save_pretrained(folder)
 
 
 def saved(folder: Path, family: str = "Bert", *, words: dict[str, Any] | None = None, **config: Any) -> Path:

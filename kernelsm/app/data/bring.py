@@ -11,7 +11,7 @@ import streamlit as st
 from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
-from kernelsm.app.data.network_facts import network_sentences
+from kernelsm.app.data.network_facts import doubts, network_sentences
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
@@ -90,7 +90,7 @@ def samples() -> None:
     if mapping is None:
         return
     mapping = weight_controls(ref, mapping)
-    model = model_controls(mapping)
+    model = model_controls(mapping, ref)
     if model is not None:
         _mapping_file(ref, mapping, model)
         _prepare(ref, mapping, model, preview.rows or preview.samples.rows)
@@ -243,14 +243,7 @@ def notes(project: Project) -> list[str]:
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
     if data.get("cut") and data.get("length"):
         sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")
-    objective, outputs = find_class(project.recipe.objective), project.recipe.size.classes
-    headline = about.get(objective.headline)
-    if headline and objective.is_guessing(headline["test"], outputs):
-        sentences.append(
-            "As trained, the network is hardly better than guessing on the test samples: what tasks do to it says "
-            "little yet. Train longer, choose another network, or look at the labels."
-        )
-    return sentences
+    return [*sentences, *doubts(project)]
 
 
 @disk.callback

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from kernelsm.app.data.class_choice import class_controls
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.view import PULLS
@@ -17,7 +18,7 @@ from kernelsm.models.presets import presets
 from kernelsm.pipelines.text_recipe import LAYERS_OF_PACKAGED, RANK, SUBSETS
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION
-from kernelsm.workspace.requests import OWN_UNITS, NetworkRequest
+from kernelsm.workspace.requests import OWN_UNITS, FileRef, NetworkRequest
 
 _ORIGINS = {
     "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
@@ -34,8 +35,8 @@ _OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens
             "image": ("logistic", "mlp", "resnet9")}  # fmt: skip
 
 
-def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
-    """Draw the controls and return the network wanted; None while files are missing."""
+def model_controls(mapping: SampleMapping, ref: FileRef) -> NetworkRequest | None:
+    """Draw the controls and return the network wanted for a file of samples; None while something is missing."""
     st.markdown("### Network")
     if mapping.objective == NEXT_TOKENS:
         return _language_model()
@@ -49,7 +50,7 @@ def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
         return _train(mapping)
     if origin == "weights":
         return _weights(mapping)
-    return _hugging_face(origin, mapping)
+    return _hugging_face(origin, mapping, ref)
 
 
 def _language_model() -> NetworkRequest | None:
@@ -199,7 +200,7 @@ def _template(mapping: SampleMapping) -> str:
     return config_template(list(fitting.values())[-1])
 
 
-def _hugging_face(origin: str, mapping: SampleMapping) -> NetworkRequest | None:
+def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkRequest | None:
     st.caption(
         "A sequence classification model with safetensors and its tokenizer, as `save_pretrained` writes them. Code "
         "that comes with a model is never run."
@@ -222,6 +223,11 @@ def _hugging_face(origin: str, mapping: SampleMapping) -> NetworkRequest | None:
     if archive is None and not path:
         return None
     training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
-    if origin == "folder":
-        return NetworkRequest("folder", training=training, ridge=pull, archive=keep_file(archive))
-    return NetworkRequest("path", training=training, ridge=pull, path=path)
+    kept = keep_file(archive) if archive is not None else None
+    # a head that is new, or is trained further, learns the order of the labels
+    classes = {} if further else class_controls(ref, mapping, kept, path)
+    if classes is None:
+        return None
+    if kept is not None:
+        return NetworkRequest("folder", training=training, ridge=pull, archive=kept, classes=classes)
+    return NetworkRequest("path", training=training, ridge=pull, path=path, classes=classes)
