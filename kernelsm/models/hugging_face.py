@@ -8,7 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from kernelsm.models.model_folders import EXPECTED, check_folder, quiet_transformers
+from kernelsm.models.adapter_folders import EXPECTED as ADAPTER_EXPECTED
+from kernelsm.models.adapter_folders import AdapterFiles, adapter_files
+from kernelsm.models.adapters import PREFIX, adapter_tensors, head_outputs, put_into
+from kernelsm.models.model_folders import EXPECTED, MERGE, check_folder, quiet_transformers
 from kernelsm.models.own_forward import (
     ALONE,
     ELSEWHERE,
@@ -44,6 +47,8 @@ class HuggingFaceClassifier(nn.Module):
         How padding is left out: by an attention mask that is finished, which every engine follows; by the mask that
         the network's own code makes; or by passing each sample without it. The first, or for networks that read from
         left to right the second, if not given.
+    adapter : str
+        What scales the adapters in the network, see `adapters.put_into`.
     fresh : tuple of str
         Parameters that the checkpoint did not hold, and that are random.
     """
@@ -60,9 +65,10 @@ class HuggingFaceClassifier(nn.Module):
         pad_id: int | None = None,
         fresh: tuple[str, ...] = (),
         reading: str | None = None,
+        adapter: str = "",
     ) -> None:
         super().__init__()
-        self.fresh = fresh
+        self.fresh, self.adapter = fresh, adapter
         config: Any = network.config
         known = getattr(config, "pad_token_id", None)
         # no token has number -1: then nothing is padding
@@ -113,7 +119,9 @@ class HuggingFaceClassifier(nn.Module):
     def extra_repr(self) -> str:
         """Show what the shapes of the weights do not."""
         # the usual way is not named, so that what was computed before there were others is still found
-        return f"pad_id={self.pad_id}" + (f", {self.reading}" if self.reading != self.usual_reading else "")
+        others = [self.reading] if self.reading != self.usual_reading else []
+        others += [f"adapter {self.adapter}"] if self.adapter else []
+        return ", ".join([f"pad_id={self.pad_id}", *others])
 
 
 def hugging_face(
@@ -127,12 +135,14 @@ def hugging_face(
     """Load a sequence classification model, in single precision and eval mode.
 
     Only safetensors are read, and no code that comes with a model is run. A checkpoint without a classification head
-    gets a fresh one.
+    gets a fresh one. Where the folder holds a low-rank adapter (LoRA), its base model is read too, and only the
+    adapter and the head are trained and linearised.
 
     Parameters
     ----------
     folder : str
-        A folder as `save_pretrained` writes it, or a name on the Hugging Face hub.
+        A folder as `save_pretrained` writes it, or a name on the Hugging Face hub. For an adapter alone, its base
+        model is looked for under the name that its adapter_config.json says.
     classes : int, optional
         C; the checkpoint's own if not given.
     pad_id : int, optional
@@ -152,7 +162,13 @@ def hugging_face(
     check_counts(**({} if classes is None else {"classes": classes}))
     if reading is not None:
         check_choice("reading", reading, READINGS)
+    own_folder, place = folder, _place(folder)
+    adapter = adapter_files(Path(folder), place) if Path(folder).is_dir() else None
+    tensors = adapter_tensors(adapter, place) if adapter else {}
+    if adapter and not adapter.joined:
+        folder = _base_of(adapter, place)
     _check_folder(folder)
+    classes = classes or head_outputs(tensors)
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     quiet_transformers()
@@ -180,11 +196,27 @@ def hugging_face(
     except Exception as error:
         raise _unreadable(folder, error) from error
     _check_loaded(folder, network, loaded, config.num_labels)
-    fresh = tuple(sorted(loaded["missing_keys"]))
-    model = HuggingFaceClassifier(network, pad_id=pad_id, fresh=fresh, reading=reading).eval()
+    fresh = set(loaded["missing_keys"])
+    scales = ""
+    if adapter:
+        scales = put_into(network, adapter, tensors, place)
+        fresh -= {name.removeprefix(PREFIX) for name in tensors}
+    model = HuggingFaceClassifier(
+        network, pad_id=pad_id, fresh=tuple(sorted(fresh)), reading=reading, adapter=scales
+    ).eval()
     if reading is None and (texts := made_up_texts(model)) is not None:
-        prove(model, texts, _place(folder))
+        prove(model, texts, _place(own_folder))
     return model
+
+
+def _base_of(adapter: AdapterFiles, place: str) -> str:
+    """Folder or hub name of the base model of an adapter alone."""
+    if not adapter.base:
+        raise InputError(place, "a LoRA adapter that names no base model", ADAPTER_EXPECTED, MERGE)
+    if Path(adapter.base).is_absolute() and not Path(adapter.base).is_dir():
+        found = f"a LoRA adapter without its base model {adapter.base[:80]!r}"
+        raise InputError(place, found, ADAPTER_EXPECTED, MERGE)
+    return adapter.base
 
 
 def _check_folder(folder: str) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ EXPECTED = "a sequence classification model with safetensors"
 CONVERT = (
     "Only safetensors are read: pickled weights can run any code. Convert them where you trust them: "
     "AutoModelForSequenceClassification.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
+)
+ADAPTER = "adapter_config.json"
+MERGE = (
+    "Merge the two where both are: PeftModel.from_pretrained(BASE, FOLDER).merge_and_unload()"
+    ".save_pretrained(NEW_FOLDER)."
 )
 MAX_LAYERS = 1000
 _MAX_LABELS = 100_000
@@ -60,6 +65,9 @@ def model_folder(archive_folder: Path, name: str, *, text: bool = False) -> Path
     found = [archive_folder] if (archive_folder / "config.json").is_file() else visible
     if not found and any(archive_folder.glob("*/data.pkl")):
         raise InputError(name, "a PyTorch file, which is a pickle and can run code", EXPECTED, CONVERT)
+    adapters = [file.parent for file in (*archive_folder.glob(ADAPTER), *archive_folder.glob(f"*/{ADAPTER}"))]
+    if not found and adapters:
+        _refuse_adapter(adapters[0], name)
     if not found:
         fix = "Zip the folder that save_pretrained wrote."
         raise InputError(name, "no config.json at the top or one folder down", EXPECTED, fix)
@@ -105,6 +113,8 @@ def check_folder(folder: Path, place: str) -> None:
     """
     if not (folder / "config.json").is_file():
         raise InputError(place, "no config.json", EXPECTED, "Save the model with save_pretrained.")
+    if (folder / ADAPTER).is_file():
+        _refuse_adapter(folder, place)  # transformers would follow the path in it, wherever that leads
     _check_config(_described(folder / "config.json", place), place)
     index = folder / "model.safetensors.index.json"
     if not (folder / "model.safetensors").is_file() and index.is_file():
@@ -115,6 +125,13 @@ def check_folder(folder: Path, place: str) -> None:
             raise InputError(place, f"only pickled weights, {pickled[0]}", EXPECTED, CONVERT)
         fix = "Zip the whole folder that save_pretrained wrote, with model.safetensors."
         raise InputError(place, "no weights", EXPECTED, fix)
+
+
+def _refuse_adapter(folder: Path, place: str) -> NoReturn:
+    """Refuse an adapter where a whole model is needed, by its right name."""
+    described = read_json_object(folder / ADAPTER, f"{place}, {ADAPTER}", EXPECTED, MERGE)
+    kind, base = (str(described.get(name))[:80] for name in ("peft_type", "base_model_name_or_path"))
+    raise InputError(place, f"an adapter ({kind}) of the model {base!r}", EXPECTED, MERGE)
 
 
 def _described(file: Path, place: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from kernelsm.files.archives import unpack
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features
+from kernelsm.models.adapter_folders import is_adapter, joined_with_base
 from kernelsm.models.causal_text import language_model
 from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
@@ -198,14 +199,22 @@ def _check_head(model: nn.Module, recipe: Recipe) -> None:
         )  # fmt: skip
 
 
-def _model_folder(model: NetworkRequest, folder: Path, root: Path, *, text: bool) -> Path | None:
-    """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others."""
+def _model_folder(
+    model: NetworkRequest, folder: Path, root: Path, *, text: bool, adapted: bool = True
+) -> Path | None:
+    """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others.
+
+    With `adapted` a low-rank adapter is taken too, joined with its base model.
+    """
     if model.origin == "folder":
         if model.archive is None:
             raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
         expected, fix = "the zip of a Hugging Face folder", "Zip the folder that save_pretrained wrote."
         check_ending(model.archive.name, (".zip",), expected, fix, unpickle=CONVERT)
         unpack(model.archive.path(root), folder, model.archive.name, limits())
+        if adapted and is_adapter(folder):
+            fetch = copy_model if local_models_allowed() else None
+            return joined_with_base(folder, model.archive.name, folder.with_name("joined"), fetch, text=text)
         return model_folder(folder, model.archive.name, text=text)
     if model.origin == "path":
         if not local_models_allowed():
@@ -214,7 +223,7 @@ def _model_folder(model: NetworkRequest, folder: Path, root: Path, *, text: bool
                 "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
             )  # fmt: skip
         folder.mkdir()
-        return copy_model(model.path, folder, text=text)
+        return copy_model(model.path, folder, text=text, adapted=adapted)
     return None
 
 
@@ -223,7 +232,7 @@ def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> P
     found: list[Path] = []
 
     def find() -> Path:
-        place = _model_folder(model, folder, root, text=True)
+        place = _model_folder(model, folder, root, text=True, adapted=False)
         found.extend([place] if place else [])
         return place or folder
 

@@ -52,13 +52,13 @@ def saved(folder: Path, family: str = "Bert", *, words: dict[str, Any] | None = 
     return folder
 
 
-def zipped(folder: Path) -> bytes:
-    """Zip a model's folder."""
+def zipped(folder: Path, prefix: str = "mine/") -> bytes:
+    """Zip a model's folder, or with no prefix one that holds several."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                archive.write(path, f"mine/{path.relative_to(folder)}")
+                archive.write(path, f"{prefix}{path.relative_to(folder)}")
     return sink.getvalue()
 
 
@@ -77,9 +77,16 @@ def sent(content: bytes, name: str) -> FileRef:
     return FileRef(keep_upload(content, name), name)
 
 
-def brought(folder: Path, content: bytes | None = None, mapping: SampleMapping = MAPPING, **named: Any) -> Project:
+def brought(
+    folder: Path,
+    content: bytes | None = None,
+    mapping: SampleMapping = MAPPING,
+    *,
+    prefix: str = "mine/",
+    **named: Any,
+) -> Project:
     """Prepare a project of texts and the model of a folder, and open it."""
-    model = NetworkRequest("folder", archive=sent(zipped(folder), "mine.zip"), **named)
+    model = NetworkRequest("folder", archive=sent(zipped(folder, prefix), "mine.zip"), **named)
     request = ProjectRequest("Mine", sent(content or reviews(), "reviews.csv"), mapping.to_dict(), model)
     job = ProjectRequest.from_json(request.job().arguments["request"])
     return PROJECTS.load(prepare(job, silent, Store()))
