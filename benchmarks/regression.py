@@ -43,7 +43,7 @@ from kernelsm.runtime.store import Store
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
-from kernelsm.tasks.mapping import guess_mapping
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.tasks.suite import TaskSuite
 
 M, RIDGE, SEED = 500, 0.3, 5

@@ -14,7 +14,7 @@ from kernelsm.__main__ import main
 from kernelsm.examples.templates import templates
 from kernelsm.samples.reader import read_samples
 from kernelsm.surrogates.reading import fit_of_target
-from kernelsm.tasks.mapping import guess_mapping
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.workspace.mapping_files import mapping_file
 from kernelsm.workspace.requests import NetworkRequest
 

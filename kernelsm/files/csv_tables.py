@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -16,27 +15,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from kernelsm.files.csv_dialect import Dialect, check_quotes, find_dialect, numbered_rows
+from kernelsm.files.csv_dialect import (
+    Dialect,
+    check_quotes,
+    find_dialect,
+    numbered_rows,
+    open_text,
+    skip_beginning,
+)
 from kernelsm.files.header import check_header, check_width
 from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.plain_text import plain_text
 from kernelsm.files.source import Source, open_source, source_size
-from kernelsm.files.text import check_text, is_number
+from kernelsm.files.table_read import TableRead
+from kernelsm.files.text import is_number
 from kernelsm.runtime.errors import InputError
 
 BLOCK = 4 * 2**20  # bytes parsed at a time; no row may be longer
 
 
-def read_csv(
-    source: Source, name: str, limits: Limits, max_rows: int | None = None
-) -> tuple[dict[str, pa.ChunkedArray], int | None]:
-    """Columns of a CSV or TSV file with a header, in UTF-8.
+def read_csv(source: Source, name: str, limits: Limits, max_rows: int | None = None) -> TableRead:
+    """Columns of a CSV or TSV file with a header, in any encoding that `plain_text` reads, gzip'd or not.
 
-    The delimiter is the one of , ; and tab that splits header and first row into most columns; where it is ;
-    numbers may have a decimal comma. All values of a column decide whether it is whole numbers, decimal numbers,
-    true/false or text: its type is that of the first block and, where a later value does not fit, that of the whole
-    column. Leading zeros do
-    not make text (007 is the number 7, as in a spreadsheet); dates and times are text. An empty cell is missing, in
-    columns of numbers also NA, NaN, null and their like. Lines that hold nothing but spaces are no rows.
+    The delimiter is the one of , ; tab and | that splits header and first row into most columns, or that a first line
+    such as `sep=;` names; numbers may have a decimal comma where it is ; or a tab. All values of a column decide
+    whether it is whole numbers, decimal numbers, true/false or text: its type is that of the first block and, where a
+    later value does not fit, that of the whole column. Leading zeros do not make text (007 is the number 7, as in a
+    spreadsheet); dates and times are text, and so are whole numbers beyond 64 bits, which keep every digit. An empty
+    cell is missing, in columns of numbers also NA, NaN, null and their like. Lines that hold only spaces are no rows.
+    Columns without a name are left out where they are empty, or number the rows.
 
     Parameters
     ----------
@@ -45,34 +52,30 @@ def read_csv(
     name : str
         Its name, for messages.
     limits : Limits
-        Of these `rows`, `columns` and `unpacked_megabytes`.
+        Of these `rows`, `columns`, `megabytes` and `unpacked_megabytes`.
     max_rows : int, optional
         Read at most this many of the first rows, and no more than the first 4 MiB hold.
-
-    Returns
-    -------
-    columns : dict of str to ChunkedArray
-        By name, without spaces around it.
-    rows : int or None
-        Rows of the whole file, None where only its beginning was read.
 
     Raises
     ------
     InputError
         Names the byte, header column or row (from 1 below the header) of the first thing that is wrong.
     """
-    file, part = _open_csv(source, name, limits, max_rows)
-    with file.explained(source):
-        names = file.beginning.names
-        _check_names(names, name, limits)
-        batches = file.batches(file.first_types())
-        if batches is None:
-            batches = file.batches(file.all_types()) or []
-    rows = sum(batch.num_rows for batch in batches)
-    if not rows:
-        raise _no_row(name)
-    found = pa.Table.from_batches([_without_empty_text(batch) for batch in batches]).slice(0, max_rows)
-    return {column.strip(): found.column(column) for column in names}, None if part else rows
+    with plain_text(source, name, limits, None if max_rows is None else BLOCK) as text:
+        file, part = _open_csv(text.source, name, limits, max_rows)
+        with file.explained():
+            _check_names(file.beginning.names, name, limits)
+            batches = file.batches(file.first_types())
+            if batches is None:
+                batches = file.batches(file.all_types()) or []
+            rows = sum(batch.num_rows for batch in batches)
+            if not rows:
+                raise _no_row(name)
+            table = file.with_long_numbers(pa.Table.from_batches(batches))
+        table, notes = _without_unnamed(table, name, limits)
+        found = pa.Table.from_batches(map(_without_empty_text, table.to_batches())).slice(0, max_rows)
+    columns = {column.strip(): found.column(column) for column in table.column_names}
+    return TableRead(columns, None if part else rows, (*text.notes, *notes), encoding=text.encoding)
 
 
 def read_csv_texts(
@@ -103,7 +106,7 @@ def read_csv_texts(
         Names the byte, header column or row of the first thing that is wrong.
     """
     file, _ = _open_csv(source, name, limits, None)
-    with file.explained(source):
+    with file.explained():
         header = [column.strip().lower() for column in file.beginning.names]
         check_width(header, name, limits.columns)
         places = [_column_index(column, columns, header, name) for column in columns]
@@ -117,26 +120,28 @@ def read_csv_texts(
 
 
 def _open_csv(source: Source, name: str, limits: Limits, max_rows: int | None) -> tuple[_CsvFile, bool]:
-    """Check text and quotes of the file; return it, or its beginning, and whether it is only the beginning."""
+    """Check the quotes of a file of UTF-8; return it, or its beginning, and whether it is only the beginning."""
     with open_source(source) as file:
         head = file.read(BLOCK)
-    part = max_rows is not None and source_size(source) > len(head)
-    check_text(source, name, BLOCK if part else None)
-    beginning = head.decode("utf-8-sig", errors="ignore")
+    start, delimiter = skip_beginning(head)
+    beginning = head[start:].decode(errors="ignore")
     if not beginning.strip():
         raise _no_row(name)
-    dialect = find_dialect(beginning, name)
-    if part and max_rows is not None:
-        read = _first_rows(source, name, dialect.delimiter, max_rows)
-        return _CsvFile(read, _blank_bytes(read), name, limits, dialect), True
-    check_quotes(source, name, dialect.delimiter)
-    return _CsvFile(source, _blank_bytes(head), name, limits, dialect), False
+    dialect = find_dialect(beginning, name, delimiter)
+    if max_rows is None or source_size(source) <= len(head):
+        return _CsvFile(source, start, name, limits, check_quotes(source, name, dialect, start)), False
+    if b'\\"' in head:
+        escaped = replace(dialect, escaped=True)
+        with suppress(InputError):
+            read = _first_rows(source, name, escaped, max_rows, start)
+            dialect = check_quotes(read, name, dialect)
+    return _CsvFile(_first_rows(source, name, dialect, max_rows, start), 0, name, limits, dialect), True
 
 
 @dataclass
 class _CsvFile:
     source: Source
-    blank: int  # bytes of the empty lines above the header
+    start: int  # bytes before the header
     name: str
     limits: Limits
     dialect: Dialect
@@ -149,7 +154,30 @@ class _CsvFile:
 
     def first_types(self) -> dict[str, pa.DataType]:
         """Types in which the columns are read at first."""
-        return {column.name: _column_type(column.type) for column in self.beginning}
+        return self._types(self.beginning)
+
+    def with_long_numbers(self, table: pa.Table) -> pa.Table:
+        """The table with columns of whole numbers beyond 64 bits as text: names, which keep every digit."""
+        long = [
+            name for name, column in zip(table.column_names, table.columns, strict=True)
+            if name.strip() and _may_be_long(column)
+        ]  # fmt: skip
+        if not long:
+            return table
+        options = self._options(dict.fromkeys(long, pa.large_string()), columns=long)
+        texts = pacsv.read_csv(self._input(), *options)
+        for name in long:
+            written = texts.column(name)
+            if pc.all(pc.match_substring_regex(written, r"^\s*([-+]?\d+)?\s*$")).as_py():
+                place = table.column_names.index(name)
+                table = table.set_column(place, name, pc.utf8_trim_whitespace(written))
+        return table
+
+    def _types(self, schema: pa.Schema) -> dict[str, pa.DataType]:
+        # several columns may have no name: text is what all of them can be read as
+        return {
+            column.name: _column_type(column.type) if column.name.strip() else pa.large_string() for column in schema
+        }
 
     def all_types(self) -> dict[str, pa.DataType]:
         """Types of the columns by all values; half of them at a time, because each value is held twice meanwhile."""
@@ -159,7 +187,7 @@ class _CsvFile:
             pa.default_memory_pool().release_unused()
             if half:
                 schema = pacsv.read_csv(self._input(), *self._options(columns=half)).schema
-                types |= {column.name: _column_type(column.type) for column in schema}
+                types |= self._types(schema)
         pa.default_memory_pool().release_unused()
         return types
 
@@ -179,20 +207,20 @@ class _CsvFile:
         return found
 
     @contextmanager
-    def explained(self, source: Source) -> Iterator[None]:
-        """Turn the parser's errors into ones that the owner of the file `source` understands."""
+    def explained(self) -> Iterator[None]:
+        """Turn the parser's errors into ones that the owner of the file understands."""
         try:
             yield
         except pa.ArrowInvalid as error:
-            raise self._explained(str(error).splitlines()[0], source) from None
+            raise self._explained(str(error).splitlines()[0]) from None
 
-    def _explained(self, message: str, source: Source) -> InputError:
+    def _explained(self, message: str) -> InputError:
         if "Empty CSV" in message:
             return _no_row(self.name)
         if "straddl" in message:
             return _too_long(self.name)
         if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
-            place = f"{self.name}{_ragged_row(source, self.dialect.delimiter)}"
+            place = f"{self.name}{_ragged_row(self.source, self.dialect, self.start)}"
             found = f"{ragged[2]} cell{'s' if ragged[2] != '1' else ''}"
             expected = f"{ragged[1]} as in the header, parted by {self.dialect.delimiter!r}"
             fix = "Check the delimiters in this row; put quotes around a text that holds one."
@@ -203,7 +231,7 @@ class _CsvFile:
     def _input(self) -> pa.NativeFile:
         # opened here: from a path ending in .gz the parser would unpack without a limit
         file = pa.OSFile(str(self.source)) if isinstance(self.source, Path) else pa.BufferReader(self.source)
-        file.seek(self.blank)  # otherwise a line of spaces would be the header
+        file.seek(self.start)  # otherwise a line of spaces would be the header
         return file
 
     def _open(self, types: dict[str, pa.DataType] | None = None) -> pacsv.CSVStreamingReader:
@@ -215,7 +243,11 @@ class _CsvFile:
         return (
             pacsv.ReadOptions(block_size=BLOCK),
             pacsv.ParseOptions(
-                delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skip_blank
+                delimiter=self.dialect.delimiter,
+                newlines_in_values=True,
+                invalid_row_handler=_skip_blank,
+                double_quote=not self.dialect.escaped,
+                escape_char="\\" if self.dialect.escaped else False,
             ),
             pacsv.ConvertOptions(
                 column_types=types,
@@ -232,9 +264,15 @@ def _check_names(names: list[str], name: str, limits: Limits) -> None:
     fix = "Write the names of the columns in the first row."
     if not any(column.strip() for column in names):
         raise InputError(f"{name}, header", "no name at all", "a name for each column", fix)
-    check_header([column.strip() for column in names], name, limits.columns)
-    if all(map(is_number, names)) and not all(column.strip().isdigit() for column in names):
-        raise InputError(f"{name}, header", f"numbers ({', '.join(names[:3])})", "names", fix)
+    named = [column for column in names if column.strip()]
+    check_header([column.strip() or _nameless(place) for place, column in enumerate(names)], name, limits.columns)
+    if all(map(is_number, named)) and not all(column.strip().isdigit() for column in named):
+        raise InputError(f"{name}, header", f"numbers ({', '.join(named[:3])})", "names", fix)
+
+
+def _nameless(place: int) -> str:
+    """What stands for a column without a name until its values are known; no header can hold it."""
+    return f"\n{place}"
 
 
 def _column_index(column: str, wanted: Sequence[str], header: list[str], name: str) -> int:
@@ -254,13 +292,42 @@ def _skip_blank(row: pacsv.InvalidRow) -> str:
     return "error" if row.text.strip() else "skip"
 
 
-def _blank_bytes(head: bytes) -> int:
-    """Number of bytes of the blank lines at the beginning of a file, and of a byte order mark before them."""
-    blank = re.match(rb"(?:\xef\xbb\xbf)?(?:[ \t]*[\r\n])*", head)
-    return blank.end() if blank else 0
+def _may_be_long(column: pa.ChunkedArray) -> bool:
+    """Whether a column of decimal numbers has one so large that it may be a whole number of too many digits."""
+    if not pa.types.is_float64(column.type):
+        return False
+    largest = pc.max(pc.abs(column)).as_py()
+    return largest is not None and largest >= 2**53
 
 
-def _first_rows(source: Source, name: str, delimiter: str, max_rows: int) -> bytes:
+def _without_unnamed(table: pa.Table, name: str, limits: Limits) -> tuple[pa.Table, tuple[str, ...]]:
+    """The table without columns that have no name and no value, or number the rows, and a note on each."""
+    notes = []
+    names = table.column_names
+    for place in reversed(range(table.num_columns)):
+        if names[place].strip():
+            continue
+        cells = pc.utf8_trim_whitespace(table.column(place))
+        if pc.all(pc.equal(cells, "")).as_py():
+            words = "has neither a name nor a value"
+        elif place == 0 and _number_rows(cells):
+            words = "has no name and numbers the rows, as pandas writes its index"
+        else:
+            continue
+        names[place] = _nameless(place)
+        table = table.remove_column(place)
+        notes.append(f"Column {place + 1} {words}: it is left out.")
+    check_header(names, name, limits.columns)
+    return table, tuple(reversed(notes))
+
+
+def _number_rows(cells: pa.ChunkedArray) -> bool:
+    if not pc.all(pc.match_substring_regex(cells, r"^\d{1,18}$")).as_py():
+        return False
+    return pc.count_distinct(cells).as_py() == len(cells)  # type: ignore[no-any-return]
+
+
+def _first_rows(source: Source, name: str, dialect: Dialect, max_rows: int, start: int) -> bytes:
     """The header and the first rows: at most `max_rows`, and as many as a block holds."""
     lines: list[str] = []
     size = 0
@@ -275,8 +342,8 @@ def _first_rows(source: Source, name: str, delimiter: str, max_rows: int) -> byt
             yield line
 
     ends: list[int] = []  # lines up to the end of each row: a quoted cell may hold several
-    with open_source(source) as file, io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
-        rows = numbered_rows(csv.reader(until_block_is_full(), delimiter=delimiter))
+    with open_text(source, start) as text:
+        rows = numbered_rows(dialect.rows(until_block_is_full()))
         with suppress(csv.Error):
             for _ in islice(rows, max_rows + 1):
                 ends.append(len(lines))
@@ -296,15 +363,11 @@ def _too_long(name: str) -> InputError:
     return InputError(name, found, "shorter rows", "Check the quotes.")
 
 
-def _ragged_row(source: Source, delimiter: str) -> str:
+def _ragged_row(source: Source, dialect: Dialect, start: int) -> str:
     """Number of the first row with too many or too few cells, which the parser does not report."""
     columns = 0
-    with (
-        open_source(source) as file,
-        io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text,
-        suppress(csv.Error),
-    ):
-        for row, cells in numbered_rows(csv.reader(text, delimiter=delimiter)):
+    with open_text(source, start) as text, suppress(csv.Error):
+        for row, cells in numbered_rows(dialect.rows(text)):
             columns = columns or len(cells)
             if len(cells) != columns:
                 return f", row {row:,}"

@@ -7,6 +7,7 @@ import re
 from kernelsm.files.source import Source, open_source
 
 PARQUET, NPZ, ZIP, JSON = "a Parquet file", "a NumPy archive (.npz)", "a zip archive", "JSON text"
+UTF_16 = "text in UTF-16"
 _BEGINNINGS = {
     b"PAR1": PARQUET,
     b"\x93NUMPY": "a single NumPy array (.npy)",
@@ -25,8 +26,8 @@ _BEGINNINGS = {
     b"\x89HDF": "an HDF5 file",
     b"SQLite format 3": "an SQLite database",
     b"\xd0\xcf\x11\xe0": "an old Excel or Word document",
-    b"\xff\xfe": "text in UTF-16 (save it as UTF-8)",
-    b"\xfe\xff": "text in UTF-16 (save it as UTF-8)",
+    b"\xff\xfe": UTF_16,
+    b"\xfe\xff": UTF_16,
     b"version https://git-lfs": "a Git LFS pointer instead of the file (run `git lfs pull`)",
 }
 

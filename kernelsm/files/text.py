@@ -5,12 +5,70 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kernelsm.files.source import Source, open_source
 from kernelsm.runtime.errors import InputError
 
 BOM = codecs.BOM_UTF8
 _BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class TextFault:
+    """The first byte of a file that is no text in UTF-8.
+
+    Parameters
+    ----------
+    position : int
+        From 0.
+    binary : bool
+        Whether it is a NUL byte.
+    cut_off : bool
+        Whether it belongs to a letter of which the end of the file took the rest.
+    """
+
+    position: int
+    binary: bool = False
+    cut_off: bool = False
+
+    def explained(self, name: str) -> InputError:
+        """Return the error that says so."""
+        if self.binary:
+            found = f"binary data (a NUL byte at position {self.position:,})"
+            fix = "Is it another kind of file? Save it as text in UTF-8."
+        else:
+            found = f"a byte that is not UTF-8 at position {self.position:,}"
+            fix = "Save it as UTF-8: 'CSV UTF-8' in Excel, or `iconv -f latin1 -t utf-8 old > new`."
+        return InputError(name, found, "text in UTF-8", fix)
+
+
+def find_fault(source: Source, max_bytes: int | None = None) -> TextFault | None:
+    """Find the first byte that is not UTF-8, or NUL; None where all is well.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file.
+    max_bytes : int, optional
+        Check only this many bytes from the beginning.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    start = 0
+    with open_source(source) as file:
+        while max_bytes is None or start < max_bytes:
+            block = file.read(_BLOCK)
+            pending = len(decoder.getstate()[0])  # bytes of a character that the end of the last block cut
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                return TextFault(start - pending + error.start, cut_off=not block)
+            if (at := block.find(b"\0")) >= 0:
+                return TextFault(start + at, binary=True)
+            if not block:
+                break
+            start += len(block)
+    return None
 
 
 def check_text(source: Source, name: str, max_bytes: int | None = None) -> None:
@@ -30,25 +88,8 @@ def check_text(source: Source, name: str, max_bytes: int | None = None) -> None:
     InputError
         Names the position of the first byte that is wrong.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    start = 0
-    with open_source(source) as file:
-        while max_bytes is None or start < max_bytes:
-            block = file.read(_BLOCK)
-            pending = len(decoder.getstate()[0])  # bytes of a character that the end of the last block cut
-            try:
-                decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                found = f"a byte that is not UTF-8 at position {start - pending + error.start:,}"
-                fix = "Save it as UTF-8: 'CSV UTF-8' in Excel, or `iconv -f latin1 -t utf-8 old > new`."
-                raise InputError(name, found, "text in UTF-8", fix) from None
-            if (at := block.find(b"\0")) >= 0:
-                found = f"binary data (a NUL byte at position {start + at:,})"
-                fix = "Is it another kind of file, or UTF-16? Save it as UTF-8."
-                raise InputError(name, found, "text in UTF-8", fix)
-            if not block:
-                break
-            start += len(block)
+    if fault := find_fault(source, max_bytes):
+        raise fault.explained(name)
 
 
 def decode_text(data: bytes, name: str) -> str:

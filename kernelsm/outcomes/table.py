@@ -363,10 +363,13 @@ class Outcomes:
             Names the file, row and column of the first thing that is wrong.
         """
         frame, info, source = read_files(files)
+        meta = info.get("meta") or {"source": source}
+        if info.get("notes"):
+            meta = {**meta, "notes": info["notes"]}
         return cls.from_frame(
             frame,
             higher_is_better=info.get("higher_is_better", higher_is_better),
-            meta=info.get("meta") or {"source": source},
+            meta=meta,
             source=source,
             target_weights=info.get("target_weights"),
         )

@@ -65,7 +65,7 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     frame : DataFrame
         With the file's own column names, also where two are equal.
     info : dict
-        `higher_is_better`, `meta` and `target_weights`, as far as the file holds them.
+        `higher_is_better`, `meta` and `target_weights`, as far as the file holds them; `notes` on how it was read.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     unpickle = "Save the table with DataFrame.to_parquet or to_csv instead."
     ending = check_ending(name, _ENDINGS, expected, "Export it in one of these.", unpickle=unpickle)
     if ending == ".csv":
-        columns, _ = read_csv(data, name, _bounds_of_table(bounds))
-        rows = len(next(iter(columns.values())))
-        frame = _frame(columns, rows, name, bounds)
+        read = read_csv(data, name, _bounds_of_table(bounds))
+        frame = _frame(read.columns, len(next(iter(read.columns.values()))), name, bounds)
+        info["notes"] = list(read.notes)
     elif ending == ".parquet":
         frame, info = _read_parquet(data, name, _bounds_of_table(bounds))
     elif ending == ".npz":

@@ -15,7 +15,9 @@ from kernelsm.files.accepting import check_ending, check_size
 from kernelsm.files.csv_tables import read_csv_texts
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import limits
-from kernelsm.files.text import check_text, check_whole_letters, text_lines
+from kernelsm.files.plain_text import plain_text
+from kernelsm.files.source import Source
+from kernelsm.files.text import check_whole_letters, text_lines
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
 from kernelsm.runtime.errors import InputError
 
@@ -76,16 +78,16 @@ def read_prompt_task(
         Names the file, row and column of the first thing that is wrong.
     """
     bounds = limits()
-    candidate_rows = read_labelled(*candidates, most=bounds.tasks)
+    notes: list[str] = []
+    candidate_rows = read_labelled(*candidates, most=bounds.tasks, notes=notes)
     labels = tuple(dict.fromkeys(example.label for example in candidate_rows))
     if len(candidate_rows) < 2:
         fix = "There must be something to choose from."
         raise InputError(candidates[1], f"{len(candidate_rows)} candidate", "at least 2", fix)
     check_label_words(labels, f"{candidates[1]}, column 'label'")
-    query_rows = read_labelled(*queries, most=bounds.targets, labels=labels)
-    notes = []
+    query_rows = read_labelled(*queries, most=bounds.targets, labels=labels, notes=notes)
     if fresh is not None:
-        fresh_rows = read_labelled(*fresh, most=bounds.targets, labels=labels)
+        fresh_rows = read_labelled(*fresh, most=bounds.targets, labels=labels, notes=notes)
     else:
         if len(query_rows) < 2:
             fix = "Give more queries, or a file of fresh ones."
@@ -111,7 +113,12 @@ def read_prompt_task(
 
 
 def read_labelled(
-    data: bytes, name: str, *, most: int | None = None, labels: Sequence[str] | None = None
+    data: bytes,
+    name: str,
+    *,
+    most: int | None = None,
+    labels: Sequence[str] | None = None,
+    notes: list[str] | None = None,
 ) -> tuple[Labelled, ...]:
     """Read texts and labels, with the spaces around them taken off; other columns are not read.
 
@@ -125,6 +132,8 @@ def read_labelled(
         Most rows.
     labels : sequence of str, optional
         Labels that may stand there; any where not given.
+    notes : list of str, optional
+        Sentences on how the file was read are appended to it.
 
     Raises
     ------
@@ -136,7 +145,11 @@ def read_labelled(
     unpickle = "Save the texts with DataFrame.to_csv."
     ending = check_ending(name, _ENDINGS, _FORMATS, "Export it in one of these.", unpickle=unpickle)
     check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
-    for place, text, label in (_of_lines if ending in _LINES else _of_table)(data, name):
+    with plain_text(data, name, limits()) as plain:
+        rows_read = list((_of_lines if ending in _LINES else _of_table)(plain.source, name))
+        if notes is not None:
+            notes += [f"{name}: {note}" for note in plain.notes]
+    for place, text, label in rows_read:
         if len(rows) == most:
             raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
         for column, cell in (("text", text), ("label", label)):
@@ -156,17 +169,16 @@ def read_labelled(
     return tuple(rows)
 
 
-def _of_table(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
+def _of_table(source: Source, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each row."""
-    for row, (text, label) in read_csv_texts(data, name, limits(), _COLUMNS):
+    for row, (text, label) in read_csv_texts(source, name, limits(), _COLUMNS):
         yield f"{name}, row {row:,}", text, label
 
 
-def _of_lines(data: bytes, name: str) -> Iterator[tuple[str, str, str]]:
+def _of_lines(source: Source, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each line."""
-    check_text(data, name)
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
-    for number, line in text_lines(data, name, _MOST_MEGABYTES * 2**20):
+    for number, line in text_lines(source, name, _MOST_MEGABYTES * 2**20):
         place = f"{name}, line {number:,}"
         row = parse_json_object(line, place, expected, fix)
         yield place, _field(row, "text", place), _field(row, "label", place)

@@ -11,25 +11,32 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kernelsm.files.json_text import JsonError, parse_json
+from kernelsm.files.table_read import Column, keep_readable
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.samples import Column
 
 
-def plain_columns(table: pa.Table, name: str) -> dict[str, Column]:
-    """Columns of a table in the kinds that Samples know.
+def plain_columns(table: pa.Table, name: str) -> tuple[dict[str, Column], dict[str, InputError]]:
+    """Columns of a table in the kinds that Samples know, and why the others are left out.
 
-    Decimal numbers become float64, dates and times text (2030-12-31 23:59:59), lists (also of lists) of numbers of
+    Decimal numbers become float64 (whole ones whole numbers, or text where they are too large, which keeps every
+    digit), dates and times text (2030-12-31 23:59:59), lists (also of lists) of numbers of
     one length per column an ndarray of shape (n, length, ...). No two columns may have the same name.
+
+    Left out are bytes, nested fields, and lists of different lengths.
 
     Raises
     ------
     InputError
-        Bytes, nested fields, or lists of different lengths.
+        All columns are like that.
     """
-    return {
-        column: _plain(table.column(position), f"{name}, column {column!r}")
-        for position, column in enumerate(table.column_names)
-    }
+    columns: dict[str, Column] = {}
+    left_out: dict[str, InputError] = {}
+    for position, column in enumerate(table.column_names):
+        try:
+            columns[column] = _plain(table.column(position), f"{name}, column {column!r}")
+        except InputError as error:
+            left_out[column] = error
+    return keep_readable(columns, left_out), left_out
 
 
 def name_classes(columns: dict[str, Column], features: object, name: str) -> dict[str, Column]:
@@ -70,6 +77,16 @@ def name_classes(columns: dict[str, Column], features: object, name: str) -> dic
     return named
 
 
+def pandas_index(schema: pa.Schema) -> frozenset[str]:
+    """Columns that were the index of a pandas table, as pandas writes into the schema of a file."""
+    try:
+        found = parse_json((schema.metadata or {}).get(b"pandas", b"null"))
+    except JsonError:
+        return frozenset()
+    names = found.get("index_columns") if isinstance(found, dict) else None
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+
+
 def embedded_features(schema: pa.Schema) -> object:
     """The `features` that Hugging Face datasets write into the schema of a file, None where there are none."""
     try:
@@ -80,13 +97,17 @@ def embedded_features(schema: pa.Schema) -> object:
     return inner.get("features") if isinstance(inner, dict) else None
 
 
-def join_columns(parts: Sequence[Mapping[str, Column]], names_of_parts: Sequence[str]) -> dict[str, Column]:
+def join_columns(
+    parts: Sequence[Mapping[str, Column]], names_of_parts: Sequence[str]
+) -> tuple[dict[str, Column], dict[str, InputError]]:
     """Stack the rows of parts that have the same columns; whole numbers join with decimal ones.
+
+    Left out are columns whose kinds or array sizes differ between parts.
 
     Raises
     ------
     InputError
-        Names the part whose columns, kinds or array sizes differ from the first one's.
+        Names the part whose columns differ from the first one's, or no column is left.
     """
     for part, place in zip(parts[1:], names_of_parts[1:], strict=True):
         if part.keys() != parts[0].keys():
@@ -94,7 +115,14 @@ def join_columns(parts: Sequence[Mapping[str, Column]], names_of_parts: Sequence
             fix = "Give every file the same columns."
             found, expected = ("no column", "a column") if odd in parts[0] else ("a column", "no column")
             raise InputError(place, f"{found} {odd!r}", f"{expected} {odd!r}, as in {names_of_parts[0]}", fix)
-    return {column: _join([part[column] for part in parts], column, names_of_parts) for column in parts[0]}
+    joined: dict[str, Column] = {}
+    left_out: dict[str, InputError] = {}
+    for column in parts[0]:
+        try:
+            joined[column] = _join([part[column] for part in parts], column, names_of_parts)
+        except InputError as error:
+            left_out[column] = error
+    return keep_readable(joined, left_out), left_out
 
 
 def _join(held: list[Column], column: str, names_of_parts: Sequence[str]) -> Column:
@@ -120,14 +148,18 @@ def _join(held: list[Column], column: str, names_of_parts: Sequence[str]) -> Col
             kind = "arrays" if isinstance(part, np.ndarray) else f"values of type {part.type}"
             raise InputError(f"{place}, column {column!r}", kind, f"{common}, as in {names_of_parts[0]}", fix)
         common = joined
-    chunks = [chunk for part in held for chunk in _as(part, common).chunks]
+    try:
+        chunks = [chunk for part in held for chunk in _as(part, common).chunks]
+    except pa.ArrowInvalid:  # whole numbers too large for the others' type: names, which keep every digit
+        common = pa.large_string()
+        chunks = [chunk for part in held for chunk in _as(part, common).chunks]
     return pa.chunked_array(chunks, common)
 
 
 def _as(held: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind) and pa.types.is_large_string(held.type):
         return held.dictionary_encode()
-    return held.cast(kind)
+    return held.cast(kind, safe=not pa.types.is_floating(kind))
 
 
 def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
@@ -135,9 +167,12 @@ def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
         return a
     if pa.types.is_null(a):
         return b
+    if pa.types.is_integer(a) and pa.types.is_integer(b):
+        # the larger numbers of uint64 fit into nothing else
+        return pa.uint64() if pa.types.is_unsigned_integer(a) and pa.types.is_unsigned_integer(b) else pa.int64()
     numbers = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (a, b)]
     if all(numbers):
-        return pa.int64() if pa.types.is_signed_integer(a) and pa.types.is_signed_integer(b) else pa.float64()
+        return pa.float64()
     # written out, the words of a dictionary could take any amount of memory
     texts = [pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) for kind in (a, b)]
     return pa.dictionary(pa.int32(), pa.large_string()) if all(texts) else None
@@ -156,7 +191,7 @@ def _plain(held: pa.ChunkedArray, place: str) -> Column:
     if types.is_floating(kind):
         return held.cast(pa.float32())
     if types.is_decimal(kind):
-        return held.cast(pa.float64())
+        return _whole(held) if kind.scale == 0 else held.cast(pa.float64())
     if types.is_dictionary(kind):
         words = kind.value_type
         if types.is_string(words) or types.is_large_string(words):
@@ -178,6 +213,14 @@ def _plain(held: pa.ChunkedArray, place: str) -> Column:
         raise InputError(place, "encoded pictures or sounds", "numbers, true/false or text", fix)
     fix = "Give each nested field a column of its own."
     raise InputError(place, f"values of type {str(kind)[:80]}", "numbers, true/false, text or lists", fix)
+
+
+def _whole(held: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Decimal numbers without decimals, as whole numbers where they fit."""
+    try:
+        return held.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return held.cast(pa.large_string())
 
 
 def _stack(held: pa.ChunkedArray, place: str) -> NDArray[Any]:

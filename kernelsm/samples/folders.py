@@ -14,14 +14,14 @@ from kernelsm.files.accepting import ending_of
 from kernelsm.files.csv_tables import read_csv
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.table_read import Column, TableRead, keep_readable
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
 from kernelsm.samples.json_lines import read_lines
 from kernelsm.samples.parquet import read_arrow, read_parquet
-from kernelsm.samples.samples import Column
-from kernelsm.samples.splits import join_splits, split_of
+from kernelsm.samples.splits import join_splits, name_parts, split_of
 
-Reader = Callable[[Path, str, Limits, int | None], tuple[dict[str, Column], int | None]]
+Reader = Callable[[Path, str, Limits, int | None], TableRead]
 TABLES: dict[str, Reader] = {
     ".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet, ".jsonl": read_lines, ".ndjson": read_lines,
     ".arrow": read_arrow,
@@ -29,9 +29,7 @@ TABLES: dict[str, Reader] = {
 _LAYOUT = "a dataset saved by save_to_disk, or one kind of table file, such as train.parquet and test.parquet"
 
 
-def read_folder(
-    folder: Path, name: str, limits: Limits, most: int | None = None
-) -> tuple[dict[str, Column], int | None]:
+def read_folder(folder: Path, name: str, limits: Limits, most: int | None = None) -> TableRead:
     """Columns of all the samples in a folder, with a column `split` where there are several splits.
 
     Read are what `Dataset.save_to_disk` and `DatasetDict.save_to_disk` of Hugging Face datasets write, and table
@@ -48,12 +46,6 @@ def read_folder(
         Bounds of all the files together.
     most : int, optional
         Read only the first rows of every split, this many in all.
-
-    Returns
-    -------
-    columns : dict
-    rows : int or None
-        Rows in all; None if only reading on would show that.
 
     Raises
     ------
@@ -73,26 +65,53 @@ def read_folder(
     else:
         parts = _tables(home, name)
     share = None if most is None else max(1, most // len(parts))
-    read: dict[str, dict[str, Column]] = {}
+    read: dict[str, list[TableRead]] = {}
     rows = size = 0
     total: int | None = 0
     for split, files in parts.items():
-        stacked: list[dict[str, Column]] = []
+        stacked: list[TableRead] = []
         rows_left = share
         for file in files:
             if rows_left == 0:
                 total = None
                 break
-            columns, known = file.read(file.path, file.place, limits, rows_left)
-            total = None if total is None or known is None else total + known
+            part = file.read(file.path, file.place, limits, rows_left)
+            columns = part.columns
+            total = None if total is None or part.rows is None else total + part.rows
             got = len(next(iter(columns.values())))
             rows_left = None if rows_left is None else rows_left - got
             rows, size = rows + got, size + sum(column.nbytes for column in columns.values())
             # a column that is empty in this file may hold numbers in the next
             check_table_size(max(rows, total or 0), max(size, 8 * rows * len(columns)), name, limits)
-            stacked.append(columns)
-        read[split] = join_columns(stacked, [file.place for file in files])
-    return join_splits(read, name), total
+            stacked.append(part)
+        read[split] = stacked
+    return _joined(read, {split: [file.place for file in files] for split, files in parts.items()}, name, total)
+
+
+def _joined(
+    read: dict[str, list[TableRead]], places: dict[str, list[str]], name: str, total: int | None
+) -> TableRead:
+    """All files as one; a column that one of them leaves out is left out of all."""
+    files = [part for stacked in read.values() for part in stacked]
+    left_out: dict[str, InputError] = {}
+    for part in files:
+        left_out = {**part.left_out, **left_out}
+    joined: dict[str, dict[str, Column]] = {}
+    for split, stacked in read.items():
+        kept = [keep_readable(part.columns, left_out) for part in stacked]
+        joined[split], differing = join_columns(kept, places[split][: len(kept)])
+        left_out |= differing
+    columns, differing = join_splits(
+        {split: keep_readable(columns, left_out) for split, columns in joined.items()}, name
+    )
+    return TableRead(
+        columns,
+        total,
+        notes=tuple(dict.fromkeys(note for part in files for note in part.notes)),
+        left_out=left_out | differing,
+        index=frozenset[str]().union(*(part.index for part in files)),
+        encoding=" and ".join(sorted({part.encoding for part in files})),
+    )
 
 
 @dataclass(frozen=True)
@@ -151,16 +170,17 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
     if len(formats) > 1:
         listed = ", ".join(sorted(endings.keys() & TABLES.keys()))
         raise InputError(name, f"tables of several formats ({listed})", _LAYOUT, "Keep one format.")
-    splits: dict[str, list[_File]] = {}
+    words: dict[Path, str] = {}
     for path in files:
-        if ending_of(path.name) not in TABLES:
-            continue  # a README, a licence
-        inner = path.relative_to(folder)
-        # the file's own name first, then the folders from within
-        words = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(inner.parts[:-1])]
-        split = next((found for found, _ in map(split_of, words) if found), "")
-        place = f"{name}/{inner.as_posix()}"
-        splits.setdefault(split, []).append(_File(path, place, TABLES[ending_of(path.name)]))
+        if ending_of(path.name) in TABLES:  # and not a README or a licence
+            # the file's own name first, then the folders from within
+            named = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(path.relative_to(folder).parts[:-1])]
+            words[path] = next((word for word in named if split_of(word)[0]), "")
+    split_by_word = name_parts(words.values())
+    splits: dict[str, list[_File]] = {}
+    for path, word in words.items():
+        place = f"{name}/{path.relative_to(folder).as_posix()}"
+        splits.setdefault(split_by_word[word], []).append(_File(path, place, TABLES[ending_of(path.name)]))
     if "" in splits and len(splits) > 1:
         fix = "Name every file for its split (train.csv, test.csv) or none."
         raise InputError(splits[""][0].place, "a name without a split beside files with one", _LAYOUT, fix)

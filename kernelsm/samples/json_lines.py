@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from kernelsm.files.header import check_header
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, check_table_size
-from kernelsm.files.text import check_text, check_whole_letters, text_lines
+from kernelsm.files.plain_text import plain_text
+from kernelsm.files.source import Source
+from kernelsm.files.table_read import Column, TableRead, keep_readable
+from kernelsm.files.text import check_whole_letters, text_lines
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.samples import Column
 
 _LINES = 4096  # objects turned into columns at a time
 _LONGEST = 16 * 2**20
+_LONG = 2**63  # whole numbers from here on are names
 _KINDS = {bool: "true/false", int: "a whole number", float: "a number", str: "text", list: "a list"}
 _TYPES = {
     "true/false": pa.bool_(), "a whole number": pa.int64(), "a number": pa.float64(), "text": pa.large_string(),
@@ -26,28 +30,37 @@ _TYPES = {
 }  # fmt: skip
 
 
-def read_lines(
-    path: Path, name: str, limits: Limits, most: int | None = None
-) -> tuple[dict[str, Column], int | None]:
+def read_lines(path: Path, name: str, limits: Limits, most: int | None = None) -> TableRead:
     """Columns of a file with one JSON object per line; its rows are known only where all are read.
 
-    A field that a line lacks, or that is null, is missing there. Lists of numbers of one length become arrays.
+    A field that a line lacks, or that is null, is missing there. Lists of numbers of one length become arrays, and
+    whole numbers beyond 64 bits text, which keeps every digit. Fields that hold objects or other lists, or change
+    their kind, are left out.
 
     Raises
     ------
     InputError
-        Names the line of the first thing that is wrong, also where a field changes its kind.
+        Names the line of the first thing that is wrong, or all fields are left out.
     """
-    check_text(path, name, None if most is None else _LONGEST)
+    with plain_text(path, name, limits, None if most is None else _LONGEST) as text:
+        read = read_objects(_blocks(text.source, name, most), name, limits)
+    complete = most is None or (read.rows or 0) < most
+    return replace(read, rows=read.rows if complete else None, notes=text.notes, encoding=text.encoding)
+
+
+def read_objects(
+    blocks: Iterable[tuple[list[int], list[dict[str, Any]]]], name: str, limits: Limits, *, word: str = "line"
+) -> TableRead:
+    """Columns of objects that come in blocks, each with the numbers of its lines, which messages call by `word`."""
     columns: dict[str, _Field] = {}
     rows = 0
-    for numbers, objects in _blocks(path, name, most):
+    for numbers, objects in blocks:
         for line in objects:
             if not line.keys() <= columns.keys():
-                columns |= {key: _Field(key, name, rows) for key in line if key not in columns}
+                columns |= {key: _Field(key, name, word, rows) for key in line if key not in columns}
         if len(columns) > limits.columns:
             found, fix = f"more than {limits.columns:,} fields", "Make one list of them."
-            raise InputError(f"{name}, line {numbers[-1]:,}", found, f"at most {limits.columns:,}", fix)
+            raise InputError(f"{name}, {word} {numbers[-1]:,}", found, f"at most {limits.columns:,}", fix)
         rows += len(objects)
         for key, column in columns.items():
             column.add([line.get(key) for line in objects], numbers)
@@ -55,26 +68,36 @@ def read_lines(
         size = max(sum(column.size for column in columns.values()), 8 * rows * len(columns))
         check_table_size(rows, size, name, limits)
     if not rows:
-        raise InputError(name, "no line", "one JSON object per line", "Save the table again.")
+        raise InputError(name, f"no {word}", f"one JSON object per {word}", "Save the table again.")
     if not columns:
         raise InputError(name, "objects without a field", "one field per column", "Save the table again.")
     check_header(list(columns), name, limits.columns)
-    complete = most is None or rows < most
-    return {key: column.joined() for key, column in columns.items()}, rows if complete else None
+    left_out = {key: column.fault for key, column in columns.items() if column.fault}
+    kept = {key: column.joined() for key, column in columns.items() if not column.fault}
+    return TableRead(keep_readable(kept, left_out), rows, left_out=left_out)
 
 
 class _Field:
     """One column while the lines come in."""
 
-    def __init__(self, key: str, name: str, missing: int) -> None:
-        self.key, self.name = key, name
+    def __init__(self, key: str, name: str, word: str, missing: int) -> None:
+        self.key, self.name, self.word = key, name, word
         self.kind = "nothing"
+        self.fault: InputError | None = None  # why the field is left out
         self.gap = 1 if missing else 0  # first line without a value
         self.chunks: list[Any] = [pa.nulls(missing)] if missing else []
         self.size = 0
 
     def add(self, values: list[Any], numbers: list[int]) -> None:
-        """Append the values of the lines of these numbers."""
+        """Append the values of the lines of these numbers, unless the field is left out."""
+        if self.fault:
+            return
+        try:
+            self._add(values, numbers)
+        except InputError as error:
+            self.fault, self.chunks, self.size = error, [], 0
+
+    def _add(self, values: list[Any], numbers: list[int]) -> None:
         kinds = dict.fromkeys(map(type, values))
         for kind in kinds:
             if kind is not type(None):
@@ -95,6 +118,8 @@ class _Field:
         if self.kind == "a list":
             return np.concatenate(self.chunks)
         kind = _TYPES[self.kind]
+        if self.kind == "a whole number" and any(pa.types.is_large_string(chunk.type) for chunk in self.chunks):
+            kind = pa.large_string()
         return pa.chunked_array([chunk.cast(kind, safe=False) for chunk in self.chunks], kind)
 
     def _settle(self, kind: type, values: list[Any], numbers: list[int]) -> None:
@@ -113,6 +138,10 @@ class _Field:
             )
 
     def _values(self, values: list[Any], numbers: list[int]) -> pa.Array:
+        if self.kind == "a whole number" and any(
+            not -_LONG <= value < _LONG for value in values if value is not None
+        ):
+            return pa.array([None if value is None else str(value) for value in values], pa.large_string())
         try:
             return pa.array(values, _TYPES[self.kind])
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
@@ -158,14 +187,14 @@ class _Field:
         return InputError(self._place(line), found, expected, fix)
 
     def _place(self, line: int) -> str:
-        return f"{self.name}, line {line:,}, field {self.key!r}"
+        return f"{self.name}, {self.word} {line:,}, field {self.key!r}"
 
 
-def _blocks(path: Path, name: str, most: int | None) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+def _blocks(source: Source, name: str, most: int | None) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     numbers: list[int] = []
     objects: list[dict[str, Any]] = []
     size = 0
-    for read, (number, line) in enumerate(text_lines(path, name, _LONGEST), start=1):
+    for read, (number, line) in enumerate(text_lines(source, name, _LONGEST), start=1):
         numbers.append(number)
         objects.append(_object(line, f"{name}, line {number:,}"))
         size += len(line)

@@ -15,13 +15,13 @@ from kernelsm.files.archives import open_archive
 from kernelsm.files.header import check_header
 from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.npz import WHOLE_NPZ, StoredArray, read_header
+from kernelsm.files.table_read import Column, TableRead
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.samples import Column
 from kernelsm.samples.splits import join_splits, split_of
 
 
-def read_npz(path: Path, name: str, limits: Limits, most: int | None = None) -> tuple[dict[str, Column], int]:
-    """Columns of a .npz file, one per array, and the number of samples.
+def read_npz(path: Path, name: str, limits: Limits, most: int | None = None) -> TableRead:
+    """Columns of a .npz file, one per array.
 
     Arrays whose names begin or end with train, test, validation or the like (x_train, test_images) become one column
     each (x, images) beside a column `split`. Every array's header is read before any array is unpacked.
@@ -40,11 +40,12 @@ def read_npz(path: Path, name: str, limits: Limits, most: int | None = None) -> 
         rows = sum(_length(part, name) for part in parts.values())
         check_table_size(rows, sum(array.stored.bytes_as() for array in arrays), name, limits)
         share = None if most is None else max(1, most // len(parts))
-        read = {
+        read: dict[str, dict[str, Column]] = {
             split: {column: array.read(archive, share) for column, array in part.items()}
             for split, part in parts.items()
         }
-    return join_splits(read, name), rows
+    columns, left_out = join_splits(read, name)
+    return TableRead(columns, rows, left_out=left_out)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from kernelsm.files.accepting import check_content, check_ending, check_size, en
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as limits_now
-from kernelsm.files.signatures import JSON, NPZ, PARQUET, ZIP
+from kernelsm.files.signatures import JSON, NPZ, PARQUET, UTF_16, ZIP
+from kernelsm.files.table_read import TableRead
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.folders import TABLES, read_folder
 from kernelsm.samples.npz_arrays import read_npz
-from kernelsm.samples.samples import Column, Samples
+from kernelsm.samples.samples import Samples
 
 FORMATS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".npz", ".zip")
 PREVIEW_ROWS = 1000
@@ -74,8 +75,7 @@ def read_samples(path: Path, name: str | None = None, limits: Limits | None = No
         Names the file and the row, column or entry of the first thing that is wrong.
     """
     name, bounds = name or path.name, limits or limits_now()
-    columns, _ = _read(path, name, bounds, None)
-    return Samples(columns, name)
+    return _samples(_read(path, name, bounds, None), name)
 
 
 def preview_samples(path: Path, name: str | None = None, limits: Limits | None = None) -> Preview:
@@ -88,11 +88,15 @@ def preview_samples(path: Path, name: str | None = None, limits: Limits | None =
     Preview
     """
     name, bounds = name or path.name, limits or limits_now()
-    columns, rows = _read(path, name, bounds, PREVIEW_ROWS)
-    return Preview(Samples(columns, name), rows)
+    read = _read(path, name, bounds, PREVIEW_ROWS)
+    return Preview(_samples(read, name), read.rows)
 
 
-def _read(path: Path, name: str, limits: Limits, most: int | None) -> tuple[dict[str, Column], int | None]:
+def _samples(read: TableRead, name: str) -> Samples:
+    return Samples(read.columns, name, read.notes, read.left_out, read.index, read.encoding)
+
+
+def _read(path: Path, name: str, limits: Limits, most: int | None) -> TableRead:
     try:
         if path.is_dir():
             return read_folder(path, name, limits, most)
@@ -118,7 +122,9 @@ def _check_file(path: Path, name: str, limits: Limits) -> str:
     unpickle = "Save the table by DataFrame.to_parquet, arrays by np.savez(path, x=x, y=y)."
     ending = check_ending(name, FORMATS, f"one of {', '.join(FORMATS)}", other, unpickle=unpickle)
     check_size(path, name, limits.megabytes, "a file with samples", "Send fewer samples.")
-    kinds = ("", JSON) if ending in (".jsonl", ".ndjson") else (_CONTENTS.get(ending, ""),)
+    kinds = (_CONTENTS[ending],) if ending in _CONTENTS else ("", UTF_16)
+    if ending in (".jsonl", ".ndjson"):
+        kinds = (*kinds, JSON)
     fix = "Name it for what it is, or export the samples again."
-    check_content(path, name, kinds, _CONTENTS.get(ending, "text in UTF-8"), fix)
+    check_content(path, name, kinds, _CONTENTS.get(ending, "text"), fix)
     return ending

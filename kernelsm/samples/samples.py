@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from kernelsm.files.table_read import Column
 from kernelsm.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["number", "whole", "boolean", "text", "array", "empty"]
-Column: TypeAlias = "pa.ChunkedArray | NDArray[Any]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,14 @@ class Samples:
         (with one axis) text. The first axis has n entries.
     name : str
         Of the file; messages repeat it.
+    notes : tuple of str
+        Sentences on how the file was read, which its owner should know.
+    left_out : mapping of str to InputError
+        Columns of the file that cannot be used, and why.
+    index : frozenset of str
+        Columns that only name the rows, as the program that wrote the file says.
+    encoding : str
+        Of a text file, in words.
 
     Raises
     ------
@@ -41,6 +49,10 @@ class Samples:
 
     columns: Mapping[str, Column]
     name: str
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, InputError] = field(default_factory=dict)
+    index: frozenset[str] = frozenset()
+    encoding: str = ""
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -134,22 +146,29 @@ class Samples:
         InputError
             Unknown column, or one that holds arrays.
         """
+        return smallest(self.different(column), most)
+
+    def different(self, column: str) -> pa.Array | NDArray[Any]:
+        """All distinct values in no particular order; missing entries are left out.
+
+        Raises
+        ------
+        InputError
+            Unknown column, or one that holds arrays.
+        """
         held = self._held(column)
         if isinstance(held, np.ndarray):
             if held.ndim > 1:
                 place, fix = f"{self.name}, column {column!r}", "Choose a column with one value per sample."
                 raise InputError(place, "an array per sample", "single values", fix)
             values = np.unique(held)
-            listed: list[Any] = (values[~np.isnan(values)] if held.dtype.kind == "f" else values)[:most].tolist()
-            return listed
+            return values[~np.isnan(values)] if held.dtype.kind == "f" else values
         if pa.types.is_dictionary(held.type):
             held = pc.unique(held.unify_dictionaries()).dictionary_decode()
         different = pc.drop_null(pc.unique(held))
         if pa.types.is_floating(different.type):
             different = different.filter(pc.invert(pc.is_nan(different)))
-        if pa.types.is_null(different.type):
-            return []
-        return different.take(pc.sort_indices(different)[:most]).to_pylist()  # type: ignore[no-any-return]
+        return different
 
     def take(self, rows: NDArray[np.int64]) -> Samples:
         """The samples of the given row numbers (from 0), in their order."""
@@ -158,7 +177,7 @@ class Samples:
             name: held[rows] if isinstance(held, np.ndarray) else held.take(arrow)
             for name, held in self.columns.items()
         }
-        return Samples(columns, self.name)
+        return replace(self, columns=columns)
 
     def frame(self, rows: int = 8) -> pd.DataFrame:
         """The first rows for the screen; an array is shown by its size, as "28 x 28 numbers"."""
@@ -175,12 +194,25 @@ class Samples:
         return pd.DataFrame(shown)
 
     def _held(self, column: str) -> Column:
+        if column in self.left_out:
+            raise self.left_out[column]
         if column not in self.columns:
             listed = ", ".join(map(repr, self.names[:20])) + (", ..." if len(self.names) > 20 else "")
             raise InputError(
                 f"{self.name}, column {column!r}", "no such column", f"one of {listed}", "Choose another."
             )
         return self.columns[column]
+
+
+def smallest(values: pa.Array | NDArray[Any], most: int) -> list[Any]:
+    """Return the smallest `most` of values that differ, sorted."""
+    if isinstance(values, np.ndarray):
+        return np.sort(values)[:most].tolist()  # type: ignore[no-any-return]
+    if pa.types.is_null(values.type):
+        return []
+    picked = len(values) > most and not pa.types.is_boolean(values.type)
+    order = pc.bottom_k_unstable(values, most) if picked else pc.sort_indices(values)
+    return values.take(order).to_pylist()  # type: ignore[no-any-return]
 
 
 def _is_known(held: Column) -> bool:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from kernelsm.files.table_read import Column
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
-from kernelsm.samples.samples import Column
 
 SPLIT = "split"
 # the words that dataset hubs know, and the name each stands for
 _SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "unsupervised": "unsupervised", "unlabeled": "unlabeled", "unlabelled": "unlabelled",
 }  # fmt: skip
+UNUSED = frozenset({"unsupervised", "unlabeled", "unlabelled"})
+"""Splits of samples without labels, which are neither trained on nor tested."""
+_PIECE = re.compile(
+    r"[-_. ]*((part|shard|piece|chunk)[-_. ]*)?\d*", re.IGNORECASE
+)  # of a split, not a part of its own
 _WORD = "|".join(sorted(_SPLITS, key=len, reverse=True))
 
 
@@ -33,8 +39,32 @@ def split_of(name: str) -> tuple[str, str]:
     return "", name
 
 
-def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[str, Column]:
+def name_parts(names: Iterable[str]) -> dict[str, str]:
+    """Split of each of several names; where one split has named parts, such as matched and mismatched, with the part.
+
+    >>> name_parts(["train", "validation_matched", "validation_mismatched", "test-0", "test-1"])["validation_matched"]
+    'validation_matched'
+    >>> name_parts(["validation_matched", "test-0", "test-1"])
+    {'validation_matched': 'validation', 'test-0': 'test', 'test-1': 'test'}
+    """
+    found = {name: split_of(name) for name in names}
+    parts: dict[str, set[str]] = {}
+    for split, rest in found.values():
+        parts.setdefault(split, set()).add("" if _PIECE.fullmatch(rest) else rest)
+    return {
+        name: f"{split}_{rest}"
+        if split not in ("", "train") and len(parts[split]) > 1 and not _PIECE.fullmatch(rest)
+        else split
+        for name, (split, rest) in found.items()
+    }
+
+
+def join_splits(
+    parts: Mapping[str, Mapping[str, Column]], name: str
+) -> tuple[dict[str, Column], dict[str, InputError]]:
     """Stack the parts and say in a column `split` which rows came from which; a single part is taken as it is.
+
+    Left out are columns of other kinds in other parts, as `join_columns` does.
 
     Raises
     ------
@@ -42,9 +72,9 @@ def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[st
         The parts differ in their columns, or have a column `split` already.
     """
     if len(parts) == 1:
-        return dict(next(iter(parts.values())))
+        return dict(next(iter(parts.values()))), {}
     splits = list(parts)
-    joined = join_columns(list(parts.values()), [f"{name}, {split}" for split in splits])
+    joined, left_out = join_columns(list(parts.values()), [f"{name}, {split}" for split in splits])
     if SPLIT in joined:
         fix = "Rename or remove this column."
         raise InputError(f"{name}, column {SPLIT!r}", "a column of this name beside several splits", "none", fix)
@@ -55,4 +85,4 @@ def join_splits(parts: Mapping[str, Mapping[str, Column]], name: str) -> dict[st
         )
         for number, part in enumerate(parts.values())
     ]
-    return {**joined, SPLIT: pa.chunked_array(chunks)}
+    return {**joined, SPLIT: pa.chunked_array(chunks)}, left_out

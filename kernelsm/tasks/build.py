@@ -140,6 +140,7 @@ def build_suite(
             "training": trained,
             "test": len(split.test),
             "left_out": split.left_out,
+            "split_notes": list(split.notes),
             **inputs_meta,
         },
     )
@@ -210,7 +211,7 @@ def _split(samples: Samples, mapping: SampleMapping, bounds: Limits) -> tuple[Sp
     Where labels are no classes, they are all in one.
     """
     if mapping.split:
-        split = split_by_column(samples, mapping.split)
+        split = split_by_column(samples, mapping.split, mapping.label)
         rows = np.concatenate([split.train, split.test])
         return split, _classes(samples, mapping, rows, bounds)
     everyone = np.arange(samples.rows)
@@ -252,6 +253,8 @@ def _check_mapping(samples: Samples, mapping: SampleMapping, bounds: Limits) -> 
         fix = "Choose the columns that a model is to see."
         raise InputError(f"{samples.name}, inputs", "no column", "one or more", fix)
     for use, column in mapping.columns():
+        if column in samples.left_out:
+            raise samples.left_out[column]
         if column not in samples.columns:
             close = get_close_matches(column, samples.names, n=3) or list(samples.names[:8])
             listed = " or ".join(map(repr, close)) + (" ..." if len(close) == 8 < len(samples.names) else "")

@@ -20,12 +20,10 @@ from kernelsm.tasks.mapping import (
     TARGET_ALL,
     TARGET_LABEL,
     TARGET_TASK,
-    TEST_WORDS,
-    TRAINING_WORDS,
-    VALIDATION_WORDS,
     SampleMapping,
     TaskRule,
 )
+from kernelsm.tasks.split_words import split_meaning
 
 Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]
@@ -59,11 +57,12 @@ class Groups:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers (from 0) of training and test samples, and how many samples are neither."""
+    """Row numbers (from 0) of training and test samples, how many samples are neither, and sentences that say why."""
 
     train: Rows
     test: Rows
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def place(samples: Samples, column: str, row: int | None = None) -> str:
@@ -119,8 +118,19 @@ def crossed_groups(samples: Samples, columns: Sequence[str], rows: Rows, word: s
     )
 
 
-def split_by_column(samples: Samples, column: str) -> Split:
-    """Training and test samples as a column says; validation samples are tested where no others are.
+def split_by_column(samples: Samples, column: str, label: str = "") -> Split:
+    """Training and test samples as a column says.
+
+    Validation samples are tested where no others are, and where none of the others has a label: benchmarks keep the
+    labels of their test samples to themselves, and publish -1.
+
+    Parameters
+    ----------
+    samples : Samples
+    column : str
+        Of the splits.
+    label : str, optional
+        The column of the labels.
 
     Raises
     ------
@@ -129,25 +139,50 @@ def split_by_column(samples: Samples, column: str) -> Split:
     """
     groups = value_groups(samples, column, np.arange(samples.rows), "split")
     words = [groups.name(group) for group in range(groups.count)]
-    meaning = np.array([_meaning(word) for word in words], dtype=np.str_)
+    meaning = np.array([split_meaning(word) for word in words], dtype=np.str_)
     unknown = [word for word, meant in zip(words, meaning, strict=True) if meant == ""]
     if unknown:
         listed = ", ".join(repr(word[:40]) for word in unknown[:5]) + (" ..." if len(unknown) > 5 else "")
         fix = "Rename these values, or leave the split column out to draw the test samples at random."
         raise InputError(place(samples, column), listed, "'train' or 'test' (or 'validation')", fix)
     meant = meaning[groups.of]
-    tested = "test" if "test" in meaning else "validation"
-    split = Split(
-        np.flatnonzero(meant == "train"),
-        np.flatnonzero(meant == tested),
-        int(np.count_nonzero((meant != "train") & (meant != tested))),
-    )
-    for rows, kind in ((split.train, "training"), (split.test, "test")):
-        if not len(rows):
+    rows = {kind: np.flatnonzero(meant == kind) for kind in ("train", "test", "validation", "unused")}
+    notes: list[str] = []
+    tested = "test" if len(rows["test"]) else "validation"
+    if label and tested == "test" and _without_labels(samples, label, rows["test"], rows["train"]):
+        if not len(rows["validation"]):
+            fix = "Add a labelled part called validation, or take these rows and the split column out."
+            found = f"no label on any of the {len(rows['test']):,} test samples (empty, or -1)"
+            raise InputError(place(samples, label), found, "labelled test samples", fix)
+        tested = "validation"
+        notes.append(
+            f"None of the {len(rows['test']):,} test samples has a label (empty, or -1): the "
+            f"{len(rows['validation']):,} validation samples are tested instead."
+        )
+    elif tested == "test" and len(rows["validation"]):
+        notes.append(f"{len(rows['validation']):,} validation samples were left out: there are test samples.")
+    if len(rows["unused"]):
+        notes.append(f"{len(rows['unused']):,} samples without labels (unsupervised) were left out.")
+    for kind, word in (("train", "training"), (tested, "test")):
+        if not len(rows[kind]):
             listed = ", ".join(map(repr, words)) or "no row"
             fix = "Mark such samples, or leave the split column out to draw the test samples at random."
-            raise InputError(place(samples, column), f"only {listed}", f"at least one {kind} sample", fix)
-    return split
+            raise InputError(place(samples, column), f"only {listed}", f"at least one {word} sample", fix)
+    left_out = samples.rows - len(rows["train"]) - len(rows[tested])
+    return Split(rows["train"], rows[tested], left_out, tuple(notes))
+
+
+def _without_labels(samples: Samples, label: str, tested: Rows, trained: Rows) -> bool:
+    """Whether no test sample has a label: all are missing, or -1 where no training sample is."""
+    if samples.kind(label) not in ("whole", "number", "text"):
+        return False
+    values = samples.values(label)
+    if values.dtype == object:
+        return all(value is None or not value.strip() for value in values[tested].tolist())
+    hidden = np.isnan(values[tested]) if values.dtype.kind == "f" else np.zeros(len(tested), dtype=np.bool_)
+    if not (values[trained] == -1).any():
+        hidden |= values[tested] == -1
+    return bool(hidden.all())
 
 
 def strata_of(samples: Samples, rule: TaskRule, rows: Rows, labels: Groups) -> Rows:
@@ -364,12 +399,6 @@ def _check_count(rule: TaskRule, trained: int, most: int) -> None:
     if rule.count > trained:
         found = f"{rule.count:,} {rule.kind} for {trained:,} training samples"
         raise InputError("tasks, count", found, f"at most {trained:,}", "Ask for fewer.")
-
-
-def _meaning(word: str) -> str:
-    plain = word.casefold()
-    meanings = (("train", TRAINING_WORDS), ("test", TEST_WORDS), ("validation", VALIDATION_WORDS))
-    return next((meaning for meaning, known in meanings if plain in known), "")
 
 
 def _number_text(value: bool | int | float) -> str:

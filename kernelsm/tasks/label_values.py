@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.outcomes.names import natural_key
 from kernelsm.runtime.checks import shown
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.grouping import Rows, place
+from kernelsm.tasks.label_lists import find_separator, split_labels
 
 _YES, _NO = frozenset({"1", "yes", "y", "true", "t"}), frozenset({"0", "no", "n", "false", "f"})
 # a spread below this share of the largest label is rounding
@@ -109,7 +111,8 @@ def quantities(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[ND
 def marks(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Return 1 where a label applies and 0 where not, of the given rows, shape (n, C), and the labels' names.
 
-    Numbers are 0 and 1; words are yes, y, true, t and no, n, false, f.
+    Numbers are 0 and 1; words are yes, y, true, t and no, n, false, f. A column of texts such as "sport, politics"
+    has a label for each part that occurs, which applies where it is among the parts.
 
     Raises
     ------
@@ -119,6 +122,11 @@ def marks(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[NDArray
     parts, names = [], []
     for column in columns:
         values = _of_column(samples, column)[rows]
+        if separator := _separator(samples, column):
+            applying, labels = _listed(samples, column, values[:, 0], rows, separator)
+            parts.append(applying)
+            names += labels if len(columns) == 1 else [f"{column}: {label}" for label in labels]
+            continue
         if values.dtype == object:
             words = np.array([str(value).strip().casefold() if value is not None else "" for value in values[:, 0]])
             applies, not_so = np.isin(words, sorted(_YES))[:, None], np.isin(words, sorted(_NO))[:, None]
@@ -133,6 +141,27 @@ def marks(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[NDArray
         parts.append(applies.astype(np.float32))
         names += _names(column, values.shape[1])
     return np.concatenate(parts, axis=1), tuple(names)
+
+
+def _separator(samples: Samples, column: str) -> str:
+    return find_separator(samples.distinct(column)) if samples.kind(column) == "text" else ""
+
+
+def _listed(
+    samples: Samples, column: str, texts: NDArray[Any], rows: Rows, separator: str
+) -> tuple[NDArray[np.float32], list[str]]:
+    """1 where a label is among those that a text lists, shape (n, C), and the labels."""
+    of = {text: split_labels(text, separator) for text in set(texts.tolist()) if text is not None}
+    empty = [row for row, text in enumerate(texts) if not of.get(text)]
+    if empty:
+        fix = "Fill it in, or drop the row."
+        raise InputError(place(samples, column, int(rows[empty[0]])), "no label", "one label or more", fix)
+    labels = sorted({label for found in of.values() for label in found}, key=natural_key)
+    numbers = {label: number for number, label in enumerate(labels)}
+    found = np.zeros((len(texts), len(labels)), dtype=np.float32)
+    for row, text in enumerate(texts):
+        found[row, [numbers[label] for label in of[text]]] = 1
+    return found, labels
 
 
 def _of_column(samples: Samples, column: str) -> NDArray[Any]:

@@ -1,20 +1,15 @@
-"""SampleMapping: which columns of a file are labels, inputs, tasks, split and targets, with a first guess of it."""
+"""SampleMapping: which columns of a file are labels, inputs, tasks, split and targets."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast, get_args
 
-import numpy as np
-
 from kernelsm.runtime.checks import check_choice, check_number, check_whole, shown
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.samples import Samples
-from kernelsm.tasks.label_guess import COMPLETION_NAMES, LabelGuess, guess_label
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS
-from kernelsm.tasks.weighting import BY_SIZE, EQUALLY, WEIGHTING_FIELDS, Weighting, check_weighting
+from kernelsm.tasks.weighting import EQUALLY, WEIGHTING_FIELDS, Weighting, check_weighting
 
 InputKind = Literal["tabular", "text", "image", "tokens"]
 RuleKind = Literal["column", "label", "clusters", "slices"]
@@ -23,32 +18,9 @@ TARGET_ALL = ""
 TARGET_TASK = "(task)"
 TARGET_LABEL = "(label)"
 
-TRAINING_WORDS = frozenset({"train", "training", "fit"})
-TEST_WORDS = frozenset(
-    {"test", "testing", "eval", "evaluation", "heldout", "held-out", "held_out", "holdout", "hold-out", "hold_out"}
-)
-VALIDATION_WORDS = frozenset({"val", "valid", "validation", "dev", "development"})
-
 MAX_CATEGORIES = 50  # a text column with more distinct values is no input of a table
 
 _SEEDS = 2**32  # seeds of scikit-learn are below
-_GUESS_ROWS = 5_000
-_FEW = 20
-_LABEL_NAMES = (
-    "label", "labels", "class", "y", "target_label", "sentiment", "category", "class_label", "gold", "species",
-)  # fmt: skip
-_LABEL_WORDS = {"label", "labels", "class", "gold"}
-_TASK_WORDS = {"task", "tasks", "source", "group", "domain", "origin", "dataset", "cluster"}
-_QUANTITY_NAMES = ("target", "outcome", "response", "quantity")  # of labels with too many values to be classes
-_TARGET_NAMES = ("target", "target_group", "test_group", "eval_group", "targets")
-# in the order in which what they hold is said
-_PROMPT_NAMES = ("system", "context", "instruction", "prompt", "question", "input", "query")
-_ID_WORDS = {"id", "ids", "idx", "index", "row", "rownum", "uuid", "guid", "unnamed"}
-_TOKEN_NAMES = {"tokens", "token_ids", "input_ids", "ids"}
-_TEXT_NAMES = {
-    "text", "sentence", "sentence1", "sentence2", "content", "review", "prompt", "question", "context", "body",
-    "document", "message", "tweet", "title", "premise", "hypothesis", "comment", "article",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -220,157 +192,6 @@ class SampleMapping:
             yield "split", self.split
         if self.target not in (TARGET_ALL, TARGET_TASK, TARGET_LABEL):
             yield "target", self.target
-
-
-def guess_mapping(samples: Samples) -> SampleMapping:
-    """Guess from names and values what the columns mean; what cannot be guessed stays empty.
-
-    Each sample is to count the same, as in training on the whole file.
-
-    Large files are guessed from a random sample of their rows, which takes a moment only.
-    """
-    return _Guess(samples).mapping()
-
-
-class _Guess:
-    """Settles the meaning of the columns one after the other; `free` holds those that are not settled yet."""
-
-    def __init__(self, samples: Samples) -> None:
-        self.complete = {name for name in samples.names if samples.missing(name) == 0}
-        self.rows = samples.rows
-        if samples.rows > _GUESS_ROWS:
-            drawn = np.random.default_rng(0).choice(samples.rows, _GUESS_ROWS, replace=False)
-            samples = samples.take(np.sort(drawn))
-        self.samples = samples
-        self.kinds = {name: samples.kind(name) for name in samples.names}
-        self.plain = [name for name, kind in self.kinds.items() if kind in ("whole", "boolean", "text", "number")]
-        self.distinct = {name: samples.distinct(name) for name in self.plain}
-        self.free = [name for name in samples.names if self.kinds[name] != "empty" and not self._numbers_rows(name)]
-
-    def mapping(self) -> SampleMapping:
-        split = self._settle(next((name for name in self.free if self._says_split(name)), ""))
-        label = self._settle(self._label())
-        about = guess_label(self.samples, label, free=self.free) if label else LabelGuess(CLASSIFICATION, "")
-        for name in about.more_labels:
-            self._settle(name)
-        target = self._settle(self._named(_TARGET_NAMES))
-        named = [name for name in self.free if self._says_task(name)]
-        # a column named "task" comes before one of a similar name, which may group the targets
-        task = self._settle(next((name for name in named if name.strip().casefold() == "task"), (named or [""])[0]))
-        coarser = [name for name in named if name != task and len(self.distinct[name]) < len(self.distinct[task])]
-        kind, inputs = self._inputs(label)
-        if about.objective == NEXT_TOKENS:
-            kind, inputs = "text", self._prompt()
-        if task:
-            rule = TaskRule("column", (task,))
-        elif about.objective == CLASSIFICATION and len(self.distinct.get(label, ())) >= 5:
-            rule = TaskRule("label")
-        else:
-            count = min(10, max(2, self.rows // 20))
-            uncounted = kind == "tokens" or not inputs or about.objective == NEXT_TOKENS
-            rule = TaskRule("slices" if uncounted else "clusters", (), count)
-        if not target and task and task in self.complete:
-            target = coarser[0] if coarser and coarser[0] in self.complete else TARGET_TASK
-        return SampleMapping(
-            label, inputs, kind, rule, split, target=target, task_weighting=BY_SIZE, target_weighting=BY_SIZE,
-            objective=about.objective, more_labels=about.more_labels,
-        )  # fmt: skip
-
-    def _settle(self, name: str) -> str:
-        if name:
-            self.free.remove(name)
-        return name
-
-    def _numbers_rows(self, name: str) -> bool:
-        """Whether a column only numbers or names the rows."""
-        named = not name.strip() or bool(_words(name) & _ID_WORDS)
-        return named and name in self.distinct and len(self.distinct[name]) >= min(self.samples.rows, 1_001)
-
-    def _few(self, name: str, most: int = 1_000) -> bool:
-        """Whether the values of a column can be groups."""
-        found = len(self.distinct.get(name, ()))
-        return 2 <= found <= min(most, max(2, self.samples.rows // 2))
-
-    def _says_split(self, name: str) -> bool:
-        if self.kinds[name] != "text":
-            return False
-        words = {str(value).strip().casefold() for value in self.distinct[name]}
-        held = TEST_WORDS | VALIDATION_WORDS
-        return words <= TRAINING_WORDS | held and bool(words & TRAINING_WORDS) and bool(words & held)
-
-    def _says_task(self, name: str) -> bool:
-        return bool(_words(name) & _TASK_WORDS) and self.kinds[name] != "number" and self._few(name, 500)
-
-    def _named(self, names: tuple[str, ...]) -> str:
-        """First free column with one of these names whose values can be groups."""
-        found = (c for name in names for c in self.free if c.strip().casefold() == name)
-        return next((column for column in found if self._few(column)), "")
-
-    def _label(self) -> str:
-        if named := self._named(_LABEL_NAMES):
-            return named
-        if named := self._completion():
-            return named
-        # even with other values it is most likely the column that the user means
-        meant = [c for c in self.free if c.strip().casefold() in _LABEL_NAMES]
-        meant = meant or [c for c in self.free if _words(c) & _LABEL_WORDS and self._few(c)]
-        if named := meant[0] if meant else self._named(("target",)):
-            return named
-        quantities = (c for name in _QUANTITY_NAMES for c in self.free if c.strip().casefold() == name)
-        if named := next((c for c in quantities if self.kinds[c] in ("whole", "number")), ""):
-            return named
-        kinds = ("whole", "boolean", "text")
-        few = [c for c in self.free if self.kinds[c] in kinds and self._few(c, _FEW) and not self._says_task(c)]
-        return few[-1] if few else ""
-
-    def _completion(self) -> str:
-        """A column of text that is called a completion or the like, beside one that is called a prompt."""
-        found = (c for name in COMPLETION_NAMES for c in self.free if c.strip().casefold() == name)
-        return next((c for c in found if self.kinds[c] == "text"), "") if self._prompt() else ""
-
-    def _prompt(self) -> tuple[str, ...]:
-        """Columns of text that are called a prompt or the like, in the order in which they are said."""
-        named = (c for name in _PROMPT_NAMES for c in self.free if c.strip().casefold() == name)
-        return tuple(c for c in named if self.kinds[c] == "text")
-
-    def _inputs(self, label: str) -> tuple[InputKind, tuple[str, ...]]:
-        # "label_text" beside "label" would give the answer away
-        free = [c for c in self.free if not (label and _words(c) & _LABEL_WORDS)]
-        arrays = [c for c in free if self.kinds[c] == "array"]
-        for column in arrays:
-            if self._is_image(column):
-                return "image", (column,)
-        for column in arrays:
-            array = self.samples.values(column)
-            if column.strip().casefold() in _TOKEN_NAMES and array.ndim == 2 and array.dtype.kind in "iu":
-                return "tokens", (column,)
-        lengths = {c: self._length(c) for c in free if self.kinds[c] == "text"}
-        texts = {c: length for c, length in lengths.items() if length > 0}
-        if texts:
-            named = tuple(c for c in texts if c.strip().casefold() in _TEXT_NAMES)
-            return "text", named or (max(texts, key=lambda c: texts[c]),)
-        fitting = [c for c in free if self.kinds[c] != "text" or len(self.distinct[c]) <= MAX_CATEGORIES]
-        return "tabular", tuple([c for c in fitting if c in self.complete] or fitting)
-
-    def _is_image(self, column: str) -> bool:
-        shape = self.samples.values(column).shape
-        if len(shape) == 3:
-            return bool(min(shape[1:]) > 1)
-        return len(shape) == 4 and (shape[1] in (1, 3, 4) or shape[3] in (1, 3, 4))
-
-    def _length(self, column: str) -> float:
-        """Mean number of characters of a column of sentences; 0 for one of names and words."""
-        texts = [str(value) for value in self.distinct[column]]
-        if not texts:
-            return 0.0
-        characters = sum(map(len, texts)) / len(texts)
-        spaces = sum(text.count(" ") for text in texts) / len(texts)
-        varied = len(texts) > min(MAX_CATEGORIES, self.samples.rows // 2)
-        return characters if varied and (characters > 40 or spaces >= 2) else 0.0
-
-
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^0-9a-z]+", name.strip().casefold()))
 
 
 def _fields_of(kind: type[SampleMapping] | type[TaskRule], place: str, values_by_name: object) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kernelsm.examples.instructions.example import INSTRUCTIONS_EXAMPLE
 from kernelsm.examples.instructions.sources import COPY, INSTRUCTIONS, SWAPPED, TEST, TRAINING, _swapped
 from kernelsm.samples.reader import read_samples
 from kernelsm.tasks.build import group_sizes
-from kernelsm.tasks.mapping import guess_mapping
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.tasks.suite import NEXT_TOKENS
 
 RATED = ("product reviews", "movie reviews", "editorials", "tweets")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsm.files.csv_dialect import check_quotes, find_dialect, numbered_rows
+from kernelsm.files.csv_dialect import Dialect, check_quotes, find_dialect, numbered_rows
 from kernelsm.runtime.errors import InputError
 
 
@@ -25,7 +25,10 @@ from kernelsm.runtime.errors import InputError
         ("task:a;b;c,target:x\n1,2\n", "t.csv", ",", "."),
         ("text,label\nHello, you,b\n", "t.csv", ",", "."),
         ('"a;b;c",d\n1,2\n', "t.csv", ",", "."),
-        ("a\tb,c\n1\t2,3\n", "t.tsv", "\t", "."),
+        ("a\tb,c\n1\t2,3\n", "t.tsv", "\t", ","),
+        ("a\tb\n1\t2,300\n4\t12,000\n", "t.csv", "\t", "."),
+        ("a\tb\n1\t2,300\n4\t0,500\n", "t.csv", "\t", ","),
+        ("a|b\n1|2\n", "t.csv", "|", "."),
         ("a\tb,c\n1\t2,3\n", "t.csv", ",", "."),
         ("\n  \na;b\n\n1;2\n", "t.csv", ";", "."),
         ("one\n1\n", "t.csv", ",", "."),
@@ -63,7 +66,7 @@ def test_rows_are_numbered_without_lines_of_spaces():
 def test_quotes_in_pairs_pass(text, on_disk, tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(text.encode())
-    check_quotes(path if on_disk else text.encode(), "t.csv", ",")
+    check_quotes(path if on_disk else text.encode(), "t.csv", Dialect(",", "."))
 
 
 @pytest.mark.parametrize(
@@ -72,12 +75,12 @@ def test_quotes_in_pairs_pass(text, on_disk, tmp_path):
         ('"a,b\n1,2\n', "t.csv, header"),
         ('a,b\n1,"2\n3,4\n', "t.csv, row 1"),
         ('a,b\n\n1,2\n   \n3,"4" x\n', "t.csv, row 2"),
-        ('a,b\n1,"say \\"hi\\""\n', "t.csv, row 1"),
+        ('a,b\n1,"say \\"hi\\" C:\\"\n', "t.csv, row 1"),
     ],
 )
 def test_the_row_of_a_wrong_quote_is_named(text, place):
     with pytest.raises(InputError) as caught:
-        check_quotes(text.encode(), "t.csv", ",")
+        check_quotes(text.encode(), "t.csv", Dialect(",", "."))
     assert caught.value.place == place
 
 
@@ -86,7 +89,7 @@ def test_what_passes_is_what_a_strict_reader_reads(text, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kernelsm.files.csv_dialect._BLOCK", block)
         try:
-            check_quotes(text.encode(), "t.csv", ",")
+            check_quotes(text.encode(), "t.csv", Dialect(",", "."))
             passed = True
         except InputError:
             passed = False

@@ -13,7 +13,8 @@ SMALL = Limits(rows=4, columns=4, unpacked_megabytes=1)
 
 
 def columns(text, name="t.csv", limits=SMALL):
-    read, rows = read_csv(text.encode() if isinstance(text, str) else text, name, limits)
+    found = read_csv(text.encode() if isinstance(text, str) else text, name, limits)
+    read, rows = found.columns, found.rows
     assert all(len(column) == rows for column in read.values())
     return {column: cells.to_pylist() for column, cells in read.items()}
 
@@ -49,10 +50,12 @@ def test_a_preview_reads_whole_rows_of_the_beginning(tmp_path, monkeypatch):
     monkeypatch.setattr("kernelsm.files.csv_tables.BLOCK", 50)
     path = tmp_path / "t"
     path.write_text(" \na,b\n" + "".join(f'{i},"x\ny"\n' for i in range(100)))
-    read, rows = read_csv(path, "t.csv", SMALL, 3)
+    found = read_csv(path, "t.csv", SMALL, 3)
+    read, rows = found.columns, found.rows
     assert rows is None
     assert read["a"].to_pylist() == [0, 1, 2]
-    whole, rows = read_csv(b"a\n1\n2\n", "t.csv", SMALL, 1)
+    found = read_csv(b"a\n1\n2\n", "t.csv", SMALL, 1)
+    whole, rows = found.columns, found.rows
     assert (whole["a"].to_pylist(), rows) == ([1], 2)
 
 
@@ -69,7 +72,7 @@ def test_a_preview_reads_whole_rows_of_the_beginning(tmp_path, monkeypatch):
         ("0.5,1.5\n1,2\n", "t.csv, header", "numbers (0.5, 1.5)"),
         ("a,b,c,d,e\n1,2,3,4,5\n", "t.csv, header", "5 columns"),
         ("a\n1\n2\n3\n4\n5\n", "t.csv", "more than 4 rows"),
-        (b"a,b\n1,\xff\n", "t.csv", "a byte that is not UTF-8 at position 6"),
+        (b"a,b\n1,\xff\x01\n", "t.csv", "a byte that is not UTF-8 at position 6"),
         (b"a,b\n1,\0\n", "t.csv", "binary data (a NUL byte at position 6)"),
         ("a,b\n" + "x" * 2**20 + ",1\n", "t.csv", "at least 2 MiB in memory"),
     ],

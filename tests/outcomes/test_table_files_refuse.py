@@ -65,7 +65,7 @@ def test_the_unspoilt_table_is_read():
         ("task:" + "k" * 200 + ",target:x\n1,2\n0,3\n", "t.csv, header, column 1", "200 characters"),
         ("\n\n\n", "t.csv", "no row"),
         ("1,0,0.5\n0,1,0.25\n1,1,0.1\n", "t.csv, header", "numbers (1, 0, 0.5)"),
-        (",task:a,target:x\n0,1,2\n1,0,3\n", "t.csv, header, column 1", "no name"),
+        (",task:a,target:x\n7,1,2\n7,0,3\n", "t.csv, header, column 1", "no name"),
     ],
 )
 def test_a_wrong_csv_is_refused_where_it_is_wrong(text, place, found):
@@ -137,9 +137,12 @@ def test_a_binary_file_called_csv_is_refused():
     assert "UTF-8" in refusal(parquet({"task:a": [1, 0]}) + b"\xff\xfe", "t.csv").expected
 
 
-def test_text_in_latin_1_is_refused_with_the_byte():
-    error = refusal("task:é,target:x\n1,2\n0,3\n".encode("latin-1"), "t.csv")
-    assert "position 5" in error.found
+def test_a_table_in_another_encoding_is_read_and_says_so():
+    for encoding, name in (("latin-1", "Windows-1252"), ("utf-16", "UTF-16")):
+        outcomes = Outcomes.from_bytes("task:é,target:x\n1,2\n0,3\n".encode(encoding), "t.csv")
+        assert outcomes.task_names == ("é",)
+        assert name in outcomes.meta["notes"][0]
+    assert "notes" not in Outcomes.from_bytes("task:é,target:x\n1,2\n0,3\n".encode(), "t.csv").meta
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name():

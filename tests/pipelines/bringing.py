@@ -16,8 +16,9 @@ from bad_files import GOOD, described_as, npz, tensors, zipped
 from kernelsm import Outcomes
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store, cache_root
-from kernelsm.samples.reader import preview_samples
-from kernelsm.tasks.mapping import SampleMapping, guess_mapping
+from kernelsm.samples.reader import preview_samples, read_samples
+from kernelsm.tasks.mapping import SampleMapping
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 from kernelsm.workspace.session_file import read_session, write_session
 from kernelsm.workspace.uploads import keep_upload, upload_path
@@ -30,8 +31,9 @@ def prepared(name, content, mapping=None, model=QUICK):
     from kernelsm.pipelines.prepare import prepare
 
     ref = FileRef(keep_upload(content, name), name)
-    preview = preview_samples(upload_path(ref.key, PurePath(name).suffix.lower()), name)
-    guess = guess_mapping(preview.samples)
+    path = upload_path(ref.key, PurePath(name).suffix.lower())
+    preview_samples(path, name)
+    guess = guess_mapping(read_samples(path, name))
     chosen = mapping if isinstance(mapping, SampleMapping) else replace(guess, **(mapping or {}))
     job = ProjectRequest("Mine", ref, chosen.to_dict(), model).job()
     return prepare(ProjectRequest.from_json(job.arguments["request"]), silent, Store())

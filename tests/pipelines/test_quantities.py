@@ -22,7 +22,8 @@ from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, measures
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store, cache_root
 from kernelsm.samples.reader import read_samples
-from kernelsm.tasks.mapping import SampleMapping, TaskRule, guess_mapping
+from kernelsm.tasks.mapping import SampleMapping, TaskRule
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.workspace.mapping_files import mapping_file
 from kernelsm.workspace.projects import PROJECTS
 from kernelsm.workspace.requests import OWN_UNITS, FileRef, NetworkRequest, ProjectRequest

@@ -25,7 +25,7 @@ from kernelsm.pipelines.text_recipe import text_settings
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store, cache_root
 from kernelsm.samples.reader import read_samples
-from kernelsm.tasks.mapping import guess_mapping
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.mapping_files import mapping_file, read_mapping_file
 from kernelsm.workspace.projects import PROJECTS

@@ -12,7 +12,8 @@ from suite_columns import lengths
 from kernelsm import InputError, TaskSuite
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
-from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping, TaskRule, guess_mapping
+from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping, TaskRule
+from kernelsm.tasks.mapping_guess import guess_mapping
 
 CLEAN = {
     "text": ["a", "b", "a ", "1.5"],

@@ -7,7 +7,8 @@ from kernelsm import InputError
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite, group_sizes
 from kernelsm.tasks.label_guess import guess_label
-from kernelsm.tasks.mapping import SampleMapping, TaskRule, guess_mapping
+from kernelsm.tasks.mapping import SampleMapping, TaskRule
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS
 
 N = 60

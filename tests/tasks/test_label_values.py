@@ -11,7 +11,8 @@ from kernelsm.samples.reader import read_samples
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite, group_sizes
 from kernelsm.tasks.label_guess import guess_label
-from kernelsm.tasks.mapping import TARGET_LABEL, SampleMapping, TaskRule, guess_mapping
+from kernelsm.tasks.mapping import TARGET_LABEL, SampleMapping, TaskRule
+from kernelsm.tasks.mapping_guess import guess_mapping
 from kernelsm.tasks.suite import CLASSIFICATION, REGRESSION, SEVERAL_LABELS
 from kernelsm.tasks.suite_files import load_suite, save_suite
 

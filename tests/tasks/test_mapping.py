@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError
 from kernelsm.samples.samples import Samples
-from kernelsm.tasks.mapping import (
-    TARGET_ALL,
-    TARGET_LABEL,
-    TARGET_TASK,
-    SampleMapping,
-    TaskRule,
-    guess_mapping,
-)
+from kernelsm.tasks.mapping import TARGET_ALL, TARGET_LABEL, TARGET_TASK, SampleMapping, TaskRule
+from kernelsm.tasks.mapping_guess import guess_mapping
 
 ROWS = 60
 RNG = np.random.default_rng(0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import PurePath
+from threading import Lock
 
+import pandas as pd
 import streamlit as st
 
 from kernelsm.app.data import gallery, prompts, saved_work
@@ -24,7 +26,8 @@ from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.reader import Preview, preview_samples
+from kernelsm.samples.column_facts import Facts, facts_of
+from kernelsm.samples.reader import Preview, preview_samples, read_samples
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.mapping_files import mapping_file
@@ -34,6 +37,7 @@ from kernelsm.workspace.uploads import upload_path
 
 _WHAT = "kernelsm_bring"
 _PREVIEW_COLUMNS = 40
+_ONE_AT_A_TIME = Lock()
 
 FEATURES_FORMAT = """\
 One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arrays `train_logits` (n, C),
@@ -86,7 +90,13 @@ def samples() -> None:
         gallery.refusal(error)
         return
     _shown(preview, ref.name)
-    mapping = mapping_controls(ref.key, preview.samples)
+    try:
+        facts = _facts(ref.key, ref.name)
+    except InputError as error:  # further down than the rows that are shown
+        gallery.refusal(error)
+        return
+    _as_read(facts)
+    mapping = mapping_controls(ref.key, facts)
     if mapping is None:
         return
     mapping = weight_controls(ref, mapping)
@@ -133,6 +143,12 @@ def _preview(key: str, name: str) -> Preview:
     return preview_samples(upload_path(key, ending_of(name)), name)
 
 
+@st.cache_resource(max_entries=4, show_spinner="Reading the whole file ...", scope="session")
+def _facts(key: str, name: str) -> Facts:
+    with _ONE_AT_A_TIME:  # a large file takes a multiple of its size in memory
+        return facts_of(read_samples(upload_path(key, ending_of(name)), name))
+
+
 def _templates() -> None:
     st.markdown(
         "One row per sample: what the network reads, its label, and, if you like, a task, a group for testing and a "
@@ -163,6 +179,23 @@ def _shown(preview: Preview, name: str) -> None:
         + (f"; the first and last {half} are shown" if wide else "")
     )
     show_table(shown, hide_index=True, height=240, alt=f"First rows of {name}")
+
+
+def _as_read(facts: Facts) -> None:
+    """Say how the whole file was read: its encoding, what was left out, and why."""
+    for note in facts.notes:
+        st.info(plain(note), icon=":material/info:")
+    if facts.left_out:
+        names = ", ".join(plain(name) for name in list(facts.left_out)[:5]) + (
+            " ..." if len(facts.left_out) > 5 else ""
+        )
+        st.info(
+            f"These columns cannot be read and are left out: {names}.",
+            icon=":material/info:",
+        )
+        with st.expander(f"Why {len(facts.left_out):,} of the file's columns are left out"):
+            table = pd.DataFrame({"column": list(facts.left_out), "why": list(facts.left_out.values())})
+            show_table(table, hide_index=True, alt="Columns that cannot be read, and why")
 
 
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
@@ -239,7 +272,8 @@ def notes(project: Project) -> list[str]:
     if dropped:
         names = ", ".join(plain(str(name)) for name in dropped[:5]) + (" ..." if len(dropped) > 5 else "")
         sentences.append(f"Columns that never change were left out: {names}.")
-    if data.get("left_out"):
+    sentences += [plain(note) for note in data.get("split_notes", [])]
+    if data.get("left_out") and "split_notes" not in data:  # of earlier versions
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
     if data.get("cut") and data.get("length"):
         sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")

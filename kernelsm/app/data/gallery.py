@@ -154,7 +154,8 @@ def _open(run: str, page: str) -> None:
 
 def _notes(outcomes: Outcomes) -> list[str]:
     """Things that are allowed but worth knowing."""
-    notes = []
+    written = outcomes.meta.get("notes")
+    notes = [plain(note) for note in written if isinstance(note, str)] if isinstance(written, list) else []
     always = [outcomes.task_names[k] for k in range(outcomes.K) if outcomes.masks[:, k].all()]
     never = [outcomes.task_names[k] for k in range(outcomes.K) if not outcomes.masks[:, k].any()]
     for names, word in ((always, "in every"), (never, "in no")):
