@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kernelsm.models.own_forward import (
     OWN_MASK,
     READINGS,
     made_up_texts,
+    most_tokens,
     network_logits,
     prove,
     text_lengths,
@@ -207,6 +209,27 @@ def hugging_face(
     if reading is None and (texts := made_up_texts(model)) is not None:
         prove(model, texts, _place(own_folder))
     return model
+
+
+def text_limits(folder: Path) -> tuple[int | None, bool]:
+    """Return how many tokens the network of a folder has positions for, None without end, and whether it reads types.
+
+    Raises
+    ------
+    InputError
+        No network for sequence classification.
+    """
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    quiet_transformers()
+    try:
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        named = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    except Exception as error:  # files from strangers can fail in any way
+        raise _unreadable(str(folder), error) from error
+    network: Any = named[0] if isinstance(named, tuple) else named
+    takes = "token_type_ids" in inspect.signature(network.forward).parameters
+    return most_tokens(config), takes and getattr(config, "type_vocab_size", None) not in (0, 1)
 
 
 def _base_of(adapter: AdapterFiles, place: str) -> str:

@@ -177,13 +177,47 @@ class Tokens:
         Tokens of each text, filled up at the end with `pad_id`.
     pad_id : int
         The token that means nothing.
+    types : ndarray of int64, shape (n, T), optional
+        Which text of a pair each token is of, or what else the tokenizer says by types; None where they are all 0.
+    most : int
+        Tokens at which texts are cut.
+    cut : int
+        How many texts were longer.
+    unknown : float
+        Share of the tokens, marks aside, that stand for what the tokenizer does not know.
+    equal : int
+        How many different texts became the same tokens as another one.
     """
 
     ids: NDArray[np.int64]
     pad_id: int
+    types: NDArray[np.int64] | None = None
+    most: int = 0
+    cut: int = 0
+    unknown: float = 0.0
+    equal: int = 0
+
+    @property
+    def inputs(self) -> NDArray[np.int64]:
+        """What a network reads: the tokens (n, T), or with their types (n, 2, T)."""
+        return self.ids if self.types is None else np.stack([self.ids, self.types], axis=1)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is told of the texts, of JSON types."""
+        return {
+            "of": len(self.ids), "tokens": self.most, "cut": self.cut, "unknown": self.unknown, "equal": self.equal
+        }  # fmt: skip
 
 
-def tokenize(folder: Path, texts: Sequence[str], max_length: int = 128) -> Tokens:
+def tokenize(
+    folder: Path,
+    texts: Sequence[str],
+    max_length: int = 128,
+    *,
+    second: Sequence[str] | None = None,
+    types: bool = False,
+) -> Tokens:
     """Read texts with the tokenizer of a model's folder, padded to the longest.
 
     Parameters
@@ -194,6 +228,11 @@ def tokenize(folder: Path, texts: Sequence[str], max_length: int = 128) -> Token
     max_length : int
         Most tokens of a text, those that mark its start and end among them; fewer where the tokenizer says so. What
         is longer is cut.
+    second : sequence of str, optional
+        The second text of each pair. The tokenizer joins the two as its model was trained to read them; where they
+        are too long, the longer one is cut.
+    types : bool
+        Whether the network reads the types of tokens.
 
     Raises
     ------
@@ -202,21 +241,63 @@ def tokenize(folder: Path, texts: Sequence[str], max_length: int = 128) -> Token
     """
     check_counts(max_length=max_length)
     tokenizer = _tokenizer(folder)
-    most, marks = min(max_length, tokenizer.model_max_length), tokenizer.num_special_tokens_to_add()
+    most = min(max_length, tokenizer.model_max_length)
+    marks = tokenizer.num_special_tokens_to_add(pair=second is not None)
     if most <= marks:
         expected = f"more than {marks}, the marks of the start and end"
         raise InputError("max_length", f"{most}", expected, "Raise max_length.")
     rows: list[NDArray[np.int64]] = []
+    row_types: list[NDArray[np.int64]] = []
+    cut = 0
     for start in range(0, len(texts), _CHUNK):
-        rows += _encode(tokenizer, texts[start : start + _CHUNK], start, most)
+        chunk = slice(start, start + _CHUNK)
+        pairs = None if second is None else second[chunk]
+        found, kinds = _encode(tokenizer, texts[chunk], pairs, start, most, types)
+        cut += _count_cut(tokenizer, texts[chunk], pairs, found, most)
+        rows += found
+        row_types += kinds
     pad_id = _pad_id(tokenizer, rows)
-    ids = np.full((len(rows), max(map(len, rows), default=0)), pad_id, dtype=np.int64)
-    for row, tokens in zip(ids, rows, strict=True):
-        row[: len(tokens)] = tokens
+    longest = max(map(len, rows), default=0)
+    ids = _padded(rows, longest, pad_id)
     empty = np.flatnonzero((ids == pad_id).all(axis=1))
     if len(empty):
         raise InputError(f"text {empty[0] + 1:,}", "no token", "a text of one token or more", "Leave it out.")
-    return Tokens(ids, pad_id)
+    return Tokens(
+        ids, pad_id, _padded(row_types, longest, 0) if any(row.any() for row in row_types) else None, most, cut,
+        _unknown(tokenizer, rows),
+        len(set(texts if second is None else zip(texts, second, strict=True))) - len({row.tobytes() for row in rows}),
+    )  # fmt: skip
+
+
+def _padded(rows: Sequence[NDArray[np.int64]], length: int, fill: int) -> NDArray[np.int64]:
+    """Rows (n, length), filled up at the end."""
+    found = np.full((len(rows), length), fill, dtype=np.int64)
+    for row, tokens in zip(found, rows, strict=True):
+        row[: len(tokens)] = tokens
+    return found
+
+
+def _unknown(tokenizer: Any, rows: Sequence[NDArray[np.int64]]) -> float:
+    """Share of unknown tokens among those that are no marks."""
+    unknown = tokenizer.unk_token_id
+    marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, None}
+    if unknown in marks or not rows:  # some tokenizers know every byte, and call the mark of the end unknown
+        return 0.0
+    every = np.concatenate(rows)
+    words = ~np.isin(every, [mark for mark in marks if mark is not None])
+    return float((every[words] == unknown).mean()) if words.any() else 0.0
+
+
+def _count_cut(
+    tokenizer: Any, texts: Sequence[str], second: Sequence[str] | None, rows: Sequence[NDArray[np.int64]], most: int
+) -> int:
+    """How many texts are longer than they were read."""
+    full = [number for number, row in enumerate(rows) if len(row) >= most]
+    if not full:
+        return 0
+    pair = None if second is None else [second[number] for number in full]
+    whole = tokenizer([texts[number] for number in full], pair, truncation=False, verbose=False)["input_ids"]
+    return sum(len(row) > most for row in whole)
 
 
 def quiet_transformers() -> None:
@@ -244,23 +325,29 @@ def _unreadable(error: Exception) -> InputError:
     return InputError("tokenizer.json", f"nothing that reads text ({reason})", "a tokenizer", fix)
 
 
-def _encode(tokenizer: Any, texts: Sequence[str], start: int, max_length: int) -> list[NDArray[np.int64]]:
-    for number, text in enumerate(texts, start=start + 1):
-        if not isinstance(text, str):
-            raise InputError(f"text {number:,}", repr(text)[:80], "text", "Leave it out.")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            fix = "Save the file as UTF-8 again."
-            raise InputError(f"text {number:,}", "half a character (a lone surrogate)", "text", fix) from None
+def _encode(
+    tokenizer: Any, texts: Sequence[str], second: Sequence[str] | None, start: int, max_length: int, types: bool
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Tokens of each text or pair, and where asked for their types."""
+    for number, pair in enumerate(zip(texts, second or texts, strict=True), start=start + 1):
+        for text in pair:
+            if not isinstance(text, str):
+                raise InputError(f"text {number:,}", repr(text)[:80], "text", "Leave it out.")
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                fix = "Save the file as UTF-8 again."
+                raise InputError(f"text {number:,}", "half a character (a lone surrogate)", "text", fix) from None
     try:
         found = tokenizer(
-            list(texts), truncation=True, max_length=max_length, return_attention_mask=False,
-            return_token_type_ids=False,
-        )["input_ids"]  # fmt: skip
+            list(texts), None if second is None else list(second), truncation=True, max_length=max_length,
+            return_attention_mask=False, return_token_type_ids=types,
+        )  # fmt: skip
     except Exception as error:
         raise _unreadable(error) from error
-    return [np.asarray(row, dtype=np.int64) for row in found]
+    kinds = found["token_type_ids"] if types and "token_type_ids" in found else []
+    rows, row_types = ([np.asarray(row, dtype=np.int64) for row in part] for part in (found["input_ids"], kinds))
+    return rows, row_types
 
 
 def _pad_id(tokenizer: Any, rows: Sequence[NDArray[np.int64]]) -> int:

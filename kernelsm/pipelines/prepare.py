@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from kernelsm.models.adapter_folders import is_adapter, joined_with_base
 from kernelsm.models.causal_text import language_model
 from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
+from kernelsm.models.hugging_face import text_limits
 from kernelsm.models.language_model import of_language_model
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
+from kernelsm.models.sentence_encoder import MAX_LENGTH, encoder_folder
 from kernelsm.models.standard_units import in_standard_units
 from kernelsm.models.text_embedding import embedded
 from kernelsm.models.weights import save_weights
@@ -58,6 +60,7 @@ _UNKNOWN = Rates(base=0.0, gradients={}, gradex={}, retraining=0.0)
 # importing torch counts as reading
 _STAGES = {"read": 4.0, "inputs": 1.0, "base": 8.0, "probe": 4.0}
 _EMBEDDED_A_SECOND = 60
+_MOST_TOKENS = 2048  # of a text for a network without a limit of its own
 
 
 def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
@@ -92,13 +95,14 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
             request.model, place, root, text=mapping.kind == "text"
         )  # fmt: skip
         with _named_as_sent(request.model, folder, root):
-            read = _read(samples, mapping, folder, stages.stage("inputs"), store)
-            known: dict[str, Any] = {}
+            inputs = stages.stage("inputs")
+            read = _read(samples, mapping, folder, inputs, store, most=request.model.tokens)
+            known: dict[str, Any] = {"texts": read.texts} if read.texts else {}
             if folder and read.suite.objective == CLASSIFICATION:
                 config = read_json_object(folder / "config.json", f"model {folder.name!r}", EXPECTED, CONVERT)
                 suite, known["classes"] = matched(read.suite, config, request.model.classes)
                 read = replace(read, suite=suite)
-            stages.stage("inputs")(1, 1, "inputs", reused=None)
+            inputs(1, 1, "inputs", reused=None)
             recipe = _recipe(request.model, read, mapping, folder, root)
             if request.model.predicts == OWN_UNITS and recipe.weights and read.suite.objective == REGRESSION:
                 recipe = _in_standard_units(recipe, read.suite, Path(temporary_folder, "weights.safetensors"))
@@ -242,33 +246,49 @@ def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> P
 
 @dataclass(frozen=True)
 class _Read:
-    """Samples grouped into tasks, their padding token, and the hashes of what the store kept while reading them."""
+    """Samples grouped into tasks, their padding token, hashes of what the store kept meanwhile, facts on texts."""
 
     suite: TaskSuite
     pad_id: int | None
     contents: list[str]
+    texts: dict[str, Any] = field(default_factory=dict)
 
 
-def _read(samples: Samples, mapping: SampleMapping, folder: Path | None, report: Report, store: Store) -> _Read:
+def _read(
+    samples: Samples,
+    mapping: SampleMapping,
+    folder: Path | None,
+    report: Report,
+    store: Store,
+    *,
+    most: int,
+) -> _Read:
     """Group the samples; text becomes tokens of the network in `folder`, or embeddings."""
     pads: list[int] = []
     contents: list[str] = []
+    facts: dict[str, Any] = {}
 
-    def tokens(texts: list[str]) -> NDArray[Any]:
+    def tokens(texts: list[str], second: list[str] | None = None) -> NDArray[np.int64]:
         assert folder is not None
-        found = tokenize(folder, texts)
+        limit, types = text_limits(folder)
+        length = min(most or _MOST_TOKENS, limit or _MOST_TOKENS)
+        found = tokenize(folder, texts, length, second=second, types=types)
         pads.append(found.pad_id)
-        return found.ids
+        facts.update(found.facts)
+        return found.inputs
 
     def embeddings(texts: list[str]) -> NDArray[np.float32]:
         contents.append(content_hash(texts))
+        facts.update(tokenize(encoder_folder(), texts, MAX_LENGTH).facts)
         return embedded(texts, store, report)
 
     if mapping.objective == NEXT_TOKENS:
         report(0, 1, "loading the language model", reused=None)
         return _Read(build_suite(samples, mapping, encode=language_model(str(folder or "")).encode), None, contents)
-    suite = build_suite(samples, mapping, embed=tokens if folder else embeddings)
-    return _Read(suite, pads[0] if pads else None, contents)
+    suite = build_suite(
+        samples, mapping, embed=tokens if folder else embeddings, embed_pairs=tokens if folder else None
+    )
+    return _Read(suite, pads[0] if pads else None, contents, facts)
 
 
 def _recipe(model: NetworkRequest, read: _Read, mapping: SampleMapping, folder: Path | None, root: Path) -> Recipe:

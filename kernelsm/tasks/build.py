@@ -28,7 +28,7 @@ from kernelsm.tasks.grouping import (
     task_groups,
     value_groups,
 )
-from kernelsm.tasks.inputs import Embed, Inputs, Source, read_inputs, tabular
+from kernelsm.tasks.inputs import Embed, EmbedPairs, Inputs, Source, read_inputs, tabular
 from kernelsm.tasks.label_values import marks, quantities, standardised
 from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, TaskSuite
@@ -41,6 +41,7 @@ def build_suite(
     mapping: SampleMapping,
     *,
     embed: Embed | None = None,
+    embed_pairs: EmbedPairs | None = None,
     encode: Encode | None = None,
     limits: Limits | None = None,
 ) -> TaskSuite:
@@ -51,7 +52,8 @@ def build_suite(
     - "image": float32, shape (n, channels, height, width); bytes are divided by 255, other numbers are standardised
       per channel unless they lie in [0, 1] already.
     - "text": what `embed` makes of the texts, shape (n, e): float32, or int64 where it makes whole numbers, which are
-      tokens.
+      tokens; with their types (n, 2, T). Several columns are read as one text, one line each, but for two columns
+      where `embed_pairs` is given.
     - "tokens": int64, shape (n, T).
 
     Classes are the distinct labels, numbers by number and text by text. Quantities are standardised by the training
@@ -65,6 +67,8 @@ def build_suite(
     mapping : SampleMapping
     embed : callable, optional
         From n texts to numbers (n, e); needed for text.
+    embed_pairs : callable, optional
+        From the texts of two columns to tokens (n, T) or (n, 2, T).
     encode : callable, optional
         From texts to their tokens, `LanguageModel.encode`; needed for text that follows.
     limits : Limits, optional
@@ -98,7 +102,7 @@ def build_suite(
     @cache
     def read() -> Inputs:
         if mapping.objective != NEXT_TOKENS:
-            return read_inputs(source, mapping, embed)
+            return read_inputs(source, mapping, embed, embed_pairs)
         tokens, _, meta = texts()
         return tokens, meta
 

@@ -23,6 +23,8 @@ NETWORK_ORIGINS: tuple[NetworkOrigin, ...] = ("train", "weights", "folder", "pat
 OWN_UNITS = "own units"
 """What weights of a regression give that do not give standardised quantities."""
 
+USUAL_TOKENS, ALL_TOKENS = 128, 0
+
 
 @dataclass(frozen=True)
 class FileRef:
@@ -66,6 +68,8 @@ class NetworkRequest:
     classes : dict of str to int
         Label of the samples -> class of the Hugging Face model that it stands for, as the user chose; empty where
         names or numbers tell.
+    tokens : int
+        At most so many tokens of a text are read by a Hugging Face classifier; `ALL_TOKENS` for as many as it can.
     """
 
     origin: NetworkOrigin = "train"
@@ -80,6 +84,7 @@ class NetworkRequest:
     predicts: str = ""
     rank: int | None = None
     classes: dict[str, int] = field(default_factory=dict)
+    tokens: int = USUAL_TOKENS
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,10 @@ class ProjectRequest:
 
     def job(self) -> JobSpec:
         """The job that makes the project."""
-        content = asdict(self)
-        for name in (
-            "predicts",
-            "rank",
-            "classes",
-        ):  # as it was written before there was this choice: the same work is one job
-            if not content["model"][name]:
+        content, usual = asdict(self), NetworkRequest()
+        # as it was written before there was this choice: the same work is one job
+        for name in ("predicts", "rank", "classes", "tokens"):
+            if content["model"][name] == getattr(usual, name):
                 del content["model"][name]
         return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})
 

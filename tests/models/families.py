@@ -20,7 +20,7 @@ _DISENTANGLED = {**_ENCODER, "relative_attention": True, "position_biased_input"
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "Bert": _ENCODER,
-    "Roberta": {**_ENCODER, "max_position_embeddings": 42},
+    "Roberta": {**_ENCODER, "max_position_embeddings": 42, "type_vocab_size": 1},
     "DistilBert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "max_position_embeddings": 40},
     "Albert": {**_ENCODER, "embedding_size": 8},
     "Electra": {**_ENCODER, "embedding_size": 8},

@@ -13,7 +13,7 @@ import streamlit as st
 from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
-from kernelsm.app.data.network_facts import doubts, network_sentences
+from kernelsm.app.data.network_facts import doubts, network_sentences, text_sentences
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
@@ -277,7 +277,7 @@ def notes(project: Project) -> list[str]:
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
     if data.get("cut") and data.get("length"):
         sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")
-    return [*sentences, *doubts(project)]
+    return [*sentences, *text_sentences(about), *doubts(project)]
 
 
 @disk.callback

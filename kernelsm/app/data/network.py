@@ -18,7 +18,7 @@ from kernelsm.models.presets import presets
 from kernelsm.pipelines.text_recipe import LAYERS_OF_PACKAGED, RANK, SUBSETS
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION
-from kernelsm.workspace.requests import OWN_UNITS, FileRef, NetworkRequest
+from kernelsm.workspace.requests import ALL_TOKENS, OWN_UNITS, USUAL_TOKENS, FileRef, NetworkRequest
 
 _ORIGINS = {
     "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
@@ -220,6 +220,7 @@ def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkR
             help="For a model whose classification head is new. Otherwise it is taken as it is.",
         )  # fmt: skip
         pull = _pull()
+        tokens = _most_tokens() if mapping.kind == "text" else USUAL_TOKENS
     if archive is None and not path:
         return None
     training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
@@ -229,5 +230,16 @@ def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkR
     if classes is None:
         return None
     if kept is not None:
-        return NetworkRequest("folder", training=training, ridge=pull, archive=kept, classes=classes)
-    return NetworkRequest("path", training=training, ridge=pull, path=path, classes=classes)
+        return NetworkRequest("folder", training=training, ridge=pull, archive=kept, classes=classes, tokens=tokens)
+    return NetworkRequest("path", training=training, ridge=pull, path=path, classes=classes, tokens=tokens)
+
+
+def _most_tokens() -> int:
+    """At how many tokens texts are cut."""
+    chosen: int = st.select_slider(
+        "Tokens of a text", (32, 64, 128, 256, 512, 1024, ALL_TOKENS), ALL_TOKENS, key="bring_tokens",
+        format_func=lambda count: f"{count:,}" if count else "all that the model reads",
+        help="Longer texts are cut, which is said. Time and memory grow with the length of the longest text, in "
+        "attention with its square.",
+    )  # fmt: skip
+    return chosen

@@ -19,6 +19,7 @@ _HOW: dict[str, str] = {
     IN_ORDER: "in order, because neither names nor numbers fit",
 }
 _MOST_SHOWN = 10
+_MUCH_UNKNOWN = 0.05
 
 
 def network_sentences(about: dict[str, Any]) -> list[str]:
@@ -34,6 +35,29 @@ def network_sentences(about: dict[str, Any]) -> list[str]:
     if classes := about.get("classes"):
         pairs = class_pairs(classes["labels"], classes["of"], classes["names"])
         sentences.append(f"Labels and classes of the model, matched {how_matched(classes['how'])}: {pairs}.")
+    return sentences
+
+
+def text_sentences(about: dict[str, Any]) -> list[str]:
+    """Return sentences on texts that were cut, or that the network's tokenizer does not know."""
+    facts = about.get("texts")
+    if not facts:
+        return []
+    sentences = []
+    if facts["cut"]:
+        sentences.append(f"{facts['cut']:,} of {facts['of']:,} texts were cut at {facts['tokens']:,} tokens.")
+    unknown, equal = facts["unknown"], facts["equal"]
+    if unknown > _MUCH_UNKNOWN or (equal and unknown):
+        same = f" {equal:,} different texts became the same as another." if equal else ""
+        sentences.append(
+            f"{unknown:.0%} of the tokens stand for words or signs that the tokenizer does not know, as of another "
+            f"script or language.{same} Choose a model that knows them."
+        )
+    elif equal:
+        sentences.append(
+            f"{equal:,} different texts became the same as another: they differ only where they are cut, or in what "
+            "the tokenizer does not tell apart."
+        )
     return sentences
 
 
