@@ -1,7 +1,7 @@
 """The dashboard and the same without it.
 
-`python -m kernelsm app|run|fit|report|notebook|tables|views|features|evaluate|example|drop|confirm|compare`; `--help`
-says more.
+`python -m kernelsm app|inspect|run|fit|report|notebook|tables|views|features|evaluate|example|drop|confirm|compare`;
+`--help` says more.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from kernelsm.runtime.threads import limit_blas_threads
 from kernelsm.surrogates.wording import amount
 from kernelsm.tasks.weighting import FEW_SAMPLES, WEIGHTING_FIELDS, Weighting
 
-_WITHOUT_CHUNKS = ("app", "drop", "fit", "report", "notebook", "tables", "views")
+_WITHOUT_CHUNKS = ("app", "inspect", "drop", "fit", "report", "notebook", "tables", "views")
 _DESIGNS = [name.replace("_", "-") for name in (*DESIGNS, "auto")]
 
 
@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         "--address", default=os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1"),
         help="default STREAMLIT_SERVER_ADDRESS, or 127.0.0.1: seen from this computer alone",
     )  # fmt: skip
+
+    inspect = commands.add_parser("inspect", help="what is seen in a file: columns, their guessed meaning, and why")
+    inspect.add_argument("path", type=Path, help="samples or a table of outcomes: a file, or a folder of them")
 
     run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks, or of your own")
     of_what = run.add_mutually_exclusive_group(required=True)
@@ -180,6 +183,19 @@ def _app(options: argparse.Namespace) -> None:
     from kernelsm.app.serve import serve  # imported here: the other commands do not need Streamlit
 
     serve(options.address, options.port)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from kernelsm.pipelines.inspect_samples import inspect_samples
+
+    found = inspect_samples(options.path)
+    for note in found["notes"]:
+        print(note)
+    for column, why in found.get("left_out", {}).items():
+        print(f"left out: {column}: {why}")
+    for use, why in found.get("reasons", {}).items():
+        print(f"{use}: {why}")
+    print(json.dumps(found, ensure_ascii=False))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -417,9 +433,9 @@ def _take_away(options: argparse.Namespace) -> None:
 
 
 _COMMANDS = {
-    "app": _app, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example, "drop": _drop,
-    "confirm": _confirm, "compare": _compare, "fit": _take_away, "report": _take_away, "notebook": _take_away,
-    "tables": _take_away, "views": _take_away,
+    "app": _app, "inspect": _inspect, "run": _run, "features": _features, "evaluate": _evaluate, "example": _example,
+    "drop": _drop, "confirm": _confirm, "compare": _compare, "fit": _take_away, "report": _take_away,
+    "notebook": _take_away, "tables": _take_away, "views": _take_away,
 }  # fmt: skip
 
 

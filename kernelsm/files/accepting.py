@@ -10,6 +10,7 @@ from kernelsm.files.signatures import looks_like
 from kernelsm.files.source import Source, source_size
 from kernelsm.runtime.errors import InputError
 
+GZIP = ".gz"
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 """Endings of files that are pickles, which are never read: loading one can run any code."""
 
@@ -17,6 +18,13 @@ PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 def ending_of(name: str) -> str:
     """Ending of a file's name in small letters, such as ".csv"; empty where it has none."""
     return PurePath(name).suffix.lower()
+
+
+def format_of(name: str, packed: Collection[str] = ()) -> str:
+    """Ending that tells what is in a file: of NAME.csv.gz ".csv", where `packed` holds it; else as `ending_of`."""
+    ending = ending_of(name)
+    inner = ending_of(PurePath(name).stem)
+    return inner if ending == GZIP and inner in packed else ending
 
 
 def check_ending(name: str, endings: Collection[str], expected: str, fix: str, *, unpickle: str) -> str:

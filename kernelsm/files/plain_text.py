@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kernelsm.files.accepting import GZIP
 from kernelsm.files.encodings import UTF_8, find_encoding
 from kernelsm.files.limits import Limits, check_megabytes
 from kernelsm.files.source import Source, open_source
 from kernelsm.runtime.errors import InputError
 
-GZIP = ".gz"
 _BLOCK = 2**20
 
 

@@ -8,6 +8,8 @@ from kernelsm.files.source import Source, open_source
 
 PARQUET, NPZ, ZIP, JSON = "a Parquet file", "a NumPy archive (.npz)", "a zip archive", "JSON text"
 UTF_16 = "text in UTF-16"
+OFFICE = "a spreadsheet or document of an office program"
+GZIP = "a gzip archive"
 _BEGINNINGS = {
     b"PAR1": PARQUET,
     b"\x93NUMPY": "a single NumPy array (.npy)",
@@ -17,7 +19,7 @@ _BEGINNINGS = {
     b"GIF8": "a GIF picture",
     b"%PDF": "a PDF document",
     b"{\\rtf": "an RTF document",
-    b"\x1f\x8b": "a gzip archive",
+    b"\x1f\x8b": GZIP,
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
@@ -58,7 +60,7 @@ def _zip_kind(head: bytes) -> str:
     if first.endswith(".npy"):
         return NPZ
     if first in ("[Content_Types].xml", "mimetype") or first.startswith(("xl/", "word/", "_rels/", "docProps/")):
-        return "a spreadsheet or document of an office program"
+        return OFFICE
     if first.endswith("data.pkl"):
         return "a PyTorch file, which is a pickle and can run code"
     return ZIP

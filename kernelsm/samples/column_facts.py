@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from kernelsm.samples.samples import Kind, Samples, smallest
 
 MOST_VALUES = 1001
 """So many of a column's different values are kept, the smallest."""
+MOST_COUNTED = 20
+"""The rows of so many different texts are counted."""
 _LONGEST = 2_000  # letters of a kept text
 _PIECE = 2**20
 
@@ -40,6 +43,8 @@ class ColumnFacts:
         Whether there is nothing but 0 and 1, or true and false.
     whole_type : bool
         Whether an array is stored as whole numbers.
+    counts : mapping of str to int
+        Rows of each value of a column of text with at most 20 of them.
     """
 
     kind: Kind
@@ -50,6 +55,7 @@ class ColumnFacts:
     fractions: bool = False
     marks: bool = False
     whole_type: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,21 @@ def _facts(samples: Samples, name: str) -> ColumnFacts:
         return _of_array(samples.values(name), missing)
     different = samples.different(name)
     kept = [value[:_LONGEST] if isinstance(value, str) else value for value in smallest(different, MOST_VALUES)]
+    numbers = kind in ("boolean", "whole", "number")
     return ColumnFacts(
-        kind, missing, tuple(kept), len(different), fractions=kind == "number" and not _all(different, _is_whole),
-        marks=kind in ("boolean", "whole", "number") and set(kept[:3]) <= {0, 1},
-    )  # fmt: skip
+        kind,
+        missing,
+        tuple(kept),
+        len(different),
+        fractions=kind == "number" and not _all(different, _is_whole),
+        marks=numbers and set(kept[:3]) <= {0, 1},
+        counts=_counts(samples, name) if kind == "text" and len(different) <= MOST_COUNTED else {},
+    )
+
+
+def _counts(samples: Samples, name: str) -> dict[str, int]:
+    counted = Counter(samples.values(name).tolist())
+    return {value: count for value, count in sorted(counted.items(), key=str) if value is not None}
 
 
 def _of_array(values: NDArray[Any], missing: int) -> ColumnFacts:

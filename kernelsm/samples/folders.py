@@ -10,22 +10,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kernelsm.files.accepting import ending_of
+from kernelsm.files.accepting import GZIP, ending_of, format_of
 from kernelsm.files.csv_tables import read_csv
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.spreadsheets import read_excel
 from kernelsm.files.table_read import Column, TableRead, keep_readable
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
-from kernelsm.samples.json_lines import read_lines
+from kernelsm.samples.json_lines import read_lines, read_list
 from kernelsm.samples.parquet import read_arrow, read_parquet
 from kernelsm.samples.splits import join_splits, name_parts, split_of
 
 Reader = Callable[[Path, str, Limits, int | None], TableRead]
 TABLES: dict[str, Reader] = {
     ".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet, ".jsonl": read_lines, ".ndjson": read_lines,
-    ".arrow": read_arrow,
+    ".arrow": read_arrow, ".json": read_list, ".xlsx": read_excel,
 }  # fmt: skip
+PACKED = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+"""Formats of text, which may be gzip'd: samples.csv.gz."""
 _LAYOUT = "a dataset saved by save_to_disk, or one kind of table file, such as train.parquet and test.parquet"
 
 
@@ -159,7 +162,11 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
     """Table files by split."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [path for path in files if all(map(_is_visible, path.relative_to(folder).parts))]
-    endings = Counter(ending_of(path.name) for path in files)
+    endings = Counter(format_of(path.name, PACKED) for path in files)
+    if endings.keys() & (TABLES.keys() - {".json"} | {".safetensors"}):
+        # beside tables, or the weights of a model, JSON describes
+        files = [path for path in files if ending_of(path.name) != ".json"]
+        endings.pop(".json", None)
     if not endings.keys() & TABLES.keys():
         listed = ", ".join(f"{count:,} {ending or 'without ending'}" for ending, count in endings.most_common(4))
         fix = "Save pictures as arrays of one size (.npz), texts as a table (.csv, .parquet or .jsonl)."
@@ -172,15 +179,18 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
         raise InputError(name, f"tables of several formats ({listed})", _LAYOUT, "Keep one format.")
     words: dict[Path, str] = {}
     for path in files:
-        if ending_of(path.name) in TABLES:  # and not a README or a licence
+        if format_of(path.name, PACKED) in TABLES:  # and not a README or a licence
             # the file's own name first, then the folders from within
-            named = [re.sub(r"-\d+-of-\d+$", "", path.stem), *reversed(path.relative_to(folder).parts[:-1])]
+            named = [
+                re.sub(r"-\d+-of-\d+$", "", path.name.removesuffix(GZIP).rpartition(".")[0]),
+                *reversed(path.relative_to(folder).parts[:-1]),
+            ]
             words[path] = next((word for word in named if split_of(word)[0]), "")
     split_by_word = name_parts(words.values())
     splits: dict[str, list[_File]] = {}
     for path, word in words.items():
         place = f"{name}/{path.relative_to(folder).as_posix()}"
-        splits.setdefault(split_by_word[word], []).append(_File(path, place, TABLES[ending_of(path.name)]))
+        splits.setdefault(split_by_word[word], []).append(_File(path, place, TABLES[format_of(path.name, PACKED)]))
     if "" in splits and len(splits) > 1:
         fix = "Name every file for its split (train.csv, test.csv) or none."
         raise InputError(splits[""][0].place, "a name without a split beside files with one", _LAYOUT, fix)

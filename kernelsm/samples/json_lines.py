@@ -1,4 +1,4 @@
-"""Samples from JSON lines: one object per line, its fields the columns."""
+"""Samples from JSON: one object per line, or a list of objects, whose fields are the columns."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kernelsm.files.header import check_header
-from kernelsm.files.json_text import parse_json_object
-from kernelsm.files.limits import Limits, check_table_size
+from kernelsm.files.json_text import JsonError, parse_json, parse_json_object
+from kernelsm.files.limits import Limits, check_megabytes, check_table_size
 from kernelsm.files.plain_text import plain_text
-from kernelsm.files.source import Source
+from kernelsm.files.source import Source, open_source, source_size
 from kernelsm.files.table_read import Column, TableRead, keep_readable
 from kernelsm.files.text import check_whole_letters, text_lines
 from kernelsm.runtime.errors import InputError
 
 _LINES = 4096  # objects turned into columns at a time
+_MOST_LIST = 64  # MiB: all of it is in memory at once, as a multiple of its size
 _LONGEST = 16 * 2**20
 _LONG = 2**63  # whole numbers from here on are names
 _KINDS = {bool: "true/false", int: "a whole number", float: "a number", str: "text", list: "a list"}
@@ -75,6 +76,40 @@ def read_objects(
     left_out = {key: column.fault for key, column in columns.items() if column.fault}
     kept = {key: column.joined() for key, column in columns.items() if not column.fault}
     return TableRead(keep_readable(kept, left_out), rows, left_out=left_out)
+
+
+def read_list(path: Path, name: str, limits: Limits, most: int | None = None) -> TableRead:
+    """Columns of a JSON file that holds one list of objects, as `DataFrame.to_json(orient="records")` writes it.
+
+    See `read_lines`.
+
+    Raises
+    ------
+    InputError
+        No list of objects, a file of more than 64 MiB, or what `read_lines` refuses.
+    """
+    lines = "Write one object per line (.jsonl), as DataFrame.to_json(orient='records', lines=True) does."
+    expected = 'a list of objects, such as [{"text": "...", "label": 1}]'
+    with plain_text(path, name, limits) as text:
+        check_megabytes(source_size(text.source), name, min(limits.megabytes, _MOST_LIST), lines)
+        with open_source(text.source) as file:
+            content = file.read()
+    try:
+        found = parse_json(content)
+    except JsonError as error:
+        raise InputError(name, f"no JSON ({str(error)[:160]})", expected, lines) from None
+    if not isinstance(found, list):
+        raise InputError(name, f"a JSON {'object' if isinstance(found, dict) else 'value'}", expected, lines)
+    for row, one in enumerate(found[:most], start=1):
+        if not isinstance(one, dict):
+            raise InputError(f"{name}, row {row:,}", "no object", expected, lines)
+    blocks = (
+        (list(range(start + 1, stop + 1)), found[start:stop])
+        for start in range(0, len(found[:most]), _LINES)
+        for stop in [min(start + _LINES, len(found[:most]))]
+    )
+    read = read_objects(blocks, name, limits, word="row")
+    return replace(read, rows=len(found), notes=text.notes, encoding=text.encoding)
 
 
 class _Field:

@@ -6,30 +6,30 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelsm.files.accepting import check_content, check_ending, check_size, ending_of
+from kernelsm.files.accepting import GZIP as GZIP_ENDING
+from kernelsm.files.accepting import check_content, check_ending, check_size, ending_of, format_of
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as limits_now
-from kernelsm.files.signatures import JSON, NPZ, PARQUET, UTF_16, ZIP
+from kernelsm.files.signatures import GZIP, JSON, NPZ, OFFICE, PARQUET, UTF_16, ZIP
 from kernelsm.files.table_read import TableRead
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.folders import TABLES, read_folder
+from kernelsm.samples.folders import PACKED, TABLES, read_folder
 from kernelsm.samples.npz_arrays import read_npz
 from kernelsm.samples.samples import Samples
 
-FORMATS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".npz", ".zip")
+FORMATS = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".ndjson", ".json", ".npz", ".zip")
 PREVIEW_ROWS = 1000
-_CONTENTS = {".parquet": PARQUET, ".npz": NPZ, ".zip": ZIP}
+_CONTENTS = {".parquet": PARQUET, ".npz": NPZ, ".zip": ZIP, ".xlsx": OFFICE}
 # what to do with files that hold samples in a form that is not read
 _FIXES = {
     ".npy": "Save the inputs and the labels together: np.savez('samples.npz', x=x, y=y).",
-    ".json": "Write one object per line: `jq -c '.[]' old.json > new.jsonl`.",
     ".txt": "Rename it to .csv or .tsv if it is a table with a header.",
     ".arrow": "Save it as Parquet: pyarrow.parquet.write_table(table, 'samples.parquet').",
     ".feather": "Save it as Parquet: pandas.read_feather(path).to_parquet('samples.parquet').",
-    ".xlsx": "In the spreadsheet choose 'Save as' and 'CSV UTF-8'.",
-    ".xls": "In the spreadsheet choose 'Save as' and 'CSV UTF-8'.",
-    ".gz": "Unpack it first, or zip it.",
+    ".xls": "In the spreadsheet choose 'Save as' and '.xlsx' or 'CSV UTF-8'.",
+    ".ods": "In the spreadsheet choose 'Save as' and '.xlsx' or 'CSV UTF-8'.",
+    ".gz": "Unpack it first, or zip it; CSV, TSV and JSON may be packed (samples.csv.gz).",
     ".tar": "Unpack it and zip the folder.",
     ".7z": "Unpack it and zip the folder.",
     ".safetensors": "Weights are loaded as a model; samples come as .npz or a table.",
@@ -118,13 +118,20 @@ def _read(path: Path, name: str, limits: Limits, most: int | None) -> TableRead:
 
 def _check_file(path: Path, name: str, limits: Limits) -> str:
     """Return the ending that chooses the reader, once ending, size and first bytes are in order."""
-    other = _FIXES.get(ending_of(name), "Export the samples in one of these formats.")
+    ending = format_of(name, PACKED)
+    packed = ending != ending_of(name)
+    other = _FIXES.get(ending, "Export the samples in one of these formats.")
     unpickle = "Save the table by DataFrame.to_parquet, arrays by np.savez(path, x=x, y=y)."
-    ending = check_ending(name, FORMATS, f"one of {', '.join(FORMATS)}", other, unpickle=unpickle)
+    plain = name[: -len(GZIP_ENDING)] if packed else name
+    check_ending(plain, FORMATS, f"one of {', '.join(FORMATS)}", other, unpickle=unpickle)
     check_size(path, name, limits.megabytes, "a file with samples", "Send fewer samples.")
     kinds = (_CONTENTS[ending],) if ending in _CONTENTS else ("", UTF_16)
-    if ending in (".jsonl", ".ndjson"):
+    if ending in (".jsonl", ".ndjson", ".json"):
         kinds = (*kinds, JSON)
+    if ending == ".xlsx":
+        kinds = (OFFICE, ZIP)  # whatever stands first in it
+    if packed:
+        kinds = (GZIP,)
     fix = "Name it for what it is, or export the samples again."
-    check_content(path, name, kinds, _CONTENTS.get(ending, "text"), fix)
+    check_content(path, name, kinds, GZIP if packed else _CONTENTS.get(ending, "text"), fix)
     return ending

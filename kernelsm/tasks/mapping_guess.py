@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kernelsm.samples.column_facts import ColumnFacts, Facts, facts_of
+from kernelsm.samples.column_facts import MOST_COUNTED, ColumnFacts, Facts, facts_of
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.label_guess import COMPLETION_NAMES, LabelGuess, guess_label
 from kernelsm.tasks.mapping import (
@@ -156,12 +156,13 @@ class _Guess:
 
     def _split(self) -> str:
         split = next((name for name in self.free if self._says_split(name)), "")
-        values = ", ".join(map(str, self.columns[split].distinct[:4])) if split else ""
+        counts = self.columns[split].counts.items() if split else ()
+        values = ", ".join(f"{word} ({rows:,} rows)" for word, rows in counts)
         self.why["split"] = f"Its values say so: {values}." if split else "No column holds train and test."
         return split
 
     def _says_split(self, name: str) -> bool:
-        if self.columns[name].kind != "text":
+        if self.columns[name].kind != "text" or self.columns[name].count > MOST_COUNTED:
             return False
         meanings = {split_meaning(str(value)) for value in self.columns[name].distinct}
         return "" not in meanings and "train" in meanings and bool(meanings & {"test", "validation"})

@@ -19,7 +19,7 @@ def columns_of(samples):
 
 
 def test_the_formats_are_those_promised():
-    assert FORMATS == (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".npz", ".zip")
+    assert FORMATS == (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".ndjson", ".json", ".npz", ".zip")
 
 
 # ---- tables of text

@@ -98,7 +98,7 @@ def test_every_choice_has_its_reason():
     assert set(guess.reasons) == {"label", "inputs", "tasks", "split", "target"}
     assert all(reason.endswith(".") for reason in guess.reasons.values())
     assert "2 values" in guess.reasons["tasks"]
-    assert "test, train" in guess.reasons["split"]
+    assert guess.reasons["split"] == "Its values say so: test (1,200 rows), train (1,200 rows)."
     assert guess.left_aside == {"id": "Its name and its values say that it only numbers or names the rows."}
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import PurePath
 from threading import Lock
 
-import pandas as pd
 import streamlit as st
 
 from kernelsm.app.data import gallery, prompts, saved_work
+from kernelsm.app.data.as_read import show_reading
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
 from kernelsm.app.data.network_facts import doubts, network_sentences, text_sentences
@@ -78,8 +78,8 @@ def samples() -> None:
         _templates()
     with left:
         file = st.file_uploader(
-            "Samples (CSV, TSV, Parquet, JSON lines, NPZ, or a zipped Hugging Face dataset)", key="bring_samples",
-            max_upload_size=limits().megabytes,
+            "Samples (CSV, TSV, Excel, Parquet, JSON, JSON lines, NPZ, or a zipped Hugging Face dataset)",
+            key="bring_samples", max_upload_size=limits().megabytes,
         )  # fmt: skip
     if file is None:
         return
@@ -95,7 +95,7 @@ def samples() -> None:
     except InputError as error:  # further down than the rows that are shown
         gallery.refusal(error)
         return
-    _as_read(facts)
+    show_reading(facts)
     mapping = mapping_controls(ref.key, facts)
     if mapping is None:
         return
@@ -179,23 +179,6 @@ def _shown(preview: Preview, name: str) -> None:
         + (f"; the first and last {half} are shown" if wide else "")
     )
     show_table(shown, hide_index=True, height=240, alt=f"First rows of {name}")
-
-
-def _as_read(facts: Facts) -> None:
-    """Say how the whole file was read: its encoding, what was left out, and why."""
-    for note in facts.notes:
-        st.info(plain(note), icon=":material/info:")
-    if facts.left_out:
-        names = ", ".join(plain(name) for name in list(facts.left_out)[:5]) + (
-            " ..." if len(facts.left_out) > 5 else ""
-        )
-        st.info(
-            f"These columns cannot be read and are left out: {names}.",
-            icon=":material/info:",
-        )
-        with st.expander(f"Why {len(facts.left_out):,} of the file's columns are left out"):
-            table = pd.DataFrame({"column": list(facts.left_out), "why": list(facts.left_out.values())})
-            show_table(table, hide_index=True, alt="Columns that cannot be read, and why")
 
 
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:

@@ -1,0 +1,174 @@
+"""Excel files: the first sheet with a table is read as the CSV file that it would be saved as."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kernelsm.files.archives import open_archive
+from kernelsm.files.csv_tables import read_csv
+from kernelsm.files.limits import Limits, check_megabytes
+from kernelsm.files.source import Source, open_source
+from kernelsm.files.table_read import TableRead
+from kernelsm.runtime.errors import InputError
+
+MOST_MEGABYTES = 256
+"""MiB of XML that a spreadsheet may hold: reading it takes a minute or so."""
+_BLOCK = 2**20
+_TEXT_PARTS = (".xml", ".rels", ".vml")
+_FORBIDDEN = re.compile(rb"<!\s*(doctype|entity)", re.IGNORECASE)
+_ENCODING = re.compile(rb"encoding\s*=\s*[\"']([^\"']*)", re.IGNORECASE)
+_EXPECTED = "an Excel workbook (.xlsx)"
+_FIX = "In the spreadsheet choose 'Save as' and 'CSV UTF-8'."
+
+
+def read_excel(source: Source, name: str, limits: Limits, max_rows: int | None = None) -> TableRead:
+    """Columns of an Excel workbook: those of its first sheet that is not empty, with the header in its first row.
+
+    Cells are taken as they are stored: numbers with all their digits whatever is shown, formulas as they were last
+    computed, dates as 2030-12-31 or 2030-12-31 23:59:59. For the rest see `read_csv`.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file.
+    name : str
+        Its name, for messages.
+    limits : Limits
+        As of `read_csv`; the file's XML may have 256 MiB unpacked.
+    max_rows : int, optional
+        Read at most this many of the first rows.
+
+    Raises
+    ------
+    InputError
+        No workbook, damaged, too large, XML that defines entities, or what `read_csv` refuses.
+    """
+    bounds = replace(limits, unpacked_megabytes=min(limits.unpacked_megabytes, MOST_MEGABYTES))
+    with open_archive(source, name, bounds, expected=_EXPECTED) as archive:
+        for entry in archive.infolist():
+            if entry.filename.lower().endswith(_TEXT_PARTS):
+                _check_xml(archive, entry, name)
+    with open_source(source) as file, tempfile.NamedTemporaryFile(prefix="kernelsm-") as copy:
+        most = None if max_rows is None else max_rows + 1
+        with _damage_explained(name), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and the like
+            title, others = _write_sheet(file, Path(copy.name), name, limits, most)
+        read = read_csv(Path(copy.name), name, limits, max_rows)
+    notes = read.notes
+    if others:
+        notes = (
+            f"The sheet \u201c{title[:60]}\u201d is read; {others} other{'s are' if others > 1 else ' is'} not.",
+            *notes,
+        )
+    cut = max_rows is not None and len(next(iter(read.columns.values()))) >= max_rows
+    return replace(read, rows=None if cut else read.rows, notes=notes, encoding="")
+
+
+@contextmanager
+def _damage_explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, ImportError, MemoryError):
+        raise
+    except Exception as error:  # a crafted workbook makes openpyxl raise errors of any kind
+        reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
+        raise InputError(name, f"a damaged workbook ({reason})", _EXPECTED, _FIX) from None
+
+
+def _check_xml(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> None:
+    """Refuse XML that defines entities, or hides such definitions in another encoding; no workbook needs either."""
+    place = f"{name}, entry {entry.filename[:80]!r}"
+    with archive.open(entry) as file:
+        carried = b""
+        head = True
+        while block := file.read(_BLOCK):
+            if head:
+                told = _ENCODING.search(block[:200])
+                other = told is not None and told[1].lower() not in (b"utf-8", b"utf8", b"us-ascii")
+                if other or block.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in block[:200]:
+                    raise InputError(place, "XML that is not UTF-8", "XML in UTF-8", _FIX)
+                head = False
+            if _FORBIDDEN.search(carried + block):
+                raise InputError(place, "XML that defines a document type or entities", "plain XML", _FIX)
+            carried = block[-32:]
+
+
+def _write_sheet(file: Any, path: Path, name: str, limits: Limits, most: int | None) -> tuple[str, int]:
+    """Write the first sheet that is not empty as CSV; return its title, and how many others there are."""
+    from openpyxl import load_workbook
+
+    workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    sheets = workbook.worksheets
+    try:
+        for sheet in sheets:
+            if sheet.sheet_state == "visible" and _written(_rows(sheet, name, limits), path, name, limits, most):
+                return sheet.title, len(sheets) - 1
+    finally:
+        workbook.close()
+    raise InputError(name, "no sheet with a row", "a table with a header", "Put the samples into the first sheet.")
+
+
+def _rows(sheet: Any, name: str, limits: Limits) -> Iterator[tuple[Any, ...]]:
+    """Rows that are not blank, all as wide as the header."""
+    sheet.reset_dimensions()  # what the file says about its size need not be true
+    width = 0
+    for number, cells in enumerate(sheet.iter_rows(values_only=True)):
+        if number > 2 * limits.rows + 1000:  # a crafted number of a row could make millions of blank ones
+            raise InputError(
+                name, f"more than {number:,} rows", f"at most {limits.rows:,}", "Send a sample of the rows."
+            )
+        last = next((place for place in reversed(range(len(cells))) if cells[place] not in (None, "")), -1) + 1
+        if not last:
+            continue
+        if last > limits.columns:
+            raise InputError(
+                f"{name}, header", f"{last:,} columns", f"at most {limits.columns:,}", "Leave columns out."
+            )
+        if not width:
+            width = last
+        elif last > width:
+            place = f"{name}, sheet {sheet.title[:40]!r}, row {number + 1:,} of the sheet"
+            fix = "Name every column in the first row, and leave notes beside the table out."
+            raise InputError(place, f"{last} cells", f"at most {width}, as in the header", fix)
+        yield cells[:last] + (None,) * (width - last)
+
+
+def _written(rows: Iterator[tuple[Any, ...]], path: Path, name: str, limits: Limits, most: int | None) -> bool:
+    """Write rows as CSV; whether there was one."""
+    size = 0
+    found = False
+    with path.open("w", encoding="utf-8", newline="") as sink:
+        for row in islice(rows, most):
+            found = True
+            line = io.StringIO()
+            csv.writer(line, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(map(_cell, row))
+            size += sink.write(line.getvalue())
+            check_megabytes(size, name, limits.megabytes, "Send fewer samples.", found="at least {} MiB as text")
+    return found
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime.datetime):
+        midnight = value.time() == datetime.time()
+        return value.date().isoformat() if midnight else value.isoformat(" ", "seconds")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return value
+    return str(value)

@@ -1,0 +1,79 @@
+"""What is seen in a user's file: its columns, what they are guessed to mean and why, and what was left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kernelsm.outcomes.table import Outcomes
+from kernelsm.outcomes.table_validation import TARGET_PREFIX, TASK_PREFIX
+from kernelsm.samples.column_facts import Facts, facts_of
+from kernelsm.samples.reader import read_samples
+from kernelsm.tasks.mapping_guess import explain_guess
+from kernelsm.tasks.split_words import split_meaning
+
+
+def inspect_samples(path: Path) -> dict[str, Any]:
+    r"""Read a file or folder of samples, or a table of outcomes, and return what *Data & model* shows of it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        JSON types. Of samples: `columns` with their kinds, the `mapping` that is guessed and its `reasons`, columns
+        that the guess leaves aside (`left_aside`) or that cannot be read (`left_out`), `notes`, `encoding`, `splits`.
+        Of a table of outcomes: its numbers of subsets, tasks and targets, and `notes`.
+
+    Raises
+    ------
+    InputError
+        Names the file and the row, column or entry of the first thing that is wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from kernelsm.pipelines.inspect_samples import inspect_samples
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.csv")
+    ...     _ = path.write_text("x,label,source\n" + "1.5,a,s\n2.5,b,t\n" * 10)
+    ...     found = inspect_samples(path)
+    >>> found["mapping"]["label"], found["mapping"]["tasks"]["columns"], found["reasons"]["label"]
+    ('label', ['source'], 'Its name says so.')
+    """
+    facts = facts_of(read_samples(path))
+    if is_outcomes(facts):
+        outcomes = Outcomes.from_files([(path.read_bytes(), path.name)])
+        return {
+            "file": path.name, "kind": "table of outcomes", "subsets": outcomes.m, "tasks": list(outcomes.task_names),
+            "targets": list(outcomes.target_names), "higher_is_better": outcomes.higher_is_better,
+            "notes": list(outcomes.meta.get("notes", [])),
+        }  # fmt: skip
+    guess = explain_guess(facts)
+    return {
+        "file": path.name, "kind": "samples", "rows": facts.rows, "encoding": facts.encoding,
+        "columns": columns_seen(facts), "mapping": guess.mapping.to_dict(), "reasons": guess.reasons,
+        "left_aside": guess.left_aside, "left_out": dict(facts.left_out), "notes": list(facts.notes),
+        "splits": {
+            word: {"rows": rows, "meaning": split_meaning(word)}
+            for word, rows in facts.columns[guess.mapping.split].counts.items()
+        } if guess.mapping.split else {},
+    }  # fmt: skip
+
+
+def columns_seen(facts: Facts) -> list[dict[str, Any]]:
+    """Return name, kind, different values and missing ones of each column, and the shape of arrays."""
+    return [
+        {"name": name, "kind": held.kind, "distinct": held.count, "missing": held.missing}
+        | ({"shape": list(held.shape)} if held.shape else {})
+        for name, held in facts.columns.items()
+    ]
+
+
+def is_outcomes(facts: Facts) -> bool:
+    """Whether columns are named as in a table of outcomes: task:NAME and target:NAME."""
+    named = [any(name.startswith(prefix) for name in facts.names) for prefix in (TASK_PREFIX, TARGET_PREFIX)]
+    return all(named)

@@ -1,0 +1,55 @@
+"""What the command line says of a file is what the page knows of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kernelsm.__main__ import main
+from kernelsm.pipelines.inspect_samples import inspect_samples
+from kernelsm.tasks.mapping import SampleMapping
+
+FILES = Path(__file__).resolve().parents[1] / "own_data"
+
+
+def inspected(capsys, path):
+    assert main(["inspect", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return json.loads(lines[-1]), lines[:-1]
+
+
+@pytest.mark.parametrize(
+    "name", [path.name for path in sorted(FILES.iterdir()) if path.name not in ("breast_all256.csv",)]
+)
+def test_every_case_is_inspected_as_one_json_object(capsys, name):
+    found, _ = inspected(capsys, FILES / name)
+    assert (found["file"], found["kind"]) == (name, "samples")
+    assert found == json.loads(json.dumps(inspect_samples(FILES / name)))
+    assert SampleMapping.from_dict(found["mapping"]).label == found["mapping"]["label"]
+    assert set(found["reasons"]) == {"label", "inputs", "tasks", "split", "target"}
+
+
+def test_what_was_done_to_a_file_is_said(capsys):
+    found, lines = inspected(capsys, FILES / "nested_field.jsonl")
+    assert list(found["left_out"]) == ["metadata", "tags"]
+    assert any(line.startswith("left out: metadata: nested_field.jsonl, line 1") for line in lines)
+    found, lines = inspected(capsys, FILES / "windows_1252.csv")
+    assert found["encoding"].startswith("Windows-1252")
+    assert found["notes"][0] in lines
+    found, _ = inspected(capsys, FILES / "unlabelled_test.zip")
+    assert found["splits"]["test"] == {"rows": 20, "meaning": "test"}
+    kinds = {column["name"]: column["kind"] for column in found["columns"]}
+    assert kinds == {"sentence": "text", "label": "whole", "idx": "whole", "split": "text"}
+    assert "idx" in found["left_aside"]
+
+
+def test_a_table_of_outcomes_is_told_from_samples(capsys):
+    found, _ = inspected(capsys, FILES / "breast_all256.csv")
+    assert (found["kind"], found["subsets"], len(found["tasks"])) == ("table of outcomes", 256, 8)
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(capsys, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,x\n1,2\n")
+    assert main(["inspect", str(path)]) == 2
+    assert capsys.readouterr().err.startswith("kernelsm: t.csv, header, column 2")
