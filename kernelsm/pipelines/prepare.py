@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -94,9 +94,10 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         folder = _language_model_folder(request.model, place, root) if follows else _model_folder(
             request.model, place, root, text=mapping.kind == "text"
         )  # fmt: skip
-        with _named_as_sent(request.model, folder, root):
+        encoder = _encoder_folder(request.model, Path(temporary_folder, "encoder"), root) if embeds else None
+        with _named_as_sent(request.model, folder, root, encoder):
             inputs = stages.stage("inputs")
-            read = _read(samples, mapping, folder, inputs, store, most=request.model.tokens)
+            read = _read(samples, mapping, folder, inputs, store, most=request.model.tokens, encoder=encoder)
             known: dict[str, Any] = {"texts": read.texts} if read.texts else {}
             if folder and read.suite.objective == CLASSIFICATION:
                 config = read_json_object(folder / "config.json", f"model {folder.name!r}", EXPECTED, CONVERT)
@@ -168,7 +169,9 @@ def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
 
 
 @contextmanager
-def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> Iterator[None]:
+def _named_as_sent(
+    model: NetworkRequest, folder: Path | None, root: Path, encoder: Path | None = None
+) -> Iterator[None]:
     """Errors name the files of a network as their owner does, not as they are kept here."""
     names: dict[str, str] = {}
     if folder:
@@ -176,6 +179,9 @@ def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> It
         names = {f"model {folder.name!r}": sent_name, "tokenizer": f"{sent_name}, tokenizer"}
     elif model.weights:
         names = {model.weights.path(root).name: model.weights.name}
+    if encoder:
+        sent_name = model.encoder.name if model.encoder else model.encoder_path
+        names |= {f"sentence encoder {encoder.name!r}": sent_name, "tokenizer": f"{sent_name}, tokenizer"}
     try:
         yield
     except InputError as error:
@@ -222,13 +228,34 @@ def _model_folder(
         return model_folder(folder, model.archive.name, text=text)
     if model.origin == "path":
         if not local_models_allowed():
-            raise InputError(
-                "model", "a path or hub name", "an uploaded model",
-                "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
-            )  # fmt: skip
+            _refuse_paths()
         folder.mkdir()
         return copy_model(model.path, folder, text=text, adapted=adapted)
     return None
+
+
+def _encoder_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | None:
+    """The folder of a sentence encoder, unpacked from a zip, of this computer or from the hub; None for the packaged."""
+    if model.encoder is not None:
+        fix = "Zip the folder of the encoder."
+        check_ending(model.encoder.name, (".zip",), "the zip of a sentence encoder", fix, unpickle=CONVERT)
+        unpack(model.encoder.path(root), folder, model.encoder.name, limits())
+        return model_folder(folder, model.encoder.name, text=True)
+    if not model.encoder_path:
+        return None
+    if not local_models_allowed():
+        _refuse_paths()
+    own = Path(model.encoder_path).expanduser()
+    return model_folder(own, model.encoder_path, text=True) if own.is_dir() else copy_model(
+        model.encoder_path, folder, text=True
+    )  # fmt: skip
+
+
+def _refuse_paths() -> NoReturn:
+    raise InputError(
+        "model", "a path or hub name", "an uploaded model",
+        "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
+    )  # fmt: skip
 
 
 def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | None:
@@ -262,6 +289,7 @@ def _read(
     store: Store,
     *,
     most: int,
+    encoder: Path | None,
 ) -> _Read:
     """Group the samples; text becomes tokens of the network in `folder`, or embeddings."""
     pads: list[int] = []
@@ -279,8 +307,8 @@ def _read(
 
     def embeddings(texts: list[str]) -> NDArray[np.float32]:
         contents.append(content_hash(texts))
-        facts.update(tokenize(encoder_folder(), texts, MAX_LENGTH).facts)
-        return embedded(texts, store, report)
+        facts.update(tokenize(encoder or encoder_folder(), texts, MAX_LENGTH).facts)
+        return embedded(texts, store, report, encoder=encoder)
 
     if mapping.objective == NEXT_TOKENS:
         report(0, 1, "loading the language model", reused=None)

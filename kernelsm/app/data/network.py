@@ -27,6 +27,9 @@ _ORIGINS = {
 _LANGUAGE_MODELS = {
     "packaged": "SmolLM2-135M-Instruct (packaged)", "folder": "Hugging Face folder (zip)", "path": "Path or hub name",
 }  # fmt: skip
+_ENCODERS = {
+    "packaged": "all-MiniLM-L6-v2 (packaged)", "folder": "Folder (zip)", "path": "Path or hub name",
+}  # fmt: skip
 _TITLES = {"": "what fits best", "logistic": "Logistic regression", "mlp": "Small neural network",
            "resnet9": "ResNet-9", "transformer": "Small transformer"}  # fmt: skip
 _TITLES_OF_QUANTITIES = {**_TITLES, "logistic": "Linear regression"}
@@ -97,7 +100,7 @@ def _language_model() -> NetworkRequest | None:
     return NetworkRequest("path" if path else "packaged", training=training, ridge=pull, path=path, rank=changed)
 
 
-def _train(mapping: SampleMapping) -> NetworkRequest:
+def _train(mapping: SampleMapping) -> NetworkRequest | None:
     offered, titles = _OFFERED[mapping.kind], _TITLES
     if mapping.objective == REGRESSION:
         titles = _TITLES_OF_QUANTITIES
@@ -139,7 +142,39 @@ def _train(mapping: SampleMapping) -> NetworkRequest:
             "AdamW. Where there are enough samples, a tenth is held out, and training stops when its loss has not "
             "improved for ten epochs; the best weights are kept."
         )
-    return NetworkRequest("train", architecture=architecture, hidden=hidden, training=training, ridge=pull)
+    chosen = _encoder() if mapping.kind == "text" else (None, "")
+    if chosen is None:
+        return None
+    encoder, path = chosen
+    return NetworkRequest(
+        "train", architecture=architecture, hidden=hidden, training=training, ridge=pull, encoder=encoder,
+        encoder_path=path,
+    )  # fmt: skip
+
+
+def _encoder() -> tuple[FileRef | None, str] | None:
+    """The zip, or the path or hub name, of another sentence encoder; None while its file is missing."""
+    with st.expander("Encoder of the texts", icon=":material/translate:"):
+        origins = [origin for origin in _ENCODERS if origin != "path" or local_models_allowed()]
+        origin = st.segmented_control(
+            "Encoder",
+            origins,
+            format_func=_ENCODERS.__getitem__,
+            key="bring_encoder",
+            default="packaged",
+            required=True,
+        )
+        st.caption(
+            "It turns a text of up to 128 tokens into numbers. The packaged one knows English best. Another one is a "
+            "network such as BERT or MPNet that averages over tokens, with safetensors and its tokenizer."
+        )
+        if origin == "packaged":
+            return None, ""
+        if origin == "path":
+            path = st.text_input("Folder of this computer, or name on the hub", key="bring_encoder_path").strip()
+            return (None, path) if path else None
+        file = st.file_uploader("Folder (.zip)", key="bring_encoder_file", max_upload_size=limits().megabytes)
+        return (keep_file(file), "") if file is not None else None
 
 
 def _usual(value: float | None) -> str:

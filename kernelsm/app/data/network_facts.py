@@ -51,7 +51,7 @@ def text_sentences(about: dict[str, Any]) -> list[str]:
         same = f" {equal:,} different texts became the same as another." if equal else ""
         sentences.append(
             f"{unknown:.0%} of the tokens stand for words or signs that the tokenizer does not know, as of another "
-            f"script or language.{same} Choose a model that knows them."
+            f"script or language.{same} Choose a model or an encoder that knows them."
         )
     elif equal:
         sentences.append(
