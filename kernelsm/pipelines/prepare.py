@@ -235,7 +235,7 @@ def _model_folder(
 
 
 def _encoder_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | None:
-    """The folder of a sentence encoder, unpacked from a zip, of this computer or from the hub; None for the packaged."""
+    """The folder of a sentence encoder, unpacked, of this computer or from the hub; None for the packaged one."""
     if model.encoder is not None:
         fix = "Zip the folder of the encoder."
         check_ending(model.encoder.name, (".zip",), "the zip of a sentence encoder", fix, unpickle=CONVERT)
@@ -310,12 +310,17 @@ def _read(
         facts.update(tokenize(encoder or encoder_folder(), texts, MAX_LENGTH).facts)
         return embedded(texts, store, report, encoder=encoder)
 
+    def cluster_embeddings(texts: list[str]) -> NDArray[np.float32]:
+        contents.append(content_hash(texts))
+        return embedded(texts, store, report)
+
     if mapping.objective == NEXT_TOKENS:
         report(0, 1, "loading the language model", reused=None)
         return _Read(build_suite(samples, mapping, encode=language_model(str(folder or "")).encode), None, contents)
     suite = build_suite(
-        samples, mapping, embed=tokens if folder else embeddings, embed_pairs=tokens if folder else None
-    )
+        samples, mapping, embed=tokens if folder else embeddings, embed_pairs=tokens if folder else None,
+        embed_clusters=cluster_embeddings,
+    )  # fmt: skip
     return _Read(suite, pads[0] if pads else None, contents, facts)
 
 

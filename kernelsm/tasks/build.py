@@ -42,6 +42,7 @@ def build_suite(
     *,
     embed: Embed | None = None,
     embed_pairs: EmbedPairs | None = None,
+    embed_clusters: Embed | None = None,
     encode: Encode | None = None,
     limits: Limits | None = None,
 ) -> TaskSuite:
@@ -69,6 +70,8 @@ def build_suite(
         From n texts to numbers (n, e); needed for text.
     embed_pairs : callable, optional
         From the texts of two columns to tokens (n, T) or (n, 2, T).
+    embed_clusters : callable, optional
+        From n texts to the numbers (n, e) by which they are clustered, where `embed` makes tokens.
     encode : callable, optional
         From texts to their tokens, `LanguageModel.encode`; needed for text that follows.
     limits : Limits, optional
@@ -111,7 +114,9 @@ def build_suite(
             values, _ = tabular(source, mapping.tasks.columns)
         else:
             values, _ = read()
-            if values.dtype == np.int64:
+            if values.dtype == np.int64 and mapping.kind == "text" and embed_clusters:
+                values, _ = read_inputs(source, mapping, embed_clusters)
+            elif values.dtype == np.int64:
                 fix = "Choose columns of numbers to cluster by, or another rule."
                 raise InputError("tasks", "clusters of tokens", "clusters of numbers", fix)
         flat = values.reshape(len(values), -1).astype(np.float32, copy=False)

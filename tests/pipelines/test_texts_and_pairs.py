@@ -17,6 +17,7 @@ from kernelsm.estimators.recipe import Rates
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.models.model_folders import tokenize
 from kernelsm.pipelines.compute import initial_model
+from kernelsm.tasks.mapping import TaskRule
 from kernelsm.workspace.requests import ALL_TOKENS
 
 RATES = Rates(
@@ -113,3 +114,22 @@ def test_cut_and_unknown_tokens_are_counted_by_the_tokenizer(tmp_path: Path) -> 
     assert tokenize(folder, ["good"], 20, types=True).inputs.shape == (1, 3)
     facts: dict[str, Any] = {"of": 1, "tokens": 20, "cut": 0, "unknown": 0.0, "equal": 0}
     assert pair.facts == facts
+
+
+def test_texts_are_clustered_by_what_a_sentence_encoder_makes_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def embedded(texts: list[str], *_: Any, **named: Any) -> np.ndarray:
+        asked.append(len(texts))
+        return np.array([[10.0 * ("good" in text), len(text)] for text in texts], dtype=np.float32)
+
+    monkeypatch.setattr("kernelsm.pipelines.prepare.embedded", embedded)
+    texts = ["good film" if row % 2 else "bad film" for row in range(60)]
+    mapping = replace(PAIRS, tasks=TaskRule("clusters", (), 2))
+    suite = brought(saved(tmp_path), reviews(text=texts, second=["fine"] * 60), mapping).recipe.suite()
+    assert asked == [60]
+    assert suite.inputs.shape[1] == 2  # the network reads pairs all the same
+    good = (suite.inputs[:, 0] == VOCABULARY.index("good")).any(axis=1)
+    assert len(set(zip(suite.task_of.tolist(), good.tolist(), strict=True))) == suite.K == 2

@@ -10,7 +10,7 @@ from kernelsm.app.data.class_choice import class_controls
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.view import PULLS
-from kernelsm.app.shell.words import W0
+from kernelsm.app.shell.words import W0, plain
 from kernelsm.files.limits import limits
 from kernelsm.models.config_files import config_template
 from kernelsm.models.model_folders import local_models_allowed
@@ -242,6 +242,9 @@ def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkR
     )
     if mapping.objective == REGRESSION:
         st.caption("It is to give the standardised label; a new head learns that where it is trained further here.")
+    if mapping.kind == "text" and len(mapping.inputs) == 2:
+        first, second = map(plain, mapping.inputs)
+        st.caption(f"{first} and {second} go to its tokenizer as a pair, in this order.")
     one, two = frame.panels()
     archive, path = None, ""
     with one:
