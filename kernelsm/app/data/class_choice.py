@@ -79,7 +79,7 @@ def _one_by_one(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, in
     for place, label in enumerate(labels):
         with columns[place % len(columns)]:
             number = st.selectbox(
-                plain(label), range(len(names)), None, format_func=lambda number: plain(names[number]),
+                plain(label), range(len(names)), None, format_func=lambda number: names[number],
                 key=f"bring_class_{place}", placeholder="which class?",
             )  # fmt: skip
         if number is not None:
