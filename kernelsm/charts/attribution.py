@@ -16,6 +16,8 @@ from kernelsm.surrogates.verdicts import verdicts as verdicts_alone
 from kernelsm.surrogates.wording import Verdict, amount, effect_verdict
 
 MOST_BARS = 60
+_LETTERS = 28  # of a name beside its bar: longer ones leave no room for the bars
+_ABOVE = 66  # pixels for three lines above the bars
 _TOLD = 10  # tasks whose numbers the alternative text holds; more are in the table
 _OUTLINE = 1.5  # pixels
 _HATCHED = {"fillmode": "replace", "size": 6, "solidity": 0.45}
@@ -72,7 +74,7 @@ def attribution_bars(
     # an infinite or unknown interval has no whisker
     whiskers = np.where(known, half_widths, 0.0)[shown]
     read = np.zeros(len(names), dtype=bool) if measured is None else measured
-    labels = [safe(names[k]) for k in shown]
+    labels = [safe(names[k], _LETTERS) for k in shown]
     rows = np.arange(len(shown))
     colours = effect_colours(np.where(verdicts[shown] == Verdict.NO_EFFECT, 0.0, shown_values), higher_is_better)
     data: list[dict[str, Any]] = [
@@ -101,7 +103,7 @@ def attribution_bars(
                 f"{label}: {amount(value, half, signed=True, measured=bool(read[k]))} "
                 f"({effect_verdict(verdict, value, higher_is_better)})"
                 for k, label, value, half, verdict in zip(
-                    shown, labels, shown_values, whiskers, shown_verdicts, strict=True
+                    shown, (safe(names[k]) for k in shown), shown_values, whiskers, shown_verdicts, strict=True
                 )
             ],
             "hovertemplate": "%{hovertext}<extra></extra>",
@@ -118,21 +120,21 @@ def attribution_bars(
                 "hovertemplate": "truth %{x:+.4g}<extra></extra>",
             }
         )
-    sides = ("← hurts", "helps →") if higher_is_better else ("← helps", "hurts →")
+    sides = "← hurts   helps →" if higher_is_better else "← helps   hurts →"
     chart = figure(
         data,
-        max(220, 80 + 22 * len(shown)),
+        max(220, _ABOVE + 30 + 22 * len(shown)),
         dark=dark,
-        xaxis={
-            "title": {"text": f"F(with) - F(without)<br>{unit}"}, "zeroline": True, "automargin": True, **PLAIN_TICKS
-        },
+        margin={"l": 8, "r": 12, "t": _ABOVE, "b": 8},
+        xaxis={"zeroline": True, "automargin": True, **PLAIN_TICKS},
         yaxis=name_axis(labels, rows, autorange="reversed"),
         annotations=[
+            # an axis' own title is centred below the bars, and cut where these are narrower than it is
             {
-                "text": text, "x": 0, "y": 1, "xref": "x", "yref": "paper", "xanchor": anchor, "yanchor": "bottom",
-                "xshift": shift, "showarrow": False,
+                "text": f"F(with) - F(without)<br>{unit}<br>{sides}", "x": 1, "y": 1,
+                "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "align": "right",
+                "showarrow": False,
             }
-            for text, anchor, shift in zip(sides, ("right", "left"), (-8, 8), strict=True)
         ],
     )  # fmt: skip
     alt = f"Bar chart of the attribution of {len(names)} tasks{_which(len(shown), len(names), cut)}."

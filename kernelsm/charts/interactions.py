@@ -101,6 +101,8 @@ def interaction_heatmap(
             "orientation": "h",
             "y": 1.0,
             "yanchor": "bottom",
+            "tickvals": _few_ticks(colour_limit),
+            "tickangle": 0,
             **PLAIN_TICKS,
         },
         "hovertemplate": "%{y} × %{x}: %{z:+.3~g}<extra></extra>",
@@ -149,6 +151,13 @@ def interaction_heatmap(
     return Chart(
         chart, _alt(values, names, unit, distinguishable), lambda: _table(values, names, unit, distinguishable)
     )
+
+
+def _few_ticks(limit: float) -> list[float]:
+    """Zero and the largest round number either side of it: more would stand on end on a narrow page."""
+    power = 10.0 ** np.floor(np.log10(limit))
+    largest = max(step * power for step in (1, 2, 5) if step * power <= limit * (1 + 1e-9))
+    return [-largest, 0.0, largest]
 
 
 def _table(

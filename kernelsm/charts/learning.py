@@ -72,6 +72,8 @@ def learning_curve_chart(
     for place, label, colour in marks:
         # labels of neighbouring lines grow away from each other; others to the left, where there is always room
         side = "right" if place > leftmost and neighbours else "left"
+        # one line higher: on a phone it would reach to the label of the first
+        label += "<br>\u00a0" if place > leftmost and not neighbours else ""
         # a point on the very edge is not drawn, nor is its text
         data.append(
             {
@@ -83,7 +85,7 @@ def learning_curve_chart(
     x_range = (float(min(sizes[0], leftmost)) * 0.85, float(numbers[-1]) * 1.1)
     chart = figure(
         data, 380, dark=dark,
-        margin={"l": 8, "r": 56 if neighbours else 8, "t": 36, "b": 8},  # a label to the right needs room on a phone
+        margin={"l": 8, "r": 56 if neighbours else 8, "t": 56, "b": 8},  # a label to the right needs room on a phone
         xaxis={"title": {"text": "subsets fitted"}, **_log_axis(*x_range, lambda value: f"{value:,.0f}")},
         yaxis={
             "title": {"text": "share of variance left unexplained<br>on held-out subsets"},

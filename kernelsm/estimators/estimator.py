@@ -250,7 +250,7 @@ class SuiteEstimator(Estimator):
     @property
     def measures(self) -> Sequence[Measure]:
         """Those of the objective."""
-        return self.objective.measures
+        return self.objective.measures_for(self.objective.outputs)
 
     @property
     def target_weights(self) -> Sequence[float] | None:

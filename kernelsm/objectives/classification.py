@@ -22,6 +22,7 @@ from kernelsm.objectives.objective import (
     RestrictedLoss,
     group_means,
 )
+from kernelsm.objectives.two_groups import OF_TWO_GROUPS, mean_auc, mean_f1
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.labels import check_classes
 
@@ -158,6 +159,11 @@ class Classification(Objective):
     output_word = "logits"
 
     @classmethod
+    def measures_for(cls, outputs: int) -> tuple[Measure, ...]:
+        """Of two classes, F1 and AUC as well."""
+        return (*cls.measures, *OF_TWO_GROUPS) if outputs == 2 else cls.measures
+
+    @classmethod
     def labels_in_words(cls, outputs: int) -> str:
         """How many classes."""
         return f"{outputs} classes"
@@ -220,6 +226,9 @@ class Classification(Objective):
 
         Right means that the true class is more probable than each other one. Where the margin alone is known it
         means p_y > 1/2, which is less often so.
+
+        Of two classes F1 and AUC follow. F1 is the mean over classes, those that no sample of a group has and that
+        are said of none left out. The AUC is the same for either class, and ½ in a group that has one class alone.
         """
         import torch
         from torch.nn.functional import softplus
@@ -231,4 +240,13 @@ class Classification(Objective):
         others = logits.scatter(0, true_class, float("-inf"))
         margins = true - others.logsumexp(dim=0)
         right = (true > others.amax(dim=0)).to(logits)
-        return group_means(torch.stack([softplus(-margins), right, margins], dim=1), group_of, groups)
+        means = group_means(torch.stack([softplus(-margins), right, margins], dim=1), group_of, groups)
+        if self.outputs != 2:
+            return means
+        second = (labels == 1)[:, None]
+        log_odds = torch.where(second, margins, -margins)
+        said, truth = (log_odds > 0).to(logits), second.to(logits).expand_as(log_odds)
+        both = (torch.stack([said, 1 - said]), torch.stack([truth, 1 - truth]))
+        f1 = mean_f1(*both, group_of, groups)
+        area = mean_auc(log_odds[None], truth[None], group_of, groups)
+        return torch.cat([means, torch.stack([f1, area], dim=1)], dim=1)

@@ -234,7 +234,7 @@ class Objective(ABC):
     name: ClassVar[str]
     """As suites and files hold it."""
     measures: ClassVar[tuple[Measure, ...]]
-    """What can be read off a model; the first is the loss that is trained on."""
+    """What can be read off a model, however many outputs it has; the first is the loss that is trained on."""
     headline: ClassVar[str]
     """The measure by which people judge a network."""
     linearisations: ClassVar[tuple[Linearisation, ...]]
@@ -253,6 +253,11 @@ class Objective(ABC):
         """Return the objective of a suite that names it: an output for each class, or for each column of labels."""
         columns = 1 if suite.labels.ndim == 1 else int(suite.labels.shape[1])
         return cls(suite.classes or columns, **suite.objective_settings)
+
+    @classmethod
+    def measures_for(cls, outputs: int) -> tuple[Measure, ...]:
+        """What can be read off a model of C outputs: `measures`, then what there is for this number alone."""
+        return cls.measures
 
     @classmethod
     def linearisation(cls, name: str) -> Linearisation:
@@ -335,7 +340,7 @@ class Objective(ABC):
         Returns
         -------
         Tensor, shape (m, measures, groups)
-            In the order of `measures`.
+            In the order of `measures_for`.
         """
 
     def measure_model(self, outputs: Tensor, labels: Tensor, group_of: Tensor, groups: int) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.objectives.objective import Expansion, Linearisation, Measure, Objective, OutputLoss, group_means
+from kernelsm.objectives.two_groups import OF_TWO_GROUPS, mean_auc, mean_f1
 from kernelsm.runtime.errors import InputError
 from kernelsm.tasks.suite import SEVERAL_LABELS
 
@@ -73,8 +74,7 @@ class SeveralLabels(Objective):
     measures = (
         Measure("loss", "nats over all labels", higher_is_better=False),
         Measure("accuracy", "fraction", higher_is_better=True),
-        Measure("F1", "fraction", higher_is_better=True),
-        Measure("AUC", "fraction", higher_is_better=True),
+        *OF_TWO_GROUPS,
     )
     headline = "accuracy"
     linearisations = (EveryLabel(),)
@@ -146,37 +146,5 @@ class SeveralLabels(Objective):
         said = (outputs > 0).to(outputs)
         right = (said == truth).to(outputs).mean(dim=0)
         means = group_means(torch.stack([losses, right], dim=1), group_of, groups)
-        hits, applying, predicted = (
-            group_means(part.transpose(0, 1), group_of, groups) for part in (said * truth, truth, said)
-        )
-        f1 = (2 * hits / (applying + predicted).clamp(min=1e-30)).mean(dim=1)
-        return torch.stack([means[:, 0], means[:, 1], f1, _auc(outputs, truth, group_of, groups)], dim=1)
-
-
-def _auc(outputs: Tensor, truth: Tensor, group_of: Tensor, groups: int) -> Tensor:
-    """Mean over labels of the share of pairs, of a sample with the label and one without, in the right order."""
-    import torch
-
-    found = outputs.new_full((outputs.shape[2], groups), 0.5)
-    # a sample alone has nothing to be compared with
-    for group in torch.nonzero(group_of.bincount(minlength=groups) > 1).squeeze(1).tolist():
-        inside = torch.nonzero(group_of == group).squeeze(1)
-        told = []
-        for of_label, labels in zip(outputs[:, inside], truth[:, inside, 0], strict=True):
-            with_label, without = of_label[labels > 0], of_label[labels <= 0]
-            if len(with_label) and len(without):
-                told.append(_share_in_order(with_label, without))
-        if told:
-            found[:, group] = torch.stack(told).mean(dim=0)
-    return found
-
-
-def _share_in_order(above: Tensor, below: Tensor) -> Tensor:
-    """Share of pairs of rows (a, m) and (b, m) in which the first is larger, for each column; ties count half."""
-    import torch
-
-    ordered = below.T.contiguous().sort(dim=1).values
-    wanted = above.T.contiguous()
-    smaller = torch.searchsorted(ordered, wanted)
-    not_larger = torch.searchsorted(ordered, wanted, right=True)
-    return (smaller + not_larger).to(above).mean(dim=1) / (2 * below.shape[0])
+        f1 = mean_f1(said, truth, group_of, groups, of_absent=0.0)
+        return torch.stack([means[:, 0], means[:, 1], f1, mean_auc(outputs, truth, group_of, groups)], dim=1)

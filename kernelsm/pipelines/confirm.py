@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kernelsm.estimators.recipe import Recipe
 from kernelsm.evaluation.confirmation import ANEW, FINE_TUNED, WAYS, Confirmation, MeasureName
-from kernelsm.objectives.registry import find, find_class
+from kernelsm.objectives.objective import Measure
+from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import base_model, initial_model, train_seeds, trainer
 from kernelsm.pipelines.run_settings import START_SECONDS
 from kernelsm.runtime.checks import check_number, check_whole, shown
@@ -174,13 +175,16 @@ def confirm(settings: ConfirmSettings, report: Report, store: Store) -> Confirma
     return Confirmation(
         source=settings.source, left_out=settings.left_out, task_names=suite.task_names,
         target_names=suite.target_names, ridge=float(settings.ridge), seeds=tuple(range(settings.seeds)),
-        measures=tuple(
-            MeasureName(one.name, one.unit, one.higher_is_better) for one in find_class(suite.objective).measures
-        ),
+        measures=tuple(MeasureName(one.name, one.unit, one.higher_is_better) for one in _measures(suite)),
         values={way: found[way] for way in settings.ways},
         title=_title(settings, suite), task_weighting=suite.task_weighting,
         target_weights=tuple(map(float, suite.targets.sizes)) if suite.target_weighting == BY_SIZE else None,
     )  # fmt: skip
+
+
+def _measures(suite: TaskSuite) -> Sequence[Measure]:
+    objective = find(suite)
+    return objective.measures_for(objective.outputs)
 
 
 def _fine_tuned(
@@ -211,7 +215,7 @@ def _anew(
     from kernelsm.models.hashing import model_hash
 
     assert recipe.training is not None
-    measures = tuple(measure.name for measure in find(suite).measures)
+    measures = tuple(measure.name for measure in _measures(suite))
     models = [initial_model(recipe, seed) for seed in seeds]
     keys = [
         (suite.content_hash, kept, model_hash(model), recipe.training, seed, measures)

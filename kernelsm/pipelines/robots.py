@@ -20,6 +20,7 @@ from kernelsm.evaluation.first_order import logit_error
 from kernelsm.evaluation.metrics import lds, relative_error
 from kernelsm.examples.catalog import get_example
 from kernelsm.examples.example import WEIGHTS
+from kernelsm.examples.mt10.example import picture_of
 from kernelsm.examples.mt10.suite import DEMONSTRATIONS, mt10_suite, mt10_units
 from kernelsm.outcomes.samplers import bernoulli_masks, fixed_size_masks, masks_of_size
 from kernelsm.outcomes.table import Outcomes
@@ -30,11 +31,12 @@ from kernelsm.policies.cloning import PolicyUnits, cloned_policy, cloning_suite,
 from kernelsm.policies.demonstrations import demonstrate
 from kernelsm.policies.environment import Simulator
 from kernelsm.policies.grouping import groups
-from kernelsm.policies.meta_world import meta_world
+from kernelsm.policies.meta_world import MT10_TASKS, MetaWorldTask, meta_world
 from kernelsm.policies.policy_gradient import policy_gradient_suite
 from kernelsm.policies.record import GroupResult, HeldOut, PolicyRecord
 from kernelsm.policies.returns import PolicyReturns
 from kernelsm.policies.rollouts import task_return
+from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.chunked_work import ChunkedWork, computed_chunks
 from kernelsm.runtime.executors import Task
 from kernelsm.runtime.progress import Report, Stages
@@ -57,6 +59,7 @@ TRAIN_STEPS, TEST_STEPS = 150, 75
 SIZE, SUBSETS, OTHERS = 7, 60, 30
 EPISODES_OF_W0 = 50
 DRAWS, TESTED = 30, 10
+STEPS_TO_PICTURE = 25
 COMPARED = 10
 """Fine-tuned policies whose actions are compared with their first-order estimates."""
 SEEDS = (0, 1, 2)
@@ -87,7 +90,7 @@ def rebuild_mt10(report: Report, store: Store, folder: Path | None = None, *, re
 
 
 def rebuild_policy(report: Report, store: Store, folder: Path) -> list[Path]:
-    """Record the experts, clone W0 on all tasks, and write the demonstrations' shipped part and W0.
+    """Draw the tasks, record the experts, and clone W0 on all tasks; write pictures, shipped demonstrations and W0.
 
     Parameters
     ----------
@@ -98,6 +101,7 @@ def rebuild_policy(report: Report, store: Store, folder: Path) -> list[Path]:
     """
     from kernelsm.models.weights import save_weights
 
+    pictures = draw_tasks(folder)  # first: it takes seconds, and needs something that may not be there
     whole = demonstrate(meta_world(), episodes=EPISODES_OF_EXPERTS, store=store, report=report)
     written = [some_steps(whole, TRAIN_STEPS, TEST_STEPS).save(folder / DEMONSTRATIONS.name)]
     shipped = type(whole).load(written[0])
@@ -108,7 +112,31 @@ def rebuild_policy(report: Report, store: Store, folder: Path) -> list[Path]:
     work = ChunkedWork(lambda: Task(clone, memory=2**30), POLICY_CHUNKS, "policy")
     (weights,) = computed_chunks(work, [(suite.content_hash,)], [None], store, report)
     model = policy_network(units.width, weights)
-    return [*written, save_weights(model, folder / WEIGHTS)]
+    return [*pictures, *written, save_weights(model, folder / WEIGHTS)]
+
+
+def draw_tasks(folder: Path) -> list[Path]:
+    """Draw what each task looks like half-way through an expert's episode; returns the files written.
+
+    Raises
+    ------
+    InputError
+        There is no OpenGL to draw with.
+    """
+    from PIL import Image
+
+    written = []
+    for task in MT10_TASKS:
+        environment = MetaWorldTask(task, 1)
+        environment.reset(0)
+        for _ in range(STEPS_TO_PICTURE):
+            environment.step(environment.expert())
+        path = picture_of(task, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_whole(path) as part:
+            Image.fromarray(environment.picture()).save(part, format="webp", quality=80)
+        written.append(path)
+    return written
 
 
 def policy_network(width: int, weights: dict[str, NDArray[np.float32]]) -> nn.Module:
@@ -285,10 +313,10 @@ def _policy_gradient(
     returns = rolled.outcomes(masks, measure="return", store=store, report=report)
     tuned = trainer.fine_tune(masks[0])
     distance = sum(
-        float((after - before).square().sum())
+        float((after - before).detach().square().sum())
         for after, before in zip(tuned.parameters(), model.parameters(), strict=True)
     )
-    size = sum(float(before.square().sum()) for before in model.parameters())
+    size = sum(float(before.detach().square().sum()) for before in model.parameters())
     return {
         "subsets": float(len(masks)), "ridge": GRADIENT_RIDGE, "distance": float(np.sqrt(distance / size)),
         "relative_error": relative_error(truth.values, estimates.values), "lds": lds(truth.values, estimates.values),

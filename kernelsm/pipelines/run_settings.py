@@ -324,7 +324,9 @@ def estimators(source: str) -> tuple[EstimatorName, ...]:
 def measures_of(source: str) -> tuple[str, ...]:
     """Return the names of what can be measured of a source; the first is the loss that is trained on."""
     recipe = recipe_of(source)
-    return tuple(one.name for one in find_class(recipe.objective).measures) if recipe else ("loss",)
+    if recipe is None:
+        return ("loss",)
+    return tuple(one.name for one in find_class(recipe.objective).measures_for(recipe.size.classes))
 
 
 def task_count(source: str) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kernelsm.policies.environment import Simulator, Step, Vector
 from kernelsm.runtime.checks import check_choice, check_whole
+from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.extras import needed_by
 
 MT10_TASKS = (
@@ -29,6 +30,7 @@ HORIZON = 200
 """Steps after which an episode has failed; the experts need 30 to 120, and the benchmark itself stops at 500."""
 # of what the simulator gives: hand and objects as they are now, not those of the step before; and the goal
 _SHOWN = np.r_[0:18, 36:39]
+_CAMERA = "corner3"
 _PLACED = ("body_pos", "body_quat", "geom_pos", "site_pos")
 
 
@@ -86,6 +88,37 @@ class MetaWorldTask:
             # some experts write into what they are given
             action = self._policy.get_action(self._observation.copy())
         return np.clip(np.asarray(action, dtype=np.float64), -1, 1)
+
+    def picture(self, width: int = 320, height: int = 240) -> NDArray[np.uint8]:
+        """Draw the scene as it is now.
+
+        Parameters
+        ----------
+        width, height : int
+            Pixels.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3)
+
+        Raises
+        ------
+        InputError
+            There is no OpenGL to draw with.
+        """
+        mujoco = _package("mujoco")
+        model, data = self._environment.model, self._environment.data
+        try:
+            renderer = mujoco.Renderer(model, height, width)
+        except Exception as error:  # each of its backends has errors of its own, and some raise AttributeError
+            fix = "Without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa before Python starts."
+            raise InputError("OpenGL", str(error), "one that MuJoCo can draw with", fix) from error
+        try:
+            renderer.update_scene(data, camera=_CAMERA)
+            drawn: NDArray[np.uint8] = renderer.render()
+        finally:
+            renderer.close()
+        return drawn[::-1]  # the camera of the benchmark hangs upside down
 
     def _shown(self) -> Vector:
         return np.asarray(self._observation[_SHOWN], dtype=np.float64)

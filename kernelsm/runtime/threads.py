@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import joblib
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import OpenBLASController, ThreadpoolController, threadpool_limits
 
 from kernelsm.runtime.settings import whole_number
 
@@ -22,6 +22,8 @@ WORKERS_VARIABLE = "KERNELSM_WORKERS"
 def limit_blas_threads(count: int = 1) -> None:
     """Hold BLAS and OpenMP pools of this process at `count` threads from now on."""
     threadpool_limits(count)
+    # the library remembers the thread that set the limit, and with it all that hangs on it: a visitor's whole session
+    OpenBLASController.clear_controlling_thread()
 
 
 def available_cores() -> int:

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 LEVEL = 0.9  # of the intervals in sentences, tables and charts
 _MOST_DECIMALS, _LARGE = 7, 1e7  # beyond these a power of ten reads better than a row of zeros
+_MOST_DIGITS = 5  # of a number beside its half-width
 
 
 class Verdict(IntEnum):
@@ -107,7 +108,7 @@ def _decimals(amount: float) -> int:
     """Decimals of two significant digits; as many as are shown at most."""
     if amount == 0 or not math.isfinite(amount):
         return 0
-    return min(max(0, 1 - int(f"{amount:.1e}".split("e")[1])), _MOST_DECIMALS)
+    return min(max(0, 1 - _power(amount)), _MOST_DECIMALS)
 
 
 def amount(value: float, margin: float | None, *, signed: bool = False, measured: bool = False) -> str:
@@ -123,17 +124,23 @@ def amount(value: float, margin: float | None, *, signed: bool = False, measured
 def value_and_margin(value: float, margin: float | None, *, signed: bool = False) -> tuple[str, str]:
     """Return a number and the half-width of its interval, both with the decimals of two digits of the half-width.
 
-    This is the one rule for decimals: sentences, tables and files of words have it from here. The half-width is ""
-    where it is not known, has no end, or is zero.
+    This is the one rule for decimals: sentences, tables and files of words have it from here. A number has at most
+    five digits. The half-width is "" where it is not known, has no end, is zero, or is too small to be seen there.
 
     Examples
     --------
     >>> value_and_margin(0.38612, 0.0431, signed=True), value_and_margin(0.38612, None)
     (('+0.386', '0.043'), ('0.386', ''))
+    >>> value_and_margin(0.0205441, 3.2e-6), value_and_margin(2.79701, 8.3e-7)
+    (('0.020544', '0.000003'), ('2.797', ''))
     """
     if margin is None or not math.isfinite(margin) or margin == 0:
         return number(value, signed=signed), ""
     decimals = decimals_of_margin(margin)
+    if abs(value) > margin:
+        decimals = min(decimals, max(0, _MOST_DIGITS - 1 - _power(value)))
+        if float(f"{margin:.{decimals}f}") == 0:
+            return number(value, signed=signed, digits=_MOST_DIGITS), ""
     if decimals > _MOST_DECIMALS or max(abs(value), margin) >= _LARGE:
         return number(value, signed=signed), f"{margin:.2g}"
     # z: no minus before what rounds to 0
@@ -142,7 +149,12 @@ def value_and_margin(value: float, margin: float | None, *, signed: bool = False
 
 def decimals_of_margin(margin: float) -> int:
     """Return the decimals that show two significant digits of a half-width; it is finite and not zero."""
-    return max(0, 1 - int(f"{margin:.1e}".split("e")[1]))
+    return max(0, 1 - _power(margin))
+
+
+def _power(amount: float) -> int:
+    """The power of ten of a number's first digit, once it is rounded to two."""
+    return int(f"{amount:.1e}".split("e")[1])
 
 
 def ranged(value: float, low: float, high: float, *, signed: bool = False) -> str:

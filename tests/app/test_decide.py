@@ -154,7 +154,9 @@ def test_from_own_data_to_what_retraining_says_and_back_to_it(worked_on: AppTest
         assert verdict(name, change, "loss", "nats", higher_is_better=False) in said
     assert "the prediction of" in said
     assert app.session_state["kernelsm_confirmations"] == {key: found.title}
-    chart = next(one for one in charts(app) if "without these" in one["layout"]["xaxis"]["title"]["text"])
+    chart = next(
+        one for one in charts(app) if "without these" in one["layout"]["xaxis"].get("title", {}).get("text", "")
+    )
     assert len(base64.b64decode(chart["data"][0]["y"]["bdata"])) == 3  # predicted, and two ways measured
     # found again in the same browser, with the run alone, and by nobody else
     assert "Retrained so far" not in texts(open_app("decide", run=table))

@@ -76,6 +76,8 @@ def test_the_caption_counts_every_task_once() -> None:
         "2 of 4 effects can be told from zero, with all of them in mind. Pale: 1 with no effect that would matter "
         "(all of the interval within ± 0.1). Hatched: 1 not measured well enough yet. Whiskers are 90% intervals."
     )
+    said = findings.tasks_caption(found, estimated=True)
+    assert said.endswith("Whiskers are 90% intervals, to which GradEx's own error comes.")
     assert findings.pairs_caption(found) == (
         "2 of 6 pairs can be told from zero; with so many looked at, about one in ten of these may be chance. "
         "Veiled: 4 with no interaction that would matter (all of the interval within ± 0.1)."

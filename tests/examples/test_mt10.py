@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from kernelsm import default_surrogate, load_example, load_truth
 from kernelsm.evaluation.truth import score_estimates
 from kernelsm.examples.catalog import RECIPES, TABLE_EXAMPLES, load_estimates_of_truth, load_policy_record
+from kernelsm.examples.mt10.example import picture_of
 from kernelsm.examples.mt10.suite import mt10_demonstrations, mt10_suite, mt10_units
 from kernelsm.objectives.registry import find
 from kernelsm.pipelines.compute import base_model
@@ -59,6 +61,12 @@ def test_a_tasks_own_demonstrations_matter_most_to_it_and_those_that_w0_could_no
     assert sum(effect < 0 for effect in own.values()) >= 6
     assert max(own, key=own.__getitem__) == "peg-insert-side"
     assert own["peg-insert-side"] > 0.05
+
+
+def test_every_task_has_a_picture_of_its_own():
+    pictures = [picture_of(task).read_bytes() for task in MT10_TASKS]
+    assert all(Image.open(picture_of(task)).size == (320, 240) for task in MT10_TASKS)
+    assert len(set(pictures)) == 10
 
 
 @returns_are_here

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
+from sklearn.metrics import f1_score, roc_auc_score
 
 from kernelsm import InputError
 from kernelsm.objectives.classification import Classification, EveryLogit, Margin, SoftmaxLoss, margin
@@ -146,6 +147,32 @@ def test_with_the_margin_alone_right_means_more_likely_than_not(blobs):
         np.testing.assert_allclose(found[:, 0, j], np.logaddexp(0, -mine).mean(axis=0))
         np.testing.assert_allclose(found[:, 1, j], (mine > 0).mean(axis=0))
         np.testing.assert_allclose(found[:, 2, j], mine.mean(axis=0))
+
+
+@pytest.mark.parametrize("linearisation", [EveryLogit(), Margin()])
+def test_of_two_classes_f1_and_auc_are_those_of_scikit_learn(linearisation):
+    rng = np.random.default_rng(2)
+    labels, group_of = rng.integers(0, 2, 60), np.repeat([0, 1, 2], 20)
+    labels[group_of == 2] = 1  # a target that has one class alone
+    logits = torch.tensor(rng.normal(size=(3, 60, 2)) + 0.7 * np.eye(2)[labels])
+    two = Classification(2)
+    rows = linearisation.offsets(logits[0], torch.tensor(labels)).T[..., None]
+    found = two.measure(rows, torch.tensor(labels), torch.tensor(group_of), 3, linearisation).numpy()
+    every = two.measure_model(logits, torch.tensor(labels), torch.tensor(group_of), 3).numpy()
+    np.testing.assert_allclose(found[0], every[0], rtol=1e-10)
+    names = [measure.name for measure in two.measures_for(2)]
+    assert names == ["loss", "accuracy", "margin", "F1", "AUC"]
+    assert [measure.name for measure in two.measures_for(3)] == names[:3]
+    f1, auc = names.index("F1"), names.index("AUC")
+    for model in range(3):
+        score = (logits[model, :, 1] - logits[model, :, 0]).numpy()
+        for j in range(3):
+            own = group_of == j
+            expected = f1_score(labels[own], score[own] > 0, average="macro")
+            assert every[model, f1, j] == pytest.approx(expected)
+            if j < 2:
+                assert every[model, auc, j] == pytest.approx(roc_auc_score(labels[own], score[own]))
+    assert (every[:, auc, 2] == 0.5).all()
 
 
 def test_a_sure_model_has_finite_measures(blobs):

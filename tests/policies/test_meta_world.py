@@ -1,5 +1,9 @@
 """Meta-World itself; skipped, saying so, where it is not installed."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -60,3 +64,22 @@ def test_wrong_arguments_are_refused():
         with pytest.raises(InputError):
             MetaWorldTask(task, seed)
     assert len(MT10_TASKS) == 10
+
+
+_DRAW = """
+from kernelsm import InputError
+from kernelsm.policies.meta_world import MetaWorldTask
+task = MetaWorldTask("drawer-open", 1)
+task.reset(0)
+try:
+    drawn = task.picture(64, 48)
+    print(drawn.shape, drawn.dtype, int(drawn.std()) > 20)
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_scene_is_drawn_or_the_way_to_draw_it_is_named():
+    environment = {**os.environ, "MUJOCO_GL": "osmesa"}
+    said = subprocess.run([sys.executable, "-c", _DRAW], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "(48, 64, 3) uint8 True" or "MUJOCO_GL=egl" in said.stdout

@@ -9,6 +9,7 @@ import streamlit as st
 from kernelsm.app.shell.open_runs import Run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.examples.catalog import load_policy_record
+from kernelsm.examples.mt10.example import picture_of
 from kernelsm.paper.intervals import mean_estimate
 from kernelsm.policies.record import PolicyRecord
 from kernelsm.runtime.near_ties import varies
@@ -31,6 +32,10 @@ def task_groups(run: Run) -> None:
         "episodes or more. For each task as the target it was fine-tuned on the target's own demonstrations and "
         f"those of three others, chosen in five ways, from {record.seeds} seeds; then it acted in the target."
     )
+    with st.container(horizontal=True, gap="small"):
+        for task in record.tasks:
+            alt = f"A red robot arm at a table, half-way through the task {task}"
+            st.image(str(picture_of(task)), caption=task, width=144, alt=alt)
     table, order = _by_way(record), ["return", "success", "loss"]
     show_table(
         table, hide_index=True, width="stretch", alt="What each way of choosing tasks reached",

@@ -214,7 +214,7 @@ def pair_detail(exploration: Exploration) -> None:
     margin = exploration.interactions.quantile() * float(
         exploration.interactions.std_of(np.array([j]), np.array([k]))[0, 0]
     )
-    decimals = decimals_for(difference, margin, least=4)
+    decimals = decimals_for(difference, max(margin, abs(difference) / 100), least=4)  # so that the four add up to it
     shown = [[f"{value:.{decimals}f}" for value in row] for row in table]
     st.table(
         pd.DataFrame(

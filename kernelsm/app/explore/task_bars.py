@@ -44,7 +44,7 @@ def bars(exploration: Exploration) -> None:
     )  # fmt: skip
     frame.show(chart, "explore_bars")
     st.caption(
-        findings.tasks_caption(readout)
+        findings.tasks_caption(readout, estimated=exploration.run.estimated)
         + (" Diamonds: the true effects." if truth is not None else "")
         + _swap_note(exploration),
         help=findings.WHAT_MATTERS,

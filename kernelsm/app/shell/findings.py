@@ -15,7 +15,8 @@ WHAT_MATTERS = (
     "these is chance. **Would matter**: as much as the mean distance of the outcomes from their median, divided by "
     "the root of the number of tasks, or more; if all tasks did the same, each would do about 2.5 times that. **No "
     "effect**: the whole interval is smaller. **Not measured well enough yet**: the interval holds zero, and effects "
-    "that would matter as well."
+    "that would matter as well. Intervals are of the outcomes as they were given: how far GradEx is from retraining "
+    "stands on Gradients."
 )
 
 
@@ -65,8 +66,11 @@ def pairs_headline(readout: Readout) -> str:
     return said_of_pair(readout, *pair)
 
 
-def tasks_caption(readout: Readout) -> str:
-    """What the bars show: how many are clear, why the others are pale, and what is measured."""
+def tasks_caption(readout: Readout, *, estimated: bool = False) -> str:
+    """What the bars show: how many are clear, why the others are pale, and what is measured.
+
+    `estimated` are outcomes that GradEx estimates: what whiskers say then is how well its estimates are known.
+    """
     found, effects = readout.task_verdicts, readout.attribution
     parts = []
     clear = int((found == Verdict.CLEAR).sum())
@@ -77,7 +81,8 @@ def tasks_caption(readout: Readout) -> str:
     parts += [f"Pale: {pale[0]}."] if pale[0] else []
     parts += [f"Hatched: {pale[1]}."] if pale[1] else []
     if effects.std is not None and np.any(effects.std):
-        parts.append("Whiskers are 90% intervals.")
+        of = ", to which GradEx's own error comes" if estimated else ""
+        parts.append(f"Whiskers are 90% intervals{of}.")
     if effects.measured is not None and effects.measured.any():
         parts.append(_measured(effects.measured, "effects"))
     return " ".join(parts)

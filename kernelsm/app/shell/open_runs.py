@@ -116,6 +116,11 @@ class Run:
         return self.truth is not None and self.truth.meta.get("estimator") == "game without noise"
 
     @property
+    def estimated(self) -> bool:
+        """Whether GradEx estimated the outcomes, whose own error no interval holds."""
+        return self.outcomes.meta.get("estimator") == "gradex"
+
+    @property
     def word(self) -> str:
         """What is measured, in a word or two."""
         return measured_word(self.outcomes)

@@ -36,6 +36,10 @@ def show_table(
     **named
         For `st.dataframe`.
     """
+    # no empty rows where there are fewer than the place holds, and no "None" for what is not known
+    if isinstance(height := named.get("height"), int):
+        named["height"] = min(height, _HEAD + (named.get("row_height") or _ROW) * max(1, len(data)))
+    named.setdefault("placeholder", "")
     with _place(data, str(named.get("key") or named.get("alt"))), _scrolling(data, named):
         return st.dataframe(rounded(data, margins, signed=signed) if margins else data, **named)
 
@@ -47,17 +51,16 @@ def rounded(data: pd.DataFrame, margins: Mapping[str, str], *, signed: bool) -> 
     for value, margin in margins.items():
         texts = [value_and_margin(*pair, signed=signed) for pair in zip(data[value], data[margin], strict=True)]
         for column, place in ((value, 0), (margin, 1)):
-            for decimals in {_decimals(text[place]) for text in texts}:
-                rows = [row for row, text in enumerate(texts) if _decimals(text[place]) == decimals]
+            for form in {_form(text[place]) for text in texts}:
+                rows = [row for row, text in enumerate(texts) if _form(text[place]) == form]
                 sign = "+" if signed and place == 0 else ""
-                form = partial(_written, f"{{:{sign}z.{decimals}f}}" if decimals is not None else f"{{:{sign}.3g}}")
-                styled = styled.format(form, subset=(rows, [column]))
+                styled = styled.format(partial(_written, form and f"{{:{sign}{form}}}"), subset=(rows, [column]))
     return styled
 
 
-def _decimals(text: str) -> int | None:
-    """Decimals of a number that was written; None where a power of ten was."""
-    return None if "e" in text else len(text.partition(".")[2])
+def _form(text: str) -> str:
+    """How a number was written: with so many decimals, as a power of ten, or not at all."""
+    return ".3g" if "e" in text else text and f"z.{len(text.partition('.')[2])}f"
 
 
 def _written(form: str, value: float) -> str:

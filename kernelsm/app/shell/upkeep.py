@@ -21,11 +21,26 @@ logger = logging.getLogger(__name__)
 
 _EVERY, _FORGETTING = 60.0, 1.0
 _ROUNDS_BETWEEN_TIDYING = 15
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt(3)
+_LARGE_BLOCK, _ARENAS = 4 * 2**20, 2
 
 
 def begin() -> None:
     """Start the thread that looks after the cache; it ends with the server."""
+    _allocate_apart()
     threading.Thread(target=_look_after, daemon=True, name="upkeep").start()
+
+
+def _allocate_apart() -> None:
+    """Have large blocks go back to the system as soon as they are freed.
+
+    Of its own the allocator of Linux puts blocks of up to 32 MiB into one heap for each thread, where small ones that
+    stay keep everything around them.
+    """
+    with suppress(OSError, AttributeError):  # another system, or another C library
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _look_after() -> None:
@@ -52,7 +67,14 @@ def forget_who_left() -> None:
     with suppress(AttributeError, RuntimeError):
         runtime = get_instance()
         kept: Any = runtime._session_mgr
-        runtime._get_async_objs().eventloop.call_soon_threadsafe(kept._session_storage._cache.expire)
+        runtime._get_async_objs().eventloop.call_soon_threadsafe(_end_expired, kept._session_storage._cache)
+
+
+def _end_expired(sessions: Any) -> None:
+    """End sessions that nobody may come back to, and empty them: Streamlit's own loop holds on to the last one."""
+    for _, left in sessions.expire() or ():
+        left.session.shutdown()
+        left.session.session_state.clear()
 
 
 def give_memory_back() -> None:

@@ -36,7 +36,7 @@ def result(run: Run) -> None:
         st.markdown(findings.tasks_headline(readout))
         spoken.say(findings.tasks_headline(readout), "start")
         frame.show(_bars(run, readout, dark=frame.is_dark()), "start_bars", toolbar=False)
-        st.caption(findings.tasks_caption(readout), help=findings.WHAT_MATTERS)
+        st.caption(findings.tasks_caption(readout, estimated=run.estimated), help=findings.WHAT_MATTERS)
     with right:
         st.header("What pairs do together")
         if len(names) < 2:

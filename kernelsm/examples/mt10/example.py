@@ -18,6 +18,11 @@ def _suite(report: Report = silent) -> TaskSuite:
     return mt10_suite()
 
 
+def picture_of(task: str, folder: Path = _FOLDER) -> Path:
+    """Where the picture of a task is."""
+    return folder / "pictures" / f"{task}.webp"
+
+
 MT10 = Example(
     name="mt10",
     title="Ten tasks of a robot arm",
