@@ -9,8 +9,8 @@ from typing import Any
 from kernelsm.models.model_folders import ADAPTER
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import TARGET_PREFIX, TASK_PREFIX
-from kernelsm.samples.column_facts import Facts, facts_of
-from kernelsm.samples.reader import read_samples
+from kernelsm.samples.column_facts import Facts
+from kernelsm.samples.reader import read_facts
 from kernelsm.tasks.mapping_guess import explain_guess
 from kernelsm.tasks.split_words import split_meaning
 
@@ -46,7 +46,7 @@ def inspect_samples(path: Path) -> dict[str, Any]:
     >>> found["mapping"]["label"], found["mapping"]["tasks"]["columns"], found["reasons"]["label"]
     ('label', ['source'], 'Its name says so.')
     """
-    facts = facts_of(read_samples(path))
+    facts = read_facts(path)
     if is_outcomes(facts):
         outcomes = Outcomes.from_files([(path.read_bytes(), path.name)])
         return {

@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from kernelsm.files.accepting import GZIP as GZIP_ENDING
 from kernelsm.files.accepting import check_content, check_ending, check_size, ending_of, format_of
 from kernelsm.files.archives import unpack
@@ -14,6 +16,7 @@ from kernelsm.files.limits import limits as limits_now
 from kernelsm.files.signatures import GZIP, JSON, NPZ, OFFICE, PARQUET, UTF_16, ZIP
 from kernelsm.files.table_read import TableRead
 from kernelsm.runtime.errors import InputError
+from kernelsm.samples.column_facts import Facts, facts_of
 from kernelsm.samples.folders import PACKED, TABLES, read_folder
 from kernelsm.samples.npz_arrays import read_npz
 from kernelsm.samples.samples import Samples
@@ -76,6 +79,16 @@ def read_samples(path: Path, name: str | None = None, limits: Limits | None = No
     """
     name, bounds = name or path.name, limits or limits_now()
     return _samples(_read(path, name, bounds, None), name)
+
+
+def read_facts(path: Path, name: str | None = None, limits: Limits | None = None) -> Facts:
+    """Read all samples of a file, and keep only what its columns hold, in a few numbers.
+
+    Takes and raises what `read_samples` does.
+    """
+    facts = facts_of(read_samples(path, name, limits))
+    pa.default_memory_pool().release_unused()
+    return facts
 
 
 def preview_samples(path: Path, name: str | None = None, limits: Limits | None = None) -> Preview:

@@ -42,7 +42,7 @@ _TEXT_NAMES = {
 _KIND_WORDS = {
     "image": "It holds a picture for each sample.",
     "tokens": "It holds a row of whole numbers for each sample, and its name says that these are tokens.",
-    "text": "Text comes before numbers: columns of sentences, by name or length.",
+    "text": "It holds sentences; text is taken before numbers.",
     "tabular": "All other columns of numbers, and of words that samples share.",
 }
 

@@ -28,7 +28,7 @@ def broken_zip() -> bytes:
 WRONG = [  # file name, content, and of the four parts: where, what was found, what was expected, what to do
     ("empty.csv", b"", ("an empty file (0 bytes)", "a file with samples", "Save it again")),
     ("a.pkl", b"\x80\x04.", ("a pickle", "because pickles can run code", "Save the table by")),
-    ("a.xlsx", b"PK", ("the ending '.xlsx'", "one of .csv", "In the spreadsheet")),
+    ("a.xls", b"PK", ("the ending '.xls'", "one of .csv", "In the spreadsheet")),
     ("broken.parquet", b"PAR1" + b"\0" * 50 + b"PAR1", ("Found", "expected", "it again")),
     ("table.npz", small_files.csv(), ("no sign of a NumPy archive", "as its name says", "Name it for what it is")),
     ("objects.npz", small_files.arrays(x=np.array([{}, 1], dtype=object)), ("pickle", "expected", "")),

@@ -105,3 +105,32 @@ def test_texts_that_cannot_be_told_apart_are_refused(text, place, found):
     error = refused(texts, text)
     assert error.place == place
     assert found is None or error.found == found
+
+
+@pytest.mark.parametrize(
+    ("index", "left_out"),
+    [
+        (range(40), True),
+        ([3, 17, 42, *range(50, 87)], True),
+        ([7, 2, 9, *range(20, 57)], True),  # shuffled
+        ([*range(20), *range(20)], True),  # two tables, one below the other
+        ([*range(5, 25), *range(3, 23)], True),
+        ([0, 1] * 20, False),  # values
+        ([f"r{i}" for i in range(40)], False),
+        ([0.5] * 40, False),
+    ],
+)
+def test_an_unnamed_first_column_is_left_out_where_it_numbers_the_rows(index, left_out):
+    text = ",a\n" + "".join(f"{number},{row}\n" for row, number in enumerate(index))
+    limits = Limits(rows=100, columns=4, unpacked_megabytes=1)
+    if left_out:
+        assert columns(text, limits=limits) == {"a": list(range(40))}
+    else:
+        assert refused(columns, text, limits).found == "no name"
+
+
+def test_empty_columns_without_a_name_are_left_out_wherever_they_stand():
+    found = read_csv(b"a,,b,,\n1,,2,,\n3,,4, ,\n", "t.csv", Limits(rows=4, columns=9))
+    assert {name: held.to_pylist() for name, held in found.columns.items()} == {"a": [1, 3], "b": [2, 4]}
+    assert [note[:8] for note in found.notes] == ["Column 2", "Column 4", "Column 5"]
+    assert refused(columns, "a,,b\n1,,2\n3,5,4\n").place == "t.csv, header, column 2"

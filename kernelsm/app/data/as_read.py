@@ -10,7 +10,11 @@ from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.inspect_samples import columns_seen, is_outcomes
 from kernelsm.samples.column_facts import Facts
 
-_MOST_NAMED = 5
+_MOST_NAMED, _MOST_EXPLAINED = 5, 20
+_KINDS = {
+    "number": "numbers", "whole": "whole numbers", "boolean": "true and false", "text": "text", "array": "arrays",
+    "empty": "nothing",
+}  # fmt: skip
 
 
 def show_reading(facts: Facts) -> None:
@@ -32,11 +36,13 @@ def show_reading(facts: Facts) -> None:
         seen = pd.DataFrame(columns_seen(facts)).rename(
             columns={"name": "column", "kind": "holds", "distinct": "different values"}
         )
+        seen["holds"] = seen["holds"].map(_KINDS)
         if "shape" in seen:
             seen["shape"] = [
                 " x ".join(map(str, shape)) if isinstance(shape, list) else "" for shape in seen["shape"]
             ]
         show_table(seen, hide_index=True, alt="What each column holds")
-        if facts.left_out:
-            left_out = pd.DataFrame({"left out": list(facts.left_out), "why": list(facts.left_out.values())})
-            show_table(left_out, hide_index=True, alt="Columns that cannot be read, and why")
+        for why in list(facts.left_out.values())[:_MOST_EXPLAINED]:
+            st.caption(f"Left out: {plain(why)}")
+        if len(facts.left_out) > _MOST_EXPLAINED:
+            st.caption(f"And {len(facts.left_out) - _MOST_EXPLAINED:,} other columns.")

@@ -26,8 +26,8 @@ from kernelsm.files.accepting import ending_of
 from kernelsm.files.limits import limits
 from kernelsm.objectives.registry import find_class
 from kernelsm.runtime.errors import InputError
-from kernelsm.samples.column_facts import Facts, facts_of
-from kernelsm.samples.reader import Preview, preview_samples, read_samples
+from kernelsm.samples.column_facts import Facts
+from kernelsm.samples.reader import Preview, preview_samples, read_facts
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.mapping_files import mapping_file
@@ -146,7 +146,7 @@ def _preview(key: str, name: str) -> Preview:
 @st.cache_resource(max_entries=4, show_spinner="Reading the whole file ...", scope="session")
 def _facts(key: str, name: str) -> Facts:
     with _ONE_AT_A_TIME:  # a large file takes a multiple of its size in memory
-        return facts_of(read_samples(upload_path(key, ending_of(name)), name))
+        return read_facts(upload_path(key, ending_of(name)), name)
 
 
 def _templates() -> None:
