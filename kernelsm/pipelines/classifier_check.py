@@ -17,7 +17,7 @@ from kernelsm.models.class_matching import class_names, has_own_names, match_cla
 from kernelsm.models.hugging_face import hugging_face
 from kernelsm.models.own_forward import ALONE, Proof, prove, text_lengths
 from kernelsm.objectives.fit_check import check_tokens
-from kernelsm.tasks.suite import TaskSuite
+from kernelsm.tasks.suite import SEVERAL_LABELS, TaskSuite
 
 _SAMPLES = 4
 _MOST_MATCHED = 50  # classes of which a better matching is looked for
@@ -52,7 +52,8 @@ def matched(suite: TaskSuite, config: dict[str, Any], chosen: Mapping[str, int])
     Parameters
     ----------
     suite : TaskSuite
-        Of classes, numbered in the order of their names; `meta["classes"]` holds these.
+        Of classes, numbered in the order of their names; `meta["classes"]` holds these. Or of several labels, whose
+        order is that of the columns, and becomes the classifier's where all are called as its classes are.
     config : dict
         The classifier's config.json.
     chosen : mapping of str to int
@@ -63,6 +64,8 @@ def matched(suite: TaskSuite, config: dict[str, Any], chosen: Mapping[str, int])
     InputError
         See `match_classes`.
     """
+    if suite.objective == SEVERAL_LABELS:
+        return _several_matched(suite, class_names(config))
     labels, names = list(suite.meta["classes"]), class_names(config)
     if not has_own_names(names) and len(names) != len(labels):
         names = ()  # of no head, or of one that does not fit
@@ -78,6 +81,19 @@ def matched(suite: TaskSuite, config: dict[str, Any], chosen: Mapping[str, int])
     return replace(
         suite, labels=of[suite.labels], test_labels=of[suite.test_labels], classes=count,
         meta={**suite.meta, "classes": named},
+    ), about  # fmt: skip
+
+
+def _several_matched(suite: TaskSuite, names: tuple[str, ...]) -> tuple[TaskSuite, dict[str, Any]]:
+    labels = list(suite.objective_settings["names"])
+    match = match_classes(labels, names if len(names) == len(labels) else ())
+    about = {"how": match.how, "labels": labels, "of": list(match.of), "names": list(names)}
+    columns = np.argsort(match.of)
+    if (columns == np.arange(len(columns))).all():
+        return suite, about
+    return replace(
+        suite, labels=suite.labels[:, columns], test_labels=suite.test_labels[:, columns],
+        objective_settings={**suite.objective_settings, "names": [labels[number] for number in columns]},
     ), about  # fmt: skip
 
 

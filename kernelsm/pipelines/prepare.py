@@ -47,7 +47,7 @@ from kernelsm.samples.reader import read_samples
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS, TaskSuite
 from kernelsm.tasks.weighting import WEIGHTING_FIELDS
 from kernelsm.workspace.projects import Project, save_project
 from kernelsm.workspace.requests import NETWORK_ORIGINS, OWN_UNITS, NetworkRequest, ProjectRequest
@@ -99,7 +99,7 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
             inputs = stages.stage("inputs")
             read = _read(samples, mapping, folder, inputs, store, most=request.model.tokens, encoder=encoder)
             known: dict[str, Any] = {"texts": read.texts} if read.texts else {}
-            if folder and read.suite.objective == CLASSIFICATION:
+            if folder and read.suite.objective in (CLASSIFICATION, SEVERAL_LABELS):
                 config = read_json_object(folder / "config.json", f"model {folder.name!r}", EXPECTED, CONVERT)
                 suite, known["classes"] = matched(read.suite, config, request.model.classes)
                 read = replace(read, suite=suite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,19 @@ def test_the_classes_of_a_zip_are_read_without_unpacking_it(tmp_path: Path) -> N
     archive.write_bytes(b"PK")
     with pytest.raises(InputError):
         archived_config(archive, "mine.zip", limits())
+
+
+def test_several_labels_take_the_order_of_the_models_classes(tmp_path: Path) -> None:
+    ends_well = [row % 2 == 0 for row in range(60)]
+    content = reviews(
+        text=["film good" if well else "a film bad" for well in ends_well],
+        labels=[int(not well) for well in ends_well], good=[int(well) for well in ends_well],
+    ).replace(b"text,label,", b"text,bad,")  # fmt: skip
+    mapping = replace(MAPPING, label="bad", more_labels=("good",), objective="several labels")
+    project = brought(sentiment(tmp_path, ["GOOD", "BAD"]), content, mapping)
+    suite = project.recipe.suite()
+    assert suite.objective_settings["names"] == ["good", "bad"]
+    says_good = (suite.inputs == GOOD).any(axis=1)
+    assert (suite.labels[:, 0] == says_good).all()
+    assert (suite.labels[:, 1] == ~says_good).all()
+    assert "matched by name: bad is BAD, good is GOOD" in network_sentences(project.about)[1]
