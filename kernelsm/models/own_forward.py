@@ -93,26 +93,28 @@ def prove(classifier: Classifier, tokens: torch.Tensor, place: str) -> Proof:
     lengths = text_lengths(tokens, classifier.pad_id).tolist()
     rows = [tokens[row : row + 1, ..., :length] for row, length in enumerate(lengths)]
     with torch.no_grad():
-        expected, again = (torch.cat([_own_forward(classifier, row, place) for row in rows]) for _ in range(2))
+        expected = torch.cat([_own_forward(classifier, row, place) for row in rows])
+        shortest = lengths.index(min(lengths))  # what is random is so for any text, and this one takes the least time
+        again = _own_forward(classifier, rows[shortest], place)
         if not torch.isfinite(expected).all():
             raise InputError(place, f"{family}, whose logits are not finite", "finite logits", "Check its weights.")
         size = max(float(expected.abs().max()), 1e-30)
-        if float((again - expected).abs().max()) > TOLERANCE * size:
+        if float((again - expected[shortest]).abs().max()) > TOLERANCE * size:
             fix = "Switch off what is random in it (dropout that eval() does not reach), or bring another model."
             raise InputError(place, f"{family}, which answers differently each time", _EXPECTED, fix)
         reasons: list[str] = []
         for reading in READINGS[READINGS.index(classifier.usual_reading) :]:
             classifier.reading = reading
             try:
-                alone = torch.cat([classifier(row) for row in rows])
-                padded = classifier(tokens)
+                alone = padded = float((classifier(tokens) - expected).abs().max()) / size
+                if padded <= TOLERANCE:  # NaN is not
+                    alone = float((torch.cat([classifier(row) for row in rows]) - expected).abs().max()) / size
             except InputError as error:
                 reasons.append(f"{reading}: {error.found}")
                 continue
-            far = [float((found - expected).abs().max()) / size for found in (alone, padded)]
-            if all(each <= TOLERANCE for each in far):  # NaN is not
-                return Proof(family, reading, len(rows), far[0], far[1], tuple(reasons))
-            reasons.append(f"{reading}: logits are off by {max(far):.2g} of the largest")
+            if padded <= TOLERANCE and alone <= TOLERANCE:
+                return Proof(family, reading, len(rows), alone, padded, tuple(reasons))
+            reasons.append(f"{reading}: logits are off by {alone:.2g} of the largest")
     found = f"{family}, whose logits differ from those of its own forward call ({'; '.join(reasons)})"
     raise InputError(place, found[:300], _EXPECTED, ELSEWHERE)
 
