@@ -96,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
         help="default STREAMLIT_SERVER_ADDRESS, or 127.0.0.1: seen from this computer alone",
     )  # fmt: skip
 
-    inspect = commands.add_parser("inspect", help="what is seen in a file: columns, their guessed meaning, and why")
-    inspect.add_argument("path", type=Path, help="samples or a table of outcomes: a file, or a folder of them")
+    inspect = commands.add_parser("inspect", help="what is seen in a file or model: columns, meanings, families")
+    inspect.add_argument("path", type=Path, help="samples, a table of outcomes, or a Hugging Face model")
 
     run = commands.add_parser("run", help="compute the outcomes of subsets of an example's tasks, or of your own")
     of_what = run.add_mutually_exclusive_group(required=True)
@@ -186,9 +186,14 @@ def _app(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from kernelsm.pipelines.inspect_samples import inspect_samples
+    from kernelsm.pipelines.inspect_samples import holds_model, inspect_samples
 
-    found = inspect_samples(options.path)
+    if holds_model(options.path):
+        from kernelsm.pipelines.inspect_model import inspect_model  # needs torch
+
+        found = inspect_model(options.path)
+    else:
+        found = inspect_samples(options.path)
     for note in found["notes"]:
         print(note)
     for column, why in found.get("left_out", {}).items():

@@ -19,6 +19,7 @@ from kernelsm.gradients.projections import Projection, choose_projection
 from kernelsm.gradients.sample_axes import Unsupported
 from kernelsm.gradients.sketches import Sketch
 from kernelsm.models.hashing import model_hash
+from kernelsm.objectives.fit_check import check_same_answers
 from kernelsm.objectives.objective import Linearisation, Objective
 from kernelsm.objectives.registry import DEFAULT, find_class
 from kernelsm.runtime.array_file import ArrayFile, Layout
@@ -132,7 +133,7 @@ def gradient_features(
     ------
     InputError
         Unknown projection, lengths differ, a label that does not fit, a forward pass that fails or does not return
-        outputs of samples, gradients that are not finite, or no room on the disk.
+        outputs of samples or gives others each time, gradients that are not finite, or no room on the disk.
 
     Examples
     --------
@@ -158,7 +159,9 @@ def gradient_features(
     with evaluating(model):
         few, rows = _engine_samples(model, inputs)
         with torch.no_grad():
-            count = outputs_of(model, few).shape[1]
+            seen = outputs_of(model, few)
+            check_same_answers(seen, outputs_of(model, few), "model")
+        count = seen.shape[1]
         objective = objective or find_class(DEFAULT)(count)
         objective.check_outputs(count, "model")
         labels = objective.check_labels(labels, "labels")

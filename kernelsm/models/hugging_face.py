@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from kernelsm.models.model_folders import EXPECTED, check_folder, quiet_transformers
+from kernelsm.models.adapter_folders import EXPECTED as ADAPTER_EXPECTED
+from kernelsm.models.adapter_folders import AdapterFiles, adapter_files
+from kernelsm.models.adapters import PREFIX, adapter_tensors, head_outputs, put_into
+from kernelsm.models.model_folders import EXPECTED, MERGE, check_folder, quiet_transformers
+from kernelsm.models.own_forward import (
+    ALONE,
+    ELSEWHERE,
+    FINISHED_MASK,
+    OWN_MASK,
+    READINGS,
+    made_up_texts,
+    most_tokens,
+    network_logits,
+    prove,
+    text_lengths,
+)
 from kernelsm.models.parameter_counts import MAX_PARAMETERS
 from kernelsm.models.seeding import seeded
-from kernelsm.runtime.checks import check_counts
+from kernelsm.runtime.checks import check_choice, check_counts
 from kernelsm.runtime.errors import InputError
 
 _SAVE = (
@@ -20,7 +36,7 @@ _SAVE = (
 
 
 class HuggingFaceClassifier(nn.Module):
-    """Maps tokens (n, T) of int64 to logits (n, C); attention leaves out the padding.
+    """Maps tokens of int64, (n, T) or with their token types (n, 2, T), to logits (n, C), whatever the padding.
 
     Parameters
     ----------
@@ -29,6 +45,12 @@ class HuggingFaceClassifier(nn.Module):
     pad_id : int, optional
         Token that fills up short sequences; the network's own if not given. Where neither names one, every token
         counts.
+    reading : {"finished mask", "own mask", "without padding"}, optional
+        How padding is left out: by an attention mask that is finished, which every engine follows; by the mask that
+        the network's own code makes; or by passing each sample without it. The first, or for networks that read from
+        left to right the second, if not given.
+    adapter : str
+        What scales the adapters in the network, see `adapters.put_into`.
     fresh : tuple of str
         Parameters that the checkpoint did not hold, and that are random.
     """
@@ -38,9 +60,17 @@ class HuggingFaceClassifier(nn.Module):
 
     network: Any  # a transformers.PreTrainedModel, which is not imported here
 
-    def __init__(self, network: nn.Module, *, pad_id: int | None = None, fresh: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        pad_id: int | None = None,
+        fresh: tuple[str, ...] = (),
+        reading: str | None = None,
+        adapter: str = "",
+    ) -> None:
         super().__init__()
-        self.fresh = fresh
+        self.fresh, self.adapter = fresh, adapter
         config: Any = network.config
         known = getattr(config, "pad_token_id", None)
         # no token has number -1: then nothing is padding
@@ -49,49 +79,98 @@ class HuggingFaceClassifier(nn.Module):
         config.use_cache = False
         self.bidirectional = not any(getattr(module, "is_causal", False) for module in network.modules())
         self.network = network
+        self.reading = reading or self.usual_reading
+
+    @property
+    def usual_reading(self) -> str:
+        """The fastest way for its kind of attention."""
+        return FINISHED_MASK if self.bidirectional else OWN_MASK
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Map tokens (n, T) to logits (n, C)."""
-        attended = tokens != self.pad_id
-        if self.bidirectional:
+        """Map tokens (n, T) or (n, 2, T) to logits (n, C).
+
+        Raises
+        ------
+        InputError
+            The network fails on these tokens.
+        """
+        ids, types = (tokens[:, 0], tokens[:, 1]) if tokens.dim() == 3 else (tokens, None)
+        if self.reading == ALONE:
+            return self._without_padding(ids, types)
+        attended = ids != self.pad_id
+        if self.reading == FINISHED_MASK:
             # a finished mask of shape (n, 1, 1, T): transformers makes its own in a way that vmap cannot follow
             lowest = torch.finfo(self.network.dtype).min
             mask = (~attended).to(self.network.dtype)[:, None, None, :] * lowest
         else:
             mask = attended.long()
-        return self.network(input_ids=tokens, attention_mask=mask).logits  # type: ignore[no-any-return]
+        return network_logits(self.network, ids, types, attention_mask=mask)
+
+    def _without_padding(self, ids: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
+        """Logits of texts without their padding, those of the same length together."""
+        lengths = text_lengths(ids, self.pad_id)
+        parts, order = [], []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero().flatten()
+            parts.append(
+                network_logits(self.network, ids[rows, :length], None if types is None else types[rows, :length])
+            )
+            order.append(rows)
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def extra_repr(self) -> str:
         """Show what the shapes of the weights do not."""
-        return f"pad_id={self.pad_id}"
+        # the usual way is not named, so that what was computed before there were others is still found
+        others = [self.reading] if self.reading != self.usual_reading else []
+        others += [f"adapter {self.adapter}"] if self.adapter else []
+        return ", ".join([f"pad_id={self.pad_id}", *others])
 
 
 def hugging_face(
-    folder: str, *, classes: int | None = None, pad_id: int | None = None, seed: int = 0
+    folder: str,
+    *,
+    classes: int | None = None,
+    pad_id: int | None = None,
+    reading: str | None = None,
+    seed: int = 0,
 ) -> HuggingFaceClassifier:
     """Load a sequence classification model, in single precision and eval mode.
 
     Only safetensors are read, and no code that comes with a model is run. A checkpoint without a classification head
-    gets a fresh one.
+    gets a fresh one. Where the folder holds a low-rank adapter (LoRA), its base model is read too, and only the
+    adapter and the head are trained and linearised.
 
     Parameters
     ----------
     folder : str
-        A folder as `save_pretrained` writes it, or a name on the Hugging Face hub.
+        A folder as `save_pretrained` writes it, or a name on the Hugging Face hub. For an adapter alone, its base
+        model is looked for under the name that its adapter_config.json says.
     classes : int, optional
         C; the checkpoint's own if not given.
     pad_id : int, optional
         See `HuggingFaceClassifier`.
+    reading : str, optional
+        See `HuggingFaceClassifier`. If not given, the fastest way whose logits are those of the network's own forward
+        call on a few made-up texts; `prove` compares them on given ones.
     seed : int
         Of a fresh head.
 
     Raises
     ------
     InputError
-        No such model, pickled weights, a head for another number of classes, or weights of another kind of network.
+        No such model, pickled weights, a head for another number of classes, weights of another kind of network, or
+        one that no way of reading gives the right logits of.
     """
     check_counts(**({} if classes is None else {"classes": classes}))
+    if reading is not None:
+        check_choice("reading", reading, READINGS)
+    own_folder, place = folder, _place(folder)
+    adapter = adapter_files(Path(folder), place) if Path(folder).is_dir() else None
+    tensors = adapter_tensors(adapter, place) if adapter else {}
+    if adapter and not adapter.joined:
+        folder = _base_of(adapter, place)
     _check_folder(folder)
+    classes = classes or head_outputs(tensors)
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     quiet_transformers()
@@ -119,7 +198,48 @@ def hugging_face(
     except Exception as error:
         raise _unreadable(folder, error) from error
     _check_loaded(folder, network, loaded, config.num_labels)
-    return HuggingFaceClassifier(network, pad_id=pad_id, fresh=tuple(sorted(loaded["missing_keys"]))).eval()
+    fresh = set(loaded["missing_keys"])
+    scales = ""
+    if adapter:
+        scales = put_into(network, adapter, tensors, place)
+        fresh -= {name.removeprefix(PREFIX) for name in tensors}
+    model = HuggingFaceClassifier(
+        network, pad_id=pad_id, fresh=tuple(sorted(fresh)), reading=reading, adapter=scales
+    ).eval()
+    if reading is None and (texts := made_up_texts(model)) is not None:
+        prove(model, texts, _place(own_folder))
+    return model
+
+
+def text_limits(folder: Path) -> tuple[int | None, bool]:
+    """Return how many tokens the network of a folder has positions for, None without end, and whether it reads types.
+
+    Raises
+    ------
+    InputError
+        No network for sequence classification.
+    """
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    quiet_transformers()
+    try:
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        named = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    except Exception as error:  # files from strangers can fail in any way
+        raise _unreadable(str(folder), error) from error
+    network: Any = named[0] if isinstance(named, tuple) else named
+    takes = "token_type_ids" in inspect.signature(network.forward).parameters
+    return most_tokens(config), takes and getattr(config, "type_vocab_size", None) not in (0, 1)
+
+
+def _base_of(adapter: AdapterFiles, place: str) -> str:
+    """Folder or hub name of the base model of an adapter alone."""
+    if not adapter.base:
+        raise InputError(place, "a LoRA adapter that names no base model", ADAPTER_EXPECTED, MERGE)
+    if Path(adapter.base).is_absolute() and not Path(adapter.base).is_dir():
+        found = f"a LoRA adapter without its base model {adapter.base[:80]!r}"
+        raise InputError(place, found, ADAPTER_EXPECTED, MERGE)
+    return adapter.base
 
 
 def _check_folder(folder: str) -> None:
@@ -142,8 +262,7 @@ def _unreadable(folder: str, error: Exception) -> InputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     shown_reason = reason.replace(folder, Path(folder).name)[:160]
     if "custom code" in reason or "trust_remote_code" in reason:
-        fix = "Compute its gradient features where it works, by `python -m kernelsm features`, and bring those."
-        return InputError(_place(folder), "a model of code of its own, which is never run", EXPECTED, fix)
+        return InputError(_place(folder), "a model of code of its own, which is never run", EXPECTED, ELSEWHERE)
     return InputError(_place(folder), f"nothing that can be loaded ({shown_reason})", EXPECTED, _SAVE)
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from kernelsm.files.archives import PLAIN_FILE_NAME
+from kernelsm.models.adapter_folders import is_adapter, joined_with_base
 from kernelsm.models.model_folders import model_folder
 from kernelsm.runtime.errors import InputError
 
@@ -23,7 +24,7 @@ def copy_files(source: Path, place: Path) -> None:
             shutil.copyfile(file, place / file.name)
 
 
-def copy_model(name: str, place: Path, *, text: bool = False) -> Path:
+def copy_model(name: str, place: Path, *, text: bool = False, adapted: bool = False) -> Path:
     """Copy a model and return its folder, checked as an uploaded one is.
 
     Parameters
@@ -34,6 +35,8 @@ def copy_model(name: str, place: Path, *, text: bool = False) -> Path:
         Where the copy goes.
     text : bool
         Whether the model must come with a tokenizer.
+    adapted : bool
+        Whether a low-rank adapter is taken too. It is joined with its base model, in a folder beside `place`.
 
     Raises
     ------
@@ -43,7 +46,7 @@ def copy_model(name: str, place: Path, *, text: bool = False) -> Path:
     source = Path(name).expanduser()
     if name.strip() and source.is_dir():
         copy_files(source, place)
-        return model_folder(place, name, text=text)
+        return _checked(place, name, text=text, adapted=adapted)
     if source.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or not name.strip():
         raise InputError("model", f"no folder {name!r}"[:160], "a folder or a name on the hub", "Check the path.")
     from huggingface_hub import snapshot_download
@@ -55,4 +58,10 @@ def copy_model(name: str, place: Path, *, text: bool = False) -> Path:
         found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
         fix = "Check the name and the connection."
         raise InputError(f"model {name!r}"[:160], found, "a model on the Hugging Face hub", fix) from error
+    return _checked(place, name, text=text, adapted=adapted)
+
+
+def _checked(place: Path, name: str, *, text: bool, adapted: bool) -> Path:
+    if adapted and is_adapter(place):
+        return joined_with_base(place, name, place.with_name("joined"), copy_model, text=text)
     return model_folder(place, name, text=text)

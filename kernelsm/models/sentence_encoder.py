@@ -88,7 +88,7 @@ class SentenceEncoder:
         Raises
         ------
         InputError
-            Something that is no text.
+            Something that is no text, a network that fails on it, or one whose vectors depend on the padding.
         """
         check_counts(batch_size=batch_size)
         found = np.empty((len(texts), self.dim), dtype=np.float32)
@@ -102,7 +102,21 @@ class SentenceEncoder:
             rows = order[start : start + batch_size]
             found[rows] = self._mean(Tokens(tokens.ids[rows, : lengths[rows].max()], tokens.pad_id))
             report(min(start + batch_size, len(order)), len(order), "sentences")
+        self._check_alone(found, tokens, lengths, order)
         return found
+
+    def _check_alone(
+        self, found: NDArray[np.float32], tokens: Tokens, lengths: NDArray[np.intp], order: NDArray[np.intp]
+    ) -> None:
+        """Refuse a network that gives a few texts other vectors alone than among others."""
+        for row in np.unique(order[np.linspace(0, len(order) - 1, 3).astype(np.intp)]):
+            alone = self._mean(Tokens(tokens.ids[row : row + 1, : lengths[row]], tokens.pad_id))[0]
+            if not np.allclose(alone, found[row], rtol=0, atol=1e-3 * float(np.abs(alone).max())):
+                raise InputError(
+                    f"sentence encoder {self.folder.name!r}",
+                    f"{type(self._network).__name__}, whose vectors depend on what a text is padded with", _EXPECTED,
+                    "Choose another encoder.",
+                )  # fmt: skip
 
     def _mean(self, tokens: Tokens) -> NDArray[np.float32]:
         """Vectors (n, dim) of one batch."""
@@ -111,7 +125,15 @@ class SentenceEncoder:
         ids = torch.from_numpy(tokens.ids)
         attended = (ids != tokens.pad_id).long()
         with torch.no_grad():
-            states = self._network(input_ids=ids, attention_mask=attended).last_hidden_state
+            try:
+                states = self._network(input_ids=ids, attention_mask=attended).last_hidden_state
+            except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                reason = " ".join(str(error).split())[:160] or type(error).__name__
+                found = (
+                    f"{type(self._network).__name__}, which fails on tokens of shape {tuple(ids.shape)} ({reason})"
+                )
+                place = f"sentence encoder {self.folder.name!r}"
+                raise InputError(place, found, _EXPECTED, "Choose another encoder.") from error
             weights = attended[:, :, None].to(states.dtype)
             vectors = (states * weights).sum(dim=1) / weights.sum(dim=1)
             if self.normalised:

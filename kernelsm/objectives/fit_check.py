@@ -54,7 +54,7 @@ def check_model(model: nn.Module, suite: TaskSuite) -> ModelFacts:
     ------
     InputError
         Samples that the network cannot read, tokens that it does not know, no parameter to train, or outputs that are
-        not finite or not those that the suite's objective asks for.
+        not finite, not those that the suite's objective asks for, or others each time.
     """
     objective = find(suite)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -64,7 +64,7 @@ def check_model(model: nn.Module, suite: TaskSuite) -> ModelFacts:
     if shape != test_shape:
         fix = "Bring all samples to one shape."
         raise InputError("test samples", f"shape {test_shape}", f"{shape}, as the training samples have", fix)
-    _check_tokens(model, suite)
+    check_tokens(model, suite)
     inputs = torch.from_numpy(suite.inputs[:_SAMPLES])
     training = model.training
     model.eval()
@@ -73,13 +73,35 @@ def check_model(model: nn.Module, suite: TaskSuite) -> ModelFacts:
             with _watched(model) as watch:
                 outputs = _run(model, inputs, watch)
             started = time.perf_counter()
-            model(inputs)
+            again = model(inputs)
             milliseconds = 1000 * (time.perf_counter() - started) / len(inputs)
     finally:
         if training:
             model.train()
     _check_outputs(outputs, inputs, objective)
+    check_same_answers(outputs, again, "network")
     return ModelFacts(parameters, objective.outputs, milliseconds)
+
+
+def check_same_answers(outputs: torch.Tensor, again: torch.Tensor, place: str) -> None:
+    """Refuse a network that gives other outputs for the same samples, as dropout that eval() does not reach does.
+
+    Raises
+    ------
+    InputError
+        The outputs differ by more than rounding.
+    """
+    first, second = outputs.detach().double(), again.detach().double()
+    size = float(first.abs().nan_to_num().max())
+    far = float((first - second).abs().nan_to_num().max())
+    half = outputs.dtype in (torch.bfloat16, torch.float16)
+    if far > (0.05 if half else 1e-3) * size:
+        found = f"a network that answers differently each time: by up to {far / size:.0%} of its largest output"
+        fix = (
+            "Switch off what is random in it in eval mode: dropout as a module, not functional.dropout(x) without "
+            "training=self.training."
+        )
+        raise InputError(place, found, "the same outputs for the same samples", fix)
 
 
 @dataclass
@@ -149,8 +171,14 @@ def _wants(layer: nn.Module) -> str:
     return f"what a layer of kind {type(layer).__name__} can read"
 
 
-def _check_tokens(model: nn.Module, suite: TaskSuite) -> None:
-    """Refuse tokens out of the range of the network's first embedding, and sequences longer than its positions."""
+def check_tokens(model: nn.Module, suite: TaskSuite) -> None:
+    """Refuse tokens out of the range of the network's first embedding, and sequences longer than its positions.
+
+    Raises
+    ------
+    InputError
+        Names the first such token or length.
+    """
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Embedding)), None)
     if first is None or not np.issubdtype(suite.inputs.dtype, np.integer):
         return
@@ -167,7 +195,7 @@ def _check_tokens(model: nn.Module, suite: TaskSuite) -> None:
     config = getattr(getattr(model, "network", None), "config", None)
     longest = getattr(position, "num_embeddings", None) or getattr(config, "max_position_embeddings", None)
     length = suite.inputs.shape[-1]
-    if longest is not None and length > longest:
+    if longest is not None and 0 < longest < length:  # -1 says that there is no limit
         found, expected = (
             f"sequences of {length:,} tokens",
             f"at most {longest:,}, which the network has",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
+from kernelsm.models.model_folders import ADAPTER
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import TARGET_PREFIX, TASK_PREFIX
 from kernelsm.samples.column_facts import Facts
@@ -62,6 +64,21 @@ def inspect_samples(path: Path) -> dict[str, Any]:
             for word, rows in facts.columns[guess.mapping.split].counts.items()
         } if guess.mapping.split else {},
     }  # fmt: skip
+
+
+def holds_model(path: Path) -> bool:
+    """Whether a folder or zip holds a Hugging Face model or an adapter, at its top or one folder down."""
+    named = ("config.json", ADAPTER)
+    if path.is_dir():
+        return any((path / name).is_file() or any(path.glob(f"*/{name}")) for name in named)
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [name.split("/") for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False  # reading it as samples says what is wrong
+    return any(entry[-1] in named and len(entry) <= 2 for entry in entries)
 
 
 def columns_seen(facts: Facts) -> list[dict[str, Any]]:

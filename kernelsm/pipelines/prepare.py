@@ -6,9 +6,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -18,19 +18,24 @@ from torch import nn
 from kernelsm.estimators.recipe import Rates, Recipe, Size
 from kernelsm.files.accepting import check_ending
 from kernelsm.files.archives import unpack
+from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import limits
 from kernelsm.gradients.features_file import load_features
+from kernelsm.models.adapter_folders import is_adapter, joined_with_base
 from kernelsm.models.causal_text import language_model
 from kernelsm.models.config_files import read_config
 from kernelsm.models.hashing import model_hash
+from kernelsm.models.hugging_face import text_limits
 from kernelsm.models.language_model import of_language_model
 from kernelsm.models.model_copies import copy_model
-from kernelsm.models.model_folders import CONVERT, local_models_allowed, model_folder, tokenize
+from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, tokenize
 from kernelsm.models.presets import Preset, presets
+from kernelsm.models.sentence_encoder import MAX_LENGTH, encoder_folder
 from kernelsm.models.standard_units import in_standard_units
 from kernelsm.models.text_embedding import embedded
 from kernelsm.models.weights import save_weights
 from kernelsm.objectives.registry import find
+from kernelsm.pipelines.classifier_check import better_matching, matched, proved
 from kernelsm.pipelines.compute import initial_model, trained
 from kernelsm.pipelines.text_recipe import PULL, text_settings
 from kernelsm.pipelines.timing import features_rate, measure_rates, measure_text_rates
@@ -42,7 +47,7 @@ from kernelsm.samples.reader import read_samples
 from kernelsm.samples.samples import Samples
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping
-from kernelsm.tasks.suite import NEXT_TOKENS, REGRESSION, TaskSuite
+from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, SEVERAL_LABELS, TaskSuite
 from kernelsm.tasks.weighting import WEIGHTING_FIELDS
 from kernelsm.workspace.projects import Project, save_project
 from kernelsm.workspace.requests import NETWORK_ORIGINS, OWN_UNITS, NetworkRequest, ProjectRequest
@@ -55,6 +60,7 @@ _UNKNOWN = Rates(base=0.0, gradients={}, gradex={}, retraining=0.0)
 # importing torch counts as reading
 _STAGES = {"read": 4.0, "inputs": 1.0, "base": 8.0, "probe": 4.0}
 _EMBEDDED_A_SECOND = 60
+_MOST_TOKENS = 2048  # of a text for a network without a limit of its own
 
 
 def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
@@ -88,12 +94,22 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         folder = _language_model_folder(request.model, place, root) if follows else _model_folder(
             request.model, place, root, text=mapping.kind == "text"
         )  # fmt: skip
-        with _named_as_sent(request.model, folder, root):
-            read = _read(samples, mapping, folder, stages.stage("inputs"), store)
-            stages.stage("inputs")(1, 1, "inputs", reused=None)
+        encoder = _encoder_folder(request.model, Path(temporary_folder, "encoder"), root) if embeds else None
+        with _named_as_sent(request.model, folder, root, encoder):
+            inputs = stages.stage("inputs")
+            read = _read(samples, mapping, folder, inputs, store, most=request.model.tokens, encoder=encoder)
+            known: dict[str, Any] = {"texts": read.texts} if read.texts else {}
+            if folder and read.suite.objective in (CLASSIFICATION, SEVERAL_LABELS):
+                config = read_json_object(folder / "config.json", f"model {folder.name!r}", EXPECTED, CONVERT)
+                suite, known["classes"] = matched(read.suite, config, request.model.classes)
+                read = replace(read, suite=suite)
+            inputs(1, 1, "inputs", reused=None)
             recipe = _recipe(request.model, read, mapping, folder, root)
             if request.model.predicts == OWN_UNITS and recipe.weights and read.suite.objective == REGRESSION:
                 recipe = _in_standard_units(recipe, read.suite, Path(temporary_folder, "weights.safetensors"))
+            if recipe.architecture == "hugging_face":
+                recipe, proof = proved(recipe, read.suite)
+                known["proof"] = proof.to_dict()
             begun = time.perf_counter()
             model, curve = trained(recipe, read.suite, store, stages.stage("base"))
             _check_head(model, recipe)
@@ -102,8 +118,8 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         )
         about = {
             "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
-            "curve": [asdict(row) for row in curve], find(read.suite).headline: _headlines(model, read.suite),
-            "contents": [read.suite.content_hash, model_hash(model), *read.contents],
+            "curve": [asdict(row) for row in curve], **_seen_at_w0(model, read.suite),
+            "contents": [read.suite.content_hash, model_hash(model), *read.contents], **known,
         }  # fmt: skip
         return save_project(Project(request.title, recipe, about), read.suite, root=root, model_folder=folder)
 
@@ -128,8 +144,12 @@ def _measured(
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 
 
-def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
-    """The measure by which people judge a network, the accuracy for classes, at W0 in training and test."""
+def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
+    """The measure by which people judge a network, at W0 in training and test, and what to hold it against.
+
+    For classes that is the accuracy of always saying the most common one of the test samples, and that of the network
+    with its classes numbered otherwise, if that is much better.
+    """
     objective, headlines = find(suite), {}
     for name, inputs, labels in (
         ("train", suite.inputs, suite.labels), ("test", suite.test_inputs, suite.test_labels),
@@ -139,11 +159,19 @@ def _headlines(model: nn.Module, suite: TaskSuite) -> dict[str, float]:
             parts = torch.from_numpy(inputs[rows]).split(64)
             outputs = torch.cat([model(batch) for batch in parts])
         headlines[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
-    return headlines
+    seen: dict[str, Any] = {objective.headline: headlines}
+    if suite.objective == CLASSIFICATION:
+        counts = np.bincount(suite.test_labels)
+        seen["majority"] = {"share": float(counts.max() / counts.sum()), "class": int(counts.argmax())}
+        if better := better_matching(outputs.numpy(), suite.test_labels[rows]):
+            seen["renumbered"] = {"accuracy": better[0], "of": better[1]}
+    return seen
 
 
 @contextmanager
-def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> Iterator[None]:
+def _named_as_sent(
+    model: NetworkRequest, folder: Path | None, root: Path, encoder: Path | None = None
+) -> Iterator[None]:
     """Errors name the files of a network as their owner does, not as they are kept here."""
     names: dict[str, str] = {}
     if folder:
@@ -151,6 +179,9 @@ def _named_as_sent(model: NetworkRequest, folder: Path | None, root: Path) -> It
         names = {f"model {folder.name!r}": sent_name, "tokenizer": f"{sent_name}, tokenizer"}
     elif model.weights:
         names = {model.weights.path(root).name: model.weights.name}
+    if encoder:
+        sent_name = model.encoder.name if model.encoder else model.encoder_path
+        names |= {f"sentence encoder {encoder.name!r}": sent_name, "tokenizer": f"{sent_name}, tokenizer"}
     try:
         yield
     except InputError as error:
@@ -178,24 +209,53 @@ def _check_head(model: nn.Module, recipe: Recipe) -> None:
         )  # fmt: skip
 
 
-def _model_folder(model: NetworkRequest, folder: Path, root: Path, *, text: bool) -> Path | None:
-    """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others."""
+def _model_folder(
+    model: NetworkRequest, folder: Path, root: Path, *, text: bool, adapted: bool = True
+) -> Path | None:
+    """The folder of a Hugging Face model, unpacked from a zip or saved from its path or the hub; None for others.
+
+    With `adapted` a low-rank adapter is taken too, joined with its base model.
+    """
     if model.origin == "folder":
         if model.archive is None:
             raise InputError("model", "no file", "the zip of a Hugging Face folder", "Upload it.")
         expected, fix = "the zip of a Hugging Face folder", "Zip the folder that save_pretrained wrote."
         check_ending(model.archive.name, (".zip",), expected, fix, unpickle=CONVERT)
         unpack(model.archive.path(root), folder, model.archive.name, limits())
+        if adapted and is_adapter(folder):
+            fetch = copy_model if local_models_allowed() else None
+            return joined_with_base(folder, model.archive.name, folder.with_name("joined"), fetch, text=text)
         return model_folder(folder, model.archive.name, text=text)
     if model.origin == "path":
         if not local_models_allowed():
-            raise InputError(
-                "model", "a path or hub name", "an uploaded model",
-                "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
-            )  # fmt: skip
+            _refuse_paths()
         folder.mkdir()
-        return copy_model(model.path, folder, text=text)
+        return copy_model(model.path, folder, text=text, adapted=adapted)
     return None
+
+
+def _encoder_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | None:
+    """The folder of a sentence encoder, unpacked, of this computer or from the hub; None for the packaged one."""
+    if model.encoder is not None:
+        fix = "Zip the folder of the encoder."
+        check_ending(model.encoder.name, (".zip",), "the zip of a sentence encoder", fix, unpickle=CONVERT)
+        unpack(model.encoder.path(root), folder, model.encoder.name, limits())
+        return model_folder(folder, model.encoder.name, text=True)
+    if not model.encoder_path:
+        return None
+    if not local_models_allowed():
+        _refuse_paths()
+    own = Path(model.encoder_path).expanduser()
+    return model_folder(own, model.encoder_path, text=True) if own.is_dir() else copy_model(
+        model.encoder_path, folder, text=True
+    )  # fmt: skip
+
+
+def _refuse_paths() -> NoReturn:
+    raise InputError(
+        "model", "a path or hub name", "an uploaded model",
+        "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use paths and hub names.",
+    )  # fmt: skip
 
 
 def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | None:
@@ -203,7 +263,7 @@ def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> P
     found: list[Path] = []
 
     def find() -> Path:
-        place = _model_folder(model, folder, root, text=True)
+        place = _model_folder(model, folder, root, text=True, adapted=False)
         found.extend([place] if place else [])
         return place or folder
 
@@ -213,33 +273,55 @@ def _language_model_folder(model: NetworkRequest, folder: Path, root: Path) -> P
 
 @dataclass(frozen=True)
 class _Read:
-    """Samples grouped into tasks, their padding token, and the hashes of what the store kept while reading them."""
+    """Samples grouped into tasks, their padding token, hashes of what the store kept meanwhile, facts on texts."""
 
     suite: TaskSuite
     pad_id: int | None
     contents: list[str]
+    texts: dict[str, Any] = field(default_factory=dict)
 
 
-def _read(samples: Samples, mapping: SampleMapping, folder: Path | None, report: Report, store: Store) -> _Read:
+def _read(
+    samples: Samples,
+    mapping: SampleMapping,
+    folder: Path | None,
+    report: Report,
+    store: Store,
+    *,
+    most: int,
+    encoder: Path | None,
+) -> _Read:
     """Group the samples; text becomes tokens of the network in `folder`, or embeddings."""
     pads: list[int] = []
     contents: list[str] = []
+    facts: dict[str, Any] = {}
 
-    def tokens(texts: list[str]) -> NDArray[Any]:
+    def tokens(texts: list[str], second: list[str] | None = None) -> NDArray[np.int64]:
         assert folder is not None
-        found = tokenize(folder, texts)
+        limit, types = text_limits(folder)
+        length = min(most or _MOST_TOKENS, limit or _MOST_TOKENS)
+        found = tokenize(folder, texts, length, second=second, types=types)
         pads.append(found.pad_id)
-        return found.ids
+        facts.update(found.facts)
+        return found.inputs
 
     def embeddings(texts: list[str]) -> NDArray[np.float32]:
+        contents.append(content_hash(texts))
+        facts.update(tokenize(encoder or encoder_folder(), texts, MAX_LENGTH).facts)
+        return embedded(texts, store, report, encoder=encoder)
+
+    def cluster_embeddings(texts: list[str]) -> NDArray[np.float32]:
         contents.append(content_hash(texts))
         return embedded(texts, store, report)
 
     if mapping.objective == NEXT_TOKENS:
         report(0, 1, "loading the language model", reused=None)
         return _Read(build_suite(samples, mapping, encode=language_model(str(folder or "")).encode), None, contents)
-    suite = build_suite(samples, mapping, embed=tokens if folder else embeddings)
-    return _Read(suite, pads[0] if pads else None, contents)
+    suite = build_suite(
+        samples, mapping, embed=tokens if folder else embeddings, embed_pairs=tokens if folder else None,
+        embed_clusters=cluster_embeddings,
+    )  # fmt: skip
+    return _Read(suite, pads[0] if pads else None, contents, facts)
 
 
 def _recipe(model: NetworkRequest, read: _Read, mapping: SampleMapping, folder: Path | None, root: Path) -> Recipe:

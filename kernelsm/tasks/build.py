@@ -28,7 +28,7 @@ from kernelsm.tasks.grouping import (
     task_groups,
     value_groups,
 )
-from kernelsm.tasks.inputs import Embed, Inputs, Source, read_inputs, tabular
+from kernelsm.tasks.inputs import Embed, EmbedPairs, Inputs, Source, read_inputs, tabular
 from kernelsm.tasks.label_values import marks, quantities, standardised
 from kernelsm.tasks.mapping import TARGET_LABEL, TARGET_TASK, SampleMapping
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION, TaskSuite
@@ -41,6 +41,8 @@ def build_suite(
     mapping: SampleMapping,
     *,
     embed: Embed | None = None,
+    embed_pairs: EmbedPairs | None = None,
+    embed_clusters: Embed | None = None,
     encode: Encode | None = None,
     limits: Limits | None = None,
 ) -> TaskSuite:
@@ -51,7 +53,8 @@ def build_suite(
     - "image": float32, shape (n, channels, height, width); bytes are divided by 255, other numbers are standardised
       per channel unless they lie in [0, 1] already.
     - "text": what `embed` makes of the texts, shape (n, e): float32, or int64 where it makes whole numbers, which are
-      tokens.
+      tokens; with their types (n, 2, T). Several columns are read as one text, one line each, but for two columns
+      where `embed_pairs` is given.
     - "tokens": int64, shape (n, T).
 
     Classes are the distinct labels, numbers by number and text by text. Quantities are standardised by the training
@@ -65,6 +68,10 @@ def build_suite(
     mapping : SampleMapping
     embed : callable, optional
         From n texts to numbers (n, e); needed for text.
+    embed_pairs : callable, optional
+        From the texts of two columns to tokens (n, T) or (n, 2, T).
+    embed_clusters : callable, optional
+        From n texts to the numbers (n, e) by which they are clustered, where `embed` makes tokens.
     encode : callable, optional
         From texts to their tokens, `LanguageModel.encode`; needed for text that follows.
     limits : Limits, optional
@@ -98,7 +105,7 @@ def build_suite(
     @cache
     def read() -> Inputs:
         if mapping.objective != NEXT_TOKENS:
-            return read_inputs(source, mapping, embed)
+            return read_inputs(source, mapping, embed, embed_pairs)
         tokens, _, meta = texts()
         return tokens, meta
 
@@ -107,7 +114,9 @@ def build_suite(
             values, _ = tabular(source, mapping.tasks.columns)
         else:
             values, _ = read()
-            if values.dtype == np.int64:
+            if values.dtype == np.int64 and mapping.kind == "text" and embed_clusters:
+                values, _ = read_inputs(source, mapping, embed_clusters)
+            elif values.dtype == np.int64:
                 fix = "Choose columns of numbers to cluster by, or another rule."
                 raise InputError("tasks", "clusters of tokens", "clusters of numbers", fix)
         flat = values.reshape(len(values), -1).astype(np.float32, copy=False)
@@ -178,6 +187,27 @@ def group_sizes(
         return None, None
     of, names = _targets(samples, mapping, split, labels, tasks, where, bounds)
     return counted, GroupSizes(names, tuple(np.bincount(of).tolist()), mapping.target_weighting)
+
+
+def class_labels(samples: Samples, mapping: SampleMapping, *, limits: Limits | None = None) -> tuple[str, ...]:
+    """Return the labels that `build_suite` would number as classes, in their order; none where labels are no classes.
+
+    Parameters
+    ----------
+    samples, mapping, limits
+        As of `build_suite`.
+
+    Raises
+    ------
+    InputError
+        As `build_suite`, as far as labels are concerned.
+    """
+    if mapping.objective != CLASSIFICATION:
+        return ()
+    bounds = read_limits() if limits is None else limits
+    _check_mapping(samples, mapping, bounds)
+    labels = _split(samples, mapping, bounds)[1]
+    return tuple(labels.name(group) for group in range(labels.count))
 
 
 def _no_features() -> tuple[Matrix, Matrix]:

@@ -19,6 +19,7 @@ from kernelsm.tasks.grouping import Groups, Matrix, Rows, place, value_groups
 from kernelsm.tasks.mapping import MAX_CATEGORIES, SampleMapping
 
 Embed = Callable[[list[str]], NDArray[np.float32] | NDArray[np.int64]]
+EmbedPairs = Callable[[list[str], list[str]], NDArray[np.int64]]
 # inputs of the training samples, followed by the test samples, and what `meta` says about them
 Inputs = tuple[NDArray[np.float32] | NDArray[np.int64], dict[str, Any]]
 
@@ -68,12 +69,14 @@ class _Features:
     values: Callable[[slice], Matrix]  # of some samples, shape (., number kept)
 
 
-def read_inputs(source: Source, mapping: SampleMapping, embed: Embed | None) -> Inputs:
+def read_inputs(
+    source: Source, mapping: SampleMapping, embed: Embed | None, embed_pairs: EmbedPairs | None = None
+) -> Inputs:
     """Read the inputs that a mapping names, and what `meta` is to say about them; see `build_suite`."""
     if mapping.kind == "tabular":
         return tabular(source, mapping.inputs)
     if mapping.kind == "text":
-        return _text(source, mapping.inputs, embed)
+        return _text(source, mapping.inputs, embed, embed_pairs)
     return (_image if mapping.kind == "image" else _tokens)(source, mapping.inputs)
 
 
@@ -213,7 +216,7 @@ def _image(source: Source, columns: tuple[str, ...]) -> Inputs:
     }
 
 
-def _text(source: Source, columns: tuple[str, ...], embed: Embed | None) -> Inputs:
+def _text(source: Source, columns: tuple[str, ...], embed: Embed | None, embed_pairs: EmbedPairs | None) -> Inputs:
     samples = source.samples
     if embed is None:
         fix = "Choose an encoder that turns texts into numbers."
@@ -222,6 +225,7 @@ def _text(source: Source, columns: tuple[str, ...], embed: Embed | None) -> Inpu
         if samples.kind(column) != "text":
             found = {"empty": "no value at all", "array": "arrays"}.get(samples.kind(column), "numbers")
             raise InputError(place(samples, column), found, "text", "Choose a column of text.")
+    pairs = embed_pairs is not None and len(columns) == 2
     parts = [[text or "" for text in samples.values(column)[source.rows].tolist()] for column in columns]
     texts = parts[0] if len(parts) == 1 else ["\n".join(filter(None, row)) for row in zip(*parts, strict=True)]
     empty = [row for row, text in enumerate(texts) if not text.strip()]
@@ -230,19 +234,26 @@ def _text(source: Source, columns: tuple[str, ...], embed: Embed | None) -> Inpu
         at = place(samples, " + ".join(columns), int(source.rows[empty[0]]))
         raise InputError(at, "no text", "text", fix)
     try:
-        values = np.asarray(embed(texts))
+        values = np.asarray(embed_pairs(*parts) if embed_pairs and pairs else embed(texts))
     except InputError as error:
         # texts are counted in the order in which they are read
         if number := re.fullmatch(r"text ([\d,]+)", error.place):
             at = place(samples, " + ".join(columns), int(source.rows[int(number[1].replace(",", "")) - 1]))
             raise InputError(at, error.found, error.expected, error.fix) from error
         raise
-    if values.ndim != 2 or len(values) != len(texts) or not values.shape[1] or values.dtype.kind not in "fiu":
+    typed = values.ndim == 3 and values.shape[1] == 2 and values.dtype.kind in "iu"  # tokens and their types
+    if (
+        (values.ndim != 2 and not typed)
+        or len(values) != len(texts)
+        or not values.shape[-1]
+        or values.dtype.kind not in "fiu"
+    ):
         found = f"{values.dtype} of shape {values.shape}"
         raise InputError("encoder", found, f"numbers of shape ({len(texts)}, e)", "Choose another encoder.")
     if values.dtype.kind in "iu":  # a tokenizer's
         tokens = np.ascontiguousarray(values, dtype=np.int64)
-        return tokens, {"length": tokens.shape[1], "largest_token": int(tokens.max())}
+        ids = tokens[:, 0] if typed else tokens
+        return tokens, {"length": ids.shape[1], "largest_token": int(ids.max()), **({"pairs": True} if pairs else {})}
     with np.errstate(over="ignore"):
         vectors = np.ascontiguousarray(values, dtype=np.float32)
     if not np.isfinite(vectors).all():

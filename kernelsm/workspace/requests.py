@@ -23,6 +23,8 @@ NETWORK_ORIGINS: tuple[NetworkOrigin, ...] = ("train", "weights", "folder", "pat
 OWN_UNITS = "own units"
 """What weights of a regression give that do not give standardised quantities."""
 
+USUAL_TOKENS, ALL_TOKENS = 128, 0
+
 
 @dataclass(frozen=True)
 class FileRef:
@@ -63,6 +65,14 @@ class NetworkRequest:
         What the uploaded weights of a regression give: standardised quantities, or quantities in their own units.
     rank : int, optional
         Of the adapters of a language model.
+    classes : dict of str to int
+        Label of the samples -> class of the Hugging Face model that it stands for, as the user chose; empty where
+        names or numbers tell.
+    encoder, encoder_path : FileRef and str, optional
+        The zip of a sentence encoder for texts that a built-in network reads, or its folder or hub name; the packaged
+        one if neither is given.
+    tokens : int
+        At most so many tokens of a text are read by a Hugging Face classifier; `ALL_TOKENS` for as many as it can.
     """
 
     origin: NetworkOrigin = "train"
@@ -76,6 +86,10 @@ class NetworkRequest:
     path: str = ""
     predicts: str = ""
     rank: int | None = None
+    classes: dict[str, int] = field(default_factory=dict)
+    tokens: int = USUAL_TOKENS
+    encoder: FileRef | None = None
+    encoder_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,9 +114,10 @@ class ProjectRequest:
 
     def job(self) -> JobSpec:
         """The job that makes the project."""
-        content = asdict(self)
-        for name in ("predicts", "rank"):  # as it was written before there was this choice: the same work is one job
-            if not content["model"][name]:
+        content, usual = asdict(self), NetworkRequest()
+        # as it was written before there was this choice: the same work is one job
+        for name in ("predicts", "rank", "classes", "tokens", "encoder", "encoder_path"):
+            if content["model"][name] == getattr(usual, name):
                 del content["model"][name]
         return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})
 
@@ -111,7 +126,11 @@ class ProjectRequest:
         """Read what `job` wrote."""
         content = json.loads(text)
         model = content.pop("model")
-        files = {name: FileRef(**model.pop(name)) for name in ("weights", "config", "archive") if model.get(name)}
+        files = {
+            name: FileRef(**model.pop(name))
+            for name in ("weights", "config", "archive", "encoder")
+            if model.get(name)
+        }
         return cls(**{**content, "data": FileRef(**content["data"])}, model=NetworkRequest(**{**model, **files}))
 
 

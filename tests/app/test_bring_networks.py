@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_files
-from app_harness import bring, compute, open_app, prepare, project, run, texts, turn
+import text_models
+from app_harness import bring, compute, go_on, open_app, prepare, project, run, texts, turn
 from bring_controls import heatmap, meaning
 
 from kernelsm.app.shell.job_panel import registry
@@ -79,7 +80,18 @@ def test_a_hugging_face_folder_reads_text_with_its_own_tokenizer(
     app.segmented_control(key="bring_way").set_value("folder").run()
     app.file_uploader(key="bring_folder").upload("model.zip", small_files.zipped(hugging_face)).run()
     assert not app.exception
-    prepare(app)
+    # its classes are LABEL_0 and LABEL_1, and neither is called good or bad
+    assert "Which label is which class of the model?" in texts(app)
+    assert not any(button.key == "prepare_start" for button in app.button)
+    choice = app.segmented_control(key="bring_classes")
+    assert [option.replace("\\", "") for option in choice.options] == [
+        "bad is LABEL_0, good is LABEL_1", "bad is LABEL_1, good is LABEL_0",
+    ]  # fmt: skip
+    choice.set_value(choice.options[1]).run()
+    app.button(key="prepare_start").click().run()
+    assert "matched as you chose: bad is LABEL_1, good is LABEL_0" in texts(app).replace("\\", "")
+    assert "its logits are those of its own forward call" in texts(app)
+    go_on(app)
     found = PROJECTS.load(project(app)).recipe
     assert (found.architecture, found.training) == ("hugging_face", None)
     assert Path(found.config["folder"]).parent == own_cache / "projects" / project(app)
@@ -121,3 +133,38 @@ def test_gradient_features_are_computed_without_a_network(jobs: list[JobSpec]) -
     turn(app, "explore")
     assert heatmap(app)[0] == list(small_files.TASKS)
     assert open_run(run(app)).outcomes.target_names == ("old", "new")
+
+
+def test_each_of_several_classes_is_asked_for_where_none_is_known(
+    tmp_path: Path, drawn: list[ProjectRequest]
+) -> None:
+    app = bring("reviews.csv", text_models.reviews(labels=[("bad", "good", "so so")[row % 3] for row in range(60)]))
+    app.segmented_control(key="bring_way").set_value("folder").run()
+    drawn.clear()
+    app.file_uploader(key="bring_folder").upload("m.zip", text_models.zipped(text_models.saved(tmp_path))).run()
+    assert not app.exception
+    assert not drawn
+    asked = [app.selectbox(key=f"bring_class_{place}") for place in range(3)]
+    assert [field.label for field in asked] == ["bad", "good", "so so"]
+    assert asked[0].options == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    for place, number in enumerate((2, 0, 0)):
+        app.selectbox(key=f"bring_class_{place}").set_value(number).run()
+    assert "Two labels cannot be the same class of the model." in texts(app)
+    assert not drawn
+    app.selectbox(key="bring_class_2").set_value(1).run()
+    assert drawn[-1].model.classes == {"bad": 2, "good": 0, "so so": 1}
+    assert drawn[-1].model.tokens == 0
+
+
+def test_another_encoder_is_chosen_by_its_zip(tmp_path: Path, drawn: list[ProjectRequest]) -> None:
+    app = bring("reviews.jsonl", small_files.lines())
+    assert drawn[-1].model.encoder is None
+    app.segmented_control(key="bring_encoder").set_value("folder").run()
+    drawn.clear()
+    app.run()
+    assert not drawn
+    app.file_uploader(key="bring_encoder_file").upload("mine.zip", b"PK").run()
+    assert not app.exception
+    encoder = drawn[-1].model.encoder
+    assert encoder is not None
+    assert encoder.name == "mine.zip"

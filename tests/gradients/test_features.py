@@ -409,3 +409,19 @@ def test_memory_does_not_grow_with_the_samples_where_there_is_a_store():
     large, many = megabytes(6_000)
     assert large > 100
     assert many - few < 0.2 * (large - small)
+
+
+def test_a_network_that_answers_differently_each_time_is_refused_with_the_reason(blobs):
+    class Random(torch.nn.Module):
+        def __init__(self, rate):
+            super().__init__()
+            self.first, self.last, self.rate = torch.nn.Linear(4, 8), torch.nn.Linear(8, 3), rate
+
+        def forward(self, x):
+            return self.last(torch.nn.functional.dropout(self.first(x), self.rate))  # also in eval mode
+
+    with pytest.raises(InputError) as caught:
+        gradient_features(Random(0.1), blobs.inputs, blobs.labels)
+    assert "answers differently each time" in caught.value.found
+    assert "training=self.training" in caught.value.fix
+    assert gradient_features(Random(0.0), blobs.inputs, blobs.labels).features.shape[1] == 3

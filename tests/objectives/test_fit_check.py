@@ -192,3 +192,9 @@ def test_a_network_that_fails_by_itself_is_told_in_its_words_and_left_as_it_was(
     assert model.training
     assert not any(layer._forward_pre_hooks or layer._forward_hooks for layer in model.modules())
     assert error.found == "samples of shape (4,), float32, on which it fails behind layer 'inner.0' (not today)"
+
+
+def test_a_network_that_answers_differently_each_time_is_refused(blobs):
+    error = refused(Returning(lambda x: torch.nn.functional.dropout(x, 0.2, training=True)), blobs)
+    assert "answers differently each time" in error.found
+    assert check_model(Returning(lambda x: torch.nn.functional.dropout(x, 0.2, training=False)), blobs).outputs == 3

@@ -94,7 +94,6 @@ NETWORKS = [
     bad(hugging(causal, films()), "f.zip", "no trained head"),
     bad(hugging(folder(), films(text=["good"] * 6 + ["[PAD]"] + ["bad"] * 53), TEXT),
         "films.csv, row 7, column 'text'", "no token"),
-    bad(hugging(folder(), films(text=["a good film " * 8] * 60), TEXT), "samples", "sequences of 24 tokens"),
     bad(given(lambda: NetworkRequest("folder", archive=kept("f.zip", folder()()), training={"epochs": 1}), wide,
               AS_TOKENS), "training samples", "token 49"),
     bad(hugging(folder(), wide, AS_TOKENS), "training samples", "token 49"),

@@ -413,8 +413,8 @@ def test_what_is_no_whole_folder_is_told(bert):
 
 def test_numbers_and_clusters_of_tokens_are_nothing_for_a_hugging_face_folder(bert):
     assert refused(folder_of(bert), "tabular").found == "tabular inputs"
-    clustered = SampleMapping("label", ("text",), "text", TaskRule("clusters", (), 3))
-    error = refused(folder_of(bert), "text", mapping=clustered)
+    clustered = SampleMapping("label", ("tokens",), "tokens", TaskRule("clusters", (), 3))
+    error = refused(folder_of(bert), "tokens", mapping=clustered, content=tokens(most=len(WORDS)))
     assert (error.place, error.found) == ("tasks", "clusters of tokens")
 
 

@@ -13,6 +13,7 @@ from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.as_read import show_reading
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
+from kernelsm.app.data.network_facts import doubts, network_sentences, text_sentences
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
@@ -99,7 +100,7 @@ def samples() -> None:
     if mapping is None:
         return
     mapping = weight_controls(ref, mapping)
-    model = model_controls(mapping)
+    model = model_controls(mapping, ref)
     if model is not None:
         _mapping_file(ref, mapping, model)
         _prepare(ref, mapping, model, preview.rows or preview.samples.rows)
@@ -226,6 +227,8 @@ def _show_project(key: str, title: str) -> None:
             f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it "
             f"{objective.headline_in_words(headline['train'], headline['test'])}."
         )
+    for sentence in network_sentences(about):
+        st.caption(sentence)
     if len(about.get("curve", [])) > 1:
         curve = training_curve(about["curve"], unit=objective.measures[0].unit, dark=frame.is_dark())
         frame.show(curve, "bring_curve", toolbar=False)
@@ -257,14 +260,7 @@ def notes(project: Project) -> list[str]:
         sentences.append(f"{data['left_out']:,} validation samples were left out: there are test samples.")
     if data.get("cut") and data.get("length"):
         sentences.append(f"{data['cut']:,} texts were longer than {data['length']} tokens, and were cut.")
-    objective, outputs = find_class(project.recipe.objective), project.recipe.size.classes
-    headline = about.get(objective.headline)
-    if headline and objective.is_guessing(headline["test"], outputs):
-        sentences.append(
-            "As trained, the network is hardly better than guessing on the test samples: what tasks do to it says "
-            "little yet. Train longer, choose another network, or look at the labels."
-        )
-    return sentences
+    return [*sentences, *text_sentences(about), *doubts(project)]
 
 
 @disk.callback

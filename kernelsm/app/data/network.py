@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from kernelsm.app.data.class_choice import class_controls
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.uploaded_files import keep_file
 from kernelsm.app.shell.view import PULLS
-from kernelsm.app.shell.words import W0
+from kernelsm.app.shell.words import W0, plain
 from kernelsm.files.limits import limits
 from kernelsm.models.config_files import config_template
 from kernelsm.models.model_folders import local_models_allowed
@@ -17,7 +18,7 @@ from kernelsm.models.presets import presets
 from kernelsm.pipelines.text_recipe import LAYERS_OF_PACKAGED, RANK, SUBSETS
 from kernelsm.tasks.mapping import SampleMapping
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS, REGRESSION
-from kernelsm.workspace.requests import OWN_UNITS, NetworkRequest
+from kernelsm.workspace.requests import ALL_TOKENS, OWN_UNITS, USUAL_TOKENS, FileRef, NetworkRequest
 
 _ORIGINS = {
     "train": "Train one for me", "weights": "My weights (safetensors)", "folder": "Hugging Face folder (zip)",
@@ -25,6 +26,9 @@ _ORIGINS = {
 }  # fmt: skip
 _LANGUAGE_MODELS = {
     "packaged": "SmolLM2-135M-Instruct (packaged)", "folder": "Hugging Face folder (zip)", "path": "Path or hub name",
+}  # fmt: skip
+_ENCODERS = {
+    "packaged": "all-MiniLM-L6-v2 (packaged)", "folder": "Folder (zip)", "path": "Path or hub name",
 }  # fmt: skip
 _TITLES = {"": "what fits best", "logistic": "Logistic regression", "mlp": "Small neural network",
            "resnet9": "ResNet-9", "transformer": "Small transformer"}  # fmt: skip
@@ -34,8 +38,8 @@ _OFFERED = {"tabular": ("logistic", "mlp"), "text": ("logistic", "mlp"), "tokens
             "image": ("logistic", "mlp", "resnet9")}  # fmt: skip
 
 
-def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
-    """Draw the controls and return the network wanted; None while files are missing."""
+def model_controls(mapping: SampleMapping, ref: FileRef) -> NetworkRequest | None:
+    """Draw the controls and return the network wanted for a file of samples; None while something is missing."""
     st.markdown("### Network")
     if mapping.objective == NEXT_TOKENS:
         return _language_model()
@@ -49,7 +53,7 @@ def model_controls(mapping: SampleMapping) -> NetworkRequest | None:
         return _train(mapping)
     if origin == "weights":
         return _weights(mapping)
-    return _hugging_face(origin, mapping)
+    return _hugging_face(origin, mapping, ref)
 
 
 def _language_model() -> NetworkRequest | None:
@@ -96,7 +100,7 @@ def _language_model() -> NetworkRequest | None:
     return NetworkRequest("path" if path else "packaged", training=training, ridge=pull, path=path, rank=changed)
 
 
-def _train(mapping: SampleMapping) -> NetworkRequest:
+def _train(mapping: SampleMapping) -> NetworkRequest | None:
     offered, titles = _OFFERED[mapping.kind], _TITLES
     if mapping.objective == REGRESSION:
         titles = _TITLES_OF_QUANTITIES
@@ -138,7 +142,39 @@ def _train(mapping: SampleMapping) -> NetworkRequest:
             "AdamW. Where there are enough samples, a tenth is held out, and training stops when its loss has not "
             "improved for ten epochs; the best weights are kept."
         )
-    return NetworkRequest("train", architecture=architecture, hidden=hidden, training=training, ridge=pull)
+    chosen = _encoder() if mapping.kind == "text" else (None, "")
+    if chosen is None:
+        return None
+    encoder, path = chosen
+    return NetworkRequest(
+        "train", architecture=architecture, hidden=hidden, training=training, ridge=pull, encoder=encoder,
+        encoder_path=path,
+    )  # fmt: skip
+
+
+def _encoder() -> tuple[FileRef | None, str] | None:
+    """The zip, or the path or hub name, of another sentence encoder; None while its file is missing."""
+    with st.expander("Encoder of the texts", icon=":material/translate:"):
+        origins = [origin for origin in _ENCODERS if origin != "path" or local_models_allowed()]
+        origin = st.segmented_control(
+            "Encoder",
+            origins,
+            format_func=_ENCODERS.__getitem__,
+            key="bring_encoder",
+            default="packaged",
+            required=True,
+        )
+        st.caption(
+            "It turns a text of up to 128 tokens into numbers. The packaged one knows English best. Another one is a "
+            "network such as BERT or MPNet that averages over tokens, with safetensors and its tokenizer."
+        )
+        if origin == "packaged":
+            return None, ""
+        if origin == "path":
+            path = st.text_input("Folder of this computer, or name on the hub", key="bring_encoder_path").strip()
+            return (None, path) if path else None
+        file = st.file_uploader("Folder (.zip)", key="bring_encoder_file", max_upload_size=limits().megabytes)
+        return (keep_file(file), "") if file is not None else None
 
 
 def _usual(value: float | None) -> str:
@@ -199,13 +235,16 @@ def _template(mapping: SampleMapping) -> str:
     return config_template(list(fitting.values())[-1])
 
 
-def _hugging_face(origin: str, mapping: SampleMapping) -> NetworkRequest | None:
+def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkRequest | None:
     st.caption(
         "A sequence classification model with safetensors and its tokenizer, as `save_pretrained` writes them. Code "
         "that comes with a model is never run."
     )
     if mapping.objective == REGRESSION:
         st.caption("It is to give the standardised label; a new head learns that where it is trained further here.")
+    if mapping.kind == "text" and len(mapping.inputs) == 2:
+        first, second = map(plain, mapping.inputs)
+        st.caption(f"{first} and {second} go to its tokenizer as a pair, in this order.")
     one, two = frame.panels()
     archive, path = None, ""
     with one:
@@ -219,9 +258,26 @@ def _hugging_face(origin: str, mapping: SampleMapping) -> NetworkRequest | None:
             help="For a model whose classification head is new. Otherwise it is taken as it is.",
         )  # fmt: skip
         pull = _pull()
+        tokens = _most_tokens() if mapping.kind == "text" else USUAL_TOKENS
     if archive is None and not path:
         return None
     training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
-    if origin == "folder":
-        return NetworkRequest("folder", training=training, ridge=pull, archive=keep_file(archive))
-    return NetworkRequest("path", training=training, ridge=pull, path=path)
+    kept = keep_file(archive) if archive is not None else None
+    # a head that is new, or is trained further, learns the order of the labels
+    classes = {} if further else class_controls(ref, mapping, kept, path)
+    if classes is None:
+        return None
+    if kept is not None:
+        return NetworkRequest("folder", training=training, ridge=pull, archive=kept, classes=classes, tokens=tokens)
+    return NetworkRequest("path", training=training, ridge=pull, path=path, classes=classes, tokens=tokens)
+
+
+def _most_tokens() -> int:
+    """At how many tokens texts are cut."""
+    chosen: int = st.select_slider(
+        "Tokens of a text", (32, 64, 128, 256, 512, 1024, ALL_TOKENS), ALL_TOKENS, key="bring_tokens",
+        format_func=lambda count: f"{count:,}" if count else "all that the model reads",
+        help="Longer texts are cut, which is said. Time and memory grow with the length of the longest text, in "
+        "attention with its square.",
+    )  # fmt: skip
+    return chosen
