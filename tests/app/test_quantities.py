@@ -96,8 +96,7 @@ def test_a_quantity_goes_through_all_pages_in_its_own_words(prices: AppTest, job
         found = [word for word in OF_CLASSES if word in said]
         assert not found or page == "start", (page, found)
     turn(app, "explore")
-    titles = [str(axis.get("title", {}).get("text", "")) for chart in charts(app)
-              for name, axis in chart["layout"].items() if name.startswith("xaxis")]  # fmt: skip
+    titles = [str(one["text"]) for chart in charts(app) for one in chart["layout"].get("annotations", ())]
     assert any("label variances" in title for title in titles), titles
     assert "Losses are squared errors divided by the variance of the label" in texts(app)
 

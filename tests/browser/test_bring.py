@@ -331,3 +331,25 @@ def test_a_wrong_file_of_samples_is_refused_in_words_and_the_next_one_is_taken(
     expect(alert).to_have_count(0)
     turn_to(page, "Explore")
     expect(page.get_by_text("Planted game · 300 subsets")).to_be_visible()
+
+
+def test_a_file_that_was_dropped_is_still_there_when_the_page_is_returned_to(
+    page: Page, server: Server, files: dict[str, list[Path]]
+) -> None:
+    open_page(page, server, "data", "Data & model")
+    uploader = page.locator("input[type=file]").first
+    uploader.set_input_files(files["csv"][0])
+    meaning = page.get_by_text("What the columns mean").first
+    expect(meaning).to_be_visible()
+    page.get_by_role("link", name="Fit").click()
+    expect(page.get_by_role("heading", name="Fit", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Data & model").click()
+    expect(page.get_by_text("boats.csv, which you brought before.")).to_be_visible()
+    expect(meaning).to_be_visible()
+    # another file takes its place, and taking that away leaves none
+    page.locator("input[type=file]").first.set_input_files(files["parquet"][0])
+    expect(page.get_by_text("farms.parquet").first).to_be_visible()
+    expect(page.get_by_text("which you brought before")).to_have_count(0)
+    expect(meaning).to_be_visible()
+    page.get_by_role("button", name="Remove farms.parquet").click()
+    expect(meaning).to_have_count(0)

@@ -18,7 +18,7 @@ from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.app.shell.uploaded_files import keep_file
+from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.training import training_curve
 from kernelsm.examples.templates import Template, templates
@@ -76,15 +76,14 @@ def samples() -> None:
     left, right = frame.panels()
     with right:
         _templates()
-    with left:
-        file = st.file_uploader(
-            "Samples (CSV, TSV, Excel, Parquet, JSON, JSON lines, NPZ, or a zipped Hugging Face dataset)",
-            key="bring_samples", max_upload_size=limits().megabytes,
-        )  # fmt: skip
-    if file is None:
-        return
     try:
-        ref = keep_file(file)
+        with left:
+            ref = dropped_file(
+                "Samples (CSV, TSV, Excel, Parquet, JSON, JSON lines, NPZ, or a zipped Hugging Face dataset)",
+                "bring_samples", limits().megabytes,
+            )  # fmt: skip
+        if ref is None:
+            return
         preview = _preview(ref.key, ref.name)
     except InputError as error:
         gallery.refusal(error)
@@ -129,13 +128,12 @@ def features() -> None:
     with right:
         st.markdown(FEATURES_FORMAT)
     with left:
-        file = st.file_uploader("Gradient features (NPZ)", key="bring_features", max_upload_size=limits().megabytes)
-    if file is None:
+        ref = dropped_file("Gradient features (NPZ)", "bring_features", limits().megabytes)
+    if ref is None:
         return
-    ref = keep_file(file)
     st.markdown("### How much each task counts")
     weights = feature_weights(ref)
-    _check(ProjectRequest(PurePath(file.name).stem, ref, weights, NetworkRequest("features")), 15.0)
+    _check(ProjectRequest(PurePath(ref.name).stem, ref, weights, NetworkRequest("features")), 15.0)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the file ...", scope="session")

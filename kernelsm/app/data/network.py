@@ -8,7 +8,7 @@ import streamlit as st
 
 from kernelsm.app.data.class_choice import class_controls
 from kernelsm.app.shell import frame
-from kernelsm.app.shell.uploaded_files import keep_file
+from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.view import PULLS
 from kernelsm.app.shell.words import W0, plain
 from kernelsm.files.limits import limits
@@ -68,9 +68,10 @@ def _language_model() -> NetworkRequest | None:
         f"those of the last {LAYERS_OF_PACKAGED} layers, are trained on all texts for W0, and from there on each "
         "subset. Models are read from safetensors with their tokenizer; code that comes with one is never run."
     )
-    archive, path = None, ""
+    archive: FileRef | None = None
+    path = ""
     if origin == "folder":
-        archive = st.file_uploader("Folder (.zip)", key="bring_folder", max_upload_size=limits().megabytes)
+        archive = dropped_file("Folder (.zip)", "bring_folder", limits().megabytes)
     elif origin == "path":
         path = st.text_input("Folder of this computer, or name on the hub", key="bring_path").strip()
     one, two, three, four = frame.panels(4, 160)
@@ -96,7 +97,7 @@ def _language_model() -> NetworkRequest | None:
     training |= {"learning_rate": rate} if rate else {}
     changed = None if rank == RANK else rank
     if archive is not None:
-        return NetworkRequest("folder", training=training, ridge=pull, archive=keep_file(archive), rank=changed)
+        return NetworkRequest("folder", training=training, ridge=pull, archive=archive, rank=changed)
     return NetworkRequest("path" if path else "packaged", training=training, ridge=pull, path=path, rank=changed)
 
 
@@ -173,8 +174,8 @@ def _encoder() -> tuple[FileRef | None, str] | None:
         if origin == "path":
             path = st.text_input("Folder of this computer, or name on the hub", key="bring_encoder_path").strip()
             return (None, path) if path else None
-        file = st.file_uploader("Folder (.zip)", key="bring_encoder_file", max_upload_size=limits().megabytes)
-        return (keep_file(file), "") if file is not None else None
+        file = dropped_file("Folder (.zip)", "bring_encoder_file", limits().megabytes)
+        return (file, "") if file is not None else None
 
 
 def _usual(value: float | None) -> str:
@@ -193,8 +194,8 @@ def _pull() -> float | None:
 def _weights(mapping: SampleMapping) -> NetworkRequest | None:
     one, two = frame.panels()
     with one:
-        weights = st.file_uploader("Weights (.safetensors)", key="bring_weights", max_upload_size=limits().megabytes)
-        config = st.file_uploader("Description (.json)", key="bring_config", max_upload_size=1)
+        weights = dropped_file("Weights (.safetensors)", "bring_weights", limits().megabytes)
+        config = dropped_file("Description (.json)", "bring_config", 1)
     with two:
         st.markdown(
             "The weights of a built-in architecture, by `safetensors.torch.save_file(model.state_dict(), FILE)`, and "
@@ -209,9 +210,7 @@ def _weights(mapping: SampleMapping) -> NetworkRequest | None:
         predicts = _predicts(mapping)
     if weights is None or config is None:
         return None
-    return NetworkRequest(
-        "weights", weights=keep_file(weights), config=keep_file(config), ridge=pull, predicts=predicts
-    )
+    return NetworkRequest("weights", weights=weights, config=config, ridge=pull, predicts=predicts)
 
 
 def _predicts(mapping: SampleMapping) -> str:
@@ -246,10 +245,11 @@ def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkR
         first, second = map(plain, mapping.inputs)
         st.caption(f"{first} and {second} go to its tokenizer as a pair, in this order.")
     one, two = frame.panels()
-    archive, path = None, ""
+    archive: FileRef | None = None
+    path = ""
     with one:
         if origin == "folder":
-            archive = st.file_uploader("Folder (.zip)", key="bring_folder", max_upload_size=limits().megabytes)
+            archive = dropped_file("Folder (.zip)", "bring_folder", limits().megabytes)
         else:
             path = st.text_input("Folder of this computer, or name on the hub", key="bring_path").strip()
     with two:
@@ -262,13 +262,14 @@ def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkR
     if archive is None and not path:
         return None
     training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
-    kept = keep_file(archive) if archive is not None else None
     # a head that is new, or is trained further, learns the order of the labels
-    classes = {} if further else class_controls(ref, mapping, kept, path)
+    classes = {} if further else class_controls(ref, mapping, archive, path)
     if classes is None:
         return None
-    if kept is not None:
-        return NetworkRequest("folder", training=training, ridge=pull, archive=kept, classes=classes, tokens=tokens)
+    if archive is not None:
+        return NetworkRequest(
+            "folder", training=training, ridge=pull, archive=archive, classes=classes, tokens=tokens
+        )
     return NetworkRequest("path", training=training, ridge=pull, path=path, classes=classes, tokens=tokens)
 
 

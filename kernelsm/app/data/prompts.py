@@ -15,7 +15,7 @@ from kernelsm.app.data import gallery
 from kernelsm.app.demonstrations.check import advise_orders
 from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
-from kernelsm.app.shell.uploaded_files import keep_file
+from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.files.accepting import ending_of
@@ -97,8 +97,7 @@ def _files() -> _Uploads | None:
 
 
 def _uploaded(label: str, group: str) -> FileRef | None:
-    file = st.file_uploader(label, key=f"bring_prompts_{group}", max_upload_size=most_megabytes())
-    return None if file is None else keep_file(file)
+    return dropped_file(label, f"bring_prompts_{group}", most_megabytes())
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
