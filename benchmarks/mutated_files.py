@@ -137,6 +137,10 @@ def good_files() -> list[tuple[Callable[[bytes, str, Path], None], str, bytes, b
         (outcomes_door, "o.parquet", _bytes(shown.to_parquet), False),
         (outcomes_door, "o.npz", _bytes(lambda file: np.savez(file, **arrays)), False),  # type: ignore[arg-type]
         (outcomes_door, "o.json", json.dumps({key: held.tolist() for key, held in arrays.items()}).encode(), True),
+        (outcomes_door, "o.xlsx", _bytes(lambda file: shown.to_excel(file, index=False)), False),
+        (outcomes_door, "o.csv.gz", gzip.compress(shown.to_csv(index=False).encode(), mtime=0), False),
+        (outcomes_door, "o.jsonl", shown.to_json(orient="records", lines=True).encode(), True),
+        (outcomes_door, "o.json", shown.to_json(orient="records").encode(), True),
         (prompts_door, "p.csv", _PROMPTS.encode(), True),
         (prompts_door, "p.csv", _PROMPTS.replace("asks", "café").encode("cp1252"), True),
         (prompts_door, "p.jsonl", _lines(_PROMPTS), True),

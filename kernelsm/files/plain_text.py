@@ -105,7 +105,7 @@ class _Copy:
     def write(self, block: bytes) -> None:
         """Append bytes, as many as the limits allow."""
         self.size += len(block)
-        most, fix = self.limits.megabytes, "Send fewer samples."
+        most, fix = self.limits.megabytes, "Send fewer rows."
         check_megabytes(self.size, self.name, most, fix, found="at least {} MiB when unpacked")
         self.file.write(block)
 

@@ -55,25 +55,41 @@ def read_excel(source: Source, name: str, limits: Limits, max_rows: int | None =
     InputError
         No workbook, damaged, too large, XML that defines entities, or what `read_csv` refuses.
     """
+    with excel_as_csv(source, name, limits, None if max_rows is None else max_rows + 1) as (path, said):
+        read = read_csv(path, name, limits, max_rows)
+    cut = max_rows is not None and len(next(iter(read.columns.values()))) >= max_rows
+    return replace(read, rows=None if cut else read.rows, notes=(*said, *read.notes), encoding="")
+
+
+@contextmanager
+def excel_as_csv(
+    source: Source, name: str, limits: Limits, most: int | None = None
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Open the first sheet that is not empty as a CSV file, of `most` rows with the header; it is gone afterwards.
+
+    Yields
+    ------
+    path : Path
+        The CSV file, in UTF-8.
+    notes : tuple of str
+        What the owner of the workbook should read.
+
+    Raises
+    ------
+    InputError
+        As `read_excel`.
+    """
     bounds = replace(limits, unpacked_megabytes=min(limits.unpacked_megabytes, MOST_MEGABYTES))
     with open_archive(source, name, bounds, expected=_EXPECTED) as archive:
         for entry in archive.infolist():
             if entry.filename.lower().endswith(_TEXT_PARTS):
                 _check_xml(archive, entry, name)
     with open_source(source) as file, tempfile.NamedTemporaryFile(prefix="kernelsm-") as copy:
-        most = None if max_rows is None else max_rows + 1
         with _damage_explained(name), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and the like
             title, others = _write_sheet(file, Path(copy.name), name, limits, most)
-        read = read_csv(Path(copy.name), name, limits, max_rows)
-    notes = read.notes
-    if others:
-        notes = (
-            f"The sheet \u201c{title[:60]}\u201d is read; {others} other{'s are' if others > 1 else ' is'} not.",
-            *notes,
-        )
-    cut = max_rows is not None and len(next(iter(read.columns.values()))) >= max_rows
-    return replace(read, rows=None if cut else read.rows, notes=notes, encoding="")
+        others_are = f"{others} other{'s are' if others > 1 else ' is'} not."
+        yield Path(copy.name), (f"The sheet \u201c{title[:60]}\u201d is read; {others_are}",) if others else ()
 
 
 @contextmanager
@@ -117,7 +133,7 @@ def _write_sheet(file: Any, path: Path, name: str, limits: Limits, most: int | N
                 return sheet.title, len(sheets) - 1
     finally:
         workbook.close()
-    raise InputError(name, "no sheet with a row", "a table with a header", "Put the samples into the first sheet.")
+    raise InputError(name, "no sheet with a row", "a table with a header", "Put the table into the first sheet.")
 
 
 def _rows(sheet: Any, name: str, limits: Limits) -> Iterator[tuple[Any, ...]]:
@@ -155,7 +171,7 @@ def _written(rows: Iterator[tuple[Any, ...]], path: Path, name: str, limits: Lim
             line = io.StringIO()
             csv.writer(line, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(map(_cell, row))
             size += sink.write(line.getvalue())
-            check_megabytes(size, name, limits.megabytes, "Send fewer samples.", found="at least {} MiB as text")
+            check_megabytes(size, name, limits.megabytes, "Send fewer rows.", found="at least {} MiB as text")
     return found
 
 

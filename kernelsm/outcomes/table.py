@@ -317,7 +317,7 @@ class Outcomes:
 
     @classmethod
     def load(cls, path: str | Path, *, higher_is_better: bool = False) -> Outcomes:
-        """Read what `save` wrote, or any CSV, Parquet, NPZ or JSON table in the documented format.
+        """Read what `save` wrote, or any table in a documented format: CSV, TSV, Excel, Parquet, JSON, NPZ.
 
         `higher_is_better` is used where the file does not say.
 
@@ -339,7 +339,7 @@ class Outcomes:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str, *, higher_is_better: bool = False) -> Outcomes:
-        """Read the content of a CSV, Parquet, NPZ or JSON file, as `load` does.
+        """Read the content of a file, as `load` does.
 
         `name` chooses the format and is in messages.
 

@@ -11,24 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from kernelsm.files.accepting import GZIP, ending_of, format_of
-from kernelsm.files.csv_tables import read_csv
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
-from kernelsm.files.spreadsheets import read_excel
 from kernelsm.files.table_read import Column, TableRead, keep_readable
+from kernelsm.files.written_tables import PACKED, WRITTEN
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
-from kernelsm.samples.json_lines import read_lines, read_list
 from kernelsm.samples.parquet import read_arrow, read_parquet
 from kernelsm.samples.splits import join_splits, name_parts, split_of
 
 Reader = Callable[[Path, str, Limits, int | None], TableRead]
 TABLES: dict[str, Reader] = {
-    ".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet, ".jsonl": read_lines, ".ndjson": read_lines,
-    ".arrow": read_arrow, ".json": read_list, ".xlsx": read_excel,
+    **WRITTEN, ".parquet": read_parquet, ".arrow": read_arrow,
 }  # fmt: skip
-PACKED = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
-"""Formats of text, which may be gzip'd: samples.csv.gz."""
 _LAYOUT = "a dataset saved by save_to_disk, or one kind of table file, such as train.parquet and test.parquet"
 
 

@@ -15,9 +15,10 @@ from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as limits_now
 from kernelsm.files.signatures import GZIP, JSON, NPZ, OFFICE, PARQUET, UTF_16, ZIP
 from kernelsm.files.table_read import TableRead
+from kernelsm.files.written_tables import PACKED
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.column_facts import Facts, facts_of
-from kernelsm.samples.folders import PACKED, TABLES, read_folder
+from kernelsm.samples.folders import TABLES, read_folder
 from kernelsm.samples.npz_arrays import read_npz
 from kernelsm.samples.samples import Samples
 

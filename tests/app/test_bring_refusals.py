@@ -33,7 +33,7 @@ WRONG = [  # file name, content, and of the four parts: where, what was found, w
     ("table.npz", small_files.csv(), ("no sign of a NumPy archive", "as its name says", "Name it for what it is")),
     ("objects.npz", small_files.arrays(x=np.array([{}, 1], dtype=object)), ("pickle", "expected", "")),
     ("ragged.csv", b"a,b\n1,2\n1,2,3\n", ("row 2", "3 cells", "2 as in the header", "Check the delimiters")),
-    ("a.jsonl", b'{"a": 1}\n{"a": \n', ("line 2", "no JSON", "one JSON object", "Write each sample on one line")),
+    ("a.jsonl", b'{"a": 1}\n{"a": \n', ("line 2", "no JSON", "one JSON object", "Write each row on one line")),
     ("photos.zip", broken_zip(), ("no table of samples", "save_to_disk", "Save pictures as arrays")),
 ]
 

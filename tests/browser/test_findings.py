@@ -17,7 +17,7 @@ BREAST = Path(__file__).resolve().parents[1] / "own_data" / "breast_all256.csv"
 def bring_table(page: Page, server: Server, file: Path) -> None:
     open_page(page, server, "data", "Data & model")
     page.get_by_role("radio", name="A table of outcomes", exact=True).click()
-    expect(page.get_by_text("Outcomes table (CSV, Parquet, NPZ or JSON)")).to_be_visible()
+    expect(page.get_by_text("Outcomes table (CSV, Excel, Parquet, JSON or NPZ)")).to_be_visible()
     page.locator("input[type=file]").set_input_files(file)
     page.get_by_role("button", name="Fit it").click()
     expect(page.get_by_role("heading", name="Fit", exact=True, level=1)).to_be_visible()

@@ -176,7 +176,7 @@ def test_the_gamma_sweep_plays_in_the_browser_alone(page: Page, server: Server) 
 
 def upload_outcomes(page: Page, file: Path) -> None:
     page.get_by_role("radio", name="A table of outcomes", exact=True).click()
-    expect(page.get_by_text("Outcomes table (CSV, Parquet, NPZ or JSON)")).to_be_visible()
+    expect(page.get_by_text("Outcomes table (CSV, Excel, Parquet, JSON or NPZ)")).to_be_visible()
     page.locator("input[type=file]").set_input_files(file)
 
 

@@ -51,7 +51,9 @@ def outcome_or_refusal_of(files):
     assert isinstance(result, Outcomes) or any(result.place.startswith(name) for _, name in files)
 
 
-@pytest.mark.parametrize("name", ["any.csv", "any.parquet", "any.npz", "any.json"])
+@pytest.mark.parametrize(
+    "name", ["any.csv", "any.tsv.gz", "any.xlsx", "any.jsonl", "any.parquet", "any.npz", "any.json"]
+)
 @given(data=st.binary(max_size=300))
 def test_arbitrary_bytes_never_crash_the_reader(name, data):
     outcome_or_refusal(data, name)

@@ -175,10 +175,10 @@ def test_pickles_are_refused_unread(ending):
     assert "pickle" in refusal(pickle.dumps(Bomb()), f"t{ending}").found
 
 
-@pytest.mark.parametrize("name", ["t.xlsx", "t", "t.csv.gz", ".csv"])
+@pytest.mark.parametrize("name", ["t.xls", "t", "t.npz.gz", ".csv"])
 def test_an_unknown_ending_is_refused(name):
     expected = refusal(GOOD, name).expected
-    assert ".csv or .parquet" in expected
+    assert ".csv, .tsv, .xlsx, .jsonl or .parquet" in expected
     assert ".npz or .json" in expected
 
 

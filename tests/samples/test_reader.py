@@ -132,7 +132,7 @@ def test_json_lines_come_back(read):
 
 
 def test_many_json_lines_are_joined_from_blocks(read, monkeypatch):
-    monkeypatch.setattr("kernelsm.samples.json_lines._LINES", 7)
+    monkeypatch.setattr("kernelsm.files.json_tables._LINES", 7)
     lines = [{"i": i if i < 50 else i + 0.5, "v": [i, 0]} | ({"late": "x"} if i > 60 else {}) for i in range(100)]
     samples = read("\n".join(map(json.dumps, lines)).encode(), "t.ndjson")
     assert samples.kind("i") == "number"

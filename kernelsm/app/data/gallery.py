@@ -27,8 +27,8 @@ One row per subset. Column names say what a column is:
 - `task:NAME` holds 1 where the task was in the subset and 0 where it was not;
 - `target:NAME` holds the outcome measured with that subset, a number.
 
-CSV with a header, in UTF-8, or Parquet. NPZ and JSON hold `masks` (m, K), `values` (m, q) and, if you like,
-`task_names` and `target_names`. The two JSON lists that the paper's authors publish (tasks in each subset, outcomes
+CSV or TSV with a header, Excel (.xlsx), JSON lines, JSON (a list of rows) or Parquet; text may be gzip'd. NPZ and
+JSON may instead hold `masks` (m, K), `values` (m, q) and, if you like, `task_names` and `target_names`. The two JSON lists that the paper's authors publish (tasks in each subset, outcomes
 of each subset) are read together. At most {subsets:,} subsets, {tasks:,} tasks, {targets:,} targets, {megabytes:,}
 MiB.
 """
@@ -73,7 +73,7 @@ def upload() -> None:
             help="On for a score such as accuracy, off for a loss. A Parquet file saved by kernelsm knows it itself.",
         )  # fmt: skip
         files = st.file_uploader(
-            "Outcomes table (CSV, Parquet, NPZ or JSON)", key=_UPLOAD, max_upload_size=bounds.megabytes,
+            "Outcomes table (CSV, Excel, Parquet, JSON or NPZ)", key=_UPLOAD, max_upload_size=bounds.megabytes,
             accept_multiple_files=True,
         )  # fmt: skip
         if not files:

@@ -1,10 +1,9 @@
-"""Samples from JSON: one object per line, or a list of objects, whose fields are the columns."""
+"""Tables from JSON: one object per line, or a list of objects, whose fields are the columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from kernelsm.files.header import check_header
 from kernelsm.files.json_text import JsonError, parse_json, parse_json_object
 from kernelsm.files.limits import Limits, check_megabytes, check_table_size
-from kernelsm.files.plain_text import plain_text
+from kernelsm.files.plain_text import PlainText, plain_text
 from kernelsm.files.source import Source, open_source, source_size
 from kernelsm.files.table_read import Column, TableRead, keep_readable
 from kernelsm.files.text import check_whole_letters, text_lines
@@ -31,7 +30,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-def read_lines(path: Path, name: str, limits: Limits, most: int | None = None) -> TableRead:
+def read_lines(source: Source, name: str, limits: Limits, most: int | None = None) -> TableRead:
     """Columns of a file with one JSON object per line; its rows are known only where all are read.
 
     A field that a line lacks, or that is null, is missing there. Lists of numbers of one length become arrays, and
@@ -43,7 +42,7 @@ def read_lines(path: Path, name: str, limits: Limits, most: int | None = None) -
     InputError
         Names the line of the first thing that is wrong, or all fields are left out.
     """
-    with plain_text(path, name, limits, None if most is None else _LONGEST) as text:
+    with plain_text(source, name, limits, None if most is None else _LONGEST) as text:
         read = read_objects(_blocks(text.source, name, most), name, limits)
     complete = most is None or (read.rows or 0) < most
     return replace(read, rows=read.rows if complete else None, notes=text.notes, encoding=text.encoding)
@@ -78,7 +77,7 @@ def read_objects(
     return TableRead(keep_readable(kept, left_out), rows, left_out=left_out)
 
 
-def read_list(path: Path, name: str, limits: Limits, most: int | None = None) -> TableRead:
+def read_list(source: Source, name: str, limits: Limits, most: int | None = None) -> TableRead:
     """Columns of a JSON file that holds one list of objects, as `DataFrame.to_json(orient="records")` writes it.
 
     See `read_lines`.
@@ -88,9 +87,32 @@ def read_list(path: Path, name: str, limits: Limits, most: int | None = None) ->
     InputError
         No list of objects, a file of more than 64 MiB, or what `read_lines` refuses.
     """
+    found, text = list_of_objects(source, name, limits, most)
+    rows = found[:most]
+    blocks = (
+        (list(range(start + 1, stop + 1)), rows[start:stop])
+        for start in range(0, len(rows), _LINES)
+        for stop in [min(start + _LINES, len(rows))]
+    )
+    read = read_objects(blocks, name, limits, word="row")
+    return replace(read, rows=len(found), notes=text.notes, encoding=text.encoding)
+
+
+def list_of_objects(
+    source: Source, name: str, limits: Limits, most: int | None = None
+) -> tuple[list[dict[str, Any]], PlainText]:
+    """Objects of a JSON file that holds one list of them, and what was done to its text, whose copy is gone.
+
+    Only the first `most` are known to be objects.
+
+    Raises
+    ------
+    InputError
+        No list of objects, or a file of more than 64 MiB.
+    """
     lines = "Write one object per line (.jsonl), as DataFrame.to_json(orient='records', lines=True) does."
     expected = 'a list of objects, such as [{"text": "...", "label": 1}]'
-    with plain_text(path, name, limits) as text:
+    with plain_text(source, name, limits) as text:
         check_megabytes(source_size(text.source), name, min(limits.megabytes, _MOST_LIST), lines)
         with open_source(text.source) as file:
             content = file.read()
@@ -103,13 +125,7 @@ def read_list(path: Path, name: str, limits: Limits, most: int | None = None) ->
     for row, one in enumerate(found[:most], start=1):
         if not isinstance(one, dict):
             raise InputError(f"{name}, row {row:,}", "no object", expected, lines)
-    blocks = (
-        (list(range(start + 1, stop + 1)), found[start:stop])
-        for start in range(0, len(found[:most]), _LINES)
-        for stop in [min(start + _LINES, len(found[:most]))]
-    )
-    read = read_objects(blocks, name, limits, word="row")
-    return replace(read, rows=len(found), notes=text.notes, encoding=text.encoding)
+    return found, text
 
 
 class _Field:
@@ -243,7 +259,7 @@ def _blocks(source: Source, name: str, most: int | None) -> Iterator[tuple[list[
 
 
 def _object(line: str, place: str) -> dict[str, Any]:
-    expected, fix = 'one JSON object, such as {"text": "...", "label": 1}', "Write each sample on one line."
+    expected, fix = 'one JSON object, such as {"text": "...", "label": 1}', "Write each row on one line."
     if line.lstrip().startswith("["):
         fix = "Write it as lines: `jq -c '.[]' old.json > new.jsonl`."
     return parse_json_object(line, place, expected, fix)
