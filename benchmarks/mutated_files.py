@@ -118,6 +118,7 @@ def good_files() -> list[tuple[Callable[[bytes, str, Path], None], str, bytes, b
     shown = outcomes.to_frame()
     arrays = {"masks": outcomes.masks, "values": outcomes.values}
     numbers = {"x": frame[["x", "count"]].to_numpy(), "label": frame["count"].to_numpy() % 3}
+    asked = pd.read_csv(io.StringIO(_PROMPTS))
     return [
         (samples_door, "t.csv", table.encode(), True),
         (samples_door, "t.csv", ("sep=;\n" + frame.to_csv(index=False, sep=";", decimal=",")).encode(), True),
@@ -144,6 +145,9 @@ def good_files() -> list[tuple[Callable[[bytes, str, Path], None], str, bytes, b
         (prompts_door, "p.csv", _PROMPTS.encode(), True),
         (prompts_door, "p.csv", _PROMPTS.replace("asks", "café").encode("cp1252"), True),
         (prompts_door, "p.jsonl", _lines(_PROMPTS), True),
+        (prompts_door, "p.json", asked.to_json(orient="records").encode(), True),
+        (prompts_door, "p.xlsx", _bytes(lambda file: asked.to_excel(file, index=False)), False),
+        (prompts_door, "p.tsv.gz", gzip.compress(asked.to_csv(index=False, sep="\t").encode(), mtime=0), False),
     ]  # fmt: skip
 
 

@@ -27,6 +27,12 @@ def format_of(name: str, packed: Collection[str] = ()) -> str:
     return inner if ending == GZIP and inner in packed else ending
 
 
+def bare_name(name: str, packed: Collection[str] = ()) -> str:
+    """Name of a file without its ending: of NAME.csv NAME, and of NAME.csv.gz too where `packed` holds ".csv"."""
+    stem = PurePath(name).stem
+    return stem if format_of(name, packed) == ending_of(name) else PurePath(stem).stem
+
+
 def check_ending(name: str, endings: Collection[str], expected: str, fix: str, *, unpickle: str) -> str:
     """Return the ending of a file's name if it is one of those that are read.
 

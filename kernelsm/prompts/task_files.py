@@ -1,31 +1,32 @@
-"""A PromptTask from files: demonstrations and queries as CSV or JSON lines with the columns text and label."""
+"""A PromptTask from files: demonstrations and queries as tables with the columns text and label."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from kernelsm.files.accepting import check_ending, check_size
+from kernelsm.files.accepting import GZIP, bare_name, check_ending, check_size, ending_of, format_of
 from kernelsm.files.csv_tables import read_csv_texts
+from kernelsm.files.json_tables import list_of_objects
 from kernelsm.files.json_text import parse_json_object
-from kernelsm.files.limits import limits
+from kernelsm.files.limits import Limits, limits
 from kernelsm.files.plain_text import plain_text
 from kernelsm.files.source import Source
+from kernelsm.files.spreadsheets import excel_as_csv
 from kernelsm.files.text import check_whole_letters, text_lines
+from kernelsm.files.written_tables import PACKED, WRITTEN
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
 from kernelsm.runtime.errors import InputError
 
 _MOST_MEGABYTES = 20
 _COLUMNS = ("text", "label")
 _LINES = (".jsonl", ".ndjson")
-_ENDINGS = (".csv", ".tsv", *_LINES)
-_FORMATS = ".csv, .tsv or .jsonl with the columns text and label"
+_FORMATS = ".csv, .tsv, .xlsx, .jsonl or .json with the columns text and label"
 
 
 def most_megabytes() -> int:
@@ -106,7 +107,7 @@ def read_prompt_task(
         labels=labels,
         template=template or PromptTemplate(),
         k=k,
-        name=name or PurePath(candidates[1]).stem,
+        name=name or bare_name(candidates[1], PACKED),
         meta={"sources": sources, "notes": notes},
     )
     return PromptFiles(task, tuple(notes))
@@ -127,7 +128,7 @@ def read_labelled(
     data : bytes
         Content of the file.
     name : str
-        Its name; the ending chooses the format (.csv, .tsv, .jsonl or .ndjson), messages repeat it.
+        Its name; the ending chooses the format (one of `WRITTEN`, text also with .gz behind it), messages repeat it.
     most : int, optional
         Most rows.
     labels : sequence of str, optional
@@ -139,16 +140,17 @@ def read_labelled(
     ------
     InputError
         Names the row of the first thing that is wrong; rows count from 1, without header and
-        empty lines, lines of JSON as in the file.
+        empty lines, JSON lines as in the file.
     """
     rows: list[Labelled] = []
     unpickle = "Save the texts with DataFrame.to_csv."
-    ending = check_ending(name, _ENDINGS, _FORMATS, "Export it in one of these.", unpickle=unpickle)
+    ending = format_of(name, PACKED)
+    plain_name = name if ending == ending_of(name) else name[: -len(GZIP)]
+    check_ending(plain_name, tuple(WRITTEN), _FORMATS, "Export it in one of these.", unpickle=unpickle)
     check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
-    with plain_text(data, name, limits()) as plain:
-        rows_read = list((_of_lines if ending in _LINES else _of_table)(plain.source, name))
-        if notes is not None:
-            notes += [f"{name}: {note}" for note in plain.notes]
+    rows_read, said = _read(data, name, ending, replace(limits(), megabytes=most_megabytes()))
+    if notes is not None:
+        notes += [f"{name}: {note}" for note in said]
     for place, text, label in rows_read:
         if len(rows) == most:
             raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
@@ -169,6 +171,18 @@ def read_labelled(
     return tuple(rows)
 
 
+def _read(data: bytes, name: str, ending: str, bounds: Limits) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
+    """Place, text and label of each row, and what was done to the file."""
+    if ending == ".xlsx":
+        with excel_as_csv(data, name, bounds) as (path, notes):
+            return list(_of_table(path, name)), notes
+    if ending == ".json":
+        objects, text = list_of_objects(data, name, bounds)
+        return [_pair(row, f"{name}, row {number:,}") for number, row in enumerate(objects, start=1)], text.notes
+    with plain_text(data, name, bounds) as text:
+        return list((_of_lines if ending in _LINES else _of_table)(text.source, name)), text.notes
+
+
 def _of_table(source: Source, name: str) -> Iterator[tuple[str, str, str]]:
     """Place, text and label of each row."""
     for row, (text, label) in read_csv_texts(source, name, limits(), _COLUMNS):
@@ -180,13 +194,16 @@ def _of_lines(source: Source, name: str) -> Iterator[tuple[str, str, str]]:
     expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
     for number, line in text_lines(source, name, _MOST_MEGABYTES * 2**20):
         place = f"{name}, line {number:,}"
-        row = parse_json_object(line, place, expected, fix)
-        yield place, _field(row, "text", place), _field(row, "label", place)
+        yield _pair(parse_json_object(line, place, expected, fix), place)
+
+
+def _pair(row: dict[str, Any], place: str) -> tuple[str, str, str]:
+    return place, _field(row, "text", place), _field(row, "label", place)
 
 
 def _field(row: dict[str, Any], column: str, place: str) -> str:
     if column not in row:
-        fix = "Give every line the fields text and label."
+        fix = "Give every row the fields text and label."
         raise InputError(place, f"no field {column!r}", "the fields text and label", fix)
     value = row[column]
     if column == "label" and isinstance(value, int) and not isinstance(value, bool):

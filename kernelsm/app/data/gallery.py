@@ -28,9 +28,9 @@ One row per subset. Column names say what a column is:
 - `target:NAME` holds the outcome measured with that subset, a number.
 
 CSV or TSV with a header, Excel (.xlsx), JSON lines, JSON (a list of rows) or Parquet; text may be gzip'd. NPZ and
-JSON may instead hold `masks` (m, K), `values` (m, q) and, if you like, `task_names` and `target_names`. The two JSON lists that the paper's authors publish (tasks in each subset, outcomes
-of each subset) are read together. At most {subsets:,} subsets, {tasks:,} tasks, {targets:,} targets, {megabytes:,}
-MiB.
+JSON may instead hold `masks` (m, K), `values` (m, q) and, if you like, `task_names` and `target_names`. The two JSON
+lists that the paper's authors publish (tasks in each subset, outcomes of each subset) are read together. At most
+{subsets:,} subsets, {tasks:,} tasks, {targets:,} targets, {megabytes:,} MiB.
 """
 
 

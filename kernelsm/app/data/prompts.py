@@ -6,7 +6,6 @@ import csv
 import io
 from collections import Counter
 from dataclasses import astuple, dataclass, replace
-from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
@@ -18,8 +17,9 @@ from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.examples.movie_reviews.example import movie_reviews
-from kernelsm.files.accepting import ending_of
+from kernelsm.files.accepting import bare_name, ending_of
 from kernelsm.files.limits import limits
+from kernelsm.files.written_tables import PACKED
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
@@ -68,7 +68,8 @@ def _files() -> _Uploads | None:
             "**Candidates** are the demonstrations to choose from. **Queries** are what the model is asked: "
             "demonstrations are chosen by its loss on them. **Fresh queries** only check the choice; without them, "
             "half of the queries are kept for that.\n\n"
-            "CSV, TSV or JSON lines in UTF-8, with the columns `text` and `label`. At most "
+            "CSV, TSV, Excel (.xlsx), JSON lines or JSON (a list of rows), with the columns `text` and `label`; text "
+            "may be gzip'd. At most "
             f"{bounds.tasks:,} candidates and {bounds.targets:,} queries. No file at hand? These hold real movie "
             "reviews:"
         )
@@ -79,7 +80,7 @@ def _files() -> _Uploads | None:
                     key=f"bring_prompts_template_{group}", on_click="ignore",
                 )  # fmt: skip
     with left:
-        candidates = _uploaded("Candidates (.csv, .tsv, .jsonl)", "candidates")
+        candidates = _uploaded("Candidates (CSV, Excel, JSON)", "candidates")
         queries = _uploaded("Queries", "queries")
         fresh = _uploaded("Fresh queries (optional)", "fresh")
         try:
@@ -204,7 +205,7 @@ def _model() -> str:
 def _check(request: PromptRequest, task: PromptTask) -> None:
     """Draw the job that tries the prompts with the model, and its result."""
     st.markdown("### Check")
-    name = PurePath(request.candidates.name).stem[:60]
+    name = bare_name(request.candidates.name, PACKED)[:60]
     title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{request.candidates.key}")
     st.caption(
         "Loads the model, checks that it can tell the label words apart and that the longest prompt fits, times a "
