@@ -118,6 +118,8 @@ def good_files() -> list[tuple[Callable[[bytes, str, Path], None], str, bytes, b
     shown = outcomes.to_frame()
     arrays = {"masks": outcomes.masks, "values": outcomes.values}
     numbers = {"x": frame[["x", "count"]].to_numpy(), "label": frame["count"].to_numpy() % 3}
+    parts = {"train.csv": table.encode(), "validation.csv": table.encode()}
+    parts["test.csv"] = frame.drop(columns="label").to_csv(index=False).encode()  # as benchmarks publish it
     asked = pd.read_csv(io.StringIO(_PROMPTS))
     return [
         (samples_door, "t.csv", table.encode(), True),
@@ -134,6 +136,7 @@ def good_files() -> list[tuple[Callable[[bytes, str, Path], None], str, bytes, b
         (samples_door, "t.npz", _bytes(lambda file: np.savez(file, **numbers)), False),  # type: ignore[arg-type]
         (samples_door, "t.zip", _zipped({"train.csv": table.encode(), "test_hard.csv": table.encode()}), False),
         (samples_door, "t.zip", _zipped({"train.parquet": parquet, "validation.parquet": parquet}), False),
+        (samples_door, "t.zip", _zipped(parts), False),
         (outcomes_door, "o.csv", shown.to_csv().encode(), True),
         (outcomes_door, "o.parquet", _bytes(shown.to_parquet), False),
         (outcomes_door, "o.npz", _bytes(lambda file: np.savez(file, **arrays)), False),  # type: ignore[arg-type]

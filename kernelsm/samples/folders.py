@@ -18,7 +18,7 @@ from kernelsm.files.written_tables import PACKED, WRITTEN
 from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
 from kernelsm.samples.parquet import read_arrow, read_parquet
-from kernelsm.samples.splits import join_splits, name_parts, split_of
+from kernelsm.samples.splits import join_splits, name_parts, parts_without_labels, split_of
 
 Reader = Callable[[Path, str, Limits, int | None], TableRead]
 TABLES: dict[str, Reader] = {
@@ -99,13 +99,15 @@ def _joined(
         kept = [keep_readable(part.columns, left_out) for part in stacked]
         joined[split], differing = join_columns(kept, places[split][: len(kept)])
         left_out |= differing
-    columns, differing = join_splits(
-        {split: keep_readable(columns, left_out) for split, columns in joined.items()}, name
-    )
+    parts = {split: keep_readable(held, left_out) for split, held in joined.items()}
+    without = parts_without_labels(parts)
+    for split in without:
+        total = None if total is None else total - sum(part.rows or 0 for part in read[split])
+    columns, differing = join_splits({split: held for split, held in parts.items() if split not in without}, name)
     return TableRead(
         columns,
         total,
-        notes=tuple(dict.fromkeys(note for part in files for note in part.notes)),
+        notes=(*dict.fromkeys(note for part in files for note in part.notes), *without.values()),
         left_out=left_out | differing,
         index=frozenset[str]().union(*(part.index for part in files)),
         encoding=" and ".join(sorted({part.encoding for part in files})),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pyarrow as pa
 
@@ -57,6 +57,41 @@ def name_parts(names: Iterable[str]) -> dict[str, str]:
         else split
         for name, (split, rest) in found.items()
     }
+
+
+def parts_without_labels(parts: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Parts to leave out, each with a sentence: they lack columns that all others have, as where labels are kept back.
+
+    These are test parts, and parts of samples without labels, where training samples and a part to test remain.
+
+    Parameters
+    ----------
+    parts : mapping of str to collection of str
+        The columns of each part.
+
+    >>> columns = ["text", "label"]
+    >>> parts_without_labels({"train": columns, "validation": columns, "test": ["text"]})
+    {'test': "The part test has no column 'label' and is left out: validation is tested instead."}
+    >>> parts_without_labels({"train": columns, "test": ["text"]})
+    {}
+    """
+    whole = next((set(columns) for split, columns in parts.items() if split_of(split)[0] == "train"), set[str]())
+    lacking = [
+        split for split, columns in parts.items()
+        if split_of(split)[0] in {"test", *UNUSED} and set(columns) < whole
+    ]  # fmt: skip
+    others = [split for split in parts if split not in lacking]
+    kinds = {split_of(split)[0] for split in others}
+    if not kinds & {"test", "validation"} or any(set(parts[split]) != whole for split in others):
+        return {}
+    instead = "" if "test" in kinds else ": validation is tested instead"
+    left_out = {}
+    for split in lacking:
+        missing = [repr(column) for column in sorted(whole - set(parts[split]))]
+        named = f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+        ending = instead if split_of(split)[0] == "test" else ""
+        left_out[split] = f"The part {split} has no column {named} and is left out{ending}."
+    return left_out
 
 
 def join_splits(

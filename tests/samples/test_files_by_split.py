@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from kernelsm import InputError
-from kernelsm.samples.reader import read_samples
+from kernelsm.samples.reader import preview_samples, read_samples
 from kernelsm.samples.splits import name_parts
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping, TaskRule
@@ -25,14 +25,15 @@ def embed(texts):
 
 
 def zipped(folder, **parts):
-    """A zip of one CSV for each part, with labels as given."""
+    """A zip of one CSV for each part, with labels as given; None: six samples without a column of them."""
     path = folder / "parts.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name, labels in parts.items():
-            rng = np.random.default_rng(len(labels))
-            frame = pd.DataFrame(
-                {"x": rng.normal(size=len(labels)), "y2": rng.normal(size=len(labels)), "label": labels}
-            )
+            count = 6 if labels is None else len(labels)
+            rng = np.random.default_rng(count)
+            frame = pd.DataFrame({"x": rng.normal(size=count), "y2": rng.normal(size=count), "label": labels})
+            if labels is None:
+                frame = frame.drop(columns="label")
             archive.writestr(f"data/{name}.csv", frame.to_csv(index=False))
     return path
 
@@ -128,3 +129,35 @@ def test_parts_that_have_names_of_their_own_stay_apart(names, splits):
 )  # fmt: skip
 def test_words_of_splits(word, meaning):
     assert split_meaning(word) == meaning
+
+
+@pytest.mark.parametrize("labels", [LABELS, [f"c{label}" for label in LABELS], [label / 4 for label in range(20)]])
+def test_a_test_part_without_a_column_of_labels_is_one_whose_labels_are_kept_back(tmp_path, labels):
+    path = zipped(tmp_path, train=labels, validation=labels[:8], test=None, unsupervised=None)
+    samples = read_samples(path)
+    assert samples.notes == (
+        "The part test has no column 'label' and is left out: validation is tested instead.",
+        "The part unsupervised has no column 'label' and is left out.",
+    )
+    assert preview_samples(path).rows == samples.rows == 28
+    suite = suite_of(path)
+    assert (len(suite.labels), len(suite.test_labels)) == (20, 8)
+
+
+def test_with_a_labelled_test_part_only_the_other_one_is_left_out(tmp_path):
+    path = zipped(tmp_path, train=LABELS, test=LABELS[:6], unsupervised=None)
+    assert read_samples(path).notes == ("The part unsupervised has no column 'label' and is left out.",)
+    assert len(suite_of(path).test_labels) == 6
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"train": LABELS, "test": None},
+        {"train": LABELS, "validation": None, "test": LABELS},
+        {"train": None, "validation": LABELS, "test": None},
+    ],
+)
+def test_parts_that_differ_otherwise_are_refused(tmp_path, parts):
+    with pytest.raises(InputError, match="column 'label'"):
+        read_samples(zipped(tmp_path, **parts))
