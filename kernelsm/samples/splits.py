@@ -60,7 +60,7 @@ def name_parts(names: Iterable[str]) -> dict[str, str]:
 
 
 def parts_without_labels(parts: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Parts to leave out, each with a sentence: they lack columns that all others have, as where labels are kept back.
+    """Parts to leave out, each with a sentence: they lack columns that all others have (labels kept back).
 
     These are test parts, and parts of samples without labels, where training samples and a part to test remain.
 

@@ -181,6 +181,16 @@ def outcomes_parquet(seed: int = 0) -> bytes:
     return sink.getvalue()
 
 
+def outcomes_xlsx() -> bytes:
+    sink = io.BytesIO()
+    pd.read_csv(io.BytesIO(outcomes_csv())).to_excel(sink, index=False)
+    return sink.getvalue()
+
+
+def outcomes_rows() -> bytes:
+    return json.dumps(pd.read_csv(io.BytesIO(outcomes_csv())).to_dict(orient="records")).encode()
+
+
 def outcomes_npz() -> bytes:
     masks, values = outcomes()
     return arrays(masks=masks, values=values, task_names=np.array(TASKS), target_names=np.array(["loss"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,8 @@ def test_one_content_under_two_endings_is_guessed_from_what_each_ending_reads() 
 TABLES = {
     "mine.csv": small_files.outcomes_csv, "mine.parquet": small_files.outcomes_parquet,
     "mine.npz": small_files.outcomes_npz, "mine.json": small_files.outcomes_json,
+    "mine.xlsx": small_files.outcomes_xlsx, "rows.json": small_files.outcomes_rows,
+    "mine.csv.gz": lambda: gzip.compress(small_files.outcomes_csv()),
 }  # fmt: skip
 
 

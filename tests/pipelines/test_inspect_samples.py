@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from kernelsm.__main__ import main
@@ -43,9 +44,16 @@ def test_what_was_done_to_a_file_is_said(capsys):
     assert "idx" in found["left_aside"]
 
 
-def test_a_table_of_outcomes_is_told_from_samples(capsys):
+def test_a_table_of_outcomes_is_told_from_samples(capsys, tmp_path):
     found, _ = inspected(capsys, FILES / "breast_all256.csv")
     assert (found["kind"], found["subsets"], len(found["tasks"])) == ("table of outcomes", 256, 8)
+    frame = pd.read_csv(FILES / "breast_all256.csv")
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    frame.to_json(tmp_path / "t.json", orient="records")
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    for name in ("t.xlsx", "t.json", "t.csv.gz"):
+        same, _ = inspected(capsys, tmp_path / name)
+        assert same == {**found, "file": name}
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(capsys, tmp_path):
