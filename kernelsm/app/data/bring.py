@@ -63,6 +63,7 @@ def bring() -> None:
     chosen = st.segmented_control(
         "What do you bring?", list(sections), key=_WHAT, required=True, persist_state="session",
         help="Data and a model go through the whole algorithm. Outcomes that were measured elsewhere need no model.",
+        wrap=True,
     )  # fmt: skip
     try:
         sections[str(chosen)]()

@@ -67,7 +67,7 @@ def _orders(labels: tuple[str, ...], names: tuple[str, ...], *, optional: bool =
     chosen = st.segmented_control(
         "Labels and classes of the model", list(ways), key="bring_classes",
         default=next(iter(ways)) if optional else None,
-        help="In the wrong order the model would seem to be wrong nearly always.",
+        help="In the wrong order the model would seem to be wrong nearly always.", wrap=True,
     )  # fmt: skip
     return ways[chosen] if chosen else None
 

@@ -64,7 +64,7 @@ def mapping_controls(key: str, facts: Facts) -> SampleMapping | None:
             kind = st.segmented_control(
                 "Inputs are", list(_KINDS), format_func=_KINDS.__getitem__, default=guess.kind, key=at("kind"),
                 required=True, help="Numbers are standardised; text is read as sentence embeddings, or as tokens by "
-                "a Hugging Face model.",
+                "a Hugging Face model.", wrap=True,
             )  # fmt: skip
         inputs = st.multiselect(
             "Prompt columns" if follows else "Input columns", [name for name in names if name not in (label, *more)],
@@ -82,7 +82,7 @@ def mapping_controls(key: str, facts: Facts) -> SampleMapping | None:
             default=guess.tasks.kind if guess.tasks.kind in rules else rules[-1] if follows else "clusters",
             required=True,
             help="What is put in and left out: groups of training samples. Several columns are crossed; clusters are "
-            "k-means of the inputs.",
+            "k-means of the inputs.", wrap=True,
         )  # fmt: skip
         columns: tuple[str, ...] = ()
         count = guess.tasks.count
@@ -157,7 +157,7 @@ def _label_kind(key: str, facts: Facts, label: str | None, guess: SampleMapping)
     objective = st.segmented_control(
         "The label is", list(_OBJECTIVES), format_func=_OBJECTIVES.__getitem__,
         default=None if asked else guessed.objective, key=f"bring_objective_{key}_{label}", required=not asked,
-        help=_OBJECTIVE_HELP,
+        help=_OBJECTIVE_HELP, wrap=True,
     )  # fmt: skip
     _guessed(_OBJECTIVES[guessed.objective].lower(), guessed.reason)
     if objective in (None, CLASSIFICATION, NEXT_TOKENS):

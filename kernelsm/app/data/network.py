@@ -47,7 +47,7 @@ def model_controls(mapping: SampleMapping, ref: FileRef) -> NetworkRequest | Non
     origin = st.segmented_control(
         "Where from", origins, format_func=_ORIGINS.__getitem__, key="bring_way", default="train", required=True,
         help="A network of your own code: compute its gradient features with the library or the command line, and "
-        "bring those.",
+        "bring those.", wrap=True,
     )  # fmt: skip
     if origin == "train":
         return _train(mapping)
@@ -61,7 +61,7 @@ def _language_model() -> NetworkRequest | None:
     origins = [origin for origin in _LANGUAGE_MODELS if origin != "path" or local_models_allowed()]
     origin = st.segmented_control(
         "Language model", origins, format_func=_LANGUAGE_MODELS.__getitem__, key="bring_language_model",
-        default="packaged", required=True,
+        default="packaged", required=True, wrap=True,
     )  # fmt: skip
     st.caption(
         "Its own weights stay as they are: low-rank adapters (LoRA) of its queries and values, in the packaged model "
@@ -164,6 +164,7 @@ def _encoder() -> tuple[FileRef | None, str] | None:
             key="bring_encoder",
             default="packaged",
             required=True,
+            wrap=True,
         )
         st.caption(
             "It turns a text of up to 128 tokens into numbers. The packaged one knows English best. Another one is a "
@@ -222,6 +223,7 @@ def _predicts(mapping: SampleMapping) -> str:
         key="bring_predicts",
         help="Inside kernelsm quantities are standardised, (label - mean) / standard deviation of the training "
         "samples. A network that predicts the label in its own units has its last layer rescaled accordingly.",
+        wrap=True,
     )  # fmt: skip
     return str(chosen)
 

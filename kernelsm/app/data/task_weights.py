@@ -34,7 +34,7 @@ def weight_controls(ref: FileRef, mapping: SampleMapping) -> SampleMapping:
     with left:
         chosen = st.segmented_control(
             "Weights of tasks in training", list(WEIGHTING_NAMES), format_func=WEIGHTING_NAMES.__getitem__,
-            default=BY_SIZE, required=True, key=f"bring_task_weights_{ref.key}",
+            default=BY_SIZE, required=True, key=f"bring_task_weights_{ref.key}", wrap=True,
         )  # fmt: skip
         st.markdown(consequences(tasks))
         weighting = _target_weights(ref, mapping, targets)
@@ -53,7 +53,7 @@ def _target_weights(ref: FileRef, mapping: SampleMapping, targets: GroupSizes | 
     chosen = st.segmented_control(
         "What counts the same in the mean over targets", list(_TARGET_NAMES), format_func=_TARGET_NAMES.__getitem__,
         default=BY_SIZE, required=True, key=f"bring_target_weights_{ref.key}",
-        help="Each target's own outcome is the mean over its test samples either way.",
+        help="Each target's own outcome is the mean over its test samples either way.", wrap=True,
     )  # fmt: skip
     if targets and targets.ratio > 1:
         smallest, largest = (plain(targets.names[at]) for at in (targets.smallest, targets.largest))
@@ -79,7 +79,7 @@ def feature_weights(ref: FileRef) -> dict[str, str]:
             options.update(names.items())
             chosen[field] = str(st.segmented_control(
                 label, list(options), format_func=options.__getitem__, default=_AS_THE_FILE_SAYS, required=True,
-                key=f"bring_{field}_{ref.key}",
+                key=f"bring_{field}_{ref.key}", wrap=True,
             ))  # fmt: skip
     st.markdown(consequences(None))
     st.caption("A file that does not say weighs tasks, and targets, equally.")

@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 _EVERY, _FORGETTING = 60.0, 1.0
 _ROUNDS_BETWEEN_TIDYING = 15
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt(3)
-_LARGE_BLOCK, _ARENAS = 4 * 2**20, 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
+_LARGE_BLOCK, _ARENAS, _KEPT_AT_THE_END = 4 * 2**20, 2, 64 * 2**20
 
 
 def begin() -> None:
@@ -41,6 +41,8 @@ def _allocate_apart() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
+        # else every free at the end of a heap gives pages back, which fits would pay for
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_AT_THE_END)
 
 
 def _look_after() -> None:
