@@ -21,6 +21,7 @@ from kernelsm.runtime.errors import InputError
 
 _LINES = 4096  # objects turned into columns at a time
 _MOST_LIST = 64  # MiB: all of it is in memory at once, as a multiple of its size
+_MOST_MARKS = 4_000_000  # objects, and lists, of such a file: each takes many times its two letters in memory
 _LONGEST = 16 * 2**20
 _LONG = 2**63  # whole numbers from here on are names
 _KINDS = {bool: "true/false", int: "a whole number", float: "a number", str: "text", list: "a list"}
@@ -116,6 +117,9 @@ def list_of_objects(
         check_megabytes(source_size(text.source), name, min(limits.megabytes, _MOST_LIST), lines)
         with open_source(text.source) as file:
             content = file.read()
+    for mark in (b"{", b"["):
+        if (count := content.count(mark)) > _MOST_MARKS:
+            raise InputError(name, f"{count:,} times {mark.decode()!r}", f"at most {_MOST_MARKS:,}", lines)
     try:
         found = parse_json(content)
     except JsonError as error:

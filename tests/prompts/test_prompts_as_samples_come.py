@@ -85,6 +85,9 @@ def test_hostile_files_are_refused():
     assert len(bomb) < 100_000
     assert "MiB when unpacked" in refused(bomb, "a.csv.gz").found
     assert "MiB when unpacked" in refused(gzip.compress(b"[" + b" " * 30 * 2**20 + b"]"), "a.json.gz").found
+    for filler in (b"{},", b'{"a":[' + b"[]," * 5_000_000 + b"0]},"):
+        small = (b"[" + filler * (13_000_000 // len(filler) + 1))[:-1] + b"]"  # less than a file may have
+        assert "times" in refused(small, "a.json").found
     attack = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(FILES["a.xlsx"])) as old, zipfile.ZipFile(attack, "w") as new:
         for entry in old.infolist():
