@@ -138,7 +138,7 @@ def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
         "sentiment": {"sentiment.csv", "README.md", "LICENSE-vaderSentiment.txt"},
         "movie-reviews": {"movie_reviews.csv", "README.md"},
         "instructions": {"instructions.jsonl", "README.md", "LICENSES.txt"},
-        "mt10": {"demonstrations.npz"},
+        "mt10": {"demonstrations.npz", "pictures"},
     }
     later = {  # what a simulator says
         "mt10": {

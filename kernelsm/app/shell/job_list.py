@@ -50,7 +50,7 @@ def _one(job: StartedJob, status: JobStatus) -> None:
         if page is not None:
             st.page_link(page, label=f"Go to {page.title}")
         if status.active:
-            cancel_button("Cancel", job.key, running=True, key=f"list_cancel_{job.key}")
+            cancel_button("Cancel this job", job.key, running=True, key=f"list_cancel_{job.key}")
         elif status.state == "done" and status.result and "run" in status.result:
             st.button(
                 "Show the result", icon=":material/visibility:", key=f"list_show_{job.key}", on_click=open_result,
