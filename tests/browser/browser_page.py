@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from app_server import Server
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import TimeoutError as TooLate
 
 # Streamlit's own frontend asks for these below the page's path before it finds the server's root
 PROBES = ("_stcore/health", "_stcore/host-config")
@@ -46,6 +49,20 @@ def opened(page: Page, server: Server, path: str) -> None:
     page.locator(".kernelsm-style").first.wait_for(state="attached")
     settled(page)
     page.wait_for_function(AT_REST)
+
+
+def choose(page: Page, box: Locator, option: str) -> None:
+    """Choose an option of a box: a list that opens while the page is drawn is closed again, so it is opened anew."""
+    for _ in range(5):
+        box.click()
+        page.keyboard.type(option)  # not scrolled to: a long list draws only the options that are in view
+        with suppress(TooLate):
+            page.get_by_role("option", name=option, exact=True).click(timeout=4_000)
+            settled(page)
+            return
+        page.keyboard.press("Escape")
+        box.fill("")
+    raise AssertionError(f"{option!r} was not among the options five times")
 
 
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}

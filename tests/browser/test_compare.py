@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from app_server import Server
-from browser_page import nothing_scrolls, open_page, settled, watch_console
+from browser_page import choose, nothing_scrolls, open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
-from playwright.sync_api import TimeoutError as TooLate
 
 pytestmark = pytest.mark.alone
 METHODS = ("tuned linear surrogate", "TracIn at W0", "TRAK, scores of samples summed")
@@ -30,14 +28,9 @@ def computed(page: Page, server: Server, link: str) -> None:
     settled(page)
 
 
-def choose(page: Page, label: str, option: str) -> None:
+def choose_method(page: Page, label: str, option: str) -> None:
     page.locator(".heatmaplayer image").first.wait_for()  # a list that opens while the page is drawn is closed again
-    for _ in range(5):
-        page.get_by_role("combobox", name=label, exact=True).click()
-        with suppress(TooLate):
-            page.get_by_role("option", name=option, exact=True).click(timeout=4_000)
-            break
-    settled(page)
+    choose(page, page.get_by_role("combobox", name=label, exact=True), option)
 
 
 def heat(page: Page) -> dict[str, Any]:
@@ -68,9 +61,9 @@ def test_three_methods_are_computed_and_a_link_shows_the_same_elsewhere(
     assert all(re.match(r"0\.\d{3}", row[2]) for row in scores)
     expect(page.get_by_text(re.compile("the default surrogate predicts best: LDS 0.99"))).to_be_visible()
 
-    choose(page, "First", "TracIn at W0")
+    choose_method(page, "First", "TracIn at W0")
     page.wait_for_url(re.compile("beside=tracin-"))
-    choose(page, "Second", "tuned linear surrogate")
+    choose_method(page, "Second", "tuned linear surrogate")
     page.wait_for_url(re.compile("beside=tracin-linear"))
     expect(page.get_by_text(re.compile("by TracIn at W0 and by tuned linear surrogate"))).to_be_visible()
     shown = heat(page)

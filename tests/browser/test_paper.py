@@ -6,7 +6,7 @@ import re
 
 import pytest
 from app_server import Server
-from browser_page import nothing_scrolls, open_page, settled, watch_console
+from browser_page import choose, nothing_scrolls, open_page, settled, watch_console
 from playwright.sync_api import Browser, Page, expect
 
 
@@ -14,9 +14,7 @@ def test_a_claim_is_chosen_by_hand_and_the_link_carries_it(page: Page, server: S
     problems = watch_console(page)
     open_page(page, server, "paper?claim=table5", "Paper")
     expect(page.get_by_role("heading", name=re.compile("^Table 5: "))).to_be_visible()
-    # Typed, not scrolled to: a long list draws only the options that are in view.
-    page.get_by_role("combobox", name=re.compile("Claim")).fill("Figure 3")
-    page.get_by_role("option", name="Figure 3", exact=True).click()
+    choose(page, page.get_by_role("combobox", name=re.compile("Claim")), "Figure 3")
     expect(page.get_by_role("heading", name=re.compile("^Figure 3: "))).to_be_visible()
     settled(page)
     page.wait_for_url(re.compile("claim=figure3"))
