@@ -110,7 +110,7 @@ MISLABELLED = [
     bad(features(PNG), "f.npz", "a PNG picture"),
     bad(session(GOOD), "s.zip", "no zip archive"),
     bad(session(npz(**ARRAYS)), "s.zip, session.json", "no such entry"),
-    bad(outcomes(zipped(BOOK), "o.xlsx"), "o.xlsx", "'.xlsx'"),
+    bad(outcomes(zipped(BOOK), "o.xlsx"), "o.xlsx", "a damaged workbook"),
     bad(outcomes(parquet(OUT)), "o.csv", "UTF-8"),
     bad(samples("a.csv", GOOD.decode().encode("utf-16")[:-1]), "a.csv", "not UTF-16"),
     bad(samples("a.csv", with_cell(5, "task", "größe").replace("ö".encode(), b"\xff")), "a.csv", "not UTF-8"),
