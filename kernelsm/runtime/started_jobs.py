@@ -6,6 +6,7 @@ In the folder of the cache, `started/OWNER/JOB.json` is a `StartedJob`. How far 
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ class StartedJob:
     kind : str
         Jobs of one kind are expected to take alike longer or shorter than was estimated.
     estimate : float
-        Seconds that it was expected to take, from measured rates alone.
+        Seconds that it was expected to take, from measured rates alone; infinite where these were not timed.
     began : float
         Seconds since 1970.
     """
@@ -106,7 +107,8 @@ class StartedJobs:
         for job in sorted((job for job in jobs if job.kind == kind), key=lambda job: -job.began):
             status = read_status(self.root / "jobs" / job.key)
             if status and status.state == "done" and status.computed and not status.reused:
-                found += [status.elapsed / job.estimate] if min(status.elapsed, job.estimate) >= _SHORTEST else []
+                timed = min(status.elapsed, job.estimate) >= _SHORTEST and math.isfinite(job.estimate)
+                found += [status.elapsed / job.estimate] if timed else []
             if len(found) == _LEARNED_FROM:
                 break
         return statistics.median(found) if found else 1.0

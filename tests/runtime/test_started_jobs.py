@@ -53,6 +53,8 @@ def test_jobs_of_one_kind_are_expected_to_take_as_the_last_ones_did(tmp_path):
     }.items():  # fmt: skip
         lists.add(ANN, job(key, began=9))
         ended(tmp_path, key, **status)
+    lists.add(ANN, job("untimed", began=9, estimate=float("inf")))
+    ended(tmp_path, "untimed", 90.0)
     lists.add(ANN, job("failed", began=9))
     write_status(tmp_path / "jobs" / "failed", JobStatus(state="failed", elapsed=90.0, computed=1))
     lists.add(ANN, job("gone", began=9))

@@ -197,7 +197,7 @@ def _check(request: ProjectRequest, seconds: float) -> None:
         "few samples for the estimates of what follows."
     )  # fmt: skip
     st.caption(explanation)
-    job_panel(spec, seconds, "", start="Check and prepare", cancel="Cancel", key="prepare")
+    job_panel(spec, seconds, request.title, start="Check and prepare", cancel="Cancel", key="prepare")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         _show_project(status.result["project"], request.title)

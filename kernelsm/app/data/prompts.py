@@ -212,12 +212,13 @@ def _check(request: PromptRequest, task: PromptTask) -> None:
         "few queries, and tries how much the order of demonstrations matters."
     )
     spec = request.job()
-    job_panel(spec, 35.0, "", start="Check with the model", cancel="Cancel", key="prompt_check")
+    checked_title = title.strip() or name
+    job_panel(spec, 35.0, checked_title, start="Check with the model", cancel="Cancel", key="prompt_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         checked = status.result
         pace = checked["seconds"] / checked["queries"]
-        _show_check(checked, PromptSource(title.strip() or name, task, request.model, pace))
+        _show_check(checked, PromptSource(checked_title, task, request.model, pace))
 
 
 def _show_check(checked: dict[str, Any], source: PromptSource) -> None:

@@ -68,7 +68,7 @@ def _run_anew(found: Finding) -> None:
     st.header("Run it here")
     st.markdown("In a process of its own on this server; nothing is taken from what was computed before.")
     spec = JobSpec("kernelsm.paper.live:run", {"key": found.key})
-    job_panel(spec, START_SECONDS + found.seconds, "", start="Run it", cancel="Stop it", key="claim")
+    job_panel(spec, START_SECONDS + found.seconds, found.place, start="Run it", cancel="Stop it", key="claim")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         _show(Finding.from_json(status.result["finding"]), anew=True)

@@ -53,7 +53,8 @@ def job_panel(
     estimate : float
         Seconds that it takes when nothing is cached.
     result_title : str
-        Title of its table in the run picker.
+        Title of what comes of it, in the run picker and in the list of jobs; "" where it is about the run, or the
+        project, that is looked at.
     start : str
         What the start button says where there is nothing to resume.
     cancel : str
@@ -75,7 +76,7 @@ def start_job(spec: JobSpec, title: str, estimate: float) -> None:
     ----------
     spec : JobSpec
     title : str
-        Of its result; "" where the job alone says what it is.
+        Of what comes of it; "" where it is about the run, or the project, that is looked at.
     estimate : float
         Seconds that it takes by measured rates.
 
@@ -90,9 +91,7 @@ def start_job(spec: JobSpec, title: str, estimate: float) -> None:
     view = session.view()
     words = JOB_NAMES.get(spec.work.partition(":")[0].rpartition(".")[2], "Work")
     name = title or (session.title_of(view.project) if view.project else session.run_title(open_run(view.run)))
-    job = StartedJob(
-        spec.key, f"{words}: {name}" if name else words, controls.page(), kind_of(spec), estimate, time.time()
-    )
+    job = StartedJob(spec.key, f"{words}: {name}", controls.page(), kind_of(spec), estimate, time.time())
     started().add(owner(), job)
 
 

@@ -75,8 +75,9 @@ def forget_who_left() -> None:
 def _end_expired(sessions: Any) -> None:
     """End sessions that nobody may come back to, and empty them: Streamlit's own loop holds on to the last one."""
     for _, left in sessions.expire() or ():
-        left.session.shutdown()
-        left.session.session_state.clear()
+        with suppress(AttributeError):  # another version of Streamlit: they end when nothing holds them any more
+            left.session.shutdown()
+            left.session.session_state.clear()
 
 
 def give_memory_back() -> None:
