@@ -17,7 +17,7 @@ from kernelsm.files.source import Source, open_source
 from kernelsm.runtime.errors import InputError
 
 _BLOCK = 2**20
-_BLANK = rb"(?:[ \t]*[\r\n])*"
+_BLANK = rb"(?:[ \t]*+[\r\n])*+"  # possessive: millions of blank lines are not gone back over
 _BEGINNING = rb"(?:\xef\xbb\xbf)?" + _BLANK + rb"(?:\"?sep=([,;|\t])\"?[ \t]*[\r\n]" + _BLANK + rb")?"
 
 
@@ -63,7 +63,8 @@ def find_dialect(head: str, name: str, delimiter: str = "") -> Dialect:
 
     The delimiter is the one that splits the header into most columns, preferably one that splits the next row into as
     many. Ties go to the comma, or to the tab if the name ends in .tsv. Numbers have a decimal comma only where
-    semicolons separate the columns, or tabs where not every comma has three digits behind it, as thousands do.
+    semicolons separate the columns, or tabs where no number has a point and not every comma has three digits behind
+    it, as thousands do.
 
     Parameters
     ----------
@@ -90,7 +91,9 @@ def find_dialect(head: str, name: str, delimiter: str = "") -> Dialect:
     numbers = re.findall(number, head, re.MULTILINE) if chosen in ";\t" else []
     comma = bool(numbers)
     if chosen == "\t":
-        comma = not all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", number) for number in numbers)
+        thousands = all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", number) for number in numbers)
+        points = re.search(r"(?:^|\t)[-+]?\d*\.\d+(?=\t|\r?$)", head, re.MULTILINE)
+        comma = comma and not thousands and not points
     return Dialect(chosen, "," if comma else ".")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -35,7 +35,9 @@ _ROWS_OF_A_PART = 10  # at least, on average, of tables that were joined with th
 BLOCK = 4 * 2**20  # bytes parsed at a time; no row may be longer
 
 
-def read_csv(source: Source, name: str, limits: Limits, max_rows: int | None = None) -> TableRead:
+def read_csv(
+    source: Source, name: str, limits: Limits, max_rows: int | None = None, *, texts: Collection[str] = ()
+) -> TableRead:
     """Columns of a CSV or TSV file with a header, in any encoding that `plain_text` reads, gzip'd or not.
 
     The delimiter is the one of , ; tab and | that splits header and first row into most columns, or that a first line
@@ -56,6 +58,8 @@ def read_csv(source: Source, name: str, limits: Limits, max_rows: int | None = N
         Of these `rows`, `columns`, `megabytes` and `unpacked_megabytes`.
     max_rows : int, optional
         Read at most this many of the first rows, and no more than the first 4 MiB hold.
+    texts : collection of str, optional
+        Columns that are text whatever they hold.
 
     Raises
     ------
@@ -64,6 +68,7 @@ def read_csv(source: Source, name: str, limits: Limits, max_rows: int | None = N
     """
     with plain_text(source, name, limits, None if max_rows is None else BLOCK) as text:
         file, part = _open_csv(text.source, name, limits, max_rows)
+        file = replace(file, texts=frozenset(texts))
         with file.explained():
             _check_names(file.beginning.names, name, limits)
             batches = file.batches(file.first_types())
@@ -74,6 +79,8 @@ def read_csv(source: Source, name: str, limits: Limits, max_rows: int | None = N
                 raise _no_row(name)
             table = file.with_long_numbers(pa.Table.from_batches(batches))
         table, notes = _without_unnamed(table, name, limits)
+        if (file.dialect.delimiter, file.dialect.decimal) == ("\t", ","):
+            notes = (*notes, "Numbers are read with a decimal comma: 3,7 is 3.7.")
         found = pa.Table.from_batches(map(_without_empty_text, table.to_batches())).slice(0, max_rows)
     columns = {column.strip(): found.column(column) for column in table.column_names}
     return TableRead(columns, None if part else rows, (*text.notes, *notes), encoding=text.encoding)
@@ -146,6 +153,7 @@ class _CsvFile:
     name: str
     limits: Limits
     dialect: Dialect
+    texts: frozenset[str] = frozenset()  # columns that are text whatever they hold
 
     @cached_property
     def beginning(self) -> pa.Schema:
@@ -167,17 +175,22 @@ class _CsvFile:
             return table
         options = self._options(dict.fromkeys(long, pa.large_string()), columns=long)
         texts = pacsv.read_csv(self._input(), *options)
+        missing = pa.array(pacsv.ConvertOptions().null_values, pa.large_string())
         for name in long:
             written = texts.column(name)
-            if pc.all(pc.match_substring_regex(written, r"^\s*([-+]?\d+)?\s*$")).as_py():
+            known = pc.if_else(pc.is_in(written, missing), "", written)
+            if pc.all(pc.match_substring_regex(known, r"^\s*([-+]?\d+)?\s*$")).as_py():
                 place = table.column_names.index(name)
-                table = table.set_column(place, name, pc.utf8_trim_whitespace(written))
+                table = table.set_column(place, name, pc.utf8_trim_whitespace(known))
         return table
 
     def _types(self, schema: pa.Schema) -> dict[str, pa.DataType]:
         # several columns may have no name: text is what all of them can be read as
         return {
-            column.name: _column_type(column.type) if column.name.strip() else pa.large_string() for column in schema
+            column.name: _column_type(column.type)
+            if column.name.strip() and column.name not in self.texts
+            else pa.large_string()
+            for column in schema
         }
 
     def all_types(self) -> dict[str, pa.DataType]:

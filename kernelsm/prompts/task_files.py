@@ -174,7 +174,7 @@ def read_labelled(
 def _read(data: bytes, name: str, ending: str, bounds: Limits) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
     """Place, text and label of each row, and what was done to the file."""
     if ending == ".xlsx":
-        with excel_as_csv(data, name, bounds) as (path, notes):
+        with excel_as_csv(data, name, bounds) as (path, notes, _):
             return list(_of_table(path, name)), notes
     if ending == ".json":
         objects, text = list_of_objects(data, name, bounds)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kernelsm.files.accepting import GZIP, ending_of, format_of
+from kernelsm.files.accepting import GZIP, format_of
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.table_read import Column, TableRead, keep_readable
@@ -162,7 +162,7 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
     endings = Counter(format_of(path.name, PACKED) for path in files)
     if endings.keys() & (TABLES.keys() - {".json"} | {".safetensors"}):
         # beside tables, or the weights of a model, JSON describes
-        files = [path for path in files if ending_of(path.name) != ".json"]
+        files = [path for path in files if format_of(path.name, PACKED) != ".json"]
         endings.pop(".json", None)
     if not endings.keys() & TABLES.keys():
         listed = ", ".join(f"{count:,} {ending or 'without ending'}" for ending, count in endings.most_common(4))

@@ -174,7 +174,7 @@ def split_by_column(samples: Samples, column: str, label: str = "") -> Split:
 
 def _without_labels(samples: Samples, label: str, tested: Rows, trained: Rows) -> bool:
     """Whether no test sample has a label: all are missing, or -1 where no training sample is."""
-    if samples.kind(label) not in ("whole", "number", "text"):
+    if samples.kind(label) not in ("whole", "number", "boolean", "text"):
         return False
     values = samples.values(label)
     if values.dtype == object:

@@ -145,3 +145,61 @@ def test_a_workbook_with_changed_bytes_never_crashes_the_reader(data):
     except InputError as error:
         place = error.place
     assert place.startswith("t.xlsx")
+
+
+def renamed(data, change):
+    """The workbook with names and contents of entries changed by a function of both."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(*change(entry.filename, old.read(entry)))
+    return file.getvalue()
+
+
+def test_entities_are_refused_whatever_an_entry_is_called():
+    entity = b'<!DOCTYPE x [<!ENTITY e "EXPANDED">]><worksheet'
+
+    def other_ending(name, content):
+        content = content.replace(b"sheet1.xml", b"sheet1.dat")
+        if name.endswith("sheet1.xml"):
+            return name.replace(".xml", ".dat"), content.replace(b"<worksheet", entity, 1)
+        return name, content
+
+    assert "entities" in refused(renamed(GOOD, other_ending)).found
+    # a declaration that stands further behind is found too
+    late = changed(
+        GOOD,
+        sheet=lambda content: (
+            b"<?xml version='1.0'" + b" " * 300 + b"encoding='utf-7'?>" + content[content.find(b"<worksheet") :]
+        ),
+    )
+    assert refused(late).found == "XML that is not UTF-8"
+
+
+def test_styles_that_would_fill_the_memory_are_refused():
+    def many_fonts(name, content):
+        if name.endswith("styles.xml"):
+            content = content.replace(b"</fonts>", b"<font/>" * 320_000 + b"</fonts>")
+        return name, content
+
+    assert refused(renamed(GOOD, many_fonts)).expected == "at most 2 MiB beside its sheets"
+
+
+def test_texts_that_would_be_other_things_stay_texts():
+    rows = [["id", "gene", "told", "written"], ["0012", "1E5", "true", "12"], ["12", "2E3", "no", "13"]]
+    held = {
+        name: column.to_pylist() for name, column in read_excel(workbook(a=rows), "t.xlsx", LIMITS).columns.items()
+    }
+    assert held == {"id": ["0012", "12"], "gene": ["1E5", "2E3"], "told": ["true", "no"], "written": [12, 13]}
+
+
+def test_merged_cells_and_formulas_that_were_never_computed_are_said():
+    book = openpyxl.Workbook()
+    for row in (["group", "double"], ["A", "=1*2"], [None, "=2*2"]):
+        book.active.append(row)
+    book.active.merge_cells("A2:A3")
+    file = io.BytesIO()
+    book.save(file)
+    read = read_excel(file.getvalue(), "t.xlsx", LIMITS)
+    assert read.columns["group"].to_pylist() == ["A"]  # a row of nothing is no row
+    assert [note.partition(" ")[0] for note in sorted(read.notes)] == ["Cells", "Formulas"]
