@@ -239,17 +239,14 @@ def ordered_measures(
     prompting: Prompting, orders: Sequence[tuple[int, ...]], store: Store, report: Report = silent
 ) -> list[NDArray[np.float64]]:
     """Return loss, accuracy and margin of every query of `prompting` after each of some prompts, (3, q) each."""
-    task, model = prompting.task, prompting.model
+    task = prompting.task
     message = "asking about fresh queries" if prompting.fresh else "asking the language model"
     work = ChunkedWork(lambda: Task(partial(_measures, prompting), in_threads=True), ORDERED_PROMPT_CHUNKS, message)
-    keys = [(task.content_hash, model.content_hash, prompting.fresh, order) for order in orders]
+    keys = [(task.content_hash, prompting.identity, prompting.fresh, order) for order in orders]
     return computed_chunks(work, keys, orders, store, report)
 
 
 def _measures(prompting: Prompting, order: tuple[int, ...]) -> NDArray[np.float64]:
-    from kernelsm.prompts.prompting import score
-    from kernelsm.prompts.scoring import measure_labels
+    from kernelsm.prompts.asked import measured
 
-    task = prompting.task
-    true = np.array([task.labels.index(query.label) for query in prompting.queries])
-    return measure_labels(score(prompting.model, task, order, prompting.queries), true)
+    return measured(prompting.asker, prompting.task, order, prompting.queries)
