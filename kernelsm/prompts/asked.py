@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.classification import Classification
+from kernelsm.objectives.objective import Measure
 from kernelsm.prompts.asker import Asker, Prompt, PromptTooLongError, as_asker
 from kernelsm.prompts.conversations import prompts_of
+from kernelsm.prompts.label_tokens import label_in
 from kernelsm.prompts.scoring import measure_labels
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import InProcess, using
 
 MEASURES = Classification.measures
 """Of the label words, which are the classes; see `measure_labels`."""
+GRADED_MEASURES = (
+    Measure("loss", "wrong answers", higher_is_better=False),
+    Measure("accuracy", "fraction", higher_is_better=True),
+)
+"""Of an asker that gives answers only: each is right or wrong."""
 SHOWN_LETTERS = 60
+_ANSWER_TOKENS = 24  # in which a label word is looked for
+
+
+def measures_of(asker: Asker) -> Sequence[Measure]:
+    """Return what `measured` measures of each query, in order."""
+    return MEASURES if asker.gives_label_probabilities else GRADED_MEASURES
 
 
 def measured(
@@ -32,11 +47,27 @@ def measured(
 
     Returns
     -------
-    ndarray, shape (3, q)
-        See `measure_labels`.
+    ndarray, shape (measures, q)
+        Those of `measures_of`: by the log-probabilities of label words, see `measure_labels`; else by which label
+        word an answer gives, see `label_in`.
     """
     true = np.array([task.labels.index(query.label) for query in queries])
-    return measure_labels(score(asker, task, demonstrations, queries), true)
+    if asker.gives_label_probabilities:
+        return measure_labels(score(asker, task, demonstrations, queries), true)
+    prompts = checked_prompts(task, demonstrations, queries)
+    found = asker.answers(prompts, max_tokens=_ANSWER_TOKENS, stop=() if task.template.chat else ("\n\n",))
+    right = np.array([label_in(answer, task.labels) == label for answer, label in zip(found, true, strict=True)])
+    return np.stack([~right, right]).astype(np.float64)
+
+
+@contextmanager
+def asked_where_it_works(asker: Asker) -> Iterator[None]:
+    """Leave chunks of work to the executor in use, or keep them in this process where an endpoint does the work."""
+    if asker.works_here:
+        yield
+        return
+    with using(InProcess(threads=1)):
+        yield
 
 
 def score(

@@ -226,8 +226,7 @@ class LocalAsker(Asker):
         for number, (prompt, reference) in enumerate(zip(prompts, references, strict=True), start=1):
             if not reference.strip():
                 raise InputError(f"reference {number}", "an empty text", "the right answer", "Fill it in.")
-            # a prompt is read together with its answer: tokens may cross the seam
-            bare, (whole,) = self._bare([prompt])[0], self._rows([prompt], [reference], after)
+            (bare,), (whole,) = self.tokens([prompt]), self.tokens([prompt], [reference], after=after)
             differing = (i for i, pair in enumerate(zip(bare, whole, strict=False)) if pair[0] != pair[1])
             start = min(next(differing, len(bare)), len(bare), len(whole) - 1)
             if not start:
@@ -243,36 +242,49 @@ class LocalAsker(Asker):
         """Return the most probable continuation of each prompt, token by token."""
         from kernelsm.models.greedy_answers import greedy_answers
 
-        rows = self._bare(prompts)
+        rows = self.tokens(prompts)
         self._check_lengths(np.array([len(row) + max_tokens for row in rows]))
-        ends = (
-            []
-            if isinstance(prompts[0], str) or self.model.chat.end_of_turn is None
-            else [self.model.chat.end_of_turn]
-        )
+        end = None if isinstance(prompts[0], str) else self.model.chat.end_of_turn
+        ends = [] if end is None else [end]
         found = greedy_answers(self.model, rows, max_tokens=max_tokens, stop=stop, ends=ends)
         return [answer.strip() for answer in found]
 
-    def _labels(self, prompts: Sequence[Prompt], labels: Sequence[str], after: str) -> PromptTokens:
-        from kernelsm.prompts.scoring import read_rows
+    def lengths(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> NDArray[np.int64]:
+        """Return the tokens of each prompt with its longest label, however many the model reads, shape (q,)."""
+        return self._split(prompts, labels, "").lengths()
 
-        tokens = read_rows(self._rows(prompts, labels, after), labels)
+    def tokens(
+        self, prompts: Sequence[Prompt], endings: Sequence[str] | None = None, *, after: str = ""
+    ) -> list[list[int]]:
+        """Return the tokens of each prompt with each ending, or of the prompts alone.
+
+        A prompt is read together with what follows it, never piece by piece: tokens may cross the seam.
+
+        Returns
+        -------
+        list of lists of int
+            All endings of the first prompt, then those of the next one.
+        """
+        if isinstance(prompts[0], str):
+            texts = [str(prompt) for prompt in prompts]
+            if endings is not None:
+                texts = [f"{prompt} {ending}{after}" for prompt in texts for ending in endings]
+            return self.model.encode(texts)
+        rows = self.model.chat.rows(
+            [prompt for prompt in prompts if not isinstance(prompt, str)], [""] if endings is None else list(endings)
+        )
+        end = self.model.chat.end_of_turn if after and endings is not None else None
+        return rows if end is None else [[*row, end] for row in rows]
+
+    def _labels(self, prompts: Sequence[Prompt], labels: Sequence[str], after: str) -> PromptTokens:
+        tokens = self._split(prompts, labels, after)
         self._check_lengths(tokens.lengths())
         return tokens
 
-    def _rows(self, prompts: Sequence[Prompt], endings: Sequence[str], after: str) -> list[list[int]]:
-        """Tokens of each prompt with each ending: all endings of the first prompt, then those of the next one."""
-        if isinstance(prompts[0], str):
-            return self.model.encode([f"{prompt} {ending}{after}" for prompt in prompts for ending in endings])
-        rows = self.model.chat.rows(_conversations(prompts), list(endings))
-        end = self.model.chat.end_of_turn if after else None
-        return rows if end is None else [[*row, end] for row in rows]
+    def _split(self, prompts: Sequence[Prompt], labels: Sequence[str], after: str) -> PromptTokens:
+        from kernelsm.prompts.scoring import read_rows
 
-    def _bare(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Tokens of each prompt alone."""
-        if isinstance(prompts[0], str):
-            return self.model.encode([str(prompt) for prompt in prompts])
-        return self.model.chat.rows(_conversations(prompts))
+        return read_rows(self.tokens(prompts, labels, after=after), labels)
 
     def _check_lengths(self, lengths: NDArray[np.int64]) -> None:
         if lengths.max() > self.model.max_length:
@@ -283,7 +295,3 @@ class LocalAsker(Asker):
 def as_asker(model: LanguageModel | Asker) -> Asker:
     """Return what answers prompts: an asker as it is, a language model as a `LocalAsker`."""
     return model if isinstance(model, Asker) else LocalAsker(model)
-
-
-def _conversations(prompts: Sequence[Prompt]) -> list[Conversation]:
-    return [prompt for prompt in prompts if not isinstance(prompt, str)]

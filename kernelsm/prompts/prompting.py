@@ -16,7 +16,7 @@ from kernelsm.estimators.estimator import BlockWork, Estimator
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.objective import Measure, find_measure
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.asked import MEASURES, check_prompt, measured, score
+from kernelsm.prompts.asked import MEASURES, asked_where_it_works, check_prompt, measured, measures_of, score
 from kernelsm.prompts.asker import Asker, as_asker
 from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.task import Labelled, PromptTask
@@ -102,8 +102,8 @@ class Prompting(Estimator):
 
     @property
     def measures(self) -> Sequence[Measure]:
-        """Those of the label words, which are the classes; see `measure_labels`."""
-        return MEASURES
+        """Those of the label words, which are the classes; see `measures_of`."""
+        return measures_of(self.asker)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Prompting(Estimator):
         InputError
             As `outcomes`.
         """
-        position = find_measure(MEASURES, measure)
+        position = find_measure(self.measures, measure)
         masks = self.check_masks(masks)
         blocks = self._blocks(masks, self._work(store), store, report)
         orders = [order for mask in masks for order in self.orders_of(mask)]
@@ -149,7 +149,7 @@ class Prompting(Estimator):
         Parameters
         ----------
         masks : ndarray of bool, shape (m, K)
-        blocks : sequence of ndarray, shape (orders, 3, q)
+        blocks : sequence of ndarray, shape (orders, measures, q)
             All measures of each subset under its `orders_of`.
         measure : {"loss", "accuracy", "margin"}
         meta : dict
@@ -162,7 +162,7 @@ class Prompting(Estimator):
             mean over the queries (one degree of freedom less; 0 for one order). What the orders say of the noise goes
             along as `noise`.
         """
-        position = find_measure(MEASURES, measure)
+        position = find_measure(self.measures, measure)
         by_order = [found[:, position] for found in blocks]
         means = [found.mean(axis=1) for found in by_order]
         spread = [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means]
@@ -187,10 +187,11 @@ class Prompting(Estimator):
         self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
     ) -> list[NDArray[np.float64]]:
         self.check_lengths(masks)
-        return super()._blocks(masks, work, store, report)
+        with asked_where_it_works(self.asker):
+            return super()._blocks(masks, work, store, report)
 
     def _score_orders(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """All measures of one subset, a block of masks, under its orders: shape (orders, 3, q)."""
+        """All measures of one subset, a block of masks, under its orders: shape (orders, measures, q)."""
         (mask,) = masks
         return np.stack([measured(self.asker, self.task, order, self.queries) for order in self.orders_of(mask)])
 
