@@ -18,6 +18,7 @@ from kernelsm.files.accepting import PICKLES, ending_of
 from kernelsm.files.archives import open_archive
 from kernelsm.files.json_text import parse_json_object, read_json_object
 from kernelsm.files.limits import Limits
+from kernelsm.models.class_matching import MAX_LABELS
 from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 
@@ -32,7 +33,6 @@ MERGE = (
     ".save_pretrained(NEW_FOLDER)."
 )
 MAX_LAYERS = 1000
-_MAX_LABELS = 100_000
 _LARGEST_CONFIG = 2**22
 _CHUNK = 10_000  # texts read at once
 
@@ -87,7 +87,7 @@ def archived_config(archive: Path, name: str, limits: Limits) -> dict[str, Any]:
     Raises
     ------
     InputError
-        No whole zip, or a config.json that is no JSON object.
+        No whole zip, or a config.json that is no JSON object or names more than a model can have.
     """
     with open_archive(archive, name, limits) as opened:
         entries = [PurePosixPath(entry) for entry in opened.namelist()]
@@ -100,7 +100,9 @@ def archived_config(archive: Path, name: str, limits: Limits) -> dict[str, Any]:
         if opened.getinfo(entry).file_size > _LARGEST_CONFIG:
             return {}
         content = opened.read(entry)
-    return parse_json_object(content, f"{name}, config.json", EXPECTED, "Save the model with save_pretrained.")
+    config = parse_json_object(content, f"{name}, config.json", EXPECTED, "Save the model with save_pretrained.")
+    _check_config(config, name)
+    return config
 
 
 def check_folder(folder: Path, place: str) -> None:
@@ -146,10 +148,10 @@ def _check_config(config: dict[str, Any], place: str) -> None:
     waiting = [config]
     while waiting:
         for key, value in waiting.pop().items():
-            most = _MAX_LABELS if key == "num_labels" else MAX_LAYERS if "layer" in key else None
+            most = MAX_LABELS if key == "num_labels" else MAX_LAYERS if "layer" in key else None
             if isinstance(value, dict):
                 waiting.append(value)
-            elif most is not None and isinstance(value, int) and value > most:
+            elif most is not None and isinstance(value, int | float) and value > most:
                 found, expected = str(value)[:40], f"at most {most:,}"
                 raise InputError(f"{place}, config.json, {key[:80]}", found, expected, "Choose a smaller model.")
 
