@@ -46,7 +46,10 @@ def archive(tmp_path):
 @pytest.mark.parametrize("family", ["Bert", "Llama", "DebertaV2"])
 @pytest.mark.parametrize(
     "named",
-    [{}, {"use_rslora": True}, {"rank_pattern": {"query": 3}, "alpha_pattern": {"query": 5}}, {"use_dora": True}],
+    [
+        {}, {"use_rslora": True}, {"rank_pattern": {"query": 3}, "alpha_pattern": {"query": 5}}, {"use_dora": True},
+        {"alpha_pattern": {r"^[a-z.]+\.1\..*(query|q_proj|query_proj)": 32, "(value|v_proj)": 1}},
+    ],
 )
 def test_logits_are_those_of_peft(tmp_path, family, named):
     saved_family(family, tmp_path / "base")
@@ -141,6 +144,14 @@ def test_transformers_never_follows_the_path_in_an_adapter(archive):
         ({"init_lora_weights": "pissa"}, "pissa"),
         ({"lora_alpha": "a lot"}, "does not fit"),
         ({"r": None}, "does not fit"),
+        ({"alpha_pattern": ["query"]}, "does not fit"),
+        ({"alpha_pattern": {"(query": 4}}, "does not fit"),
+        ({"alora_invocation_tokens": [3]}, "alora_invocation_tokens"),
+        ({"use_qalora": True}, "use_qalora"),
+        ({"use_bdlora": {"nblocks": 2}}, "use_bdlora"),
+        ({"layer_replication": [[0, 2], [1, 2]]}, "layer_replication"),
+        ({"target_parameters": ["experts.gate_up_proj"]}, "target_parameters"),
+        ({"kasa_config": {"beta": 0.1}}, "kasa_config"),
     ],
 )
 def test_adapters_of_another_kind_are_refused(archive, tmp_path, changes, told):
