@@ -47,7 +47,11 @@ def archive(tmp_path):
 @pytest.mark.parametrize(
     "named",
     [
-        {}, {"use_rslora": True}, {"rank_pattern": {"query": 3}, "alpha_pattern": {"query": 5}}, {"use_dora": True},
+        {},
+        {"use_rslora": True},
+        {"rank_pattern": {"query": 3}, "alpha_pattern": {"query": 5}},
+        {"use_dora": True},
+        {"r": 24},  # more than the layers have inputs
         {"alpha_pattern": {r"^[a-z.]+\.1\..*(query|q_proj|query_proj)": 32, "(value|v_proj)": 1}},
     ],
 )
@@ -179,3 +183,15 @@ def test_a_head_of_other_classes_is_refused(archive, tmp_path):
     joined = joined_with_base(folder, "mine.zip", tmp_path / "joined", None)
     with pytest.raises(InputError, match=r"for 4 classes|\(4, 16\)"):
         hugging_face(str(joined), classes=4)
+
+
+def test_half_of_a_layers_factors_is_refused(archive, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder, _ = archive
+    file = folder / "mine" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    left_out = "1.attention.self.query.lora_B.weight"
+    save_file({name: value for name, value in tensors.items() if not name.endswith(left_out)}, file)
+    with pytest.raises(InputError, match=r"one factor alone of 'bert\.encoder\.layer\.1\.attention\.self\.query'"):
+        hugging_face(str(joined_with_base(folder, "mine.zip", tmp_path / "joined", None)))
