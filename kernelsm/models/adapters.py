@@ -81,8 +81,8 @@ def put_into(network: Any, adapter: AdapterFiles, tensors: Mapping[str, torch.Te
     check_choice(f"{place}, adapter, init_lora_weights", start, _PLAIN_STARTS, fix=MERGE)
     other = next((name for name in _OTHER_KINDS if adapter.config.get(name)), None)
     if other is not None:
-        found, expected = repr(adapter.config[other])[:80], "nothing, as in usual adapters"
-        raise InputError(f"{place}, adapter, {other}", found, expected, MERGE)
+        told = repr(adapter.config[other])[:80]
+        raise InputError(f"{place}, adapter, {other}", told, "nothing, as in usual adapters", MERGE)
     factors = {name: found for name in tensors if (found := _FACTOR.fullmatch(name.removeprefix(PREFIX)))}
     whole = {name.removeprefix(PREFIX): tensors[name] for name in tensors if name not in factors}
     layers = sorted({found[1] for found in factors.values()})

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from kernelsm.files.archives import PLAIN_FILE_NAME
-from kernelsm.models.adapter_folders import is_adapter, joined_with_base
+from kernelsm.models.adapter_folders import CONFIG, is_adapter, joined_with_base
 from kernelsm.models.model_folders import model_folder
 from kernelsm.runtime.errors import InputError
 
@@ -53,7 +53,9 @@ def copy_model(name: str, place: Path, *, text: bool = False, adapted: bool = Fa
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        snapshot_download(name, allow_patterns=list(_FILES_TO_LOAD), local_dir=place)
+        snapshot_download(
+            name, allow_patterns=list(_FILES_TO_LOAD), ignore_patterns=[f"*/{CONFIG}"], local_dir=place
+        )  # fmt: skip
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
         fix = "Check the name and the connection."

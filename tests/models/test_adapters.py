@@ -11,6 +11,7 @@ from kernelsm import InputError, gradient_features
 from kernelsm.models.adapter_folders import JOINED_CONFIG, is_adapter, joined_with_base
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.hugging_face import hugging_face
+from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import check_folder, model_folder
 
 
@@ -113,6 +114,17 @@ def test_the_base_model_comes_from_the_archive_the_same_folder_or_where_paths_ar
         assert not (joined / "adapter_config.json").exists()
 
 
+def test_which_of_several_is_meant_is_never_guessed(archive, tmp_path):
+    folder, _ = archive
+    shutil.copytree(folder / "mine", folder / "theirs")
+    with pytest.raises(InputError, match=r"2 adapters \('mine', 'theirs'\)"):
+        joined_with_base(folder, "mine.zip", tmp_path / "joined", None)
+    shutil.rmtree(folder / "theirs")
+    shutil.copytree(folder / "mine", folder / "base" / "mine")
+    with pytest.raises(InputError, match=r"a model, and an adapter in its folder \('mine'\)"):
+        joined_with_base(folder / "base", "mine.zip", tmp_path / "joined", None)
+
+
 def test_an_adapter_without_its_base_model_is_refused_by_its_right_name(archive, tmp_path):
     folder, _ = archive
     assert is_adapter(folder)
@@ -195,3 +207,25 @@ def test_half_of_a_layers_factors_is_refused(archive, tmp_path):
     save_file({name: value for name, value in tensors.items() if not name.endswith(left_out)}, file)
     with pytest.raises(InputError, match=r"one factor alone of 'bert\.encoder\.layer\.1\.attention\.self\.query'"):
         hugging_face(str(joined_with_base(folder, "mine.zip", tmp_path / "joined", None)))
+
+
+def test_adapters_in_folders_of_a_model_on_the_hub_are_not_fetched(archive, tmp_path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    folder, _ = archive
+    shutil.copytree(folder / "mine", folder / "base" / "mine")
+    (folder / "base" / "1_Pooling").mkdir()
+    (folder / "base" / "1_Pooling" / "config.json").write_text("{}")
+
+    def download(name, *, local_dir, **patterns):
+        files = {str(file.relative_to(folder / "base")) for file in (folder / "base").rglob("*") if file.is_file()}
+        for file in filter_repo_objects(files, **patterns):
+            (local_dir / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "base" / file, local_dir / file)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    found = copy_model("someone/base", tmp_path / "copied", adapted=True)
+    assert found == tmp_path / "copied"
+    assert not is_adapter(found)
+    assert (found / "1_Pooling" / "config.json").is_file()  # sentence encoders say there how they pool
