@@ -12,7 +12,7 @@ from torch import nn
 from kernelsm.models.adapter_folders import EXPECTED as ADAPTER_EXPECTED
 from kernelsm.models.adapter_folders import AdapterFiles, adapter_files
 from kernelsm.models.adapters import PREFIX, adapter_tensors, head_outputs, put_into
-from kernelsm.models.model_folders import EXPECTED, MERGE, check_folder, quiet_transformers
+from kernelsm.models.model_folders import EXPECTED, MERGE, check_folder, gives_types, quiet_transformers
 from kernelsm.models.own_forward import (
     ALONE,
     ELSEWHERE,
@@ -214,6 +214,9 @@ def hugging_face(
 def text_limits(folder: Path) -> tuple[int | None, bool]:
     """Return how many tokens the network of a folder has positions for, None without end, and whether it reads types.
 
+    GPT-2 and its like add types to a text as if they were words: they read them where their tokenizer gives any of its
+    own accord, which few do.
+
     Raises
     ------
     InputError
@@ -229,7 +232,8 @@ def text_limits(folder: Path) -> tuple[int | None, bool]:
         raise _unreadable(str(folder), error) from error
     network: Any = named[0] if isinstance(named, tuple) else named
     takes = "token_type_ids" in inspect.signature(network.forward).parameters
-    return most_tokens(config), takes and getattr(config, "type_vocab_size", None) not in (0, 1)
+    kinds = 2 if config.model_type == "xlnet" else getattr(config, "type_vocab_size", None)  # xlnet compares them
+    return most_tokens(config), takes and (gives_types(folder) if kinds is None else kinds > 1)
 
 
 def _base_of(adapter: AdapterFiles, place: str) -> str:

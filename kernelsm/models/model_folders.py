@@ -271,6 +271,11 @@ def tokenize(
     )  # fmt: skip
 
 
+def gives_types(folder: Path) -> bool:
+    """Whether the tokenizer of a folder gives types of tokens of its own accord; not where there is none."""
+    return (folder / "tokenizer.json").is_file() and "token_type_ids" in _tokenizer(folder).model_input_names
+
+
 def _padded(rows: Sequence[NDArray[np.int64]], length: int, fill: int) -> NDArray[np.int64]:
     """Rows (n, length), filled up at the end."""
     found = np.full((len(rows), length), fill, dtype=np.int64)
