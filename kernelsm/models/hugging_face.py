@@ -214,8 +214,8 @@ def hugging_face(
 def text_limits(folder: Path) -> tuple[int | None, bool]:
     """Return how many tokens the network of a folder has positions for, None without end, and whether it reads types.
 
-    GPT-2 and its like add types to a text as if they were words: they read them where their tokenizer gives any of its
-    own accord, which few do.
+    GPT-2 and its like add types to a text as if they were words: they read them where their tokenizer gives any of
+    its own accord, which few do.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def text_limits(folder: Path) -> tuple[int | None, bool]:
     network: Any = named[0] if isinstance(named, tuple) else named
     takes = "token_type_ids" in inspect.signature(network.forward).parameters
     kinds = 2 if config.model_type == "xlnet" else getattr(config, "type_vocab_size", None)  # xlnet compares them
-    return most_tokens(config), takes and (gives_types(folder) if kinds is None else kinds > 1)
+    return most_tokens(config), takes and (gives_types(folder) if kinds is None else kinds not in (0, 1))
 
 
 def _base_of(adapter: AdapterFiles, place: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -66,21 +67,21 @@ def measure_rates(
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = ["kronecker", *(["exact"] if d <= EXACT_UP_TO else []), *(name for name in RANDOM if name != "kronecker")]
     gradients = {}
-    clock = _Clock()
+    clock = _Clock(model)
     for done, name in enumerate(names):
         dim = max(2, min(_DIM, _MOST_NUMBERS // d)) if name in _DENSE else _DIM
-        gradients[name] = clock.rate(partial(_gradient_rate, suite, model, name, dim))
+        gradients[name] = clock.rate(partial(_gradient_rate, suite, name=name, dim=dim))
         if dim < _DIM and math.isfinite(
             gradients[name]
         ):  # the map of a dense projection costs d·k, the gradients below it what they cost Kronecker
             own = gradients["kronecker"]
             gradients[name] = own + max(gradients[name] - own, 0.0) * _DIM / dim
         report(done + 1, len(names) + 2, f"timing {name} gradients", reused=None)
-    gradex = {"projected": clock.rate(partial(_gradex_rate, suite, model, "kronecker", ridge))}
+    gradex = {"projected": clock.rate(partial(_gradex_rate, suite, name="kronecker", ridge=ridge))}
     if d <= EXACT_UP_TO:
-        gradex["exact"] = clock.rate(partial(_gradex_rate, suite, model, "exact", ridge))
+        gradex["exact"] = clock.rate(partial(_gradex_rate, suite, name="exact", ridge=ridge))
     report(len(names) + 1, len(names) + 2, "timing GradEx", reused=None)
-    retraining = clock.rate(partial(_pass_seconds, suite, model), threads=1) * (_FEW_PASSES if quick else 2 * _PASSES)
+    retraining = clock.rate(partial(_pass_seconds, suite), threads=1) * (_FEW_PASSES if quick else 2 * _PASSES)
     report(len(names) + 2, len(names) + 2, "timing retraining", reused=None)
     return Rates(base=base_seconds, gradients=gradients, gradex=gradex, retraining=retraining)
 
@@ -137,20 +138,22 @@ def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatu
 class _Clock:
     """Gives each measurement its time, and all together theirs: what does not end in time is infinite.
 
-    What runs on then ends with the process of the job, which ends soon.
+    What runs on then ends with the process of the job, which ends soon. Until then it swaps weights of its network:
+    each measurement has a copy of its own.
     """
 
-    def __init__(self) -> None:
-        self.left = _ALL_SECONDS
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.left = model, _ALL_SECONDS
 
-    def rate(self, measure: Callable[[], float], *, threads: int | None = None) -> float:
-        """Return what a measurement finds, or infinity."""
+    def rate(self, measure: Callable[[nn.Module], float], *, threads: int | None = None) -> float:
+        """Return what a measurement finds with a copy of the network, or infinity."""
         found: Queue[float | Exception] = Queue()
+        own = copy.deepcopy(self.model)
 
         def run() -> None:
             use_torch_threads(threads)  # of this thread of Python
             try:
-                found.put(measure())
+                found.put(measure(own))
             except Exception as error:  # raised again by who waits for it
                 found.put(error)
 
