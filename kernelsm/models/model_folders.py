@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -40,6 +41,20 @@ _CHUNK = 10_000  # texts read at once
 def local_models_allowed() -> bool:
     """Whether paths on this computer and names on the hub may be given: only where KERNELSM_ALLOW_PATHS is 1."""
     return os.environ.get("KERNELSM_ALLOW_PATHS") == "1"
+
+
+def own_folder(name: str) -> Path | None:
+    """Return the folder of this computer that a name stands for; None where it is none, whatever was written.
+
+    >>> own_folder("~nobody/model"), own_folder("x" * 300), own_folder("bert-base-uncased")
+    (None, None, None)
+    """
+    if not name.strip():
+        return None
+    with suppress(OSError, RuntimeError, ValueError):  # an unknown home, a name too long, a null character
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    return None
 
 
 def model_folder(archive_folder: Path, name: str, *, text: bool = False) -> Path:

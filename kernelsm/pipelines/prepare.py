@@ -28,7 +28,7 @@ from kernelsm.models.hashing import model_hash
 from kernelsm.models.hugging_face import text_limits
 from kernelsm.models.language_model import of_language_model
 from kernelsm.models.model_copies import copy_model
-from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, tokenize
+from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, own_folder, tokenize
 from kernelsm.models.presets import Preset, presets
 from kernelsm.models.sentence_encoder import MAX_LENGTH, encoder_folder
 from kernelsm.models.standard_units import in_standard_units
@@ -245,8 +245,8 @@ def _encoder_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | N
         return None
     if not local_models_allowed():
         _refuse_paths()
-    own = Path(model.encoder_path).expanduser()
-    return model_folder(own, model.encoder_path, text=True) if own.is_dir() else copy_model(
+    own = own_folder(model.encoder_path)
+    return model_folder(own, model.encoder_path, text=True) if own else copy_model(
         model.encoder_path, folder, text=True
     )  # fmt: skip
 

@@ -113,6 +113,9 @@ def test_a_path_is_asked_for_only_where_the_server_allows_it(
     app.run()
     assert app.segmented_control(key="bring_way").options == [*ways, "Path or hub name"]
     app.segmented_control(key="bring_way").set_value("path").run()
+    for path in ("~nobody-of-that-name/bert", "/" + "x" * 300):
+        app.text_input(key="bring_path").set_value(path).run()
+        assert not app.exception
     app.text_input(key="bring_path").set_value(str(hugging_face)).run()
     app.toggle(key="bring_further").set_value(True).run()
     prepare(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,7 +14,7 @@ from kernelsm.files.accepting import ending_of
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import limits
 from kernelsm.models.class_matching import class_names, has_own_names, match_classes
-from kernelsm.models.model_folders import CONVERT, EXPECTED, archived_config
+from kernelsm.models.model_folders import CONVERT, EXPECTED, archived_config, own_folder
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import content_hash
 from kernelsm.samples.reader import read_samples
@@ -114,8 +113,8 @@ def _names(archive: FileRef | None, path: str) -> tuple[str, ...]:
         config: dict[str, Any] = {}
         if archive:
             config = archived_config(upload_path(archive.key, ending_of(archive.name)), archive.name, limits())
-        elif (described := Path(path).expanduser() / "config.json").is_file():
-            config = read_json_object(described, "config.json", EXPECTED, CONVERT)
+        elif (folder := own_folder(path)) and (folder / "config.json").is_file():
+            config = read_json_object(folder / "config.json", "config.json", EXPECTED, CONVERT)
     except InputError:
         return ()  # checking says what is wrong with it
     return class_names(config)
