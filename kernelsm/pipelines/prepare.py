@@ -116,9 +116,10 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
         recipe = _measured(
             recipe, read.suite, model, time.perf_counter() - begun, request.model, stages.stage("probe")
         )
+        came = request.model.origin != "train"
         about = {
             "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
-            "curve": [asdict(row) for row in curve], **_seen_at_w0(model, read.suite),
+            "curve": [asdict(row) for row in curve], **_seen_at_w0(model, read.suite, brought=came),
             "contents": [read.suite.content_hash, model_hash(model), *read.contents], **known,
         }  # fmt: skip
         return save_project(Project(request.title, recipe, about), read.suite, root=root, model_folder=folder)
@@ -144,11 +145,11 @@ def _measured(
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 
 
-def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
+def _seen_at_w0(model: nn.Module, suite: TaskSuite, *, brought: bool) -> dict[str, Any]:
     """The measure by which people judge a network, at W0 in training and test, and what to hold it against.
 
-    For classes that is the accuracy of always saying the most common one of the test samples, and that of the network
-    with its classes numbered otherwise, if that is much better.
+    For classes that is the accuracy of always saying the most common one of the same test samples, and that of a
+    network that was brought with its classes numbered otherwise, if that is much better.
     """
     objective, headlines = find(suite), {}
     for name, inputs, labels in (
@@ -161,9 +162,9 @@ def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
         headlines[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
     seen: dict[str, Any] = {objective.headline: headlines}
     if suite.objective == CLASSIFICATION:
-        counts = np.bincount(suite.test_labels)
+        counts = np.bincount(suite.test_labels[rows])  # of the samples that the accuracy is measured on
         seen["majority"] = {"share": float(counts.max() / counts.sum()), "class": int(counts.argmax())}
-        if better := better_matching(outputs.numpy(), suite.test_labels[rows]):
+        if brought and (better := better_matching(outputs.numpy(), suite.test_labels[rows])):
             seen["renumbered"] = {"accuracy": better[0], "of": better[1]}
     return seen
 
