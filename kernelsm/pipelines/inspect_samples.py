@@ -11,8 +11,8 @@ from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import TARGET_PREFIX, TASK_PREFIX
 from kernelsm.samples.column_facts import Facts
 from kernelsm.samples.reader import read_facts
+from kernelsm.samples.splits import split_meaning
 from kernelsm.tasks.mapping_guess import explain_guess
-from kernelsm.tasks.split_words import split_meaning
 
 
 def inspect_samples(path: Path) -> dict[str, Any]:

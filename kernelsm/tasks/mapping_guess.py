@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kernelsm.samples.column_facts import MOST_COUNTED, ColumnFacts, Facts, facts_of
 from kernelsm.samples.samples import Samples
+from kernelsm.samples.splits import split_meaning
 from kernelsm.tasks.label_guess import COMPLETION_NAMES, LabelGuess, guess_label
 from kernelsm.tasks.mapping import (
     MAX_CATEGORIES,
@@ -16,7 +17,6 @@ from kernelsm.tasks.mapping import (
     SampleMapping,
     TaskRule,
 )
-from kernelsm.tasks.split_words import split_meaning
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS
 from kernelsm.tasks.weighting import BY_SIZE
 
