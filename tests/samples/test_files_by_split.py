@@ -65,9 +65,9 @@ def test_the_labelled_validation_part_is_tested_where_test_labels_are_kept_back(
 
 
 @pytest.mark.parametrize("hidden", [[-1] * 6, [None] * 6, [-1.0, None] * 3])
-@pytest.mark.parametrize("labels", [LABELS, [f"c{label}" for label in LABELS]])
+@pytest.mark.parametrize("labels", [LABELS, [f"c{label}" for label in LABELS], [label == 1 for label in LABELS]])
 def test_labels_that_are_kept_back_are_empty_or_minus_one(tmp_path, hidden, labels):
-    if isinstance(labels[0], str):
+    if isinstance(labels[0], str | bool):
         hidden = [None] * 6
     suite = suite_of(zipped(tmp_path, train=labels, validation=labels[:8], test=hidden))
     assert (len(suite.test_labels), suite.classes) == (8, 2)
