@@ -113,9 +113,9 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
             begun = time.perf_counter()
             model, curve = trained(recipe, read.suite, store, stages.stage("base"))
             _check_head(model, recipe)
-        recipe = _measured(
-            recipe, read.suite, model, time.perf_counter() - begun, request.model, stages.stage("probe")
-        )
+        took, seen = time.perf_counter() - begun, dict[str, str]()
+        recipe = _measured(recipe, read.suite, model, took, request.model, stages.stage("probe"), seen)
+        known |= {"engine": seen} if seen else {}
         came = request.model.origin != "train"
         about = {
             "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
@@ -126,21 +126,33 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
 
 
 def _measured(
-    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, network: NetworkRequest, report: Report
+    recipe: Recipe,
+    suite: TaskSuite,
+    model: nn.Module,
+    base_seconds: float,
+    network: NetworkRequest,
+    report: Report,
+    seen: dict[str, str],
 ) -> Recipe:
-    """The recipe, completed with the parameter count and the timings of the network."""
+    """The recipe, completed with the parameter count and the timings of the network; fills in the engine `seen`."""
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if suite.objective == NEXT_TOKENS:
         ridge = network.ridge or PULL
         rates = measure_text_rates(
-            suite, model, base_seconds=base_seconds, ridge=ridge, epochs=recipe.retraining["epochs"], report=report
+            suite,
+            model,
+            base_seconds=base_seconds,
+            ridge=ridge,
+            epochs=recipe.retraining["epochs"],
+            report=report,
+            seen=seen,
         )
         return replace(recipe, parameters=d, ridge=ridge, rates=rates, counted=Size.of(suite))
     small, large = _PULLS_OF_QUANTITIES if suite.objective == REGRESSION else _PULLS
     ridge = network.ridge or (small if d <= SMALL else large)
     retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
     rates = measure_rates(
-        suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report
+        suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report, seen=seen
     )  # fmt: skip
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 

@@ -41,7 +41,14 @@ _PASSES, _FEW_PASSES = 150, 40
 
 
 def measure_rates(
-    suite: TaskSuite, model: nn.Module, *, base_seconds: float, ridge: float, quick: bool, report: Report = silent
+    suite: TaskSuite,
+    model: nn.Module,
+    *,
+    base_seconds: float,
+    ridge: float,
+    quick: bool,
+    report: Report = silent,
+    seen: dict[str, str] | None = None,
 ) -> Rates:
     """Time gradients of a few samples, a few subsets of GradEx, and one pass of retraining.
 
@@ -58,6 +65,8 @@ def measure_rates(
         Whether retraining ends at a hundredth of the first gradient.
     report : Report
         Told after each projection and at the end.
+    seen : dict, optional
+        Takes the `engine` that gradients are computed by, and why faster ones are not (`engine_because`).
 
     Returns
     -------
@@ -68,6 +77,10 @@ def measure_rates(
     names = ["kronecker", *(["exact"] if d <= EXACT_UP_TO else []), *(name for name in RANDOM if name != "kronecker")]
     gradients = {}
     clock = _Clock(model)
+    found: dict[str, str] = {}
+    clock.rate(partial(_see_engine, suite, found=found))
+    if seen is not None:
+        seen |= found
     for done, name in enumerate(names):
         dim = max(2, min(_DIM, _MOST_NUMBERS // d)) if name in _DENSE else _DIM
         gradients[name] = clock.rate(partial(_gradient_rate, suite, name=name, dim=dim))
@@ -87,13 +100,20 @@ def measure_rates(
 
 
 def measure_text_rates(
-    suite: TaskSuite, model: nn.Module, *, base_seconds: float, ridge: float, epochs: int, report: Report = silent
+    suite: TaskSuite,
+    model: nn.Module,
+    *,
+    base_seconds: float,
+    ridge: float,
+    epochs: int,
+    report: Report = silent,
+    seen: dict[str, str] | None = None,
 ) -> Rates:
     """Time what is needed of a language model with adapters on a few texts; a pass through it takes a while.
 
     Parameters
     ----------
-    suite, model, base_seconds, ridge, report
+    suite, model, base_seconds, ridge, report, seen
         As of `measure_rates`.
     epochs : int
         Of fine-tuning on a subset.
@@ -113,7 +133,11 @@ def measure_text_rates(
     report(1, 3, "timing fine-tuning", reused=None)
     rows = np.arange(len(few.inputs))
     linearisation = _linearisation(suite)
-    seconds = _seconds(_features(few, model, "kronecker", _DIM, rows, linearisation))
+    features: list[GradientFeatures] = []
+    compute = _features(few, model, "kronecker", _DIM, rows, linearisation)
+    seconds = _seconds(lambda: features.append(compute()))
+    if seen is not None:
+        seen |= _engine_of(features[0])
     # the engine is chosen by comparing it, on a few of them, with gradients one by one
     rate = 1000 * max(seconds / len(rows) / 2, text)
     found = dict.fromkeys(("exact", *RANDOM), rate)
@@ -187,6 +211,18 @@ def _gradient_rate(suite: TaskSuite, model: nn.Module, name: str, dim: int) -> f
     many_rows = _spread(len(suite.inputs), _MOST_SAMPLES)
     seconds = _seconds(_features(suite, model, name, dim, many_rows, linearisation))
     return 1000 * max(seconds - fixed, seconds / 10) / ((len(many_rows) - len(few_rows)) * columns)
+
+
+def _see_engine(suite: TaskSuite, model: nn.Module, found: dict[str, str]) -> float:
+    """Fill in the engine of gradients; seconds."""
+    begun = time.perf_counter()
+    rows = _spread(len(suite.inputs), _FEW_SAMPLES)
+    found |= _engine_of(_features(suite, model, "kronecker", _DIM, rows, _linearisation(suite))())
+    return time.perf_counter() - begun
+
+
+def _engine_of(features: GradientFeatures) -> dict[str, str]:
+    return {name: str(features.meta[name]) for name in ("engine", "engine_because") if features.meta.get(name)}
 
 
 def _linearisation(suite: TaskSuite) -> Linearisation:

@@ -89,11 +89,17 @@ def test_a_hugging_face_folder_reads_text_with_its_own_tokenizer(
     assert [option.replace("\\", "") for option in choice.options] == [
         "bad is LABEL_0, good is LABEL_1", "bad is LABEL_1, good is LABEL_0",
     ]  # fmt: skip
+    # how it will be run is said before it is loaded
+    assert "padding is left out by a mask that is made once, and gradients are computed for many samples" in texts(
+        app
+    )
     choice.set_value(choice.options[1]).run()
     app.button(key="prepare_start").click().run()
+    assert "Gradients are computed for many samples at once, by hooks" in texts(app)
     assert "matched as you chose: bad is LABEL_1, good is LABEL_0" in texts(app).replace("\\", "")
     assert "its logits are those of its own forward call" in texts(app)
     go_on(app)
+    assert "Gradients are computed for many samples at once, by hooks" in texts(app)
     found = PROJECTS.load(project(app)).recipe
     assert (found.architecture, found.training) == ("hugging_face", None)
     assert Path(found.config["folder"]).parent == own_cache / "projects" / project(app)

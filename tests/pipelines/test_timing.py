@@ -63,6 +63,12 @@ def test_every_rate_that_an_estimate_looks_up_is_measured(blobs, blobs_model):
     assert heard == [(done, steps, None) for done in range(1, steps + 1)]
 
 
+def test_the_engine_of_gradients_is_told(blobs, blobs_model):
+    seen = {}
+    rates_of(blobs, blobs_model, seen=seen)
+    assert seen == {"engine": "hooks"}
+
+
 def test_the_network_is_left_as_it_was(blobs, blobs_model):
     blobs_model.zero_grad()
     before = {name: value.clone() for name, value in blobs_model.state_dict().items()}

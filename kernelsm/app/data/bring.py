@@ -12,7 +12,7 @@ from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.as_read import show_reading
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
-from kernelsm.app.data.network_facts import doubts, network_sentences, text_sentences
+from kernelsm.app.data.network_facts import doubts, engine_sentence, network_sentences, text_sentences
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
@@ -224,8 +224,9 @@ def _show_project(key: str, title: str) -> None:
             f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it "
             f"{objective.headline_in_words(headline['train'], headline['test'])}."
         )
-    for sentence in network_sentences(about):
-        st.caption(sentence)
+    for sentence in (*network_sentences(about), engine_sentence(about)):
+        if sentence:
+            st.caption(sentence)
     if len(about.get("curve", [])) > 1:
         curve = training_curve(about["curve"], unit=objective.measures[0].unit, dark=frame.is_dark())
         frame.show(curve, "bring_curve", toolbar=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -109,12 +110,20 @@ def _labels(key: str, name: str, mapping: SampleMapping) -> tuple[str, ...]:
 
 def _names(archive: FileRef | None, path: str) -> tuple[str, ...]:
     """Names of a model's classes; none where they are not known before it is loaded."""
-    try:
-        config: dict[str, Any] = {}
+    return class_names(described(archive, path))
+
+
+def described(archive: FileRef | None, path: str) -> dict[str, Any]:
+    """Return config.json of a model before it is loaded; {} where that is not at hand, or cannot be read.
+
+    Parameters
+    ----------
+    archive, path
+        The zip of the model's folder, or its path or hub name.
+    """
+    with suppress(InputError):  # checking says what is wrong with it
         if archive:
-            config = archived_config(upload_path(archive.key, ending_of(archive.name)), archive.name, limits())
-        elif (folder := own_folder(path)) and (folder / "config.json").is_file():
-            config = read_json_object(folder / "config.json", "config.json", EXPECTED, CONVERT)
-    except InputError:
-        return ()  # checking says what is wrong with it
-    return class_names(config)
+            return archived_config(upload_path(archive.key, ending_of(archive.name)), archive.name, limits())
+        if (folder := own_folder(path)) and (folder / "config.json").is_file():
+            return read_json_object(folder / "config.json", "config.json", EXPECTED, CONVERT)
+    return {}
