@@ -1,6 +1,17 @@
 import streamlit as st
 
-from kernelsm.app.demonstrations import check, choice_record, estimates, one_query, past_checks, prompt_choice, slots
+from kernelsm.app.demonstrations import (
+    candidates,
+    check,
+    copied_prompt,
+    estimates,
+    one_query,
+    past_checks,
+    prediction_record,
+    prompt_choice,
+    slots,
+    suggestion_cards,
+)
 from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
@@ -9,15 +20,15 @@ texts = session.view().prompts
 run = frame.current_run(needs_outcomes=False)
 frame.head(
     "Demonstrations",
-    "Which demonstrations go into the prompt? The surrogate predicts the loss of every choice and knows which ones "
-    "work together; the language model has the last word.",
+    "Which demonstrations go into the prompt, and in which order? The surrogate predicts the loss of every choice; "
+    "the language model has the last word.",
     run,
     instead=f"{session.titles(PROMPTS).get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
 )
 if texts:
     check.first_outcomes(texts, find_prompts(texts))
 elif not run.prompts:
-    slots.blocked(run)
+    candidates.blocked(run)
 else:
     estimates.estimates_note(run)
     controls.used_slider(run, width=260)
@@ -25,16 +36,16 @@ else:
     with st.container(key="demo_parts"):  # page.css: one below the other where a column would be too narrow
         left, right = st.columns([4, 3], gap="medium")
     with left:
-        slots.candidates(choice)
+        candidates.candidates(choice)
     with right:
         slots.slots(choice)
-    slots.suggested(choice)
+    suggestion_cards.suggested(choice)
     slots.order_note(choice)
     parts = {
-        "Prompt": lambda: slots.take_away(choice),
+        "Prompt": lambda: copied_prompt.take_away(choice),
         "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
         "One query": lambda: one_query.one_query(choice),
-        "How good are choices?": lambda: choice_record.record(run.prompts),
+        "How good are predictions?": lambda: prediction_record.record(choice),
         "Ask again": lambda: check.ask_again(choice),
     }
     chosen = st.segmented_control(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_harness import press, texts
+from app_harness import open_app, press, texts
 from demonstrations_page import RUN, TASK, demonstrations, part, picked
 from streamlit.testing.v1 import AppTest
 
@@ -34,6 +34,7 @@ def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
     app.number_input(key="demo_check_orders").set_value(2).run()
     press(app, "Check with the model")
     predicted = next(metric.value for metric in app.metric if metric.label == "In this order")
+    assert not rows(demonstrations(picked="4-9-22-31"))  # another browser's checks are its own
     app.button(key="demo_out_31").click().run()
     assert "Fill all 4 slots first." in texts(app)
     assert len(rows(app)) == 1
@@ -42,10 +43,14 @@ def test_two_checked_prompts_are_compared_and_the_first_is_taken_back(
     second, first = rows(app)
     assert "measured **0.622" in second
     assert "measured **0.511" in first
-    assert f"predicted **{predicted}**" in first
+    assert f"predicted **{predicted} (" in first
+    assert "right on **50%**" in first
     next(one for one in app.button if one.label == "Take" and one.key.startswith("demo_again")).click().run()
     assert picked(app) == (4, 9, 22, 31)
     assert "Measured **0.511**" in texts(app)  # all queries say the same
+    # they are there after the page was closed
+    app = part(open_app("demonstrations", browser=app, run=RUN), "Check")
+    assert len(rows(app)) == 2
     # another run has its own
     app.sidebar.selectbox[0].set_value("coin-flip").run()
     assert not rows(app)

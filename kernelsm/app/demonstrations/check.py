@@ -9,6 +9,7 @@ from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.estimates import estimates
 from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
+from kernelsm.app.demonstrations.suggestions import chosen_suggestions
 from kernelsm.app.shell import rights, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
@@ -74,13 +75,11 @@ def check(choice: PromptChoice) -> CheckSettings | None:
 def _others(choice: PromptChoice) -> list[ComparedPrompt]:
     """What the picked prompt is compared with."""
     compared: dict[tuple[int, ...], ComparedPrompt] = {}
-    for suggestion in prompt_choice.chosen_suggestions(choice):
-        is_picked = (
-            suggestion.picked == choice.picked if suggestion.ordered else set(suggestion.picked) == set(choice.picked)
-        )
-        if not is_picked and suggestion.name != prompt_choice.RANDOM:
-            prompt = suggestion.picked if suggestion.ordered else _in_random_order(suggestion.picked)
-            compared.setdefault(prompt, ComparedPrompt(suggestion.name, prompt, suggestion.ordered))
+    for suggestion in chosen_suggestions(choice):
+        ordered = choice.knows_orders
+        if suggestion.picked != choice.picked and (ordered or set(suggestion.picked) != set(choice.picked)):
+            prompt = suggestion.picked if ordered else _in_random_order(suggestion.picked)
+            compared.setdefault(prompt, ComparedPrompt(suggestion.name, prompt, ordered))
     if choice.size == choice.task.K:
         return list(compared.values())
     drawn = [
