@@ -11,6 +11,7 @@ from kernelsm.app.demonstrations import (
     prompt_choice,
     slots,
     suggestion_cards,
+    work_under_way,
 )
 from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
@@ -25,8 +26,10 @@ frame.head(
     run,
     instead=f"{session.titles(PROMPTS).get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
 )
+under_way = work_under_way.begin()
 if texts:
     check.first_outcomes(texts, find_prompts(texts))
+    work_under_way.show(under_way, texts)
 elif not run.prompts:
     candidates.blocked(run)
 else:
@@ -40,7 +43,6 @@ else:
     with right:
         slots.slots(choice)
     suggestion_cards.suggested(choice)
-    slots.order_note(choice)
     parts = {
         "Prompt": lambda: copied_prompt.take_away(choice),
         "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
@@ -53,4 +55,5 @@ else:
         persist_state="session",
     )  # fmt: skip
     parts[str(chosen)]()
+    work_under_way.show(under_way, run.prompts, run.key)
     session.publish()

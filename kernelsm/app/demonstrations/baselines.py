@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from kernelsm.app.demonstrations import work_under_way
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import rights
 from kernelsm.app.shell.job_panel import job_panel, registry
@@ -61,4 +62,5 @@ def show_baselines(choice: PromptChoice) -> None:
         st.markdown("\n".join([*head, *rows]))
     if choice.is_loss and zero_shot(choice.run.prompts) is None and rights.may_ask(choice.run.prompts):
         settings = ZeroShotSettings(choice.run.prompts)
+        work_under_way.drawn(settings.job().key)
         job_panel(settings.job(), settings.seconds(), "", start="Ask without demonstrations", key="demo_zero_shot")

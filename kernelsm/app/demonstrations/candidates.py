@@ -69,10 +69,11 @@ def candidates(choice: PromptChoice) -> None:
         told, margin = clear[shown], effects.margin()[shown, 0]
         columns["effect"] = np.where(told, effects.values[shown, 0], np.nan)
         columns["±"] = np.where(told & np.isfinite(margin), margin, np.nan)
-    rows = {"rows": [row for row, k in enumerate(shown) if k in choice.picked], "columns": [], "cells": []}
+    rows = [row for row, k in enumerate(shown) if k in choice.picked]
     # the browser ignores a selection equal to the last one it was sent; a new key makes it draw the table anew
     key = f"{_TABLE}_{st.session_state.get(_REFUSED, 0)}"
-    st.session_state[key] = {"selection": rows}
+    if _ticked_rows(key) != rows:  # else the browser would forget which cell the keyboard is at
+        st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     show_table(
         pd.DataFrame(columns),
         key=key,
@@ -94,6 +95,12 @@ def candidates(choice: PromptChoice) -> None:
             "±": st.column_config.NumberColumn(width=60, help="Half of the 90% interval"),
         },
     )
+
+
+def _ticked_rows(key: str) -> list[int] | None:
+    """What the browser shows as ticked; None where it shows no table yet."""
+    known = st.session_state.get(key)
+    return None if known is None else sorted(known["selection"]["rows"])
 
 
 def ranked(effects: Attribution | None, clear: np.ndarray[Any, np.dtype[np.bool_]], K: int) -> list[int]:

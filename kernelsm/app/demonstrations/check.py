@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations import prompt_choice, work_under_way
 from kernelsm.app.demonstrations.estimates import estimates
 from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
@@ -62,6 +62,7 @@ def check(choice: PromptChoice) -> CheckSettings | None:
     compared = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
     settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in compared)), orders=orders)
     spec = settings.job()
+    work_under_way.drawn(spec.key)
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
@@ -151,6 +152,7 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
     if how == _FIRST_ORDER:
         estimates(settings, title)
         return
+    work_under_way.drawn(settings.job().key)
     job_panel(
         settings.job(),
         settings.seconds(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations import prompt_choice, work_under_way
 from kernelsm.app.demonstrations.measured_prompts import in_words
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import disk
@@ -47,6 +47,7 @@ def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
     st.markdown("### Checks so far")
     for key, settings, status in rows[:_MOST]:
         with st.container(border=True):
+            work_under_way.drawn(key)
             _row(choice, key, settings, status)
     st.caption(
         f"At most {_MOST}, the newest first. Predicted: from the prompts measured by now. Measured: on the fresh "

@@ -10,6 +10,7 @@ import streamlit as st
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.baselines import show_baselines
 from kernelsm.app.demonstrations.effects import PairEffect, pair_effects
+from kernelsm.app.demonstrations.kept_focus import keep_focus
 from kernelsm.app.demonstrations.prediction import Predicted
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import session, spoken
@@ -24,6 +25,7 @@ _ADD = "demo_add"
 def slots(choice: PromptChoice) -> None:
     """Draw the predicted loss, what to compare it with, the slots, and what the picked pairs do."""
     st.header("Your prompt")
+    keep_focus()
     _prediction(choice)
     show_baselines(choice)
     effects = choice.effects if choice.picked else None

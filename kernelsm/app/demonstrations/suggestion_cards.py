@@ -6,7 +6,7 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
-from kernelsm.app.demonstrations.slots import interval, middle
+from kernelsm.app.demonstrations.slots import interval, middle, order_note
 from kernelsm.app.demonstrations.suggestions import BALANCE, Suggestion, chosen_suggestions
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
@@ -52,6 +52,7 @@ def suggested(choice: PromptChoice) -> None:
             f"{choice.unit} of each prompt{order}, those first whose worse end is best. The best of many "
             "predictions is picked, so the real ones tend to be worse: check them."
         )
+    order_note(choice)
 
 
 def _ask_more(prompts: int) -> None:
