@@ -2,12 +2,9 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import (
     candidates,
-    check,
-    copied_prompt,
     estimates,
-    one_query,
-    past_checks,
-    prediction_record,
+    first_outcomes,
+    parts,
     prompt_choice,
     slots,
     suggestion_cards,
@@ -28,7 +25,7 @@ frame.head(
 )
 under_way = work_under_way.begin()
 if texts:
-    check.first_outcomes(texts, find_prompts(texts))
+    first_outcomes.first_outcomes(texts, find_prompts(texts))
     work_under_way.show(under_way, texts)
 elif not run.prompts:
     candidates.blocked(run)
@@ -43,17 +40,6 @@ else:
     with right:
         slots.slots(choice)
     suggestion_cards.suggested(choice)
-    parts = {
-        "Prompt": lambda: copied_prompt.take_away(choice),
-        "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
-        "One query": lambda: one_query.one_query(choice),
-        "How good are predictions?": lambda: prediction_record.record(choice),
-        "Ask again": lambda: check.ask_again(choice),
-    }
-    chosen = st.segmented_control(
-        "Part", list(parts), key="demo_part", default="Prompt", required=True, label_visibility="collapsed",
-        persist_state="session",
-    )  # fmt: skip
-    parts[str(chosen)]()
+    parts.parts(choice)
     work_under_way.show(under_way, run.prompts, run.key)
     session.publish()

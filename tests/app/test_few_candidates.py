@@ -20,7 +20,7 @@ from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.workspace.prompt_projects import PromptSource
 from kernelsm.workspace.tables import save_run, save_run_orders
 
-PARTS = ["Prompt", "Check", "One query", "How good are predictions?", "Ask again"]
+PARTS = ["Prompt", "Check", "One query", "How good are predictions?", "Templates", "Ask again"]
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 

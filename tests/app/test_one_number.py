@@ -173,10 +173,10 @@ def test_one_asks_without_demonstrations_once(jobs: list[JobSpec], monkeypatch: 
     assert "No demonstration" not in texts(app)
     press(app, "Ask without demonstrations")
     app.run()
-    assert "| No demonstration | 0.9 | 25% |" in texts(app)
+    assert "| No demonstration | 0.900 | 25% |" in texts(app)
     assert "Ask without demonstrations" not in [one.label for one in app.button]
     again: AppTest = ME.open("demonstrations", run=run)
-    assert "| No demonstration | 0.9 | 25% |" in texts(again)
+    assert "| No demonstration | 0.900 | 25% |" in texts(again)
 
 
 def test_somebody_elses_texts_are_not_asked_about() -> None:

@@ -9,11 +9,12 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import work_under_way
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
-from kernelsm.app.shell import rights
+from kernelsm.app.shell import rights, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.examples.catalog import load_zero_shot
 from kernelsm.pipelines.zero_shot import ZeroShotSettings
 from kernelsm.surrogates.wording import number
+from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,29 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
     return found
 
 
+def three_digits(value: float) -> str:
+    """A number with three significant digits, zeros at its end among them, as numbers in a column have."""
+    return f"{value:#.3g}" if 1e-3 <= abs(value) < 100 else number(value)
+
+
 def show_baselines(choice: PromptChoice) -> None:
     """Draw them as a small table, and offer to ask without demonstrations where that was not done."""
     rows = [
-        f"| {one.name} | {number(one.loss)} | {'' if math.isnan(one.accuracy) else f'{one.accuracy:.0%}'} |"
+        f"| {one.name} | {three_digits(one.loss)} | {'' if math.isnan(one.accuracy) else f'{one.accuracy:.0%}'} |"
         for one in baselines(choice)
     ]
     right = any(not row.endswith("|  |") for row in rows)
     head = [f"| To compare with | {choice.run.unit} | {'right' if right else ''} |", "|:--|--:|--:|"]
     with st.container(key="demo_baselines"):
         st.markdown("\n".join([*head, *rows]))
-    if choice.is_loss and zero_shot(choice.run.prompts) is None and rights.may_ask(choice.run.prompts):
-        settings = ZeroShotSettings(choice.run.prompts)
+    if choice.is_loss:
+        ask_zero_shot(choice.run.prompts)
+
+
+def ask_zero_shot(source: str) -> None:
+    """Offer to ask without demonstrations, where that was not done and is this visitor's to do."""
+    if zero_shot(source) is None and rights.may_ask(source):
+        settings = ZeroShotSettings(source)
         work_under_way.drawn(settings.job().key)
-        job_panel(settings.job(), settings.seconds(), "", start="Ask without demonstrations", key="demo_zero_shot")
+        title = session.titles(PROMPTS).get(source, find_prompts(source).title)
+        job_panel(settings.job(), settings.seconds(), title, start="Ask without demonstrations", key="demo_zero_shot")

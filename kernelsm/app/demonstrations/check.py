@@ -173,14 +173,3 @@ def _advised(run: str) -> int:
     """Number of orders of each prompt that the measured orders of a run advise."""
     known = load_run_orders(run)
     return FEWEST_ORDERS if known is None else known.needed()
-
-
-def first_outcomes(source: str, prompt_source: PromptSource) -> None:
-    """Show texts that have no outcomes yet, and offer to ask the model with them."""
-    task = prompt_source.task
-    st.markdown(
-        f"{task.K} candidates, {len(task.queries)} queries to choose by, {len(task.fresh)} fresh ones to check with, "
-        f"{task.k} demonstrations in a prompt. Labels: {', '.join(f'**{plain(label)}**' for label in task.labels)}. "
-        "Next the language model is asked with random prompts; the surrogate learns from them."
-    )
-    ask(source, prompt_source, start="Ask the model")

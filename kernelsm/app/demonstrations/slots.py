@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
-from kernelsm.app.demonstrations.baselines import show_baselines
+from kernelsm.app.demonstrations.baselines import show_baselines, three_digits
 from kernelsm.app.demonstrations.effects import PairEffect, pair_effects
 from kernelsm.app.demonstrations.kept_focus import keep_focus
 from kernelsm.app.demonstrations.prediction import Predicted
@@ -78,6 +78,8 @@ def interval(predicted: Predicted) -> str:
 
 def middle(predicted: Predicted) -> str:
     """A prediction in the decimals that its interval has."""
+    if predicted.measured:
+        return three_digits(predicted.value)
     return ranged(predicted.value, predicted.low, predicted.high).partition(" (")[0]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations.baselines import three_digits
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.demonstrations.slots import interval, middle, order_note
 from kernelsm.app.demonstrations.suggestions import BALANCE, Suggestion, chosen_suggestions
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
-from kernelsm.surrogates.wording import number
 
 
 def suggested(choice: PromptChoice) -> None:
@@ -63,7 +63,7 @@ def _ask_more(prompts: int) -> None:
 def _card(choice: PromptChoice, place: int, suggestion: Suggestion) -> None:
     predicted = suggestion.predicted
     if predicted.measured:
-        outcome = f"measured: **{number(predicted.value)}**"
+        outcome = f"measured: **{three_digits(predicted.value)}**"
     else:
         outcome = f"**{middle(predicted)}**{f' ({ends})' if (ends := interval(predicted)) else ''}"
     st.markdown(f"**{suggestion.name}** · {outcome}")
