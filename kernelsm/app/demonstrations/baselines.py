@@ -75,5 +75,7 @@ def ask_zero_shot(source: str) -> None:
     if zero_shot(source) is None and rights.may_ask(source):
         settings = ZeroShotSettings(source)
         work_under_way.drawn(settings.job().key)
+        if (cost := settings.cost()) is not None:
+            st.caption(f"Without demonstrations: {cost.calls:,} calls of the endpoint, about {cost.tokens:,} tokens.")
         title = session.titles(PROMPTS).get(source, find_prompts(source).title)
         job_panel(settings.job(), settings.seconds(), title, start="Ask without demonstrations", key="demo_zero_shot")
