@@ -38,6 +38,10 @@ class PromptTemplate:
         Each demonstration, with {text} and {label}; write { and } of your own as {{ and }}.
     query : str
         The query, with {text}. The label word that the model is to say follows after one space.
+    chat : bool
+        Whether the prompt is a conversation, written down by the chat template of the model: the instruction as the
+        system's turn, each demonstration as a turn of the user (its text, as `query` writes one) and a reply of the
+        assistant (its label), the query as the last turn. `demonstration` is then not used.
 
     Raises
     ------
@@ -48,6 +52,7 @@ class PromptTemplate:
     instruction: str = ""
     demonstration: str = "Text: {text}\nLabel: {label}\n\n"
     query: str = "Text: {text}\nLabel:"
+    chat: bool = False
 
     def __post_init__(self) -> None:
         _check_pattern("template, demonstration", self.demonstration, ("text", "label"))
@@ -140,7 +145,8 @@ class PromptTask:
             [(example.text, example.label) for example in group]
             for group in (self.candidates, self.queries, self.fresh)
         ]
-        template = (self.template.instruction, self.template.demonstration, self.template.query)
+        template = [self.template.instruction, self.template.demonstration, self.template.query]
+        template += ["chat"] if self.template.chat else []  # as it was before there was this choice
         # one string: joblib may tell apart equal containers whose parts are shared in one and copied in the other
         return content_hash(json.dumps([groups, self.labels, template, self.k]))
 
