@@ -156,14 +156,6 @@ class PromptPrediction:
         orders = self._filled(prompt)
         return self._mean(orders, alone=len(prompt) == self.measured.k)
 
-    def change(self, before: tuple[int, ...], after: tuple[int, ...]) -> float:
-        """By how much the outcome of a prompt changes with its demonstrations."""
-        values = []
-        for prompt in (after, before):
-            found = self.measured_of(prompt)
-            values.append(self.modelled(prompt).value if found is None else found)
-        return values[0] - values[1]
-
     def values(self, prompts: Sequence[Sequence[int]] | PromptOrders) -> Array:
         """Predict many full prompts in their order, shape (rows,)."""
         predicted = self.surrogate.predict(prompts)[:, 0]

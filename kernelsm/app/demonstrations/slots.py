@@ -93,7 +93,7 @@ def _prediction(choice: PromptChoice) -> None:
         )
         return
     before = prompt_choice.picked_before()
-    change = None if before is None or choice.prediction is None else choice.prediction.change(before, choice.picked)
+    change = None if before is None else choice.change(before, choice.picked)
     name = "In this order" if choice.knows_orders else "Predicted"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.metric(
