@@ -108,7 +108,8 @@ def cross_validated(
         if by_query is not None:
             plain = _linear().fit(orders=measured.orders[inside], values=measured.values[inside, None], K=measured.K)
             predicted[names[1]][outside] = plain.predict(orders)[:, 0]
-            many = PositionSurrogate(ordered=measured.ordered).fit(
+            # the same surrogate, of every query at once: what weighs is who stands where, as in the mean
+            many = PositionSurrogate(ordered=measured.ordered, weights=[surrogate.weights_]).fit(
                 measured.orders[inside], by_query[inside], measured.K, measured.labels
             )
             of_queries[names[0]][outside] = many.predict(orders)

@@ -25,7 +25,6 @@ _ADD = "demo_add"
 def slots(choice: PromptChoice) -> None:
     """Draw the predicted loss, what to compare it with, the slots, and what the picked pairs do."""
     st.header("Your prompt")
-    keep_focus()
     _prediction(choice)
     show_baselines(choice)
     effects = choice.effects if choice.picked else None
@@ -67,6 +66,7 @@ def slots(choice: PromptChoice) -> None:
             disabled=not choice.picked,
         )  # fmt: skip
     _pairs(choice)
+    keep_focus()
 
 
 def interval(predicted: Predicted) -> str:

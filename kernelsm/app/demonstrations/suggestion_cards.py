@@ -49,7 +49,7 @@ def suggested(choice: PromptChoice) -> None:
     if suggestions and not more:
         order = " in its order" if choice.knows_orders else ""
         st.caption(
-            f"{choice.unit} of each prompt{order}, those first whose worse end is best. The best of many "
+            f"{choice.unit}, of each prompt{order}, those first whose worse end is best. The best of many "
             "predictions is picked, so the real ones tend to be worse: check them."
         )
     order_note(choice)
