@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from kernelsm.prompts.conversations import shown_prompt
 from kernelsm.prompts.task import Labelled, PromptTask
 
 PLACE = "{text}"
@@ -13,6 +14,8 @@ PLACE = "{text}"
 
 def prompt_text(task: PromptTask, picked: Sequence[int], query: Labelled | None = None) -> str:
     """Return the whole prompt as the language model reads it, before the label word.
+
+    A conversation is shown with who speaks above each turn: how it is written down is up to the model's template.
 
     Parameters
     ----------
@@ -23,7 +26,7 @@ def prompt_text(task: PromptTask, picked: Sequence[int], query: Labelled | None 
         What is asked; `PLACE` stands there where none is given.
     """
     asked = query or Labelled(PLACE, task.labels[0])
-    return task.template.prompt([task.candidates[k] for k in picked], asked)
+    return shown_prompt(task.template, [task.candidates[k] for k in picked], asked)
 
 
 def chat_json(task: PromptTask, picked: Sequence[int], query: Labelled | None = None) -> str:

@@ -32,6 +32,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _LONGEST_ASKED_FOR = 300.0  # seconds; an endpoint that asks for more has no room today
 _MOST_BYTES = 8 * 2**20
 _LONGEST_REASON = 200
+_TELLING = 8  # letters of a key that are not repeated
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Endpoint:
         self.calls = self.tokens = self.reused = 0
         self._lock = threading.Lock()
         self._next = 0.0
+        self._newer = False
         self._stop = threading.Event()
         self._http: httpx2.Client | None = None
 
@@ -174,17 +176,19 @@ class Endpoint:
 
     def _asked(self, path: str, text: str) -> dict[str, Any]:
         """Ask one request until it is answered, and keep the answer."""
-        body = {"model": self.address.model, **json.loads(text)}
         for tried in range(1, self.limits.tries + 1):
             self._wait_for_turn(len(text))
             why, pause = "", 0.0
             try:
-                answer = self._sent(path, body)
+                answer = self._sent(path, {"model": self.address.model, **self._as_named(json.loads(text))})
             except _AgainError as error:
                 why, pause = error.why, error.pause
             else:
                 self._count_tokens(answer, text)
                 kept: dict[str, Any] = {name: answer[name] for name in ("choices", "usage") if name in answer}
+                if self._key and self._key.reveal() in json.dumps(kept, ensure_ascii=False):
+                    fix = "Do not give it your key again."
+                    raise self._refusal("an answer that repeats the key", "an answer", fix)
                 if self.store:
                     self.store.put(ENDPOINT_ANSWERS, self._key_of(path, text), json.dumps(kept))
                 return kept
@@ -202,6 +206,12 @@ class Endpoint:
                 break
         fix = "Is the address right, and the service up? Start again later: what was answered is kept."
         raise self._refusal(f"{why}, {tried} time{'s' if tried > 1 else ''}", "an answer", fix)
+
+    def _as_named(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What is asked, in the words of newer models of OpenAI's where it is one of those."""
+        if self._newer and "max_tokens" in body:
+            body["max_completion_tokens"] = body.pop("max_tokens")
+        return body
 
     def _wait_for_turn(self, letters: int) -> None:
         """Wait until one more request may be begun, and count it."""
@@ -267,6 +277,9 @@ class Endpoint:
         if status == 200:
             return self._read(bytes(content))
         reason = self._reason(bytes(content))
+        if status == 400 and "max_completion_tokens" in reason and "max_tokens" in body:
+            self._newer = True
+            raise _AgainError("another name for max_tokens")
         if status in _TRY_AGAIN and "insufficient_quota" not in reason:
             raise _AgainError(f"status {status}{reason}", waiting)
         raise self._refused(status, reason)
@@ -303,7 +316,7 @@ class Endpoint:
             said = ""
         text = " ".join(str(said or "").split())
         if self._key:
-            text = text.replace(self._key.reveal(), "...")
+            text = without_key(text, self._key)
         return f" ({text[:_LONGEST_REASON]})" if text else ""
 
     def _refused(self, status: int, reason: str) -> InputError:
@@ -322,6 +335,19 @@ class Endpoint:
 
     def _refusal(self, found: str, expected: str, fix: str) -> InputError:
         return InputError(f"endpoint {self.address.name!r}", found, expected, fix)
+
+
+def without_key(text: str, key: Secret) -> str:
+    """Return a text with dots in place of each word that holds a key, or eight letters of it in a row.
+
+    Examples
+    --------
+    >>> without_key("Incorrect key: sk-12345678***, see the docs", Secret("sk-123456789abc"))
+    'Incorrect key: ... see the docs'
+    """
+    whole = key.reveal()
+    parts = {whole[i : i + _TELLING] for i in range(max(1, len(whole) - _TELLING + 1))}
+    return " ".join("..." if any(part in word for part in parts) else word for word in text.split())
 
 
 class _AgainError(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kernelsm.files.accepting import GZIP, bare_name, check_ending, check_size, ending_of, format_of
+from kernelsm.files.accepting import bare_name, check_ending, check_size, format_of, plain_name
 from kernelsm.files.csv_tables import read_csv_texts
 from kernelsm.files.json_tables import list_of_objects
 from kernelsm.files.json_text import parse_json_object
@@ -145,8 +145,8 @@ def read_labelled(
     rows: list[Labelled] = []
     unpickle = "Save the texts with DataFrame.to_csv."
     ending = format_of(name, PACKED)
-    plain_name = name if ending == ending_of(name) else name[: -len(GZIP)]
-    check_ending(plain_name, tuple(WRITTEN), _FORMATS, "Export it in one of these.", unpickle=unpickle)
+    plain = plain_name(name) if ending in PACKED else name
+    check_ending(plain, tuple(WRITTEN), _FORMATS, "Export it in one of these.", unpickle=unpickle)
     check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
     rows_read, said = _read(data, name, ending, replace(limits(), megabytes=most_megabytes()))
     if notes is not None:

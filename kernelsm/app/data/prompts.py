@@ -12,6 +12,7 @@ import streamlit as st
 
 from kernelsm.app.data import gallery
 from kernelsm.app.demonstrations.check import advise_orders
+from kernelsm.app.demonstrations.model_choice import model_choice
 from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.uploaded_files import dropped_file
@@ -20,7 +21,8 @@ from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.files.accepting import bare_name, ending_of
 from kernelsm.files.limits import limits
 from kernelsm.files.written_tables import PACKED
-from kernelsm.models.model_folders import local_models_allowed
+from kernelsm.models.endpoint_address import is_endpoint
+from kernelsm.prompts.conversations import shown_prompt
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
 from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
@@ -29,7 +31,6 @@ from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_promp
 from kernelsm.workspace.requests import FileRef, PromptRequest
 from kernelsm.workspace.uploads import upload_path
 
-DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
 SUBSETS = 200  # the number that the shown cost is for
 _ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
 _WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
@@ -54,8 +55,9 @@ def prompts() -> None:
     if uploads is None or uploads.queries is None:
         st.caption("Drop candidates and queries to go on.")
         return
-    model = _model()
-    if task is not None:
+    st.markdown("### Language model")
+    model = model_choice("bring_prompts")
+    if task is not None and model is not None:
         _check(PromptRequest(uploads.candidates, uploads.queries, uploads.fresh, task.template, task.k, model), task)
 
 
@@ -153,6 +155,12 @@ def _prompt(uploads: _Uploads | None) -> PromptTask | None:
             "line at the end of a demonstration keeps it apart from the next one. The label word follows the query "
             "after one space."
         )
+        chat = st.toggle(
+            "As a conversation", key="bring_prompts_chat", persist_state="session",
+            help="Written by the model's own chat template: the instruction as system message, each demonstration as "
+            "a message of the user (its text, written as the query) and the label as the assistant's reply. For "
+            "models that are tuned to chat.",
+        )  # fmt: skip
         k = int(
             st.number_input(
                 "Demonstrations in a prompt (k)", 1, limits().tasks, 4, key="bring_prompts_k", persist_state="session"
@@ -160,7 +168,7 @@ def _prompt(uploads: _Uploads | None) -> PromptTask | None:
         )
     with right:
         try:
-            template = PromptTemplate(instruction.rstrip(), demonstration, query)
+            template = PromptTemplate(instruction.rstrip(), demonstration, query, chat=chat)
             task = replace(uploads.task, template=template, k=k) if uploads else None
         except InputError as error:
             gallery.refusal(error)
@@ -172,7 +180,7 @@ def _prompt(uploads: _Uploads | None) -> PromptTask | None:
 def _preview(task: PromptTask, k: int, uploads: _Uploads | None) -> None:
     """Draw the first k candidates and the first query as a prompt."""
     query = task.queries[0] if uploads is None or uploads.queries else _NO_QUERY
-    prompt = task.template.prompt(task.candidates[:k], query)
+    prompt = shown_prompt(task.template, task.candidates[:k], query)
     if len(prompt) > _MOST_SHOWN:
         cut = f"\n[... {len(prompt) - _MOST_SHOWN:,} characters are not shown ...]\n"
         prompt = prompt[: _MOST_SHOWN - _END_SHOWN] + cut + prompt[-_END_SHOWN:]
@@ -183,23 +191,6 @@ def _preview(task: PromptTask, k: int, uploads: _Uploads | None) -> None:
     st.code(prompt, language=None, wrap_lines=True, height="content" if len(prompt) <= _WHOLE_SHOWN else 480)
     labels = [plain(label) for label in task.labels]
     st.caption(f"Then the model says how probable it finds {', '.join(labels[:-1])} and {labels[-1]}.")
-
-
-def _model() -> str:
-    """Draw the choice of the model; "" is the default one."""
-    st.markdown("### Language model")
-    if not local_models_allowed():
-        st.markdown(
-            f"{DEFAULT_MODEL}. To take another one, by its folder or hub name, start the app on your own computer "
-            "with `KERNELSM_ALLOW_PATHS=1`."
-        )
-        return ""
-    return st.text_input(
-        "Folder of this computer, or name on the hub", key="bring_prompts_model", placeholder=DEFAULT_MODEL,
-        persist_state="session", max_chars=1000,
-        help="A causal language model of at most 2 billion parameters, with safetensors and tokenizer.json. Code "
-        "that comes with a model is never run.",
-    ).strip()  # fmt: skip
 
 
 def _check(request: PromptRequest, task: PromptTask) -> None:
@@ -213,7 +204,8 @@ def _check(request: PromptRequest, task: PromptTask) -> None:
     )
     spec = request.job()
     checked_title = title.strip() or name
-    job_panel(spec, 35.0, checked_title, start="Check with the model", cancel="Cancel", key="prompt_check")
+    about = 10.0 if is_endpoint(request.model) else 35.0
+    job_panel(spec, about, checked_title, start="Check with the model", cancel="Cancel", key="prompt_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         checked = status.result
@@ -223,6 +215,9 @@ def _check(request: PromptRequest, task: PromptTask) -> None:
 
 def _show_check(checked: dict[str, Any], source: PromptSource) -> None:
     """Show the result of the check, and link to the next page."""
+    if "endpoint" in checked:
+        _show_endpoint_check(checked, source)
+        return
     labels = ", ".join(f"{plain(label)} {count}" for label, count in checked["labels"].items())
     st.success(
         f"{plain(checked['model'])} reads these prompts: the longest has {checked['longest']:,} of at most "
@@ -249,6 +244,27 @@ def _show_check(checked: dict[str, Any], source: PromptSource) -> None:
         st.caption(_orders_sentence(advised))
     st.button(
         "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source, orders)
+    )  # fmt: skip
+
+
+def _show_endpoint_check(checked: dict[str, Any], source: PromptSource) -> None:
+    """Show what an endpoint answered, and what asking it takes."""
+    st.success(
+        f"{plain(checked['model'])} answers by {checked['endpoint']}: {checked['right']:.0%} of the queries that it "
+        "was asked were answered right.",
+        icon=":material/check:",
+    )
+    total = SUBSETS * FEWEST_ORDERS if source.task.k > 1 else SUBSETS
+    each = f", each in {FEWEST_ORDERS} orders," if source.task.k > 1 else ""
+    st.markdown(
+        f"One subset of demonstrations in one order takes **{checked['calls']:,} calls** and about "
+        f"{checked['tokens']:,} tokens, in about {_short(checked['seconds'])}. {SUBSETS} subsets{each} take "
+        f"{total * checked['calls']:,} calls and about {total * checked['tokens']:,} tokens. What was answered is "
+        "kept and not paid for again."
+    )
+    st.button(
+        "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on,
+        args=(source, FEWEST_ORDERS),
     )  # fmt: skip
 
 

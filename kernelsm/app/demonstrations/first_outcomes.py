@@ -8,6 +8,7 @@ import streamlit as st
 
 from kernelsm.app.demonstrations.baselines import ask_zero_shot, zero_shot
 from kernelsm.app.demonstrations.check import ask
+from kernelsm.app.demonstrations.search_panel import search_panel
 from kernelsm.app.demonstrations.templates import templates
 from kernelsm.app.shell.words import plain
 from kernelsm.surrogates.wording import number
@@ -31,4 +32,6 @@ def first_outcomes(source: str, prompt_source: PromptSource) -> None:
         )
     ask(source, prompt_source, start="Ask the model")
     ask_zero_shot(source)
+    with st.expander("Or find a good prompt at once", icon=":material/search:"):
+        search_panel(source, prompt_source)
     templates(source)
