@@ -102,7 +102,7 @@ def cross_validated(
         degrees = surrogate.degrees_of_freedom_
         predicted["In order"][outside] = np.clip(
             np.exp(middle) if measured.positive else middle,
-            *bounds_of(measured.values[inside], positive=measured.positive),
+            *bounds_of(measured.values[inside], higher_is_better=measured.higher_is_better),
         )
         predicted["The mean"][outside] = measured.values[inside].mean()
         if by_query is not None:
