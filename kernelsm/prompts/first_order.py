@@ -97,7 +97,7 @@ class FirstOrder:
             [
                 "",
                 template.head([]),
-                *(template.demonstration.format(text=c.text, label=c.label) for c in task.candidates),
+                *map(template.shown, task.candidates),
             ]
         )
         rows = [row[len(marks) :] for row in texts]
