@@ -8,7 +8,7 @@ import inspect
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from kernelsm.models.chat_template import ChatTemplate
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import EXPECTED as _CLASSIFIER
@@ -90,6 +91,17 @@ class LanguageModel:
         """Forty hex digits of the weights and the tokenizer."""
         return content_hash(model_hash(self.network), self.tokenizer.backend_tokenizer.to_str(), list(self._start))
 
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """How its tokenizer writes conversations down.
+
+        Raises
+        ------
+        InputError
+            It has no chat template.
+        """
+        return ChatTemplate(self.tokenizer, self.name)
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of each text, after the mark of the start where the tokenizer sets one; nothing is cut.
 
@@ -156,6 +168,49 @@ class LanguageModel:
                 use_cache=cache is not None, **logits_argument,
             ).logits  # fmt: skip
             return found if self._takes_positions else found[:, kept_positions]
+
+    def continuation(self, rows: Sequence[Sequence[int]], read: Any) -> Generator[list[int], list[int], None]:
+        """Yield the most probable next token of each row; those sent in are read and the next ones yielded.
+
+        Parameters
+        ----------
+        rows : sequence of sequences of int
+            Tokens of each row after those that were read; at least one.
+        read : object
+            Of `read`; it is not changed.
+        """
+        count, longest = len(rows), max(map(len, rows))
+        before = 0 if read is None else read.get_seq_length()
+        ids = torch.zeros((count, longest), dtype=torch.int64)
+        attended = torch.ones((count, before + longest), dtype=torch.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            attended[i, before + len(row) :] = 0
+        lengths = torch.tensor([[before + len(row)] for row in rows])
+        cache = None
+        if read is not None:
+            cache = copy.deepcopy(read)  # a network writes into the cache that it gets
+            cache.batch_repeat_interleave(count)
+        positions = (attended.cumsum(1) - 1).clamp_min(0)[:, before:]
+        last: list[int] = [len(row) - 1 for row in rows]
+        while True:
+            # not around the yield: the mode would hold for whoever is given the tokens
+            with torch.inference_mode():
+                kept = sorted(set(last))
+                logits_argument = (
+                    {"logits_to_keep": torch.tensor(kept, device=self.device)} if self._takes_positions else {}
+                )
+                found = self.network(
+                    input_ids=ids.to(self.device), attention_mask=attended.to(self.device),
+                    position_ids=positions.to(self.device), past_key_values=cache, use_cache=True, **logits_argument,
+                )  # fmt: skip
+                columns = [kept.index(place) for place in last] if self._takes_positions else last
+                chosen = found.logits[torch.arange(count), columns].argmax(-1).tolist()
+                cache = found.past_key_values
+            following = yield chosen
+            ids, positions, last = torch.tensor(following)[:, None], lengths, [0] * count
+            attended = torch.cat([attended, torch.ones((count, 1), dtype=torch.int64)], dim=1)
+            lengths = lengths + 1
 
     def logits_of(self, embeddings: torch.Tensor, positions: Sequence[int]) -> torch.Tensor:
         """Read embeddings instead of tokens and return the logits after some positions; keeps what a gradient needs.

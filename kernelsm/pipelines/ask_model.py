@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.models.endpoint import EndpointLimits
+from kernelsm.models.endpoint_address import is_endpoint
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.pipelines.askers import EndpointCost, endpoint_cost, open_asker
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_whole
@@ -27,6 +30,7 @@ from kernelsm.workspace.tables import save_run, save_run_orders
 
 if TYPE_CHECKING:
     from kernelsm.models.language_model import LanguageModel
+    from kernelsm.prompts.asker import Asker
     from kernelsm.prompts.prompting import Prompting
 
 ORDERED_PROMPT_CHUNKS = ChunkKind("prompts_in_order", version=1)
@@ -53,6 +57,8 @@ class PromptSettings:
         Random orders of each subset, 1 to 24.
     seed : int
         Of the subsets and of the orders.
+    limits : EndpointLimits, optional
+        How an endpoint is asked, and how much at most.
 
     Raises
     ------
@@ -65,8 +71,10 @@ class PromptSettings:
     size: int | None = None
     orders: int = 2
     seed: int = 0
+    limits: EndpointLimits | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", _as_limits(self.limits))
         task = find_prompts(self.source).task
         if self.size is None:  # resolved here, so that equal work is one job
             object.__setattr__(self, "size", task.k)
@@ -103,7 +111,14 @@ class PromptSettings:
 
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
-        return JobSpec("kernelsm.pipelines.ask_model:run", asdict(self))
+        return JobSpec("kernelsm.pipelines.ask_model:run", _arguments(self))
+
+    def cost(self) -> EndpointCost | None:
+        """What asking an endpoint takes at most; None where no endpoint is asked."""
+        source = find_prompts(self.source)
+        size = self.size or source.task.k
+        orders = min(self.orders, math.factorial(min(size, 12)))
+        return endpoint_cost(source, self.subsets * orders, size)
 
     def named(self, outcomes: Outcomes, store: Store) -> Outcomes:
         """Return the outcomes with metadata that names their texts, which the Demonstrations page needs."""
@@ -126,6 +141,8 @@ class CheckSettings:
         Orders of each prompt: its own, and further ones drawn at random.
     seed : int
         Of these.
+    limits : EndpointLimits, optional
+        How an endpoint is asked, and how much at most.
 
     Raises
     ------
@@ -137,9 +154,11 @@ class CheckSettings:
     prompts: tuple[tuple[int, ...], ...]
     orders: int = 4
     seed: int = 0
+    limits: EndpointLimits | None = None
 
     def __post_init__(self) -> None:
         task = find_prompts(self.source).task
+        object.__setattr__(self, "limits", _as_limits(self.limits))
         object.__setattr__(self, "prompts", tuple(tuple(int(i) for i in prompt) for prompt in self.prompts))
         if not task.fresh:
             raise InputError("fresh queries", "none", "at least 1", "Bring queries that are kept for checking.")
@@ -167,7 +186,13 @@ class CheckSettings:
 
     def job(self) -> JobSpec:
         """The job that checks these prompts."""
-        return JobSpec("kernelsm.pipelines.ask_model:check", asdict(self))
+        return JobSpec("kernelsm.pipelines.ask_model:check", _arguments(self))
+
+    def cost(self) -> EndpointCost | None:
+        """What asking an endpoint takes at most; None where no endpoint is asked."""
+        source = find_prompts(self.source)
+        count = sum(len(self.orders_of(prompt)) for prompt in self.prompts)
+        return endpoint_cost(source, count, max(map(len, self.prompts)), fresh=True)
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
@@ -182,8 +207,8 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Out
     """Compute the outcomes that `settings` name, and those of single orders; finished subsets come from the store."""
     from kernelsm.prompts.prompting import Prompting
 
-    task, model = open_model(settings.source, report)
-    prompting = Prompting(task, model, orders=settings.orders, seed=settings.seed)
+    task, asker = open_source(settings.source, report, store, settings.limits)
+    prompting = Prompting(task, asker, orders=settings.orders, seed=settings.seed)
     masks = settings.masks()
     outcomes = settings.named(prompting.outcomes(masks, store=store, report=report), store)
     orders, values = prompting.by_order(masks, store=store)
@@ -207,14 +232,34 @@ def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     from kernelsm.prompts.prompting import Prompting
 
     request = CheckSettings(**settings)
-    task, model = open_model(request.source, report)
-    prompting = Prompting(task, model, fresh=True)
+    task, asker = open_source(request.source, report, store, request.limits)
+    prompting = Prompting(task, asker, fresh=True)
     ordered = [request.orders_of(prompt) for prompt in request.prompts]
     flat = [order for orders in ordered for order in orders]
     measures = ordered_measures(prompting, flat, store, report)
     values = [found[:2].tolist() for found in measures]
     ends = np.cumsum([len(orders) for orders in ordered]).tolist()
     return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
+
+
+def open_source(
+    source: str, report: Report, store: Store, limits: EndpointLimits | None = None
+) -> tuple[PromptTask, Asker]:
+    """Return the texts of a source and who answers them: its language model, one thread for each prompt, or endpoint.
+
+    Raises
+    ------
+    InputError
+        No such source, or a model or an endpoint that cannot be used here.
+    """
+    prompt_source = find_prompts(source)
+    if not is_endpoint(prompt_source.model):
+        task, model = open_model(source, report)
+        from kernelsm.prompts.asker import as_asker
+
+        return task, as_asker(model)
+    report(0, 1, "opening the endpoint", reused=None)
+    return prompt_source.task, open_asker(prompt_source, store, limits)
 
 
 def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
@@ -225,7 +270,7 @@ def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
     InputError
         No such source, or a model that cannot be used.
     """
-    from kernelsm.pipelines.prompt_check import source_model
+    from kernelsm.pipelines.askers import source_model
     from kernelsm.runtime.threads import use_torch_threads
 
     prompt_source = find_prompts(source)
@@ -238,18 +283,34 @@ def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
 def ordered_measures(
     prompting: Prompting, orders: Sequence[tuple[int, ...]], store: Store, report: Report = silent
 ) -> list[NDArray[np.float64]]:
-    """Return loss, accuracy and margin of every query of `prompting` after each of some prompts, (3, q) each."""
-    task, model = prompting.task, prompting.model
+    """Return all measures of every query of `prompting` after each of some prompts, (measures, q) each.
+
+    The first two are loss and accuracy; see `measures_of`.
+    """
+    from kernelsm.prompts.asked import asked_where_it_works
+
+    task = prompting.task
     message = "asking about fresh queries" if prompting.fresh else "asking the language model"
     work = ChunkedWork(lambda: Task(partial(_measures, prompting), in_threads=True), ORDERED_PROMPT_CHUNKS, message)
-    keys = [(task.content_hash, model.content_hash, prompting.fresh, order) for order in orders]
-    return computed_chunks(work, keys, orders, store, report)
+    keys = [(task.content_hash, prompting.identity, prompting.fresh, order) for order in orders]
+    with asked_where_it_works(prompting.asker):
+        return computed_chunks(work, keys, orders, store, report)
 
 
 def _measures(prompting: Prompting, order: tuple[int, ...]) -> NDArray[np.float64]:
-    from kernelsm.prompts.prompting import score
-    from kernelsm.prompts.scoring import measure_labels
+    from kernelsm.prompts.asked import measured
 
-    task = prompting.task
-    true = np.array([task.labels.index(query.label) for query in prompting.queries])
-    return measure_labels(score(prompting.model, task, order, prompting.queries), true)
+    return measured(prompting.asker, prompting.task, order, prompting.queries)
+
+
+def _as_limits(limits: EndpointLimits | dict[str, Any] | None) -> EndpointLimits | None:
+    """Limits as they are or as a job holds them."""
+    return EndpointLimits(**limits) if isinstance(limits, dict) else limits
+
+
+def _arguments(settings: PromptSettings | CheckSettings) -> dict[str, Any]:
+    """Arguments of a job: without limits as they were before there were any."""
+    found = asdict(settings)
+    if found["limits"] is None:
+        del found["limits"]
+    return found

@@ -257,7 +257,7 @@ class MethodsAtHand:
         return found
 
     def _language_model(self) -> LanguageModel:
-        from kernelsm.pipelines.prompt_check import source_model
+        from kernelsm.pipelines.askers import source_model
 
         return source_model(find_prompts(self.settings.source, self.store.root.parent))
 

@@ -11,12 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from kernelsm.models.language_model import LanguageModel, load_language_model
-from kernelsm.models.model_folders import local_models_allowed, quiet_transformers
+from kernelsm.models.endpoint_address import is_endpoint
+from kernelsm.models.language_model import LanguageModel
+from kernelsm.models.model_folders import quiet_transformers
 from kernelsm.outcomes.samplers import fixed_size_masks
+from kernelsm.pipelines.askers import source_model
+from kernelsm.pipelines.endpoint_check import check_endpoint
+from kernelsm.prompts.asker import LocalAsker
+from kernelsm.prompts.conversations import prompts_of
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.prompting import Prompting, score
-from kernelsm.prompts.scoring import Tokens, read_prompts
+from kernelsm.prompts.scoring import Tokens
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
@@ -37,27 +42,11 @@ _FEWEST_PROBED = 4  # queries; with fewer the mean says little
 
 
 def run(report: Report, store: Store, *, request: str) -> dict[str, Any]:
-    """Job: read the uploaded texts (`PromptRequest.job`) and check them, see `check_prompts`."""
+    """Job: read the uploaded texts (`PromptRequest.job`) and check them: `check_prompts`, or `check_endpoint`."""
     prompt_request = PromptRequest.from_json(request)
     task = prompt_request.read(store.root.parent).task
-    return check_prompts(PromptSource(task.name, task, prompt_request.model), report)
-
-
-def source_model(source: PromptSource) -> LanguageModel:
-    """Load the language model of a source.
-
-    A source may come from another computer, in a session file: folders and names are followed only where this one
-    allows them.
-
-    Raises
-    ------
-    InputError
-        Another than the default model where `local_models_allowed` says no, or none that can be used.
-    """
-    if source.model and not local_models_allowed():
-        fix = "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use folders and names on the hub."
-        raise InputError(f"model {source.model!r}"[:160], "a folder or hub name", "the default model", fix)
-    return load_language_model(source.model or None)
+    source = PromptSource(task.name, task, prompt_request.model)
+    return check_endpoint(source, report, store) if is_endpoint(source.model) else check_prompts(source, report)
 
 
 def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, Any]:
@@ -109,25 +98,27 @@ def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, An
 
 def _longest_prompt(model: LanguageModel, task: PromptTask) -> int:
     """Tokens of the longest prompt; the model is asked it, so that too little memory fails here and not later."""
-    (bare,) = model.encode([task.template.head([])])
-    if len(bare) >= model.max_length:
+    asker, template = LocalAsker(model), task.template
+    (bare,) = asker.sizes([template.instruction if template.chat else template.head([])])
+    if bare >= model.max_length:
         expected = f"fewer than {model.max_length:,}, which is what {model.name!r} reads"
-        raise InputError("template, instruction", f"{len(bare):,} tokens", expected, "Shorten it.")
-    sizes = [len(row) for row in model.encode([task.template.head([candidate]) for candidate in task.candidates])]
+        raise InputError("template, instruction", f"{bare:,} tokens", expected, "Shorten it.")
+    sizes = asker.sizes([template.head([candidate]) for candidate in task.candidates])
     largest = np.argsort(sizes)[::-1][: task.k].tolist()
-    head = task.template.head([task.candidates[i] for i in largest])
     queries = (*task.queries, *task.fresh)
-    lengths = read_prompts(model, [head + task.template.tail(query) for query in queries], task.labels).lengths()
+    prompts = prompts_of(template, [task.candidates[i] for i in largest], queries)
+    lengths = asker.lengths(prompts, task.labels)
     score(model, task, largest, [queries[int(lengths.argmax())]])
     return int(lengths.max())
 
 
 def _label_tokens(model: LanguageModel, task: PromptTask) -> dict[str, Tokens]:
     """The tokens of each label word after a prompt; none has none, else it would be the start of another one."""
-    prompt = task.template.prompt(task.candidates[: task.k], task.queries[0])
-    prompt_tokens, *rows = model.encode([prompt, *(f"{prompt} {label}" for label in task.labels)])
+    prompts = prompts_of(task.template, task.candidates[: task.k], task.queries[:1])
+    asker = LocalAsker(model)
+    (prompt_tokens,) = asker.tokens(prompts)
     label_tokens = {}
-    for label, row in zip(task.labels, rows, strict=True):
+    for label, row in zip(task.labels, asker.tokens(prompts, task.labels), strict=True):
         differing = (
             i
             for i, (without, with_label) in enumerate(zip(prompt_tokens, row, strict=False))

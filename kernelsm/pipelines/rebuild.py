@@ -123,7 +123,7 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path | None
 
     Takes hours on two cores where nothing is in the store.
     """
-    from kernelsm.pipelines.prompt_check import source_model
+    from kernelsm.pipelines.askers import source_model
     from kernelsm.prompts.prompting import Prompting
 
     outcomes, ordered = ask_model.compute(ask_model.PromptSettings(name), report, store)

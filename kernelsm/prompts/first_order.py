@@ -63,8 +63,8 @@ class FirstOrder:
     Raises
     ------
     InputError
-        Anchors below 1, an unknown way to combine them, what `Prompting` refuses, label words that the model cannot
-        tell apart, or slots that are together longer than the model can read.
+        Prompts that are conversations, anchors below 1, an unknown way to combine them, what `Prompting` refuses,
+        label words that the model cannot tell apart, or slots that are together longer than the model can read.
     """
 
     def __init__(
@@ -78,6 +78,11 @@ class FirstOrder:
         seed: int = 0,
         fresh: bool = False,
     ) -> None:
+        if task.template.chat:
+            fix = "Ask with the prompts themselves (Prompting), or write them as plain text."
+            raise InputError(
+                "template", "prompts that are conversations", "plain text, whose slots are exchanged", fix
+            )
         check_counts(anchors=anchors)
         check_choice("combine", combine, get_args(Combine))
         self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from kernelsm.estimators.estimator import BlockWork, Estimator
 from kernelsm.models.language_model import LanguageModel
-from kernelsm.objectives.classification import Classification
 from kernelsm.objectives.objective import Measure, find_measure
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.asked import MEASURES, asked_where_it_works, check_prompt, measured, measures_of, score
+from kernelsm.prompts.asker import Asker, as_asker
 from kernelsm.prompts.orders import order_noise
-from kernelsm.prompts.scoring import PromptTokens, label_log_probabilities, measure_labels, read_prompts
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.checks import check_counts, check_whole
 from kernelsm.runtime.chunked_work import ChunkedWork
@@ -27,9 +27,9 @@ from kernelsm.runtime.executors import Task
 from kernelsm.runtime.progress import Report, silent
 from kernelsm.runtime.store import ChunkKind, Store
 
-MEASURES = Classification.measures
-"""Of the label words, which are the classes; see `measure_labels`."""
 SUBSET_CHUNKS = ChunkKind("prompt_subsets", version=1)
+__all__ = ["MEASURES", "Prompting", "score", "short_names"]
+
 _LONGEST_NAME = 60
 _SAME_BEGINNING = 12  # characters; a shorter one stays
 
@@ -47,8 +47,8 @@ class Prompting(Estimator):
     ----------
     task : PromptTask
         Its candidates are the tasks, its queries the targets.
-    model : LanguageModel
-        See `load_language_model`.
+    model : LanguageModel or Asker
+        See `load_language_model` and `Asker`.
     orders : int
         Random orders of each subset, different ones; fewer where it has not so many.
     seed : int
@@ -65,13 +65,13 @@ class Prompting(Estimator):
     block = 1
 
     def __init__(
-        self, task: PromptTask, model: LanguageModel, *, orders: int = 2, seed: int = 0, fresh: bool = False
+        self, task: PromptTask, model: LanguageModel | Asker, *, orders: int = 2, seed: int = 0, fresh: bool = False
     ) -> None:
         check_counts(orders=orders)
         check_whole("seed", seed, 0, fix="Number the seeds from 0.")
         if fresh and not task.fresh:
             raise InputError("fresh", "no fresh query", "at least 1", "Give the task queries that are kept back.")
-        self.task, self.model, self.orders, self.seed, self.fresh = task, model, orders, seed, fresh
+        self.task, self.asker, self.orders, self.seed, self.fresh = task, as_asker(model), orders, seed, fresh
         self.queries = task.fresh if fresh else task.queries
 
     def orders_of(self, mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
@@ -86,6 +86,11 @@ class Prompting(Estimator):
         return tuple(drawn)
 
     @cached_property
+    def identity(self) -> str:
+        """Forty hex digits of what the answers depend on besides the task; see `Asker.identity`."""
+        return self.asker.identity(chat=self.task.template.chat)
+
+    @cached_property
     def task_names(self) -> tuple[str, ...]:
         """Short names of the candidates."""
         return short_names(self.task.candidates)
@@ -97,16 +102,16 @@ class Prompting(Estimator):
 
     @property
     def measures(self) -> Sequence[Measure]:
-        """Those of the label words, which are the classes; see `measure_labels`."""
-        return MEASURES
+        """Those of the label words, which are the classes; see `measures_of`."""
+        return measures_of(self.asker)
 
     @property
     def meta(self) -> dict[str, Any]:
         """Metadata of the outcomes: how they were computed; JSON types only."""
         return {
-            "estimator": "prompting", "model": self.model.name, "orders": self.orders, "seed": self.seed,
+            "estimator": "prompting", "model": self.asker.name, "orders": self.orders, "seed": self.seed,
             "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
-            "weights": self.model.content_hash,
+            "weights": self.identity,
         }  # fmt: skip
 
     def by_order(
@@ -130,7 +135,7 @@ class Prompting(Estimator):
         InputError
             As `outcomes`.
         """
-        position = find_measure(MEASURES, measure)
+        position = find_measure(self.measures, measure)
         masks = self.check_masks(masks)
         blocks = self._blocks(masks, self._work(store), store, report)
         orders = [order for mask in masks for order in self.orders_of(mask)]
@@ -144,7 +149,7 @@ class Prompting(Estimator):
         Parameters
         ----------
         masks : ndarray of bool, shape (m, K)
-        blocks : sequence of ndarray, shape (orders, 3, q)
+        blocks : sequence of ndarray, shape (orders, measures, q)
             All measures of each subset under its `orders_of`.
         measure : {"loss", "accuracy", "margin"}
         meta : dict
@@ -157,7 +162,7 @@ class Prompting(Estimator):
             mean over the queries (one degree of freedom less; 0 for one order). What the orders say of the noise goes
             along as `noise`.
         """
-        position = find_measure(MEASURES, measure)
+        position = find_measure(self.measures, measure)
         by_order = [found[:, position] for found in blocks]
         means = [found.mean(axis=1) for found in by_order]
         spread = [float(mean.std(ddof=1)) if len(mean) > 1 else 0.0 for mean in means]
@@ -171,7 +176,7 @@ class Prompting(Estimator):
     def _work(self, store: Store | None) -> BlockWork:
         return BlockWork(
             ChunkedWork(self._task, SUBSET_CHUNKS, "asking the language model"),
-            key=(self.task.content_hash, self.model.content_hash, self.orders, self.seed, self.fresh),
+            key=(self.task.content_hash, self.identity, self.orders, self.seed, self.fresh),
             meta=self.meta,
         )
 
@@ -182,54 +187,19 @@ class Prompting(Estimator):
         self, masks: NDArray[np.bool_], work: BlockWork, store: Store | None, report: Report
     ) -> list[NDArray[np.float64]]:
         self.check_lengths(masks)
-        return super()._blocks(masks, work, store, report)
+        with asked_where_it_works(self.asker):
+            return super()._blocks(masks, work, store, report)
 
     def _score_orders(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """All measures of one subset, a block of masks, under its orders: shape (orders, 3, q)."""
+        """All measures of one subset, a block of masks, under its orders: shape (orders, measures, q)."""
         (mask,) = masks
-        true = np.array([self.task.labels.index(query.label) for query in self.queries])
-        return np.stack(
-            [
-                measure_labels(score(self.model, self.task, order, self.queries), true)
-                for order in self.orders_of(mask)
-            ]
-        )
+        return np.stack([measured(self.asker, self.task, order, self.queries) for order in self.orders_of(mask)])
 
     def check_lengths(self, masks: NDArray[np.bool_]) -> None:
         """Refuse too long prompts before the first one is scored, not hours after it."""
-        sizes = np.array(
-            [len(row) for row in self.model.encode([candidate.text for candidate in self.task.candidates])]
-        )
+        sizes = self.asker.sizes([candidate.text for candidate in self.task.candidates])
         largest = masks[(masks @ sizes + masks.sum(axis=1)).argmax()]
-        _read(self.model, self.task, np.flatnonzero(largest).tolist(), self.queries)
-
-
-def score(
-    model: LanguageModel, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
-) -> NDArray[np.float64]:
-    """Ask a language model about queries, with some demonstrations in the prompt.
-
-    Parameters
-    ----------
-    model : LanguageModel
-    task : PromptTask
-    demonstrations : sequence of int
-        Indices of candidates, in the order in which they stand in the prompt; may be empty.
-    queries : sequence of Labelled
-        At least one; their labels are not looked at.
-
-    Returns
-    -------
-    ndarray, shape (q, labels)
-        Log-probability in nats of each label word, normalised over the label words.
-
-    Raises
-    ------
-    InputError
-        A candidate that there is not, no query, label words that the model cannot tell apart, or a prompt that is
-        longer than the model can read; the longest candidate in it is named.
-    """
-    return label_log_probabilities(model, _read(model, task, demonstrations, queries))
+        check_prompt(self.asker, self.task, np.flatnonzero(largest).tolist(), self.queries)
 
 
 def short_names(texts: Sequence[Labelled]) -> tuple[str, ...]:
@@ -255,31 +225,3 @@ def short_names(texts: Sequence[Labelled]) -> tuple[str, ...]:
             unique = f"{name} ({number})"
         names.append(unique)
     return tuple(names)
-
-
-def _read(
-    model: LanguageModel, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
-) -> PromptTokens:
-    """Tokens of all prompts; none is cut."""
-    if not queries:
-        raise InputError("queries", "none", "at least 1", "Give the queries that the model is to answer.")
-    wrong = [i for i in demonstrations if not 0 <= i < task.K]
-    if wrong:
-        raise InputError("demonstrations", f"{wrong[0]}", f"0..{task.K - 1}", "Number the candidates from 0.")
-    head = task.template.head([task.candidates[i] for i in demonstrations])
-    tokens = read_prompts(model, [head + task.template.tail(query) for query in queries], task.labels)
-    lengths = tokens.lengths()
-    if lengths.max() > model.max_length:
-        sizes = [len(row) for row in model.encode([task.candidates[i].text for i in demonstrations])]
-        query = queries[int(lengths.argmax())].text
-        place, size = f"query {query[:_LONGEST_NAME]!r}", len(model.encode([query])[0])
-        if sizes and max(sizes) >= size:
-            longest = demonstrations[int(np.argmax(sizes))]
-            size = max(sizes)
-            place = f"candidate {longest + 1}, {task.candidates[longest].text[:_LONGEST_NAME]!r}"
-        raise InputError(
-            place, f"{size:,} tokens, in a prompt of {lengths.max():,}",
-            f"a prompt of at most {model.max_length:,}, which is what {model.name!r} reads",
-            "Leave it out, shorten it, or take fewer demonstrations; nothing is cut.",
-        )  # fmt: skip
-    return tokens

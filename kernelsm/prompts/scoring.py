@@ -21,6 +21,7 @@ BATCH = 16
 """Most prompts that pass through the network at once."""
 BATCH_TOKENS = 8192
 """Most tokens that those read or remember together: 380 MB of memory for the default model."""
+_BATCH_SCORED = 1024  # most tokens of endings that are scored together: 200 MB for the default model
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,25 @@ def read_prompts(model: LanguageModel, prompts: Sequence[str], labels: Sequence[
     InputError
         The tokens of one label are the start of those of another one, or a prompt has none that are its own.
     """
-    count = len(labels)
     rows = model.encode([f"{prompt} {label}" for prompt in prompts for label in labels])
+    return read_rows(rows, labels)
+
+
+def read_rows(rows: Sequence[list[int]], labels: Sequence[str]) -> PromptTokens:
+    """Split tokens of prompts, each with every label after it, into what its labels share and what they do not.
+
+    Parameters
+    ----------
+    rows : sequence of lists of int, length q x labels
+        The first prompt with each label, then the next one.
+    labels : sequence of str
+
+    Raises
+    ------
+    InputError
+        As `read_prompts`.
+    """
+    count = len(labels)
     shared: list[Tokens] = []
     endings: list[tuple[Tokens, ...]] = []
     for first in range(0, len(rows), count):
@@ -96,6 +114,31 @@ def label_log_probabilities(model: LanguageModel, tokens: PromptTokens) -> NDArr
     InputError
         Logits that are not finite.
     """
+    scores = ending_log_likelihoods(model, tokens)
+    highest = scores.max(axis=1, keepdims=True)
+    normaliser = highest + np.log(np.exp(scores - highest).sum(axis=1, keepdims=True))
+    return np.asarray(scores - normaliser)
+
+
+def ending_log_likelihoods(model: LanguageModel, tokens: PromptTokens) -> NDArray[np.float64]:
+    """Score each ending of each prompt, exactly: the sum over its tokens, each given those before it.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tokens : PromptTokens
+        Within `model.max_length`; with the same number of endings for each prompt.
+
+    Returns
+    -------
+    ndarray, shape (q, endings)
+        Log-likelihoods in nats, not normalised.
+
+    Raises
+    ------
+    InputError
+        Logits that are not finite.
+    """
     scores = np.zeros((len(tokens.prompts), len(tokens.endings[0])))
     shared = _common_start(tokens.prompts)
     # each prompt keeps a token of its own, after which the first logits are read
@@ -104,7 +147,8 @@ def label_log_probabilities(model: LanguageModel, tokens: PromptTokens) -> NDArr
     rows = forward_passes(tokens, len(shared))
     rows.sort(key=lambda row: len(row.prompt) + len(row.continuation))
     longest = len(shared) + len(rows[-1].prompt) + len(rows[-1].continuation)
-    size = max(1, min(BATCH, BATCH_TOKENS // longest))
+    endings = max(len(row.continuation) + 1 for row in rows)
+    size = max(1, min(BATCH, BATCH_TOKENS // longest, _BATCH_SCORED // endings))
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         positions = sorted({position for row in batch for position in row.positions()})
@@ -118,9 +162,7 @@ def label_log_probabilities(model: LanguageModel, tokens: PromptTokens) -> NDArr
     if not np.isfinite(scores).all():
         fix = "Were its weights damaged, or saved in half precision and too large?"
         raise InputError(f"model {model.name!r}", "logits that are not finite", "finite logits", fix)
-    highest = scores.max(axis=1, keepdims=True)
-    normaliser = highest + np.log(np.exp(scores - highest).sum(axis=1, keepdims=True))
-    return np.asarray(scores - normaliser)
+    return scores
 
 
 def measure_labels(log_probabilities: NDArray[np.float64], true: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -84,6 +84,10 @@ class PromptTemplate:
         Each demonstration, with {text} and {label}; write { and } of your own as {{ and }}.
     query : str
         The query, with {text}. The label word that the model is to say follows after one space.
+    chat : bool
+        Whether the prompt is a conversation, written down by the chat template of the model: the instruction as the
+        system's turn, each demonstration as a turn of the user (its text, as `query` writes one) and a reply of the
+        assistant (its label), the query as the last turn. `demonstration` is then not used.
     fields : tuple of str
         Names of input fields that may stand in place of {text}, of which there must be one, such as question and
         context. In a demonstration {reasoning} may stand beside them where examples have some.
@@ -97,6 +101,7 @@ class PromptTemplate:
     instruction: str = ""
     demonstration: str = "Text: {text}\nLabel: {label}\n\n"
     query: str = "Text: {text}\nLabel:"
+    chat: bool = False
     fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -157,7 +162,7 @@ class PromptTemplate:
         return cls(**{**content, "fields": tuple(content.get("fields", ()))})
 
 
-_LATER: dict[str, Any] = {"fields": ()}
+_LATER: dict[str, Any] = {"chat": False, "fields": ()}
 """Settings of a template that came later, with what older files mean."""
 
 
@@ -247,7 +252,8 @@ class PromptTask:
     def content_hash(self) -> str:
         """Forty hex digits of everything but `name` and `meta`."""
         groups = [[_hashed(example) for example in group] for group in (self.candidates, self.queries, self.fresh)]
-        template = (self.template.instruction, self.template.demonstration, self.template.query)
+        template = [self.template.instruction, self.template.demonstration, self.template.query]
+        template += ["chat"] if self.template.chat else []  # as it was before there was this choice
         parts = [groups, self.labels, template, self.k]
         if self.rule is not None:  # tasks of label words keep the hash that they had before there were others
             parts.append(self.rule.to_dict())

@@ -21,6 +21,7 @@ from kernelsm.runtime.errors import ConvergenceError, InputError, SchedulerLostE
 from kernelsm.runtime.executor_choice import environments_executor
 from kernelsm.runtime.job import JobStatus, write_status
 from kernelsm.runtime.progress import Cancelled, Pace
+from kernelsm.runtime.secret_keys import read_handed
 from kernelsm.runtime.store import Store
 
 
@@ -126,4 +127,5 @@ def _end_with_parent(parent: int) -> None:
 if __name__ == "__main__":
     if hasattr(os, "nice"):  # where cores are busy, people who look at pages come before what is computed
         os.nice(10)
+    read_handed(sys.stdin.buffer)
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from kernelsm.runtime.disk_errors import disk_words, error_of
 from kernelsm.runtime.job import JobStatus, read_status, write_status
 from kernelsm.runtime.job_queue import QueuedJob
+from kernelsm.runtime.secret_keys import ON_STDIN, TYPED, written_for_a_job
 
 _KILL_AFTER = 1.0
 _ENDINGS = {
@@ -65,10 +67,18 @@ class RunningJob:
             **os.environ, "PYTHONPATH": path, "KERNELSM_CACHE": str(self.folder.parents[1]),
             "KERNELSM_WORKERS": str(self.workers),
         }  # fmt: skip
+        keys = TYPED.of(self.queued.owners)
+        if keys:
+            environment[ON_STDIN] = "1"
         with (self.folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
-            )
+                command, stdin=subprocess.PIPE if keys else subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, env=environment,
+            )  # fmt: skip
+        if process.stdin is not None:
+            # a process that has ended before it read them is found so below
+            with suppress(OSError), process.stdin as stdin:
+                stdin.write(written_for_a_job(keys))
         while process.poll() is None:
             if self._stop.wait(0.1):
                 _stop_process(process)

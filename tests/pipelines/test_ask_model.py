@@ -24,7 +24,7 @@ def model():
 def source(tmp_path, monkeypatch, model):
     """The key of a small prompt task whose model is a tiny one."""
     monkeypatch.setenv("KERNELSM_CACHE", str(tmp_path))
-    monkeypatch.setattr("kernelsm.pipelines.prompt_check.load_language_model", lambda name: model)
+    monkeypatch.setattr("kernelsm.models.language_model.load_language_model", lambda name=None: model)
     monkeypatch.setattr(ask_model, "_likeness", lambda task, store: [0.0] * task.K)  # the encoder takes seconds
     return keep_prompts(PromptSource("small", TASK))
 

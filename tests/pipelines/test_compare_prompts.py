@@ -32,7 +32,7 @@ def model():
 def source(tmp_path, monkeypatch, model):
     """The key of a small prompt task whose model is a tiny one."""
     monkeypatch.setenv("KERNELSM_CACHE", str(tmp_path))
-    monkeypatch.setattr("kernelsm.pipelines.prompt_check.load_language_model", lambda name: model)
+    monkeypatch.setattr("kernelsm.models.language_model.load_language_model", lambda name=None: model)
     return keep_prompts(PromptSource("small", TASK))
 
 
@@ -93,7 +93,7 @@ def test_other_tables_and_measures_and_sources_are_refused_by_name(source, outco
 
 
 def test_built_in_prompt_tasks_are_sources_and_their_cost_is_known_without_a_model(monkeypatch):
-    monkeypatch.setattr("kernelsm.pipelines.prompt_check.load_language_model", lambda name: pytest.fail("loaded"))
+    monkeypatch.setattr("kernelsm.models.language_model.load_language_model", lambda name: pytest.fail("loaded"))
     assert CompareSettings("coin-flip", ("prompt_trak",)).methods == ("default", "prompt_trak")
     with pytest.raises(InputError, match="table"):
         CompareSettings("a" * 40, ("prompt_trak",))

@@ -207,7 +207,7 @@ def test_the_probe_sees_two_orders_of_each_subset(model, monkeypatch):
 def test_folders_and_hub_names_are_followed_only_where_allowed(folder, monkeypatch):
     assert isinstance(source_model(PromptSource("x", TASK, str(folder))), LanguageModel)
     monkeypatch.delenv("KERNELSM_ALLOW_PATHS")
-    monkeypatch.setattr(prompt_check, "load_language_model", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr("kernelsm.models.language_model.load_language_model", lambda *_: pytest.fail("it was loaded"))
     for name in (str(folder), "someone/model", "/etc"):
         with pytest.raises(InputError, match="KERNELSM_ALLOW_PATHS=1"):
             source_model(PromptSource("x", TASK, name))
@@ -215,7 +215,7 @@ def test_folders_and_hub_names_are_followed_only_where_allowed(folder, monkeypat
 
 def test_no_name_is_the_default_model(monkeypatch):
     asked = []
-    monkeypatch.setattr(prompt_check, "load_language_model", asked.append)
+    monkeypatch.setattr("kernelsm.models.language_model.load_language_model", asked.append)
     source_model(PromptSource("x", TASK))
     assert asked == [None]
 

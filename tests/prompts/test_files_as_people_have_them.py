@@ -169,7 +169,7 @@ def test_several_fields_are_named_in_the_template():
     ]
     queries = [{"q": row["Question"], "c": row["Context"], "a": row["answer"]} for row in rows]
     template = PromptTemplate(
-        "", "{context}\nQ: {question}\nA: {label}\n\n", "{context}\nQ: {question}\nA:", ("question", "context")
+        "", "{context}\nQ: {question}\nA: {label}\n\n", "{context}\nQ: {question}\nA:", fields=("question", "context")
     )
     reading = Reading({"queries": ColumnChoice(("q", "c"), "a")})
     task = read_prompt_task(

@@ -10,7 +10,7 @@ from small_prompt_task import CANDIDATES, LABELS, QUERIES, TASK, WORDS
 
 from kernelsm import InputError, Store
 from kernelsm.estimators.estimator import Estimator
-from kernelsm.prompts import prompting as module
+from kernelsm.prompts import scoring as module
 from kernelsm.prompts.prompting import Prompting, score, short_names
 from kernelsm.prompts.scoring import measure_labels
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
@@ -224,7 +224,8 @@ def test_a_query_that_makes_a_prompt_too_long_is_named(model):
 
 
 def test_a_prompt_that_just_fits_is_scored(model):
-    lengths = module._read(model, TASK, [0, 1, 2, 3, 4], QUERIES).lengths()
+    prompts = [TASK.template.prompt(CANDIDATES, query) for query in QUERIES]
+    lengths = module.read_prompts(model, prompts, LABELS).lengths()
     tight = LanguageModel(network(), tokenizer(), "tight")
     tight.max_length = int(lengths.max())
     assert score(tight, TASK, [4, 3, 2, 1, 0], QUERIES).shape == (4, 2)

@@ -1,0 +1,152 @@
+"""What is measured of queries that an asker is asked after some demonstrations, and what cannot be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelsm.models.language_model import LanguageModel
+from kernelsm.objectives.classification import Classification
+from kernelsm.objectives.objective import Measure
+from kernelsm.prompts.asker import Asker, Prompt, PromptTooLongError, as_asker
+from kernelsm.prompts.conversations import prompts_of
+from kernelsm.prompts.label_tokens import label_in
+from kernelsm.prompts.scoring import measure_labels
+from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.executors import InProcess, using
+
+MEASURES = Classification.measures
+"""Of the label words, which are the classes; see `measure_labels`."""
+GRADED_MEASURES = (
+    Measure("loss", "wrong answers", higher_is_better=False),
+    Measure("accuracy", "fraction", higher_is_better=True),
+)
+"""Of an asker that gives answers only: each is right or wrong."""
+SHOWN_LETTERS = 60
+_ANSWER_TOKENS = 24  # in which a label word is looked for
+
+
+def measures_of(asker: Asker) -> Sequence[Measure]:
+    """Return what `measured` measures of each query, in order."""
+    return MEASURES if asker.gives_label_probabilities else GRADED_MEASURES
+
+
+def measured(
+    asker: Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
+    """Ask about queries after some demonstrations, and measure each.
+
+    Parameters
+    ----------
+    asker, task, demonstrations, queries
+        As of `score`.
+
+    Returns
+    -------
+    ndarray, shape (measures, q)
+        Those of `measures_of`: by the log-probabilities of label words, see `measure_labels`; else by which label
+        word an answer gives, see `label_in`.
+    """
+    true = np.array([task.labels.index(query.label) for query in queries])
+    if asker.gives_label_probabilities:
+        return measure_labels(score(asker, task, demonstrations, queries), true)
+    prompts = checked_prompts(task, demonstrations, queries)
+    found = asker.answers(prompts, max_tokens=_ANSWER_TOKENS, stop=() if task.template.chat else ("\n\n",))
+    right = np.array([label_in(answer, task.labels) == label for answer, label in zip(found, true, strict=True)])
+    return np.stack([~right, right]).astype(np.float64)
+
+
+@contextmanager
+def asked_where_it_works(asker: Asker) -> Iterator[None]:
+    """Leave chunks of work to the executor in use, or keep them in this process where an endpoint does the work."""
+    if asker.works_here:
+        yield
+        return
+    with using(InProcess(threads=1)):
+        yield
+
+
+def score(
+    model: LanguageModel | Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
+    """Ask a language model about queries, with some demonstrations in the prompt.
+
+    Parameters
+    ----------
+    model : LanguageModel or Asker
+    task : PromptTask
+    demonstrations : sequence of int
+        Indices of candidates, in the order in which they stand in the prompt; may be empty.
+    queries : sequence of Labelled
+        At least one; their labels are not looked at.
+
+    Returns
+    -------
+    ndarray, shape (q, labels)
+        Log-probability in nats of each label word, normalised over the label words.
+
+    Raises
+    ------
+    InputError
+        A candidate that there is not, no query, label words that the model cannot tell apart, or a prompt that is
+        longer than the model can read; the longest candidate in it is named.
+    """
+    asker = as_asker(model)
+    prompts = checked_prompts(task, demonstrations, queries)
+    try:
+        return asker.label_log_probabilities(prompts, task.labels)
+    except PromptTooLongError as error:
+        raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
+
+
+def check_prompt(asker: Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]) -> None:
+    """Refuse what cannot be asked, before anything is.
+
+    Raises
+    ------
+    InputError
+        As `score`.
+    """
+    try:
+        asker.check(checked_prompts(task, demonstrations, queries), task.labels)
+    except PromptTooLongError as error:
+        raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
+
+
+def checked_prompts(task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]) -> list[Prompt]:
+    """Return the prompt of each query.
+
+    Raises
+    ------
+    InputError
+        No query, or a candidate that there is not.
+    """
+    if not queries:
+        raise InputError("queries", "none", "at least 1", "Give the queries that the model is to answer.")
+    wrong = [i for i in demonstrations if not 0 <= i < task.K]
+    if wrong:
+        raise InputError("demonstrations", f"{wrong[0]}", f"0..{task.K - 1}", "Number the candidates from 0.")
+    return prompts_of(task.template, [task.candidates[i] for i in demonstrations], queries)
+
+
+def in_words_of_the_task(
+    error: PromptTooLongError, asker: Asker, task: PromptTask, demonstrations: Sequence[int],
+    queries: Sequence[Labelled],
+) -> InputError:  # fmt: skip
+    """Return the error that names the longest text of a prompt that is too long."""
+    query = queries[error.position].text
+    place, size = f"query {query[:SHOWN_LETTERS]!r}", int(asker.sizes([query])[0])
+    sizes = asker.sizes([task.candidates[i].text for i in demonstrations]).tolist() if len(demonstrations) else []
+    if sizes and max(sizes) >= size:
+        longest = demonstrations[int(np.argmax(sizes))]
+        size = max(sizes)
+        place = f"candidate {longest + 1}, {task.candidates[longest].text[:SHOWN_LETTERS]!r}"
+    return InputError(
+        place, f"{size:,} tokens, in a prompt of {error.length:,}",
+        f"a prompt of at most {error.most:,}, which is what {error.name!r} reads",
+        "Leave it out, shorten it, or take fewer demonstrations; nothing is cut.",
+    )  # fmt: skip
