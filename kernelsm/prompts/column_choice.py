@@ -194,7 +194,7 @@ class _Guess:
         """The column that is called by the first of some names; "" for none."""
         for wanted in names:
             for column in self.columns:
-                if self.folded[column] == wanted and column not in taken:
+                if self.folded[column] == wanted and column not in taken and self.rows.texts.get(column, True):
                     return column
         return ""
 

@@ -106,7 +106,8 @@ class FirstOrder:
             ]
         )
         rows = [row[len(marks) :] for row in texts]
-        tails = read_prompts(self.model, [template.tail(query) for query in self.prompting.queries], task.labels)
+        asked = [template.tail(query) for query in self.prompting.queries]
+        tails = read_prompts(self.model, asked, task.labels, template.after_label)
         longest = max(map(len, rows))
         fill = filling(self.model, rows)
         blocks = np.array([[fill] * (longest - len(row)) + row for row in rows])

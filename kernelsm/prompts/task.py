@@ -152,6 +152,18 @@ class PromptTemplate:
         texts = [literal for literal, _, _, _ in parts]
         return "".join(texts[last + 1 : last + 2]) or texts[0]
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        r"""Texts that end a free answer: what follows one in a demonstration, and the start of a further one.
+
+        Examples
+        --------
+        >>> PromptTemplate().stops
+        ('\n\n', '\nText:')
+        """
+        start = next(literal for literal, _, _, _ in string.Formatter().parse(self.demonstration)).strip()
+        return tuple(dict.fromkeys((self.after_label, *((f"\n{start}",) if start else ()))))
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types, without settings that are as they were before there were any."""
         return {name: value for name, value in asdict(self).items() if name not in _LATER or value != _LATER[name]}
