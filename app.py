@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kernelsm.app.shell import controls, disk, frame, job_list, navigation, pins, session, upkeep
+from kernelsm.app.shell import controls, disk, frame, job_list, late_requests, navigation, pins, session, upkeep
 from kernelsm.app.take_away import opening as take_away
 from kernelsm.runtime.threads import limit_blas_threads
 
@@ -32,3 +32,4 @@ if session.has_begun():
             take_away.draw_in_sidebar()
             job_list.draw_in_sidebar()
         page.run()
+        late_requests.answer()

@@ -157,6 +157,8 @@ class Endpoint:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             failed = [error for future in done if (error := future.exception())]
             if failed:
+                if isinstance(failed[0], SpentError):  # what was begun before may be finished
+                    pool.shutdown(wait=True, cancel_futures=True)
                 raise failed[0]
             for future, numbers in futures.items():
                 for number in numbers:
@@ -219,6 +221,8 @@ class Endpoint:
             turn = max(now, self._next)
             self._next = turn + 60.0 / self.limits.a_minute
         if self._stop.wait(turn - now):
+            with self._lock:
+                self.calls -= 1
             raise self._refusal("a stop", "an answer", "Start again: what was answered is kept.")
 
     def _count_tokens(self, answer: dict[str, Any], text: str) -> None:

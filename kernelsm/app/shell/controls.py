@@ -41,7 +41,13 @@ def _key(field: str) -> str:
 
 
 def _take(field: str, read: Callable[[Any], Any]) -> None:
-    session.update(**{field: read(st.session_state[_key(field)])})
+    _hand(field, lambda value: session.update(**{field: read(value)}))
+
+
+def _hand(field: str, take: Callable[[Any], None]) -> None:
+    """Hand on what a widget was set to; one of a page that was left meanwhile is known no more."""
+    if _key(field) in st.session_state:
+        take(st.session_state[_key(field)])
 
 
 def _bind(
@@ -70,7 +76,7 @@ def bound(
     """
     _show(field, shown)
     start = {first: shown} if index is None else {"index": index}
-    return {"key": _key(field), "on_change": lambda: take(st.session_state[_key(field)]), **start}
+    return {"key": _key(field), "on_change": _hand, "args": (field, take), **start}
 
 
 def _show(field: str, shown: Any) -> None:

@@ -38,6 +38,7 @@ class Live {
       [document, "input", (event) => this.touch(event)],
       [document, "pointerover", (event) => this.approach(event)],
       [document, "focusin", (event) => this.approach(event)],
+      [document, "click", (event) => this.leave(event)],
       [window, "pointerup", () => this.release()],
       [window, "pointercancel", () => this.release()],
     ];
@@ -87,6 +88,11 @@ class Live {
       if (busy) this.wanted();
       else this.ask("wanted", missing.map((slider) => slider.key));
     }, ASK_AFTER);
+  }
+
+  // a link may lead to another page, on which nothing answers a question of this one
+  leave(event) {
+    if (event.target.closest?.("a")) clearTimeout(this.asking);
   }
 
   // the pointer or the keys have come to a slider
