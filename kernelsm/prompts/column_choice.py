@@ -206,8 +206,11 @@ class _Guess:
             return best, "Its values are answers of the candidates."
         if found:
             return found, _BY_NAME
+        asked = self.named(_TEXT_NAMES)
         counts = {}
         for column in self._left():
+            if column == asked:
+                continue
             values = self.rows.texts.get(column, ())
             distinct = len(set(values))
             short = values and sum(map(len, values)) / len(values) <= _LONG
@@ -216,7 +219,6 @@ class _Guess:
         if counts:
             best = min(counts, key=lambda column: counts[column])
             return best, f"It has {counts[best]} different short values."
-        asked = self.named(_TEXT_NAMES)
         left = [column for column in self._left() if column != asked]
         if asked and len(left) == 1:
             return left[0], "It is the only column left."

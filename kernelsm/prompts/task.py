@@ -174,6 +174,33 @@ class PromptTemplate:
         return cls(**{**content, "fields": tuple(content.get("fields", ()))})
 
 
+def template_of_fields(fields: Sequence[str], *, reasoning: bool = False, free: bool = False) -> PromptTemplate:
+    r"""Return a template that names each field on a line of its own.
+
+    Parameters
+    ----------
+    fields : sequence of str
+        Names of the input fields; none for the text alone.
+    reasoning : bool
+        Whether demonstrations show what leads to the answer, before it.
+    free : bool
+        Whether answers are free: they are called so.
+
+    Examples
+    --------
+    >>> template_of_fields(["question", "context"]).query
+    'Question: {question}\nContext: {context}\nLabel:'
+    >>> template_of_fields([], reasoning=True, free=True).demonstration
+    'Text: {text}\nAnswer: {reasoning} So the answer is {label}.\n\n'
+    """
+    asked = "\n".join(f"{name.replace('_', ' ').capitalize()}: {{{name}}}" for name in fields or (TEXT,))
+    word = "Answer" if free or reasoning else "Label"
+    answer = f"{{{REASONING}}} So the answer is {{{LABEL}}}." if reasoning else f"{{{LABEL}}}"
+    return PromptTemplate(
+        demonstration=f"{asked}\n{word}: {answer}\n\n", query=f"{asked}\n{word}:", fields=tuple(fields)
+    )
+
+
 _LATER: dict[str, Any] = {"chat": False, "fields": ()}
 """Settings of a template that came later, with what older files mean."""
 

@@ -19,7 +19,7 @@ from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemp
 from kernelsm.prompts.text_rows import TextRows, most_megabytes, read_rows
 from kernelsm.runtime.errors import InputError
 
-__all__ = ["PromptFiles", "Reading", "most_megabytes", "read_labelled", "read_prompt_task"]
+__all__ = ["PromptFiles", "Reading", "most_megabytes", "read_labelled", "read_prompt_task", "usual_rule"]
 
 LABELS, FREE = "labels", "free"
 GROUPS = ("candidates", "queries", "fresh")
@@ -146,14 +146,14 @@ def read_prompt_task(
     """
     bounds, reading, notes = limits(), reading or Reading(), list[str]()
     chosen = reading.columns.get("candidates")
-    shown, choice = _rows(*candidates, bounds.tasks, chosen, notes)
+    shown, choice, said_rule = _rows(*candidates, bounds.tasks, chosen, notes)
     if len(shown) < 2:
         fix = "There must be something to choose from."
         raise InputError(candidates[1], f"{len(shown)} candidate", "at least 2", fix)
     answers = [row.example.label for row in shown]
 
     def read_queries(file: tuple[bytes, str], group: str) -> list[_Row]:
-        found, of_file = _rows(
+        found, of_file, _ = _rows(
             *file, bounds.targets, reading.columns.get(group), notes, like=choice, labels=set(answers)
         )
         if len(of_file.texts) != len(choice.texts):
@@ -174,7 +174,7 @@ def read_prompt_task(
     rule: AnswerRule | None = None
     labels: tuple[str, ...] = ()
     if free:
-        rule = reading.rule or _usual_rule([*answers, *others])
+        rule = reading.rule or (AnswerRule(said_rule) if said_rule else usual_rule([*answers, *others]))
         if not reading.answers:
             notes.append(f"Answers are read as free ones, not as label words: {why_free}")
         for row in (*asked, *(checking or ())):
@@ -238,15 +238,15 @@ def read_labelled(
         Names the row of the first thing that is wrong; rows count from 1, without header and
         empty lines, JSON lines as in the file.
     """
-    rows, _ = _rows(data, name, most, columns, [] if notes is None else notes)
+    rows, _, _ = _rows(data, name, most, columns, [] if notes is None else notes)
     return tuple(row.example for row in rows)
 
 
 def _rows(
     data: bytes, name: str, most: int | None, columns: ColumnChoice | None, notes: list[str],
     *, like: ColumnChoice | None = None, labels: set[str] | None = None,
-) -> tuple[list[_Row], ColumnChoice]:  # fmt: skip
-    """Rows of a file, and what its columns mean."""
+) -> tuple[list[_Row], ColumnChoice, str]:  # fmt: skip
+    """Rows of a file, what its columns mean, and the kind of rule that its tests come near to."""
     read = read_rows(data, name, most=most)
     notes += [f"{name}: {note}" for note in read.notes]
     if columns is None:
@@ -256,7 +256,7 @@ def _rows(
         if sentence := guess.sentence():
             notes.append(f"{name}: {sentence}")
     columns.check(read)
-    return [_row(read, position, columns) for position in range(len(read.rows))], columns
+    return [_row(read, position, columns) for position in range(len(read.rows))], columns, read.rule
 
 
 def _row(read: TextRows, position: int, columns: ColumnChoice) -> _Row:
@@ -278,8 +278,14 @@ def _row(read: TextRows, position: int, columns: ColumnChoice) -> _Row:
     return _Row(row.place, example, parts.get(columns.group, ""))
 
 
-def _usual_rule(answers: Sequence[str]) -> AnswerRule:
-    """The rule for references that are all numbers, and for others."""
+def usual_rule(answers: Sequence[str]) -> AnswerRule:
+    """Return the rule by guess: a number for references that are all numbers, else an exact match.
+
+    Examples
+    --------
+    >>> usual_rule(["12", "1,000 kg"]).kind, usual_rule(["Paris"]).kind
+    ('number', 'exact')
+    """
     number = AnswerRule("number")
     bare = all(len(answer) <= 20 and any(letter.isdigit() for letter in answer) for answer in answers)
     try:
