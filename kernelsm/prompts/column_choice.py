@@ -163,7 +163,7 @@ def guess_columns(rows: TextRows, *, like: ColumnChoice | None = None, labels: C
     if like is not None and all(name in rows.columns for name in (*like.texts, like.answer)):
         guess, same = _Guess(rows, ()), "It is called so among the candidates, too."
         more = {
-            part: wanted if wanted in rows.columns else guess.named(names, *like.texts, like.answer)
+            part: wanted if wanted in rows.columns else guess.named(names, *like.texts, like.answer, filled=True)
             for part, wanted, names in (
                 ("reasoning", like.reasoning, _REASONING_NAMES),
                 ("group", like.group, _GROUP_NAMES),
@@ -173,8 +173,8 @@ def guess_columns(rows: TextRows, *, like: ColumnChoice | None = None, labels: C
         return ColumnGuess(ColumnChoice(like.texts, like.answer, **more), reasons)
     guess = _Guess(rows, labels)
     answer, why_answer = guess.answer()
-    reasoning = guess.named(_REASONING_NAMES, answer)
-    group = guess.named(_GROUP_NAMES, answer, reasoning)
+    reasoning = guess.named(_REASONING_NAMES, answer, filled=True)
+    group = guess.named(_GROUP_NAMES, answer, reasoning, filled=True)
     texts, why_texts = guess.texts(answer, reasoning, group)
     reasons = {
         "texts": why_texts, "answer": why_answer,
@@ -190,11 +190,15 @@ class _Guess:
         self.columns = [name for name in dict.fromkeys(rows.columns) if name]
         self.folded = {name: _last(name) for name in self.columns}
 
-    def named(self, names: Sequence[str], *taken: str) -> str:
-        """The column that is called by the first of some names; "" for none."""
+    def named(self, names: Sequence[str], *taken: str, filled: bool = False) -> str:
+        """The column that is called by the first of some names, and has a text; "" for none."""
         for wanted in names:
             for column in self.columns:
-                if self.folded[column] == wanted and column not in taken and self.rows.texts.get(column, True):
+                if (
+                    self.folded[column] == wanted
+                    and column not in taken
+                    and (not filled or self.rows.texts.get(column))
+                ):
                     return column
         return ""
 
