@@ -115,9 +115,9 @@ def measure_answers(
 
 
 def answer_tokens(asker: Asker, task: PromptTask) -> int:
-    """Return how many tokens a free answer may have: half as many again as the longest reference that is there."""
+    """Return how many tokens a free answer may have: twice those of the longest reference, and a few."""
     written = [f"{one.reasoning} {one.label}".strip() for one in (*task.candidates, *task.queries, *task.fresh)]
-    return min(MOST_ANSWER_TOKENS, 16 + int(1.5 * asker.sizes(written).max()))
+    return min(MOST_ANSWER_TOKENS, 8 + 2 * int(asker.sizes(written).max()))
 
 
 @contextmanager

@@ -35,7 +35,9 @@ def listed_tests(found: dict[str, Any], name: str) -> list[Any] | None:
         Tests in another file, which is not read.
     """
     tests = found.get("tests")
-    if isinstance(tests, str) or (isinstance(tests, list) and any(isinstance(one, str) for one in tests)):
+    if any(
+        isinstance(one, str) and re.search(r"[/.]", one) for one in (tests if isinstance(tests, list) else [tests])
+    ):
         fix = "Bring that file instead."
         raise InputError(f"{name}, tests", "the name of another file", "the tests themselves", fix)
     if not isinstance(tests, list) or not any(isinstance(one, dict) and is_test(one) for one in tests):
