@@ -68,7 +68,10 @@ def support_tickets() -> PromptTask:
         "Ticket: {text}\nTeam: {label}\n\n",
         "Ticket: {text}\nTeam:",
     )
-    return PromptTask(**texts, labels=("billing", "technical", "account"), template=template, k=4, name="tickets")
+    labels = ("billing", "technical", "account")
+    return PromptTask(
+        texts["candidates"], texts["queries"], texts["fresh"], labels, template=template, k=4, name="tickets"
+    )
 
 
 TASKS: dict[str, Callable[[], PromptTask]] = {
@@ -161,7 +164,8 @@ def _compare(task: PromptTask, model: LanguageModel, name: str, seeds: int, most
         for budget in budgets:
             losses = asked.fresh(found[budget].order)
             fresh["search"][budget].append(float(losses.mean()))
-            held[budget].append(holds(found[budget], losses, asked.queries(found[budget].order)))
+            low, high = found[budget].on_fresh(len(losses))
+            held[budget].append(bool(low <= losses.mean() <= high))
             fresh["random"][budget].append(float(asked.fresh(pool[chosen[int(means[:budget].argmin())]]).mean()))
             outcomes = Outcomes(masks[:budget], means[:budget, None])
             top = choose(KernelSurrogateCV().fit_outcomes(outcomes), task.k, "top").demonstrations
@@ -174,7 +178,8 @@ def _compare(task: PromptTask, model: LanguageModel, name: str, seeds: int, most
         row = {way: _interval(rows[budget]) for way, rows in fresh.items()}
         difference = np.subtract(fresh["search"][budget], fresh["random"][budget])
         table[str(budget)] = {
-            **row, "search_minus_random": _interval(difference.tolist()), "interval_holds": float(np.mean(held[budget])),
+            **row, "search_minus_random": _interval(difference.tolist()),
+            "interval_holds": float(np.mean(held[budget])),
         }  # fmt: skip
     zero = asked.fresh(())
     near = _nearest(task, model)
@@ -205,12 +210,6 @@ def searched(asked: Asked, seed: int, budgets: Sequence[int]) -> dict[int, Found
                 found[open_budgets.pop(0)] = search.best()
             search.tell(question, asked.ask(question.order, question.queries))
     return found | {budget: search.best() for budget in open_budgets}
-
-
-def holds(found: FoundPrompt, fresh: Losses, queries: Losses) -> bool:
-    """Whether the mean of fresh queries lies in the interval, widened by what both sets of queries leave to chance."""
-    low, high = found.on_fresh(len(fresh))
-    return bool(low <= fresh.mean() <= high)
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:

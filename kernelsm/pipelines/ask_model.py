@@ -74,7 +74,7 @@ class PromptSettings:
     limits: EndpointLimits | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "limits", _as_limits(self.limits))
+        object.__setattr__(self, "limits", as_limits(self.limits))
         task = find_prompts(self.source).task
         if self.size is None:  # resolved here, so that equal work is one job
             object.__setattr__(self, "size", task.k)
@@ -111,7 +111,7 @@ class PromptSettings:
 
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
-        return JobSpec("kernelsm.pipelines.ask_model:run", _arguments(self))
+        return JobSpec("kernelsm.pipelines.ask_model:run", settings_arguments(self))
 
     def cost(self) -> EndpointCost | None:
         """What asking an endpoint takes at most; None where no endpoint is asked."""
@@ -158,7 +158,7 @@ class CheckSettings:
 
     def __post_init__(self) -> None:
         task = find_prompts(self.source).task
-        object.__setattr__(self, "limits", _as_limits(self.limits))
+        object.__setattr__(self, "limits", as_limits(self.limits))
         object.__setattr__(self, "prompts", tuple(tuple(int(i) for i in prompt) for prompt in self.prompts))
         if not task.fresh:
             raise InputError("fresh queries", "none", "at least 1", "Bring queries that are kept for checking.")
@@ -186,7 +186,7 @@ class CheckSettings:
 
     def job(self) -> JobSpec:
         """The job that checks these prompts."""
-        return JobSpec("kernelsm.pipelines.ask_model:check", _arguments(self))
+        return JobSpec("kernelsm.pipelines.ask_model:check", settings_arguments(self))
 
     def cost(self) -> EndpointCost | None:
         """What asking an endpoint takes at most; None where no endpoint is asked."""
@@ -303,12 +303,12 @@ def _measures(prompting: Prompting, order: tuple[int, ...]) -> NDArray[np.float6
     return measured(prompting.asker, prompting.task, order, prompting.queries)
 
 
-def _as_limits(limits: EndpointLimits | dict[str, Any] | None) -> EndpointLimits | None:
+def as_limits(limits: EndpointLimits | dict[str, Any] | None) -> EndpointLimits | None:
     """Limits as they are or as a job holds them."""
     return EndpointLimits(**limits) if isinstance(limits, dict) else limits
 
 
-def _arguments(settings: PromptSettings | CheckSettings) -> dict[str, Any]:
+def settings_arguments(settings: Any) -> dict[str, Any]:
     """Arguments of a job: without limits as they were before there were any."""
     found = asdict(settings)
     if found["limits"] is None:

@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from kernelsm.runtime.checks import check_choice, check_whole
 from kernelsm.runtime.errors import InputError
@@ -56,19 +57,21 @@ class AnswerScale:
         positive = np.maximum(losses, _FEWEST)
         if self.name == "log":
             return np.asarray(np.log(positive))
-        return np.clip(-positive - np.log(-np.expm1(-positive)), -_LARGEST, _LARGEST)
+        return np.asarray(np.clip(-positive - np.log(-np.expm1(-positive)), -_LARGEST, _LARGEST))
 
     def expected(self, mean: Array, variance: Array) -> Array:
         """Return the mean outcome where x is normal with this mean and variance (they broadcast)."""
         if self.name == "plain":
-            return mean + 0 * variance
+            return np.asarray(mean + 0 * variance)
         if self.name == "log":
             return np.asarray(np.exp(np.clip(mean + variance / 2, -50, 50)))
         spread = np.sqrt(variance)
+        if self.accuracy:
+            return np.asarray(norm.cdf(mean / np.maximum(spread, 1e-9)))
         total = np.zeros(np.broadcast(mean, variance).shape)
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
             x = mean + spread * node
-            total += weight * ((x > 0) if self.accuracy else np.logaddexp(0.0, -x))
+            total += weight * np.logaddexp(0.0, -x)
         return total
 
     def outcome(self, losses: Array) -> Array:
@@ -197,7 +200,7 @@ class AnswerFactors:
         variance += np.einsum("ir,irs,is->i", slopes, covariance, slopes)
         spread = self._spread(u)
         variance += np.where(known, 0.0, spread).sum(axis=1) / q**2
-        return filled.mean(axis=1), np.sqrt(variance)
+        return np.asarray(filled.mean(axis=1)), np.asarray(np.sqrt(variance))
 
     def expected(self, losses: Array) -> tuple[Array, Array, Array]:
         """Return the expected outcome of every query, shape (n, q), and u with its covariance of every prompt."""
@@ -234,4 +237,4 @@ def _scores(x: Array, known: NDArray[np.bool_], mu: Array, loadings: Array, nois
     precision = (known.astype(float) @ outer).reshape(-1, rank, rank) + np.eye(rank)
     covariance = np.linalg.inv(precision)
     right = np.where(known, x - mu, 0.0) @ weighted
-    return np.einsum("irs,is->ir", covariance, right), covariance
+    return np.einsum("irs,is->ir", covariance, right), np.asarray(covariance)

@@ -73,7 +73,7 @@ class OrderedAlikeness:
         total = weights[1] * common + weights[2] * in_place
         if differs is not None:
             rates = np.exp(parameters[3 : 3 + self.k])
-            total += weights[0] * np.exp(-(differs @ rates))
+            total += weights[0] * np.exp(-(differs.astype(np.float64) @ rates))
         return np.asarray(total)
 
     def own(self, parameters: Array) -> float:
@@ -199,9 +199,7 @@ class PromptPosterior:
         total[np.diag_indices(len(noise))] += noise * np.exp(parameters[-2]) + np.exp(parameters[-1]) + _JITTER
         return total
 
-    def _most_likely(
-        self, parts: tuple[NDArray[np.bool_] | None, Array, Array], y: Array, noise: Array
-    ) -> Array:
+    def _most_likely(self, parts: tuple[NDArray[np.bool_] | None, Array, Array], y: Array, noise: Array) -> Array:
         """Parameters of the highest posterior density under weak priors, to two digits."""
         start = np.concatenate([self._kernel.start(), np.log([2.0, 0.1])])
         widths = np.array([1.5] * 3 + [1.2] * (len(start) - 5) + [1.0, 1.5])

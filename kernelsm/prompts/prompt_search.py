@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from kernelsm.prompts.answer_factors import AnswerFactors, AnswerScale
 from kernelsm.prompts.order_kernel import PromptOrders
@@ -33,6 +34,7 @@ _FIRST, _GROWTH = 8, 2.0
 _AT_ONCE = 4
 _DRAWN, _PARENTS = 1500, 8
 _FINALISTS = 3
+_LITTLE, _PATIENCE = 0.002, 4  # of what is sought: expected of the next prompt, so many times on end
 _REFIT = 1.15
 _NORMAL_90 = 1.645
 
@@ -148,6 +150,12 @@ class PromptSearch:
         self._fitted_rows = 0
         self._posterior: PromptPosterior | None = None
         self._stale = True
+        self._without_hope = 0
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether the search has ended because no other prompt promises more, and not by its budget."""
+        return self._without_hope >= _PATIENCE
 
     @property
     def orders(self) -> PromptOrders:
@@ -172,7 +180,7 @@ class PromptSearch:
     def propose(self) -> list[Question]:
         """Return what to ask next; nothing once the budget is spent or there is no other prompt."""
         left = self.budget - self.calls
-        if left <= 0:
+        if left <= 0 or self.nothing_left:
             return []
         missing = FULL_STARTS - len(self._rows)
         if missing > 0:
@@ -203,18 +211,22 @@ class PromptSearch:
     def _sign(self) -> float:
         return -1.0 if self.scale.accuracy else 1.0
 
+    @property
+    def _in_logarithms(self) -> bool:
+        return not self.scale.accuracy and self.scale.name != "plain"
+
     def _written(self, outcome: Array) -> Array:
-        return outcome if self.scale.accuracy or self.scale.name == "plain" else np.log(np.maximum(outcome, 1e-6))
+        return np.log(np.maximum(outcome, 1e-6)) if self._in_logarithms else outcome
 
     def _read(self, value: float) -> float:
-        return value if self.scale.accuracy or self.scale.name == "plain" else float(np.exp(value))
+        return float(np.exp(value)) if self._in_logarithms else value
 
     def _fit(self) -> PromptPosterior:
         if self._stale or self._posterior is None:
             factors = AnswerFactors(self.scale).fit(self._answers)
             mean, std = factors.complete(self._answers)
             written = self._written(mean)
-            variances = std**2 if written is mean else (std / np.maximum(mean, 1e-6)) ** 2
+            variances = (std / np.maximum(mean, 1e-6)) ** 2 if self._in_logarithms else std**2
             # what is known of these queries is not what others would say: a prompt that fits them by chance
             posterior = PromptPosterior(self.K, self.classes)
             old = self._parameters if len(mean) < _REFIT * self._fitted_rows else None
@@ -237,7 +249,7 @@ class PromptSearch:
             return np.zeros(len(outcome))
         table = outcome[whole]
         rest = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
-        if self._written(table) is not table:
+        if self._in_logarithms:
             rest /= np.maximum(table.mean(axis=1, keepdims=True), 1e-6)
         return np.full(len(outcome), (rest**2).sum() / max((len(table) - 1) * (self.q - 1), 1) / self.q)
 
@@ -265,6 +277,10 @@ class PromptSearch:
         closed = np.concatenate([~unfinished, np.zeros(len(pool), dtype=bool)])
         for question in questions:
             closed[self._rows[question.order]] = True
+        hope = _expected_gain(values, doubts, float(values[ranking[0]]))[~closed]
+        unit = 1.0 if self._in_logarithms else max(abs(float(mean.mean())), 1e-6)
+        hopeless = not questions and (not hope.size or hope.max() < _LITTLE * unit)
+        self._without_hope = self._without_hope + 1 if hopeless else 0
         for daring in np.abs(self._rng.normal(size=_AT_ONCE)):
             optimistic = np.where(closed, np.inf, values - daring * doubts)
             pick = first_least(optimistic)
@@ -342,3 +358,9 @@ class PromptSearch:
             tuple(int(i) for i in self.orders[row]), self._read(mean), ends[0], ends[1], asked, self.q,
             float(np.nanmean(answers)), float(np.nanstd(answers, ddof=1)) if asked > 1 else 0.0,
         )  # fmt: skip
+
+
+def _expected_gain(values: Array, doubts: Array, best: float) -> Array:
+    """How far each is expected to be below the best, where it is above counting as 0 (Jones et al. 1998)."""
+    z = (best - values) / np.maximum(doubts, 1e-12)
+    return np.asarray((best - values) * norm.cdf(z) + doubts * norm.pdf(z))

@@ -16,7 +16,9 @@ def test_what_the_page_that_was_left_asks_for_does_not_empty_the_new_one(page: P
     link = page.get_by_role("link", name="Explore", exact=True)
     expect(choice).to_be_visible()
     # before the browser hears of the new page
-    link.evaluate("(link, choice) => { link.click(); setTimeout(() => choice.click(), 60); }", choice.element_handle())
+    link.evaluate(
+        "(link, choice) => { link.click(); setTimeout(() => choice.click(), 60); }", choice.element_handle()
+    )
     expect(page.get_by_role("heading", name="Explore", exact=True, level=1)).to_be_visible()
     settled(page)
     page.wait_for_timeout(1500)  # the late answer comes after the page is drawn
