@@ -1,6 +1,15 @@
 import streamlit as st
 
-from kernelsm.app.demonstrations import check, choice_record, estimates, one_query, past_checks, prompt_choice, slots
+from kernelsm.app.demonstrations import (
+    candidates,
+    estimates,
+    first_outcomes,
+    parts,
+    prompt_choice,
+    slots,
+    suggestion_cards,
+    work_under_way,
+)
 from kernelsm.app.shell import controls, frame, navigation, session
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
@@ -9,15 +18,17 @@ texts = session.view().prompts
 run = frame.current_run(needs_outcomes=False)
 frame.head(
     "Demonstrations",
-    "Which demonstrations go into the prompt? The surrogate predicts the loss of every choice and knows which ones "
-    "work together; the language model has the last word.",
+    "Which demonstrations go into the prompt, and in which order? The surrogate predicts the loss of every choice; "
+    "the language model has the last word.",
     run,
     instead=f"{session.titles(PROMPTS).get(texts, 'Texts for prompts')} · no outcomes yet" if texts else "",
 )
+under_way = work_under_way.begin()
 if texts:
-    check.first_outcomes(texts, find_prompts(texts))
+    first_outcomes.first_outcomes(texts, find_prompts(texts))
+    work_under_way.show(under_way, texts)
 elif not run.prompts:
-    slots.blocked(run)
+    candidates.blocked(run)
 else:
     estimates.estimates_note(run)
     controls.used_slider(run, width=260)
@@ -25,21 +36,10 @@ else:
     with st.container(key="demo_parts"):  # page.css: one below the other where a column would be too narrow
         left, right = st.columns([4, 3], gap="medium")
     with left:
-        slots.candidates(choice)
+        candidates.candidates(choice)
     with right:
         slots.slots(choice)
-    slots.suggested(choice)
-    slots.order_note(choice)
-    parts = {
-        "Prompt": lambda: slots.take_away(choice),
-        "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
-        "One query": lambda: one_query.one_query(choice),
-        "How good are choices?": lambda: choice_record.record(run.prompts),
-        "Ask again": lambda: check.ask_again(choice),
-    }
-    chosen = st.segmented_control(
-        "Part", list(parts), key="demo_part", default="Prompt", required=True, label_visibility="collapsed",
-        persist_state="session",
-    )  # fmt: skip
-    parts[str(chosen)]()
+    suggestion_cards.suggested(choice)
+    parts.parts(choice)
+    work_under_way.show(under_way, run.prompts, run.key)
     session.publish()

@@ -161,3 +161,14 @@ def load_selection(name: str) -> SelectionRecord | None:
     from kernelsm.prompts.selection_record import SelectionRecord  # needs scikit-learn, which tables do not
 
     return SelectionRecord.from_json(json.loads((PROMPT_EXAMPLES[name].folder / "selection.json").read_text()))
+
+
+def load_zero_shot(name: str) -> dict[str, list[float] | None] | None:
+    """Return the mean loss and accuracy without demonstrations of a built-in prompt task; None for anything else.
+
+    They are {"queries": [loss, accuracy], "fresh": [loss, accuracy]}.
+    """
+    if name not in PROMPT_EXAMPLES:
+        return None
+    found: dict[str, list[float] | None] = json.loads((PROMPT_EXAMPLES[name].folder / "zero_shot.json").read_text())
+    return found

@@ -102,8 +102,8 @@ class PromptExample:
     name, title, summary : str
         Its name in links and commands, its title, and what there is to see.
     folder : Path
-        Holds its finished results: `outcomes.parquet`, `orders.npz` (single orders) and `selection.json` (how good
-        choices of demonstrations are).
+        Holds its finished results: `outcomes.parquet`, `orders.npz` (single orders), `selection.json` (how good
+        choices of demonstrations are) and `zero_shot.json` (what the model says without demonstrations).
     make : callable
         Returns the `PromptTask`.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kernelsm.evaluation.metrics import lds, spearman_per_target
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, TRUTH_SEED, get_example
 from kernelsm.examples.example import WEIGHTS, Example
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines import ask_model, compute
+from kernelsm.pipelines import ask_model, compute, zero_shot
 from kernelsm.pipelines.gradex_check import NETWORKS, Ceiling, Checks, projection_checks
 from kernelsm.pipelines.run_settings import RunSettings, example_settings
 from kernelsm.prompts.orders import save_orders
@@ -144,10 +145,12 @@ def rebuild_prompts(name: str, report: Report, store: Store, folder: Path | None
         random_seed=101,
     )  # fmt: skip
     folder = folder or PROMPT_EXAMPLES[name].folder
-    paths = [folder / kind for kind in ("outcomes.parquet", "orders.npz", "selection.json")]
+    paths = [folder / kind for kind in ("outcomes.parquet", "orders.npz", "selection.json", "zero_shot.json")]
     # single precision, as of the single orders: half the bytes, and far below what the model's own noise is
     replace(outcomes, values=outcomes.values.astype(np.float32)).save(paths[0])
     save_orders(ordered, paths[1])
     with write_whole(paths[2]) as part:
         part.write_text(record.to_json() + "\n")
+    with write_whole(paths[3]) as part:
+        part.write_text(json.dumps(zero_shot.run(report, store, source=name)) + "\n")
     return paths

@@ -240,6 +240,33 @@ class PositionSurrogate:
         variance = self._posterior.variance(np.asarray(cross)[:, None], np.array([prior]), 1.0)
         return np.asarray(cross @ self._theta + self._intercept), np.sqrt(variance[0] * self._scale)
 
+    def predict_contrast(
+        self, orders: Sequence[Sequence[int]] | NDArray[np.integer], weights: ArrayLike
+    ) -> tuple[Array, Array]:
+        """Predict a weighted sum over ordered prompts and its posterior standard deviation, shape (q,) each.
+
+        Parameters
+        ----------
+        orders : array-like of int, shape (rows, k)
+        weights : array-like, shape (rows,)
+            1 for some and -1 for others, say, over how many there are: then it is the difference of two means.
+
+        Raises
+        ------
+        InputError
+            As `predict`, or another number of weights than of prompts.
+        """
+        slots, w = self._check(orders), np.asarray(weights, dtype=np.float64)
+        if w.shape != (len(slots),):
+            raise InputError("weights", f"shape {w.shape}", f"({len(slots)},)", "Give one for each prompt.")
+        blocks = self._blocks(slots, max(len(slots), len(self._slots)))
+        parts = np.split(w, np.cumsum([len(block) for block in blocks])[:-1])
+        cross = sum(part @ self._kernel.gram(block, self._slots) for part, block in zip(parts, blocks, strict=True))
+        prior = sum(part @ self._kernel.gram(block, slots) @ w for part, block in zip(parts, blocks, strict=True))
+        total = float(w.sum())
+        variance = self._posterior.variance(np.asarray(cross)[:, None], np.array([prior]), total)
+        return np.asarray(cross @ self._theta + self._intercept * total), np.sqrt(variance[0] * self._scale)
+
     def predict_subsets(self, masks: NDArray[np.bool_]) -> Array:
         """Predict the mean over all orders of each subset, shape (m, q).
 

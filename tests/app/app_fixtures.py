@@ -52,6 +52,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
     from kernelsm.gradients.choices import PROJECTIONS
     from kernelsm.pipelines import prepare
     from kernelsm.runtime.errors import InputError
+    from kernelsm.runtime.job import write_spec
     from kernelsm.runtime.job_process import StatusReport, resolve
     from kernelsm.runtime.store import Store
 
@@ -61,6 +62,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
         started.append(spec)
         folder = registry.folder(spec.key)
         folder.mkdir(parents=True, exist_ok=True)
+        write_spec(folder, spec)
         report = StatusReport(folder)
         try:
             result = resolve(spec.work)(report, Store(registry.root.parent), **spec.arguments)

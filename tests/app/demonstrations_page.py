@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from app_harness import open_app
@@ -22,8 +23,15 @@ def picked(app: AppTest) -> tuple[int, ...]:
     return found
 
 
-def predicted(app: AppTest) -> float:
-    return float(metric(app, "Predicted loss, nats").split(" ± ")[0])
+def over_orders(app: AppTest) -> float:
+    """What is said beside the prediction of other orders of the same demonstrations."""
+    (said,) = (one.value for one in app.caption if "other orders " in one.value)
+    return float(said.split("other orders ")[1].split(" ")[0])
+
+
+def cards(app: AppTest) -> list[str]:
+    """The suggestions: name and outcome of each."""
+    return [one.value for one in app.markdown if re.match(r"\*\*\D+\*\* · ", one.value)]
 
 
 def button(app: AppTest, key: str) -> Any:
@@ -37,9 +45,10 @@ def part(app: AppTest, name: str) -> AppTest:
 
 
 def metric(app: AppTest, label: str) -> str:
-    (value,) = (shown.value for shown in app.metric if shown.label == label)
+    (value,) = (shown.value for shown in app.metric if shown.label.removesuffix(", measured") == label)
     return str(value)
 
 
 def in_order(app: AppTest) -> float:
-    return float(metric(app, "In this order").split(" ± ")[0])
+    """The one number: what is predicted of the slots as they are."""
+    return float(metric(app, "In this order"))

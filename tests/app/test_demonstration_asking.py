@@ -207,11 +207,12 @@ def test_a_record_is_named_only_where_there_is_one(small: str) -> None:
     masks = fixed_size_masks(task.K, 28, size=task.k)
     values = np.random.default_rng(0).normal(1, 0.1, (28, len(task.queries)))
     app = demonstrations(run=save_run(Outcomes(masks, values, meta={"prompts": small, "task": task.content_hash})))
-    assert "mostly chance" in texts(app)
+    assert "no effect of a single one can be told from zero" in texts(app)
     assert "How good are choices?" not in texts(app)
 
 
-def test_without_known_orders_one_surrogate_says_all(small: str) -> None:
+def test_without_known_orders_nothing_is_said_of_one(small: str) -> None:
     app = demonstrations(run=save_run(estimated(small, GOOD)))
-    assert "Predictions, effects and pairs: Fit's surrogate (Auto)." in texts(app)
-    assert "one order" not in texts(app)
+    assert [one.label for one in app.metric] == ["Predicted"]
+    assert "other orders" not in texts(app)
+    assert not any("in its order" in one.value for one in app.caption)

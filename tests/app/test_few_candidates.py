@@ -20,7 +20,7 @@ from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.workspace.prompt_projects import PromptSource
 from kernelsm.workspace.tables import save_run, save_run_orders
 
-PARTS = ["Prompt", "Check", "One query", "How good are choices?", "Ask again"]
+PARTS = ["Prompt", "Check", "One query", "How good are predictions?", "Templates", "Ask again"]
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 
@@ -86,6 +86,7 @@ def test_where_all_are_in_no_effect_is_shown() -> None:
     assert "by itself" not in said
     assert "interactions add" not in said
     assert list(app.dataframe[0].value) == ["text", "label"]
+    assert "Mean loss, nats" in [one.label for one in app.metric]
     assert not [one for one in app.button if one.label in ("Take", "Taken", "Best order")]
     assert "demo_check_against" not in [one.key for one in app.toggle]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kernelsm.app.demonstrations.one_query import shared_words
-from kernelsm.app.demonstrations.prompt_choice import moved_up, ticked
+from kernelsm.app.demonstrations.prompt_choice import moved_down, moved_up, ticked
 from kernelsm.app.shell.view import ViewState
 from kernelsm.prompts.task import Labelled
 
@@ -26,6 +26,11 @@ def test_ticks_come_last_and_cleared_ones_go(picked, rows, want):
 @pytest.mark.parametrize(("place", "want"), [(0, (4, 2, 9)), (1, (2, 4, 9)), (2, (4, 9, 2))])
 def test_one_place_earlier(place, want):
     assert moved_up((4, 2, 9), place) == want
+
+
+@pytest.mark.parametrize(("place", "want"), [(0, (2, 4, 9)), (1, (4, 9, 2)), (2, (4, 2, 9))])
+def test_one_place_later(place, want):
+    assert moved_down((4, 2, 9), place) == want
 
 
 def test_the_link_keeps_the_order_of_the_picked():

@@ -7,7 +7,7 @@ import pytest
 from app_harness import open_app, texts, turn
 
 from kernelsm import Outcomes, load_example
-from kernelsm.app.demonstrations.prompt_choice import position_surrogate
+from kernelsm.app.demonstrations.prompt_choice import prediction
 from kernelsm.app.shell.controls import used_stops
 from kernelsm.app.shell.fits import fitted, held_out
 from kernelsm.app.shell.open_runs import known_orders, open_run
@@ -39,9 +39,9 @@ def test_prompts_are_predicted_from_the_first_ones_and_their_orders_alone() -> N
     app = open_app("demonstrations", run="movie-reviews", used="60")
     assert "itted on the first 60 of 200 subsets" in texts(app)
     assert app.select_slider(key="view_used").value == 60
-    surrogate = position_surrogate(run.fits)
-    assert surrogate is not None
-    assert surrogate.given_ <= len(few.orders)
+    found = prediction(run.fits)
+    assert found is not None
+    assert found.surrogate.given_ <= len(few.orders)
 
 
 @pytest.mark.parametrize("page", ["fit", "explore", "decide"])

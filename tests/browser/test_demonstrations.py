@@ -158,3 +158,19 @@ def test_a_prompt_is_picked_checked_copied_and_found_again(page: Page, server: S
     page.reload()
     filled(page, 3)
     assert predicted(page) == last
+
+
+def test_a_prompt_is_put_together_by_keyboard_alone(page: Page, server: Server, run: str) -> None:
+    open_page(page, server, f"demonstrations?run={run}", "Demonstrations")
+    expect(page.get_by_test_id("stDataFrame").first.get_by_test_id("data-grid-canvas")).to_be_visible()
+    page.get_by_test_id("stDataFrame").first.get_by_test_id("data-grid-canvas").focus()
+    for row in range(TASK.k):  # the table keeps its place through what a tick changes
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+Space")
+        filled(page, row + 1)
+    for name in ("Earlier", "Take out"):
+        button = page.get_by_role("button", name=name).last
+        button.focus()
+        page.keyboard.press("Enter")
+        settled(page)
+        expect(page.locator(".st-key-demo_parts :focus")).to_have_count(1)

@@ -59,7 +59,7 @@ def all_charts(dark=False):
             errors(NAMES, (VALUES, HALF), (VALUES + 1, HALF), what="error", control="γ", dark=dark), 3, 1.3,
         ),
         "methods": (two_methods(NAMES, ("one", "one"), (VALUES, VALUES + 1), dark=dark), 3, 1.3),
-        "prompts": (checked_prompts([CheckedPrompt("mine", 0.5, 0.1, 0.6, 0.2)], dark=dark), 1, 0.6),
+        "prompts": (checked_prompts([CheckedPrompt("mine", 0.5, 0.45, 0.7, 0.6, 0.2, 0.75)], dark=dark), 1, 0.6),
         "pulls": (
             effects_over_pulls([0.1, 1.0], PAIRS[:, :2], CLEAR[:, :2], NAMES, dark=dark), 6, -0.2,
         ),

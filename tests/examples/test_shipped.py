@@ -129,7 +129,7 @@ def test_an_example_is_one_folder_of_small_files_and_none_is_left_over(name):
     files = {file.name: file.stat().st_size for file in results_folder(name).iterdir() if file.suffix != ".py"}
     files.pop("__pycache__", None)
     if name in PROMPT_EXAMPLES:
-        expected = {"outcomes.parquet", "orders.npz", "selection.json"}
+        expected = {"outcomes.parquet", "orders.npz", "selection.json", "zero_shot.json"}
     else:
         expected = {"outcomes.parquet", "truth.parquet"}
         expected |= {"estimates.parquet", "checks.json", "weights.safetensors"} if name in RECIPES else set()

@@ -158,7 +158,7 @@ def test_texts_labels_and_titles_of_prompts_are_words() -> None:
     run = save_run(Outcomes(masks, many, task_names=NASTY[:12], target_names=names, meta=meta))
     ALICE.own(TABLES, run)
     app = ALICE.open("demonstrations", run=run, picked="0-3")
-    for part in ("Prompt", "Check", "One query", "How good are choices?", "Ask again"):
+    for part in ("Prompt", "Check", "One query", "How good are predictions?", "Templates", "Ask again"):
         app.segmented_control(key="demo_part").set_value(part).run()
         assert not app.exception
         check(app, part)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations import prompt_choice, work_under_way
 from kernelsm.app.demonstrations.estimates import estimates
 from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
+from kernelsm.app.demonstrations.suggestions import chosen_suggestions
 from kernelsm.app.shell import rights, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
@@ -61,6 +62,7 @@ def check(choice: PromptChoice) -> CheckSettings | None:
     compared = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
     settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in compared)), orders=orders)
     spec = settings.job()
+    work_under_way.drawn(spec.key)
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
@@ -74,13 +76,11 @@ def check(choice: PromptChoice) -> CheckSettings | None:
 def _others(choice: PromptChoice) -> list[ComparedPrompt]:
     """What the picked prompt is compared with."""
     compared: dict[tuple[int, ...], ComparedPrompt] = {}
-    for suggestion in prompt_choice.chosen_suggestions(choice):
-        is_picked = (
-            suggestion.picked == choice.picked if suggestion.ordered else set(suggestion.picked) == set(choice.picked)
-        )
-        if not is_picked and suggestion.name != prompt_choice.RANDOM:
-            prompt = suggestion.picked if suggestion.ordered else _in_random_order(suggestion.picked)
-            compared.setdefault(prompt, ComparedPrompt(suggestion.name, prompt, suggestion.ordered))
+    for suggestion in chosen_suggestions(choice):
+        ordered = choice.knows_orders
+        if suggestion.picked != choice.picked and (ordered or set(suggestion.picked) != set(choice.picked)):
+            prompt = suggestion.picked if ordered else _in_random_order(suggestion.picked)
+            compared.setdefault(prompt, ComparedPrompt(suggestion.name, prompt, ordered))
     if choice.size == choice.task.K:
         return list(compared.values())
     drawn = [
@@ -152,6 +152,7 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
     if how == _FIRST_ORDER:
         estimates(settings, title)
         return
+    work_under_way.drawn(settings.job().key)
     job_panel(
         settings.job(),
         settings.seconds(),
@@ -172,14 +173,3 @@ def _advised(run: str) -> int:
     """Number of orders of each prompt that the measured orders of a run advise."""
     known = load_run_orders(run)
     return FEWEST_ORDERS if known is None else known.needed()
-
-
-def first_outcomes(source: str, prompt_source: PromptSource) -> None:
-    """Show texts that have no outcomes yet, and offer to ask the model with them."""
-    task = prompt_source.task
-    st.markdown(
-        f"{task.K} candidates, {len(task.queries)} queries to choose by, {len(task.fresh)} fresh ones to check with, "
-        f"{task.k} demonstrations in a prompt. Labels: {', '.join(f'**{plain(label)}**' for label in task.labels)}. "
-        "Next the language model is asked with random prompts; the surrogate learns from them."
-    )
-    ask(source, prompt_source, start="Ask the model")

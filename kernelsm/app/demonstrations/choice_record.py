@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations import suggestions
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.examples.catalog import load_selection
 from kernelsm.prompts.selection_record import (
@@ -22,16 +22,16 @@ from kernelsm.prompts.selection_record import (
 from kernelsm.surrogates.wording import amount
 
 CHOICE_NAMES = {
-    CAUTIOUS: prompt_choice.ORDERED,
-    ORDERED: f"{prompt_choice.ORDERED}, without caution",
-    SEEN_ORDER: prompt_choice.SEEN,
-    PAIRWISE: prompt_choice.PAIRWISE,
+    CAUTIOUS: suggestions.ORDERED,
+    ORDERED: f"{suggestions.ORDERED}, without caution",
+    SEEN_ORDER: suggestions.SEEN,
+    PAIRWISE: suggestions.PAIRWISE,
     DEFAULT: "By Fit's surrogate",
-    "top by attribution": "Top by attribution",
-    "top by linear surrogate": "Top by linear surrogate",
-    "nearest to the queries": "Nearest to the queries",
-    "best prompt seen": f"{prompt_choice.SEEN}, in other orders",
-    RANDOM: prompt_choice.RANDOM,
+    "top by attribution": suggestions.TOP,
+    "top by linear surrogate": suggestions.LINEAR,
+    "nearest to the queries": suggestions.NEAREST,
+    "best prompt seen": f"{suggestions.SEEN}, in other orders",
+    RANDOM: suggestions.RANDOM,
 }
 """Ways to choose as the record writes them, in the words of the suggestions."""
 _RANKED_NAMES = {"ridge": "Linear, tuned", "linear": "Linear, not tuned", "kernel": "RBF, tuned", "default": "Auto"}
@@ -42,12 +42,12 @@ def record(source: str) -> None:
     """Draw the table of every way to choose, and how well surrogates rank unseen prompts."""
     measured = load_selection(source)
     if measured is None:
-        st.info(
-            "This was measured for the built-in prompt tasks only. For your own texts, **Check** asks the model "
-            "about your prompt, the suggestions and random prompts.",
-            icon=":material/info:",
+        st.caption(
+            "How good every way to choose is on fresh queries was measured for the built-in prompt tasks only. For "
+            "your own texts, **Check** asks the model about your prompt, the suggestions and random prompts."
         )
         return
+    st.markdown("### How good choices were on fresh queries")
     st.markdown(_sentence(measured))
     choices = sorted(measured.choices, key=lambda choice: choice.loss)
     show_table(

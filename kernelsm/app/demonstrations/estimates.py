@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from kernelsm.app.demonstrations import work_under_way
 from kernelsm.app.shell import disk
 from kernelsm.app.shell.job_panel import job_panel, open_result, registry
 from kernelsm.app.shell.open_runs import Run, open_run
@@ -65,6 +66,7 @@ def estimates(prompts: PromptSettings, title: str) -> None:
         "well, and you see the error before you use anything."
     )
     spec = settings.job()
+    work_under_way.drawn(spec.key)
     job_panel(spec, settings.seconds(), "", start="Estimate and check", cancel="Cancel", key="demo_estimate")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:

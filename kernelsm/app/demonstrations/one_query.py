@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice
-from kernelsm.app.shell import session
-from kernelsm.app.shell.fits import fitted
+from kernelsm.app.demonstrations.effects import candidate_effects
+from kernelsm.app.demonstrations.prediction import PromptPrediction
+from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice, measured_prompts
+from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.prompts.task import Labelled
@@ -42,8 +43,10 @@ def one_query(choice: PromptChoice) -> None:
     if choice.holds_all:
         st.info(ALL_IN, icon=":material/info:")
         return
-    # as the table of candidates
-    effect = _of_query(choice.run.fits, names[j], *session.view().surrogate, choice.run.fixed_size)
+    if choice.prediction is None:
+        st.info("Too few prompts were measured to learn from.", icon=":material/info:")
+        return
+    effect = _of_query(choice.run.fits, j)
     values, margin = effect.values[:, 0], effect.margin()[:, 0]
     order = rising(-values if choice.run.outcomes.higher_is_better else values)
     likeness = _likeness(choice.run.prompts)[:, j]
@@ -78,9 +81,13 @@ def one_query(choice: PromptChoice) -> None:
     )
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _of_query(key: str, target: str, kernel: str, gamma: float | None, ridge: float, size: int | None) -> Attribution:
-    return fitted(key, target, kernel, gamma, ridge).attribution("inclusion", size=size)
+@st.cache_data(max_entries=64, show_spinner="Looking what single demonstrations do for this query ...")
+def _of_query(key: str, j: int) -> Attribution:
+    """Effects of all candidates on one query, by a surrogate of the kind that predicts the mean."""
+    run, measured = open_run(key), measured_prompts(key, query=j)
+    assert measured is not None
+    names = run.outcomes.target_names
+    return candidate_effects(PromptPrediction(measured), run.outcomes.task_names, names[j], run.word)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

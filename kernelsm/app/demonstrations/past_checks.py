@@ -1,43 +1,31 @@
-"""Demonstrations: the checks of this session, to watch, cancel and compare them after the slots have changed."""
+"""Demonstrations: the checks of these texts, to watch, cancel and compare them after the slots have changed."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations import prompt_choice, work_under_way
+from kernelsm.app.demonstrations.measured_prompts import in_words
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import disk
-from kernelsm.app.shell.job_panel import cancel_button, progress, registry
+from kernelsm.app.shell.job_panel import cancel_button, progress, registry, started
+from kernelsm.app.shell.owner import owner
 from kernelsm.app.shell.visitors import visitors
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings
 from kernelsm.prompts.agreement import measured_mean
-from kernelsm.runtime.job import JobStatus
+from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.job import JobStatus, read_spec
 from kernelsm.surrogates.wording import amount, number
 
-_KEPT = "kernelsm_checks"
+_CHECK, _ASKED = "ask_model:check", "kernelsm_checks"
 _MOST = 8
 _LONGEST_NAME = 28
 
 
-@dataclass(frozen=True)
-class KeptCheck:
-    """A check that was started, and what was predicted then: a loss and half of its 90% interval.
-
-    `in_order`: in the order shown, else over all orders.
-    """
-
-    settings: CheckSettings
-    predicted: float
-    margin: float
-    in_order: bool
-
-
 def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
-    """Draw the checks of this run, the newest first, and keep the one on offer as soon as it was started.
+    """Draw the checks of these texts that this browser started, the newest first, also after it was closed.
 
     Parameters
     ----------
@@ -45,48 +33,64 @@ def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
     offered : CheckSettings, optional
         The check that the page offers or shows already.
     """
-    of_runs: dict[str, dict[str, KeptCheck]] = st.session_state.setdefault(_KEPT, {})
-    checks = of_runs.setdefault(choice.run.key, {})
+    asked: dict[str, CheckSettings] = st.session_state.setdefault(_ASKED, {})
     offered_key = offered.job().key if offered else ""
-    if offered and offered_key not in checks and registry().status(offered_key):
-        of_order = choice.in_order(choice.picked)
-        checks[offered_key] = KeptCheck(
-            offered, *(of_order or choice.expected(choice.picked)), in_order=of_order is not None
-        )
-    statuses = {key: status for key in checks if (status := registry().status(key))}
-    ended = [key for key in checks if key not in statuses or not statuses[key].active]
-    for key in ended[: max(0, len(checks) - _MOST)]:
-        del checks[key]
-    rows = {
-        key: statuses[key]
-        for key in reversed(checks)
-        if key in statuses and not (key == offered_key and statuses[key].active)
-    }
+    if offered is not None:
+        asked[offered_key] = offered
+    rows = [
+        (key, settings, status)
+        for key, settings, status in _checks(choice.run.prompts, asked)
+        if not (key == offered_key and status.active)
+    ]
     if not rows:
         return
     st.markdown("### Checks so far")
-    for key, status in rows.items():
+    for key, settings, status in rows[:_MOST]:
         with st.container(border=True):
-            _row(choice, key, checks[key], status)
+            work_under_way.drawn(key)
+            _row(choice, key, settings, status)
     st.caption(
-        f"Of this visit, at most {_MOST}, the newest first. Predicted: when it was asked. Measured: on the fresh "
+        f"At most {_MOST}, the newest first. Predicted: from the prompts measured by now. Measured: on the fresh "
         "queries. 90% intervals."
     )
 
 
-def _row(choice: PromptChoice, key: str, check: KeptCheck, status: JobStatus) -> None:
-    prompt = check.settings.prompts[0]
+def _checks(source: str, asked: dict[str, CheckSettings]) -> list[tuple[str, CheckSettings, JobStatus]]:
+    """The checks of some texts on this visitor's list of jobs: each key, what was asked, and how far it is.
+
+    `asked` are those that were on offer since the page was opened.
+    """
+    found = []
+    for job in started().of(owner()):
+        if job.kind.partition(" ")[0].endswith(_CHECK) and (status := registry().status(job.key)):
+            settings = asked.get(job.key) or _settings(job.key)
+            if settings is not None and settings.source == source:
+                found.append((job.key, settings, status))
+    return found
+
+
+def _settings(job: str) -> CheckSettings | None:
+    spec = read_spec(registry().folder(job))
+    try:
+        return None if spec is None else CheckSettings(**spec.arguments)
+    except (InputError, TypeError):  # of texts that are here no more, or written by another version
+        return None
+
+
+def _row(choice: PromptChoice, key: str, settings: CheckSettings, status: JobStatus) -> None:
+    prompt = settings.prompts[0]
     is_picked = prompt == choice.picked
-    predicted = amount(check.predicted, check.margin)
+    predicted = choice.in_order(prompt) if len(prompt) == choice.size else None
     shown = " · ".join(_short(choice, k) for k in prompt)
-    orders = "in this order" if check.in_order else "over all orders"
-    st.markdown(f"{shown}  \npredicted **{predicted}** {orders} · {_outcome(status)}")
+    said = f"predicted **{in_words(predicted)}** · " if predicted else ""
+    st.markdown(f"{shown}  \n{said}{_outcome(status)}")
     if status.active:
         st.fragment(disk.telling(_running), run_every=visitors().refresh())(key)
     with st.container(horizontal=True):
         st.button(
-            "Taken" if is_picked else "Take", key=f"demo_again_{key}", disabled=is_picked,
-            on_click=prompt_choice.pick, args=(prompt,), help="Put this prompt into the slots",
+            "Taken" if is_picked else "Take", key=f"demo_again_{key}",
+            disabled=is_picked or len(prompt) > choice.size, on_click=prompt_choice.pick, args=(prompt,),
+            help="Put this prompt into the slots",
         )  # fmt: skip
         if status.active:
             cancel_button("Cancel", key, running=True, key=f"demo_stop_{key}")
@@ -101,9 +105,11 @@ def _running(key: str) -> None:
 
 def _outcome(status: JobStatus) -> str:
     if status.state == "done" and status.result:
-        losses = np.array(status.result["values"][0], dtype=float)[:, 0]  # (orders, q)
+        losses, right = np.array(status.result["values"][0], dtype=float).swapaxes(0, 1)  # (orders, q) each
         measured, other_orders = measured_mean(losses[:1], 1), len(losses) - 1
-        sentence = f"measured **{amount(measured.mean, measured.margin)}** in this order"
+        sentence = (
+            f"measured **{amount(measured.mean, measured.margin)}** in this order, right on **{right[0].mean():.0%}**"
+        )
         return (
             f"{sentence}, {number(losses[1:].mean())} in {other_orders} other{'s' if other_orders > 1 else ''}"
             if other_orders

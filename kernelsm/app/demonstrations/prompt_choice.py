@@ -1,57 +1,48 @@
-"""What the Demonstrations page works on: the fitted surrogate, its readouts, and the picked demonstrations."""
+"""What the Demonstrations page works on: a run of prompts, what it predicts, and the picked demonstrations."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from kernelsm.app.demonstrations.effects import candidate_effects
+from kernelsm.app.demonstrations.prediction import MeasuredPrompts, Predicted, PromptPrediction
+from kernelsm.app.demonstrations.prediction_quality import more_to_ask
 from kernelsm.app.shell import session
-from kernelsm.app.shell.fits import fitted, read_off
 from kernelsm.app.shell.open_runs import Run, known_orders, open_run
 from kernelsm.app.shell.words import plain
-from kernelsm.prompts.order_search import (
-    best_order,
-    best_order_seen,
-    choose_cautiously,
-    choose_set,
-    expected_over_orders,
-)
-from kernelsm.prompts.order_surrogate import PositionSurrogate
+from kernelsm.prompts.order_search import best_order
 from kernelsm.prompts.task import PromptTask
-from kernelsm.runtime.errors import InputError
-from kernelsm.selection.completion import expected_outcome
-from kernelsm.selection.search import MOST_SUBSETS, Balance, choose
-from kernelsm.selection.simple_choices import best_seen, most_alike, random_prompts, top_by_linear
-from kernelsm.surrogates.base import Surrogate
-from kernelsm.surrogates.reading import Readout
-from kernelsm.surrogates.results import interval_quantile
+from kernelsm.surrogates.reading import MEAN_TARGET
+from kernelsm.surrogates.results import Attribution
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
-ORDERED, PAIRWISE, SEEN, RANDOM = "Order-aware", "Pairwise-aware", "Best prompt seen", "A random prompt"
-OWN_ORDER = {ORDERED, SEEN}
-"""Suggestions of an order too, where single orders are known."""
-BALANCE, EVERY = "demo_balance", "demo_every"
-"""Keys of the toggles that ask for as many demonstrations of each label, and for a search of all prompts."""
-_MOST_ORDERED = 6  # demonstrations, whose 720 orders can all be tried
+MOST_ORDERED = 6
+"""Demonstrations whose orders, 720, can all be tried."""
+_FEWEST_SETS = 2
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 
 @dataclass(frozen=True)
 class PromptChoice:
-    """A run of prompts, its texts, and the fitted surrogate with its readout."""
+    """A run of prompts and its texts; what is predicted of them is computed when it is asked for.
+
+    Parameters
+    ----------
+    run : Run
+    source : PromptSource
+    prediction : PromptPrediction, optional
+        None where nothing can be learnt: every prompt holds all candidates, or too few were measured.
+    """
 
     run: Run
     source: PromptSource
-    surrogate: Surrogate
-    readout: Readout
+    prediction: PromptPrediction | None
 
     @property
     def task(self) -> PromptTask:
@@ -74,91 +65,132 @@ class PromptChoice:
         return bool(self.run.outcomes.masks.all())
 
     @property
+    def is_loss(self) -> bool:
+        """Whether the outcome is the loss over the label words."""
+        return not self.run.outcomes.higher_is_better and self.run.word == "loss"
+
+    @property
+    def unit(self) -> str:
+        """What is measured with its unit, at the beginning of a sentence."""
+        return f"{self.run.unit[:1].upper()}{self.run.unit[1:]}"
+
+    @property
     def knows_orders(self) -> bool:
-        """Whether predictions come from single orders: with the default surrogate, where these are known."""
-        return session.view().kernel == "auto" and position_surrogate(self.run.fits) is not None
+        """Whether single orders are predicted: else what is said of a prompt is the mean over its orders."""
+        return self.prediction is not None and self.prediction.knows_orders
 
-    def expected(self, picked: tuple[int, ...]) -> tuple[float, float]:
-        """Predicted loss of a prompt over all orders, empty slots filled at random, and half of its 90% interval."""
-        if self.knows_orders:
-            return _over_orders(self.run.fits, picked)
-        return _over_fillings(self.run.fits, *session.view().surrogate, picked, self.size)
+    def in_order(self, picked: tuple[int, ...]) -> Predicted | None:
+        """The prediction of a prompt in its order, empty slots filled at random; None where nothing can be learnt."""
+        return _in_order(self.run.fits, picked) if self.prediction else None
 
-    def in_order(self, picked: tuple[int, ...]) -> tuple[float, float] | None:
-        """Predicted loss of a full prompt in its order, and half of its 90% interval; None where it is not known."""
-        surrogate = position_surrogate(self.run.fits)
-        if surrogate is None:
-            return None
-        value, std = (float(column[0]) for column in surrogate.predict_mean([picked]))
-        # one order has the noise that a mean over many is free of
-        spread = math.hypot(std, float(surrogate.noise_variance_[0]) ** 0.5)
-        return value, interval_quantile(surrogate.degrees_of_freedom_) * spread
+    def over_orders(self, picked: tuple[int, ...]) -> Predicted | None:
+        """The same in the mean over all orders."""
+        return _over_orders(self.run.fits, picked) if self.prediction else None
+
+    @property
+    def mean_prompt(self) -> float:
+        """Mean outcome of the measured prompts."""
+        return self.prediction.mean_prompt.value if self.prediction else float(self.run.outcomes.values.mean())
+
+    @property
+    def effects(self) -> Attribution | None:
+        """What single candidates do; None where every prompt holds all of them, or nothing can be learnt."""
+        return effects_of(self.run.fits) if self.prediction else None
+
+    @property
+    def more_to_ask(self) -> int:
+        """How many more prompts to ask before one can be chosen by prediction; 0 where there are enough."""
+        return _more_to_ask(self.run.fits) if self.prediction else 0
 
     @property
     def orders_learnt(self) -> tuple[int, int]:
         """How many single orders predictions come from, and how many are known; (0, 0) where they come from none."""
-        surrogate = position_surrogate(self.run.fits) if self.knows_orders else None
-        return (0, 0) if surrogate is None else (len(surrogate.rows_), surrogate.given_)
+        if self.prediction is None or not self.prediction.measured.ordered:
+            return 0, 0
+        return len(self.prediction.surrogate.rows_), self.prediction.surrogate.given_
 
     def best_order(self, picked: tuple[int, ...]) -> tuple[int, ...] | None:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be predicted."""
-        surrogate = position_surrogate(self.run.fits)
-        if surrogate is None or len(picked) > _MOST_ORDERED:
+        if self.prediction is None or not self.knows_orders or len(picked) > MOST_ORDERED:
             return None
-        return best_order(surrogate, picked, higher_is_better=self.run.outcomes.higher_is_better)
+        higher_is_better = self.run.outcomes.higher_is_better
+        return best_order(self.prediction.surrogate, picked, higher_is_better=higher_is_better)
 
     def name(self, k: int) -> str:
         """Short name of a candidate, safe for Markdown."""
         return plain(self.run.outcomes.task_names[k])
 
+    def is_better(self, change: float) -> bool:
+        """Whether an outcome that changes by so much is a better one."""
+        return (change > 0) == self.run.outcomes.higher_is_better
+
 
 def prompt_choice(run: Run) -> PromptChoice:
-    """Fit (or find) the surrogate that the view names, of the mean over queries, and read it off."""
-    surrogate = session.view().surrogate
-    return PromptChoice(
-        run,
-        find_prompts(run.prompts),
-        fitted(run.fits, "", *surrogate),
-        read_off(run.fits, "", *surrogate, "inclusion"),
+    """Find what the page works on."""
+    return PromptChoice(run, find_prompts(run.prompts), prediction(run.fits))
+
+
+def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | None:
+    """Return what was measured of the prompts of a run, of one query or in the mean over all.
+
+    None where there are too few, or all hold all candidates.
+    """
+    run = open_run(key)
+    ordered, task = known_orders(key), find_prompts(run.prompts).task
+    labels = np.array([task.labels.index(candidate.label) for candidate in task.candidates])
+    outcomes, size = run.outcomes, run.slots(task)
+    if outcomes.masks.all() or outcomes.K != task.K:
+        return None
+    if ordered is not None and len(ordered.orders) and ordered.orders.max() < task.K:
+        orders, table = ordered.orders, ordered.values
+    else:
+        ordered = None
+        rows = np.flatnonzero(outcomes.masks.sum(axis=1) == size)
+        orders = np.nonzero(outcomes.masks[rows])[1].reshape(len(rows), size)
+        table = outcomes.values[rows]
+    values = table.mean(axis=1) if query is None else table[:, query]
+    found = MeasuredPrompts(
+        orders.astype(np.intp), values, task.K, labels, ordered is not None, outcomes.higher_is_better
     )
+    return found if len(set(found.sets)) >= _FEWEST_SETS and np.isfinite(values).all() else None
 
 
 # a fit keeps a factor of m² numbers
-@st.cache_resource(max_entries=3, show_spinner="Learning what the order does ...")
-def position_surrogate(key: str) -> PositionSurrogate | None:
-    """Return a surrogate of ordered prompts, of the mean over queries; None where single orders are not known."""
+@st.cache_resource(max_entries=6, show_spinner="Learning from the measured prompts ...")
+def prediction(key: str) -> PromptPrediction | None:
+    """Return what predicts the prompts of a run (see `Run.fits`); None where nothing can be learnt."""
+    measured = measured_prompts(key)
+    return None if measured is None else PromptPrediction(measured)
+
+
+def known_prediction(key: str) -> PromptPrediction:
+    """Return the prediction of a run that has one."""
+    found = prediction(key)
+    assert found is not None
+    return found
+
+
+@st.cache_data(max_entries=10_000, show_spinner=False)
+def _in_order(key: str, picked: tuple[int, ...]) -> Predicted:
+    return known_prediction(key).predict(picked)
+
+
+@st.cache_data(max_entries=10_000, show_spinner=False)
+def _over_orders(key: str, picked: tuple[int, ...]) -> Predicted:
+    return known_prediction(key).mean_over_orders(picked)
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking what single demonstrations do ...")
+def effects_of(key: str) -> Attribution:
+    """Return what single candidates of a run do that has a prediction."""
     run = open_run(key)
-    ordered, task = known_orders(key), find_prompts(run.prompts).task
-    if (
-        ordered is None
-        or not len(ordered.orders)
-        or ordered.orders.shape[1] > _MOST_ORDERED
-        or ordered.orders.max() >= task.K
-    ):
-        return None
-    if run.outcomes.masks.all():  # the effect of an order can only be learnt from several sets
-        return None
-    labels = np.array([task.labels.index(candidate.label) for candidate in task.candidates])
-    return PositionSurrogate().fit(ordered.orders, ordered.values.mean(axis=1)[:, None], task.K, labels)
+    return candidate_effects(known_prediction(key), run.outcomes.task_names, MEAN_TARGET, run.word)
 
 
-@st.cache_data(max_entries=10_000, show_spinner=False)
-def _over_fillings(
-    key: str, kernel: str, gamma: float | None, ridge: float, picked: tuple[int, ...], size: int
-) -> tuple[float, float]:
-    surrogate = fitted(key, "", kernel, gamma, ridge)
-    value, std = expected_outcome(surrogate, picked, size)
-    return value, interval_quantile(surrogate.degrees_of_freedom_) * std
-
-
-@st.cache_data(max_entries=10_000, show_spinner=False)
-def _over_orders(key: str, picked: tuple[int, ...]) -> tuple[float, float]:
-    surrogate = position_surrogate(key)
-    assert surrogate is not None
-    value, std = expected_over_orders(surrogate, picked)
-    if len(picked) == surrogate.k_:  # with few orders, their noise remains in the mean over them
-        std = math.sqrt(std**2 + float(surrogate.noise_variance_[0]) / math.factorial(surrogate.k_))
-    return value, interval_quantile(surrogate.degrees_of_freedom_) * std
+@st.cache_data(max_entries=64, show_spinner="Looking whether that is enough to choose by ...")
+def _more_to_ask(key: str) -> int:
+    found = known_prediction(key)
+    return more_to_ask(found.measured, found.surrogate)
 
 
 def pick(picked: tuple[int, ...]) -> None:
@@ -219,99 +251,6 @@ def moved_up(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
     return (*picked[: place - 1], picked[place], picked[place - 1], *picked[place + 1 :])
 
 
-@dataclass(frozen=True)
-class Suggestion:
-    """A choice of demonstrations: its name, how it is made, the candidates, and whether their order is chosen too.
-
-    `measured` is its outcome in that order, where it is known.
-    """
-
-    name: str
-    about: str
-    picked: tuple[int, ...]
-    ordered: bool = False
-    measured: float | None = None
-
-
-def chosen_suggestions(choice: PromptChoice) -> tuple[Suggestion, ...]:
-    """Return the suggestions that the toggles ask for."""
-    balance = bool(st.session_state.get(BALANCE, False))
-    every = bool(st.session_state.get(EVERY, False)) and prompts_to_search(choice.task, choice.size, balance) > 0
-    return suggestions(choice.run.fits, *session.view().surrogate, balance, every)
-
-
-def prompts_to_search(task: PromptTask, size: int, balance: bool) -> int:
-    """Return how many prompts there are of a size; 0 where they are too many to try them all, or there is none."""
-    try:
-        count = Balance.of(task.K, size, [candidate.label for candidate in task.candidates], balance).count()
-    except InputError:
-        return 0
-    return count if count <= MOST_SUBSETS else 0
-
-
-@st.cache_resource(max_entries=32, show_spinner="Searching prompts ...")
-def suggestions(
-    key: str, kernel: str, gamma: float | None, ridge: float, balance: bool, every: bool
-) -> tuple[Suggestion, ...]:
-    """Return the choices of every search and of the baselines, for a run's surrogate."""
-    run = open_run(key)
-    task = find_prompts(run.prompts).task
-    size = run.slots(task)
-    labels = [candidate.label for candidate in task.candidates]
-    surrogate = fitted(key, "", kernel, gamma, ridge)
-    outcomes, ordered = run.outcomes, known_orders(key)
-    constraints: dict[str, Any] = {"labels": labels, "balance": balance}
-    makers: list[tuple[str, str, Any]] = [
-        (ORDERED, "demonstrations and their order together, by the worse end of the predicted interval",
-         lambda: _by_orders(key, partial(choose_cautiously, seen=ordered), **constraints)
-         if ordered and size > 1 else ()),
-        (PAIRWISE, "which demonstrations and how many of each label work together, whatever their order",
-         lambda: _by_orders(key, choose_set, **constraints)),
-        (SEEN, "the best of the measured prompts",
-         lambda: best_order_seen(ordered, outcomes.K, **constraints, higher_is_better=outcomes.higher_is_better)
-         if ordered else best_seen(outcomes, size, **constraints)),
-        ("By Fit's surrogate", "swap search on it: sees which demonstrations work together",
-         lambda: choose(surrogate, size, "swap", **constraints).demonstrations),
-        ("Best of all by Fit's surrogate", "all prompts predicted by it",
-         lambda: choose(surrogate, size, "exhaustive", **constraints).demonstrations if every else ()),
-        ("Greedy", "adds what the surrogate says helps most, one by one",
-         lambda: choose(surrogate, size, "greedy", **constraints).demonstrations),
-        ("Top by attribution", "the paper's choice: the best single demonstrations",
-         lambda: choose(surrogate, size, "top", **constraints).demonstrations),
-        ("Top by linear surrogate", "the best coefficients of a tuned linear fit",
-         lambda: top_by_linear(outcomes, size, **constraints).demonstrations),
-        ("Nearest to the queries", "the sentences most like the queries, by their embeddings",
-         lambda: _nearest(outcomes.meta.get("likeness"), size, labels, balance)),
-        (RANDOM, "drawn by chance, to compare with",
-         lambda: tuple(np.flatnonzero(random_prompts(outcomes.K, size, 1, seed=7, **constraints)[0]).tolist())),
-    ]  # fmt: skip
-    made = []
-    for name, about, make in makers:
-        try:
-            chosen = make()
-        except InputError:  # no balanced prompt was measured, or a label is too rare for balance
-            continue
-        if chosen:
-            measured = None
-            if ordered is not None and name == SEEN:
-                measured = float(ordered.values[(ordered.orders == chosen).all(axis=1)].mean())
-            made.append(Suggestion(name, about, chosen, name in OWN_ORDER and ordered is not None, measured))
-    return tuple(made)
-
-
-def _by_orders(
-    key: str, search: Callable[..., tuple[tuple[int, ...], float]], *, labels: list[str], balance: bool
-) -> tuple[int, ...]:
-    """The best prompt that a search on the surrogate of single orders finds; none where these are not known."""
-    surrogate = position_surrogate(key)
-    if surrogate is None:
-        return ()
-    higher_is_better = open_run(key).outcomes.higher_is_better
-    return search(surrogate, labels=labels, balance=balance, higher_is_better=higher_is_better)[0]
-
-
-def _nearest(likeness: Any, size: int, labels: list[str], balance: bool) -> tuple[int, ...]:
-    """Candidates most like the queries; none where the run does not say how alike they are."""
-    if not isinstance(likeness, list) or len(likeness) != len(labels):
-        return ()
-    return most_alike(likeness, size, labels=labels, balance=balance)
+def moved_down(picked: tuple[int, ...], place: int) -> tuple[int, ...]:
+    """Return the picked candidates with the one at `place` moved one place later."""
+    return moved_up(picked, place + 1) if place + 1 < len(picked) else picked

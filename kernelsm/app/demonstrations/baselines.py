@@ -1,0 +1,81 @@
+"""Demonstrations: what a prompt is compared with: guessing, no demonstration at all, the mean and the best prompt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import streamlit as st
+
+from kernelsm.app.demonstrations import work_under_way
+from kernelsm.app.demonstrations.prompt_choice import PromptChoice
+from kernelsm.app.shell import rights, session
+from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.examples.catalog import load_zero_shot
+from kernelsm.pipelines.zero_shot import ZeroShotSettings
+from kernelsm.surrogates.wording import number
+from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A mean loss and the share of right answers, NaN where it is not known."""
+
+    name: str
+    loss: float
+    accuracy: float = math.nan
+
+
+def zero_shot(source: str, part: str = "queries") -> Baseline | None:
+    """Return what the model says without demonstrations of the queries, or of fresh ones; None if not asked."""
+    found = load_zero_shot(source)
+    if found is None:
+        status = registry().status(ZeroShotSettings(source).job().key)
+        found = status.result if status and status.state == "done" else None
+    values = (found or {}).get(part)
+    return Baseline("No demonstration", *map(float, values)) if values else None
+
+
+def baselines(choice: PromptChoice) -> list[Baseline]:
+    """Return what a prompt is compared with, on the queries that it is chosen by."""
+    C = len(choice.task.labels)
+    if not choice.is_loss:
+        return [Baseline("The mean prompt", choice.mean_prompt)]
+    found = [Baseline(f"Guessing among {C} labels", math.log(C), 1 / C)]
+    if (empty := zero_shot(choice.run.prompts)) is not None:
+        found.append(empty)
+    found.append(Baseline("The mean prompt", choice.mean_prompt))
+    if choice.prediction is not None:
+        asked = choice.prediction.measured
+        found.append(Baseline(f"The best of {len(asked.values):,} asked", float(asked.values.min())))
+    return found
+
+
+def three_digits(value: float) -> str:
+    """A number with three significant digits, zeros at its end among them, as numbers in a column have."""
+    return f"{value:#.3g}" if 1e-3 <= abs(value) < 100 else number(value)
+
+
+def show_baselines(choice: PromptChoice) -> None:
+    """Draw them as a small table, and offer to ask without demonstrations where that was not done."""
+    rows = [
+        f"| {one.name} | {three_digits(one.loss)} | {'' if math.isnan(one.accuracy) else f'{one.accuracy:.0%}'} |"
+        for one in baselines(choice)
+    ]
+    right = any(not row.endswith("|  |") for row in rows)
+    head = [f"| To compare with | {choice.run.unit} | {'right' if right else ''} |", "|:--|--:|--:|"]
+    with st.container(key="demo_baselines"):
+        st.markdown("\n".join([*head, *rows]))
+    if choice.is_loss:
+        ask_zero_shot(choice.run.prompts)
+
+
+def ask_zero_shot(source: str) -> None:
+    """Offer to ask without demonstrations, where that was not done and is this visitor's to do."""
+    if zero_shot(source) is None and rights.may_ask(source):
+        settings = ZeroShotSettings(source)
+        work_under_way.drawn(settings.job().key)
+        if (cost := settings.cost()) is not None:
+            st.caption(f"Without demonstrations: {cost.calls:,} calls of the endpoint, about {cost.tokens:,} tokens.")
+        title = session.titles(PROMPTS).get(source, find_prompts(source).title)
+        job_panel(settings.job(), settings.seconds(), title, start="Ask without demonstrations", key="demo_zero_shot")

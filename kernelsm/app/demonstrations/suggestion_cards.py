@@ -1,0 +1,86 @@
+"""Demonstrations: the suggestions, each with its one number and one click away."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kernelsm.app.demonstrations import prompt_choice
+from kernelsm.app.demonstrations.baselines import three_digits
+from kernelsm.app.demonstrations.prompt_choice import PromptChoice
+from kernelsm.app.demonstrations.slots import interval, middle, order_note
+from kernelsm.app.demonstrations.suggestions import BALANCE, Suggestion, chosen_suggestions
+from kernelsm.app.shell import frame
+from kernelsm.app.shell.words import plain
+
+
+def suggested(choice: PromptChoice) -> None:
+    """Draw the suggestions, or say what is missing for them."""
+    st.header("Suggestions")
+    if choice.holds_all:
+        st.caption(
+            f"{prompt_choice.ALL_IN} Which one is best cannot be learnt from a single set: ask under Check, or bring "
+            "more candidates."
+        )
+        return
+    if choice.prediction is None:
+        st.info("Not enough to choose: too few prompts were measured. Ask more of them.", icon=":material/info:")
+        return
+    more = choice.more_to_ask
+    if more:
+        asked = len(set(choice.prediction.measured.sets))
+        st.info(
+            f"**Not enough to choose: ask {more:,} more.** From {asked:,} sets of demonstrations, prompts that were "
+            "left out are predicted no better than by always saying the mean. Until then only a prompt that was "
+            "measured is shown.",
+            icon=":material/info:",
+        )
+        st.button(
+            "Ask more prompts", icon=":material/add:", key="demo_ask_more", on_click=_ask_more, args=(asked + more,)
+        )
+    elif choice.size >= 2:
+        st.toggle(
+            "As many of each label", key=BALANCE, persist_state="session",
+            help="Only prompts in which no label has more than one demonstration more than another.",
+        )  # fmt: skip
+    suggestions = chosen_suggestions(choice)
+    for place, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 210), suggestions, strict=True)):
+        with panel.container(border=True, height="stretch"):
+            _card(choice, place, suggestion)
+    if suggestions and not more:
+        order = " in its order" if choice.knows_orders else ""
+        st.caption(
+            f"{choice.unit} of each prompt{order}, those first whose worse end is best. The best of many "
+            "predictions is picked, so the real ones tend to be worse: check them."
+        )
+    order_note(choice)
+
+
+def _ask_more(prompts: int) -> None:
+    st.session_state["demo_part"] = "Ask again"
+    st.session_state["demo_subsets"] = prompts
+
+
+def _card(choice: PromptChoice, place: int, suggestion: Suggestion) -> None:
+    predicted = suggestion.predicted
+    if predicted.measured:
+        outcome = f"measured: **{three_digits(predicted.value)}**"
+    else:
+        outcome = f"**{middle(predicted)}**{f' ({ends})' if (ends := interval(predicted)) else ''}"
+    st.markdown(f"**{suggestion.name}** · {outcome}")
+    also = f"; also: {', '.join(suggestion.names[1:])}" if suggestion.names[1:] else ""
+    st.caption(f"{suggestion.about}{also}  \n{_labels(choice, suggestion)}")
+    is_picked = suggestion.picked == choice.picked or (
+        not choice.knows_orders and set(suggestion.picked) == set(choice.picked)
+    )
+    st.button(
+        "Taken" if is_picked else "Take", key=f"demo_take_{place}", disabled=is_picked,
+        on_click=prompt_choice.pick, args=(suggestion.picked,), help=_names(choice, suggestion),
+    )  # fmt: skip
+
+
+def _labels(choice: PromptChoice, suggestion: Suggestion) -> str:
+    return " · ".join(plain(choice.task.candidates[k].label) for k in suggestion.picked)
+
+
+def _names(choice: PromptChoice, suggestion: Suggestion) -> str:
+    return "\n".join(f"- {choice.name(k)}" for k in suggestion.picked)
