@@ -32,6 +32,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _LONGEST_ASKED_FOR = 300.0  # seconds; an endpoint that asks for more has no room today
 _MOST_BYTES = 8 * 2**20
 _LONGEST_REASON = 200
+_TELLING = 8  # letters of a key that are not repeated
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,9 @@ class Endpoint:
             else:
                 self._count_tokens(answer, text)
                 kept: dict[str, Any] = {name: answer[name] for name in ("choices", "usage") if name in answer}
+                if self._key and self._key.reveal() in json.dumps(kept, ensure_ascii=False):
+                    fix = "Do not give it your key again."
+                    raise self._refusal("an answer that repeats the key", "an answer", fix)
                 if self.store:
                     self.store.put(ENDPOINT_ANSWERS, self._key_of(path, text), json.dumps(kept))
                 return kept
@@ -303,7 +307,7 @@ class Endpoint:
             said = ""
         text = " ".join(str(said or "").split())
         if self._key:
-            text = text.replace(self._key.reveal(), "...")
+            text = without_key(text, self._key)
         return f" ({text[:_LONGEST_REASON]})" if text else ""
 
     def _refused(self, status: int, reason: str) -> InputError:
@@ -322,6 +326,19 @@ class Endpoint:
 
     def _refusal(self, found: str, expected: str, fix: str) -> InputError:
         return InputError(f"endpoint {self.address.name!r}", found, expected, fix)
+
+
+def without_key(text: str, key: Secret) -> str:
+    """Return a text with dots in place of each word that holds a key, or eight letters of it in a row.
+
+    Examples
+    --------
+    >>> without_key("Incorrect key: sk-12345678***, see the docs", Secret("sk-123456789abc"))
+    'Incorrect key: ... see the docs'
+    """
+    whole = key.reveal()
+    parts = {whole[i : i + _TELLING] for i in range(max(1, len(whole) - _TELLING + 1))}
+    return " ".join("..." if any(part in word for part in parts) else word for word in text.split())
 
 
 class _AgainError(Exception):

@@ -54,3 +54,11 @@ def prompts_of(
         return [head + template.tail(query) for query in queries]
     shown = [(template.tail(example), example.label) for example in demonstrations]
     return [conversation(template.instruction, shown, template.tail(query)) for query in queries]
+
+
+def shown_prompt(template: PromptTemplate, demonstrations: Sequence[Labelled], query: Labelled) -> str:
+    """Return a prompt for people to read: a conversation with the name of who speaks above each turn."""
+    (prompt,) = prompts_of(template, demonstrations, [query])
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"[{turn.role}]\n{turn.content}" for turn in prompt) + f"\n\n[{ASSISTANT}]"

@@ -19,6 +19,7 @@ from small_language_model import save, tiny_model
 from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.data import prompt_files, prompts, saved_work
+from kernelsm.app.demonstrations import model_choice
 from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.models import language_model
 from kernelsm.pipelines import prompt_check
@@ -224,7 +225,7 @@ def test_the_server_draws_it_without_torch_and_calls_the_model_by_its_name() -> 
     code = "import sys, kernelsm.app.data.prompts, kernelsm.app.data.saved_work; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert prompts.DEFAULT_MODEL == language_model.DEFAULT_NAME
+    assert model_choice.DEFAULT_MODEL == language_model.DEFAULT_NAME
 
 
 # --- what is wrong --------------------------------------------------------------------------------------------------

@@ -113,6 +113,15 @@ def test_what_does_not_pass_is_said_at_once_and_without_the_key(status, error, m
         assert faulty.keys == [f"Bearer {KEY}"]
 
 
+def test_an_answer_that_repeats_the_key_is_not_kept():
+    store = Store()
+    with served(Faulty(lambda _: chat_answer(f"you said {KEY}"))) as faulty:
+        with pytest.raises(InputError, match="an answer that repeats the key") as caught:
+            opened(faulty, store, key=Secret(KEY)).all("chat/completions", [BODY])
+        assert KEY not in str(caught.value)
+    assert not store.entries()
+
+
 def test_a_redirect_is_not_followed():
     with served(Faulty(script=["redirect"])) as faulty:
         with pytest.raises(InputError, match="a redirect"):
@@ -123,7 +132,7 @@ def test_a_redirect_is_not_followed():
 def test_nobody_at_the_address_is_an_error_of_the_address():
     with served(Faulty()) as faulty:
         gone = opened(faulty, tries=2)
-    with pytest.raises(InputError, match="a connection that failed .*, 2 times"):
+    with pytest.raises(InputError, match=r"a connection that failed .*, 2 times"):
         gone.all("chat/completions", [BODY])
 
 
@@ -170,9 +179,9 @@ def test_calls_and_tokens_are_capped():
         assert len(faulty.bodies) == 5
         opened(faulty, store, calls=4).all("chat/completions", bodies(9))
         assert len(faulty.bodies) == 9
-    with served(Faulty(script=["500"] * 2)) as faulty:  # failures count: some are paid for
-        with pytest.raises(SpentError):
-            opened(faulty, calls=2).all("chat/completions", [BODY])
+    # failures count: some are paid for
+    with served(Faulty(script=["500"] * 2)) as faulty, pytest.raises(SpentError):
+        opened(faulty, calls=2).all("chat/completions", [BODY])
     with served(Faulty(lambda body: chat_answer("yes", tokens=100))) as faulty:
         endpoint = opened(faulty, tokens=250, at_once=1)
         with pytest.raises(SpentError, match="tokens"):
@@ -203,7 +212,8 @@ def test_limits_are_checked(limits):
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a/v1", "https://", "https://a b/v1", "nothing", "https://a:x/v1", "https://h/v1#x", "http://h?key=1"]
+    "url",
+    ["ftp://a/v1", "https://", "https://a b/v1", "nothing", "https://a:x/v1", "https://h/v1#x", "http://h?key=1"],
 )
 def test_other_addresses_are_refused(url):
     with pytest.raises(InputError, match="endpoint"):
@@ -232,7 +242,7 @@ def test_an_address_has_one_spelling():
 def test_only_what_the_deployment_allows_is_asked(monkeypatch):
     address = EndpointAddress("http://127.0.0.1:8000/v1", "m")
     monkeypatch.delenv("KERNELSM_ALLOW_PATHS", raising=False)
-    with pytest.raises(InputError, match="no endpoint is allowed here.*KERNELSM_ALLOW_ENDPOINTS=http"):
+    with pytest.raises(InputError, match=r"no endpoint is allowed here.*KERNELSM_ALLOW_ENDPOINTS=http"):
         check_endpoint_allowed(address)
     monkeypatch.setenv("KERNELSM_ALLOW_PATHS", "1")
     check_endpoint_allowed(address)

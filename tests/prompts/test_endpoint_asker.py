@@ -101,7 +101,9 @@ def test_answers_are_graded_where_there_are_no_probabilities():
         accuracy = graded.outcomes(MASKS, measure="accuracy")
         with pytest.raises(InputError, match="'loss' or 'accuracy'"):
             graded.outcomes(MASKS, measure="margin")
-    want = [{"a book": "positive", "bad film": "negative", "good": ""}[query.text] == query.label for query in QUERIES]
+    want = [
+        {"a book": "positive", "bad film": "negative", "good": ""}[query.text] == query.label for query in QUERIES
+    ]
     np.testing.assert_array_equal(accuracy.values, [want, want])
     np.testing.assert_array_equal(loss.values, 1 - accuracy.values)
     assert loss.meta["unit"] == "wrong answers"

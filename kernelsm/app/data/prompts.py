@@ -10,6 +10,7 @@ import streamlit as st
 from kernelsm.app.data import gallery
 from kernelsm.app.data.prompt_files import Uploads, prompt_files
 from kernelsm.app.demonstrations.check import advise_orders
+from kernelsm.app.demonstrations.model_choice import model_choice
 from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import duration, plain
@@ -17,14 +18,14 @@ from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.files.accepting import bare_name
 from kernelsm.files.limits import limits
 from kernelsm.files.written_tables import PACKED
-from kernelsm.models.model_folders import local_models_allowed
+from kernelsm.models.endpoint_address import is_endpoint
+from kernelsm.prompts.conversations import shown_prompt
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, template_of_fields
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts, prompts_key
 from kernelsm.workspace.requests import PromptRequest
 
-DEFAULT_MODEL = "SmolLM2-135M-Instruct"  # as kernelsm.models.language_model calls it, which would import torch
 SUBSETS = 200  # the number that the shown cost is for
 _WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
 _MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # most of a preview, and of its end where it is cut
@@ -39,8 +40,9 @@ def prompts() -> None:
     if uploads is None or uploads.queries is None:
         st.caption("Drop candidates and queries to go on.")
         return
-    model = _model()
-    if task is not None:
+    st.markdown("### Language model")
+    model = model_choice("bring_prompts")
+    if task is not None and model is not None:
         files = (uploads.candidates, uploads.queries, uploads.fresh)
         _check(PromptRequest(*files, task.template, task.k, model, uploads.reading), task)
 
@@ -76,6 +78,12 @@ def _prompt(uploads: Uploads | None) -> PromptTask | None:
             "empty line at the end of a demonstration keeps it apart from the next one. The answer follows the query "
             "after one space."
         )
+        chat = st.toggle(
+            "As a conversation", key="bring_prompts_chat", persist_state="session",
+            help="Written by the model's own chat template: the instruction as system message, each demonstration as "
+            "a message of the user (its text, written as the query) and the label as the assistant's reply. For "
+            "models that are tuned to chat.",
+        )  # fmt: skip
         k = int(
             st.number_input(
                 "Demonstrations in a prompt (k)", 1, limits().tasks, 4, key="bring_prompts_k", persist_state="session"
@@ -83,7 +91,7 @@ def _prompt(uploads: Uploads | None) -> PromptTask | None:
         )
     with right:
         try:
-            template = PromptTemplate(instruction.rstrip(), demonstration, query, fields=fields)
+            template = PromptTemplate(instruction.rstrip(), demonstration, query, chat=chat, fields=fields)
             task = replace(uploads.task, template=template, k=k) if uploads else None
         except InputError as error:
             gallery.refusal(error)
@@ -97,7 +105,7 @@ def _preview(task: PromptTask, k: int, uploads: Uploads | None) -> None:
     query = task.queries[0]
     if uploads is not None and not uploads.queries:
         query = Labelled(_NO_QUERY, "", tuple((name, _NO_QUERY) for name in task.fields))
-    prompt = task.template.prompt(task.candidates[:k], query)
+    prompt = shown_prompt(task.template, task.candidates[:k], query)
     if len(prompt) > _MOST_SHOWN:
         cut = f"\n[... {len(prompt) - _MOST_SHOWN:,} characters are not shown ...]\n"
         prompt = prompt[: _MOST_SHOWN - _END_SHOWN] + cut + prompt[-_END_SHOWN:]
@@ -151,23 +159,6 @@ def _take_template(template: PromptTemplate) -> None:
     st.session_state["bring_prompts_query"] = template.query
 
 
-def _model() -> str:
-    """Draw the choice of the model; "" is the default one."""
-    st.markdown("### Language model")
-    if not local_models_allowed():
-        st.markdown(
-            f"{DEFAULT_MODEL}. To take another one, by its folder or hub name, start the app on your own computer "
-            "with `KERNELSM_ALLOW_PATHS=1`."
-        )
-        return ""
-    return st.text_input(
-        "Folder of this computer, or name on the hub", key="bring_prompts_model", placeholder=DEFAULT_MODEL,
-        persist_state="session", max_chars=1000,
-        help="A causal language model of at most 2 billion parameters, with safetensors and tokenizer.json. Code "
-        "that comes with a model is never run.",
-    ).strip()  # fmt: skip
-
-
 def _check(request: PromptRequest, task: PromptTask) -> None:
     """Draw the job that tries the prompts with the model, and its result."""
     st.markdown("### Check")
@@ -179,7 +170,8 @@ def _check(request: PromptRequest, task: PromptTask) -> None:
     )
     spec = request.job()
     checked_title = title.strip() or name
-    job_panel(spec, 35.0, checked_title, start="Check with the model", cancel="Cancel", key="prompt_check")
+    about = 10.0 if is_endpoint(request.model) else 35.0
+    job_panel(spec, about, checked_title, start="Check with the model", cancel="Cancel", key="prompt_check")
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         checked = status.result
@@ -189,6 +181,9 @@ def _check(request: PromptRequest, task: PromptTask) -> None:
 
 def _show_check(checked: dict[str, Any], source: PromptSource) -> None:
     """Show the result of the check, and link to the next page."""
+    if "endpoint" in checked:
+        _show_endpoint_check(checked, source)
+        return
     counts = list(checked["labels"].items())
     labels = ", ".join(f"{plain(label)} {count}" for label, count in counts[:_MOST_LABELS_SHOWN])
     more = f" and {len(counts) - _MOST_LABELS_SHOWN} more" if len(counts) > _MOST_LABELS_SHOWN else ""
@@ -218,6 +213,27 @@ def _show_check(checked: dict[str, Any], source: PromptSource) -> None:
         st.caption(_orders_sentence(advised))
     st.button(
         "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on, args=(source, orders)
+    )  # fmt: skip
+
+
+def _show_endpoint_check(checked: dict[str, Any], source: PromptSource) -> None:
+    """Show what an endpoint answered, and what asking it takes."""
+    st.success(
+        f"{plain(checked['model'])} answers by {checked['endpoint']}: {checked['right']:.0%} of the queries that it "
+        "was asked were answered right.",
+        icon=":material/check:",
+    )
+    total = SUBSETS * FEWEST_ORDERS if source.task.k > 1 else SUBSETS
+    each = f", each in {FEWEST_ORDERS} orders," if source.task.k > 1 else ""
+    st.markdown(
+        f"One subset of demonstrations in one order takes **{checked['calls']:,} calls** and about "
+        f"{checked['tokens']:,} tokens, in about {_short(checked['seconds'])}. {SUBSETS} subsets{each} take "
+        f"{total * checked['calls']:,} calls and about {total * checked['tokens']:,} tokens. What was answered is "
+        "kept and not paid for again."
+    )
+    st.button(
+        "Go on to Demonstrations", type="primary", icon=":material/chat:", on_click=_go_on,
+        args=(source, FEWEST_ORDERS),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import prompt_choice, work_under_way
+from kernelsm.app.demonstrations import model_choice, prompt_choice, work_under_way
 from kernelsm.app.demonstrations.estimates import estimates
 from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
@@ -60,7 +60,10 @@ def check(choice: PromptChoice) -> CheckSettings | None:
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
     compared = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
-    settings = CheckSettings(choice.run.prompts, tuple(dict.fromkeys(one.prompt for one in compared)), orders=orders)
+    limits = model_choice.endpoint_limits(choice.source, "demo_check_endpoint")
+    prompts = tuple(dict.fromkeys(one.prompt for one in compared))
+    settings = CheckSettings(choice.run.prompts, prompts, orders=orders, limits=limits)
+    model_choice.say_cost(settings.cost(), limits)
     spec = settings.job()
     work_under_way.drawn(spec.key)
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
@@ -117,6 +120,7 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
         rights.say_not_yours("The texts", "the language model is not asked about them here")
         return
     task = prompt_source.task
+    model_choice.another_model(prompt_source)
     if task.k == task.K:
         st.warning(
             f"{prompt_choice.ALL_IN} To choose among them, bring more candidates, or take fewer into a prompt.",
@@ -132,13 +136,16 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
             )
         )  # fmt: skip
         seed = int(st.number_input("Seed", 0, 10**6, 0, key="demo_seed", persist_state="session"))
-    how = st.segmented_control(
+    limits = model_choice.endpoint_limits(prompt_source, "demo_ask_endpoint")
+    # estimates look inside the model, and exchange slots of plain text
+    whole_only = limits is not None or task.template.chat
+    how = _EXACT if whole_only else st.segmented_control(
         "How", [_EXACT, _FIRST_ORDER], key="demo_how", default=_EXACT, required=True, persist_state="session",
         help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "
         "rest from these, and measures how far off that is.",
     )  # fmt: skip
     try:
-        settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed)
+        settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed, limits=limits)
     except InputError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
@@ -148,6 +155,7 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
         f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
         "kept and not asked again."
     )
+    model_choice.say_cost(settings.cost(), limits)
     title = session.titles(PROMPTS).get(source, prompt_source.title)
     if how == _FIRST_ORDER:
         estimates(settings, title)
