@@ -136,21 +136,20 @@ class PromptTemplate:
 
     @property
     def after_label(self) -> str:
-        r"""What follows an answer in a demonstration up to the next field: where the answer ends.
+        r"""What follows an answer in a demonstration, up to the last visible character before the next field.
 
-        Where nothing follows, the next demonstration begins there.
+        Where only spaces and new lines follow, the start of a further demonstration belongs to it: at the end of a
+        text a tokenizer reads new lines otherwise than before words.
 
         Examples
         --------
         >>> PromptTemplate().after_label
-        '\n\n'
-        >>> PromptTemplate(demonstration="Q: {text} A: {label}").after_label
-        'Q: '
+        '\n\nText:'
+        >>> PromptTemplate(demonstration="{text} is {label}.\n").after_label
+        '.'
         """
-        parts = list(string.Formatter().parse(self.demonstration))
-        last = max(i for i, part in enumerate(parts) if part[1] == LABEL)
-        texts = [literal for literal, _, _, _ in parts]
-        return "".join(texts[last + 1 : last + 2]) or texts[0]
+        following, start = self._around_label()
+        return following.rstrip() or f"{following}{start.rstrip()}"
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -161,8 +160,16 @@ class PromptTemplate:
         >>> PromptTemplate().stops
         ('\n\n', '\nText:')
         """
-        start = next(literal for literal, _, _, _ in string.Formatter().parse(self.demonstration)).strip()
-        return tuple(dict.fromkeys((self.after_label, *((f"\n{start}",) if start else ()))))
+        following, start = self._around_label()
+        found = (following, f"\n{start.strip()}" if start.strip() else "")
+        return tuple(dict.fromkeys(text for text in found if text))
+
+    def _around_label(self) -> tuple[str, str]:
+        """What follows the label up to the next field, and what a demonstration starts with."""
+        parts = list(string.Formatter().parse(self.demonstration))
+        last = max(i for i, part in enumerate(parts) if part[1] == LABEL)
+        texts = [literal for literal, _, _, _ in parts]
+        return "".join(texts[last + 1 : last + 2]), texts[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types, without settings that are as they were before there were any."""

@@ -86,7 +86,7 @@ def test_the_loss_is_that_of_the_whole_text_read_alone():
     loss, _ = measure_answers(LocalAsker(model), TASK, [2, 0], ASKED)
     for query, found in zip(ASKED, loss, strict=True):
         prompt = TASK.template.prompt([SHOWN[2], SHOWN[0]], query)
-        (bare,), (whole,) = model.encode([prompt]), model.encode([f"{prompt} {query.label}\n\n"])
+        (bare,), (whole,) = model.encode([prompt]), model.encode([f"{prompt} {query.label}\n\nText:"])
         start = next((i for i, pair in enumerate(zip(bare, whole, strict=False)) if pair[0] != pair[1]), len(bare))
         with torch.no_grad():
             logits = model.network(input_ids=torch.tensor([whole])).logits[0].double()
@@ -110,7 +110,7 @@ def test_reasoning_stands_before_the_answer_and_leaves_room_for_it():
     template = PromptTemplate("", "Q: {text}\nA: {reasoning} So {label}.\n\n", "Q: {text}\nA:")
     task = PromptTask(shown, ASKED, (), (), template, k=1, rule=AnswerRule("number"))
     assert template.head(shown[:1]) == "Q: 2+2\nA: Two and two. So 4.\n\n"
-    assert template.after_label == ".\n\n"
+    assert (template.after_label, template.stops) == (".", (".\n\n", "\nQ:"))
     bare = dataclasses.replace(task, candidates=tuple(Labelled(one.text, one.label) for one in shown))
     asker = LocalAsker(tiny_model())
     assert answer_tokens(asker, task) > answer_tokens(asker, bare)
