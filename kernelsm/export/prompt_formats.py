@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kernelsm.prompts.conversations import shown_prompt
 from kernelsm.prompts.task import LABEL, REASONING, TEXT, Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.extras import needed_by
@@ -28,6 +29,8 @@ _ASSERTED = {
 def prompt_text(task: PromptTask, picked: Sequence[int], query: Labelled | None = None) -> str:
     """Return the whole prompt as the language model reads it, before the answer.
 
+    A conversation is shown with who speaks above each turn: how it is written down is up to the model's template.
+
     Parameters
     ----------
     task : PromptTask
@@ -36,7 +39,7 @@ def prompt_text(task: PromptTask, picked: Sequence[int], query: Labelled | None 
     query : Labelled, optional
         What is asked; `PLACE`, or the name of each field in braces, stands there where none is given.
     """
-    return task.template.prompt([task.candidates[k] for k in picked], query or _placed(task, "{{{}}}".format))
+    return _shown(task, picked, query or _placed(task, "{{{}}}".format))
 
 
 def format_text(task: PromptTask, picked: Sequence[int], query: Labelled | None = None) -> str:
@@ -212,7 +215,11 @@ def _placed(task: PromptTask, place: Callable[[str], str]) -> Labelled:
 
 
 def _marked(task: PromptTask, picked: Sequence[int], query: Labelled | None) -> str:
-    return task.template.prompt([task.candidates[k] for k in picked], query or _placed(task, _MARK.format))
+    return _shown(task, picked, query or _placed(task, _MARK.format))
+
+
+def _shown(task: PromptTask, picked: Sequence[int], query: Labelled) -> str:
+    return shown_prompt(task.template, [task.candidates[k] for k in picked], query)
 
 
 def _filled(text: str, task: PromptTask, place: Callable[[str], str]) -> str:

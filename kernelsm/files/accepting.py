@@ -20,17 +20,24 @@ def ending_of(name: str) -> str:
     return PurePath(name).suffix.lower()
 
 
+def plain_name(name: str) -> str:
+    """Name of a file without the .gz behind it, in any case.
+
+    >>> plain_name("samples.csv.GZ"), plain_name("samples.csv")
+    ('samples.csv', 'samples.csv')
+    """
+    return name[: -len(GZIP)] if ending_of(name) == GZIP else name
+
+
 def format_of(name: str, packed: Collection[str] = ()) -> str:
     """Ending that tells what is in a file: of NAME.csv.gz ".csv", where `packed` holds it; else as `ending_of`."""
-    ending = ending_of(name)
-    inner = ending_of(PurePath(name).stem)
-    return inner if ending == GZIP and inner in packed else ending
+    inner = ending_of(plain_name(name))
+    return inner if inner in packed else ending_of(name)
 
 
 def bare_name(name: str, packed: Collection[str] = ()) -> str:
     """Name of a file without its ending: of NAME.csv NAME, and of NAME.csv.gz too where `packed` holds ".csv"."""
-    stem = PurePath(name).stem
-    return stem if format_of(name, packed) == ending_of(name) else PurePath(stem).stem
+    return PurePath(name if format_of(name, packed) == ending_of(name) else plain_name(name)).stem
 
 
 def check_ending(name: str, endings: Collection[str], expected: str, fix: str, *, unpickle: str) -> str:

@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from kernelsm.files.accepting import ending_of
+from kernelsm.files.accepting import ending_of, plain_name
 from kernelsm.files.source import Source, open_source
 from kernelsm.runtime.errors import InputError
 
@@ -76,9 +76,7 @@ def find_dialect(head: str, name: str, delimiter: str = "") -> Dialect:
         The one that the file names.
     """
     best, chosen = (False, 0), delimiter or ","
-    for candidate in (
-        "" if delimiter else "\t,;|" if ending_of(name.lower().removesuffix(".gz")) == ".tsv" else ",;\t|"
-    ):
+    for candidate in "" if delimiter else "\t,;|" if ending_of(plain_name(name)) == ".tsv" else ",;\t|":
         counts: list[int] = []
         with suppress(csv.Error):
             for _, cells in islice(numbered_rows(csv.reader(io.StringIO(head, newline=""), delimiter=candidate)), 2):

@@ -72,8 +72,8 @@ def adapter_files(folder: Path, place: str) -> AdapterFiles | None:
 
 
 def is_adapter(archive_folder: Path) -> bool:
-    """Whether what was unpacked holds an adapter, at its top or one folder down."""
-    return _adapter_folder(archive_folder) is not None
+    """Whether what was unpacked holds an adapter, or several, at its top or one folder down."""
+    return bool(_visible(archive_folder, CONFIG))
 
 
 def joined_with_base(
@@ -97,9 +97,10 @@ def joined_with_base(
     Raises
     ------
     InputError
-        An adapter that cannot be read, or whose base model is not at hand; names it.
+        An adapter that cannot be read, or whose base model is not at hand; names it. Several adapters, or one in the
+        folder of a whole model.
     """
-    folder = _adapter_folder(archive_folder)
+    folder = _adapter_folder(archive_folder, name)
     adapter = adapter_files(folder, name) if folder else None
     if folder is None or adapter is None:
         raise InputError(name, f"no {CONFIG}", EXPECTED, "Save the adapter with save_pretrained.")
@@ -129,8 +130,16 @@ def joined_with_base(
     return model_folder(place, name, text=text)
 
 
-def _adapter_folder(archive_folder: Path) -> Path | None:
+def _adapter_folder(archive_folder: Path, name: str) -> Path | None:
+    """The only adapter; where there are several, or one in a model's folder, nobody said which is meant."""
     found = _visible(archive_folder, CONFIG)
+    names = ", ".join(repr(folder.name[:40]) for folder in found[:3])
+    if len(found) > 1:
+        fix = "Zip one of them, with its base model."
+        raise InputError(name, f"{len(found)} adapters ({names})", "one adapter", fix)
+    if found and found[0] != archive_folder and (archive_folder / "config.json").is_file():
+        fix = f"Zip the model without {names}. Or put the two side by side into the zip, each in a folder."
+        raise InputError(name, f"a model, and an adapter in its folder ({names})", "one of them", fix)
     return found[0] if found else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,11 @@ PREFIX = "base_model.model."
 _FACTOR = re.compile(r"(.+)\.(lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?")
 # these start from a decomposition of the base model's weights, which are others then
 _PLAIN_STARTS = ("True", "False", "gaussian", "eva", "orthogonal")
+# these make another network than factors added to the layers of the base model
+_OTHER_KINDS = (
+    "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "monteclora_config",
+    "target_parameters", "trainable_token_indices", "use_bdlora", "use_qalora",
+)  # fmt: skip
 _AGAIN = "Save the adapter with save_pretrained again."
 
 
@@ -74,6 +79,10 @@ def put_into(network: Any, adapter: AdapterFiles, tensors: Mapping[str, torch.Te
         from peft import LoraConfig, inject_adapter_in_model
     start = str(adapter.config.get("init_lora_weights", True))
     check_choice(f"{place}, adapter, init_lora_weights", start, _PLAIN_STARTS, fix=MERGE)
+    other = next((name for name in _OTHER_KINDS if adapter.config.get(name)), None)
+    if other is not None:
+        told = repr(adapter.config[other])[:80]
+        raise InputError(f"{place}, adapter, {other}", told, "nothing, as in usual adapters", MERGE)
     factors = {name: found for name in tensors if (found := _FACTOR.fullmatch(name.removeprefix(PREFIX)))}
     whole = {name.removeprefix(PREFIX): tensors[name] for name in tensors if name not in factors}
     layers = sorted({found[1] for found in factors.values()})
@@ -84,20 +93,19 @@ def put_into(network: Any, adapter: AdapterFiles, tensors: Mapping[str, torch.Te
     if strange is not None:
         told = f"an adapter of {strange[:120]!r}, which {type(network).__name__} does not have"
         raise InputError(place, told, "an adapter of this base model", "Bring it with the base model that it names.")
-    ranks = {
-        found[1]: min(tensors[name].shape) for name, found in factors.items() if found[2] != "lora_magnitude_vector"
-    }
+    ranks = _ranks(factors, tensors, layers, place)
     try:
         settings = LoraConfig(
             r=int(adapter.config.get("r", 8)), lora_alpha=adapter.config.get("lora_alpha", 8), target_modules=layers,
-            rank_pattern=ranks, alpha_pattern=_alphas(adapter.config.get("alpha_pattern"), layers), lora_dropout=0.0,
-            bias="none", fan_in_fan_out=bool(adapter.config.get("fan_in_fan_out", False)),
+            rank_pattern={f"^{re.escape(layer)}": rank for layer, rank in ranks.items()},
+            alpha_pattern=adapter.config.get("alpha_pattern") or {}, lora_dropout=0.0, bias="none",
+            fan_in_fan_out=bool(adapter.config.get("fan_in_fan_out", False)),
             use_rslora=bool(adapter.config.get("use_rslora", False)),
             use_dora=bool(adapter.config.get("use_dora", False)),
         )  # fmt: skip
         _load(network, whole, place)
         inject_adapter_in_model(settings, network)
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (AttributeError, ValueError, TypeError, KeyError, RuntimeError, re.error) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(place, f"an adapter that does not fit its base model ({reason})", EXPECTED, MERGE) from error
     named = {}
@@ -114,15 +122,17 @@ def put_into(network: Any, adapter: AdapterFiles, tensors: Mapping[str, torch.Te
     return content_hash(sorted((name, sorted(scaling.items())) for name, scaling in scales.items()))
 
 
-def _alphas(pattern: Any, layers: list[str]) -> dict[str, Any]:
-    """The alphas of layers that have one of their own, by their whole names."""
-    ends = pattern if isinstance(pattern, dict) else {}
-    return {
-        layer: alpha
-        for layer in layers
-        for end, alpha in ends.items()
-        if layer == end or layer.endswith(f".{str(end).removeprefix('^')}")
-    }
+def _ranks(
+    factors: Mapping[str, re.Match[str]], tensors: Mapping[str, torch.Tensor], layers: Sequence[str], place: str
+) -> dict[str, int]:
+    """The rank of each layer's factors: the rows of its first one."""
+    firsts, seconds = ("lora_A", "lora_embedding_A"), ("lora_B", "lora_embedding_B")
+    ranks = {found[1]: len(tensors[name]) for name, found in factors.items() if found[2] in firsts}
+    both = set(ranks) & {found[1] for found in factors.values() if found[2] in seconds}
+    half = next((layer for layer in layers if layer not in both), None)
+    if half is not None:
+        raise InputError(place, f"one factor alone of {half[:120]!r}", "two factors of each layer", _AGAIN)
+    return ranks
 
 
 def _load(network: nn.Module, named: Mapping[str, torch.Tensor], place: str) -> None:

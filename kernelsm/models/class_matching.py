@@ -14,6 +14,7 @@ BY_NAME: How = "name"
 BY_NUMBER: How = "number"
 IN_ORDER: How = "order"
 CHOSEN: How = "choice"
+MAX_LABELS = 100_000
 _MADE_UP = re.compile(r"LABEL_(\d+)")
 
 
@@ -39,7 +40,9 @@ class ClassMatch:
 
 
 def class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the classes 0..C-1 by a model's config.json; empty where it is not known.
+    """Return the names of the classes 0..C-1 by a model's config.json; empty where they are not known.
+
+    No more than MAX_LABELS classes are named, whatever number a file from a stranger gives.
 
     Examples
     --------
@@ -49,7 +52,8 @@ def class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
     """
     if config and "id2label" not in config:  # transformers leaves out what is as usual
         count = config.get("num_labels", 2)
-        return tuple(f"LABEL_{number}" for number in range(count)) if isinstance(count, int) else ()
+        known = type(count) is int and 0 < count <= MAX_LABELS
+        return tuple(f"LABEL_{number}" for number in range(count)) if known else ()
     named = config.get("id2label")
     if not isinstance(named, Mapping):
         return ()
@@ -118,10 +122,14 @@ def _only_number(name: str) -> str:
 
 def _one_each(labels: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | None:
     """Position of each label among the names; None unless each has exactly one, and its own."""
-    found = [[number for number, name in enumerate(names) if name and name == label] for label in labels]
-    if any(len(places) != 1 for places in found) or len({places[0] for places in found}) < len(labels):
+    places: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        if name:
+            places.setdefault(name, []).append(number)
+    found = [places.get(label, []) for label in labels]
+    if any(len(numbers) != 1 for numbers in found) or len({numbers[0] for numbers in found}) < len(labels):
         return None
-    return tuple(places[0] for places in found)
+    return tuple(numbers[0] for numbers in found)
 
 
 def _chosen(labels: Sequence[str], names: Sequence[str], chosen: Mapping[str, int]) -> tuple[int, ...]:

@@ -110,6 +110,7 @@ class Endpoint:
         self.calls = self.tokens = self.reused = 0
         self._lock = threading.Lock()
         self._next = 0.0
+        self._newer = False
         self._stop = threading.Event()
         self._http: httpx2.Client | None = None
 
@@ -175,12 +176,11 @@ class Endpoint:
 
     def _asked(self, path: str, text: str) -> dict[str, Any]:
         """Ask one request until it is answered, and keep the answer."""
-        body = {"model": self.address.model, **json.loads(text)}
         for tried in range(1, self.limits.tries + 1):
             self._wait_for_turn(len(text))
             why, pause = "", 0.0
             try:
-                answer = self._sent(path, body)
+                answer = self._sent(path, {"model": self.address.model, **self._as_named(json.loads(text))})
             except _AgainError as error:
                 why, pause = error.why, error.pause
             else:
@@ -206,6 +206,12 @@ class Endpoint:
                 break
         fix = "Is the address right, and the service up? Start again later: what was answered is kept."
         raise self._refusal(f"{why}, {tried} time{'s' if tried > 1 else ''}", "an answer", fix)
+
+    def _as_named(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What is asked, in the words of newer models of OpenAI's where it is one of those."""
+        if self._newer and "max_tokens" in body:
+            body["max_completion_tokens"] = body.pop("max_tokens")
+        return body
 
     def _wait_for_turn(self, letters: int) -> None:
         """Wait until one more request may be begun, and count it."""
@@ -271,6 +277,9 @@ class Endpoint:
         if status == 200:
             return self._read(bytes(content))
         reason = self._reason(bytes(content))
+        if status == 400 and "max_completion_tokens" in reason and "max_tokens" in body:
+            self._newer = True
+            raise _AgainError("another name for max_tokens")
         if status in _TRY_AGAIN and "insufficient_quota" not in reason:
             raise _AgainError(f"status {status}{reason}", waiting)
         raise self._refused(status, reason)

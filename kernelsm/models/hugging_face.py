@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import nn
 from kernelsm.models.adapter_folders import EXPECTED as ADAPTER_EXPECTED
 from kernelsm.models.adapter_folders import AdapterFiles, adapter_files
 from kernelsm.models.adapters import PREFIX, adapter_tensors, head_outputs, put_into
-from kernelsm.models.model_folders import EXPECTED, MERGE, check_folder, quiet_transformers
+from kernelsm.models.model_folders import EXPECTED, MERGE, check_folder, gives_types, own_folder, quiet_transformers
 from kernelsm.models.own_forward import (
     ALONE,
     ELSEWHERE,
@@ -164,17 +165,19 @@ def hugging_face(
     check_counts(**({} if classes is None else {"classes": classes}))
     if reading is not None:
         check_choice("reading", reading, READINGS)
-    own_folder, place = folder, _place(folder)
-    adapter = adapter_files(Path(folder), place) if Path(folder).is_dir() else None
+    place, here = _place(folder), own_folder(folder)
+    adapter = adapter_files(here, place) if here else None
     tensors = adapter_tensors(adapter, place) if adapter else {}
     if adapter and not adapter.joined:
         folder = _base_of(adapter, place)
+        here = own_folder(folder)
     _check_folder(folder)
+    folder = str(here or folder)
     classes = classes or head_outputs(tensors)
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     quiet_transformers()
-    local = Path(folder).is_dir()  # then the hub is not asked
+    local = here is not None  # then the hub is not asked
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=local)
         if classes is not None and classes != config.num_labels:
@@ -207,12 +210,15 @@ def hugging_face(
         network, pad_id=pad_id, fresh=tuple(sorted(fresh)), reading=reading, adapter=scales
     ).eval()
     if reading is None and (texts := made_up_texts(model)) is not None:
-        prove(model, texts, _place(own_folder))
+        prove(model, texts, place)
     return model
 
 
 def text_limits(folder: Path) -> tuple[int | None, bool]:
     """Return how many tokens the network of a folder has positions for, None without end, and whether it reads types.
+
+    GPT-2 and its like add types to a text as if they were words: they read them where their tokenizer gives any of
+    its own accord, which few do.
 
     Raises
     ------
@@ -229,14 +235,15 @@ def text_limits(folder: Path) -> tuple[int | None, bool]:
         raise _unreadable(str(folder), error) from error
     network: Any = named[0] if isinstance(named, tuple) else named
     takes = "token_type_ids" in inspect.signature(network.forward).parameters
-    return most_tokens(config), takes and getattr(config, "type_vocab_size", None) not in (0, 1)
+    kinds = 2 if config.model_type == "xlnet" else getattr(config, "type_vocab_size", None)  # xlnet compares them
+    return most_tokens(config), takes and (gives_types(folder) if kinds is None else kinds not in (0, 1))
 
 
 def _base_of(adapter: AdapterFiles, place: str) -> str:
     """Folder or hub name of the base model of an adapter alone."""
     if not adapter.base:
         raise InputError(place, "a LoRA adapter that names no base model", ADAPTER_EXPECTED, MERGE)
-    if Path(adapter.base).is_absolute() and not Path(adapter.base).is_dir():
+    if Path(adapter.base).is_absolute() and own_folder(adapter.base) is None:
         found = f"a LoRA adapter without its base model {adapter.base[:80]!r}"
         raise InputError(place, found, ADAPTER_EXPECTED, MERGE)
     return adapter.base
@@ -244,17 +251,23 @@ def _base_of(adapter: AdapterFiles, place: str) -> str:
 
 def _check_folder(folder: str) -> None:
     """Refuse a folder without safetensors before transformers, which is slow to import, sees it."""
-    path = Path(folder).expanduser()
-    if path.is_dir():
+    if path := own_folder(folder):
         check_folder(path, _place(folder))
     # "name" and "owner/name" may be on the hub
-    elif path.is_absolute() or path.exists() or folder.startswith((".", "~")) or folder.count("/") > 1:
+    elif Path(folder).is_absolute() or _is_file(folder) or folder.startswith((".", "~")) or folder.count("/") > 1:
         raise InputError(f"model {folder!r}", "no such folder", EXPECTED, "Check the path.")
+
+
+def _is_file(name: str) -> bool:
+    with suppress(OSError, ValueError):
+        return Path(name).is_file()
+    return False
 
 
 def _place(folder: str) -> str:
     """The model's name, without its path on this computer, which messages must not reveal."""
-    name = Path(folder).resolve().name if Path(folder).is_dir() else folder
+    path = own_folder(folder)
+    name = path.resolve().name if path else folder
     return f"model {name!r}"
 
 

@@ -21,7 +21,7 @@ from kernelsm.models.chat_template import ChatTemplate
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import EXPECTED as _CLASSIFIER
-from kernelsm.models.model_folders import local_models_allowed, model_folder, quiet_transformers
+from kernelsm.models.model_folders import local_models_allowed, model_folder, own_folder, quiet_transformers
 from kernelsm.runtime.atomic_files import unfinished_folder
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import cache_root, content_hash
@@ -295,8 +295,8 @@ def load_language_model(folder_or_name: str | None = None) -> LanguageModel:
     quiet_transformers()
     if folder_or_name is None:
         return _default_model()
-    if folder_or_name.strip() and Path(folder_or_name).expanduser().is_dir():
-        return _load(Path(folder_or_name).expanduser())
+    if here := own_folder(folder_or_name):
+        return _load(here)
     if not local_models_allowed():
         fix = "Start the app with KERNELSM_ALLOW_PATHS=1 on your own computer to use names on the hub."
         raise InputError(f"model {folder_or_name!r}"[:160], "no such folder", EXPECTED, fix)

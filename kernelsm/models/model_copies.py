@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from kernelsm.files.archives import PLAIN_FILE_NAME
-from kernelsm.models.adapter_folders import is_adapter, joined_with_base
-from kernelsm.models.model_folders import model_folder
+from kernelsm.models.adapter_folders import CONFIG, is_adapter, joined_with_base
+from kernelsm.models.model_folders import model_folder, own_folder
 from kernelsm.runtime.errors import InputError
 
 # neither code nor pickles
@@ -43,17 +43,19 @@ def copy_model(name: str, place: Path, *, text: bool = False, adapted: bool = Fa
     InputError
         Nothing of that name, or no whole model.
     """
-    source = Path(name).expanduser()
-    if name.strip() and source.is_dir():
+    source = own_folder(name)
+    if source is not None:
         copy_files(source, place)
         return _checked(place, name, text=text, adapted=adapted)
-    if source.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or not name.strip():
+    if Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or not name.strip():
         raise InputError("model", f"no folder {name!r}"[:160], "a folder or a name on the hub", "Check the path.")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        snapshot_download(name, allow_patterns=list(_FILES_TO_LOAD), local_dir=place)
+        snapshot_download(
+            name, allow_patterns=list(_FILES_TO_LOAD), ignore_patterns=[f"*/{CONFIG}"], local_dir=place
+        )  # fmt: skip
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         found = f"nothing that can be loaded ({str(error).strip().splitlines()[0][:160]})"
         fix = "Check the name and the connection."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from kernelsm.files.accepting import PICKLES, ending_of
 from kernelsm.files.archives import open_archive
 from kernelsm.files.json_text import parse_json_object, read_json_object
 from kernelsm.files.limits import Limits
+from kernelsm.models.class_matching import MAX_LABELS
 from kernelsm.runtime.checks import check_counts
 from kernelsm.runtime.errors import InputError
 
@@ -32,7 +34,6 @@ MERGE = (
     ".save_pretrained(NEW_FOLDER)."
 )
 MAX_LAYERS = 1000
-_MAX_LABELS = 100_000
 _LARGEST_CONFIG = 2**22
 _CHUNK = 10_000  # texts read at once
 
@@ -40,6 +41,20 @@ _CHUNK = 10_000  # texts read at once
 def local_models_allowed() -> bool:
     """Whether paths on this computer and names on the hub may be given: only where KERNELSM_ALLOW_PATHS is 1."""
     return os.environ.get("KERNELSM_ALLOW_PATHS") == "1"
+
+
+def own_folder(name: str) -> Path | None:
+    """Return the folder of this computer that a name stands for; None where it is none, whatever was written.
+
+    >>> own_folder("~nobody/model"), own_folder("x" * 300), own_folder("bert-base-uncased")
+    (None, None, None)
+    """
+    if not name.strip():
+        return None
+    with suppress(OSError, RuntimeError, ValueError):  # an unknown home, a name too long, a null character
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    return None
 
 
 def model_folder(archive_folder: Path, name: str, *, text: bool = False) -> Path:
@@ -87,7 +102,7 @@ def archived_config(archive: Path, name: str, limits: Limits) -> dict[str, Any]:
     Raises
     ------
     InputError
-        No whole zip, or a config.json that is no JSON object.
+        No whole zip, or a config.json that is no JSON object or names more than a model can have.
     """
     with open_archive(archive, name, limits) as opened:
         entries = [PurePosixPath(entry) for entry in opened.namelist()]
@@ -100,7 +115,9 @@ def archived_config(archive: Path, name: str, limits: Limits) -> dict[str, Any]:
         if opened.getinfo(entry).file_size > _LARGEST_CONFIG:
             return {}
         content = opened.read(entry)
-    return parse_json_object(content, f"{name}, config.json", EXPECTED, "Save the model with save_pretrained.")
+    config = parse_json_object(content, f"{name}, config.json", EXPECTED, "Save the model with save_pretrained.")
+    _check_config(config, name)
+    return config
 
 
 def check_folder(folder: Path, place: str) -> None:
@@ -146,10 +163,10 @@ def _check_config(config: dict[str, Any], place: str) -> None:
     waiting = [config]
     while waiting:
         for key, value in waiting.pop().items():
-            most = _MAX_LABELS if key == "num_labels" else MAX_LAYERS if "layer" in key else None
+            most = MAX_LABELS if key == "num_labels" else MAX_LAYERS if "layer" in key else None
             if isinstance(value, dict):
                 waiting.append(value)
-            elif most is not None and isinstance(value, int) and value > most:
+            elif most is not None and isinstance(value, int | float) and value > most:
                 found, expected = str(value)[:40], f"at most {most:,}"
                 raise InputError(f"{place}, config.json, {key[:80]}", found, expected, "Choose a smaller model.")
 
@@ -267,6 +284,11 @@ def tokenize(
         _unknown(tokenizer, rows),
         len(set(texts if second is None else zip(texts, second, strict=True))) - len({row.tobytes() for row in rows}),
     )  # fmt: skip
+
+
+def gives_types(folder: Path) -> bool:
+    """Whether the tokenizer of a folder gives types of tokens of its own accord; not where there is none."""
+    return (folder / "tokenizer.json").is_file() and "token_type_ids" in _tokenizer(folder).model_input_names
 
 
 def _padded(rows: Sequence[NDArray[np.int64]], length: int, fill: int) -> NDArray[np.int64]:

@@ -66,6 +66,11 @@ class Proof:
     padded: float
     passed_over: tuple[str, ...] = ()
 
+    @property
+    def is_equal(self) -> bool:
+        """Whether the logits are those of its own forward call, up to rounding."""
+        return self.alone <= TOLERANCE and self.padded <= TOLERANCE  # NaN is not
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, of JSON types."""
         return {**asdict(self), "passed_over": list(self.passed_over)}
@@ -112,8 +117,9 @@ def prove(classifier: Classifier, tokens: torch.Tensor, place: str) -> Proof:
             except InputError as error:
                 reasons.append(f"{reading}: {error.found}")
                 continue
-            if padded <= TOLERANCE and alone <= TOLERANCE:
-                return Proof(family, reading, len(rows), alone, padded, tuple(reasons))
+            proof = Proof(family, reading, len(rows), alone, padded, tuple(reasons))
+            if proof.is_equal:
+                return proof
             reasons.append(f"{reading}: logits are off by {alone:.2g} of the largest")
     found = f"{family}, whose logits differ from those of its own forward call ({'; '.join(reasons)})"
     raise InputError(place, found[:300], _EXPECTED, ELSEWHERE)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from kernelsm.files.accepting import GZIP, check_content, check_ending, check_size, ending_of, format_of
+from kernelsm.files.accepting import GZIP, check_content, check_ending, check_size, ending_of, format_of, plain_name
 from kernelsm.files.json_text import parse_json_object
 from kernelsm.files.limits import Limits, check_table_size, limits
 from kernelsm.files.parquet_tables import read_parquet_table
@@ -87,7 +87,7 @@ def read_frame(data: bytes, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     expected = ".csv, .tsv, .xlsx, .jsonl or .parquet for a table, .npz or .json for arrays"
     unpickle = "Save the table with DataFrame.to_parquet or to_csv instead."
     ending = format_of(name, PACKED)
-    plain = name[: -len(GZIP)] if ending != ending_of(name) else name
+    plain = plain_name(name) if ending in PACKED else name
     check_ending(plain, _ENDINGS, expected, "Export it in one of these.", unpickle=unpickle)
     if ending == ".parquet":
         frame, info = _read_parquet(data, name, _bounds_of_table(bounds))

@@ -73,7 +73,7 @@ def inspect_model(path: Path) -> dict[str, Any]:
             "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "adapter": {"kind": "LoRA", "base": adapter.base} if adapter else None, "new_head": bool(model.fresh),
             "longest": longest, "token_types": types, "tokenizer": (folder / "tokenizer.json").is_file(),
-            "proof": proof.to_dict(), "logits_equal": True, "notes": notes, **_engine(model, texts),
+            "proof": proof.to_dict(), "logits_equal": proof.is_equal, "notes": notes, **_engine(model, texts),
         }  # fmt: skip
 
 

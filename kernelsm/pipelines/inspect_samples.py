@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kernelsm.files.accepting import ending_of, format_of
+from kernelsm.files.written_tables import PACKED
 from kernelsm.models.model_folders import ADAPTER
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.outcomes.table_validation import TARGET_PREFIX, TASK_PREFIX
+from kernelsm.runtime.errors import InputError
 from kernelsm.samples.column_facts import Facts
 from kernelsm.samples.reader import read_facts
+from kernelsm.samples.splits import split_meaning
 from kernelsm.tasks.mapping_guess import explain_guess
-from kernelsm.tasks.split_words import split_meaning
 
 
 def inspect_samples(path: Path) -> dict[str, Any]:
@@ -46,14 +50,19 @@ def inspect_samples(path: Path) -> dict[str, Any]:
     >>> found["mapping"]["label"], found["mapping"]["tasks"]["columns"], found["reasons"]["label"]
     ('label', ['source'], 'Its name says so.')
     """
-    facts = read_facts(path)
+    try:
+        facts = read_facts(path)
+    except InputError:
+        if (own := _own_format(path)) is None:
+            raise
+        return own
+    if {"masks", "values"} <= set(facts.names) and (own := _own_format(path)):
+        return own
     if is_outcomes(facts):
-        outcomes = Outcomes.from_files([(path.read_bytes(), path.name)])
-        return {
-            "file": path.name, "kind": "table of outcomes", "subsets": outcomes.m, "tasks": list(outcomes.task_names),
-            "targets": list(outcomes.target_names), "higher_is_better": outcomes.higher_is_better,
-            "notes": list(outcomes.meta.get("notes", [])),
-        }  # fmt: skip
+        if path.is_dir() or ending_of(path.name) == ".zip":
+            fix = "Inspect the file: python -m kernelsm inspect FOLDER/TABLE.csv."
+            raise InputError(path.name, "a table of outcomes inside", "samples, or the file of the table itself", fix)
+        return _outcomes_seen(path)
     guess = explain_guess(facts)
     return {
         "file": path.name, "kind": "samples", "rows": facts.rows, "encoding": facts.encoding,
@@ -64,6 +73,24 @@ def inspect_samples(path: Path) -> dict[str, Any]:
             for word, rows in facts.columns[guess.mapping.split].counts.items()
         } if guess.mapping.split else {},
     }  # fmt: skip
+
+
+def _outcomes_seen(path: Path) -> dict[str, Any]:
+    outcomes = Outcomes.from_files([(path.read_bytes(), path.name)])
+    return {
+        "file": path.name, "kind": "table of outcomes", "subsets": outcomes.m, "tasks": list(outcomes.task_names),
+        "targets": list(outcomes.target_names), "higher_is_better": outcomes.higher_is_better,
+        "notes": list(outcomes.meta.get("notes", [])),
+    }  # fmt: skip
+
+
+def _own_format(path: Path) -> dict[str, Any] | None:
+    """What is in masks (or ids) and values, as `Outcomes` takes them; None where a file does not hold these."""
+    if not path.is_file() or format_of(path.name, PACKED) not in (".json", ".npz"):
+        return None
+    with suppress(InputError):  # what is wrong with it as samples is told
+        return _outcomes_seen(path)
+    return None
 
 
 def holds_model(path: Path) -> bool:

@@ -28,7 +28,7 @@ from kernelsm.models.hashing import model_hash
 from kernelsm.models.hugging_face import text_limits
 from kernelsm.models.language_model import of_language_model
 from kernelsm.models.model_copies import copy_model
-from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, tokenize
+from kernelsm.models.model_folders import CONVERT, EXPECTED, local_models_allowed, model_folder, own_folder, tokenize
 from kernelsm.models.presets import Preset, presets
 from kernelsm.models.sentence_encoder import MAX_LENGTH, encoder_folder
 from kernelsm.models.standard_units import in_standard_units
@@ -113,42 +113,55 @@ def prepare(request: ProjectRequest, report: Report, store: Store) -> str:
             begun = time.perf_counter()
             model, curve = trained(recipe, read.suite, store, stages.stage("base"))
             _check_head(model, recipe)
-        recipe = _measured(
-            recipe, read.suite, model, time.perf_counter() - begun, request.model, stages.stage("probe")
-        )
+        took, seen = time.perf_counter() - begun, dict[str, str]()
+        recipe = _measured(recipe, read.suite, model, took, request.model, stages.stage("probe"), seen)
+        known |= {"engine": seen} if seen else {}
+        came = request.model.origin != "train"
         about = {
             "file": request.data.name, "mapping": mapping.to_dict(), "data": read.suite.meta,
-            "curve": [asdict(row) for row in curve], **_seen_at_w0(model, read.suite),
+            "curve": [asdict(row) for row in curve], **_seen_at_w0(model, read.suite, brought=came),
             "contents": [read.suite.content_hash, model_hash(model), *read.contents], **known,
         }  # fmt: skip
         return save_project(Project(request.title, recipe, about), read.suite, root=root, model_folder=folder)
 
 
 def _measured(
-    recipe: Recipe, suite: TaskSuite, model: nn.Module, base_seconds: float, network: NetworkRequest, report: Report
+    recipe: Recipe,
+    suite: TaskSuite,
+    model: nn.Module,
+    base_seconds: float,
+    network: NetworkRequest,
+    report: Report,
+    seen: dict[str, str],
 ) -> Recipe:
-    """The recipe, completed with the parameter count and the timings of the network."""
+    """The recipe, completed with the parameter count and the timings of the network; fills in the engine `seen`."""
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if suite.objective == NEXT_TOKENS:
         ridge = network.ridge or PULL
         rates = measure_text_rates(
-            suite, model, base_seconds=base_seconds, ridge=ridge, epochs=recipe.retraining["epochs"], report=report
+            suite,
+            model,
+            base_seconds=base_seconds,
+            ridge=ridge,
+            epochs=recipe.retraining["epochs"],
+            report=report,
+            seen=seen,
         )
         return replace(recipe, parameters=d, ridge=ridge, rates=rates, counted=Size.of(suite))
     small, large = _PULLS_OF_QUANTITIES if suite.objective == REGRESSION else _PULLS
     ridge = network.ridge or (small if d <= SMALL else large)
     retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
     rates = measure_rates(
-        suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report
+        suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report, seen=seen
     )  # fmt: skip
     return replace(recipe, parameters=d, ridge=ridge, retraining=retraining, rates=rates, counted=Size.of(suite))
 
 
-def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
+def _seen_at_w0(model: nn.Module, suite: TaskSuite, *, brought: bool) -> dict[str, Any]:
     """The measure by which people judge a network, at W0 in training and test, and what to hold it against.
 
-    For classes that is the accuracy of always saying the most common one of the test samples, and that of the network
-    with its classes numbered otherwise, if that is much better.
+    For classes that is the accuracy of always saying the most common one of the same test samples, and that of a
+    network that was brought with its classes numbered otherwise, if that is much better.
     """
     objective, headlines = find(suite), {}
     for name, inputs, labels in (
@@ -161,9 +174,9 @@ def _seen_at_w0(model: nn.Module, suite: TaskSuite) -> dict[str, Any]:
         headlines[name] = objective.measure_headline(outputs, torch.from_numpy(labels[rows]))
     seen: dict[str, Any] = {objective.headline: headlines}
     if suite.objective == CLASSIFICATION:
-        counts = np.bincount(suite.test_labels)
+        counts = np.bincount(suite.test_labels[rows])  # of the samples that the accuracy is measured on
         seen["majority"] = {"share": float(counts.max() / counts.sum()), "class": int(counts.argmax())}
-        if better := better_matching(outputs.numpy(), suite.test_labels[rows]):
+        if brought and (better := better_matching(outputs.numpy(), suite.test_labels[rows])):
             seen["renumbered"] = {"accuracy": better[0], "of": better[1]}
     return seen
 
@@ -245,8 +258,8 @@ def _encoder_folder(model: NetworkRequest, folder: Path, root: Path) -> Path | N
         return None
     if not local_models_allowed():
         _refuse_paths()
-    own = Path(model.encoder_path).expanduser()
-    return model_folder(own, model.encoder_path, text=True) if own.is_dir() else copy_model(
+    own = own_folder(model.encoder_path)
+    return model_folder(own, model.encoder_path, text=True) if own else copy_model(
         model.encoder_path, folder, text=True
     )  # fmt: skip
 

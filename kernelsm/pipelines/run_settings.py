@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -49,7 +48,6 @@ GAME = "planted"
 MAX_SUBSETS = 20_000
 START_SECONDS = 6.0
 _LOADING_SECONDS = 0.1  # of the file of W0
-_UNTIMED_SECONDS = 60.0  # of a bar, where a stage was not timed
 
 
 @dataclass(frozen=True)
@@ -346,7 +344,7 @@ class Cost:
     seconds : float
         From measured rates; infinity where one of them was given up because it took too long.
     stages : dict
-        Stage -> its seconds, in order.
+        Stage -> its seconds, in order; infinity as above.
     memory : int
         Bytes of the features, as loaded and as prepared for the solver, and of adapted directions.
     coordinates : int
@@ -412,9 +410,7 @@ def estimate_cost(settings: RunSettings) -> Cost:
         if settings.projection == "exact" and k < recipe.parameters:  # written down once, in all coordinates
             memory += 4 * (size.samples + size.test_samples) * columns * recipe.parameters
         memory += 4 * recipe.parameters * k if settings.projection == ADAPTED else 0
-    # what was not timed takes a part of the bar all the same
-    shown = {name: seconds if math.isfinite(seconds) else _UNTIMED_SECONDS for name, seconds in stages.items()}
-    return Cost(START_SECONDS + sum(stages.values()), shown, memory, k, outputs)
+    return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
 
 
 def seconds_a_subset(settings: RunSettings) -> float:

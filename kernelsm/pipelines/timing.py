@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -40,7 +41,14 @@ _PASSES, _FEW_PASSES = 150, 40
 
 
 def measure_rates(
-    suite: TaskSuite, model: nn.Module, *, base_seconds: float, ridge: float, quick: bool, report: Report = silent
+    suite: TaskSuite,
+    model: nn.Module,
+    *,
+    base_seconds: float,
+    ridge: float,
+    quick: bool,
+    report: Report = silent,
+    seen: dict[str, str] | None = None,
 ) -> Rates:
     """Time gradients of a few samples, a few subsets of GradEx, and one pass of retraining.
 
@@ -57,6 +65,8 @@ def measure_rates(
         Whether retraining ends at a hundredth of the first gradient.
     report : Report
         Told after each projection and at the end.
+    seen : dict, optional
+        Takes the `engine` that gradients are computed by, and why faster ones are not (`engine_because`).
 
     Returns
     -------
@@ -66,33 +76,44 @@ def measure_rates(
     d = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = ["kronecker", *(["exact"] if d <= EXACT_UP_TO else []), *(name for name in RANDOM if name != "kronecker")]
     gradients = {}
-    clock = _Clock()
+    clock = _Clock(model)
+    found: dict[str, str] = {}
+    clock.rate(partial(_see_engine, suite, found=found))
+    if seen is not None:
+        seen |= found
     for done, name in enumerate(names):
         dim = max(2, min(_DIM, _MOST_NUMBERS // d)) if name in _DENSE else _DIM
-        gradients[name] = clock.rate(partial(_gradient_rate, suite, model, name, dim))
+        gradients[name] = clock.rate(partial(_gradient_rate, suite, name=name, dim=dim))
         if dim < _DIM and math.isfinite(
             gradients[name]
         ):  # the map of a dense projection costs d·k, the gradients below it what they cost Kronecker
             own = gradients["kronecker"]
             gradients[name] = own + max(gradients[name] - own, 0.0) * _DIM / dim
         report(done + 1, len(names) + 2, f"timing {name} gradients", reused=None)
-    gradex = {"projected": clock.rate(partial(_gradex_rate, suite, model, "kronecker", ridge))}
+    gradex = {"projected": clock.rate(partial(_gradex_rate, suite, name="kronecker", ridge=ridge))}
     if d <= EXACT_UP_TO:
-        gradex["exact"] = clock.rate(partial(_gradex_rate, suite, model, "exact", ridge))
+        gradex["exact"] = clock.rate(partial(_gradex_rate, suite, name="exact", ridge=ridge))
     report(len(names) + 1, len(names) + 2, "timing GradEx", reused=None)
-    retraining = clock.rate(partial(_pass_seconds, suite, model), threads=1) * (_FEW_PASSES if quick else 2 * _PASSES)
+    retraining = clock.rate(partial(_pass_seconds, suite), threads=1) * (_FEW_PASSES if quick else 2 * _PASSES)
     report(len(names) + 2, len(names) + 2, "timing retraining", reused=None)
     return Rates(base=base_seconds, gradients=gradients, gradex=gradex, retraining=retraining)
 
 
 def measure_text_rates(
-    suite: TaskSuite, model: nn.Module, *, base_seconds: float, ridge: float, epochs: int, report: Report = silent
+    suite: TaskSuite,
+    model: nn.Module,
+    *,
+    base_seconds: float,
+    ridge: float,
+    epochs: int,
+    report: Report = silent,
+    seen: dict[str, str] | None = None,
 ) -> Rates:
     """Time what is needed of a language model with adapters on a few texts; a pass through it takes a while.
 
     Parameters
     ----------
-    suite, model, base_seconds, ridge, report
+    suite, model, base_seconds, ridge, report, seen
         As of `measure_rates`.
     epochs : int
         Of fine-tuning on a subset.
@@ -112,7 +133,11 @@ def measure_text_rates(
     report(1, 3, "timing fine-tuning", reused=None)
     rows = np.arange(len(few.inputs))
     linearisation = _linearisation(suite)
-    seconds = _seconds(_features(few, model, "kronecker", _DIM, rows, linearisation))
+    features: list[GradientFeatures] = []
+    compute = _features(few, model, "kronecker", _DIM, rows, linearisation)
+    seconds = _seconds(lambda: features.append(compute()))
+    if seen is not None:
+        seen |= _engine_of(features[0])
     # the engine is chosen by comparing it, on a few of them, with gradients one by one
     rate = 1000 * max(seconds / len(rows) / 2, text)
     found = dict.fromkeys(("exact", *RANDOM), rate)
@@ -137,20 +162,22 @@ def features_rate(suite: TaskSuite, train: GradientFeatures, test: GradientFeatu
 class _Clock:
     """Gives each measurement its time, and all together theirs: what does not end in time is infinite.
 
-    What runs on then ends with the process of the job, which ends soon.
+    What runs on then ends with the process of the job, which ends soon. Until then it swaps weights of its network:
+    each measurement has a copy of its own.
     """
 
-    def __init__(self) -> None:
-        self.left = _ALL_SECONDS
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.left = model, _ALL_SECONDS
 
-    def rate(self, measure: Callable[[], float], *, threads: int | None = None) -> float:
-        """Return what a measurement finds, or infinity."""
+    def rate(self, measure: Callable[[nn.Module], float], *, threads: int | None = None) -> float:
+        """Return what a measurement finds with a copy of the network, or infinity."""
         found: Queue[float | Exception] = Queue()
+        own = copy.deepcopy(self.model)
 
         def run() -> None:
             use_torch_threads(threads)  # of this thread of Python
             try:
-                found.put(measure())
+                found.put(measure(own))
             except Exception as error:  # raised again by who waits for it
                 found.put(error)
 
@@ -184,6 +211,18 @@ def _gradient_rate(suite: TaskSuite, model: nn.Module, name: str, dim: int) -> f
     many_rows = _spread(len(suite.inputs), _MOST_SAMPLES)
     seconds = _seconds(_features(suite, model, name, dim, many_rows, linearisation))
     return 1000 * max(seconds - fixed, seconds / 10) / ((len(many_rows) - len(few_rows)) * columns)
+
+
+def _see_engine(suite: TaskSuite, model: nn.Module, found: dict[str, str]) -> float:
+    """Fill in the engine of gradients; seconds."""
+    begun = time.perf_counter()
+    rows = _spread(len(suite.inputs), _FEW_SAMPLES)
+    found |= _engine_of(_features(suite, model, "kronecker", _DIM, rows, _linearisation(suite))())
+    return time.perf_counter() - begun
+
+
+def _engine_of(features: GradientFeatures) -> dict[str, str]:
+    return {name: str(features.meta[name]) for name in ("engine", "engine_because") if features.meta.get(name)}
 
 
 def _linearisation(suite: TaskSuite) -> Linearisation:

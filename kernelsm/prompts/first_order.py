@@ -63,7 +63,7 @@ class FirstOrder:
     Raises
     ------
     InputError
-        Prompts that are conversations, anchors below 1, an unknown way to combine them, what `Prompting` refuses,
+        Prompts that are conversations, free answers, anchors below 1, an unknown way to combine them, what `Prompting` refuses,
         label words that the model cannot tell apart, or slots that are together longer than the model can read.
     """
 
@@ -83,6 +83,9 @@ class FirstOrder:
             raise InputError(
                 "template", "prompts that are conversations", "plain text, whose slots are exchanged", fix
             )
+        if task.free:
+            fix = "Ask with the prompts themselves (Prompting)."
+            raise InputError("task", "free answers", "label words, whose probabilities are estimated", fix)
         check_counts(anchors=anchors)
         check_choice("combine", combine, get_args(Combine))
         self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)

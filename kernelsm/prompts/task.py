@@ -290,6 +290,11 @@ class PromptTask:
         return self.rule is not None
 
     @property
+    def classes(self) -> list[int]:
+        """Which label word each candidate has; all 0 where answers are free, since no two need be alike."""
+        return [0 if self.free else self.labels.index(candidate.label) for candidate in self.candidates]
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """Names of the input fields where there are several; empty for texts alone."""
         return tuple(name for name, _ in self.candidates[0].fields)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from kernelsm.files.accepting import GZIP, check_ending, check_size, ending_of, format_of
+from kernelsm.files.accepting import check_ending, check_size, format_of, plain_name
 from kernelsm.files.csv_tables import read_csv_texts
 from kernelsm.files.json_tables import json_value
 from kernelsm.files.json_text import parse_json_object
@@ -162,8 +162,8 @@ def read_rows(data: bytes, name: str, *, most: int | None = None) -> TextRows:
     """
     unpickle = "Save the texts with DataFrame.to_csv."
     ending = format_of(name, PACKED)
-    plain_name = name if ending == ending_of(name) else name[: -len(GZIP)]
-    check_ending(plain_name, (*WRITTEN, *YAML), _FORMATS, "Export it in one of these.", unpickle=unpickle)
+    plain = plain_name(name) if ending in PACKED else name
+    check_ending(plain, (*WRITTEN, *YAML), _FORMATS, "Export it in one of these.", unpickle=unpickle)
     check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
     found = _read(data, name, ending, replace(limits(), megabytes=most_megabytes()), most)
     if not found.rows:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
 from typing import Protocol
+
+UNTIMED_SECONDS = 60.0  # of a bar, for a stage that nobody could time
 
 
 class Cancelled(BaseException):
@@ -37,12 +40,16 @@ class Stages:
     report : Report
         Called with the joined progress, in thousandths of a second of expected work.
     stages : mapping of str to float
-        Name of each stage, in order, and the seconds it is expected to take.
+        Name of each stage, in order, and the seconds it is expected to take. What was not timed (infinity) takes a
+        part of the bar all the same.
     """
 
     def __init__(self, report: Report, stages: Mapping[str, float]) -> None:
         self.report = report
-        self.costs = {name: max(1, round(1000 * seconds)) for name, seconds in stages.items()}
+        self.costs = {
+            name: max(1, round(1000 * (seconds if math.isfinite(seconds) else UNTIMED_SECONDS)))
+            for name, seconds in stages.items()
+        }
         self.total = sum(self.costs.values())
 
     def stage(self, name: str) -> Report:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kernelsm.files.accepting import GZIP, format_of
+from kernelsm.files.accepting import bare_name, format_of
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import Limits, check_table_size
 from kernelsm.files.table_read import Column, TableRead, keep_readable
@@ -179,7 +179,7 @@ def _tables(folder: Path, name: str) -> dict[str, list[_File]]:
         if format_of(path.name, PACKED) in TABLES:  # and not a README or a licence
             # the file's own name first, then the folders from within
             named = [
-                re.sub(r"-\d+-of-\d+$", "", path.name.removesuffix(GZIP).rpartition(".")[0]),
+                re.sub(r"-\d+-of-\d+$", "", bare_name(path.name, PACKED)),
                 *reversed(path.relative_to(folder).parts[:-1]),
             ]
             words[path] = next((word for word in named if split_of(word)[0]), "")

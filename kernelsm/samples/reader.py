@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kernelsm.files.accepting import GZIP as GZIP_ENDING
-from kernelsm.files.accepting import check_content, check_ending, check_size, ending_of, format_of
+from kernelsm.files.accepting import check_content, check_ending, check_size, ending_of, format_of, plain_name
 from kernelsm.files.archives import unpack
 from kernelsm.files.limits import Limits
 from kernelsm.files.limits import limits as limits_now
@@ -136,7 +135,7 @@ def _check_file(path: Path, name: str, limits: Limits) -> str:
     packed = ending != ending_of(name)
     other = _FIXES.get(ending, "Export the samples in one of these formats.")
     unpickle = "Save the table by DataFrame.to_parquet, arrays by np.savez(path, x=x, y=y)."
-    plain = name[: -len(GZIP_ENDING)] if packed else name
+    plain = plain_name(name) if packed else name
     check_ending(plain, FORMATS, f"one of {', '.join(FORMATS)}", other, unpickle=unpickle)
     check_size(path, name, limits.megabytes, "a file with samples", "Send fewer samples.")
     kinds = (_CONTENTS[ending],) if ending in _CONTENTS else ("", UTF_16)

@@ -1,9 +1,10 @@
-"""Splits: what the names of files and arrays say about training and testing, as one column `split`."""
+"""Splits: what names of files and arrays, and words of a column `split`, say about training and testing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Literal
 
 import pyarrow as pa
 
@@ -12,18 +13,24 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.samples.columns import join_columns
 
 SPLIT = "split"
-# the words that dataset hubs know, and the name each stands for
+_TEST = "test testing eval evaluation heldout held-out held_out holdout hold-out hold_out"
+_VALIDATION = "validation valid val dev development"
+# the words that people and dataset hubs use, and the name each stands for
 _SPLITS = {
-    "train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    **dict.fromkeys(["train", "training", "fit"], "train"),
+    **dict.fromkeys(_TEST.split(), "test"),
+    **dict.fromkeys(_VALIDATION.split(), "validation"),
     "unsupervised": "unsupervised", "unlabeled": "unlabeled", "unlabelled": "unlabelled",
 }  # fmt: skip
+_ALONE = {"fit"}  # as a part of a longer name it means something else, such as a curve fit
 UNUSED = frozenset({"unsupervised", "unlabeled", "unlabelled"})
 """Splits of samples without labels, which are neither trained on nor tested."""
 _PIECE = re.compile(
     r"[-_. ]*((part|shard|piece|chunk)[-_. ]*)?\d*", re.IGNORECASE
 )  # of a split, not a part of its own
-_WORD = "|".join(sorted(_SPLITS, key=len, reverse=True))
+_WORD = "|".join(sorted(set(_SPLITS) - _ALONE, key=len, reverse=True))
+
+SplitMeaning = Literal["train", "test", "validation", "unused", ""]
 
 
 def split_of(name: str) -> tuple[str, str]:
@@ -32,11 +39,28 @@ def split_of(name: str) -> tuple[str, str]:
     >>> split_of("x_train"), split_of("test-images"), split_of("trainer")
     (('train', 'x'), ('test', 'images'), ('', 'trainer'))
     """
+    if name.casefold() in _ALONE:
+        return _SPLITS[name.casefold()], ""
     if found := re.fullmatch(rf"({_WORD})(?:[-_. ]+(.*))?", name, re.IGNORECASE):
         return _SPLITS[found[1].lower()], found[2] or ""
     if found := re.fullmatch(rf"(.*?)[-_. ]+({_WORD})", name, re.IGNORECASE):
         return _SPLITS[found[2].lower()], found[1]
     return "", name
+
+
+def split_meaning(word: str) -> SplitMeaning:
+    """Return what a word of a column of splits means; empty where it means nothing known.
+
+    A part of a split means what the split does.
+
+    >>> split_meaning("Validation_matched"), split_meaning("dev"), split_meaning("unsupervised"), split_meaning("x")
+    ('validation', 'validation', 'unused', '')
+    """
+    split = split_of(word.strip())[0]
+    for meaning in ("train", "test", "validation"):
+        if split == meaning:
+            return meaning
+    return "unused" if split in UNUSED else ""
 
 
 def name_parts(names: Iterable[str]) -> dict[str, str]:

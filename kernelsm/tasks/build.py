@@ -277,7 +277,11 @@ def _numbers(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
     """Labels of training and test samples that are quantities, or 0 and 1, and the settings of their objective."""
     quantity = mapping.objective == REGRESSION
-    values, names = (quantities if quantity else marks)(samples, mapping.labels, rows)
+    values: NDArray[Any]
+    if quantity:
+        values, names = quantities(samples, mapping.labels, rows)
+    else:
+        values, names = marks(samples, mapping.labels, rows, bounds.classes)
     if len(names) > bounds.classes:
         fix = "Choose fewer labels."
         raise InputError(f"{samples.name}, label", f"{len(names):,} labels", f"at most {bounds.classes:,}", fix)

@@ -16,6 +16,7 @@ from kernelsm.outcomes.names import check_name, natural_key
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, first_least
 from kernelsm.samples.samples import Samples
+from kernelsm.samples.splits import split_meaning
 from kernelsm.tasks.mapping import (
     TARGET_ALL,
     TARGET_LABEL,
@@ -23,7 +24,6 @@ from kernelsm.tasks.mapping import (
     SampleMapping,
     TaskRule,
 )
-from kernelsm.tasks.split_words import split_meaning
 
 Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]

@@ -76,12 +76,21 @@ def guess_label(samples: Samples | Facts, label: str, *, free: Iterable[str] = (
         return LabelGuess(REGRESSION, f"It holds {count} numbers, some with fractions.")
     if held.count <= MOST_CLASSES:
         return LabelGuess(CLASSIFICATION, f"It holds {count} whole numbers, {MOST_CLASSES} at most.")
-    if _words(label) & _CLASS_WORDS and _counts_up(held) and held.count <= facts.rows // 2:
+    if words_of(label) & _CLASS_WORDS and _counts_up(held) and held.count <= facts.rows // 2:
         return LabelGuess(
             CLASSIFICATION,
             f"It holds {count} whole numbers without a gap, and its name says that they are classes.",
         )
     return LabelGuess(REGRESSION, f"It holds {count} whole numbers, more than {MOST_CLASSES}.")
+
+
+def words_of(name: str) -> set[str]:
+    """Return the words of a column's name, in small letters.
+
+    >>> sorted(words_of("Task-ID 2"))
+    ['2', 'id', 'task']
+    """
+    return set(re.split(r"[^0-9a-z]+", name.strip().casefold()))
 
 
 def _counts_up(held: ColumnFacts) -> bool:
@@ -125,11 +134,7 @@ def _of_array(held: ColumnFacts) -> LabelGuess:
 
 def _together(facts: Facts, label: str, free: Iterable[str]) -> tuple[str, ...]:
     """Other columns of 0 and 1 whose names share one of the words that labels are called by."""
-    shared = _words(label) & _CLASS_WORDS
+    shared = words_of(label) & _CLASS_WORDS
     if not shared or not facts.columns[label].marks:
         return ()
-    return tuple(one for one in free if one != label and _words(one) & shared and facts.columns[one].marks)
-
-
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^0-9a-z]+", name.strip().casefold()))
+    return tuple(one for one in free if one != label and words_of(one) & shared and facts.columns[one].marks)

@@ -10,7 +10,7 @@ _MOST_LABELS = 50
 _LONGEST, _MOST_WORDS = 40, 4  # of a label: what is longer is a sentence
 
 
-def find_separator(texts: Iterable[str]) -> str:
+def find_separator(texts: Iterable[str], *, chosen: bool = False) -> str:
     """Return what parts the labels in texts that look like lists of labels; empty where they do not.
 
     They do where parts come back: the different texts hold at most 50 different parts, each of them twice on average
@@ -20,6 +20,8 @@ def find_separator(texts: Iterable[str]) -> str:
     ----------
     texts : iterable of str
         The different texts of a column.
+    chosen : bool
+        Whether the user said that the texts are lists of labels. Then the parts may be more, and need not come back.
 
     Examples
     --------
@@ -34,7 +36,8 @@ def find_separator(texts: Iterable[str]) -> str:
         lists = [split_labels(text, separator) for text in listed]
         parts = Counter(part for found in lists for part in found)
         short = all(len(part) <= _LONGEST and len(part.split()) <= _MOST_WORDS for part in parts)
-        if short and 2 <= len(parts) <= _MOST_LABELS and 2 * len(parts) <= parts.total():
+        come_back = len(parts) <= _MOST_LABELS and 2 * len(parts) <= parts.total()
+        if short and len(parts) >= 2 and (chosen or come_back):
             return separator
     return ""
 

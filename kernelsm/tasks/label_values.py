@@ -108,7 +108,9 @@ def quantities(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[ND
     return np.concatenate(parts, axis=1), tuple(names)
 
 
-def marks(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def marks(
+    samples: Samples, columns: Sequence[str], rows: Rows, most: int
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Return 1 where a label applies and 0 where not, of the given rows, shape (n, C), and the labels' names.
 
     Numbers are 0 and 1; words are yes, y, true, t and no, n, false, f. A column of texts such as "sport, politics"
@@ -117,13 +119,13 @@ def marks(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[NDArray
     Raises
     ------
     InputError
-        Names the row and column of the first entry that is something else.
+        Names the row and column of the first entry that is something else. Texts with more than `most` parts.
     """
     parts, names = [], []
     for column in columns:
         values = _of_column(samples, column)[rows]
         if separator := _separator(samples, column):
-            applying, labels = _listed(samples, column, values[:, 0], rows, separator)
+            applying, labels = _listed(samples, column, values[:, 0], rows, separator, most)
             parts.append(applying)
             names += labels if len(columns) == 1 else [f"{column}: {label}" for label in labels]
             continue
@@ -144,11 +146,13 @@ def marks(samples: Samples, columns: Sequence[str], rows: Rows) -> tuple[NDArray
 
 
 def _separator(samples: Samples, column: str) -> str:
-    return find_separator(samples.distinct(column)) if samples.kind(column) == "text" else ""
+    if samples.kind(column) != "text":
+        return ""
+    return find_separator(samples.distinct(column, samples.rows), chosen=True)
 
 
 def _listed(
-    samples: Samples, column: str, texts: NDArray[Any], rows: Rows, separator: str
+    samples: Samples, column: str, texts: NDArray[Any], rows: Rows, separator: str, most: int
 ) -> tuple[NDArray[np.float32], list[str]]:
     """1 where a label is among those that a text lists, shape (n, C), and the labels."""
     of = {text: split_labels(text, separator) for text in set(texts.tolist()) if text is not None}
@@ -157,6 +161,9 @@ def _listed(
         fix = "Fill it in, or drop the row."
         raise InputError(place(samples, column, int(rows[empty[0]])), "no label", "one label or more", fix)
     labels = sorted({label for found in of.values() for label in found}, key=natural_key)
+    if len(labels) > most:
+        fix = "Choose another column, or keep the labels that matter."
+        raise InputError(place(samples, column), f"{len(labels):,} labels", f"at most {most:,}", fix)
     numbers = {label: number for number, label in enumerate(labels)}
     found = np.zeros((len(texts), len(labels)), dtype=np.float32)
     for row, text in enumerate(texts):

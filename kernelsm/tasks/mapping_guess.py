@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from kernelsm.samples.column_facts import MOST_COUNTED, ColumnFacts, Facts, facts_of
 from kernelsm.samples.samples import Samples
-from kernelsm.tasks.label_guess import COMPLETION_NAMES, LabelGuess, guess_label
+from kernelsm.samples.splits import split_meaning
+from kernelsm.tasks.label_guess import COMPLETION_NAMES, LabelGuess, guess_label, words_of
 from kernelsm.tasks.mapping import (
     MAX_CATEGORIES,
     TARGET_ALL,
@@ -16,7 +17,6 @@ from kernelsm.tasks.mapping import (
     SampleMapping,
     TaskRule,
 )
-from kernelsm.tasks.split_words import split_meaning
 from kernelsm.tasks.suite import CLASSIFICATION, NEXT_TOKENS
 from kernelsm.tasks.weighting import BY_SIZE
 
@@ -108,7 +108,7 @@ class _Guess:
         task = self._settle(next((name for name in named if name.strip().casefold() == "task"), (named or [""])[0]))
         coarser = [name for name in named if name != task and self.columns[name].count < self.columns[task].count]
         for name in list(self.free):
-            if words := sorted(_words(name) & _NEVER_INPUTS):
+            if words := sorted(words_of(name) & _NEVER_INPUTS):
                 self._put_aside(name, f"A column called {words[0]} says where a sample belongs: it is no input.")
         kind, inputs = self._inputs(label, about.objective)
         rule = self._tasks(task, label, about, kind, inputs)
@@ -144,7 +144,7 @@ class _Guess:
             return "It holds no value."
         if name in self.facts.index or _PANDAS_INDEX.fullmatch(name):
             return "It is the index of a pandas table: it only numbers or names the rows."
-        named = not name.strip() or bool(_words(name) & _ID_WORDS)
+        named = not name.strip() or bool(words_of(name) & _ID_WORDS)
         if facts.kind != "array" and named and facts.count >= min(self.facts.rows, 1_001):
             return "Its name and its values say that it only numbers or names the rows."
         return ""
@@ -174,7 +174,7 @@ class _Guess:
         return max(meanings.count("test"), meanings.count("validation")) > 1 and len(words) == len(meanings)
 
     def _says_task(self, name: str) -> bool:
-        return bool(_words(name) & _TASK_WORDS) and self.columns[name].kind != "number" and self._few(name, 500)
+        return bool(words_of(name) & _TASK_WORDS) and self.columns[name].kind != "number" and self._few(name, 500)
 
     def _tasks(self, task: str, label: str, about: LabelGuess, kind: InputKind, inputs: tuple[str, ...]) -> TaskRule:
         if task:
@@ -207,7 +207,7 @@ class _Guess:
             return named, by_name
         # even with other values it is most likely the column that the user means
         meant = [c for c in self.free if c.strip().casefold() in _LABEL_NAMES]
-        meant = meant or [c for c in self.free if _words(c) & _LABEL_WORDS and self._few(c)]
+        meant = meant or [c for c in self.free if words_of(c) & _LABEL_WORDS and self._few(c)]
         if named := meant[0] if meant else self._named(("target",)):
             return named, by_name
         quantities = (c for name in _QUANTITY_NAMES for c in self.free if c.strip().casefold() == name)
@@ -216,7 +216,7 @@ class _Guess:
         kinds = ("whole", "boolean", "text")
         few = [
             c for c in self.free
-            if self.columns[c].kind in kinds and self._few(c, _FEW) and not _words(c) & _NEVER_INPUTS
+            if self.columns[c].kind in kinds and self._few(c, _FEW) and not words_of(c) & _NEVER_INPUTS
         ]  # fmt: skip
         if few:
             return few[-1], f"It is the last column of few different values: {self.columns[few[-1]].count}."
@@ -234,7 +234,7 @@ class _Guess:
 
     def _inputs(self, label: str, objective: str) -> tuple[InputKind, tuple[str, ...]]:
         if label:
-            for column in [c for c in self.free if _words(c) & _LABEL_WORDS]:
+            for column in [c for c in self.free if words_of(c) & _LABEL_WORDS]:
                 self._put_aside(column, "It may give the label away.")
         if objective == NEXT_TOKENS:
             inputs = self._prompt()
@@ -293,7 +293,3 @@ def _is_image(facts: ColumnFacts) -> bool:
     if len(shape) == 2:
         return min(shape) > 1
     return len(shape) == 3 and (shape[0] in (1, 3, 4) or shape[2] in (1, 3, 4))
-
-
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^0-9a-z]+", name.strip().casefold()))

@@ -11,6 +11,7 @@ from pathlib import Path
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.files.json_text import parse_json
 from kernelsm.files.limits import check_megabytes, limits
+from kernelsm.models.endpoint_address import is_endpoint
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.atomic_files import write_whole
 from kernelsm.runtime.content_hash import CONTENT_HASH
@@ -22,6 +23,8 @@ from kernelsm.workspace.kept import SEND_LESS, Kept
 _ENTRY = re.compile(rf"prompts/({CONTENT_HASH})\.json")
 SECONDS_A_QUERY = 0.056
 """For the default model and the texts of the examples, on two cores."""
+SECONDS_A_CALL = 0.12
+"""Of an endpoint: as many calls a minute as it is asked at most where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class PromptSource:
         What the user calls it.
     task : PromptTask
     model : str
-        A folder or a name on the Hugging Face hub; "" is the default model.
+        A folder, a name on the Hugging Face hub, or an endpoint (`EndpointAddress.text`); "" is the default model.
     pace : float, optional
         Seconds to ask one query after a prompt, as a check of these texts found on this computer; None: the usual.
         It is no part of the key.
@@ -48,7 +51,8 @@ class PromptSource:
     @property
     def seconds_a_query(self) -> float:
         """Expected seconds to ask one query after a prompt."""
-        return SECONDS_A_QUERY if self.pace is None else self.pace
+        usual = SECONDS_A_CALL if is_endpoint(self.model) else SECONDS_A_QUERY
+        return usual if self.pace is None else self.pace
 
 
 class Prompts(Kept[PromptSource]):

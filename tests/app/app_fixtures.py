@@ -48,13 +48,17 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
 
     What a network costs is not measured but made up.
     """
+    from torch import nn
+
     from kernelsm.estimators.recipe import Rates
     from kernelsm.gradients.choices import PROJECTIONS
     from kernelsm.pipelines import prepare
+    from kernelsm.pipelines.timing import _see_engine
     from kernelsm.runtime.errors import InputError
     from kernelsm.runtime.job import write_spec
     from kernelsm.runtime.job_process import StatusReport, resolve
     from kernelsm.runtime.store import Store
+    from kernelsm.tasks.suite import TaskSuite
 
     started: list[JobSpec] = []
 
@@ -74,7 +78,12 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
 
     rates = Rates(1.0, dict.fromkeys(PROJECTIONS, 0.1), {"exact": 1.0, "projected": 1.0}, 0.1)
     monkeypatch.setattr(JobRegistry, "start", start)
-    monkeypatch.setattr(prepare, "measure_rates", lambda *_, **__: rates)
+
+    def rates_made_up(suite: TaskSuite, model: nn.Module, *, seen: dict[str, str], **_: Any) -> Rates:
+        _see_engine(suite, model, seen)
+        return rates
+
+    monkeypatch.setattr(prepare, "measure_rates", rates_made_up)
     monkeypatch.setattr("kernelsm.runtime.threads.available_cores", lambda: 1)
     return started
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import small_files
 import text_models
 from app_harness import bring, compute, go_on, open_app, prepare, project, run, texts, turn
 from bring_controls import heatmap, meaning
+from streamlit.testing.v1 import AppTest
 
 from kernelsm.app.shell.job_panel import registry
 from kernelsm.app.shell.open_runs import open_run
@@ -83,15 +85,21 @@ def test_a_hugging_face_folder_reads_text_with_its_own_tokenizer(
     # its classes are LABEL_0 and LABEL_1, and neither is called good or bad
     assert "Which label is which class of the model?" in texts(app)
     assert not any(button.key == "prepare_start" for button in app.button)
-    choice = app.segmented_control(key="bring_classes")
+    choice = next(control for control in app.segmented_control if str(control.key).startswith("bring_classes_"))
     assert [option.replace("\\", "") for option in choice.options] == [
         "bad is LABEL_0, good is LABEL_1", "bad is LABEL_1, good is LABEL_0",
     ]  # fmt: skip
+    # how it will be run is said before it is loaded
+    assert "padding is left out by a mask that is made once, and gradients are computed for many samples" in texts(
+        app
+    )
     choice.set_value(choice.options[1]).run()
     app.button(key="prepare_start").click().run()
+    assert "Gradients are computed for many samples at once, by hooks" in texts(app)
     assert "matched as you chose: bad is LABEL_1, good is LABEL_0" in texts(app).replace("\\", "")
     assert "its logits are those of its own forward call" in texts(app)
     go_on(app)
+    assert "Gradients are computed for many samples at once, by hooks" in texts(app)
     found = PROJECTS.load(project(app)).recipe
     assert (found.architecture, found.training) == ("hugging_face", None)
     assert Path(found.config["folder"]).parent == own_cache / "projects" / project(app)
@@ -111,6 +119,9 @@ def test_a_path_is_asked_for_only_where_the_server_allows_it(
     app.run()
     assert app.segmented_control(key="bring_way").options == [*ways, "Path or hub name"]
     app.segmented_control(key="bring_way").set_value("path").run()
+    for path in ("~nobody-of-that-name/bert", "/" + "x" * 300):
+        app.text_input(key="bring_path").set_value(path).run()
+        assert not app.exception
     app.text_input(key="bring_path").set_value(str(hugging_face)).run()
     app.toggle(key="bring_further").set_value(True).run()
     prepare(app)
@@ -135,6 +146,11 @@ def test_gradient_features_are_computed_without_a_network(jobs: list[JobSpec]) -
     assert open_run(run(app)).outcomes.target_names == ("old", "new")
 
 
+def class_fields(app: AppTest) -> list[Any]:
+    """The fields that ask for the class of each label."""
+    return [field for field in app.selectbox if str(field.key).startswith("bring_class_")]
+
+
 def test_each_of_several_classes_is_asked_for_where_none_is_known(
     tmp_path: Path, drawn: list[ProjectRequest]
 ) -> None:
@@ -144,16 +160,33 @@ def test_each_of_several_classes_is_asked_for_where_none_is_known(
     app.file_uploader(key="bring_folder").upload("m.zip", text_models.zipped(text_models.saved(tmp_path))).run()
     assert not app.exception
     assert not drawn
-    asked = [app.selectbox(key=f"bring_class_{place}") for place in range(3)]
+    asked = class_fields(app)
     assert [field.label for field in asked] == ["bad", "good", "so so"]
     assert asked[0].options == ["LABEL_0", "LABEL_1", "LABEL_2"]
     for place, number in enumerate((2, 0, 0)):
-        app.selectbox(key=f"bring_class_{place}").set_value(number).run()
+        class_fields(app)[place].set_value(number).run()
     assert "Two labels cannot be the same class of the model." in texts(app)
     assert not drawn
-    app.selectbox(key="bring_class_2").set_value(1).run()
+    class_fields(app)[2].set_value(1).run()
     assert drawn[-1].model.classes == {"bad": 2, "good": 0, "so so": 1}
     assert drawn[-1].model.tokens == 0
+    # another model is asked about anew, whatever was said of the first
+    drawn.clear()
+    other = text_models.saved(tmp_path, id2label={0: "C", 1: "A", 2: "B"})
+    app.file_uploader(key="bring_folder").upload("other.zip", text_models.zipped(other)).run()
+    assert not app.exception
+    assert [field.value for field in class_fields(app)] == [None, None, None]
+    assert not drawn
+    # and so is another file of samples
+    for place, number in enumerate((2, 0, 1)):
+        class_fields(app)[place].set_value(number).run()
+    assert drawn[-1].model.classes == {"bad": 2, "good": 0, "so so": 1}
+    drawn.clear()
+    data = text_models.reviews(labels=[("bad", "good", "so so")[row % 5 % 3] for row in range(60)])
+    app.file_uploader(key="bring_samples").upload("others.csv", data).run()
+    assert not app.exception
+    assert [field.value for field in class_fields(app)] == [None, None, None]
+    assert not drawn
 
 
 def test_another_encoder_is_chosen_by_its_zip(tmp_path: Path, drawn: list[ProjectRequest]) -> None:

@@ -18,7 +18,7 @@ from app_harness import ROOT, open_app, press, texts, turn
 from small_language_model import save, tiny_model
 from streamlit.testing.v1 import AppTest
 
-from kernelsm.app.data import prompt_files, prompts, saved_work
+from kernelsm.app.data import prompt_files, saved_work
 from kernelsm.app.demonstrations import model_choice
 from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.models import language_model

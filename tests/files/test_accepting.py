@@ -4,11 +4,14 @@ import pytest
 
 from kernelsm.files.accepting import (
     PICKLES,
+    bare_name,
     check_content,
     check_ending,
     check_size,
     check_written_ending,
     ending_of,
+    format_of,
+    plain_name,
 )
 from kernelsm.files.signatures import JSON, NPZ, ZIP
 from kernelsm.runtime.errors import InputError
@@ -80,3 +83,12 @@ def test_a_file_is_written_under_the_ending_of_what_is_in_it(tmp_path):
     error = refused(check_written_ending, tmp_path / "t.xlsx", ".parquet", ".csv")
     assert (error.place, error.found) == ("file name 't.xlsx'", "the ending '.xlsx'")
     assert error.expected == ".parquet or .csv"
+
+
+def test_packed_names_are_told_in_any_case():
+    packed = (".csv",)
+    for name in ("train.csv.gz", "train.CSV.GZ"):
+        assert plain_name(name).lower() == "train.csv"
+        assert (format_of(name, packed), bare_name(name, packed)) == (".csv", "train")
+    assert (format_of("w.bin.gz", packed), bare_name("w.bin.gz", packed)) == (".gz", "w.bin")
+    assert (format_of("x.csv"), bare_name("x.csv")) == (".csv", "x")

@@ -28,6 +28,11 @@ from kernelsm.runtime.errors import InputError
         ("a\tb,c\n1\t2,3\n", "t.tsv", "\t", ","),
         ("a\tb\n1\t2,300\n4\t12,000\n", "t.csv", "\t", "."),
         ("a\tb\n1\t2,300\n4\t0,500\n", "t.csv", "\t", ","),
+        # beside a number with a point, commas are no decimals
+        ("a\tb\n1,25\t2.5\n3,5\t4.5\n", "t.tsv", "\t", "."),
+        ("a\tb\n1,25\t.5\n3,5\t4.5\n", "t.tsv", "\t", "."),
+        ("a\tb\n1,25\t2\n3,5\t4\n", "t.tsv", "\t", ","),
+        ("a\tb\n1,25\tv2.5\n", "t.tsv", "\t", ","),
         ("a|b\n1|2\n", "t.csv", "|", "."),
         ("a\tb,c\n1\t2,3\n", "t.csv", ",", "."),
         ("\n  \na;b\n\n1;2\n", "t.csv", ";", "."),

@@ -11,6 +11,7 @@ from kernelsm import InputError, gradient_features
 from kernelsm.models.adapter_folders import JOINED_CONFIG, is_adapter, joined_with_base
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.hugging_face import hugging_face
+from kernelsm.models.model_copies import copy_model
 from kernelsm.models.model_folders import check_folder, model_folder
 
 
@@ -46,7 +47,14 @@ def archive(tmp_path):
 @pytest.mark.parametrize("family", ["Bert", "Llama", "DebertaV2"])
 @pytest.mark.parametrize(
     "named",
-    [{}, {"use_rslora": True}, {"rank_pattern": {"query": 3}, "alpha_pattern": {"query": 5}}, {"use_dora": True}],
+    [
+        {},
+        {"use_rslora": True},
+        {"rank_pattern": {"query": 3}, "alpha_pattern": {"query": 5}},
+        {"use_dora": True},
+        {"r": 24},  # more than the layers have inputs
+        {"alpha_pattern": {r"^[a-z.]+\.1\..*(query|q_proj|query_proj)": 32, "(value|v_proj)": 1}},
+    ],
 )
 def test_logits_are_those_of_peft(tmp_path, family, named):
     saved_family(family, tmp_path / "base")
@@ -106,6 +114,17 @@ def test_the_base_model_comes_from_the_archive_the_same_folder_or_where_paths_ar
         assert not (joined / "adapter_config.json").exists()
 
 
+def test_which_of_several_is_meant_is_never_guessed(archive, tmp_path):
+    folder, _ = archive
+    shutil.copytree(folder / "mine", folder / "theirs")
+    with pytest.raises(InputError, match=r"2 adapters \('mine', 'theirs'\)"):
+        joined_with_base(folder, "mine.zip", tmp_path / "joined", None)
+    shutil.rmtree(folder / "theirs")
+    shutil.copytree(folder / "mine", folder / "base" / "mine")
+    with pytest.raises(InputError, match=r"a model, and an adapter in its folder \('mine'\)"):
+        joined_with_base(folder / "base", "mine.zip", tmp_path / "joined", None)
+
+
 def test_an_adapter_without_its_base_model_is_refused_by_its_right_name(archive, tmp_path):
     folder, _ = archive
     assert is_adapter(folder)
@@ -141,6 +160,14 @@ def test_transformers_never_follows_the_path_in_an_adapter(archive):
         ({"init_lora_weights": "pissa"}, "pissa"),
         ({"lora_alpha": "a lot"}, "does not fit"),
         ({"r": None}, "does not fit"),
+        ({"alpha_pattern": ["query"]}, "does not fit"),
+        ({"alpha_pattern": {"(query": 4}}, "does not fit"),
+        ({"alora_invocation_tokens": [3]}, "alora_invocation_tokens"),
+        ({"use_qalora": True}, "use_qalora"),
+        ({"use_bdlora": {"nblocks": 2}}, "use_bdlora"),
+        ({"layer_replication": [[0, 2], [1, 2]]}, "layer_replication"),
+        ({"target_parameters": ["experts.gate_up_proj"]}, "target_parameters"),
+        ({"kasa_config": {"beta": 0.1}}, "kasa_config"),
     ],
 )
 def test_adapters_of_another_kind_are_refused(archive, tmp_path, changes, told):
@@ -168,3 +195,37 @@ def test_a_head_of_other_classes_is_refused(archive, tmp_path):
     joined = joined_with_base(folder, "mine.zip", tmp_path / "joined", None)
     with pytest.raises(InputError, match=r"for 4 classes|\(4, 16\)"):
         hugging_face(str(joined), classes=4)
+
+
+def test_half_of_a_layers_factors_is_refused(archive, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder, _ = archive
+    file = folder / "mine" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    left_out = "1.attention.self.query.lora_B.weight"
+    save_file({name: value for name, value in tensors.items() if not name.endswith(left_out)}, file)
+    with pytest.raises(InputError, match=r"one factor alone of 'bert\.encoder\.layer\.1\.attention\.self\.query'"):
+        hugging_face(str(joined_with_base(folder, "mine.zip", tmp_path / "joined", None)))
+
+
+def test_adapters_in_folders_of_a_model_on_the_hub_are_not_fetched(archive, tmp_path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    folder, _ = archive
+    shutil.copytree(folder / "mine", folder / "base" / "mine")
+    (folder / "base" / "1_Pooling").mkdir()
+    (folder / "base" / "1_Pooling" / "config.json").write_text("{}")
+
+    def download(name, *, local_dir, **patterns):
+        files = {str(file.relative_to(folder / "base")) for file in (folder / "base").rglob("*") if file.is_file()}
+        for file in filter_repo_objects(files, **patterns):
+            (local_dir / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "base" / file, local_dir / file)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    found = copy_model("someone/base", tmp_path / "copied", adapted=True)
+    assert found == tmp_path / "copied"
+    assert not is_adapter(found)
+    assert (found / "1_Pooling" / "config.json").is_file()  # sentence encoders say there how they pool

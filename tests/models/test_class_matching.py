@@ -55,6 +55,10 @@ def test_names_come_from_the_configuration():
     for config in (
         {},
         {"num_labels": "x"},
+        {"num_labels": True},
+        {"num_labels": 0},
+        {"num_labels": -3},
+        {"num_labels": 10**10},
         {"id2label": None},
         {"id2label": ["a"]},
         {"id2label": {"1": "a"}},
@@ -64,3 +68,8 @@ def test_names_come_from_the_configuration():
     assert has_own_names(["no", "yes"])
     assert not has_own_names(MADE_UP)
     assert not has_own_names([])
+
+
+def test_very_many_labels_and_classes_are_matched_without_comparing_each_with_each():
+    names = class_names({"num_labels": 100_000})
+    assert match_classes([name.lower() for name in names], names).of == tuple(range(100_000))

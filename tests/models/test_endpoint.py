@@ -122,6 +122,18 @@ def test_an_answer_that_repeats_the_key_is_not_kept():
     assert not store.entries()
 
 
+def test_newer_models_are_asked_in_their_own_words():
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    with served(Faulty(script=[lambda _: (400, {}, {"error": {"message": message}})])) as faulty:
+        store = Store()
+        opened(faulty, store, at_once=1).all("chat/completions", [{**body, "max_tokens": 3} for body in bodies(2)])
+        assert [body.get("max_completion_tokens") for body in faulty.bodies] == [None, 3, 3]
+        assert [body.get("max_tokens") for body in faulty.bodies] == [3, None, None]
+        again = opened(faulty, store)
+        again.all("chat/completions", [{**body, "max_tokens": 3} for body in bodies(2)])
+        assert again.calls == 0
+
+
 def test_a_redirect_is_not_followed():
     with served(Faulty(script=["redirect"])) as faulty:
         with pytest.raises(InputError, match="a redirect"):

@@ -10,8 +10,9 @@ import torch
 from families import FAMILIES, family_network, family_texts, own_gradients, own_logits, saved_family
 
 import kernelsm
-from kernelsm import gradient_features
+from kernelsm import build_model, gradient_features
 from kernelsm.models.hugging_face import hugging_face
+from kernelsm.models.known_families import BUILT_IN, family_way
 
 TABLE = Path(kernelsm.__file__).parents[1] / "docs" / "model_families.md"
 START, STOP = "<!-- made by tests/models/test_model_families.py -->\n", "<!-- end -->\n"
@@ -50,6 +51,34 @@ def test_logits_and_gradients_are_those_of_the_familys_own_code(family: str) -> 
     alone, padded, _, _, gradients = measured(family)
     assert max(alone, padded) < 1e-4
     assert gradients < 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_said_before_a_network_is_loaded_is_what_is_measured(family: str) -> None:
+    way = family_way(family_network(family).config.to_dict())
+    assert way is not None
+    assert (way.reading, way.engine) == measured(family)[2:4]
+
+
+def test_built_in_networks_are_differentiated_as_is_said_before_they_are_made() -> None:
+    numbers, tokens = np.ones((5, 3), dtype=np.float32), np.arange(20).reshape(5, 4) % 7
+    pictures = np.random.default_rng(0).normal(size=(5, 1, 16, 16)).astype(np.float32)
+    made = {
+        "logistic": ({"inputs": 3, "classes": 2}, numbers), "mlp": ({"sizes": (3, 4, 2)}, numbers),
+        "resnet9": ({"channels": 1, "classes": 2, "width": 8}, pictures),
+        "transformer": ({"vocabulary": 7, "classes": 2, "length": 4}, tokens),
+    }  # fmt: skip
+    assert made.keys() == BUILT_IN.keys()
+    for name, (config, inputs) in made.items():
+        model = build_model(name, **config).eval()
+        found = gradient_features(model, inputs, np.arange(5) % 2, "kronecker", 4)
+        assert found.meta["engine"] == BUILT_IN[name].engine
+
+
+def test_a_kind_that_is_not_known_is_tried_out() -> None:
+    assert family_way({"model_type": "something"}) is None
+    assert family_way({"model_type": ["bert"]}) is None
+    assert family_way({}) is None
 
 
 def test_the_table_of_the_docs_is_what_is_measured() -> None:

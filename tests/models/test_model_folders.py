@@ -7,10 +7,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from kernelsm import InputError
 from kernelsm.models.hugging_face import hugging_face
-from kernelsm.models.model_folders import local_models_allowed, model_folder, tokenize
+from kernelsm.models.language_model import load_language_model
+from kernelsm.models.model_copies import copy_model
+from kernelsm.models.model_folders import local_models_allowed, model_folder, own_folder, tokenize
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "film", "##s", "not"]
 
@@ -334,3 +337,20 @@ def test_looking_at_a_folder_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "name", ["~nobody-of-that-name/bert", "x" * 300, "/" + "x" * 300, "a\0b", " ", "a/" + "b" * 300]
+)
+def test_names_that_are_no_folder_are_refused_and_never_raise_what_the_system_says(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("KERNELSM_ALLOW_PATHS", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert own_folder(name) is None
+    for load in (lambda: copy_model(name, tmp_path), lambda: hugging_face(name), lambda: load_language_model(name)):
+        with pytest.raises(InputError):
+            load()
+    config = {"peft_type": "LORA", "base_model_name_or_path": name}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "adapter_model.safetensors").write_bytes(save({"x": torch.zeros(1)}))
+    with pytest.raises(InputError):
+        hugging_face(str(tmp_path))

@@ -7,7 +7,7 @@ from families import family_network, family_texts, own_logits, saved_family
 from kernelsm import InputError
 from kernelsm.models.hashing import model_hash
 from kernelsm.models.hugging_face import HuggingFaceClassifier, hugging_face
-from kernelsm.models.own_forward import ALONE, ELSEWHERE, FINISHED_MASK, OWN_MASK, READINGS, most_tokens, prove
+from kernelsm.models.own_forward import ALONE, ELSEWHERE, FINISHED_MASK, OWN_MASK, READINGS, Proof, most_tokens, prove
 
 
 def classifier(family, **changed):
@@ -126,3 +126,11 @@ def test_how_many_tokens_a_family_has_positions_for(family, most):
         assert network(input_ids=torch.full((1, most), 5)).logits.shape == (1, 3)
         with pytest.raises((IndexError, RuntimeError)):
             network(input_ids=torch.full((1, most + 1), 5))
+
+
+@pytest.mark.parametrize(
+    ("alone", "padded", "equal"),
+    [(0, 9e-5, True), (2e-4, 0, False), (0, 2e-4, False), (0, float("nan"), False)],
+)
+def test_a_proof_says_whether_logits_are_equal(alone, padded, equal):
+    assert Proof("X", ALONE, 4, alone, padded).is_equal is equal

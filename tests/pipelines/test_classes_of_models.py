@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from families import family_network
@@ -17,6 +18,9 @@ from kernelsm.estimators.recipe import Rates
 from kernelsm.files.limits import limits
 from kernelsm.gradients.choices import PROJECTIONS
 from kernelsm.models.model_folders import archived_config
+from kernelsm.pipelines.classifier_check import better_matching
+from kernelsm.pipelines.prepare import _seen_at_w0
+from kernelsm.tasks.suite import TaskSuite
 
 RATES = Rates(
     base=0.0, gradients=dict.fromkeys(PROJECTIONS, 0.1), gradex={"exact": 1.0, "projected": 1.0}, retraining=1.0
@@ -105,6 +109,49 @@ def test_right_as_often_as_the_most_common_class_is_guessing(tmp_path: Path) -> 
     assert "no better than guessing" in doubt
 
 
+def test_chance_does_not_look_like_classes_numbered_otherwise() -> None:
+    alarms = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        count, rows = rng.integers(2, 8), rng.integers(8, 200)
+        outputs = rng.normal(size=(rows, count)).astype(np.float32)
+        alarms += better_matching(outputs, rng.integers(0, count, rows)) is not None
+    assert alarms <= 8
+
+
+@pytest.mark.parametrize("alternating", [True, False])
+def test_classes_numbered_otherwise_are_found_whatever_the_order_of_the_samples(alternating: bool) -> None:
+    labels = np.arange(40) % 2 + 1 if alternating else np.sort(np.arange(60) % 3)
+    of = np.array([1, 2, 0])
+    outputs = np.eye(3, dtype=np.float32)[of[labels]]
+    outputs[::7] = outputs[::7, ::-1]  # and it is wrong now and then
+    found = better_matching(outputs, labels)
+    assert found is not None
+    assert [found[1][label] for label in np.unique(labels)] == of[np.unique(labels)].tolist()
+    assert 0.7 < found[0] < 1.0
+
+
+def test_accuracy_and_the_most_common_class_are_of_the_same_samples() -> None:
+    labels = (np.arange(5003) % 5 > 2).astype(np.int64)
+    inputs = np.zeros((len(labels), 2), dtype=np.float32)
+    zeros = np.zeros(len(labels), dtype=np.int64)
+    suite = TaskSuite(inputs, labels, zeros, inputs, labels, zeros, ("a",), ("t",), 2)
+    always_first = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        always_first.bias.copy_(torch.tensor([9.0, 0.0]))
+    seen = _seen_at_w0(always_first, suite, brought=True)
+    assert seen["accuracy"]["test"] == pytest.approx(seen["majority"]["share"])
+
+
+def test_a_network_that_was_trained_here_is_not_said_to_have_other_classes() -> None:
+    labels = np.arange(60) % 2
+    inputs = np.eye(2, dtype=np.float32)[1 - labels]
+    zeros = np.zeros(len(labels), dtype=np.int64)
+    suite = TaskSuite(inputs, labels, zeros, inputs, labels, zeros, ("a",), ("t",), 2)
+    assert "renumbered" in _seen_at_w0(torch.nn.Identity(), suite, brought=True)
+    assert "renumbered" not in _seen_at_w0(torch.nn.Identity(), suite, brought=False)
+
+
 def test_the_request_of_before_is_the_same_work(tmp_path: Path) -> None:
     from kernelsm.workspace.requests import FileRef, NetworkRequest, ProjectRequest
 
@@ -119,6 +166,11 @@ def test_the_classes_of_a_zip_are_read_without_unpacking_it(tmp_path: Path) -> N
     archive = tmp_path / "mine.zip"
     archive.write_bytes(zipped(folder))
     assert archived_config(archive, "mine.zip", limits())["id2label"] == {"0": "GOOD", "1": "BAD"}
+    for faulty in ('{"num_labels": 10000000000}', '{"num_labels": 1e10}', '{"encoder": {"num_hidden_layers": 1e9}}'):
+        (folder / "config.json").write_text(faulty)
+        archive.write_bytes(zipped(folder))
+        with pytest.raises(InputError, match=r"config\.json"):
+            archived_config(archive, "mine.zip", limits())
     archive.write_bytes(b"PK")
     with pytest.raises(InputError):
         archived_config(archive, "mine.zip", limits())

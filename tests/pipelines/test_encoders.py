@@ -90,3 +90,10 @@ def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         made(Store(), encoder=sent(b"PK", "mine.zip"))
     assert caught.value.place == "mine.zip"
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/bert", "/" + "x" * 300])
+def test_paths_that_are_no_encoder_are_refused(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("KERNELSM_ALLOW_PATHS", "1")
+    with pytest.raises(InputError, match="no folder"):
+        made(Store(), encoder_path=path)

@@ -1,8 +1,11 @@
 """What the command line says of a file is what the page knows of it."""
 
+import gzip
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -54,6 +57,30 @@ def test_a_table_of_outcomes_is_told_from_samples(capsys, tmp_path):
     for name in ("t.xlsx", "t.json", "t.csv.gz"):
         same, _ = inspected(capsys, tmp_path / name)
         assert same == {**found, "file": name}
+
+
+def test_masks_and_values_are_a_table_of_outcomes(capsys, tmp_path):
+    masks = (np.arange(8)[:, None] >> np.arange(3) & 1).astype(int)
+    content = {"masks": masks.tolist(), "values": masks.sum(axis=1).tolist(), "task_names": ["a", "b", "c"]}
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    np.savez(tmp_path / "t.npz", masks=masks, values=masks.sum(axis=1))
+    with gzip.open(tmp_path / "t.json.gz", "wt") as file:
+        json.dump(content, file)
+    for name, tasks in (("t.json", ["a", "b", "c"]), ("t.json.gz", ["a", "b", "c"]), ("t.npz", None)):
+        found, _ = inspected(capsys, tmp_path / name)
+        assert (found["kind"], found["subsets"], len(found["tasks"])) == ("table of outcomes", 8, 3)
+        assert tasks in (None, found["tasks"])
+
+
+def test_a_folder_or_zip_with_a_table_of_outcomes_is_refused_with_the_way_on(capsys, tmp_path):
+    (tmp_path / "mine").mkdir()
+    shutil.copyfile(FILES / "breast_all256.csv", tmp_path / "mine" / "t.csv")
+    shutil.make_archive(str(tmp_path / "mine"), "zip", tmp_path / "mine")
+    for name in ("mine", "mine.zip"):
+        assert main(["inspect", str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"kernelsm: {name}: found a table of outcomes inside")
+        assert "inspect FOLDER/TABLE.csv" in said
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(capsys, tmp_path):

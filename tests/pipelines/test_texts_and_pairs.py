@@ -36,7 +36,9 @@ def numbers(text: str) -> list[int]:
     return [VOCABULARY.index(word) for word in text.split()]
 
 
-@pytest.mark.parametrize(("family", "typed"), [("Bert", True), ("Roberta", False), ("DistilBert", False)])
+@pytest.mark.parametrize(
+    ("family", "typed"), [("Bert", True), ("Albert", True), ("Roberta", False), ("DistilBert", False)]
+)
 def test_two_columns_of_text_go_to_the_tokenizer_as_a_pair(tmp_path: Path, family: str, typed: bool) -> None:
     texts = ["good film" if row % 3 else "bad" for row in range(60)]
     project = brought(saved(tmp_path, family), reviews(text=texts, second=SECOND), PAIRS)
@@ -65,6 +67,15 @@ def test_two_columns_of_text_go_to_the_tokenizer_as_a_pair(tmp_path: Path, famil
             if typed:
                 given["token_type_ids"] = torch.from_numpy(row[1])[ids != 1][None]
             torch.testing.assert_close(logits, own(**given).logits[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("names", "typed"), [(None, False), (["input_ids", "token_type_ids"], True)])
+def test_pairs_for_networks_that_read_types_as_words_have_them_where_the_tokenizer_gives_them(
+    tmp_path: Path, names: list[str] | None, typed: bool
+) -> None:
+    folder = saved(tmp_path, "GPT2", words={"model_input_names": names} if names else None)
+    suite = brought(folder, reviews(second=SECOND), PAIRS).recipe.suite()
+    assert suite.inputs.ndim == (3 if typed else 2)
 
 
 def test_three_columns_are_read_as_one_text(tmp_path: Path) -> None:

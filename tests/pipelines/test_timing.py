@@ -63,7 +63,14 @@ def test_every_rate_that_an_estimate_looks_up_is_measured(blobs, blobs_model):
     assert heard == [(done, steps, None) for done in range(1, steps + 1)]
 
 
+def test_the_engine_of_gradients_is_told(blobs, blobs_model):
+    seen = {}
+    rates_of(blobs, blobs_model, seen=seen)
+    assert seen == {"engine": "hooks"}
+
+
 def test_the_network_is_left_as_it_was(blobs, blobs_model):
+    blobs_model.zero_grad()
     before = {name: value.clone() for name, value in blobs_model.state_dict().items()}
     rates_of(blobs, blobs_model)
     assert all(torch.equal(value, before[name]) for name, value in blobs_model.state_dict().items())
@@ -175,8 +182,29 @@ def test_a_measurement_that_hangs_is_given_up_and_the_others_are_made(blobs, blo
     assert all(map(math.isfinite, [*others, *found.gradex.values(), found.retraining]))
 
 
+def test_a_measurement_that_was_given_up_leaves_the_network_alone(blobs, blobs_model, monkeypatch):
+    before = {name: value.clone() for name, value in blobs_model.state_dict().items()}
+    started, hang = threading.Event(), threading.Event()
+
+    def swaps(suite, model, name, dim):
+        # as torch.func.functional_call does while it runs
+        for part in (part for part in model.modules() if isinstance(part, nn.Linear)):
+            part.weight = nn.Parameter(torch.zeros_like(part.weight))
+        model.zero_grad = None
+        started.set()
+        hang.wait(60.0)
+        return 1.0
+
+    monkeypatch.setattr(timing, "_gradient_rate", swaps)
+    monkeypatch.setattr(timing, "_LONGEST_SECONDS", 0.2)
+    rates_of(blobs, blobs_model)
+    assert started.is_set()
+    assert all(torch.equal(value, before[name]) for name, value in blobs_model.state_dict().items())
+    hang.set()
+
+
 def test_what_goes_wrong_in_a_measurement_is_raised(blobs, blobs_model, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise ZeroDivisionError
 
     monkeypatch.setattr(timing, "_gradient_rate", broken)

@@ -1,5 +1,6 @@
 """Progress: stages of different cost joined into one bar, and the time that is left."""
 
+import math
 import pickle
 
 import cloudpickle
@@ -42,6 +43,16 @@ def test_stages_are_joined_by_their_cost():
         (14, 24, "GradEx: 1 of 2", False),
         (24, 24, "GradEx: 2 of 2", False),
     ]
+
+
+@pytest.mark.parametrize("unknown", [math.inf, math.nan])
+def test_what_was_not_timed_takes_a_part_of_the_bar(unknown):
+    heard = []
+    stages = Stages(lambda done, total, *_, **__: heard.append(done / total), {"timed": 60.0, "not timed": unknown})
+    stages.stage("timed")(1, 1)
+    stages.stage("not timed")(1, 2)
+    stages.stage("not timed")(2, 2)
+    assert heard == [0.5, 0.75, 1.0]
 
 
 def test_the_time_left_follows_the_chunks_that_were_computed(clock):

@@ -10,11 +10,10 @@ import pytest
 
 from kernelsm import InputError
 from kernelsm.samples.reader import preview_samples, read_samples
-from kernelsm.samples.splits import name_parts
+from kernelsm.samples.splits import name_parts, split_meaning
 from kernelsm.tasks.build import build_suite
 from kernelsm.tasks.mapping import SampleMapping, TaskRule
 from kernelsm.tasks.mapping_guess import explain_guess
-from kernelsm.tasks.split_words import split_meaning
 
 FILES = Path(__file__).resolve().parents[1] / "own_data"
 
@@ -66,9 +65,9 @@ def test_the_labelled_validation_part_is_tested_where_test_labels_are_kept_back(
 
 
 @pytest.mark.parametrize("hidden", [[-1] * 6, [None] * 6, [-1.0, None] * 3])
-@pytest.mark.parametrize("labels", [LABELS, [f"c{label}" for label in LABELS]])
+@pytest.mark.parametrize("labels", [LABELS, [f"c{label}" for label in LABELS], [label == 1 for label in LABELS]])
 def test_labels_that_are_kept_back_are_empty_or_minus_one(tmp_path, hidden, labels):
-    if isinstance(labels[0], str):
+    if isinstance(labels[0], str | bool):
         hidden = [None] * 6
     suite = suite_of(zipped(tmp_path, train=labels, validation=labels[:8], test=hidden))
     assert (len(suite.test_labels), suite.classes) == (8, 2)
@@ -114,6 +113,9 @@ def test_a_column_may_name_parts_too(tmp_path):
         (["test", "test_hard"], ["test", "test_hard"]),
         (["dev_a", "val_b"], ["validation_a", "validation_b"]),
         (["unsupervised", "x"], ["unsupervised", ""]),
+        (["fit", "holdout"], ["train", "test"]),
+        (["train", "held-out", "development"], ["train", "test", "validation"]),
+        (["train_images", "curve_fit"], ["train", ""]),
     ],
 )
 def test_parts_that_have_names_of_their_own_stay_apart(names, splits):
@@ -124,6 +126,7 @@ def test_parts_that_have_names_of_their_own_stay_apart(names, splits):
     ("word", "meaning"),
     [
         ("Train ", "train"), ("held-out", "test"), ("VALID", "validation"), ("dev_mismatched", "validation"),
+        ("fit", "train"), ("development", "validation"), ("hold_out", "test"), ("curve fit", ""),
         ("test-hard", "test"), ("unlabeled", "unused"), ("trainer", ""), ("", ""), ("latest", ""), ("contest", ""),
     ],
 )  # fmt: skip

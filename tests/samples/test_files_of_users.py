@@ -97,6 +97,29 @@ def test_long_whole_numbers_are_exact_in_every_format(tmp_path, kind):
     assert samples.distinct("e") == [1e300]
 
 
+@pytest.mark.parametrize("missing", ["NA", "", "null", "NaN"])
+def test_a_missing_entry_among_long_whole_numbers_keeps_every_digit(tmp_path, missing):
+    path = tmp_path / "t.csv"
+    path.write_text(f"n,x\n{2**63 + 5},1\n{missing},2\n{2**63 + 6},3\n{2**63 + 5},4\n")
+    samples = read_samples(path)
+    assert samples.distinct("n") == [str(2**63 + 5), str(2**63 + 6)]
+    assert facts_of(samples).columns["n"].missing == 1
+
+
+def test_decimal_commas_beside_tabs_are_numbers_and_said(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("x\ty\tlabel\n1,25\t3\ta\n-0,5\t4\tb\n")
+    samples = read_samples(path)
+    assert samples.values("x").tolist() == [1.25, -0.5]
+    assert samples.values("y").tolist() == [3, 4]
+    assert samples.notes == ("Numbers are read with a decimal comma: 3,7 is 3.7.",)
+    path.write_text("x\ty\tlabel\n1,250\t3.5\ta\n2,500\t4.5\tb\n")
+    samples = read_samples(path)
+    assert samples.kind("x") == "text"
+    assert samples.values("y").tolist() == [3.5, 4.5]
+    assert samples.notes == ()
+
+
 def test_backslashes_before_quotes_are_read():
     samples, _ = suite_of("backslash_quotes.csv")
     assert samples.values("text")[0] == 'they said "a rude little film about subject 0" twice'

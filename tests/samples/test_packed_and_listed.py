@@ -39,10 +39,12 @@ def test_every_format_of_text_may_be_packed(tmp_path, ending, packed):
     same(path, name)
 
 
-def test_packed_files_in_a_folder(tmp_path):
+@pytest.mark.parametrize("ending", TEXTS)
+@pytest.mark.parametrize("packed", [".gz", ".GZ"])
+def test_packed_files_in_a_folder(tmp_path, ending, packed):
     with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
         for part in ("train", "test"):
-            archive.writestr(f"data/{part}.csv.gz", gzip.compress(TEXTS[".csv"].encode()))
+            archive.writestr(f"data/{part}{ending}{packed}", gzip.compress(TEXTS[ending].encode()))
     samples = read_samples(tmp_path / "d.zip")
     assert (samples.rows, samples.distinct("split")) == (80, ["test", "train"])
 

@@ -170,6 +170,27 @@ def test_labels_that_cannot_be_used_are_refused_with_their_row(values, objective
     assert (caught.value.place, caught.value.found) == (place, found)
 
 
+@pytest.mark.parametrize("count", [3, 60, 200])
+def test_texts_that_were_chosen_as_several_labels_may_hold_any_number_of_them(count):
+    mapping = SampleMapping("target", ("a", "b"), "tabular", BY_GROUP, objective=SEVERAL_LABELS)
+    texts = [f"l{row % count}; l{(row + 1) % count}" for row in range(N)]
+    if count > N:
+        texts[-1] += "".join(f";l{number}" for number in range(N, count))
+    suite = build_suite(samples(target=np.array(texts)), mapping)
+    assert suite.objective_settings["names"] == [f"l{number}" for number in range(count)]
+    assert np.concatenate([suite.labels, suite.test_labels]).sum() == sum(
+        len(set(text.replace(" ", "").split(";"))) for text in texts
+    )
+
+
+def test_more_labels_than_are_allowed_are_refused_before_they_are_written_out():
+    mapping = SampleMapping("target", ("a", "b"), "tabular", BY_GROUP, objective=SEVERAL_LABELS)
+    texts = [",".join(f"l{row}x{number}" for number in range(10)) for row in range(N)]
+    with pytest.raises(InputError) as caught:
+        build_suite(samples(target=np.array(texts)), mapping)
+    assert (caught.value.place, caught.value.found) == ("mine.csv, column 'target'", "1,200 labels")
+
+
 def test_quantities_read_as_classes_name_the_way_on():
     mapping = SampleMapping("target", ("a",), "tabular", BY_GROUP)
     with pytest.raises(InputError, match="Say that the label is a quantity"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import PurePath
-from threading import Lock
 
 import streamlit as st
 
@@ -13,12 +12,12 @@ from kernelsm.app.data import gallery, prompts, saved_work
 from kernelsm.app.data.as_read import show_reading
 from kernelsm.app.data.column_mapping import mapping_controls
 from kernelsm.app.data.network import model_controls
-from kernelsm.app.data.network_facts import doubts, network_sentences, text_sentences
+from kernelsm.app.data.network_facts import doubts, engine_sentence, network_sentences, text_sentences
 from kernelsm.app.data.task_weights import feature_weights, sizes_table, weight_controls
 from kernelsm.app.shell import disk, frame, navigation, session, weighing
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.app.shell.uploaded_files import dropped_file
+from kernelsm.app.shell.uploaded_files import ONE_AT_A_TIME, dropped_file
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.training import training_curve
 from kernelsm.examples.templates import Template, templates
@@ -37,7 +36,6 @@ from kernelsm.workspace.uploads import upload_path
 
 _WHAT = "kernelsm_bring"
 _PREVIEW_COLUMNS = 40
-_ONE_AT_A_TIME = Lock()
 
 FEATURES_FORMAT = """\
 One NPZ file that `kernelsm.save_features` writes, or `numpy.savez` with the arrays `train_logits` (n, C),
@@ -144,7 +142,7 @@ def _preview(key: str, name: str) -> Preview:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the whole file ...", scope="session")
 def _facts(key: str, name: str) -> Facts:
-    with _ONE_AT_A_TIME:  # a large file takes a multiple of its size in memory
+    with ONE_AT_A_TIME:
         return read_facts(upload_path(key, ending_of(name)), name)
 
 
@@ -226,8 +224,9 @@ def _show_project(key: str, title: str) -> None:
             f"The network has {project.recipe.parameters:,} parameters. As trained (its weights are called W0) it "
             f"{objective.headline_in_words(headline['train'], headline['test'])}."
         )
-    for sentence in network_sentences(about):
-        st.caption(sentence)
+    for sentence in (*network_sentences(about), engine_sentence(about)):
+        if sentence:
+            st.caption(sentence)
     if len(about.get("curve", [])) > 1:
         curve = training_curve(about["curve"], unit=objective.measures[0].unit, dark=frame.is_dark())
         frame.show(curve, "bring_curve", toolbar=False)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
 from kernelsm.app.data.network_facts import class_pairs, how_matched
 from kernelsm.app.shell import frame
+from kernelsm.app.shell.uploaded_files import ONE_AT_A_TIME
 from kernelsm.app.shell.words import plain
 from kernelsm.files.accepting import ending_of
 from kernelsm.files.json_text import read_json_object
 from kernelsm.files.limits import limits
 from kernelsm.models.class_matching import class_names, has_own_names, match_classes
-from kernelsm.models.model_folders import CONVERT, EXPECTED, archived_config
+from kernelsm.models.model_folders import CONVERT, EXPECTED, archived_config, own_folder
 from kernelsm.runtime.errors import InputError
+from kernelsm.runtime.store import content_hash
 from kernelsm.samples.reader import read_samples
 from kernelsm.tasks.build import class_labels
 from kernelsm.tasks.mapping import SampleMapping
@@ -39,8 +41,10 @@ def class_controls(ref: FileRef, mapping: SampleMapping, archive: FileRef | None
     labels, names = _labels(ref.key, ref.name, mapping), _names(archive, path)
     if not labels:
         return {}
+    # what was answered for another file or model is no answer for this one
+    asked = content_hash(ref.key, archive.key if archive else path, labels, names)
     if not names:  # a name on the hub: its classes are known once it is here
-        return _orders(labels, (), optional=True) if len(labels) == 2 else {}
+        return _orders(asked, labels, (), optional=True) if len(labels) == 2 else {}
     if len(names) < len(labels) or (len(names) > len(labels) and not has_own_names(names)):
         return {}  # its head is new or does not fit, which checking tells
     match = match_classes(labels, names)
@@ -54,25 +58,27 @@ def class_controls(ref: FileRef, mapping: SampleMapping, archive: FileRef | None
         "neither their names nor their numbers."
     )
     if len(labels) == len(names) == 2:
-        return _orders(labels, names)
-    return _one_by_one(labels, names) if len(labels) <= _MOST_ASKED else {}
+        return _orders(asked, labels, names)
+    return _one_by_one(asked, labels, names) if len(labels) <= _MOST_ASKED else {}
 
 
-def _orders(labels: tuple[str, ...], names: tuple[str, ...], *, optional: bool = False) -> dict[str, int] | None:
+def _orders(
+    asked: str, labels: tuple[str, ...], names: tuple[str, ...], *, optional: bool = False
+) -> dict[str, int] | None:
     """Both orders of two classes; as names and numbers tell, too, where they are not known yet."""
     ways: dict[str, dict[str, int]] = {"as its names and numbers tell": {}} if optional else {}
     for order in ([0, 1], [1, 0]):
         said = class_pairs(list(labels), order, list(names))
         ways[said] = dict(zip(labels, order, strict=True))
     chosen = st.segmented_control(
-        "Labels and classes of the model", list(ways), key="bring_classes",
+        "Labels and classes of the model", list(ways), key=f"bring_classes_{asked}",
         default=next(iter(ways)) if optional else None,
         help="In the wrong order the model would seem to be wrong nearly always.", wrap=True,
     )  # fmt: skip
     return ways[chosen] if chosen else None
 
 
-def _one_by_one(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, int] | None:
+def _one_by_one(asked: str, labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, int] | None:
     """A class for each label."""
     chosen: dict[str, int] = {}
     columns = frame.panels(min(4, len(labels)), 160)
@@ -80,7 +86,7 @@ def _one_by_one(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, in
         with columns[place % len(columns)]:
             number = st.selectbox(
                 plain(label), range(len(names)), None, format_func=lambda number: names[number],
-                key=f"bring_class_{place}", placeholder="which class?",
+                key=f"bring_class_{place}_{asked}", placeholder="which class?",
             )  # fmt: skip
         if number is not None:
             chosen[label] = number
@@ -96,19 +102,28 @@ def _one_by_one(labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, in
 def _labels(key: str, name: str, mapping: SampleMapping) -> tuple[str, ...]:
     """Labels of a file of samples; none where it cannot be grouped, which checking tells."""
     try:
-        return class_labels(read_samples(upload_path(key, ending_of(name)), name), mapping)
+        with ONE_AT_A_TIME:
+            return class_labels(read_samples(upload_path(key, ending_of(name)), name), mapping)
     except InputError:
         return ()
 
 
 def _names(archive: FileRef | None, path: str) -> tuple[str, ...]:
     """Names of a model's classes; none where they are not known before it is loaded."""
-    try:
-        config: dict[str, Any] = {}
+    return class_names(described(archive, path))
+
+
+def described(archive: FileRef | None, path: str) -> dict[str, Any]:
+    """Return config.json of a model before it is loaded; {} where that is not at hand, or cannot be read.
+
+    Parameters
+    ----------
+    archive, path
+        The zip of the model's folder, or its path or hub name.
+    """
+    with suppress(InputError):  # checking says what is wrong with it
         if archive:
-            config = archived_config(upload_path(archive.key, ending_of(archive.name)), archive.name, limits())
-        elif (described := Path(path).expanduser() / "config.json").is_file():
-            config = read_json_object(described, "config.json", EXPECTED, CONVERT)
-    except InputError:
-        return ()  # checking says what is wrong with it
-    return class_names(config)
+            return archived_config(upload_path(archive.key, ending_of(archive.name)), archive.name, limits())
+        if (folder := own_folder(path)) and (folder / "config.json").is_file():
+            return read_json_object(folder / "config.json", "config.json", EXPECTED, CONVERT)
+    return {}

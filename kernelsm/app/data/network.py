@@ -6,13 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from kernelsm.app.data.class_choice import class_controls
+from kernelsm.app.data.class_choice import class_controls, described
+from kernelsm.app.data.network_facts import expected_way
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.view import PULLS
 from kernelsm.app.shell.words import W0, plain
 from kernelsm.files.limits import limits
 from kernelsm.models.config_files import config_template
+from kernelsm.models.known_families import BUILT_IN, family_way
 from kernelsm.models.model_folders import local_models_allowed
 from kernelsm.models.presets import presets
 from kernelsm.pipelines.text_recipe import LAYERS_OF_PACKAGED, RANK, SUBSETS
@@ -120,6 +122,7 @@ def _train(mapping: SampleMapping) -> NetworkRequest | None:
     training: dict[str, Any] = {}
     with three:
         pull = _pull()
+    st.caption(expected_way(BUILT_IN[architecture]))
     with st.expander("Training", icon=":material/school:"):
         one, two, three = frame.panels(3, 180)
         with one:
@@ -265,6 +268,7 @@ def _hugging_face(origin: str, mapping: SampleMapping, ref: FileRef) -> NetworkR
         return None
     training = {"epochs": 3, "learning_rate": 5e-5, "batch_size": 16} if further else {}
     # a head that is new, or is trained further, learns the order of the labels
+    st.caption(expected_way(family_way(described(archive, path))))
     classes = {} if further else class_controls(ref, mapping, archive, path)
     if classes is None:
         return None

@@ -6,12 +6,23 @@ from typing import Any
 
 from kernelsm.app.shell.words import plain
 from kernelsm.models.class_matching import BY_NAME, BY_NUMBER, IN_ORDER
+from kernelsm.models.known_families import Way
 from kernelsm.objectives.registry import find_class
 from kernelsm.workspace.projects import Project
 
 _READINGS = {
     "own mask": " Padding is left out by the mask of its own code.",
     "without padding": " Padding is left out by running texts of one length together, which is slower.",
+}
+_ENGINES = {
+    "hooks": "for many samples at once, by hooks, which is the fastest way",
+    "vmap": "for many samples at once, by vmap",
+    "loop": "for one sample after the other, which is the slowest way",
+}
+_EXPECTED_READINGS = {
+    "finished mask": "padding is left out by a mask that is made once",
+    "own mask": "padding is left out by the mask of its own code",
+    "without padding": "padding is left out by running texts of one length together, which is slower",
 }
 _HOW: dict[str, str] = {
     BY_NAME: "by name",
@@ -36,6 +47,26 @@ def network_sentences(about: dict[str, Any]) -> list[str]:
         pairs = class_pairs(classes["labels"], classes["of"], classes["names"])
         sentences.append(f"Labels and classes of the model, matched {how_matched(classes['how'])}: {pairs}.")
     return sentences
+
+
+def engine_sentence(about: dict[str, Any]) -> str:
+    """Return how gradients are computed, as it was tried on a few samples; empty where that is not known."""
+    seen = about.get("engine") or {}
+    if seen.get("engine") not in _ENGINES:
+        return ""
+    because = (
+        f" Faster ways do not fit ({plain(seen['engine_because'][:160])})." if seen.get("engine_because") else ""
+    )
+    return f"Gradients are computed {_ENGINES[seen['engine']]}.{because}"
+
+
+def expected_way(way: Way | None) -> str:
+    """Return how a network of a known kind will be run, before it is loaded; `None` is another kind."""
+    if way is None:
+        return "How its padding is left out and its gradients are computed is tried out when it is prepared."
+    padding = f"{_EXPECTED_READINGS[way.reading]}, and " if way.reading else ""
+    said = f"{padding}gradients are computed {_ENGINES[way.engine]}."
+    return f"For networks of this kind {said} Preparing tries it on a few of your samples."
 
 
 def text_sentences(about: dict[str, Any]) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
 from dataclasses import astuple, dataclass
 
 import streamlit as st
 
 from kernelsm.app.data import gallery
+from kernelsm.app.demonstrations.answers import answers_sentence
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.words import plain
@@ -32,7 +32,6 @@ INSTRUCTION = "bring_prompts_instruction"
 """Key of the field where the instruction is written."""
 _ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
 _KINDS = {LABELS: "Label words", FREE: "Free answers"}
-_MOST_LABELS_SHOWN = 12
 _NOTES_SHOWN = 8
 _NONE = "none"
 _HELP = (
@@ -243,7 +242,8 @@ def _merge(key: str, labels: list[str]) -> bool:
 def _show_files(read_files: PromptFiles, queries: bool) -> None:
     task = read_files.task
     query_counts = f", {_queries(len(task.queries))}, {_queries(len(task.fresh), 'fresh ')}" if queries else ""
-    st.success(f"{task.K} candidates{query_counts}. {_answers_sentence(task)}", icon=":material/check:")
+    said = answers_sentence(task, counted=True)
+    st.success(f"{task.K} candidates{query_counts}. {said}", icon=":material/check:")
     notes = read_files.notes if queries else ()
     for note in notes[:_NOTES_SHOWN]:
         st.warning(plain(note), icon=":material/info:")
@@ -251,19 +251,6 @@ def _show_files(read_files: PromptFiles, queries: bool) -> None:
         with st.expander(f"{len(notes) - _NOTES_SHOWN:,} more notes"):
             for note in notes[_NOTES_SHOWN:]:
                 st.caption(plain(note))
-
-
-def _answers_sentence(task: PromptTask) -> str:
-    if task.rule is not None:
-        return (
-            f"Free answers: one is right where {RULES[task.rule.kind]}."
-            if task.rule.needs_answers
-            else "Free answers."
-        )
-    counts = Counter(candidate.label for candidate in task.candidates)
-    labels = [f"{plain(label)} ({counts[label]})" for label in task.labels[:_MOST_LABELS_SHOWN]]
-    more = len(task.labels) - len(labels)
-    return f"Label words: {', '.join(labels)}{f' and {more} more' if more else ''}."
 
 
 def _queries(count: int, kind: str = "") -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.shown_tables import show_table
+from kernelsm.app.shell.uploaded_files import ONE_AT_A_TIME
 from kernelsm.app.shell.weighing import WEIGHTING_NAMES, few_samples_sentence
 from kernelsm.app.shell.words import plain
 from kernelsm.files.accepting import ending_of
@@ -157,7 +158,8 @@ def _counted(ref: FileRef, mapping: SampleMapping) -> tuple[GroupSizes | None, G
 
 @st.cache_resource(max_entries=4, show_spinner="Counting samples ...")
 def _whole(key: str, name: str) -> Samples:
-    return read_samples(upload_path(key, ending_of(name)), name)
+    with ONE_AT_A_TIME:
+        return read_samples(upload_path(key, ending_of(name)), name)
 
 
 def _percent(share: float) -> str:

@@ -41,7 +41,7 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
     C = len(choice.task.labels)
     if not choice.is_loss:
         return [Baseline("The mean prompt", choice.mean_prompt)]
-    found = [Baseline(f"Guessing among {C} labels", math.log(C), 1 / C)]
+    found = [Baseline(f"Guessing among {C} labels", math.log(C), 1 / C)] if C else []
     if (empty := zero_shot(choice.run.prompts)) is not None:
         found.append(empty)
     found.append(Baseline("The mean prompt", choice.mean_prompt))

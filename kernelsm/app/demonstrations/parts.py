@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kernelsm.app.demonstrations import check, copied_prompt, one_query, past_checks, prediction_record, templates
+from kernelsm.app.demonstrations import (
+    check,
+    copied_prompt,
+    one_query,
+    past_checks,
+    prediction_record,
+    search_panel,
+    templates,
+)
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 
 
@@ -14,6 +22,7 @@ def parts(choice: PromptChoice) -> None:
     known = {
         "Prompt": lambda: copied_prompt.take_away(choice),
         "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
+        "Find a better prompt": lambda: search_panel.search_panel(run.prompts, choice.source, choice),
         "One query": lambda: one_query.one_query(choice),
         "How good are predictions?": lambda: prediction_record.record(choice),
         "Templates": lambda: templates.templates(run.prompts, run.key),

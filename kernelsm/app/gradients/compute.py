@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from kernelsm.app.data.network_facts import engine_sentence
 from kernelsm.app.shell import controls, frame, navigation, rights, session, words
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.open_runs import Run, open_run
@@ -18,7 +19,7 @@ from kernelsm.objectives.registry import find_class
 from kernelsm.pipelines.run_settings import RunSettings, estimate_cost, measures_of
 from kernelsm.runtime.memory import available_memory
 from kernelsm.tasks.suite import NEXT_TOKENS
-from kernelsm.workspace.projects import find_recipe
+from kernelsm.workspace.projects import PROJECTS, find_recipe
 from kernelsm.workspace.tables import TABLES
 
 _WITH_MODEL = "digits"
@@ -143,6 +144,8 @@ def cost_note(settings: RunSettings) -> None:
         + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
         + ("" if recipe.features else f" {less}, or fewer subsets, take less of all.")
     )
+    if settings.source not in EXAMPLES and (how := engine_sentence(PROJECTS.load(settings.source).about)):
+        st.caption(how)
     free = available_memory()
     if free is not None and cost.memory > free:
         several = len(objective.linearisations) > 1 and not text

@@ -1,8 +1,8 @@
 """What the page that was just left still asks for.
 
 A slider moved, or a clock that ticked, between the click on a link and the answer asks for a fragment of the page
-that is being left. Streamlit keeps that request until the new page is drawn, then turns back to the old page to answer
-it, finds no such fragment, and leaves an empty page behind.
+that is being left. Streamlit keeps that request until the new page is drawn, then turns back to the old page to
+answer it, finds no such fragment, and leaves an empty page behind.
 """
 
 from __future__ import annotations

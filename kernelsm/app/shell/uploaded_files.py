@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from threading import Lock
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,8 @@ from kernelsm.workspace.housekeeping import bounds
 from kernelsm.workspace.requests import FileRef
 from kernelsm.workspace.uploads import is_uploaded, keep_upload
 
+ONE_AT_A_TIME = Lock()
+"""Held by who reads a whole file: a large one takes a multiple of its size in memory."""
 _KEPT, _SIZES, _DROPPED = "kernelsm_uploads", "kernelsm_upload_sizes", "kernelsm_dropped"
 
 

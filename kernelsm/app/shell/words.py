@@ -140,7 +140,7 @@ JOB_NAMES = {
     "confirm": "Retraining with and without", "compare": "Other methods", "prompt_estimates": "Estimates of prompts",
     "ask_model": "Asking the model", "prepare": "Preparation", "prompt_check": "Check of the prompts",
     "written_file": "A file to take away", "live": "A claim of the paper",
-    "zero_shot": "Asking without demonstrations",
+    "zero_shot": "Asking without demonstrations", "search_prompts": "Search for a prompt",
 }  # fmt: skip
 """By the module that does the work."""
 COMPARISON_NAMES = {"methods": "Methods on this run", "views": "Two views"}
