@@ -63,8 +63,9 @@ class FirstOrder:
     Raises
     ------
     InputError
-        Prompts that are conversations, free answers, anchors below 1, an unknown way to combine them, what `Prompting` refuses,
-        label words that the model cannot tell apart, or slots that are together longer than the model can read.
+        Prompts that are conversations, free answers, anchors below 1, an unknown way to combine them, what
+        `Prompting` refuses, label words that the model cannot tell apart, or slots that are together longer than the
+        model can read.
     """
 
     def __init__(

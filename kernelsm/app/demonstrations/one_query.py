@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -15,7 +13,7 @@ from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice, meas
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
-from kernelsm.prompts.task import Labelled, PromptTask
+from kernelsm.prompts.task import Labelled
 from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.results import Attribution
 from kernelsm.surrogates.wording import amount, number
@@ -76,16 +74,9 @@ def one_query(choice: PromptChoice) -> None:
         )  # fmt: skip
     clear = int(effect.told_from_zero().sum())
     helpful = order[:count]
-    same = (
-        ""
-        if task.free
-        else f" {_same_label(task, helpful, query)} of the {len(helpful)} most helpful have its label."
-    )
+    alike = sum(task.candidates[k].label == query.label for k in helpful)
+    same = "" if task.free else f" {alike} of the {len(helpful)} most helpful have its label."
     st.caption(f"{clear} of {task.K} effects on this query can be told from zero, with all of them in mind.{same}")
-
-
-def _same_label(task: PromptTask, candidates: Sequence[int], query: Labelled) -> int:
-    return sum(task.candidates[k].label == query.label for k in candidates)
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking what single demonstrations do for this query ...")
