@@ -11,8 +11,10 @@ from app_harness import open_app, press, texts, turn
 from small_language_model import tiny_model
 from streamlit.testing.v1 import AppTest
 
+from kernelsm import Outcomes
+from kernelsm.app.shell.open_runs import open_run
 from kernelsm.models import language_model
-from kernelsm.pipelines import prompt_check
+from kernelsm.pipelines import ask_model, askers, prompt_check
 from kernelsm.prompts.answer_rules import AnswerRule
 from kernelsm.runtime.job import JobSpec
 from kernelsm.workspace.prompt_projects import find_prompts
@@ -26,6 +28,8 @@ def model(monkeypatch: pytest.MonkeyPatch) -> language_model.LanguageModel:
     """A tiny model that all sources have."""
     made = tiny_model()
     monkeypatch.setattr(prompt_check, "source_model", lambda source: made)
+    monkeypatch.setattr(askers, "source_model", lambda source: made)
+    monkeypatch.setattr(ask_model, "_likeness", lambda task, store: [0.5] * task.K)  # needs a model of its own
     return made
 
 
@@ -162,15 +166,55 @@ def test_free_answers_are_guessed_shown_and_changed() -> None:
     assert "expected a label of the candidates" in app.error[0].value
 
 
-@pytest.mark.timeout(600)
-def test_a_sheet_of_sums_goes_from_the_files_to_a_table_of_outcomes(jobs: list[JobSpec], model: object) -> None:
-    app = drop(drop(page(), "candidates", "c.json", as_json(SUMS[:6])), "queries", "q.json", as_json(SUMS[6:]))
-    app.number_input(key="bring_prompts_k").set_value(2).run()
+def asked(app: AppTest) -> str:
+    """Go on from the check, ask for ten prompts, show the table on all pages, and return the key of the texts."""
     app.button(key="prompt_check_start").click().run()
     assert not app.exception
     assert not app.error
     press(app, "Go on to Demonstrations")
     turn(app, "demonstrations")
+    key = str(app.session_state["kernelsm_view"].prompts)
+    app.number_input(key="demo_subsets").set_value(10).run()
+    app.number_input(key=f"demo_orders_{key}").set_value(1).run()
+    press(app, "Ask the model")
     assert not app.exception
-    source = find_prompts(str(app.session_state["kernelsm_view"].prompts))
+    assert not app.error
+    press(app, "Show this result on all pages")
+    assert not app.exception
+    return key
+
+
+def table(app: AppTest) -> Outcomes:
+    return open_run(str(app.session_state["kernelsm_view"].run)).outcomes
+
+
+@pytest.mark.timeout(600)
+def test_a_sheet_of_sums_goes_from_the_files_to_a_table_of_outcomes(jobs: list[JobSpec], model: object) -> None:
+    app = drop(drop(page(), "candidates", "c.json", as_json(SUMS[:6])), "queries", "q.json", as_json(SUMS[6:]))
+    app.number_input(key="bring_prompts_k").set_value(2).run()
+    source = find_prompts(asked(app))
     assert (source.task.labels, source.task.rule) == ((), AnswerRule("number"))
+    found = table(app)
+    assert (found.masks.shape, found.meta["unit"]) == ((10, 6), "nats per answer")
+    assert (found.values > 0).all()
+    assert "Guessing among" not in said(app)
+    for name in ("fit", "explore", "compare"):
+        turn(app, name)
+        assert not app.exception, name
+
+
+@pytest.mark.timeout(600)
+def test_77_intents_go_from_the_files_to_a_table_of_outcomes(jobs: list[JobSpec], model: object) -> None:
+    header, *rows = (CASES.parent / "intents.csv").read_bytes().splitlines(keepends=True)
+    app = drop(page(), "candidates", "intents.csv", header + b"".join(rows[::2]))
+    drop(app, "queries", "asked.csv", header + b"".join(rows[1:16:2]))
+    assert not app.error
+    assert "77 candidates, 4 queries, 4 fresh queries." in said(app)
+    assert "and 65 more" in said(app)
+    assert box(app, "segmented_control", "bring_prompts_kind").value == "labels"
+    app.number_input(key="bring_prompts_k").set_value(2).run()
+    source = find_prompts(asked(app))
+    assert len(source.task.labels) == 77
+    found = table(app)
+    assert (found.masks.shape, found.meta["unit"]) == ((10, 77), "nats")
+    assert "Guessing among 77 labels" in said(app)
