@@ -153,14 +153,14 @@ def _search(request: SearchSettings, task: PromptTask, asker: Asker) -> PromptSe
     classes = [labels[one.label] for one in task.candidates] if labels else None
     groups = [labels.get(query.label, 0) for query in task.queries]
     return PromptSearch(
-        task.K, task.k, groups, classes=classes, budget=request.calls, scale=scale_of(asker, request.objective),
+        task.K, task.k, groups, classes=classes, budget=request.calls, scale=scale_of(asker, task, request.objective),
         seed=request.seed,
     )  # fmt: skip
 
 
-def scale_of(asker: Asker, objective: str) -> AnswerScale:
+def scale_of(asker: Asker, task: PromptTask, objective: str) -> AnswerScale:
     """Return how the answers of an asker are written: probabilities as margins, what is right or wrong plainly."""
-    if len(measures_of(asker)) == 3:
+    if len(measures_of(asker, task)) == 3:
         return AnswerScale("margin", accuracy=objective == "accuracy")
     return AnswerScale("plain")
 

@@ -46,7 +46,7 @@ def candidates(choice: PromptChoice) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         text = st.text_input("Search", key=_SEARCH, placeholder="words in the text", persist_state="session")
         labels: list[str] = []
-        if len(task.labels) <= _LABELS_SHOWN:
+        if 0 < len(task.labels) <= _LABELS_SHOWN:
             labels = st.pills(
                 "Label", list(task.labels), format_func=plain, key=_LABELS, selection_mode="multi",
                 persist_state="session",
@@ -128,8 +128,8 @@ def _what_the_table_says(choice: PromptChoice, clear: int, shown: int) -> str:
         )
     helps = "Positive" if choice.run.outcomes.higher_is_better else "Negative"
     return (
-        f"{shown} of {K} candidates, the most helpful first, the most harmful last. {helps} effects help; the "
-        f"{clear} of {K} that can be told from zero are shown. {keys}"
+        f"{shown} of {K} candidates, the most helpful first, the most harmful last. {helps} effects help; "
+        f"{clear} of {K} can be told from zero, and only these are shown. {keys}"
     )
 
 
