@@ -41,7 +41,7 @@ def prompts_of(
     """Return the prompt of each query after some demonstrations.
 
     In a conversation the user says each text as the template writes a query, and the assistant replies with the label
-    alone.
+    alone, after its reasoning where the template shows some in demonstrations.
 
     Parameters
     ----------
@@ -52,8 +52,13 @@ def prompts_of(
     if not template.chat:
         head = template.head(demonstrations)
         return [head + template.tail(query) for query in queries]
-    shown = [(template.tail(example), example.label) for example in demonstrations]
+    shown = [(template.tail(example), _reply(template, example)) for example in demonstrations]
     return [conversation(template.instruction, shown, template.tail(query)) for query in queries]
+
+
+def _reply(template: PromptTemplate, example: Labelled) -> str:
+    shows = "{reasoning}" in template.demonstration and example.reasoning
+    return f"{example.reasoning}\n{example.label}" if shows else example.label
 
 
 def shown_prompt(template: PromptTemplate, demonstrations: Sequence[Labelled], query: Labelled) -> str:

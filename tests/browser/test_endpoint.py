@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 import pytest
 from app_server import Server
-from browser_page import open_page, settled
+from browser_page import settled
 from browsers import ALICE
 from faulty_endpoint import Faulty, chat_answer, served
 from playwright.sync_api import Page, expect
@@ -76,7 +76,9 @@ def test_an_endpoint_is_asked_from_the_page_and_its_key_is_nowhere(
     sent: list[str] = []
     page.on("response", lambda response: sent.append(response.url))
     with served(Faulty(answer)) as faulty:
-        open_page(page, server, f"demonstrations?prompts={key}", "Demonstrations")
+        page.goto(f"{server.url}/demonstrations?prompts={key}")
+        expect(page.get_by_role("heading", name="Demonstrations", level=1)).to_be_visible(timeout=120_000)
+        settled(page)
         page.get_by_text("Model: SmolLM2-135M-Instruct").click()
         page.get_by_role("radio", name="Endpoint").click()
         settled(page)

@@ -18,6 +18,7 @@ from kernelsm.pipelines import ask_model
 from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings
 from kernelsm.pipelines.askers import endpoint_cost, open_asker, source_model
 from kernelsm.pipelines.endpoint_check import check_endpoint
+from kernelsm.prompts.answer_rules import AnswerRule
 from kernelsm.prompts.task import Labelled
 from kernelsm.runtime.jobs import JobRegistry
 from kernelsm.runtime.progress import silent
@@ -152,6 +153,14 @@ def test_exact_label_words_of_completions_take_a_call_each():
         source, _ = kept(faulty, probabilities=True, api="completions")
         assert endpoint_cost(find_prompts(source), 3, 2).calls == 3 * len(QUERIES) * 2
     assert endpoint_cost(PromptSource("films", TASK), 3, 2) is None
+
+
+@pytest.mark.parametrize(("kind", "calls"), [("exact", 2), ("loss", 1)])
+def test_free_answers_take_a_call_for_the_reference_and_one_for_the_answer(kind, calls):
+    task = dataclasses.replace(TASK, labels=(), rule=AnswerRule(kind))
+    for api, want in (("completions", calls), ("chat", 1)):
+        address = EndpointAddress("http://127.0.0.1:1/v1", "m", api)
+        assert endpoint_cost(PromptSource("sums", task, address.text), 3, 2).calls == 3 * len(QUERIES) * want
 
 
 def test_an_endpoint_is_not_asked_where_it_is_not_allowed(monkeypatch):

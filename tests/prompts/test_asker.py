@@ -18,6 +18,7 @@ from kernelsm.prompts.conversations import conversation, prompts_of
 from kernelsm.prompts.first_order import FirstOrder
 from kernelsm.prompts.prompting import Prompting, score
 from kernelsm.prompts.scoring import label_log_probabilities, read_prompts
+from kernelsm.prompts.task import Labelled, PromptTemplate
 
 PROMPTS = [TASK.template.prompt(CANDIDATES[:2], query) for query in QUERIES]
 WITH_SYSTEM = (
@@ -231,3 +232,12 @@ def test_first_order_estimates_need_slots_of_plain_text():
     chat_task = dataclasses.replace(TASK, template=dataclasses.replace(TASK.template, chat=True))
     with pytest.raises(InputError, match="prompts that are conversations"):
         FirstOrder(chat_task, chatting())
+
+
+def test_a_reply_holds_the_reasoning_that_demonstrations_show():
+    template = PromptTemplate(demonstration="Q: {text}\n{reasoning} So: {label}\n\n", query="Q: {text}", chat=True)
+    shown = Labelled("2 + 3", "5", reasoning="Two and three make five.")
+    (turns,) = prompts_of(template, [shown], [Labelled("1 + 1", "2")])
+    assert turns == (Turn(USER, "Q: 2 + 3"), Turn(ASSISTANT, "Two and three make five.\n5"), Turn(USER, "Q: 1 + 1"))
+    plain = dataclasses.replace(template, demonstration="Q: {text}\nA: {label}\n\n")
+    assert prompts_of(plain, [shown], [shown])[0][1] == Turn(ASSISTANT, "5")
