@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -87,44 +87,44 @@ def read_csv(
 
 
 def read_csv_texts(
-    source: Source, name: str, limits: Limits, columns: Sequence[str]
-) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Rows of some columns of a CSV or TSV file, every cell as it is written; see `read_csv`.
+    source: Source, name: str, limits: Limits
+) -> tuple[tuple[str, ...], Iterator[tuple[int, tuple[str, ...]]]]:
+    """Header and rows of a CSV or TSV file, every cell as it is written; see `read_csv`.
 
-    The names of these columns may be written in capitals; what others are called does not matter. Rows of nothing but
-    empty cells are left out.
+    Rows of nothing but empty cells are left out.
 
     Parameters
     ----------
     source, name, limits
         As of `read_csv`.
-    columns : sequence of str
-        Their names in small letters.
 
-    Yields
-    ------
-    row : int
-        Number of the row, from 1 below the header.
-    cells : tuple of str
-        Without spaces around them, in the order of `columns`.
+    Returns
+    -------
+    names : tuple of str
+        Of the columns, without spaces around them; empty for one without a name. They are not checked.
+    rows : iterator of (int, tuple of str)
+        The number of each row, from 1 below the header, and its cells without spaces around them.
 
     Raises
     ------
     InputError
-        Names the byte, header column or row of the first thing that is wrong.
+        Names the byte, header or row of the first thing that is wrong.
     """
     file, _ = _open_csv(source, name, limits, None)
     with file.explained():
-        header = [column.strip().lower() for column in file.beginning.names]
+        header = tuple(column.strip() for column in file.beginning.names)
         check_width(header, name, limits.columns)
-        places = [_column_index(column, columns, header, name) for column in columns]
         batches = file.batches(dict.fromkeys(file.beginning.names, pa.large_string())) or []
+    return header, _texts(batches)
+
+
+def _texts(batches: list[pa.RecordBatch]) -> Iterator[tuple[int, tuple[str, ...]]]:
     row = 0
     for batch in batches:
         for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             row += 1
             if any(cell.strip() for cell in cells):
-                yield row, tuple(cells[place].strip() for place in places)
+                yield row, tuple(cell.strip() for cell in cells)
 
 
 def _open_csv(source: Source, name: str, limits: Limits, max_rows: int | None) -> tuple[_CsvFile, bool]:
@@ -287,18 +287,6 @@ def _check_names(names: list[str], name: str, limits: Limits) -> None:
 def _nameless(place: int) -> str:
     """What stands for a column without a name until its values are known; no header can hold it."""
     return f"\n{place}"
-
-
-def _column_index(column: str, wanted: Sequence[str], header: list[str], name: str) -> int:
-    """Position of a column in the header."""
-    if header.count(column) == 1:
-        return header.index(column)
-    if column in header:
-        found = f"{header.count(column)} columns {column!r}"
-        raise InputError(f"{name}, header", found, "one", "Rename or drop the others.")
-    known = ", ".join(repr(cell[:30]) for cell in header[:5]) + (", ..." if len(header) > 5 else "")
-    found, expected = f"no column {column!r} among {known}", f"the columns {' and '.join(wanted)}"
-    raise InputError(f"{name}, header", found, expected, "Rename a column.")
 
 
 def _skip_blank(row: pacsv.InvalidRow) -> str:

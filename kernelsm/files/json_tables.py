@@ -22,6 +22,8 @@ from kernelsm.runtime.errors import InputError
 _LINES = 4096  # objects turned into columns at a time
 _MOST_LIST = 64  # MiB: all of it is in memory at once, as a multiple of its size
 _MOST_MARKS = 4_000_000  # objects, and lists, of such a file: each takes many times its two letters in memory
+_LIST = 'a list of objects, such as [{"text": "...", "label": 1}]'
+_AS_LINES = "Write one object per line (.jsonl), as DataFrame.to_json(orient='records', lines=True) does."
 _LONGEST = 16 * 2**20
 _LONG = 2**63  # whole numbers from here on are names
 _KINDS = {bool: "true/false", int: "a whole number", float: "a number", str: "text", list: "a list"}
@@ -111,25 +113,34 @@ def list_of_objects(
     InputError
         No list of objects, or a file of more than 64 MiB.
     """
-    lines = "Write one object per line (.jsonl), as DataFrame.to_json(orient='records', lines=True) does."
-    expected = 'a list of objects, such as [{"text": "...", "label": 1}]'
+    found, text = json_value(source, name, limits)
+    if not isinstance(found, list):
+        raise InputError(name, f"a JSON {'object' if isinstance(found, dict) else 'value'}", _LIST, _AS_LINES)
+    for row, one in enumerate(found[:most], start=1):
+        if not isinstance(one, dict):
+            raise InputError(f"{name}, row {row:,}", "no object", _LIST, _AS_LINES)
+    return found, text
+
+
+def json_value(source: Source, name: str, limits: Limits) -> tuple[Any, PlainText]:
+    """What a JSON file holds, and what was done to its text, whose copy is gone.
+
+    Raises
+    ------
+    InputError
+        No JSON, a file of more than 64 MiB, or millions of objects.
+    """
     with plain_text(source, name, limits) as text:
-        check_megabytes(source_size(text.source), name, min(limits.megabytes, _MOST_LIST), lines)
+        check_megabytes(source_size(text.source), name, min(limits.megabytes, _MOST_LIST), _AS_LINES)
         with open_source(text.source) as file:
             content = file.read()
     for mark in (b"{", b"["):
         if (count := content.count(mark)) > _MOST_MARKS:
-            raise InputError(name, f"{count:,} times {mark.decode()!r}", f"at most {_MOST_MARKS:,}", lines)
+            raise InputError(name, f"{count:,} times {mark.decode()!r}", f"at most {_MOST_MARKS:,}", _AS_LINES)
     try:
-        found = parse_json(content)
+        return parse_json(content), text
     except JsonError as error:
-        raise InputError(name, f"no JSON ({str(error)[:160]})", expected, lines) from None
-    if not isinstance(found, list):
-        raise InputError(name, f"a JSON {'object' if isinstance(found, dict) else 'value'}", expected, lines)
-    for row, one in enumerate(found[:most], start=1):
-        if not isinstance(one, dict):
-            raise InputError(f"{name}, row {row:,}", "no object", expected, lines)
-    return found, text
+        raise InputError(name, f"no JSON ({str(error)[:160]})", _LIST, _AS_LINES) from None
 
 
 class _Field:

@@ -122,14 +122,24 @@ class LanguageModel:
             raise self._unusable(found_token, EXPECTED, "Use the tokenizer that the model was trained with.")
         return [[*self._start, *row] for row in found]
 
-    def read(self, tokens: Sequence[int]) -> Any:
-        """Read the tokens that many rows start with; returns what `logits` continues from (None for no tokens)."""
+    def read(self, tokens: Sequence[int], before: Any = None) -> Any:
+        """Read the tokens that many rows start with; returns what `logits` continues from (None for no tokens).
+
+        Parameters
+        ----------
+        tokens : sequence of int
+        before : object, optional
+            What was read before them; it is not changed.
+        """
         if not tokens:
-            return None
+            return before
         logits_argument = {"logits_to_keep": 1} if self._takes_positions else {}
         with torch.inference_mode():
             ids = torch.tensor([list(tokens)], device=self.device)
-            return self.network(input_ids=ids, use_cache=True, **logits_argument).past_key_values
+            cache = copy.deepcopy(before)  # a network writes into the cache that it gets
+            return self.network(
+                input_ids=ids, past_key_values=cache, use_cache=True, **logits_argument
+            ).past_key_values
 
     def logits(self, rows: Sequence[Sequence[int]], read: Any, positions: Sequence[int]) -> torch.Tensor:
         """Continue from what was read and return the logits after some positions.

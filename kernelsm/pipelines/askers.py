@@ -104,14 +104,20 @@ def endpoint_cost(source: PromptSource, prompts: int, size: int, *, fresh: bool 
         return None
     address, task = EndpointAddress.of_text(source.model), source.task
     queries = task.fresh if fresh else task.queries
-    each = len(task.labels) if address.api == "completions" and address.probabilities else 1
+    exact = address.api == "completions" and address.probabilities
+    answer = _ANSWER_TOKENS
+    if task.rule is None:
+        each = len(task.labels) if exact else 1
+    else:
+        each = max(int(exact) + int(task.rule.needs_answers), 1)
+        answer += round(_mean([len(query.label) for query in task.queries]) / _LETTERS_A_TOKEN)
     calls = prompts * len(queries) * each
     template = task.template
     head = len(template.instruction) + size * _mean(
         [len(template.head([example])) - len(template.head([])) for example in task.candidates]
     )
     letters = head + _mean([len(template.tail(query)) for query in queries])
-    return EndpointCost(calls, round(calls * (letters / _LETTERS_A_TOKEN + _ANSWER_TOKENS)))
+    return EndpointCost(calls, round(calls * (letters / _LETTERS_A_TOKEN + answer)))
 
 
 def _mean(numbers: list[int]) -> float:

@@ -53,7 +53,8 @@ def possible_for(source: str) -> list[str]:
         As of `CompareSettings`.
     """
     if asks_prompts(source):
-        return [*(name for name, method in METHODS.items() if method.needs == "outcomes"), *PROMPT_METHODS]
+        on_prompts = () if find_prompts(source).task.free else PROMPT_METHODS
+        return [*(name for name, method in METHODS.items() if method.needs == "outcomes"), *on_prompts]
     game = source in EXAMPLES and not EXAMPLES[source].has_model
     recipe = None if not source or game else find_recipe(source)
     has = (

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from kernelsm.models.model_folders import quiet_transformers
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.pipelines.askers import source_model
 from kernelsm.pipelines.endpoint_check import check_endpoint
+from kernelsm.prompts.asked import answer_tokens, check_prompt, measured
 from kernelsm.prompts.asker import LocalAsker
 from kernelsm.prompts.conversations import prompts_of
 from kernelsm.prompts.orders import OrderedOutcomes
-from kernelsm.prompts.prompting import Prompting, score
+from kernelsm.prompts.prompting import Prompting
 from kernelsm.prompts.scoring import Tokens
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
@@ -35,6 +36,8 @@ TIMED = 16
 _TIMES, _TIMING_SECONDS = 3, 20.0  # how often each timing is taken at most, and what all may take
 # importing torch counts as loading
 _STAGES = {"model": 10.0, "prompts": 2.0, "timing": 4.0, "orders": 15.0}
+MOST_SHARED = 20
+"""Pairs of label words that are told."""
 PROBED = 8
 """Subsets that are scored in two orders each to see how much the order matters."""
 _PROBE_SECONDS = 60.0
@@ -60,11 +63,12 @@ def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, An
     Returns
     -------
     dict
-        JSON types: `prompts` (key of the source), `model` (its name), `labels` (label word -> its number of tokens),
-        `shared` (pairs of label words that begin with the same token), `longest` (tokens of the longest prompt with
-        its label, of those of k candidates), `max_length` (most that the model reads), `queries` (their number),
-        `seconds` (to score all of them with one subset in one order) and `orders` (how many of each subset a probe
-        advises, see `orders_needed`; 0 where a probe would take more than a minute).
+        JSON types: `prompts` (key of the source), `model` (its name), `labels` (label word -> its number of tokens;
+        none where answers are free), `shared` (the first pairs of label words that begin with the same token),
+        `longest` (tokens of the longest prompt with its label or answer, of those of k candidates), `max_length`
+        (most that the model reads), `queries` (their number), `seconds` (to score all of them with one subset in one
+        order) and `orders` (how many of each subset a probe advises, see `orders_needed`; 0 where a probe would take
+        more than a minute).
 
     Raises
     ------
@@ -84,13 +88,15 @@ def check_prompts(source: PromptSource, report: Report = silent) -> dict[str, An
     seconds = _seconds(model, task)
     stages.stage("timing")(1, 1, "timing a few queries", reused=None)
     orders = _orders(model, task, seconds / len(task.queries), stages.stage("orders"))
+    alike = (
+        [first, second]
+        for first, second in combinations(label_tokens, 2)
+        if label_tokens[first][0] == label_tokens[second][0]
+    )
     return {
         "prompts": prompts_key(source), "model": model.name,
         "labels": {label: len(tokens) for label, tokens in label_tokens.items()},
-        "shared": [
-            [first, second] for first, second in combinations(label_tokens, 2)
-            if label_tokens[first][0] == label_tokens[second][0]
-        ],
+        "shared": list(islice(alike, MOST_SHARED)),
         "longest": longest, "max_length": model.max_length, "queries": len(task.queries), "seconds": seconds,
         "orders": orders,
     }  # fmt: skip
@@ -107,13 +113,20 @@ def _longest_prompt(model: LanguageModel, task: PromptTask) -> int:
     largest = np.argsort(sizes)[::-1][: task.k].tolist()
     queries = (*task.queries, *task.fresh)
     prompts = prompts_of(template, [task.candidates[i] for i in largest], queries)
-    lengths = asker.lengths(prompts, task.labels)
-    score(model, task, largest, [queries[int(lengths.argmax())]])
+    if task.free:
+        lengths = np.array([len(row) for row in asker.tokens(prompts)]) + answer_tokens(asker, task)
+    else:
+        lengths = asker.lengths(prompts, task.labels, after=template.after_label)
+    longest = [queries[int(lengths.argmax())]]
+    check_prompt(asker, task, largest, longest)
+    measured(asker, task, largest, longest)
     return int(lengths.max())
 
 
 def _label_tokens(model: LanguageModel, task: PromptTask) -> dict[str, Tokens]:
     """The tokens of each label word after a prompt; none has none, else it would be the start of another one."""
+    if task.free:
+        return {}
     prompts = prompts_of(task.template, task.candidates[: task.k], task.queries[:1])
     asker = LocalAsker(model)
     (prompt_tokens,) = asker.tokens(prompts)
@@ -130,12 +143,12 @@ def _label_tokens(model: LanguageModel, task: PromptTask) -> dict[str, Tokens]:
 
 def _seconds(model: LanguageModel, task: PromptTask) -> float:
     """Seconds to score all queries with one subset: a fixed cost for the demonstrations, then a cost per query."""
-    shown = _typical(task.candidates, task.k)
+    asker, shown = LocalAsker(model), _typical(task.candidates, task.k)
     timed_queries = [task.queries[i] for i in _typical(task.queries, TIMED)]
 
     def timed(queries: Sequence[Labelled]) -> float:
         begun = time.perf_counter()
-        score(model, task, shown, queries)
+        measured(asker, task, shown, queries)
         return time.perf_counter() - begun
 
     # the first time takes longer, and so does one that other programs disturb: the least of some is the cost

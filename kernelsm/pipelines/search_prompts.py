@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from kernelsm.models.endpoint import EndpointLimits
 from kernelsm.pipelines.ask_model import START_SECONDS, as_limits, open_source, settings_arguments
+from kernelsm.pipelines.askers import EndpointCost, endpoint_cost
 from kernelsm.prompts.answer_factors import AnswerScale
 from kernelsm.prompts.asked import asked_where_it_works, measured, measures_of
 from kernelsm.prompts.asker import Asker
@@ -84,6 +86,11 @@ class SearchSettings:
         """Expected seconds on two cores with nothing cached."""
         return min(START_SECONDS + self.calls * find_prompts(self.source).seconds_a_query, 60.0 * self.minutes)
 
+    def cost(self) -> EndpointCost | None:
+        """What asking an endpoint takes at most; None where no endpoint is asked."""
+        source = find_prompts(self.source)
+        return endpoint_cost(source, math.ceil(self.calls / len(source.task.queries)), source.task.k)
+
     def job(self) -> JobSpec:
         """The job that searches."""
         return JobSpec("kernelsm.pipelines.search_prompts:run", settings_arguments(self))
@@ -146,14 +153,14 @@ def _search(request: SearchSettings, task: PromptTask, asker: Asker) -> PromptSe
     classes = [labels[one.label] for one in task.candidates] if labels else None
     groups = [labels.get(query.label, 0) for query in task.queries]
     return PromptSearch(
-        task.K, task.k, groups, classes=classes, budget=request.calls, scale=scale_of(asker, request.objective),
+        task.K, task.k, groups, classes=classes, budget=request.calls, scale=scale_of(asker, task, request.objective),
         seed=request.seed,
     )  # fmt: skip
 
 
-def scale_of(asker: Asker, objective: str) -> AnswerScale:
+def scale_of(asker: Asker, task: PromptTask, objective: str) -> AnswerScale:
     """Return how the answers of an asker are written: probabilities as margins, what is right or wrong plainly."""
-    if len(measures_of(asker)) == 3:
+    if len(measures_of(asker, task)) == 3:
         return AnswerScale("margin", accuracy=objective == "accuracy")
     return AnswerScale("plain")
 

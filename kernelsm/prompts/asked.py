@@ -26,12 +26,20 @@ GRADED_MEASURES = (
     Measure("accuracy", "fraction", higher_is_better=True),
 )
 """Of an asker that gives answers only: each is right or wrong."""
+FREE_MEASURES = (
+    Measure("loss", "nats per answer", higher_is_better=False),
+    Measure("accuracy", "fraction", higher_is_better=True),
+)
+"""Of free answers: minus the log-likelihood of the reference, and whether the answer is right by the task's rule."""
 SHOWN_LETTERS = 60
+MOST_ANSWER_TOKENS = 512
 _ANSWER_TOKENS = 24  # in which a label word is looked for
 
 
-def measures_of(asker: Asker) -> Sequence[Measure]:
+def measures_of(asker: Asker, task: PromptTask | None = None) -> Sequence[Measure]:
     """Return what `measured` measures of each query, in order."""
+    if task is not None and task.free:
+        return FREE_MEASURES if asker.gives_likelihoods else GRADED_MEASURES
     return MEASURES if asker.gives_label_probabilities else GRADED_MEASURES
 
 
@@ -49,8 +57,10 @@ def measured(
     -------
     ndarray, shape (measures, q)
         Those of `measures_of`: by the log-probabilities of label words, see `measure_labels`; else by which label
-        word an answer gives, see `label_in`.
+        word an answer gives, see `label_in`. Of free answers see `measure_answers`.
     """
+    if task.free:
+        return measure_answers(asker, task, demonstrations, queries)
     true = np.array([task.labels.index(query.label) for query in queries])
     if asker.gives_label_probabilities:
         return measure_labels(score(asker, task, demonstrations, queries), true)
@@ -58,6 +68,56 @@ def measured(
     found = asker.answers(prompts, max_tokens=_ANSWER_TOKENS, stop=() if task.template.chat else ("\n\n",))
     right = np.array([label_in(answer, task.labels) == label for answer, label in zip(found, true, strict=True)])
     return np.stack([~right, right]).astype(np.float64)
+
+
+def measure_answers(
+    asker: Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
+    """Measure free answers to queries after some demonstrations.
+
+    Parameters
+    ----------
+    asker, task, demonstrations, queries
+        As of `score`; `task.free` is true.
+
+    Returns
+    -------
+    ndarray, shape (2, q)
+        The loss is minus the log-likelihood in nats of the whole reference, up to what follows an answer in the
+        demonstrations; for an asker that gives no likelihoods, 1 for a wrong answer. The accuracy is 1 where the
+        greedy answer is right by the task's rule; for the rule "loss", which asks for no answer, it is the
+        probability that an answer drawn from the model is the reference.
+
+    Raises
+    ------
+    InputError
+        As `score`; the rule "loss" for an asker that gives no likelihoods, or a rule that fails on an answer.
+    """
+    assert task.rule is not None
+    prompts = checked_prompts(task, demonstrations, queries)
+    references = [query.label for query in queries]
+    right, loss = None, None
+    try:
+        if asker.gives_likelihoods:
+            loss = -asker.reference_log_likelihoods(prompts, references, after=task.template.after_label)
+        if task.rule.needs_answers:
+            stops = () if task.template.chat else task.template.stops
+            answers = asker.answers(prompts, max_tokens=answer_tokens(asker, task), stop=stops)
+            right = np.array([task.rule.right(*pair) for pair in zip(answers, references, strict=True)], dtype=float)
+    except PromptTooLongError as error:
+        raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
+    if right is None:
+        if loss is None:
+            fix = "Choose a rule that judges answers, such as an exact match."
+            raise InputError("rule", "loss", f"a rule for answers: {asker.name!r} gives no likelihoods", fix)
+        return np.stack([loss, np.exp(-loss)])
+    return np.stack([1 - right if loss is None else loss, right])
+
+
+def answer_tokens(asker: Asker, task: PromptTask) -> int:
+    """Return how many tokens a free answer may have: twice those of the longest reference, and a few."""
+    written = [f"{one.reasoning} {one.label}".strip() for one in (*task.candidates, *task.queries, *task.fresh)]
+    return min(MOST_ANSWER_TOKENS, 8 + 2 * int(asker.sizes(written).max()))
 
 
 @contextmanager
@@ -98,7 +158,7 @@ def score(
     asker = as_asker(model)
     prompts = checked_prompts(task, demonstrations, queries)
     try:
-        return asker.label_log_probabilities(prompts, task.labels)
+        return asker.label_log_probabilities(prompts, task.labels, after=task.template.after_label)
     except PromptTooLongError as error:
         raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
 
@@ -111,8 +171,12 @@ def check_prompt(asker: Asker, task: PromptTask, demonstrations: Sequence[int], 
     InputError
         As `score`.
     """
+    prompts, after = checked_prompts(task, demonstrations, queries), task.template.after_label
     try:
-        asker.check(checked_prompts(task, demonstrations, queries), task.labels)
+        if task.free:
+            asker.check_room(prompts, [query.label for query in queries], answer_tokens(asker, task), after=after)
+        else:
+            asker.check(prompts, task.labels, after=after)
     except PromptTooLongError as error:
         raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
 

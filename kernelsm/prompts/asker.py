@@ -86,8 +86,18 @@ class Asker(ABC):
             Whether it is asked with conversations.
         """
 
-    def check(self, prompts: Sequence[Prompt], endings: Sequence[str]) -> None:  # noqa: B027 - not all can tell
+    def check(  # noqa: B027 - not all can tell
+        self, prompts: Sequence[Prompt], endings: Sequence[str], *, after: str = ""
+    ) -> None:
         """Refuse prompts that it cannot be asked with any of some endings, before the first one is asked.
+
+        Parameters
+        ----------
+        prompts : sequence of Prompt
+        endings : sequence of str
+            Label words.
+        after : str
+            As of `label_log_probabilities`.
 
         Raises
         ------
@@ -95,6 +105,19 @@ class Asker(ABC):
             Names the longest.
         InputError
             Labels that it cannot tell apart, or conversations where it knows none.
+        """
+
+    def check_room(  # noqa: B027 - not all can tell
+        self, prompts: Sequence[Prompt], references: Sequence[str], max_tokens: int, *, after: str = ""
+    ) -> None:
+        """Refuse prompts that leave no room for their references, or for answers of so many tokens.
+
+        Raises
+        ------
+        PromptTooLongError
+            Names the longest.
+        InputError
+            Conversations where it knows none.
         """
 
     def sizes(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -112,8 +135,8 @@ class Asker(ABC):
             At least one. A label follows plain text after one space, and is the whole reply in a conversation.
         labels : sequence of str
         after : str
-            What follows a label in the template and is scored with it, so that labels which begin others (1 and 10)
-            can be told apart. In a conversation any text stands for the end of the turn.
+            What follows a label in the template. It is scored with the labels where some begin others (1 and 10), so
+            that they can be told apart. In a conversation any text stands for the end of the turn.
 
         Returns
         -------
@@ -200,9 +223,9 @@ class LocalAsker(Asker):
         """Content hash of the model, and for conversations of its template."""
         return content_hash(self.model.content_hash, self.model.chat.text) if chat else self.model.content_hash
 
-    def check(self, prompts: Sequence[Prompt], endings: Sequence[str]) -> None:
+    def check(self, prompts: Sequence[Prompt], endings: Sequence[str], *, after: str = "") -> None:
         """Refuse prompts that are too long with one of some labels, and labels that it cannot tell apart."""
-        self._labels(prompts, endings, "")
+        self._labels(prompts, endings, after)
 
     def sizes(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the tokens of each text."""
@@ -220,7 +243,20 @@ class LocalAsker(Asker):
         self, prompts: Sequence[Prompt], references: Sequence[str], *, after: str = ""
     ) -> NDArray[np.float64]:
         """Score each query's own reference answer, exactly."""
-        from kernelsm.prompts.scoring import PromptTokens, ending_log_likelihoods
+        from kernelsm.prompts.scoring import ending_log_likelihoods
+
+        return ending_log_likelihoods(self.model, self._references(prompts, references, after))[:, 0]
+
+    def check_room(
+        self, prompts: Sequence[Prompt], references: Sequence[str], max_tokens: int, *, after: str = ""
+    ) -> None:
+        """Refuse prompts that are too long with their reference, or with an answer of so many tokens."""
+        self._references(prompts, references, after)
+        self._check_lengths(np.array([len(row) + max_tokens for row in self.tokens(prompts)]))
+
+    def _references(self, prompts: Sequence[Prompt], references: Sequence[str], after: str) -> PromptTokens:
+        """Tokens of each prompt and of its reference."""
+        from kernelsm.prompts.scoring import PromptTokens
 
         starts, rests = [], []
         for number, (prompt, reference) in enumerate(zip(prompts, references, strict=True), start=1):
@@ -236,7 +272,7 @@ class LocalAsker(Asker):
             rests.append((tuple(whole[start:]),))
         tokens = PromptTokens(tuple(starts), tuple(rests))
         self._check_lengths(tokens.lengths())
-        return ending_log_likelihoods(self.model, tokens)[:, 0]
+        return tokens
 
     def answers(self, prompts: Sequence[Prompt], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Return the most probable continuation of each prompt, token by token."""
@@ -249,9 +285,9 @@ class LocalAsker(Asker):
         found = greedy_answers(self.model, rows, max_tokens=max_tokens, stop=stop, ends=ends)
         return [answer.strip() for answer in found]
 
-    def lengths(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> NDArray[np.int64]:
+    def lengths(self, prompts: Sequence[Prompt], labels: Sequence[str], *, after: str = "") -> NDArray[np.int64]:
         """Return the tokens of each prompt with its longest label, however many the model reads, shape (q,)."""
-        return self._split(prompts, labels, "").lengths()
+        return self._split(prompts, labels, after).lengths()
 
     def tokens(
         self, prompts: Sequence[Prompt], endings: Sequence[str] | None = None, *, after: str = ""
@@ -282,9 +318,9 @@ class LocalAsker(Asker):
         return tokens
 
     def _split(self, prompts: Sequence[Prompt], labels: Sequence[str], after: str) -> PromptTokens:
-        from kernelsm.prompts.scoring import read_rows
+        from kernelsm.prompts.scoring import read_apart
 
-        return read_rows(self.tokens(prompts, labels, after=after), labels)
+        return read_apart(lambda some, ending: self.tokens(some, labels, after=ending), prompts, labels, after)
 
     def _check_lengths(self, lengths: NDArray[np.int64]) -> None:
         if lengths.max() > self.model.max_length:

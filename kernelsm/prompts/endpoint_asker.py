@@ -59,7 +59,7 @@ class EndpointAsker(Asker):
         """Content hash of the address, which names the model; the endpoint itself may change behind it."""
         return content_hash("endpoint", self.address.text)
 
-    def check(self, prompts: Sequence[Prompt], endings: Sequence[str]) -> None:
+    def check(self, prompts: Sequence[Prompt], endings: Sequence[str], *, after: str = "") -> None:
         """Refuse conversations where it is asked for completions."""
         if self.address.api == "completions" and any(not isinstance(prompt, str) for prompt in prompts):
             fix = "Ask it by chat, or write prompts as plain text."
@@ -77,7 +77,9 @@ class EndpointAsker(Asker):
         if not self.gives_label_probabilities:
             raise self._cannot("log-probabilities of label words")
         if self.gives_likelihoods:
-            pairs = [(str(prompt), f" {label}{after}") for prompt in prompts for label in labels]
+            begun = any(one != other and other.startswith(one) for one in labels for other in labels)
+            ending = after if begun else ""
+            pairs = [(str(prompt), f" {label}{ending}") for prompt in prompts for label in labels]
             scores = self._echoed(pairs).reshape(len(prompts), len(labels))
         else:
             bodies = [

@@ -63,8 +63,9 @@ class FirstOrder:
     Raises
     ------
     InputError
-        Prompts that are conversations, anchors below 1, an unknown way to combine them, what `Prompting` refuses,
-        label words that the model cannot tell apart, or slots that are together longer than the model can read.
+        Prompts that are conversations, free answers, anchors below 1, an unknown way to combine them, what
+        `Prompting` refuses, label words that the model cannot tell apart, or slots that are together longer than the
+        model can read.
     """
 
     def __init__(
@@ -83,6 +84,9 @@ class FirstOrder:
             raise InputError(
                 "template", "prompts that are conversations", "plain text, whose slots are exchanged", fix
             )
+        if task.free:
+            fix = "Ask with the prompts themselves (Prompting)."
+            raise InputError("task", "free answers", "label words, whose probabilities are estimated", fix)
         check_counts(anchors=anchors)
         check_choice("combine", combine, get_args(Combine))
         self.prompting = Prompting(task, model, orders=orders, seed=seed, fresh=fresh)
@@ -102,11 +106,12 @@ class FirstOrder:
             [
                 "",
                 template.head([]),
-                *(template.demonstration.format(text=c.text, label=c.label) for c in task.candidates),
+                *map(template.shown, task.candidates),
             ]
         )
         rows = [row[len(marks) :] for row in texts]
-        tails = read_prompts(self.model, [template.tail(query) for query in self.prompting.queries], task.labels)
+        asked = [template.tail(query) for query in self.prompting.queries]
+        tails = read_prompts(self.model, asked, task.labels, template.after_label)
         longest = max(map(len, rows))
         fill = filling(self.model, rows)
         blocks = np.array([[fill] * (longest - len(row)) + row for row in rows])

@@ -27,5 +27,6 @@ def gradient_seconds(task: PromptTask, anchors: int, each: float) -> float:
     >>> gradient_seconds(movie_reviews(), anchors=1, each=2.0)
     300.0
     """
-    further_labels = len(task.labels) - 1  # one forward pass for all, and a backward pass of twice the work each
+    further_labels = max(len(task.labels) - 1, 0)
+    # one forward pass for all, and a backward pass of twice the work each
     return anchors * (len(task.queries) + task.K) * each * (1 + 2 * further_labels) / 3

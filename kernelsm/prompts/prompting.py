@@ -103,7 +103,7 @@ class Prompting(Estimator):
     @property
     def measures(self) -> Sequence[Measure]:
         """Those of the label words, which are the classes; see `measures_of`."""
-        return measures_of(self.asker)
+        return measures_of(self.asker, self.task)
 
     @property
     def meta(self) -> dict[str, Any]:

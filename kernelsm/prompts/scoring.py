@@ -5,9 +5,10 @@ What the prompts have in common at their start, the demonstrations, is read once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +18,14 @@ from kernelsm.models.language_model import LanguageModel
 from kernelsm.runtime.errors import InputError
 
 Tokens = tuple[int, ...]
+_P = TypeVar("_P")
 BATCH = 16
 """Most prompts that pass through the network at once."""
 BATCH_TOKENS = 8192
 """Most tokens that those read or remember together: 380 MB of memory for the default model."""
+MANY_PASSES = 6
+"""From so many different continuations of a prompt on, the prompt is read once and its labels continue from there."""
+_ROWS_AT_ONCE = 4096  # texts that are tokens at the same time
 _BATCH_SCORED = 1024  # most tokens of endings that are scored together: 200 MB for the default model
 
 
@@ -49,21 +54,77 @@ class PromptTokens:
         )
 
 
-def read_prompts(model: LanguageModel, prompts: Sequence[str], labels: Sequence[str]) -> PromptTokens:
+class LabelsBeginOthersError(InputError):
+    """The tokens of one label are the start of those of another one."""
+
+
+def read_prompts(
+    model: LanguageModel, prompts: Sequence[str], labels: Sequence[str], after: str = ""
+) -> PromptTokens:
     """Turn prompts into tokens, each with every label word after one space.
 
     A prompt is read together with its label, never piece by piece: tokens may cross the seam.
 
+    Parameters
+    ----------
+    model : LanguageModel
+    prompts, labels : sequences of str
+    after : str
+        What follows a label in the template: taken along where the tokens of one label begin those of another one.
+
     Raises
     ------
     InputError
-        The tokens of one label are the start of those of another one, or a prompt has none that are its own.
+        The tokens of one label are the start of those of another one, also with what follows, or a prompt has none
+        that are its own.
     """
-    rows = model.encode([f"{prompt} {label}" for prompt in prompts for label in labels])
-    return read_rows(rows, labels)
+
+    def encoded(some: Sequence[str], ending: str) -> list[list[int]]:
+        return model.encode([f"{prompt} {label}{ending}" for prompt in some for label in labels])
+
+    return read_apart(encoded, prompts, labels, after)
 
 
-def read_rows(rows: Sequence[list[int]], labels: Sequence[str]) -> PromptTokens:
+def read_apart(
+    encode: Callable[[Sequence[_P], str], list[list[int]]], prompts: Sequence[_P], labels: Sequence[str], after: str
+) -> PromptTokens:
+    """Split prompts with their labels into tokens, a part of them at a time, with what follows where it is needed.
+
+    Parameters
+    ----------
+    encode : callable
+        (some prompts, what follows) -> tokens of each of them with each label.
+    prompts : sequence
+    labels : sequence of str
+    after : str
+        See `read_prompts`.
+
+    Raises
+    ------
+    InputError
+        As `read_prompts`.
+    """
+    size = max(1, _ROWS_AT_ONCE // len(labels))
+
+    def read(ending: str) -> PromptTokens:
+        parts = [
+            read_rows(encode(prompts[start : start + size], ending), labels, first=start)
+            for start in range(0, len(prompts), size)
+        ]
+        return PromptTokens(
+            tuple(prompt for part in parts for prompt in part.prompts),
+            tuple(endings for part in parts for endings in part.endings),
+        )
+
+    try:
+        return read("")
+    except LabelsBeginOthersError:
+        if not after:
+            raise
+        return read(after)
+
+
+def read_rows(rows: Sequence[list[int]], labels: Sequence[str], *, first: int = 0) -> PromptTokens:
     """Split tokens of prompts, each with every label after it, into what its labels share and what they do not.
 
     Parameters
@@ -71,6 +132,8 @@ def read_rows(rows: Sequence[list[int]], labels: Sequence[str]) -> PromptTokens:
     rows : sequence of lists of int, length q x labels
         The first prompt with each label, then the next one.
     labels : sequence of str
+    first : int
+        Number of the first prompt, for messages.
 
     Raises
     ------
@@ -80,13 +143,13 @@ def read_rows(rows: Sequence[list[int]], labels: Sequence[str]) -> PromptTokens:
     count = len(labels)
     shared: list[Tokens] = []
     endings: list[tuple[Tokens, ...]] = []
-    for first in range(0, len(rows), count):
-        start = _common_start(rows[first : first + count])
-        rest = tuple(tuple(row[len(start) :]) for row in rows[first : first + count])
+    for begin in range(0, len(rows), count):
+        start = _common_start(rows[begin : begin + count])
+        rest = tuple(tuple(row[len(start) :]) for row in rows[begin : begin + count])
         _check_endings(rest, labels)
         if not start:
             fix = "Write something before the label that the tokenizer knows."
-            raise InputError(f"prompt {first // count + 1}", "no token before the label", "one or more", fix)
+            raise InputError(f"prompt {first + begin // count + 1}", "no token before the label", "one or more", fix)
         shared.append(start)
         endings.append(rest)
     return PromptTokens(tuple(shared), tuple(endings))
@@ -145,10 +208,34 @@ def ending_log_likelihoods(model: LanguageModel, tokens: PromptTokens) -> NDArra
     shared = shared[: min(map(len, tokens.prompts)) - 1]
     read = model.read(shared)
     rows = forward_passes(tokens, len(shared))
-    rows.sort(key=lambda row: len(row.prompt) + len(row.continuation))
-    longest = len(shared) + len(rows[-1].prompt) + len(rows[-1].continuation)
+    many: dict[int, list[ForwardPass]] = {}
+    for row in rows:
+        many.setdefault(row.query, []).append(row)
+    few = [row for passes in many.values() if len(passes) < MANY_PASSES for row in passes]
+    _score(model, few, read, len(shared), BATCH, scores)
+    for passes in many.values():
+        if len(passes) >= MANY_PASSES:
+            # all but the last token of the prompt, after which the first logits are read
+            of_prompt = model.read(passes[0].prompt[:-1], read)
+            last = [replace(row, prompt=row.prompt[-1:]) for row in passes]
+            before = len(shared) + len(passes[0].prompt) - 1
+            _score(model, last, of_prompt, before, len(passes), scores)
+    if not np.isfinite(scores).all():
+        fix = "Were its weights damaged, or saved in half precision and too large?"
+        raise InputError(f"model {model.name!r}", "logits that are not finite", "finite logits", fix)
+    return scores
+
+
+def _score(
+    model: LanguageModel, rows: list[ForwardPass], read: object, before: int, most: int, scores: NDArray[np.float64]
+) -> None:
+    """Write the log-likelihoods that some forward passes tell into `scores`; `before` tokens were read."""
+    if not rows:
+        return
+    rows = sorted(rows, key=lambda row: len(row.prompt) + len(row.continuation))
+    longest = before + len(rows[-1].prompt) + len(rows[-1].continuation)
     endings = max(len(row.continuation) + 1 for row in rows)
-    size = max(1, min(BATCH, BATCH_TOKENS // longest, _BATCH_SCORED // endings))
+    size = max(1, min(most, BATCH_TOKENS // longest, _BATCH_SCORED // endings))
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         positions = sorted({position for row in batch for position in row.positions()})
@@ -159,10 +246,6 @@ def ending_log_likelihoods(model: LanguageModel, tokens: PromptTokens) -> NDArra
             for label in row.labels():
                 ending = row.endings[label]
                 scores[row.query, label] = row_log_probabilities[columns[: len(ending)], ending].sum()
-    if not np.isfinite(scores).all():
-        fix = "Were its weights damaged, or saved in half precision and too large?"
-        raise InputError(f"model {model.name!r}", "logits that are not finite", "finite logits", fix)
-    return scores
 
 
 def measure_labels(log_probabilities: NDArray[np.float64], true: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -244,4 +327,7 @@ def _check_endings(endings: tuple[Tokens, ...], labels: Sequence[str]) -> None:
     for shorter, longer in pairwise(ordered):  # what starts with another one stands right after it
         if endings[longer][: len(endings[shorter])] == endings[shorter]:
             found = f"{labels[shorter]!r}, whose tokens are the start of those of {labels[longer]!r}"
-            raise InputError("labels", found, "words that the model can tell apart", "Choose other label words.")
+            fix = (
+                "Choose other label words, or let something follow {label} in the demonstration, such as a new line."
+            )
+            raise LabelsBeginOthersError("labels", found, "words that the model can tell apart", fix)

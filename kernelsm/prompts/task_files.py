@@ -1,45 +1,107 @@
-"""A PromptTask from files: demonstrations and queries as tables with the columns text and label."""
+"""A PromptTask from files: what their columns mean, label words or free answers, what is drawn for checking."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from kernelsm.files.accepting import bare_name, check_ending, check_size, format_of, plain_name
-from kernelsm.files.csv_tables import read_csv_texts
-from kernelsm.files.json_tables import list_of_objects
-from kernelsm.files.json_text import parse_json_object
-from kernelsm.files.limits import Limits, limits
-from kernelsm.files.plain_text import plain_text
-from kernelsm.files.source import Source
-from kernelsm.files.spreadsheets import excel_as_csv
-from kernelsm.files.text import check_whole_letters, text_lines
-from kernelsm.files.written_tables import PACKED, WRITTEN
+from kernelsm.files.accepting import bare_name
+from kernelsm.files.limits import limits
+from kernelsm.files.written_tables import PACKED
+from kernelsm.prompts.answer_rules import AnswerRule
+from kernelsm.prompts.column_choice import ColumnChoice, guess_columns
+from kernelsm.prompts.label_words import looks_free, merged_labels
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, check_label_words
+from kernelsm.prompts.text_rows import TextRows, most_megabytes, read_rows
 from kernelsm.runtime.errors import InputError
 
-_MOST_MEGABYTES = 20
-_COLUMNS = ("text", "label")
-_LINES = (".jsonl", ".ndjson")
-_FORMATS = ".csv, .tsv, .xlsx, .jsonl or .json with the columns text and label"
+__all__ = ["PromptFiles", "Reading", "most_megabytes", "read_labelled", "read_prompt_task", "usual_rule"]
+
+LABELS, FREE = "labels", "free"
+GROUPS = ("candidates", "queries", "fresh")
 
 
-def most_megabytes() -> int:
-    """MiB that a file of texts may have: 20, which 500 long texts need, or less where the limits say so."""
-    return min(_MOST_MEGABYTES, limits().megabytes)
+@dataclass(frozen=True)
+class Reading:
+    """How files of texts are to be read; what is not said is guessed.
+
+    Parameters
+    ----------
+    columns : mapping of str to ColumnChoice
+        Of "candidates", "queries" and "fresh".
+    answers : {"", "labels", "free"}
+        Whether answers are label words, or free; "" guesses.
+    rule : AnswerRule, optional
+        When a free answer is right; guessed where not given: a number for references that are numbers.
+    label_names : mapping of str to str
+        Label -> what it is called, see `read_label_names`.
+    merge : bool
+        Whether labels that differ in case and spaces alone are one.
+    """
+
+    columns: Mapping[str, ColumnChoice] = field(default_factory=dict)
+    answers: str = ""
+    rule: AnswerRule | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    merge: bool = True
+
+    def __post_init__(self) -> None:
+        if self.answers not in ("", LABELS, FREE):
+            raise InputError("answers", repr(self.answers)[:60], f"{LABELS!r} or {FREE!r}", "Choose one of these.")
+        if unknown := [group for group in self.columns if group not in GROUPS]:
+            raise InputError("columns", repr(unknown[0])[:60], " or ".join(map(repr, GROUPS)), "Name these files.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, without what is guessed."""
+        content: dict[str, Any] = {}
+        if self.columns:
+            content["columns"] = {group: choice.to_dict() for group, choice in self.columns.items()}
+        if self.answers:
+            content["answers"] = self.answers
+        if self.rule:
+            content["rule"] = self.rule.to_dict()
+        if self.label_names:
+            content["label_names"] = dict(self.label_names)
+        if not self.merge:
+            content["merge"] = False
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Reading:
+        """Return what `to_dict` gave."""
+        columns = {group: ColumnChoice.from_dict(one) for group, one in content.get("columns", {}).items()}
+        rule = AnswerRule.from_dict(content["rule"]) if "rule" in content else None
+        names = content.get("label_names", {})
+        return cls(columns, content.get("answers", ""), rule, names, content.get("merge", True))
 
 
 @dataclass(frozen=True)
 class PromptFiles:
-    """A task read from files, and sentences that its owner should read (repeated texts, a drawn split)."""
+    """A task read from files, and what its owner should know of it.
+
+    Parameters
+    ----------
+    task : PromptTask
+    notes : tuple of str
+        Sentences: repeated texts, a drawn split, what was merged.
+    why_free : str
+        Why answers look free, by guess; "" where they look like label words.
+    """
 
     task: PromptTask
     notes: tuple[str, ...]
+    why_free: str = ""
+
+
+@dataclass(frozen=True)
+class _Row:
+    place: str
+    example: Labelled
+    group: str
 
 
 def read_prompt_task(
@@ -51,16 +113,18 @@ def read_prompt_task(
     template: PromptTemplate | None = None,
     name: str | None = None,
     seed: int = 0,
+    reading: Reading | None = None,
 ) -> PromptFiles:
     """Make a task of the contents and names of two or three files.
 
     Parameters
     ----------
     candidates, queries : (bytes, str)
-        Content and name of a file; the ending of the name chooses the format. The labels are those of the
+        Content and name of a file; the ending of the name chooses the format. Label words are those of the
         candidates, in the order in which they first appear there.
     fresh : (bytes, str), optional
-        Queries for checking. Without it half of the queries, drawn at random, become these; `notes` says so.
+        Queries for checking. Without it half of the queries, drawn at random, become these; `notes` says so. Queries
+        of one group, where a column says so, stay on one side.
     k : int
         Demonstrations in a prompt.
     template : PromptTemplate, optional
@@ -68,6 +132,8 @@ def read_prompt_task(
         Of the task; that of the candidates' file where not given.
     seed : int
         Of the draw.
+    reading : Reading, optional
+        What the columns mean, and what the answers are; what it does not say is guessed.
 
     Returns
     -------
@@ -78,39 +144,69 @@ def read_prompt_task(
     InputError
         Names the file, row and column of the first thing that is wrong.
     """
-    bounds = limits()
-    notes: list[str] = []
-    candidate_rows = read_labelled(*candidates, most=bounds.tasks, notes=notes)
-    labels = tuple(dict.fromkeys(example.label for example in candidate_rows))
-    if len(candidate_rows) < 2:
+    bounds, reading, notes = limits(), reading or Reading(), list[str]()
+    chosen = reading.columns.get("candidates")
+    shown, choice, said_rule = _rows(*candidates, bounds.tasks, chosen, notes)
+    if len(shown) < 2:
         fix = "There must be something to choose from."
-        raise InputError(candidates[1], f"{len(candidate_rows)} candidate", "at least 2", fix)
-    check_label_words(labels, f"{candidates[1]}, column 'label'")
-    query_rows = read_labelled(*queries, most=bounds.targets, labels=labels, notes=notes)
-    if fresh is not None:
-        fresh_rows = read_labelled(*fresh, most=bounds.targets, labels=labels, notes=notes)
+        raise InputError(candidates[1], f"{len(shown)} candidate", "at least 2", fix)
+    answers = [row.example.label for row in shown]
+
+    def read_queries(file: tuple[bytes, str], group: str) -> list[_Row]:
+        found, of_file, _ = _rows(
+            *file, bounds.targets, reading.columns.get(group), notes, like=choice, labels=set(answers)
+        )
+        if len(of_file.texts) != len(choice.texts):
+            found_texts = f"{len(of_file.texts)} column{'s' if len(of_file.texts) != 1 else ''} of texts"
+            fix = "Choose as many."
+            raise InputError(file[1], found_texts, f"{len(choice.texts)}, as the candidates have", fix)
+        names = choice.fields  # fields are called as among the candidates
+        return [
+            replace(row, example=replace(row.example, fields=tuple(zip(names, (v for _, v in row.example.fields)))))  # noqa: B905
+            for row in found
+        ]
+
+    asked = read_queries(queries, "queries")
+    checking = None if fresh is None else read_queries(fresh, "fresh")
+    others = [row.example.label for row in (*asked, *(checking or ()))]
+    why_free = looks_free(answers, others)
+    free = reading.answers == FREE or (not reading.answers and bool(why_free))
+    rule: AnswerRule | None = None
+    labels: tuple[str, ...] = ()
+    if free:
+        rule = reading.rule or (AnswerRule(said_rule) if said_rule else usual_rule([*answers, *others]))
+        if not reading.answers:
+            notes.append(f"Answers are read as free ones, not as label words: {why_free}")
+        for row in (*asked, *(checking or ())):
+            rule.check_reference(row.example.label, f"{row.place}, answer")
     else:
-        if len(query_rows) < 2:
-            fix = "Give more queries, or a file of fresh ones."
-            raise InputError(queries[1], "1 query", "at least 2: half are kept for checking", fix)
-        order = np.random.default_rng(seed).permutation(len(query_rows))
-        held_out = set(order[: len(query_rows) // 2].tolist())
-        fresh_rows = tuple(example for position, example in enumerate(query_rows) if position in held_out)
-        query_rows = tuple(example for position, example in enumerate(query_rows) if position not in held_out)
-        notes.append(f"{len(fresh_rows)} of the queries, drawn at random, are kept for checking.")
+        spelling, said = merged_labels(answers, others, names=reading.label_names, merge=reading.merge)
+        notes += said
+        shown, asked = _spelt(shown, spelling), _spelt(asked, spelling)
+        checking = None if checking is None else _spelt(checking, spelling)
+        labels = tuple(dict.fromkeys(row.example.label for row in shown))
+        check_label_words(labels, f"{candidates[1]}, column {choice.answer!r}")
+        for row in (*asked, *(checking or ())):
+            _check_known(row, labels, choice.answer)
+    if checking is None:
+        asked, checking = _drawn(asked, queries[1], seed)
+        notes.append(f"{len(checking)} of the queries, drawn at random, are kept for checking.")
+    groups = {"candidates": shown, "queries": asked, "fresh queries": checking}
+    examples = {group: tuple(row.example for row in rows) for group, rows in groups.items()}
+    notes += _repeats(examples)
     sources = {"candidates": candidates[1], "queries": queries[1], "fresh": queries[1] if fresh is None else fresh[1]}
-    notes += _repeats({"candidates": candidate_rows, "queries": query_rows, "fresh queries": fresh_rows})
     task = PromptTask(
-        candidates=candidate_rows,
-        queries=query_rows,
-        fresh=fresh_rows,
+        candidates=examples["candidates"],
+        queries=examples["queries"],
+        fresh=examples["fresh queries"],
         labels=labels,
         template=template or PromptTemplate(),
         k=k,
         name=name or bare_name(candidates[1], PACKED),
         meta={"sources": sources, "notes": notes},
+        rule=rule,
     )
-    return PromptFiles(task, tuple(notes))
+    return PromptFiles(task, tuple(notes), why_free)
 
 
 def read_labelled(
@@ -118,23 +214,23 @@ def read_labelled(
     name: str,
     *,
     most: int | None = None,
-    labels: Sequence[str] | None = None,
     notes: list[str] | None = None,
+    columns: ColumnChoice | None = None,
 ) -> tuple[Labelled, ...]:
-    """Read texts and labels, with the spaces around them taken off; other columns are not read.
+    """Read texts and their answers, with the spaces around them taken off; other columns are not looked at.
 
     Parameters
     ----------
     data : bytes
         Content of the file.
     name : str
-        Its name; the ending chooses the format (one of `WRITTEN`, text also with .gz behind it), messages repeat it.
+        Its name; the ending chooses the format, see `read_rows`, and messages repeat it.
     most : int, optional
         Most rows.
-    labels : sequence of str, optional
-        Labels that may stand there; any where not given.
     notes : list of str, optional
         Sentences on how the file was read are appended to it.
+    columns : ColumnChoice, optional
+        What its columns mean; guessed where not given.
 
     Raises
     ------
@@ -142,77 +238,96 @@ def read_labelled(
         Names the row of the first thing that is wrong; rows count from 1, without header and
         empty lines, JSON lines as in the file.
     """
-    rows: list[Labelled] = []
-    unpickle = "Save the texts with DataFrame.to_csv."
-    ending = format_of(name, PACKED)
-    plain = plain_name(name) if ending in PACKED else name
-    check_ending(plain, tuple(WRITTEN), _FORMATS, "Export it in one of these.", unpickle=unpickle)
-    check_size(data, name, most_megabytes(), _FORMATS, "Send fewer rows.")
-    rows_read, said = _read(data, name, ending, replace(limits(), megabytes=most_megabytes()))
-    if notes is not None:
-        notes += [f"{name}: {note}" for note in said]
-    for place, text, label in rows_read:
-        if len(rows) == most:
-            raise InputError(name, f"more than {most:,} rows", f"at most {most:,}", "Send a sample of the rows.")
-        for column, cell in (("text", text), ("label", label)):
-            if not cell:
-                fix = "Leave the row out, or fill it in."
-                raise InputError(f"{place}, column {column!r}", "an empty cell", f"the {column}", fix)
-        if len(text) > LONGEST_TEXT:
-            found = f"{len(text):,} characters"
-            raise InputError(f"{place}, column 'text'", found, f"at most {LONGEST_TEXT:,}", "Shorten the text.")
-        if labels is not None and label not in labels:
-            known = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
-            expected, fix = f"a label of the candidates ({known})", "Give a candidate of it, or mend its spelling."
-            raise InputError(f"{place}, column 'label'", repr(label[:60]), expected, fix)
-        rows.append(Labelled(text, label))
-    if not rows:
-        raise InputError(name, "no row", "one row per text", "Save the table again.")
-    return tuple(rows)
+    rows, _, _ = _rows(data, name, most, columns, [] if notes is None else notes)
+    return tuple(row.example for row in rows)
 
 
-def _read(data: bytes, name: str, ending: str, bounds: Limits) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
-    """Place, text and label of each row, and what was done to the file."""
-    if ending == ".xlsx":
-        with excel_as_csv(data, name, bounds) as (path, notes, _):
-            return list(_of_table(path, name)), notes
-    if ending == ".json":
-        objects, text = list_of_objects(data, name, bounds)
-        return [_pair(row, f"{name}, row {number:,}") for number, row in enumerate(objects, start=1)], text.notes
-    with plain_text(data, name, bounds) as text:
-        return list((_of_lines if ending in _LINES else _of_table)(text.source, name)), text.notes
+def _rows(
+    data: bytes, name: str, most: int | None, columns: ColumnChoice | None, notes: list[str],
+    *, like: ColumnChoice | None = None, labels: set[str] | None = None,
+) -> tuple[list[_Row], ColumnChoice, str]:  # fmt: skip
+    """Rows of a file, what its columns mean, and the kind of rule that its tests come near to."""
+    read = read_rows(data, name, most=most)
+    notes += [f"{name}: {note}" for note in read.notes]
+    if columns is None:
+        guess = guess_columns(read, like=like, labels=labels or ())
+        columns = guess.choice
+        columns.check(read)
+        if sentence := guess.sentence():
+            notes.append(f"{name}: {sentence}")
+    columns.check(read)
+    return [_row(read, position, columns) for position in range(len(read.rows))], columns, read.rule
 
 
-def _of_table(source: Source, name: str) -> Iterator[tuple[str, str, str]]:
-    """Place, text and label of each row."""
-    for row, (text, label) in read_csv_texts(source, name, limits(), _COLUMNS):
-        yield f"{name}, row {row:,}", text, label
+def _row(read: TextRows, position: int, columns: ColumnChoice) -> _Row:
+    row = read.rows[position]
+    parts: dict[str, str] = {}
+    for column in columns.used():
+        place = f"{row.place}, {read.word if read.word == 'column' else 'field'} {column!r}"
+        cell = read.cell(row, column)
+        needed = column == columns.answer or column in columns.texts[:1]
+        if not cell and needed:
+            fix = "Leave the row out, or fill it in."
+            raise InputError(place, "an empty cell", "an answer" if column == columns.answer else "a text", fix)
+        if len(cell) > LONGEST_TEXT:
+            raise InputError(place, f"{len(cell):,} characters", f"at most {LONGEST_TEXT:,}", "Shorten the text.")
+        parts[column] = cell
+    names = columns.fields or columns.texts
+    fields = [(name, parts[column]) for name, column in zip(names, columns.texts, strict=True)]
+    example = Labelled.of_fields(fields, parts[columns.answer], parts.get(columns.reasoning, ""))
+    return _Row(row.place, example, parts.get(columns.group, ""))
 
 
-def _of_lines(source: Source, name: str) -> Iterator[tuple[str, str, str]]:
-    """Place, text and label of each line."""
-    expected, fix = 'one JSON object, such as {"text": "...", "label": "yes"}', "Write each text on one line."
-    for number, line in text_lines(source, name, _MOST_MEGABYTES * 2**20):
-        place = f"{name}, line {number:,}"
-        yield _pair(parse_json_object(line, place, expected, fix), place)
+def usual_rule(answers: Sequence[str]) -> AnswerRule:
+    """Return the rule by guess: a number for references that are all numbers, else an exact match.
+
+    Examples
+    --------
+    >>> usual_rule(["12", "1,000 kg"]).kind, usual_rule(["Paris"]).kind
+    ('number', 'exact')
+    """
+    number = AnswerRule("number")
+    bare = all(len(answer) <= 20 and any(letter.isdigit() for letter in answer) for answer in answers)
+    try:
+        for answer in answers if bare else ():
+            number.check_reference(answer, "answer")
+    except InputError:
+        bare = False
+    return number if bare else AnswerRule("exact")
 
 
-def _pair(row: dict[str, Any], place: str) -> tuple[str, str, str]:
-    return place, _field(row, "text", place), _field(row, "label", place)
+def _spelt(rows: Sequence[_Row], spelling: Mapping[str, str]) -> list[_Row]:
+    return [replace(row, example=replace(row.example, label=spelling[row.example.label])) for row in rows]
 
 
-def _field(row: dict[str, Any], column: str, place: str) -> str:
-    if column not in row:
-        fix = "Give every row the fields text and label."
-        raise InputError(place, f"no field {column!r}", "the fields text and label", fix)
-    value = row[column]
-    if column == "label" and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # as a CSV file would hold it
-    if not isinstance(value, str):
-        found = "null" if value is None else json.dumps(value)[:60]
-        raise InputError(f"{place}, field {column!r}", found, "text in quotes", "Write it as text.")
-    check_whole_letters(value, f"{place}, field {column!r}")
-    return value.strip()
+def _check_known(row: _Row, labels: Sequence[str], column: str) -> None:
+    if row.example.label not in labels:
+        known = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
+        expected, fix = f"a label of the candidates ({known})", "Give a candidate of it, or mend its spelling."
+        raise InputError(f"{row.place}, column {column!r}", repr(row.example.label[:60]), expected, fix)
+
+
+def _drawn(rows: list[_Row], name: str, seed: int) -> tuple[list[_Row], list[_Row]]:
+    """Half of the queries, and the others for checking; those of one group are on one side."""
+    if len(rows) < 2:
+        fix = "Give more queries, or a file of fresh ones."
+        raise InputError(name, "1 query", "at least 2: half are kept for checking", fix)
+    order = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    held_out: set[int] = set()
+    if not any(row.group for row in rows):
+        held_out.update(order[: len(rows) // 2])
+    else:
+        of_group: dict[str, list[int]] = {}
+        for position in order:
+            of_group.setdefault(rows[position].group or f"\n{position}", []).append(position)
+        if len(of_group) < 2:
+            fix = "Choose another column for the groups, or none."
+            raise InputError(name, "one group of queries", "at least 2: half are kept for checking", fix)
+        for members in of_group.values():
+            if len(held_out) + len(members) <= len(rows) // 2 or not held_out:
+                held_out.update(members)
+    kept = [row for position, row in enumerate(rows) if position not in held_out]
+    return kept, [row for position, row in enumerate(rows) if position in held_out]
 
 
 def _repeats(groups: dict[str, tuple[Labelled, ...]]) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 # the extra of pyproject.toml that brings each library
 _EXTRA_OF = {
     "torch": "models", "transformers": "models", "safetensors": "models", "gguf": "models", "peft": "models",
-    "httpx2": "models",
+    "httpx2": "models", "regex": "models", "yaml": "models",
     "streamlit": "app", "plotly": "app", "jinja2": "app", "curvlinops": "attributors", "dask": "cluster",
     "distributed": "cluster", "metaworld": "control", "mujoco": "control", "gymnasium": "control",
     "imageio": "control",

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from kernelsm.files.accepting import ending_of
 from kernelsm.prompts.task import PromptTemplate
-from kernelsm.prompts.task_files import PromptFiles, read_prompt_task
+from kernelsm.prompts.task_files import GROUPS, PromptFiles, Reading, read_prompt_task
 from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import cache_root
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.uploads import upload_path
 
 NetworkOrigin = Literal["train", "weights", "folder", "path", "features", "packaged"]
@@ -121,6 +122,19 @@ class ProjectRequest:
                 del content["model"][name]
         return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})
 
+    def seconds(self, rows: int) -> float:
+        """Seconds that the job is expected to take for a file of so many rows, when nothing is cached."""
+        if self.model.origin == "features":
+            return 15.0
+        text = 0.0
+        if (
+            self.mapping.get("objective") == NEXT_TOKENS
+        ):  # a language model is loaded, reads every text twice, is timed
+            text = 60.0 + rows
+        elif self.mapping.get("kind") == "text":
+            text = rows / 60
+        return 12.0 + text + rows / 20_000
+
     @classmethod
     def from_json(cls, text: str) -> ProjectRequest:
         """Read what `job` wrote."""
@@ -148,6 +162,8 @@ class PromptRequest:
         Demonstrations in a prompt.
     model : str
         A folder or a name on the Hugging Face hub; "" is the default model.
+    reading : Reading
+        What the columns mean, and what the answers are.
     """
 
     candidates: FileRef
@@ -156,6 +172,7 @@ class PromptRequest:
     template: PromptTemplate = field(default_factory=PromptTemplate)
     k: int = 4
     model: str = ""
+    reading: Reading = field(default_factory=Reading)
 
     def read(self, root: Path | None = None) -> PromptFiles:
         """Read the files.
@@ -168,15 +185,25 @@ class PromptRequest:
         home = root or cache_root()
         candidates, queries = ((ref.path(home).read_bytes(), ref.name) for ref in (self.candidates, self.queries))
         fresh = (self.fresh.path(home).read_bytes(), self.fresh.name) if self.fresh else None
-        return read_prompt_task(candidates, queries, fresh, k=self.k, template=self.template)
+        return read_prompt_task(candidates, queries, fresh, k=self.k, template=self.template, reading=self.reading)
 
     def job(self) -> JobSpec:
         """The job that checks the prompts with the model."""
-        return JobSpec("kernelsm.pipelines.prompt_check:run", {"request": json.dumps(asdict(self))})
+        content = {
+            **{group: getattr(self, group) and asdict(getattr(self, group)) for group in GROUPS},
+            "template": self.template.to_dict(), "k": self.k, "model": self.model,
+        }  # fmt: skip
+        if reading := self.reading.to_dict():  # as it was written before there was this choice
+            content["reading"] = reading
+        return JobSpec("kernelsm.pipelines.prompt_check:run", {"request": json.dumps(content)})
 
     @classmethod
     def from_json(cls, text: str) -> PromptRequest:
         """Read what `job` wrote."""
         content = json.loads(text)
-        files = {name: FileRef(**content[name]) for name in ("candidates", "queries", "fresh") if content[name]}
-        return cls(**files, template=PromptTemplate(**content["template"]), k=content["k"], model=content["model"])
+        files = {name: FileRef(**content[name]) for name in GROUPS if content[name]}
+        template, reading = (
+            PromptTemplate.from_dict(content["template"]),
+            Reading.from_dict(content.get("reading", {})),
+        )
+        return cls(**files, template=template, k=content["k"], model=content["model"], reading=reading)

@@ -11,6 +11,7 @@ from small_language_model import LanguageModel, config, network, save, tiny_mode
 from kernelsm import InputError, Store
 from kernelsm.pipelines import prompt_check
 from kernelsm.pipelines.prompt_check import check_prompts, source_model
+from kernelsm.prompts.answer_rules import AnswerRule
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.runtime.progress import silent
@@ -135,10 +136,27 @@ def test_tokens_of_labels_and_those_that_begin_alike(model, labels, tokens, shar
 
 
 def test_a_label_whose_tokens_begin_another_one_is_refused_by_name(model):
+    # what follows a label in this template makes the one the start of the other, too
+    template = PromptTemplate(demonstration="{text}: {label}r", query="{text}:")
     with pytest.raises(InputError) as caught:
-        check(**labelled(WORDS, ("aqr", "z", "aq")))
+        check(**labelled(WORDS, ("aqr", "z", "aq")), template=template)
     assert caught.value.place == "labels"
     assert caught.value.found == "'aq', whose tokens are the start of those of 'aqr'"
+
+
+def test_a_label_that_begins_another_one_is_told_apart_by_the_line_that_ends(model):
+    found = check(**labelled(WORDS, ("aqr", "z", "aq")))
+    assert set(found["labels"]) == {"aqr", "z", "aq"}
+    assert ["aqr", "aq"] in found["shared"]
+
+
+def test_free_answers_are_checked_without_label_words(model):
+    shown = tuple(Labelled(word, word[::-1]) for word in WORDS)
+    task = PromptTask(shown, shown[:2], (), (), PromptTemplate("Turn it."), k=2, rule=AnswerRule("exact"))
+    found = check_prompts(PromptSource("x", task))
+    assert (found["labels"], found["shared"]) == ({}, [])
+    assert 0 < found["longest"] < 500
+    assert found["seconds"] > 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 400])
@@ -150,7 +168,7 @@ def test_seconds_are_those_of_all_queries(model, monkeypatch, count):
         asked.append(len(queries))
         clock[0] += 0.5 + 0.25 * len(queries)
 
-    monkeypatch.setattr(prompt_check, "score", score)
+    monkeypatch.setattr(prompt_check, "measured", score)
     monkeypatch.setattr(prompt_check.time, "perf_counter", lambda: clock[0])
     found = check(queries=QUERIES[:1] * count)
     assert found["seconds"] == pytest.approx(0.5 + 0.25 * count)
@@ -166,7 +184,7 @@ def timed_rounds(model, monkeypatch, cost):
         clock[0] += cost(len(asked), len(queries))
         asked.append(len(queries))
 
-    monkeypatch.setattr(prompt_check, "score", score)
+    monkeypatch.setattr(prompt_check, "measured", score)
     monkeypatch.setattr(prompt_check.time, "perf_counter", lambda: clock[0])
     task = dataclasses.replace(TASK, queries=QUERIES[:1] * 100)
     return prompt_check._seconds(model, task), len(asked)

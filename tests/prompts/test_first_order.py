@@ -307,7 +307,10 @@ def test_gradients_that_are_not_finite_are_refused():
 
 def test_labels_that_the_model_cannot_tell_apart_are_refused(model):
     labels = ("good", "good film")
-    task = PromptTask((Labelled("a", "good"), Labelled("b", "good film")), (Labelled("c", "good"),), (), labels, k=1)
+    shown = (Labelled("a", "good"), Labelled("b", "good film"))
+    # what follows a label makes the one the start of the other, too
+    template = PromptTemplate(demonstration="{text}: {label} film", query="{text}:")
+    task = PromptTask(shown, (Labelled("c", "good"),), (), labels, template, k=1)
     with pytest.raises(InputError, match="whose tokens are the start"):
         FirstOrder(task, model)
 

@@ -71,7 +71,7 @@ def test_what_is_wrong_is_named_with_its_place():
     gap = FRAME.astype(object)
     gap.iloc[3, 1] = None
     assert refused(workbook(gap), "a.xlsx").place == "a.xlsx, row 4, column 'label'"
-    assert refused(workbook(FRAME.drop(columns="label")), "a.xlsx").found.startswith("no column 'label'")
+    assert refused(workbook(FRAME.drop(columns="label")), "a.xlsx").found == "no column of answers among 'text'"
     assert refused(b'[{"text": "a", "label": "b"}, {"text": "c"}]', "a.json").place == "a.json, row 2"
     assert refused(b'[{"text": "a", "label": "b"}, 5]', "a.json").found == "no object"
     assert refused(b'{"text": "a", "label": "b"}', "a.json").found == "a JSON object"

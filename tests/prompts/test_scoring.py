@@ -122,6 +122,64 @@ def test_a_label_that_begins_another_one_is_refused(model):
         scored(model, PROMPTS, ("sport", "science past", "science"))
 
 
+@pytest.mark.parametrize(
+    "labels", [("1", "10", "100", "2"), ("a film", "a", "a film, and"), ("new", "new york", "york")]
+)
+def test_labels_that_begin_others_are_scored_with_what_follows_them(labels):
+    model = tiny_model()
+    tokens = read_prompts(model, PROMPTS, labels, "\n\n")
+    found = label_log_probabilities(model, tokens)
+    ended = whole_text(model, PROMPTS, [f"{label}\n\n" for label in labels])
+    np.testing.assert_allclose(found, ended, rtol=1e-4, atol=1e-4)
+
+
+def test_what_follows_changes_nothing_where_labels_can_be_told_apart(model):
+    plain, followed = (read_prompts(model, PROMPTS, LABELS[1], after) for after in ("", "\n\n"))
+    assert (plain.prompts, plain.endings) == (followed.prompts, followed.endings)
+
+
+def test_labels_that_what_follows_does_not_tell_apart_are_refused(model):
+    with pytest.raises(InputError, match="'good', whose tokens are the start of those of 'good film'"):
+        read_prompts(model, PROMPTS, ("good", "good film"), " film")
+
+
+MANY = tuple(f"{first}{second} {third}" for first in "abcde" for second in "xyz" for third in ("film", "book, bad"))
+
+
+@pytest.mark.parametrize("kind", ["Llama", "GPT2"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_many_labels_continue_from_a_prompt_that_is_read_once(kind, shared, monkeypatch):
+    model = tiny_model(kind)
+    prompts = PROMPTS if shared else ["a", "b c", "good film, bad"]
+    want = whole_text(model, prompts, MANY)
+    read = []
+    logits = model.logits
+
+    def counted(rows, *given):
+        read.append(sum(map(len, rows)))
+        return logits(rows, *given)
+
+    monkeypatch.setattr(model, "logits", counted)
+    np.testing.assert_allclose(scored(model, prompts, MANY), want, rtol=1e-4, atol=1e-4)
+    once, read[:] = sum(read), []
+    monkeypatch.setattr(scoring, "MANY_PASSES", 10**6)
+    np.testing.assert_allclose(scored(model, prompts, MANY), want, rtol=1e-4, atol=1e-4)
+    assert once < sum(read) or not shared
+
+
+def test_two_hundred_labels_are_read_in_parts_and_scored_in_batches(model, monkeypatch):
+    labels = tuple(f"{a}{b}{c}" for a in "abcdef" for b in "ghijklm" for c in "nopqr")[:200]
+    monkeypatch.setattr(scoring, "_ROWS_AT_ONCE", 450)
+    encoded = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda texts: encoded.append(len(texts)) or encode(texts))
+    tokens = read_prompts(model, PROMPTS, labels)
+    assert max(encoded) == 400
+    found = label_log_probabilities(model, tokens)
+    assert found.shape == (len(PROMPTS), 200)
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
+
+
 def test_labels_with_the_same_first_token_are_told_apart_by_later_ones(model):
     (row,) = read_prompts(model, PROMPTS[:1], ("xxa", "xxb")).endings
     assert row[0] != row[1]

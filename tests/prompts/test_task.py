@@ -109,7 +109,7 @@ def many(count):
         ({"k": -1}, "k", "-1"),
         ({"labels": ()}, "labels", "0 different labels"),
         ({"labels": ("positive",)}, "labels", "1 different label"),
-        ({"labels": many(200)}, "labels", "200 different labels"),
+        ({"labels": many(201)}, "labels", "201 different labels"),
         ({"labels": ("positive", "negative", "positive")}, "labels", "the label 'positive' twice"),
         ({"labels": ("positive", "Positive")}, "labels", "two spellings, 'positive' and 'Positive'"),
         ({"labels": ("positive", " negative")}, "labels", "the label ' negative'"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernelsm import InputError
 from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTemplate
-from kernelsm.prompts.task_files import most_megabytes, read_labelled, read_prompt_task
+from kernelsm.prompts.task_files import Reading, most_megabytes, read_labelled, read_prompt_task
 
 SHOWN = [
     ("Great fun.", "positive"),
@@ -148,17 +148,25 @@ def test_repeated_texts_are_told_and_kept(changes, told):
     ("changes", "place", "found"),
     [
         ({"shown": SHOWN[:1]}, "shown.csv", "1 candidate"),
-        ({"shown": [(f"t{i}", f"l{i}") for i in range(200)]}, "shown.csv, column 'label'", "200 different labels"),
+        (
+            {"shown": [(f"t{i}", f"l{i}") for i in range(201)], "reading": Reading(answers="labels")},
+            "shown.csv, column 'label'",
+            "201 different labels",
+        ),
         ({"shown": [SHOWN[0], SHOWN[3]]}, "shown.csv, column 'label'", "1 different label"),
         (
-            {"shown": [*SHOWN, ("Hm", "Positive")]},
+            {"shown": [*SHOWN, ("Hm", "Positive")], "reading": Reading(merge=False)},
             "shown.csv, column 'label'",
             "two spellings, 'positive' and 'Positive'",
         ),
         ({"shown": [*SHOWN, ("Hm", "x" * 101)]}, "shown.csv, column 'label'", f"the label '{'x' * 40}'"),
         ({"shown": [(f"t{i}", "ab"[i % 2]) for i in range(501)]}, "shown.csv", "more than 500 rows"),
         ({"asked": [*ASKED, ("Hm", "neutral")]}, "asked.csv, row 5, column 'label'", "'neutral'"),
-        ({"asked": [("Hm", "Positive")]}, "asked.csv, row 1, column 'label'", "'Positive'"),
+        (
+            {"asked": [("Hm", "Positive")], "reading": Reading(merge=False)},
+            "asked.csv, row 1, column 'label'",
+            "'Positive'",
+        ),
         ({"asked": [("", "positive")]}, "asked.csv, row 1, column 'text'", "an empty cell"),
         ({"asked": ASKED[:1]}, "asked.csv", "1 query"),
         ({"asked": [(f"t{i}", "positive") for i in range(1001)]}, "asked.csv", "more than 1,000 rows"),
@@ -206,9 +214,9 @@ def test_the_size_of_a_file_follows_the_environment_where_that_is_less(monkeypat
         (b"text,label\ncaf\xe9\x01,b", "a.csv", "a.csv", "a byte that is not UTF-8 at position 14"),
         (b"text,label\na\0,b", "a.csv", "a.csv", "binary data (a NUL byte at position 12)"),
         (b"x" * (20 * 2**20 + 1), "a.csv", "a.csv", "21 MiB"),
-        (b"sentence,label\na,b", "a.csv", "a.csv, header", "no column 'text' among 'sentence', 'label'"),
-        (b"text,class\na,b", "a.csv", "a.csv, header", "no column 'label' among 'text', 'class'"),
-        (b"text,label,Text\na,b,c", "a.csv", "a.csv, header", "2 columns 'text'"),
+        (b"text\na", "a.csv", "a.csv, header", "no column of answers among 'text'"),
+        (b"label,id\na,7", "a.csv", "a.csv, header", "no column of texts among 'label', 'id'"),
+        (b"text,label,text\na,b,c", "a.csv", "a.csv, header", "2 columns 'text'"),
         (b"text,label\na,b\n\nHello, you,b", "a.csv", "a.csv, row 2", "3 cells"),
         (b"text,label\na", "a.csv", "a.csv, row 1", "1 cell"),
         (b'text,label\na,b\n"c,d', "a.csv", "a.csv, row 2", None),
@@ -226,18 +234,15 @@ def test_the_size_of_a_file_follows_the_environment_where_that_is_less(monkeypat
         (b"[" * 100_000, "a.jsonl", "a.jsonl, line 1", None),
         (b'["a", "b"]', "a.jsonl", "a.jsonl, line 1", "a JSON list"),
         (b"17", "a.jsonl", "a.jsonl, line 1", "a JSON value"),
-        (b'{"text": "a"}', "a.jsonl", "a.jsonl, line 1", "no field 'label'"),
-        (b'{"Text": "a", "label": "b"}', "a.jsonl", "a.jsonl, line 1", "no field 'text'"),
+        (b'{"text": "a"}', "a.jsonl", "a.jsonl, first line", "no column of answers among 'text'"),
+        (b'{"text": "a", "label": "b"}\n{"text": "a"}', "a.jsonl", "a.jsonl, line 2", "no field 'label'"),
         (b'{"text": null, "label": "b"}', "a.jsonl", "a.jsonl, line 1, field 'text'", "null"),
-        (b'{"text": 7, "label": "b"}', "a.jsonl", "a.jsonl, line 1, field 'text'", "7"),
-        (b'{"text": "a", "label": true}', "a.jsonl", "a.jsonl, line 1, field 'label'", "true"),
-        (b'{"text": "a", "label": 1.0}', "a.jsonl", "a.jsonl, line 1, field 'label'", "1.0"),
         (b'{"text": "a", "label": ["b"]}', "a.jsonl", "a.jsonl, line 1, field 'label'", '["b"]'),
         (b'{"text": "a\\ud83d", "label": "b"}', "a.jsonl", "a.jsonl, line 1, field 'text'", None),
         (
             b'{"text": "' + b"x" * (LONGEST_TEXT + 1) + b'", "label": "b"}',
             "a.jsonl",
-            "a.jsonl, line 1, column 'text'",
+            "a.jsonl, line 1, field 'text'",
             f"{LONGEST_TEXT + 1:,} characters",
         ),
     ],

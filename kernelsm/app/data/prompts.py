@@ -2,55 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from dataclasses import astuple, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from kernelsm.app.data import gallery
+from kernelsm.app.data.prompt_files import Uploads, prompt_files
 from kernelsm.app.demonstrations.check import advise_orders
 from kernelsm.app.demonstrations.model_choice import model_choice
 from kernelsm.app.shell import disk, frame, navigation, session
 from kernelsm.app.shell.job_panel import job_panel, registry
-from kernelsm.app.shell.uploaded_files import dropped_file
 from kernelsm.app.shell.words import duration, plain
 from kernelsm.examples.movie_reviews.example import movie_reviews
-from kernelsm.files.accepting import bare_name, ending_of
+from kernelsm.files.accepting import bare_name
 from kernelsm.files.limits import limits
 from kernelsm.files.written_tables import PACKED
 from kernelsm.models.endpoint_address import is_endpoint
 from kernelsm.prompts.conversations import shown_prompt
 from kernelsm.prompts.orders import ENOUGH_ORDERS, FEWEST_ORDERS
-from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate
-from kernelsm.prompts.task_files import PromptFiles, most_megabytes, read_labelled
+from kernelsm.prompts.task import LONGEST_TEXT, Labelled, PromptTask, PromptTemplate, template_of_fields
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, keep_prompts, prompts_key
-from kernelsm.workspace.requests import FileRef, PromptRequest
-from kernelsm.workspace.uploads import upload_path
+from kernelsm.workspace.requests import PromptRequest
 
 SUBSETS = 200  # the number that the shown cost is for
-_ROWS = {"candidates": 20, "queries": 40, "fresh": 40}  # of the files to download
 _WHOLE_SHOWN = 1_200  # characters of a preview that needs no scrolling
 _MOST_SHOWN, _END_SHOWN = 6_000, 1_500  # most of a preview, and of its end where it is cut
-_NO_QUERY = Labelled("(your first query)", "")
-
-
-@dataclass(frozen=True)
-class _Uploads:
-    """The uploaded files and the task they hold; `queries` is None while there are only candidates."""
-
-    task: PromptTask
-    candidates: FileRef
-    queries: FileRef | None
-    fresh: FileRef | None
+_NO_QUERY = "(your first query)"
+_MOST_LABELS_SHOWN = 12
 
 
 def prompts() -> None:
     """Draw the way from two or three files to prompts: files, how a prompt is written, model, check."""
-    uploads = _files()
+    uploads = prompt_files()
     task = _prompt(uploads)
     if uploads is None or uploads.queries is None:
         st.caption("Drop candidates and queries to go on.")
@@ -58,84 +43,22 @@ def prompts() -> None:
     st.markdown("### Language model")
     model = model_choice("bring_prompts")
     if task is not None and model is not None:
-        _check(PromptRequest(uploads.candidates, uploads.queries, uploads.fresh, task.template, task.k, model), task)
-
-
-def _files() -> _Uploads | None:
-    """Draw the uploads; None while there are no candidates, or something is wrong with a file."""
-    left, right = frame.panels()
-    with right:
-        bounds = limits()
-        st.markdown(
-            "**Candidates** are the demonstrations to choose from. **Queries** are what the model is asked: "
-            "demonstrations are chosen by its loss on them. **Fresh queries** only check the choice; without them, "
-            "half of the queries are kept for that.\n\n"
-            "CSV, TSV, Excel (.xlsx), JSON lines or JSON (a list of rows), with the columns `text` and `label`; text "
-            "may be gzip'd. At most "
-            f"{bounds.tasks:,} candidates and {bounds.targets:,} queries. No file at hand? These hold real movie "
-            "reviews:"
-        )
-        with st.container(horizontal=True):
-            for group in _ROWS:
-                st.download_button(
-                    f"{group}.csv", _template(group), f"{group}.csv", "text/csv", icon=":material/download:",
-                    key=f"bring_prompts_template_{group}", on_click="ignore",
-                )  # fmt: skip
-    with left:
-        candidates = _uploaded("Candidates (CSV, Excel, JSON)", "candidates")
-        queries = _uploaded("Queries", "queries")
-        fresh = _uploaded("Fresh queries (optional)", "fresh")
-        try:
-            for ref in (candidates, queries, fresh):
-                if ref is not None:  # said before the others are there
-                    _rows(ref.key, ref.name)
-            if candidates is None:
-                return None
-            read_files = _read(candidates, queries or candidates, fresh if queries else None)
-        except InputError as error:
-            gallery.refusal(error)
-            return None
-        _show_files(read_files, queries is not None)
-    return _Uploads(read_files.task, candidates, queries, fresh)
-
-
-def _uploaded(label: str, group: str) -> FileRef | None:
-    return dropped_file(label, f"bring_prompts_{group}", most_megabytes())
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _rows(key: str, name: str) -> int:
-    return len(read_labelled(upload_path(key, ending_of(name)).read_bytes(), name))
-
-
-@st.cache_resource(
-    max_entries=2, show_spinner="Reading the files ...", hash_funcs={FileRef: astuple}, scope="session"
-)
-def _read(candidates: FileRef, queries: FileRef, fresh: FileRef | None) -> PromptFiles:
-    # with one demonstration and the default template, any error is the fault of a file
-    return PromptRequest(candidates, queries, fresh, k=1).read()
-
-
-def _show_files(read_files: PromptFiles, queries: bool) -> None:
-    task = read_files.task
-    counts = Counter(candidate.label for candidate in task.candidates)
-    labels = ", ".join(f"{plain(label)} ({counts[label]})" for label in task.labels)
-    query_counts = f", {_queries(len(task.queries))}, {_queries(len(task.fresh), 'fresh ')}" if queries else ""
-    st.success(f"{task.K} candidates{query_counts}. Label words: {labels}.", icon=":material/check:")
-    for note in read_files.notes if queries else ():
-        st.warning(plain(note), icon=":material/info:")
+        files = (uploads.candidates, uploads.queries, uploads.fresh)
+        _check(PromptRequest(*files, task.template, task.k, model, uploads.reading), task)
 
 
 def _queries(count: int, kind: str = "") -> str:
     return f"{count:,} {kind}quer{'y' if count == 1 else 'ies'}"
 
 
-def _prompt(uploads: _Uploads | None) -> PromptTask | None:
+def _prompt(uploads: Uploads | None) -> PromptTask | None:
     """Draw how a prompt is written, and a whole one beside it; None while that is wrong or there are no texts."""
     st.markdown("### Prompt")
     left, right = frame.panels()
     usual = PromptTemplate()
+    fields = uploads.task.fields if uploads else ()
     with left:
+        _offer_template(uploads)
         instruction, demonstration, query = (
             str(
                 st.text_area(
@@ -151,8 +74,8 @@ def _prompt(uploads: _Uploads | None) -> PromptTask | None:
             )
         )  # fmt: skip
         st.caption(
-            "{text} and {label} are filled in; write { and } of your own as {{ and }}. Line breaks count: an empty "
-            "line at the end of a demonstration keeps it apart from the next one. The label word follows the query "
+            f"{_listed(fields)} are filled in; write {{ and }} of your own as {{{{ and }}}}. Line breaks count: an "
+            "empty line at the end of a demonstration keeps it apart from the next one. The answer follows the query "
             "after one space."
         )
         chat = st.toggle(
@@ -168,7 +91,7 @@ def _prompt(uploads: _Uploads | None) -> PromptTask | None:
         )
     with right:
         try:
-            template = PromptTemplate(instruction.rstrip(), demonstration, query, chat=chat)
+            template = PromptTemplate(instruction.rstrip(), demonstration, query, chat=chat, fields=fields)
             task = replace(uploads.task, template=template, k=k) if uploads else None
         except InputError as error:
             gallery.refusal(error)
@@ -177,9 +100,11 @@ def _prompt(uploads: _Uploads | None) -> PromptTask | None:
     return task
 
 
-def _preview(task: PromptTask, k: int, uploads: _Uploads | None) -> None:
+def _preview(task: PromptTask, k: int, uploads: Uploads | None) -> None:
     """Draw the first k candidates and the first query as a prompt."""
-    query = task.queries[0] if uploads is None or uploads.queries else _NO_QUERY
+    query = task.queries[0]
+    if uploads is not None and not uploads.queries:
+        query = Labelled(_NO_QUERY, "", tuple((name, _NO_QUERY) for name in task.fields))
     prompt = shown_prompt(task.template, task.candidates[:k], query)
     if len(prompt) > _MOST_SHOWN:
         cut = f"\n[... {len(prompt) - _MOST_SHOWN:,} characters are not shown ...]\n"
@@ -189,8 +114,49 @@ def _preview(task: PromptTask, k: int, uploads: _Uploads | None) -> None:
     )
     st.caption(f"{shown}:")
     st.code(prompt, language=None, wrap_lines=True, height="content" if len(prompt) <= _WHOLE_SHOWN else 480)
+    st.caption(_then(task, query))
+
+
+def _then(task: PromptTask, query: Labelled) -> str:
+    """Say what the model is asked after the prompt."""
+    if task.free:
+        if not query.label:
+            return "Then the model says how probable it finds the reference."
+        said = plain(query.label[:80])
+        writes = " It also writes an answer of its own." if task.rule and task.rule.needs_answers else ""
+        return f"Then the model says how probable it finds the reference, {said}.{writes}"
     labels = [plain(label) for label in task.labels]
-    st.caption(f"Then the model says how probable it finds {', '.join(labels[:-1])} and {labels[-1]}.")
+    if len(labels) > _MOST_LABELS_SHOWN:
+        labels = [*labels[: _MOST_LABELS_SHOWN - 1], f"{len(labels) - _MOST_LABELS_SHOWN + 1} more"]
+    return f"Then the model says how probable it finds {', '.join(labels[:-1])} and {labels[-1]}."
+
+
+def _listed(fields: tuple[str, ...]) -> str:
+    """The fields of a template, for a sentence."""
+    if not fields:
+        return "{text} and {label}"
+    return f"{', '.join(f'{{{name}}}' for name in fields)} and {{label}} (or {{text}} for all fields together)"
+
+
+def _offer_template(uploads: Uploads | None) -> None:
+    """Offer a template that names the fields and the reasoning which the texts have."""
+    if uploads is None:
+        return
+    task = uploads.task
+    reasoning = any(candidate.reasoning for candidate in task.candidates)
+    if not task.fields and not reasoning:
+        return
+    found = template_of_fields(task.fields, reasoning=reasoning, free=task.free)
+    names = [*task.fields, *(["reasoning"] if reasoning else [])]
+    st.button(
+        f"Write a template of {plain(', '.join(names))}", key="bring_prompts_fields", icon=":material/edit_note:",
+        on_click=_take_template, args=(found,),
+    )  # fmt: skip
+
+
+def _take_template(template: PromptTemplate) -> None:
+    st.session_state["bring_prompts_demonstration"] = template.demonstration
+    st.session_state["bring_prompts_query"] = template.query
 
 
 def _check(request: PromptRequest, task: PromptTask) -> None:
@@ -199,7 +165,7 @@ def _check(request: PromptRequest, task: PromptTask) -> None:
     name = bare_name(request.candidates.name, PACKED)[:60]
     title = st.text_input("Name", name, max_chars=60, key=f"bring_prompts_title_{request.candidates.key}")
     st.caption(
-        "Loads the model, checks that it can tell the label words apart and that the longest prompt fits, times a "
+        "Loads the model, checks that it can tell label words apart and that the longest prompt fits, times a "
         "few queries, and tries how much the order of demonstrations matters."
     )
     spec = request.job()
@@ -218,10 +184,13 @@ def _show_check(checked: dict[str, Any], source: PromptSource) -> None:
     if "endpoint" in checked:
         _show_endpoint_check(checked, source)
         return
-    labels = ", ".join(f"{plain(label)} {count}" for label, count in checked["labels"].items())
+    counts = list(checked["labels"].items())
+    labels = ", ".join(f"{plain(label)} {count}" for label, count in counts[:_MOST_LABELS_SHOWN])
+    more = f" and {len(counts) - _MOST_LABELS_SHOWN} more" if len(counts) > _MOST_LABELS_SHOWN else ""
+    tokens = f" Tokens of the label words: {labels}{more}." if counts else ""
     st.success(
         f"{plain(checked['model'])} reads these prompts: the longest has {checked['longest']:,} of at most "
-        f"{checked['max_length']:,} tokens. Tokens of the label words: {labels}.",
+        f"{checked['max_length']:,} tokens.{tokens}",
         icon=":material/check:",
     )
     if checked["shared"]:
@@ -299,12 +268,3 @@ def _go_on(source: PromptSource, orders: int) -> None:
     session.bring(PROMPTS, key, source.title)
     session.open_kept(PROMPTS, key)
     navigation.go(navigation.DEMONSTRATIONS)
-
-
-@st.cache_resource(show_spinner=False)
-def _template(group: str) -> bytes:
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(("text", "label"))
-    writer.writerows((example.text, example.label) for example in getattr(movie_reviews(), group)[: _ROWS[group]])
-    return sink.getvalue().encode()

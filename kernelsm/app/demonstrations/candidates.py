@@ -46,7 +46,7 @@ def candidates(choice: PromptChoice) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         text = st.text_input("Search", key=_SEARCH, placeholder="words in the text", persist_state="session")
         labels: list[str] = []
-        if len(task.labels) <= _LABELS_SHOWN:
+        if 0 < len(task.labels) <= _LABELS_SHOWN:
             labels = st.pills(
                 "Label", list(task.labels), format_func=plain, key=_LABELS, selection_mode="multi",
                 persist_state="session",

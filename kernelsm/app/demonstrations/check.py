@@ -137,8 +137,8 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
         )  # fmt: skip
         seed = int(st.number_input("Seed", 0, 10**6, 0, key="demo_seed", persist_state="session"))
     limits = model_choice.endpoint_limits(prompt_source, "demo_ask_endpoint")
-    # estimates look inside the model, and exchange slots of plain text
-    whole_only = limits is not None or task.template.chat
+    # estimates look inside the model, exchange slots of plain text, and change the probabilities of label words
+    whole_only = limits is not None or task.template.chat or task.free
     how = _EXACT if whole_only else st.segmented_control(
         "How", [_EXACT, _FIRST_ORDER], key="demo_how", default=_EXACT, required=True, persist_state="session",
         help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "

@@ -74,11 +74,9 @@ def one_query(choice: PromptChoice) -> None:
         )  # fmt: skip
     clear = int(effect.told_from_zero().sum())
     helpful = order[:count]
-    same_label = sum(task.candidates[k].label == query.label for k in helpful)
-    st.caption(
-        f"{clear} of {task.K} effects on this query can be told from zero, with all of them in mind. {same_label} of "
-        f"the {len(helpful)} most helpful have its label."
-    )
+    alike = sum(task.candidates[k].label == query.label for k in helpful)
+    same = "" if task.free else f" {alike} of the {len(helpful)} most helpful have its label."
+    st.caption(f"{clear} of {task.K} effects on this query can be told from zero, with all of them in mind.{same}")
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking what single demonstrations do for this query ...")

@@ -146,7 +146,7 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
     """
     run = open_run(key)
     ordered, task = known_orders(key), find_prompts(run.prompts).task
-    labels = np.array([task.labels.index(candidate.label) for candidate in task.candidates])
+    labels = np.array(task.classes)
     outcomes, size = run.outcomes, run.slots(task)
     if outcomes.masks.all() or outcomes.K != task.K:
         return None
