@@ -212,7 +212,10 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Out
     masks = settings.masks()
     outcomes = settings.named(prompting.outcomes(masks, store=store, report=report), store)
     orders, values = prompting.by_order(masks, store=store)
-    return outcomes, OrderedOutcomes(np.array(orders), values)
+    right = None
+    if "accuracy" in [measure.name for measure in prompting.measures]:  # from the same answers
+        right = prompting.by_order(masks, measure="accuracy", store=store)[1].mean(axis=1)
+    return outcomes, OrderedOutcomes(np.array(orders), values, right)
 
 
 def _likeness(task: PromptTask, store: Store) -> list[float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import factorial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ FEWEST_ORDERS, ENOUGH_ORDERS = 2, 6
 _FEWEST_SUBSETS = 3
 _LARGE = 12
 _LAYOUT = {"orders": ArrayFormat((2,), "iu", np.int64), "values": ArrayFormat((2,), "f", np.float64)}
+_RIGHT = {"right": ArrayFormat((1,), "f", np.float64)}
+"""Where it is known; files from before have it not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,13 @@ class OrderedOutcomes:
         Candidates as they stand in each prompt.
     values : ndarray of float, shape (rows, q)
         Outcome of each prompt on each query (loss in nats: lower is better).
+    right : ndarray of float, shape (rows,), optional
+        Share of the queries that each prompt answers right; None where it is not known.
     """
 
     orders: NDArray[np.int64]
     values: NDArray[np.float64]
+    right: NDArray[np.float64] | None = None
 
     def by_subset(self) -> list[NDArray[np.float64]]:
         """Return the outcomes of each subset's orders, shape (orders, q) each, in the order in which subsets come.
@@ -59,7 +65,7 @@ class OrderedOutcomes:
         held[rows, self.orders] = True
         known = {mask.tobytes() for mask in np.asarray(masks, dtype=bool)}
         kept = [not row[masks.shape[1] :].any() and row[: masks.shape[1]].tobytes() in known for row in held]
-        return OrderedOutcomes(self.orders[kept], self.values[kept])
+        return self._of_rows(np.flatnonzero(kept))
 
     def noise(self) -> NDArray[np.float64] | None:
         """Estimate the noise of the means over these orders, see `order_noise`."""
@@ -73,7 +79,11 @@ class OrderedOutcomes:
         """Return the rows whose candidates are one of these subsets, shape (m, K)."""
         subsets = {tuple(np.flatnonzero(mask).tolist()) for mask in masks}
         rows = [row for row, order in enumerate(self.orders.tolist()) if tuple(sorted(order)) in subsets]
-        return OrderedOutcomes(self.orders[rows], self.values[rows])
+        return self._of_rows(np.array(rows, dtype=np.intp))
+
+    def _of_rows(self, rows: NDArray[np.intp]) -> OrderedOutcomes:
+        right = None if self.right is None else self.right[rows]
+        return OrderedOutcomes(self.orders[rows], self.values[rows], right)
 
 
 def orders_there_are(size: int) -> int:
@@ -156,7 +166,11 @@ def with_noise(outcomes: Outcomes, ordered: OrderedOutcomes | None) -> Outcomes:
 def save_orders(outcomes: OrderedOutcomes, path: Path) -> None:
     """Write single-order outcomes, values in single precision; a whole file or none."""
     with write_whole(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, orders=outcomes.orders.astype(np.int32), values=outcomes.values.astype(np.float32))
+        orders, values = outcomes.orders.astype(np.int32), outcomes.values.astype(np.float32)
+        if outcomes.right is None:
+            np.savez_compressed(file, orders=orders, values=values)
+        else:
+            np.savez_compressed(file, orders=orders, values=values, right=outcomes.right.astype(np.float32))
 
 
 def load_orders(path: Path) -> OrderedOutcomes | None:
@@ -164,14 +178,23 @@ def load_orders(path: Path) -> OrderedOutcomes | None:
     if not path.exists():
         return None
     try:
-        outcomes = OrderedOutcomes(**read_arrays(path, path.name, _LAYOUT, limits()))
+        outcomes = OrderedOutcomes(**_arrays(path))
         fits = len(outcomes.orders) == len(outcomes.values) > 0 and np.isfinite(outcomes.values).all()
+        if outcomes.right is not None:
+            fits = fits and len(outcomes.right) == len(outcomes.orders) and np.isfinite(outcomes.right).all()
     except (InputError, OSError):
         fits = False
     if not fits:
         logger.warning("the single orders in %s are damaged: ask the model again to have them anew", path.name)
         return None
     return outcomes
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        return read_arrays(path, path.name, {**_LAYOUT, **_RIGHT}, limits())
+    except InputError:  # without the answers; or damaged, as the second look says
+        return read_arrays(path, path.name, _LAYOUT, limits())
 
 
 def order_spreads(by_subset: Sequence[NDArray[np.float64]], k: int) -> tuple[float, float]:

@@ -89,6 +89,20 @@ def prompts_run(sets: int, losses: str) -> str:
     return run
 
 
+def test_right_answers_stand_beside_the_loss_where_they_are_known() -> None:
+    run = prompts_run(40, "told")
+    known = load_run_orders(run)
+    assert known is not None
+    right = np.linspace(0, 1, len(known.orders))
+    save_run_orders(run, OrderedOutcomes(known.orders, known.values, right))
+    best = int(known.values.mean(axis=1).argmin())
+    app = ME.open("demonstrations", run=run, picked=linked(tuple(known.orders[best].tolist())))
+    said = texts(app)
+    assert f"right on {right[best]:.0%} of the queries" in said
+    assert re.search(rf"\| The mean prompt \| \S+ \| {right.mean():.0%} \|", said)
+    assert any(card.endswith(f"right on {right[best]:.0%}") for card in cards(app))
+
+
 def test_too_few_prompts_are_said_to_be_not_enough_to_choose() -> None:
     app = ME.open("demonstrations", run=prompts_run(16, "noise"))
     assert "Not enough to choose: ask 44 more." in texts(app)

@@ -79,3 +79,15 @@ def test_single_orders_that_are_saved_while_they_are_saved_are_whole(tmp_path, m
     save_orders(first, path)
     assert load_orders(path).values.tolist() == [[1.0] * 5]
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_right_answers_are_kept_where_they_are_known(tmp_path):
+    orders, values = np.array([[0, 1], [1, 2], [2, 0]]), np.array([[0.5], [0.25], [1.0]])
+    for right in (None, np.array([0.5, 0.75, 1.0])):
+        save_orders(OrderedOutcomes(orders, values, right), tmp_path / "orders.npz")
+        found = load_orders(tmp_path / "orders.npz")
+        assert found.values.tolist() == values.tolist()
+        assert (found.right is None) == (right is None)
+        some = found.of_subsets(np.array([[True, True, False], [True, False, True]]))
+        assert some.orders.tolist() == [[0, 1], [2, 0]]
+        assert some.right is None or some.right.tolist() == [0.5, 1.0]

@@ -13,6 +13,7 @@ from kernelsm.app.shell import rights, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.examples.catalog import load_zero_shot
 from kernelsm.pipelines.zero_shot import ZeroShotSettings
+from kernelsm.runtime.near_ties import first_least
 from kernelsm.surrogates.wording import number
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
@@ -47,10 +48,14 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
     found = [Baseline(f"Guessing among {C} labels", _guessed(choice, C), 1 / C)] if C else []
     if (empty := zero_shot(choice.run.prompts)) is not None:
         found.append(empty)
-    found.append(Baseline("The mean prompt", choice.mean_prompt))
-    if choice.prediction is not None:
-        asked = choice.prediction.measured
-        found.append(Baseline(f"The best of {len(asked.values):,} asked", float(asked.values.min())))
+    asked = choice.prediction.measured if choice.prediction else None
+    right = asked.right if asked else None
+    mean_right = math.nan if right is None else float(right.mean())
+    found.append(Baseline("The mean prompt", choice.mean_prompt, mean_right))
+    if asked is not None:
+        best = first_least(asked.values)
+        best_right = math.nan if right is None else float(right[best])
+        found.append(Baseline(f"The best of {len(asked.values):,} asked", float(asked.values[best]), best_right))
     return found
 
 

@@ -23,12 +23,16 @@ _MOST_PERMUTED = 720
 
 @dataclass(frozen=True)
 class Predicted:
-    """An outcome and the ends of its 90% interval; all the same where the prompt was `measured`."""
+    """An outcome and the ends of its 90% interval; all the same where the prompt was `measured`.
+
+    `accuracy` is the share of right answers then, NaN where it is not known.
+    """
 
     value: float
     low: float
     high: float
     measured: bool = False
+    accuracy: float = math.nan
 
     @property
     def margin(self) -> float:
@@ -52,6 +56,8 @@ class MeasuredPrompts:
     ordered : bool
         Whether a row is one order: else the mean over some.
     higher_is_better : bool
+    right : ndarray, shape (rows,), optional
+        Share of the queries that each prompt answers right, where it is known.
     """
 
     orders: PromptOrders
@@ -60,6 +66,7 @@ class MeasuredPrompts:
     labels: NDArray[np.intp]
     ordered: bool = True
     higher_is_better: bool = False
+    right: Array | None = None
 
     @property
     def k(self) -> int:
@@ -121,9 +128,10 @@ class PromptPrediction:
         self.surrogate = fitted_to(measured)
         self.quantile = interval_quantile(self.surrogate.degrees_of_freedom_)
         self._bounds = bounds_of(measured.values, higher_is_better=measured.higher_is_better)
+        right = np.full(len(measured.values), np.nan) if measured.right is None else measured.right
         self._known = {
-            tuple(order): float(value)
-            for order, value in zip(measured.orders.tolist(), measured.values, strict=True)
+            tuple(order): (float(value), float(share))
+            for order, value, share in zip(measured.orders.tolist(), measured.values, right, strict=True)
         }  # fmt: skip
 
     @property
@@ -131,8 +139,8 @@ class PromptPrediction:
         """Whether single orders are predicted: else every prediction is the mean over orders."""
         return self.measured.ordered and self.measured.k > 1
 
-    def measured_of(self, prompt: Sequence[int]) -> float | None:
-        """What a prompt scored in this order; None where it was not asked."""
+    def measured_of(self, prompt: Sequence[int]) -> tuple[float, float] | None:
+        """Outcome and share of right answers of a prompt in this order; None where it was not asked."""
         return self._known.get(tuple(prompt) if self.measured.ordered else tuple(sorted(prompt)))
 
     @property
@@ -152,7 +160,10 @@ class PromptPrediction:
         if not prompt:
             return self.mean_prompt
         found = self.measured_of(prompt)
-        return self.modelled(prompt) if found is None else Predicted(found, found, found, measured=True)
+        if found is None:
+            return self.modelled(prompt)
+        value, right = found
+        return Predicted(value, value, value, measured=True, accuracy=right)
 
     def mean_over_orders(self, prompt: Sequence[int]) -> Predicted:
         """Outcome of the same demonstrations in the mean over all their orders."""

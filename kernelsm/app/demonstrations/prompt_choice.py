@@ -151,15 +151,21 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
     if outcomes.masks.all() or outcomes.K != task.K:
         return None
     if ordered is not None and len(ordered.orders) and ordered.orders.max() < task.K:
-        orders, table = ordered.orders, ordered.values
+        orders, table, right = ordered.orders, ordered.values, ordered.right
     else:
-        ordered = None
+        ordered, right = None, None
         rows = np.flatnonzero(outcomes.masks.sum(axis=1) == size)
         orders = np.nonzero(outcomes.masks[rows])[1].reshape(len(rows), size)
         table = outcomes.values[rows]
     values = table.mean(axis=1) if query is None else table[:, query]
     found = MeasuredPrompts(
-        orders.astype(np.intp), values, task.K, labels, ordered is not None, outcomes.higher_is_better
+        orders.astype(np.intp),
+        values,
+        task.K,
+        labels,
+        ordered is not None,
+        outcomes.higher_is_better,
+        right if query is None else None,
     )
     return found if len(set(found.sets)) >= _FEWEST_SETS and np.isfinite(values).all() else None
 

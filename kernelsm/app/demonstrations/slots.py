@@ -115,6 +115,8 @@ def _prediction(choice: PromptChoice) -> None:
 def _beside(choice: PromptChoice, predicted: Predicted) -> str:
     """The small print: the interval, and other orders of the same."""
     lines = []
+    if not math.isnan(predicted.accuracy):
+        lines.append(f"right on {predicted.accuracy:.0%} of the queries")
     if ends := interval(predicted):
         lines.append(f"90% interval {ends}")
     if choice.picked and choice.knows_orders and (others := choice.over_orders(choice.picked)) is not None:

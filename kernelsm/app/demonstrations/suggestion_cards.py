@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
@@ -64,6 +66,8 @@ def _card(choice: PromptChoice, place: int, suggestion: Suggestion) -> None:
     predicted = suggestion.predicted
     if predicted.measured:
         outcome = f"measured: **{three_digits(predicted.value)}**"
+        if not math.isnan(predicted.accuracy):
+            outcome += f", right on {predicted.accuracy:.0%}"
     else:
         outcome = f"**{middle(predicted)}**{f' ({ends})' if (ends := interval(predicted)) else ''}"
     st.markdown(f"**{suggestion.name}** · {outcome}")
