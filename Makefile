@@ -64,6 +64,7 @@ bench: .venv/.test-ready
 	$(PY) benchmarks/class.py
 	$(PY) benchmarks/crowd.py
 	$(PY) benchmarks/faults.py
+	$(PY) benchmarks/estimates.py
 	@chromium="$$($(PY) tests/browser/find_chromium.py)" && KERNELSM_CHROMIUM="$$chromium" $(PY) benchmarks/upload_memory.py
 	@if test -d $(COIN_FLIP); then $(PY) benchmarks/coin_flip.py $(COIN_FLIP); \
 	else echo "coin_flip.py was not run: the published outcomes are not at $(COIN_FLIP) (make bench COIN_FLIP=folder)"; fi

@@ -1,4 +1,5 @@
 from kernelsm.app.shell import frame, navigation, session
+from kernelsm.app.shell.prompts_note import prompts_note
 from kernelsm.app.subsets import sampling
 from kernelsm.app.subsets.learning_curve import show_learning_curve
 from kernelsm.app.subsets.leave_outs import effects_at_all_tasks
@@ -16,6 +17,7 @@ frame.head(
 if project:
     sampling.first_draw(project)
 else:
+    prompts_note(run)
     sampling.sampled(run)
     effects_at_all_tasks(run)
     show_learning_curve(run)

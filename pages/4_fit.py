@@ -2,6 +2,7 @@ import streamlit as st
 
 from kernelsm.app.fit import workbench
 from kernelsm.app.shell import frame, navigation
+from kernelsm.app.shell.prompts_note import prompts_note
 
 navigation.require_entry()
 run = frame.current_run(whole=True)
@@ -12,5 +13,6 @@ frame.head(
     run,
     says_used=False,
 )
+prompts_note(run)
 workbench.workbench(run)
 st.page_link(navigation.EXPLORE, label="Read the surrogate off on Explore", icon=":material/hub:")

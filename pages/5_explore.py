@@ -2,6 +2,7 @@ import streamlit as st
 
 from kernelsm.app.explore import effects, task_bars
 from kernelsm.app.shell import frame, navigation, weighing
+from kernelsm.app.shell.prompts_note import prompts_note
 
 navigation.require_entry()
 run = frame.current_run()
@@ -10,6 +11,7 @@ frame.head(
     "Attribution is what including a task does; interaction is what two tasks do together beyond the sum of both.",
     run,
 )
+prompts_note(run)
 effects.settings(run)
 exploration = effects.explore(run)
 weighing.few_samples_note(run)

@@ -41,7 +41,8 @@ def search_curve(
         },
         {
             "type": "scatter", "mode": "lines", "x": [0, calls[-1]], "y": [first, first],
-            "name": "mean random prompt", "line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"}, "hoverinfo": "skip",
+            "name": "mean random prompt", "line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"},
+            "hoverinfo": "skip",
         },
     ]  # fmt: skip
     chart = figure(

@@ -173,7 +173,12 @@ def base_model(
         model = initial_model(replace(recipe, weights=recipe.trained_weights), seed)
         report(1, 1, "base model", reused=None)
         return model.eval()
-    return trained(recipe, recipe.suite(), store, report, seed=seed)[0]
+
+    def told(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
+        # W0 is always there once a project is prepared: that it is saves nothing of what a job was expected to take
+        report(done, total, message, reused=None if reused else reused)
+
+    return trained(recipe, recipe.suite(), store, report if retrain else told, seed=seed)[0]
 
 
 def trained(

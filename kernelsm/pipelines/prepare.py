@@ -38,7 +38,7 @@ from kernelsm.objectives.registry import find
 from kernelsm.pipelines.classifier_check import better_matching, matched, proved
 from kernelsm.pipelines.compute import initial_model, trained
 from kernelsm.pipelines.text_recipe import PULL, text_settings
-from kernelsm.pipelines.timing import features_rate, measure_rates, measure_text_rates
+from kernelsm.pipelines.timing import QUICK, features_rate, measure_rates, measure_text_rates
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.progress import Report, Stages, silent
@@ -150,7 +150,7 @@ def _measured(
         return replace(recipe, parameters=d, ridge=ridge, rates=rates, counted=Size.of(suite))
     small, large = _PULLS_OF_QUANTITIES if suite.objective == REGRESSION else _PULLS
     ridge = network.ridge or (small if d <= SMALL else large)
-    retraining = {} if d <= SMALL else {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
+    retraining = {} if d <= SMALL else dict(QUICK)
     rates = measure_rates(
         suite, model, base_seconds=base_seconds, ridge=ridge, quick=bool(retraining), report=report, seen=seen
     )  # fmt: skip

@@ -48,6 +48,7 @@ GAME = "planted"
 MAX_SUBSETS = 20_000
 START_SECONDS = 6.0
 _LOADING_SECONDS = 0.1  # of the file of W0
+_WORKERS_MEMORY = 2**27  # of the solver and two workers beside features: measured, see `benchmarks/estimates.py`
 
 
 @dataclass(frozen=True)
@@ -346,11 +347,14 @@ class Cost:
     stages : dict
         Stage -> its seconds, in order; infinity as above.
     memory : int
-        Bytes of the features, as loaded and as prepared for the solver, and of adapted directions.
+        Bytes of the features, as loaded and as prepared for the solver, of adapted directions, and of the processes
+        that work on them.
     coordinates : int
         Gradient coordinates of each output.
     outputs : str
         Name of what is linearised; "" where nothing is.
+    disk : int
+        Bytes of the features as the store keeps them.
     """
 
     seconds: float
@@ -358,6 +362,7 @@ class Cost:
     memory: int
     coordinates: int
     outputs: str
+    disk: int = 0
 
 
 def linearisation_of(settings: RunSettings, recipe: Recipe) -> Linearisation:
@@ -389,8 +394,10 @@ def estimate_cost(settings: RunSettings) -> Cost:
     each = seconds_a_subset(settings)
     rates, size = recipe.rates, recipe.size
     stages = {"inputs": rates.inputs} if rates.inputs else {}
-    stages |= {} if recipe.features else {"base": _LOADING_SECONDS if recipe.trained_weights else rates.base}
-    memory, outputs, k = 0, "", coordinates(settings, recipe)
+    # W0 of a project was kept when that was prepared
+    is_there = recipe.trained_weights is not None or is_content_hash(settings.source)
+    stages |= {} if recipe.features else {"base": _LOADING_SECONDS if is_there else rates.base}
+    disk, memory, outputs, k = 0, 0, "", coordinates(settings, recipe)
     if settings.estimator == "retraining":
         stages["retraining"] = each * settings.rows
     else:
@@ -406,11 +413,13 @@ def estimate_cost(settings: RunSettings) -> Cost:
             if adapted:  # the gradients of every round, and those of the subsets' losses
                 stages["train"] *= (USUAL_ROUNDS + 1) * (1 + PROBES / columns)
         stages["gradex"] = each * settings.rows
-        memory = 2 * 4 * (size.samples + size.test_samples) * columns * k
+        disk = 4 * (size.samples + size.test_samples) * columns * k
+        memory = 2 * disk
         if settings.projection == "exact" and k < recipe.parameters:  # written down once, in all coordinates
             memory += 4 * (size.samples + size.test_samples) * columns * recipe.parameters
         memory += 4 * recipe.parameters * k if settings.projection == ADAPTED else 0
-    return Cost(START_SECONDS + sum(stages.values()), stages, memory, k, outputs)
+    beside = _WORKERS_MEMORY if memory else 0
+    return Cost(START_SECONDS + sum(stages.values()), stages, memory + beside, k, outputs, disk)
 
 
 def seconds_a_subset(settings: RunSettings) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from kernelsm.models.endpoint import EndpointLimits
 from kernelsm.pipelines.ask_model import START_SECONDS, as_limits, open_source, settings_arguments
+from kernelsm.pipelines.askers import EndpointCost, endpoint_cost
 from kernelsm.prompts.answer_factors import AnswerScale
 from kernelsm.prompts.asked import asked_where_it_works, measured, measures_of
 from kernelsm.prompts.asker import Asker
@@ -83,6 +85,11 @@ class SearchSettings:
     def seconds(self) -> float:
         """Expected seconds on two cores with nothing cached."""
         return min(START_SECONDS + self.calls * find_prompts(self.source).seconds_a_query, 60.0 * self.minutes)
+
+    def cost(self) -> EndpointCost | None:
+        """What asking an endpoint takes at most; None where no endpoint is asked."""
+        source = find_prompts(self.source)
+        return endpoint_cost(source, math.ceil(self.calls / len(source.task.queries)), source.task.k)
 
     def job(self) -> JobSpec:
         """The job that searches."""

@@ -19,6 +19,7 @@ from torch import nn
 
 from kernelsm.estimators.gradex import GradEx
 from kernelsm.estimators.recipe import Rates
+from kernelsm.estimators.retraining import Retraining
 from kernelsm.gradients.choices import EXACT_UP_TO, choose_linearisation
 from kernelsm.gradients.features import GradientFeatures, gradient_features
 from kernelsm.gradients.projections import RANDOM
@@ -35,6 +36,12 @@ _ENOUGH_SECONDS = 1.0
 _LONGEST_SECONDS, _ALL_SECONDS = 20.0, 60.0  # of one measurement, and of all of them
 _FEW_SAMPLES, _MOST_SAMPLES = 4, 128
 _MASKS = 32
+_MOST_REPEATED = 2**26  # bytes of features that are repeated to as many samples as there are
+_RETRAINED = 16  # subsets, where a batch of them is trained together
+_WORTH_A_TRY = 60.0  # seconds, by passes, of a subset that is trained to see what it takes
+_CORES = 2  # that estimates are for
+QUICK = {"precision": "single", "relative_tolerance": 0.01, "max_steps": 100}
+"""How networks of many parameters are retrained: to a hundredth of the first gradient."""
 # passes over the training samples until retraining has converged: to full accuracy (the digits take 80 to 200), and
 # to a hundredth of the first gradient
 _PASSES, _FEW_PASSES = 150, 40
@@ -62,7 +69,7 @@ def measure_rates(
     ridge : float
         λ of the pull towards W0.
     quick : bool
-        Whether retraining ends at a hundredth of the first gradient.
+        Whether retraining ends at a hundredth of the first gradient, see `QUICK`.
     report : Report
         Told after each projection and at the end.
     seen : dict, optional
@@ -95,6 +102,9 @@ def measure_rates(
         gradex["exact"] = clock.rate(partial(_gradex_rate, suite, name="exact", ridge=ridge))
     report(len(names) + 1, len(names) + 2, "timing GradEx", reused=None)
     retraining = clock.rate(partial(_pass_seconds, suite), threads=1) * (_FEW_PASSES if quick else 2 * _PASSES)
+    if retraining < _WORTH_A_TRY:  # passes say little: a batch of small networks is trained at once
+        tried = clock.rate(partial(_retraining_rate, suite, ridge=ridge, settings=QUICK if quick else {}), threads=1)
+        retraining = tried if math.isfinite(tried) else retraining
     report(len(names) + 2, len(names) + 2, "timing retraining", reused=None)
     return Rates(base=base_seconds, gradients=gradients, gradex=gradex, retraining=retraining)
 
@@ -248,6 +258,10 @@ def _gradex_rate(suite: TaskSuite, model: nn.Module, name: str, ridge: float) ->
         gradient_features(model, inputs, labels, name, _DIM, outputs=linearisation.name, objective=objective)
         for inputs, labels in ((few.inputs, few.labels), (few.test_inputs, few.test_labels))
     )
+    # what a subset costs does not grow in proportion: as many samples are solved as there are, if memory lets
+    held = train.features.nbytes + test.features.nbytes
+    times = max(1, min(len(suite.inputs) // len(few.inputs), _MOST_REPEATED // held))
+    few, train, test = _repeated(few, times), _repeated_features(train, times), _repeated_features(test, times)
     share = (len(suite.inputs) + len(suite.test_inputs)) / (len(few.inputs) + len(few.test_inputs))
     whole = objective.outputs / linearisation.width(objective.outputs)
     return 1000 * _solve_seconds(few, train, test, ridge) * share * whole
@@ -259,6 +273,34 @@ def _solve_seconds(suite: TaskSuite, train: GradientFeatures, test: GradientFeat
     gradex = GradEx(suite, train, test, ridge=ridge)
     gradex.outcomes(masks[:2])
     return _seconds(lambda: gradex.outcomes(masks)) / _MASKS
+
+
+def _repeated(suite: TaskSuite, times: int) -> TaskSuite:
+    """A suite with every sample several times."""
+    return replace(
+        suite, inputs=_times(suite.inputs, times), labels=_times(suite.labels, times),
+        task_of=_times(suite.task_of, times), test_inputs=_times(suite.test_inputs, times),
+        test_labels=_times(suite.test_labels, times), target_of=_times(suite.target_of, times),
+    )  # fmt: skip
+
+
+def _repeated_features(found: GradientFeatures, times: int) -> GradientFeatures:
+    return replace(
+        found, model_outputs=_times(found.model_outputs, times), features=_times(found.features, times),
+        labels=_times(found.labels, times),
+    )  # fmt: skip
+
+
+def _times(values: NDArray[Any], times: int) -> NDArray[Any]:
+    return np.concatenate([values] * times)
+
+
+def _retraining_rate(suite: TaskSuite, model: nn.Module, ridge: float, settings: dict[str, Any]) -> float:
+    """Seconds a subset on two cores, from a few that are retrained as a job does."""
+    trainer = Retraining(suite, model, ridge=ridge, **settings)
+    count = min(_RETRAINED, trainer.block)
+    masks = np.random.default_rng(0).random((count, suite.K)) < 0.5
+    return _seconds(lambda: trainer.outcomes(masks)) / count / _CORES
 
 
 def _part(suite: TaskSuite, most: int) -> TaskSuite:

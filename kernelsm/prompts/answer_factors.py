@@ -202,6 +202,10 @@ class AnswerFactors:
         variance += np.where(known, 0.0, spread).sum(axis=1) / q**2
         return np.asarray(filled.mean(axis=1)), np.asarray(np.sqrt(variance))
 
+    def filled(self, losses: Array) -> Array:
+        """Return the outcomes that are known, and the expected ones in place of the others, shape (n, q)."""
+        return np.where(np.isnan(losses), self.expected(losses)[0], self.scale.outcome(losses))
+
     def expected(self, losses: Array) -> tuple[Array, Array, Array]:
         """Return the expected outcome of every query, shape (n, q), and u with its covariance of every prompt."""
         known = ~np.isnan(losses)

@@ -173,6 +173,23 @@ class PromptPosterior:
         solved = solve_triangular(self._factor, cross.T, lower=True)
         return self._out(cross @ self._theta, self._prior() - (solved**2).sum(axis=0))
 
+    def combined_means(self, values: Array) -> Array:
+        """Return the posterior means that `combined` would give for other values of the same prompts.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, sets)
+            Each column in place of the values that were fitted, with the same noise and parameters.
+
+        Returns
+        -------
+        ndarray, shape (n, sets)
+        """
+        own = float(np.exp(self.parameters_[-1]))
+        cross = self._cross(self._orders) + own * np.eye(len(self._orders))
+        scaled = (values - self._centre) / self._unit
+        return np.asarray(cross @ cho_solve((self._factor, True), scaled) * self._unit + self._centre)
+
     def left_out(self) -> tuple[Array, Array]:
         """Return what all others say of each prompt that was fitted: mean and standard deviation, shape (n,) each.
 

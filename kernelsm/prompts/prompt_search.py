@@ -8,7 +8,8 @@ stopped goes the same way again over the answers that were kept.
 
 References
 ----------
-Srinivas et al. (2010), Gaussian process optimization in the bandit setting; Maron and Moore (1994), Hoeffding races.
+Srinivas et al. (2010), Gaussian process optimization in the bandit setting; Maron and Moore (1994), Hoeffding races;
+Efron (1983), Estimating the error rate of a prediction rule.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _FIRST, _GROWTH = 8, 2.0
 _AT_ONCE = 4
 _DRAWN, _PARENTS = 1500, 8
 _FINALISTS = 3
+_BOOTSTRAPS = 100
 _LITTLE, _PATIENCE = 0.002, 4  # of what is sought: expected of the next prompt, so many times on end
 _REFIT = 1.15
 _NORMAL_90 = 1.645
@@ -145,6 +147,7 @@ class PromptSearch:
         self._rng = np.random.default_rng([seed, 1])
         self._rows: dict[Order, int] = {}
         self._answers = np.empty((0, self.q))
+        self._filled = self._answers
         self._turns: dict[Order, NDArray[np.intp]] = {}
         self._parameters: Array | None = None
         self._fitted_rows = 0
@@ -202,8 +205,9 @@ class PromptSearch:
     def ranked(self, count: int) -> list[FoundPrompt]:
         """Return the best of the prompts that were asked, the best first."""
         mean, std = self._known()
-        chosen = np.argsort(self._sign * mean + 0.5 * std, kind="stable")[:count]
-        return [self._found(row, mean[row], std[row]) for row in chosen]
+        chosen = self._chosen(mean, std)[:count]
+        shift = self._optimism()
+        return [self._found(row, mean[row] + shift, std[row]) for row in chosen]
 
     # what follows decides
 
@@ -225,6 +229,7 @@ class PromptSearch:
         if self._stale or self._posterior is None:
             factors = AnswerFactors(self.scale).fit(self._answers)
             mean, std = factors.complete(self._answers)
+            self._filled = factors.filled(self._answers)
             written = self._written(mean)
             variances = (std / np.maximum(mean, 1e-6)) ** 2 if self._in_logarithms else std**2
             # what is known of these queries is not what others would say: a prompt that fits them by chance
@@ -255,6 +260,24 @@ class PromptSearch:
 
     def _known(self) -> tuple[Array, Array]:
         return self._fit().combined()
+
+    def _chosen(self, mean: Array, std: Array) -> NDArray[np.intp]:
+        """Rows of prompts, the best first; of equally good ones those that are known better."""
+        return np.argsort(self._sign * mean + 0.5 * std, kind="stable")
+
+    def _optimism(self) -> float:
+        """How much the best prompt looks better on the queries that chose it than on others, on the scale.
+
+        By the bootstrap over queries (Efron 1983): a prompt is chosen by queries drawn again from these, and what
+        they say of it is set against what all of them say. What was not asked is filled in as it is expected.
+        """
+        posterior = self._fit()
+        mean, std = posterior.combined()
+        rng = np.random.default_rng([self.seed, 3])
+        drawn = rng.multinomial(self.q, np.full(self.q, 1 / self.q), size=_BOOTSTRAPS) / self.q
+        again = posterior.combined_means(self._written(self._filled @ drawn.T))
+        best = [self._chosen(column, std)[0] for column in again.T]
+        return float(np.mean([mean[row] - column[row] for row, column in zip(best, again.T, strict=True)]))
 
     def _race(self) -> list[Question]:
         """A few questions: of the best that is not known well, and of what may be better still."""

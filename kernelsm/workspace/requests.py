@@ -15,6 +15,7 @@ from kernelsm.prompts.task import PromptTemplate
 from kernelsm.prompts.task_files import GROUPS, PromptFiles, Reading, read_prompt_task
 from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.store import cache_root
+from kernelsm.tasks.suite import NEXT_TOKENS
 from kernelsm.workspace.uploads import upload_path
 
 NetworkOrigin = Literal["train", "weights", "folder", "path", "features", "packaged"]
@@ -120,6 +121,19 @@ class ProjectRequest:
             if content["model"][name] == getattr(usual, name):
                 del content["model"][name]
         return JobSpec("kernelsm.pipelines.prepare:run", {"request": json.dumps(content)})
+
+    def seconds(self, rows: int) -> float:
+        """Seconds that the job is expected to take for a file of so many rows, when nothing is cached."""
+        if self.model.origin == "features":
+            return 15.0
+        text = 0.0
+        if (
+            self.mapping.get("objective") == NEXT_TOKENS
+        ):  # a language model is loaded, reads every text twice, is timed
+            text = 60.0 + rows
+        elif self.mapping.get("kind") == "text":
+            text = rows / 60
+        return 12.0 + text + rows / 20_000
 
     @classmethod
     def from_json(cls, text: str) -> ProjectRequest:

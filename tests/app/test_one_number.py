@@ -143,7 +143,7 @@ def test_suggestions_are_few_distinct_and_in_the_order_of_their_worse_end(balanc
 def test_effects_are_shown_only_where_they_can_be_told_from_zero(run: str) -> None:
     app = demonstrations(run=run)
     table = app.main.dataframe[0].value
-    count = int(re.search(r"the (\d+) of 50 that can be told from zero", texts(app))[1])  # type: ignore[index]
+    count = int(re.search(r"(\d+) of 50 can be told from zero", texts(app))[1])  # type: ignore[index]
     shown = table["effect"].dropna()
     assert 0 < len(shown) == count < 50
     assert shown.is_monotonic_increasing
@@ -182,3 +182,20 @@ def test_one_asks_without_demonstrations_once(jobs: list[JobSpec], monkeypatch: 
 def test_somebody_elses_texts_are_not_asked_about() -> None:
     app = open_app("demonstrations", run=prompts_run(16, "noise"))
     assert "Ask without demonstrations" not in [one.label for one in app.button]
+
+
+def test_where_an_answer_is_right_or_wrong_guessing_is_a_share_and_no_prediction_leaves_it() -> None:
+    task = PromptTask(TASK.candidates[:12], TASK.queries[:4], (), TASK.labels, TASK.template, k=3)
+    masks, rng = fixed_size_masks(12, 40, size=3, seed=0, distinct=True), np.random.default_rng(0)
+    orders = np.array([rng.permutation(np.flatnonzero(mask)) for mask in masks for _ in range(2)])
+    values = rng.integers(0, 2, (80, 4)).astype(float)  # of wrong answers, none in some prompts
+    values[0] = 0.0
+    key = ME.bring(PromptSource("Graded", task))
+    meta = {"prompts": key, "task": task.content_hash, "measure": "loss", "unit": "wrong answers"}
+    run = save_run(Outcomes(masks, values.reshape(40, 2, 4).mean(axis=1), meta=meta))
+    save_run_orders(run, OrderedOutcomes(orders, values))
+    assert "| Guessing among 2 labels | 0.500 | 50% |" in texts(ME.open("demonstrations", run=run))
+    found = known_prediction(run)
+    for _ in range(20):
+        one = found.modelled(tuple(rng.permutation(12)[:3].tolist()))
+        assert 0 <= one.low <= one.value <= one.high <= 1

@@ -15,5 +15,5 @@ def test_the_curve_shows_the_best_so_far_with_its_interval_beside_the_mean_rando
     assert min(band.y) == 0.36
     assert max(band.y) == 0.6
     assert set(first.y) == {0.7}
-    assert "0.40 (0.36 to 0.44) after 900" in chart.alt
+    assert "0.400 (0.360 to 0.440) after 900" in chart.alt
     np.testing.assert_allclose(chart.table().to_numpy(), CURVE)

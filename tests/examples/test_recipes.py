@@ -104,9 +104,7 @@ def test_all_logits_are_linearised_where_their_gradients_fit_and_else_the_margin
     assert estimate_cost(RunSettings("modular-quadratic", dim=512)).outputs == "logits"
     assert estimate_cost(RunSettings("modular-quadratic", dim=1024)).outputs == "margin"
     assert estimate_cost(RunSettings("digits", outputs="margin")).outputs == "margin"
-    one, all_logits = (
-        estimate_cost(RunSettings("digits", outputs=outputs)).memory for outputs in ("margin", "logits")
-    )
+    one, all_logits = (estimate_cost(RunSettings("digits", outputs=outputs)).disk for outputs in ("margin", "logits"))
     assert all_logits == RECIPES["digits"].suite().classes * one
 
 

@@ -226,7 +226,8 @@ def test_features_know_their_cost_and_cannot_be_retrained(home, tmp_path):
     assert set(cost.stages) == {"gradex"}
     assert twice.stages["gradex"] == pytest.approx(2 * cost.stages["gradex"])
     assert cost.stages["gradex"] > 0
-    assert cost.memory == twice.memory == 2 * 4 * (30 + 8) * 2 * d
+    assert cost.disk == twice.disk == 4 * (30 + 8) * 2 * d
+    assert cost.memory == twice.memory > 2 * cost.disk
     assert (cost.coordinates, cost.outputs) == (d, "logits")
     assert estimators(key) == ("gradex",)
     with pytest.raises(InputError) as caught:

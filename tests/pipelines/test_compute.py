@@ -14,6 +14,7 @@ from kernelsm.pipelines.compute import base_model, compute, play, run
 from kernelsm.pipelines.run_settings import RunSettings, example_settings
 from kernelsm.runtime.progress import silent
 from kernelsm.runtime.store import Store
+from kernelsm.workspace.projects import find_recipe
 from kernelsm.workspace.tables import TABLES, save_run
 
 
@@ -63,6 +64,17 @@ def test_w0_is_trained_once_for_each_seed_and_told_of_epoch_by_epoch():
     for name, weights in first.state_dict().items():
         assert np.array_equal(weights, again.state_dict()[name])
         assert not np.array_equal(weights, other.state_dict()[name])
+
+
+def test_w0_that_is_there_is_no_work_saved_and_estimates_learn_from_the_job(monkeypatch):
+    recipe = replace(find_recipe("digits"), trained_weights=None)
+    monkeypatch.setattr("kernelsm.pipelines.compute.find_recipe", lambda source: recipe)
+    store = Store()
+    base_model("digits", store)
+    heard = []
+    base_model("digits", store, lambda *told, reused=False: heard.append(reused))
+    assert heard == [None]
+    assert store.reused == 1
 
 
 def test_the_shipped_w0_is_read_and_another_seed_is_trained():

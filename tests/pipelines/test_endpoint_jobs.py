@@ -47,6 +47,7 @@ def said(body):
     return body["messages"][-1]["content"]
 
 
+@pytest.mark.timeout(900)  # jobs start slowly where others work beside them
 def test_a_killed_job_asks_nothing_again_that_was_answered():
     halfway, go_on = threading.Event(), threading.Event()
 
@@ -55,7 +56,7 @@ def test_a_killed_job_asks_nothing_again_that_was_answered():
             seventh = faulty.answered == 6
         if seventh and not go_on.is_set():
             halfway.set()
-            go_on.wait(60)
+            go_on.wait(300)
         return chat_answer("positive")
 
     with served(Faulty(answer)) as faulty:
@@ -64,7 +65,7 @@ def test_a_killed_job_asks_nothing_again_that_was_answered():
         spec = CheckSettings(source, ((0, 1),), orders=2, limits=limits).job()
         registry = JobRegistry()
         registry.start(spec)
-        assert halfway.wait(120), registry.log(spec.key)
+        assert halfway.wait(300), registry.log(spec.key)
         os.kill(registry.status(spec.key).pid, signal.SIGKILL)
         assert registry.wait(spec.key).state == "failed"
         go_on.set()
@@ -79,6 +80,7 @@ def test_a_killed_job_asks_nothing_again_that_was_answered():
     assert [accuracy for _, accuracy in ended.result["values"][0]] == right
 
 
+@pytest.mark.timeout(900)
 def test_the_key_of_an_owner_reaches_the_endpoint_and_no_file():
     with served(Faulty(lambda _: chat_answer("negative"))) as faulty:
         source, address = kept(faulty)

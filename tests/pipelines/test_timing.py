@@ -126,14 +126,45 @@ def test_what_dense_maps_cost_grows_with_the_dimensions_that_were_left_out(blobs
     assert found["sparse"] == pytest.approx(found["kronecker"])
 
 
-def test_more_samples_make_subsets_dearer_and_a_samples_gradient_not(blobs, blobs_model, ticking):
+def test_more_samples_make_subsets_dearer_and_a_samples_gradient_not(blobs, blobs_model, ticking, monkeypatch):
+    monkeypatch.setattr(timing, "_MOST_REPEATED", 1)  # as where samples are too many to be solved all
     small, large = repeated(blobs, 7), repeated(blobs, 14)  # both more than is timed
     one, two = rates_of(small, blobs_model), rates_of(large, blobs_model, quick=True)
-    # a quick retraining takes a few passes instead of many
-    assert two.retraining < one.retraining
     for name, rate in one.gradex.items():
         assert two.gradex[name] == pytest.approx(2 * rate, rel=0.1)
     assert two.gradients == one.gradients
+
+
+def test_subsets_are_solved_with_as_many_samples_as_there_are(blobs, blobs_model, ticking, monkeypatch):
+    solved = []
+
+    class Watched(timing.GradEx):
+        def outcomes(self, masks):
+            solved.append(len(self.suite.inputs))
+            return super().outcomes(masks)
+
+    monkeypatch.setattr(timing, "GradEx", Watched)
+    many = repeated(blobs, 14)
+    rates_of(many, blobs_model)
+    assert min(solved) > 0.8 * len(many.inputs)
+
+
+def test_a_subset_is_really_retrained_where_that_takes_little_and_else_passes_are_counted(
+    blobs, blobs_model, monkeypatch
+):
+    tried = []
+
+    def rate(suite, model, ridge, settings):
+        tried.append(settings)
+        return 0.125
+
+    monkeypatch.setattr(timing, "_retraining_rate", rate)
+    assert rates_of(blobs, blobs_model).retraining == 0.125
+    assert rates_of(blobs, blobs_model, quick=True).retraining == 0.125
+    assert tried == [{}, timing.QUICK]
+    monkeypatch.setattr(timing, "_WORTH_A_TRY", 0.0)
+    assert 0 < rates_of(blobs, blobs_model).retraining != 0.125
+    assert len(tried) == 2
 
 
 @pytest.mark.parametrize("samples", [2, 5, 9])

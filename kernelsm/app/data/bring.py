@@ -132,7 +132,8 @@ def features() -> None:
         return
     st.markdown("### How much each task counts")
     weights = feature_weights(ref)
-    _check(ProjectRequest(PurePath(ref.name).stem, ref, weights, NetworkRequest("features")), 15.0)
+    request = ProjectRequest(PurePath(ref.name).stem, ref, weights, NetworkRequest("features"))
+    _check(request, request.seconds(0))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the file ...", scope="session")
@@ -181,10 +182,8 @@ def _shown(preview: Preview, name: str) -> None:
 def _prepare(ref: FileRef, mapping: SampleMapping, model: NetworkRequest, rows: int) -> None:
     st.markdown("### Check and prepare")
     title = st.text_input("Name", PurePath(ref.name).stem[:60], max_chars=60, key=f"bring_title_{ref.key}")
-    # a language model is loaded, reads every text twice and is timed
-    text = 60.0 + rows if mapping.objective == NEXT_TOKENS else rows / 60 if mapping.kind == "text" else 0.0
-    seconds = 20.0 + text + rows / 20_000
-    _check(ProjectRequest(title.strip() or ref.name, ref, mapping.to_dict(), model), seconds)
+    request = ProjectRequest(title.strip() or ref.name, ref, mapping.to_dict(), model)
+    _check(request, request.seconds(rows))
 
 
 def _check(request: ProjectRequest, seconds: float) -> None:

@@ -16,6 +16,9 @@ from kernelsm.pipelines.zero_shot import ZeroShotSettings
 from kernelsm.surrogates.wording import number
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
+# the unit of a loss that counts them, as kernelsm.prompts.asked has it, which imports torch
+_GRADED = "wrong answers"
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -41,7 +44,7 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
     C = len(choice.task.labels)
     if not choice.is_loss:
         return [Baseline("The mean prompt", choice.mean_prompt)]
-    found = [Baseline(f"Guessing among {C} labels", math.log(C), 1 / C)] if C else []
+    found = [Baseline(f"Guessing among {C} labels", _guessed(choice, C), 1 / C)] if C else []
     if (empty := zero_shot(choice.run.prompts)) is not None:
         found.append(empty)
     found.append(Baseline("The mean prompt", choice.mean_prompt))
@@ -49,6 +52,11 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
         asked = choice.prediction.measured
         found.append(Baseline(f"The best of {len(asked.values):,} asked", float(asked.values.min())))
     return found
+
+
+def _guessed(choice: PromptChoice, labels: int) -> float:
+    """The loss of guessing: of an endpoint that gives answers alone, the share of wrong ones."""
+    return 1 - 1 / labels if choice.run.outcomes.meta.get("unit") == _GRADED else math.log(labels)
 
 
 def three_digits(value: float) -> str:

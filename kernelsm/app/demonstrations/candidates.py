@@ -128,8 +128,8 @@ def _what_the_table_says(choice: PromptChoice, clear: int, shown: int) -> str:
         )
     helps = "Positive" if choice.run.outcomes.higher_is_better else "Negative"
     return (
-        f"{shown} of {K} candidates, the most helpful first, the most harmful last. {helps} effects help; the "
-        f"{clear} of {K} that can be told from zero are shown. {keys}"
+        f"{shown} of {K} candidates, the most helpful first, the most harmful last. {helps} effects help; "
+        f"{clear} of {K} can be told from zero, and only these are shown. {keys}"
     )
 
 

@@ -84,7 +84,10 @@ def pair_effects(prediction: PromptPrediction, picked: Sequence[int]) -> list[Pa
 def _contrast(prediction: PromptPrediction, parts: list[tuple[PromptOrders, float]]) -> tuple[float, float]:
     prompts = np.concatenate([orders for orders, _ in parts])
     weights = np.concatenate([np.full(len(orders), sign / len(orders)) for orders, sign in parts])
-    return prediction.contrast(prompts, weights)
+    value, std = prediction.contrast(prompts, weights)
+    # the prompts are drawn, so that another draw would say something else too
+    drawn = sum(sign * prediction.values(orders) for orders, sign in parts)
+    return value, float(np.hypot(std, np.std(drawn, ddof=1) / np.sqrt(len(parts[0][0]))))
 
 
 def _drawn(K: int, k: int, left_out: tuple[int, ...], count: int, places: int) -> tuple[PromptOrders, PromptOrders]:

@@ -92,16 +92,24 @@ def scaled(measured: MeasuredPrompts, values: Array) -> Array:
     return np.log(values) if measured.positive else values
 
 
-def bounds_of(values: Array, *, positive: bool) -> tuple[float, float]:
-    """Between which outcomes predictions stay: there is no loss below 0, and nothing is known beyond the measured."""
-    return (0.0 if positive else float(values.min()), float(values.max()))
+def bounds_of(values: Array, *, higher_is_better: bool) -> tuple[float, float]:
+    """Between which outcomes predictions stay: none is worse than the worst measured one, nor beyond what there is.
+
+    A loss above 0 cannot fall below it, nor a share of right answers rise above 1; where there is no such end,
+    predictions go as far beyond the best measured outcome as that is from the worst.
+    """
+    least, most = float(values.min()), float(values.max())
+    span = most - least
+    if higher_is_better:
+        return least, 1.0 if least >= 0 and most <= 1 else most + span
+    return 0.0 if least >= 0 else least - span, most
 
 
 class PromptPrediction:
     """Predicts prompts from measured ones.
 
     Losses are predicted by their logarithm, so that none is negative. A prediction is the middle of what it may be;
-    neither it nor its interval goes beyond what was measured.
+    neither it nor its interval is worse than the worst measured prompt.
 
     Parameters
     ----------
@@ -112,7 +120,7 @@ class PromptPrediction:
         self.measured = measured
         self.surrogate = fitted_to(measured)
         self.quantile = interval_quantile(self.surrogate.degrees_of_freedom_)
-        self._bounds = bounds_of(measured.values, positive=measured.positive)
+        self._bounds = bounds_of(measured.values, higher_is_better=measured.higher_is_better)
         self._known = {
             tuple(order): float(value)
             for order, value in zip(measured.orders.tolist(), measured.values, strict=True)
@@ -155,14 +163,6 @@ class PromptPrediction:
         """What the surrogate says of a prompt, whether it was asked or not."""
         orders = self._filled(prompt)
         return self._mean(orders, alone=len(prompt) == self.measured.k)
-
-    def change(self, before: tuple[int, ...], after: tuple[int, ...]) -> float:
-        """By how much the outcome of a prompt changes with its demonstrations."""
-        values = []
-        for prompt in (after, before):
-            found = self.measured_of(prompt)
-            values.append(self.modelled(prompt).value if found is None else found)
-        return values[0] - values[1]
 
     def values(self, prompts: Sequence[Sequence[int]] | PromptOrders) -> Array:
         """Predict many full prompts in their order, shape (rows,)."""

@@ -102,13 +102,14 @@ def cross_validated(
         degrees = surrogate.degrees_of_freedom_
         predicted["In order"][outside] = np.clip(
             np.exp(middle) if measured.positive else middle,
-            *bounds_of(measured.values[inside], positive=measured.positive),
+            *bounds_of(measured.values[inside], higher_is_better=measured.higher_is_better),
         )
         predicted["The mean"][outside] = measured.values[inside].mean()
         if by_query is not None:
             plain = _linear().fit(orders=measured.orders[inside], values=measured.values[inside, None], K=measured.K)
             predicted[names[1]][outside] = plain.predict(orders)[:, 0]
-            many = PositionSurrogate(ordered=measured.ordered).fit(
+            # the same surrogate, of every query at once: what weighs is who stands where, as in the mean
+            many = PositionSurrogate(ordered=measured.ordered, weights=[surrogate.weights_]).fit(
                 measured.orders[inside], by_query[inside], measured.K, measured.labels
             )
             of_queries[names[0]][outside] = many.predict(orders)

@@ -66,7 +66,7 @@ class PromptChoice:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the outcome is the loss over the label words."""
+        """Whether the outcome is the loss."""
         return not self.run.outcomes.higher_is_better and self.run.word == "loss"
 
     @property
@@ -86,6 +86,15 @@ class PromptChoice:
     def over_orders(self, picked: tuple[int, ...]) -> Predicted | None:
         """The same in the mean over all orders."""
         return _over_orders(self.run.fits, picked) if self.prediction else None
+
+    def change(self, before: tuple[int, ...], after: tuple[int, ...]) -> float | None:
+        """By how much the outcome changes from one choice to another; None where nothing can be learnt."""
+        if self.prediction is None:
+            return None
+        # a first pick is held to what is predicted of empty slots, not to the measured mean that they show
+        key = self.run.fits
+        values = [(_in_order(key, picked) if picked else _empty(key)).value for picked in (after, before)]
+        return values[0] - values[1]
 
     @property
     def mean_prompt(self) -> float:
@@ -173,6 +182,11 @@ def known_prediction(key: str) -> PromptPrediction:
 @st.cache_data(max_entries=10_000, show_spinner=False)
 def _in_order(key: str, picked: tuple[int, ...]) -> Predicted:
     return known_prediction(key).predict(picked)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _empty(key: str) -> Predicted:
+    return known_prediction(key).modelled(())
 
 
 @st.cache_data(max_entries=10_000, show_spinner=False)

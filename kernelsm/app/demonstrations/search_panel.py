@@ -86,6 +86,7 @@ def search_panel(source: str, prompt_source: PromptSource, choice: PromptChoice 
     except InputError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
+    model_choice.say_cost(settings.cost(), limits)
     spec = settings.job()
     work_under_way.drawn(spec.key)
     title = session.titles(PROMPTS).get(source, prompt_source.title)

@@ -25,7 +25,6 @@ _ADD = "demo_add"
 def slots(choice: PromptChoice) -> None:
     """Draw the predicted loss, what to compare it with, the slots, and what the picked pairs do."""
     st.header("Your prompt")
-    keep_focus()
     _prediction(choice)
     show_baselines(choice)
     effects = choice.effects if choice.picked else None
@@ -67,6 +66,7 @@ def slots(choice: PromptChoice) -> None:
             disabled=not choice.picked,
         )  # fmt: skip
     _pairs(choice)
+    keep_focus()
 
 
 def interval(predicted: Predicted) -> str:
@@ -93,7 +93,7 @@ def _prediction(choice: PromptChoice) -> None:
         )
         return
     before = prompt_choice.picked_before()
-    change = None if before is None or choice.prediction is None else choice.prediction.change(before, choice.picked)
+    change = None if before is None else choice.change(before, choice.picked)
     name = "In this order" if choice.knows_orders else "Predicted"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.metric(

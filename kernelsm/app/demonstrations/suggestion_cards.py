@@ -43,13 +43,13 @@ def suggested(choice: PromptChoice) -> None:
             help="Only prompts in which no label has more than one demonstration more than another.",
         )  # fmt: skip
     suggestions = chosen_suggestions(choice)
-    for place, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 210), suggestions, strict=True)):
+    for place, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 195), suggestions, strict=True)):
         with panel.container(border=True, height="stretch"):
             _card(choice, place, suggestion)
     if suggestions and not more:
         order = " in its order" if choice.knows_orders else ""
         st.caption(
-            f"{choice.unit} of each prompt{order}, those first whose worse end is best. The best of many "
+            f"{choice.unit}, of each prompt{order}, those first whose worse end is best. The best of many "
             "predictions is picked, so the real ones tend to be worse: check them."
         )
     order_note(choice)

@@ -140,8 +140,8 @@ def cost_note(settings: RunSettings) -> None:
     st.caption(
         f"Gradients {outputs}{why}; {size.samples:,} training and {size.test_samples:,} test samples, {network}. "
         f"Then all subsets together, with a pull of {settings.ridge:g} towards W0. About {size_of(cost.memory)} of "
-        "memory: the features as loaded, and as prepared for the solver."
-        + ("" if recipe.features else f" About {size_of(cost.memory / 2)} on disk.")
+        "memory: the features as loaded, and as prepared for the solver, and the processes that work on them."
+        + ("" if recipe.features else f" About {size_of(cost.disk)} on disk.")
         + ("" if recipe.features else f" {less}, or fewer subsets, take less of all.")
     )
     if settings.source not in EXAMPLES and (how := engine_sentence(PROJECTS.load(settings.source).about)):
