@@ -123,8 +123,8 @@ def merged_labels(
 
     Examples
     --------
-    >>> merged_labels(["yes", "no", "yes"], ["Yes"])
-    ({'yes': 'yes', 'no': 'no', 'Yes': 'yes'}, ['The label “Yes” is read as “yes”.'])
+    >>> merged_labels(["yes", "no", "yes"], ["Yes"])[0]
+    {'yes': 'yes', 'no': 'no', 'Yes': 'yes'}
     """
     there = {folded(label) for label in (*candidates, *others)}
     names = names or {}
@@ -151,9 +151,16 @@ def merged_labels(
     for label, word in named.items():
         if spelling[label] != word and word not in changed.setdefault(spelling[label], []):
             changed[spelling[label]].append(word)
-    for word, spellings in list(changed.items())[:_SHOWN]:
-        if spellings:
-            listed = " and ".join(f"\u201c{one}\u201d" for one in spellings[:_SHOWN])
-            verb = "labels" if len(spellings) > 1 else "label"
-            notes.append(f"The {verb} {listed} {'are' if len(spellings) > 1 else 'is'} read as \u201c{word}\u201d.")
+    read_as = [
+        " and ".join(map(_quoted, spellings[:_SHOWN])) + f" as {_quoted(word)}"
+        for word, spellings in changed.items()
+        if spellings
+    ]
+    if read_as:
+        more = f" and {len(read_as) - _SHOWN} more" if len(read_as) > _SHOWN else ""
+        notes.append(f"Labels that differ in case or spaces alone are merged: {', '.join(read_as[:_SHOWN])}{more}.")
     return spelling, notes
+
+
+def _quoted(label: str) -> str:
+    return f"\u201c{label}\u201d"

@@ -74,7 +74,7 @@ def test_every_file_of_the_support_desk_is_read_at_once(name: str) -> None:
 def test_labels_that_differ_in_case_are_merged_unless_one_says_no() -> None:
     app = drop(drop(page(), "candidates", "cand.csv"), "queries", "quer_case.csv")
     assert not app.error
-    assert "The label “Billing” is read as “billing”." in said(app)
+    assert "merged: “Billing” as “billing”, “Technical” as “technical”, " in said(app)
     box(app, "checkbox", "bring_prompts_merge").set_value(False).run()
     assert "'Billing'" in app.error[0].value.replace("\\", "")
     box(app, "checkbox", "bring_prompts_merge").set_value(True).run()

@@ -88,9 +88,8 @@ def test_names_of_labels_that_say_nothing_are_refused(text):
 def test_labels_that_differ_in_case_are_merged_and_it_is_said():
     found = read_prompt_task(file("cand.csv"), file("quer_case.csv"), file("fresh.csv"))
     assert pairs(found.task.queries) == QUERIES
-    assert found.notes == tuple(
-        f"The label \u201c{team.title()}\u201d is read as \u201c{team}\u201d." for team in TEAMS
-    )
+    merged = ", ".join(f"\u201c{team.title()}\u201d as \u201c{team}\u201d" for team in TEAMS)
+    assert found.notes == (f"Labels that differ in case or spaces alone are merged: {merged}.",)
     with pytest.raises(InputError, match=r"quer_case\.csv, row 1, column 'label': found 'Billing'"):
         read_prompt_task(file("cand.csv"), file("quer_case.csv"), reading=Reading(merge=False))
 
@@ -108,7 +107,11 @@ def test_the_spelling_of_most_candidates_wins():
     data = as_json([{"text": text, "label": label} for text, label in rows])
     found = read_prompt_task((data, "a.json"), (as_json([{"text": "x", "label": "YES"}] * 2), "q.json"))
     assert found.task.labels == ("yes", "no", "not  sure")
-    assert found.notes[0] == "The labels \u201cYes\u201d and \u201cYES\u201d are read as \u201cyes\u201d."
+    yes, unsure = (
+        "\u201cYes\u201d and \u201cYES\u201d as \u201cyes\u201d",
+        "\u201cnot sure\u201d as \u201cnot  sure\u201d",
+    )
+    assert found.notes[0].endswith(f"merged: {yes}, {unsure}.")
 
 
 def guessed(data, name="a.json"):

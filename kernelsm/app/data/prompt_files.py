@@ -245,8 +245,9 @@ def _show_files(read_files: PromptFiles, queries: bool) -> None:
     said = answers_sentence(task, counted=True)
     st.success(f"{task.K} candidates{query_counts}. {said}", icon=":material/check:")
     notes = read_files.notes if queries else ()
-    for note in notes[:_NOTES_SHOWN]:
-        st.warning(plain(note), icon=":material/info:")
+    if notes:
+        shown = [plain(note) for note in notes[:_NOTES_SHOWN]]
+        st.warning("\n".join(f"- {note}" for note in shown) if len(shown) > 1 else shown[0], icon=":material/info:")
     if len(notes) > _NOTES_SHOWN:
         with st.expander(f"{len(notes) - _NOTES_SHOWN:,} more notes"):
             for note in notes[_NOTES_SHOWN:]:
