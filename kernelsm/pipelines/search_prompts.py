@@ -16,7 +16,7 @@ from kernelsm.models.endpoint import EndpointLimits
 from kernelsm.pipelines.ask_model import START_SECONDS, as_limits, open_source, settings_arguments
 from kernelsm.pipelines.askers import EndpointCost, endpoint_cost
 from kernelsm.prompts.answer_factors import AnswerScale
-from kernelsm.prompts.asked import asked_where_it_works, measured, measures_of
+from kernelsm.prompts.asked import asked_where_it_works, measured
 from kernelsm.prompts.asker import Asker
 from kernelsm.prompts.prompt_search import FULL_STARTS, PromptSearch, Question
 from kernelsm.prompts.task import PromptTask
@@ -109,8 +109,8 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     dict
         JSON types: `found` (at most 4 `FoundPrompt` as dicts, the best first), `curve` (calls so far, and mean, low
         and high of the best by then), `calls`, `prompts` (how many were asked), `objective`, `ended` (of `BUDGET`,
-        `TIME` and `NOTHING_LEFT`), `first` (the mean outcome of the random prompts at the start) and `gives` (whether
-        the model gave probabilities of labels).
+        `TIME` and `NOTHING_LEFT`), `first` (the mean outcome of the random prompts at the start) and `wrong` (whether
+        outcomes are shares of wrong answers).
     """
     request = SearchSettings(**settings)
     begun = _now()
@@ -131,7 +131,7 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
         with asked_where_it_works(asker):
             found = computed_chunks(work, keys, questions, store, done.report(questions))
         for question, answers in zip(questions, found, strict=True):
-            search.tell(question, answers)
+            search.tell(question, 1 - answers[1] if search.scale.name == "plain" else answers[0])
         if len(search.orders) >= FULL_STARTS:
             best = search.best()
             curve.append([search.calls, best.mean, best.low, best.high])
@@ -144,7 +144,7 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     return {
         "found": [asdict(one) for one in search.ranked(SHOWN)], "curve": curve, "calls": search.calls,
         "prompts": len(search.orders), "objective": request.objective, "ended": ended,
-        "first": float(starts.mean()), "gives": asker.gives_label_probabilities,
+        "first": float(starts.mean()), "wrong": search.scale.name == "plain",
     }  # fmt: skip
 
 
@@ -159,16 +159,18 @@ def _search(request: SearchSettings, task: PromptTask, asker: Asker) -> PromptSe
 
 
 def scale_of(asker: Asker, task: PromptTask, objective: str) -> AnswerScale:
-    """Return how the answers of an asker are written: probabilities as margins, what is right or wrong plainly."""
-    if len(measures_of(asker, task)) == 3:
+    """Return how answers are written: label words as margins, likelihoods as logarithms, right or wrong plainly."""
+    if not task.free and asker.gives_label_probabilities:
         return AnswerScale("margin", accuracy=objective == "accuracy")
+    if task.free and asker.gives_likelihoods and objective == "loss":
+        return AnswerScale("log")
     return AnswerScale("plain")
 
 
 def _answers(asker: Asker, task: PromptTask, question: Question) -> NDArray[np.float64]:
-    """Losses of the queries of a question; where labels have no probabilities, 1 where an answer is wrong."""
+    """Loss and accuracy of the queries of a question, shape (2, queries)."""
     queries = [task.queries[j] for j in question.queries]
-    return np.asarray(measured(asker, task, question.order, queries)[0])
+    return np.asarray(measured(asker, task, question.order, queries)[:2])
 
 
 class _Counted:

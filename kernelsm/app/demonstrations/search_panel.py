@@ -123,7 +123,7 @@ def _found(result: dict[str, Any], task: PromptTask, choice: PromptChoice | None
 
 
 def _unit(result: dict[str, Any]) -> str:
-    if not result["gives"]:
+    if result["wrong"]:
         return "share of wrong answers"
     return "loss, nats" if result["objective"] == "loss" else "share of right answers"
 
