@@ -172,6 +172,10 @@ def test_the_order_aware_suggestion_comes_in_its_order_and_no_order_of_it_is_bet
         ("Chat JSON", lambda text: json.loads(text)[1] == {"role": "assistant", "content": TASK.candidates[9].label}),
         ("JSON lines", lambda text: [json.loads(line)["text"] for line in text.splitlines()]
          == [TASK.candidates[k].text for k in (9, 4)]),
+        ("For .format", lambda text: text.format(text="{Hm}").endswith("Review: {Hm}\nSentiment:")),
+        ("DSPy", lambda text: [row["text"] for row in json.loads(text)]
+         == [TASK.candidates[k].text for k in (9, 4)]),
+        ("promptfoo", lambda text: "type: equals" in text),
     ],
 )  # fmt: skip
 def test_the_prompt_is_taken_away(form: str, holds: Any) -> None:
