@@ -187,9 +187,8 @@ class PromptSearch:
             return []
         missing = FULL_STARTS - len(self._rows)
         if missing > 0:
-            # all labels in turn at the start of the race: a budget that ends here has asked whole prompts
-            order = self._random_order()
-            return [] if order is None else self._within([Question(order, tuple(range(self.q)))], left)
+            starts = [Question(order, tuple(range(self.q))) for order in self._random_orders(missing)]
+            return self._within(starts, left)
         return self._within(self._race(), left)
 
     def best(self) -> FoundPrompt:
@@ -355,12 +354,16 @@ class PromptSearch:
         known = set(self._rows)
         return pool[[tuple(int(i) for i in order) not in known for order in pool]]
 
-    def _random_order(self) -> Order | None:
-        for _ in range(200):
+    def _random_orders(self, count: int) -> list[Order]:
+        """So many prompts that were not asked, or fewer where there are not as many."""
+        drawn: dict[Order, None] = {}
+        for _ in range(200 * count):
             order = tuple(int(i) for i in self._rng.permutation(self.K)[: self.k])
             if order not in self._rows:
-                return order
-        return None
+                drawn[order] = None
+            if len(drawn) == count:
+                break
+        return list(drawn)
 
     def _within(self, questions: list[Question], left: int) -> list[Question]:
         kept = []
