@@ -105,7 +105,7 @@ def _found(result: dict[str, Any], task: PromptTask, choice: PromptChoice | None
     if task.fresh:
         best = found[0]
         low, high = best.on_fresh(len(task.fresh))
-        fresh = f" On the {len(task.fresh)} fresh queries 90% of such prompts have {number(low)} to {number(high)}."
+        fresh = f" On the {len(task.fresh)} fresh queries expect {number(low)} to {number(high)} (90%)."
     st.markdown(
         f"{_ENDED[result['ended']]} {result['calls']:,} calls went to {result['prompts']:,} prompts. The random "
         f"prompts at the start have {unit} **{number(result['first'])}** in the mean, the best prompt "
