@@ -23,8 +23,8 @@ def test_no_first_visitor_waits_for_the_imports_of_a_page() -> None:
     imported = set(done.stdout.split())
     assert {path.stem.partition("_")[2] for path in (ROOT / "pages").glob("*.py")} == set(PAGES)
     for page in (ROOT / "pages").glob("*.py"):
-        parts = re.findall(r"from (kernelsm\.app\.\w+) import (.+)", page.read_text())
-        wanted = {f"{folder}.{name}" for folder, names in parts for name in names.split(", ")}
+        parts = re.findall(r"from (kernelsm\.app\.\w+) import (\([^)]+\)|.+)", page.read_text())
+        wanted = {f"{folder}.{name}" for folder, names in parts for name in re.findall(r"\w+", names)}
         assert wanted
         assert wanted <= imported, page.name
 
