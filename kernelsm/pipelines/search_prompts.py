@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from kernelsm.models.endpoint import EndpointLimits
 from kernelsm.pipelines.ask_model import START_SECONDS, as_limits, open_source, settings_arguments
 from kernelsm.pipelines.askers import EndpointCost, endpoint_cost
 from kernelsm.prompts.answer_factors import AnswerScale
-from kernelsm.prompts.asked import asked_where_it_works, measured
-from kernelsm.prompts.asker import Asker
 from kernelsm.prompts.prompt_search import FULL_STARTS, PromptSearch, Question
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_choice, check_whole
@@ -28,6 +26,9 @@ from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import ChunkKind, Store
 from kernelsm.workspace.prompt_projects import find_prompts
+
+if TYPE_CHECKING:
+    from kernelsm.prompts.asker import Asker
 
 _now = time.monotonic
 QUESTION_CHUNKS = ChunkKind("prompt_questions", version=1)
@@ -112,6 +113,8 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
         `TIME` and `NOTHING_LEFT`), `first` (the mean outcome of the random prompts at the start) and `wrong` (whether
         outcomes are shares of wrong answers).
     """
+    from kernelsm.prompts.asked import asked_where_it_works  # loads torch, which no page is to wait for
+
     request = SearchSettings(**settings)
     begun = _now()
     task, asker = open_source(request.source, report, store, request.limits)
@@ -169,6 +172,8 @@ def scale_of(asker: Asker, task: PromptTask, objective: str) -> AnswerScale:
 
 def _answers(asker: Asker, task: PromptTask, question: Question) -> NDArray[np.float64]:
     """Loss and accuracy of the queries of a question, shape (2, queries)."""
+    from kernelsm.prompts.asked import measured
+
     queries = [task.queries[j] for j in question.queries]
     return np.asarray(measured(asker, task, question.order, queries)[:2])
 
