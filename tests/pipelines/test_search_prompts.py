@@ -87,7 +87,7 @@ def test_progress_counts_calls_and_names_the_best_so_far(source):
 
 
 def test_time_ends_a_search_with_what_it_has(source, monkeypatch):
-    clock = iter(float(14 * i) for i in range(10_000))
+    clock = iter(float(70 * i) for i in range(10_000))
     monkeypatch.setattr(search_prompts, "_now", lambda: next(clock))
     found = run(silent, Store(), source=source, calls=80, minutes=2)
     assert found["ended"] == TIME
