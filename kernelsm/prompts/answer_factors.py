@@ -39,7 +39,7 @@ class AnswerScale:
     ----------
     name : {"margin", "log", "plain"}
         "margin": x = log p / (1 - p) of a loss -log p; "log": the logarithm of a positive outcome; "plain": the
-        outcome itself.
+        outcome itself, 0 or 1 where an answer is right or wrong.
     accuracy : bool
         Of "margin": the outcome is 1 where x > 0 and else 0, and answers are given as losses all the same.
     """

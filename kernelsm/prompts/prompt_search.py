@@ -72,6 +72,8 @@ class FoundPrompt:
         Mean outcome of those, NaN where none.
     spread : float
         Standard deviation of the outcomes of single queries.
+    most : float, optional
+        Highest outcome that there is: 1 of shares; losses have none.
     """
 
     order: Order
@@ -82,15 +84,17 @@ class FoundPrompt:
     queries: int
     measured: float
     spread: float
+    most: float | None = None
 
     def on_fresh(self, count: int) -> tuple[float, float]:
-        """Return the 90% interval of the mean over so many other queries, none below 0.
+        """Return the 90% interval of the mean over so many other queries, within what there is.
 
         Both sets of queries were drawn: the interval of the mean is widened by what the draws leave to chance.
         """
         drawn = self.spread**2 * (1 / self.queries + 1 / count) * _NORMAL_90**2
         below, above = (float(np.sqrt(side**2 + drawn)) for side in (self.mean - self.low, self.high - self.mean))
-        return max(self.mean - below, 0.0), self.mean + above
+        high = self.mean + above
+        return max(self.mean - below, 0.0), high if self.most is None else min(high, self.most)
 
 
 class PromptSearch:
@@ -379,10 +383,13 @@ class PromptSearch:
     def _found(self, row: int, mean: float, std: float) -> FoundPrompt:
         answers = self.scale.outcome(self._answers[row])
         asked = int((~np.isnan(answers)).sum())
-        ends = sorted((self._read(mean - _NORMAL_90 * std), self._read(mean + _NORMAL_90 * std)))
+        most = None if self._in_logarithms else 1.0
+        middle, low, high = (self._read(mean + side * _NORMAL_90 * std) for side in (0, -1, 1))
+        if most is not None:  # a normal law reaches beyond shares near 0 or 1
+            middle, low, high = (min(max(value, 0.0), most) for value in (middle, low, high))
         return FoundPrompt(
-            tuple(int(i) for i in self.orders[row]), self._read(mean), ends[0], ends[1], asked, self.q,
-            float(np.nanmean(answers)), float(np.nanstd(answers, ddof=1)) if asked > 1 else 0.0,
+            tuple(int(i) for i in self.orders[row]), middle, low, high, asked, self.q,
+            float(np.nanmean(answers)), float(np.nanstd(answers, ddof=1)) if asked > 1 else 0.0, most,
         )  # fmt: skip
 
 

@@ -130,3 +130,13 @@ def test_no_interval_of_a_loss_on_fresh_queries_is_below_zero():
     low, high = found.on_fresh(10)
     assert low == 0.0
     assert high > 0.2
+
+
+def test_no_interval_of_a_share_leaves_nought_to_one():
+    class Right(Model):
+        def losses(self, order, rows):
+            return (super().losses(order, rows) > 2.0).astype(float)  # nearly always right
+
+    for found in searched(Right(5), 700, scale=AnswerScale("plain"))[0].ranked(4):
+        assert 0 <= found.low <= found.mean <= found.high <= 1
+        assert found.on_fresh(5)[1] <= 1
