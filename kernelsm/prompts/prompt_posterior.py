@@ -190,15 +190,6 @@ class PromptPosterior:
         scaled = (values - self._centre) / self._unit
         return np.asarray(cross @ cho_solve((self._factor, True), scaled) * self._unit + self._centre)
 
-    def left_out(self) -> tuple[Array, Array]:
-        """Return what all others say of each prompt that was fitted: mean and standard deviation, shape (n,) each.
-
-        The standard deviation holds the noise with which the prompt was measured (Rasmussen and Williams, eq. 5.12).
-        """
-        inverse = cho_solve((self._factor, True), np.eye(len(self._y)))
-        diagonal = np.diag(inverse)
-        return self._out(self._y - self._theta / diagonal, 1 / diagonal)
-
     def _out(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         return mean * self._unit + self._centre, np.sqrt(np.maximum(variance, 1e-12)) * self._unit
 

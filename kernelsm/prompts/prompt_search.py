@@ -212,8 +212,6 @@ class PromptSearch:
         shift = self._optimism()
         return [self._found(row, mean[row] + shift, std[row]) for row in chosen]
 
-    # what follows decides
-
     @property
     def _sign(self) -> float:
         return -1.0 if self.scale.accuracy else 1.0
@@ -235,9 +233,9 @@ class PromptSearch:
             self._filled = factors.filled(self._answers)
             written = self._written(mean)
             variances = (std / np.maximum(mean, 1e-6)) ** 2 if self._in_logarithms else std**2
-            # what is known of these queries is not what others would say: a prompt that fits them by chance
             posterior = PromptPosterior(self.K, self.classes)
             old = self._parameters if len(mean) < _REFIT * self._fitted_rows else None
+            # the rest of its noise: what these queries say of a prompt is not what others would
             posterior.fit(self.orders, written, variances + self._by_chance(), parameters=old)
             if old is None:
                 self._parameters, self._fitted_rows = posterior.parameters_, len(mean)
