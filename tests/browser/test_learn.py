@@ -220,7 +220,7 @@ def test_a_swipe_over_a_chart_scrolls_the_page_of_a_phone(browser: Browser, serv
         cdp.send("Input.dispatchTouchEvent", finger)
         page.wait_for_timeout(16)
     cdp.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop > 100")
+    page.wait_for_function("document.querySelector('[data-testid=stMain]')?.scrollTop > 100")
     context.close()
 
 

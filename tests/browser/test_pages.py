@@ -239,7 +239,7 @@ def test_every_page_draws_in_both_themes_without_errors(turning: Page, server: S
         if path == "explore":  # zero takes the page's own tone
             middle = "#262d37" if scheme == "dark" else "#f3f4f6"
             turning.wait_for_function(
-                "middle => document.querySelectorAll('.js-plotly-plot')[1]?.data[0].colorscale[2][1] === middle",
+                "middle => document.querySelectorAll('.js-plotly-plot')[1]?.data?.[0]?.colorscale?.[2][1] === middle",
                 arg=middle,
             )
     assert not problems, problems
