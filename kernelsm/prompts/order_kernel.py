@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.subset_distributions import Array
 
 PromptOrders = NDArray[np.intp]
@@ -85,3 +87,27 @@ class PromptKernel:
     def _counts(self, prompts: PromptOrders) -> Array:
         """How many of each label are in, shape (m, C)."""
         return np.asarray(np.eye(int(self.classes.max()) + 1)[self.classes[prompts]].sum(axis=1))
+
+
+def check_orders(orders: Sequence[Sequence[int]] | NDArray[np.integer], K: int) -> PromptOrders:
+    """Return prompts in their order as an array, shape (rows, k).
+
+    Raises
+    ------
+    InputError
+        Prompts of several lengths, no candidate, one twice in a prompt, or one that there is not.
+    """
+    lengths = {len(order) for order in orders}
+    if len(lengths) != 1 or 0 in lengths:
+        found = "no prompt" if not lengths else f"prompts of {', '.join(map(str, sorted(lengths)))} demonstrations"
+        raise InputError("orders", found, "prompts of one length, 1 or more", "Take subsets of one size.")
+    slots = np.asarray(orders)
+    if not np.issubdtype(slots.dtype, np.integer) or slots.min() < 0 or slots.max() >= K:
+        found = f"{slots.dtype} from {slots.min()} to {slots.max()}"
+        raise InputError("orders", found, f"whole numbers 0..{K - 1}", "Number the candidates from 0.")
+    ordered = np.sort(slots, axis=1)
+    twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
+    if twice.size:
+        found = f"one candidate twice in row {twice[0]}"
+        raise InputError("orders", found, "each candidate at most once", "Drop one of the two.")
+    return slots.astype(np.intp)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kernelsm.prompts.exchanges import SlotFactors
-from kernelsm.prompts.order_kernel import PromptKernel, PromptOrders
+from kernelsm.prompts.order_kernel import PromptKernel, PromptOrders, check_orders
 from kernelsm.runtime.checks import check_choice
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import first_least
@@ -61,7 +61,7 @@ def position_features(
         Prompts of several lengths, no candidate, one twice in a prompt, one that there is not, or labels that are
         not one whole number from 0 for each candidate.
     """
-    slots = _check_orders(orders, K)
+    slots = check_orders(orders, K)
     indicators = np.eye(K)[slots]
     parts = [indicators]
     if labels is not None:
@@ -172,7 +172,7 @@ class PositionSurrogate:
         InputError
             As `position_features`, or values of another number of rows or that are not finite.
         """
-        slots = _check_orders(orders, K)
+        slots = check_orders(orders, K)
         classes = None if labels is None else _check_labels(labels, K)
         F = np.asarray(values, dtype=np.float64)
         if F.ndim != 2 or len(F) != len(slots) or not np.isfinite(F).all():
@@ -319,7 +319,7 @@ class PositionSurrogate:
 
     def _check(self, orders: Sequence[Sequence[int]] | NDArray[np.integer]) -> PromptOrders:
         """Return prompts as an array; refuse other lengths than in the fit."""
-        slots = _check_orders(orders, self.K_)
+        slots = check_orders(orders, self.K_)
         if slots.shape[1] != self.k_:
             found, fix = f"{slots.shape[1]} in a prompt", "Fit prompts of that length."
             raise InputError("orders", found, f"{self.k_}, as in the fit", fix)
@@ -399,20 +399,3 @@ def _check_labels(labels: ArrayLike, K: int) -> NDArray[np.intp]:
         found = f"{classes.dtype} of shape {classes.shape}"
         raise InputError("labels", found, f"{K} whole numbers from 0", "Give the class of each candidate.")
     return classes.astype(np.intp)
-
-
-def _check_orders(orders: Sequence[Sequence[int]] | NDArray[np.integer], K: int) -> NDArray[np.intp]:
-    lengths = {len(order) for order in orders}
-    if len(lengths) != 1 or 0 in lengths:
-        found = "no prompt" if not lengths else f"prompts of {', '.join(map(str, sorted(lengths)))} demonstrations"
-        raise InputError("orders", found, "prompts of one length, 1 or more", "Take subsets of one size.")
-    slots = np.asarray(orders)
-    if not np.issubdtype(slots.dtype, np.integer) or slots.min() < 0 or slots.max() >= K:
-        found = f"{slots.dtype} from {slots.min()} to {slots.max()}"
-        raise InputError("orders", found, f"whole numbers 0..{K - 1}", "Number the candidates from 0.")
-    ordered = np.sort(slots, axis=1)
-    twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
-    if twice.size:
-        found = f"one candidate twice in row {twice[0]}"
-        raise InputError("orders", found, "each candidate at most once", "Drop one of the two.")
-    return slots.astype(np.intp)

@@ -295,7 +295,7 @@ class PromptSearch:
                 questions.append(self._next_block(known[row], int(asked[row])))
                 break
         pool = self._pool(ranking)
-        pool_mean, pool_std = posterior.predict(pool)
+        pool_mean, pool_std = posterior.posterior(pool)
         values = self._sign * np.concatenate([mean, pool_mean])
         doubts = np.concatenate([std, pool_std])
         closed = np.concatenate([~unfinished, np.zeros(len(pool), dtype=bool)])
