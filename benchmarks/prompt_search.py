@@ -21,112 +21,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from asked_prompts import TASKS, Asked, interval
 from machine import RESULTS, publish
-from numpy.typing import NDArray
-from scipy.stats import t
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from kernelsm.examples.coin_flip.example import coin_flip
-from kernelsm.examples.movie_reviews.example import movie_reviews
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.answer_factors import AnswerScale
 from kernelsm.prompts.prompt_search import FoundPrompt, PromptSearch
 from kernelsm.prompts.prompting import score
-from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
-from kernelsm.runtime.store import cache_root
+from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.selection.search import choose
 from kernelsm.surrogates.kernel import KernelSurrogateCV
 
 BUDGETS = (25, 50, 100, 200)
 POOL = 400
-SAVE_EVERY = 60.0
-TICKETS = Path(__file__).resolve().parents[2] / "shared" / "cases" / "prompts"
-Losses = NDArray[np.float64]
-Order = tuple[int, ...]
-
-
-def support_tickets() -> PromptTask:
-    """Return the support tickets of the cases, where these are at hand."""
-    import pandas as pd
-
-    files = {"candidates": "cand.csv", "queries": "quer.csv", "fresh": "fresh.csv"}
-    groups = {group: pd.read_csv(TICKETS / file) for group, file in files.items()}
-    texts = {
-        group: tuple(Labelled(text, label) for text, label in zip(rows["text"], rows["label"], strict=True))
-        for group, rows in groups.items()
-    }
-    template = PromptTemplate(
-        "Route each support ticket to one team: billing, technical or account.",
-        "Ticket: {text}\nTeam: {label}\n\n",
-        "Ticket: {text}\nTeam:",
-    )
-    labels = ("billing", "technical", "account")
-    return PromptTask(
-        texts["candidates"], texts["queries"], texts["fresh"], labels, template=template, k=4, name="tickets"
-    )
-
-
-TASKS: dict[str, Callable[[], PromptTask]] = {
-    "movie-reviews": movie_reviews,
-    "coin-flip": coin_flip,
-    "support-tickets": support_tickets,
-}
-
-
-class Asked:
-    """Losses of prompts on the queries of a task, asked once and kept."""
-
-    def __init__(self, task: PromptTask, model: LanguageModel, name: str) -> None:
-        self.task, self.model = task, model
-        self.all = (*task.queries, *task.fresh)
-        self.true = np.array([task.labels.index(query.label) for query in self.all])
-        self.file = cache_root() / "benchmarks" / f"prompt_search-{name}-{task.content_hash[:12]}.npz"
-        self.known: dict[Order, Losses] = {}
-        self.asked, self.seconds, self._saved = 0, 0.0, time.monotonic()
-        if self.file.exists():
-            kept = np.load(self.file)
-            for order, losses in zip(kept["orders"].tolist(), kept["losses"], strict=True):
-                self.known[tuple(k for k in order if k >= 0)] = losses.astype(np.float64)
-
-    def ask(self, order: Order, numbers: Sequence[int]) -> Losses:
-        """Return the losses of some queries after a prompt."""
-        losses = self.known.setdefault(order, np.full(len(self.all), np.nan))
-        missing = [j for j in numbers if np.isnan(losses[j])]
-        if missing:
-            begun = time.perf_counter()
-            found = score(self.model, self.task, order, [self.all[j] for j in missing])
-            losses[missing] = -found[np.arange(len(missing)), self.true[missing]]
-            self.asked, self.seconds = self.asked + len(missing), self.seconds + time.perf_counter() - begun
-            if time.monotonic() - self._saved > SAVE_EVERY:
-                self.save()
-        return losses[list(numbers)]
-
-    def queries(self, order: Order) -> Losses:
-        """Return the losses of all queries to choose by."""
-        return self.ask(order, range(len(self.task.queries)))
-
-    def fresh(self, order: Order) -> Losses:
-        """Return the losses of all fresh queries."""
-        return self.ask(order, range(len(self.task.queries), len(self.all)))
-
-    def save(self) -> None:
-        """Write what is known; a whole file or none."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        orders = [[*order, *[-1] * (self.task.k - len(order))] for order in self.known]
-        part = self.file.with_suffix(".part.npz")
-        np.savez_compressed(
-            part, orders=np.array(orders), losses=np.array(list(self.known.values()), dtype=np.float32)
-        )
-        part.replace(self.file)
-        self._saved = time.monotonic()
 
 
 def main() -> None:
@@ -175,10 +89,10 @@ def _compare(task: PromptTask, model: LanguageModel, name: str, seeds: int, most
         print(name, seed, {way: [round(rows[b][-1], 3) for b in budgets] for way, rows in fresh.items()}, flush=True)
     table = {}
     for budget in budgets:
-        row = {way: _interval(rows[budget]) for way, rows in fresh.items()}
+        row = {way: interval(rows[budget]) for way, rows in fresh.items()}
         difference = np.subtract(fresh["search"][budget], fresh["random"][budget])
         table[str(budget)] = {
-            **row, "search_minus_random": _interval(difference.tolist()),
+            **row, "search_minus_random": interval(difference.tolist()),
             "interval_holds": float(np.mean(held[budget])),
         }  # fmt: skip
     zero = asked.fresh(())
@@ -210,13 +124,6 @@ def searched(asked: Asked, seed: int, budgets: Sequence[int]) -> dict[int, Found
                 found[open_budgets.pop(0)] = search.best()
             search.tell(question, asked.ask(question.order, question.queries))
     return found | {budget: search.best() for budget in open_budgets}
-
-
-def _interval(values: Sequence[float]) -> dict[str, float]:
-    """Mean over seeds and its 90 % interval."""
-    n = len(values)
-    half = float(t.ppf(0.95, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return {"mean": float(np.mean(values)), "margin": half}
 
 
 def _nearest(task: PromptTask, model: LanguageModel) -> float:

@@ -83,11 +83,10 @@ def measured_mean(losses: ArrayLike, of: float, *, first_is_chosen: bool = False
     return MeasuredMean(float(by_query.mean()), hypot(query_margin, order_margin), query_margin, len(by_query))
 
 
-def verdict(predicted: float, margin: float, measured: MeasuredMean, fitted_queries: int) -> Verdict:
+def verdict(predicted: float, margin: float, measured: MeasuredMean, fitted_queries: int | None) -> Verdict:
     """Say whether the measured loss is where it was predicted, but for chance.
 
-    The prediction is for the queries that the surrogate was fitted to: other ones could have been drawn then, too. A
-    right prediction is called wrong in 10% of cases or fewer.
+    A right prediction is called wrong in 10% of cases or fewer.
 
     Parameters
     ----------
@@ -95,16 +94,21 @@ def verdict(predicted: float, margin: float, measured: MeasuredMean, fitted_quer
         Loss of the same prompt, in the same order or over all orders as `measured`, and half of its 90% interval.
     measured : MeasuredMean
         On fresh queries.
-    fitted_queries : int
-        How many the surrogate was fitted to.
+    fitted_queries : int, optional
+        How many the surrogate was fitted to, where the prediction is for these: others could have been drawn then,
+        too. None where the margin is that of the mean over fresh queries already.
 
     Returns
     -------
     {"agrees", "lower", "higher", "unknown"}
         Where the measured loss is; "unknown" where a margin is.
     """
-    of_fitted = measured.query_margin * sqrt(measured.queries / fitted_queries)
-    reach = hypot(margin, measured.margin, of_fitted)
+    if fitted_queries is None:
+        of_orders = sqrt(max(measured.margin**2 - measured.query_margin**2, 0.0))
+        reach = hypot(margin, of_orders) if isfinite(measured.margin) else nan
+    else:
+        of_fitted = measured.query_margin * sqrt(measured.queries / fitted_queries)
+        reach = hypot(margin, measured.margin, of_fitted)
     if not isfinite(reach):
         return "unknown"
     if abs(measured.mean - predicted) <= reach:

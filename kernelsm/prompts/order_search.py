@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import combinations, islice, permutations
 from math import factorial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelsm.prompts.order_kernel import PromptOrders
-from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.near_ties import NEAR, first_least, rising
@@ -26,8 +26,31 @@ _SEEN_STARTS = 20
 _DOUBTED = 200  # neighbours whose doubt is asked, those of the best predictions
 
 
+class OrderSurrogate(Protocol):
+    """What a search asks of a surrogate of ordered prompts: `PositionSurrogate` and `PromptPosterior` are such."""
+
+    K_: int
+    k_: int
+
+    @property
+    def degrees_of_freedom_(self) -> int:
+        """Of its standard deviations."""
+
+    def predict(self, orders: Sequence[Sequence[int]] | PromptOrders) -> Values:
+        """Predict outcomes, shape (rows, q)."""
+
+    def predict_std(self, orders: Sequence[Sequence[int]] | PromptOrders) -> Values:
+        """Return standard deviations of predictions, shape (rows, q)."""
+
+    def predict_mean(self, orders: Sequence[Sequence[int]] | PromptOrders) -> tuple[Values, Values]:
+        """Predict the mean over prompts and its standard deviation, shape (q,) each."""
+
+    def predict_exchanges(self, prompt: Sequence[int], *, over_orders: bool = False) -> Values:
+        """Predict a prompt with each candidate in each slot, shape (k, K, q)."""
+
+
 def best_order(
-    surrogate: PositionSurrogate, picked: Sequence[int], *, higher_is_better: bool = False
+    surrogate: OrderSurrogate, picked: Sequence[int], *, higher_is_better: bool = False
 ) -> tuple[int, ...]:
     """Return the same demonstrations in the order of the best predicted outcome, of at most six all tried.
 
@@ -35,7 +58,7 @@ def best_order(
 
     Parameters
     ----------
-    surrogate : PositionSurrogate
+    surrogate : PositionSurrogate or PromptPosterior
         Fitted; of several targets their mean counts.
     picked : sequence of int
         As many as in the prompts of the fit.
@@ -85,12 +108,12 @@ def best_order_seen(
     raise InputError("outcomes", "no balanced prompt", "at least one", "Measure some, or choose another size.")
 
 
-def expected_over_orders(surrogate: PositionSurrogate, chosen: tuple[int, ...]) -> tuple[float, float]:
+def expected_over_orders(surrogate: OrderSurrogate, chosen: tuple[int, ...]) -> tuple[float, float]:
     """Return the mean predicted outcome with the empty slots filled at random, in the mean over orders too.
 
     Parameters
     ----------
-    surrogate : PositionSurrogate
+    surrogate : PositionSurrogate or PromptPosterior
         Fitted, of one target.
     chosen : tuple of int
         Tasks in the slots so far, at most as many as in a prompt of the fit.
@@ -115,7 +138,7 @@ def expected_over_orders(surrogate: PositionSurrogate, chosen: tuple[int, ...]) 
 
 
 def choose_ordered(
-    surrogate: PositionSurrogate,
+    surrogate: OrderSurrogate,
     *,
     labels: Sequence[str] | None = None,
     balance: bool = False,
@@ -127,7 +150,7 @@ def choose_ordered(
 
     Parameters
     ----------
-    surrogate : PositionSurrogate
+    surrogate : PositionSurrogate or PromptPosterior
         Fitted; of several targets their mean counts.
     labels, balance
         As of `choose`.
@@ -154,7 +177,7 @@ def choose_ordered(
 
 
 def choose_cautiously(
-    surrogate: PositionSurrogate,
+    surrogate: OrderSurrogate,
     seen: OrderedOutcomes,
     *,
     labels: Sequence[str] | None = None,
@@ -168,7 +191,7 @@ def choose_cautiously(
 
     Parameters
     ----------
-    surrogate : PositionSurrogate
+    surrogate : PositionSurrogate or PromptPosterior
         Fitted to `seen`; of several targets their mean counts.
     seen : OrderedOutcomes
     labels, balance, higher_is_better
@@ -196,7 +219,7 @@ def choose_cautiously(
 
 
 def choose_set(
-    surrogate: PositionSurrogate,
+    surrogate: OrderSurrogate,
     *,
     labels: Sequence[str] | None = None,
     balance: bool = False,
@@ -209,7 +232,7 @@ def choose_set(
 
     Parameters
     ----------
-    surrogate : PositionSurrogate
+    surrogate : PositionSurrogate or PromptPosterior
         Fitted to prompts of at most six demonstrations; of several targets their mean counts.
     labels, balance
         As of `choose`.
@@ -244,7 +267,7 @@ def _drawn(K: int, count: int) -> list[NDArray[np.intp]]:
 
 
 def _search(
-    surrogate: PositionSurrogate,
+    surrogate: OrderSurrogate,
     starts: list[PromptOrders],
     rule: Balance,
     higher_is_better: bool,
@@ -295,7 +318,7 @@ def _best_end(
 
 
 def _exchanged(
-    surrogate: PositionSurrogate, prompt: PromptOrders, rule: Balance, higher_is_better: bool, *, over_orders: bool
+    surrogate: OrderSurrogate, prompt: PromptOrders, rule: Balance, higher_is_better: bool, *, over_orders: bool
 ) -> tuple[float, PromptOrders, Values]:
     """The value of a prompt, all prompts with another candidate in one of the slots, and their values."""
     predicted = surrogate.predict_exchanges(prompt.tolist(), over_orders=over_orders).mean(axis=2)
@@ -317,7 +340,7 @@ def _reordered(prompt: PromptOrders) -> PromptOrders:
 
 
 def _badness(
-    surrogate: PositionSurrogate, orders: Sequence[Sequence[int]] | PromptOrders, higher_is_better: bool
+    surrogate: OrderSurrogate, orders: Sequence[Sequence[int]] | PromptOrders, higher_is_better: bool
 ) -> Values:
     predicted = np.asarray(surrogate.predict(orders).mean(axis=1))
     return -predicted if higher_is_better else predicted

@@ -126,6 +126,8 @@ class PositionSurrogate:
     rows_: NDArray[np.intp]
     noise_variance_: Array
     degrees_of_freedom_: int
+    K_: int
+    k_: int
 
     def __init__(
         self,

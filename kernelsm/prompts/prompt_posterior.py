@@ -23,6 +23,7 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from kernelsm.prompts.order_kernel import PromptOrders, check_orders
+from kernelsm.prompts.ordered_alikeness import WEIGHTS, Alike, OrderedAlikeness
 from kernelsm.runtime.errors import InputError
 
 Array = NDArray[np.float64]
@@ -30,124 +31,11 @@ FEWEST = 8
 """Prompts without which there is nothing to learn from."""
 MOST_ORDERS = 720
 """Most orders of one set that are averaged: all of six demonstrations."""
-_WEIGHTS = 4
 _JITTER = 1e-8
 _PRIOR_OF_MEAN = 1.0  # variance of the mean, in units of the spread of what was measured
 _STEPS = 40
-_SLOTS_APART = 8  # of more slots one rate counts for all
 _TUNING_ROWS, _MOST_ROWS = 400, 3000  # a fit takes the cube of their number
 _FLOATS_AT_ONCE = 4_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class _Alike:
-    """What two lists of prompts have in common: what a kernel weighs, shapes (m, m', rates) and (m, m')."""
-
-    labels_differ: Array | None
-    common: Array
-    in_place: Array | None
-    pairs: Array | None
-
-
-@dataclass(frozen=True, eq=False)
-class OrderedAlikeness:
-    """A kernel on ordered prompts: labels in their slots, demonstrations in common, in place, and pairs in common.
-
-    Parameters
-    ----------
-    K, k : int
-    classes : ndarray of int, shape (K,), optional
-        Class of each candidate; without it labels do not count.
-    ordered : bool
-        Else prompts are alike by how many of each label they hold, and by the demonstrations in common.
-    """
-
-    K: int
-    k: int
-    classes: NDArray[np.intp] | None
-    ordered: bool = True
-
-    @property
-    def rates(self) -> int:
-        """Numbers that say how much a label counts: one for each slot, but of many slots, or without order, one."""
-        if self.classes is None:
-            return 0
-        return self.k if self.ordered and self.k <= _SLOTS_APART else 1
-
-    @property
-    def count(self) -> int:
-        """Number of parameters, all logarithms: four weights, and the rates."""
-        return _WEIGHTS + self.rates
-
-    def start(self) -> Array:
-        """Parameters that are likely before anything was seen."""
-        labels = np.log(0.5) if self.classes is not None else -9.0
-        weights = [labels, np.log(0.3), np.log(0.1), np.log(0.05)]
-        return np.concatenate([weights, np.full(self.rates, np.log(0.5))])
-
-    def parts(self, first: PromptOrders, second: PromptOrders) -> _Alike:
-        """What `gram` weighs: where labels differ, and the shares in common and in place."""
-        held = np.zeros((2, max(len(first), len(second)), self.K))
-        for side, prompts in enumerate((first, second)):
-            held[side, np.arange(len(prompts))[:, None], prompts] = 1.0
-        shared = held[0, : len(first)] @ held[1, : len(second)].T
-        pairs = shared * (shared - 1) / (self.k * (self.k - 1)) if self.k > 1 else None
-        in_place = None
-        if self.ordered:
-            in_place = np.zeros((len(first), len(second)))
-            for slot in range(self.k):
-                in_place += first[:, slot, None] == second[:, slot]
-            in_place /= self.k
-        differ = None if self.classes is None else self.labels_differ(self.classes[first], self.classes[second])
-        return _Alike(differ, shared / self.k, in_place, pairs)
-
-    def labels_differ(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
-        """In how many slots two rows of labels differ, shape (m, m', rates): slot by slot, or at the least."""
-        if not self.ordered:
-            size = int(max(first.max(), second.max())) + 1
-            shared = np.zeros((len(first), len(second)))
-            for label in range(size):
-                shared += np.minimum.outer((first == label).sum(axis=1), (second == label).sum(axis=1))
-            return np.asarray((self.k - shared)[:, :, None])
-        differs = (first[:, None] != second[None]).astype(np.float64)
-        return np.asarray(differs.sum(axis=2, keepdims=True) if self.rates == 1 else differs)
-
-    def gram(self, parts: _Alike, parameters: Array) -> Array:
-        """Kernel of all pairs."""
-        weights = np.exp(parameters[:_WEIGHTS])
-        total = weights[1] * parts.common
-        if parts.in_place is not None:
-            total += weights[2] * parts.in_place
-        if parts.pairs is not None:
-            total += weights[3] * parts.pairs
-        if parts.labels_differ is not None:
-            total += self.of_labels(parts.labels_differ, parameters)
-        return np.asarray(total)
-
-    def of_labels(self, differ: Array, parameters: Array) -> Array:
-        """The part of the kernel that labels make."""
-        return np.asarray(np.exp(parameters[0] - differ @ np.exp(parameters[_WEIGHTS : self.count])))
-
-    def slopes(self, parts: _Alike, parameters: Array, weigh: Array) -> Array:
-        """Sum over all pairs of `weigh` times the slope of the kernel in each parameter, shape (count,)."""
-        found = np.zeros(self.count)
-        found[1] = np.exp(parameters[1]) * (weigh * parts.common).sum()
-        if parts.in_place is not None:
-            found[2] = np.exp(parameters[2]) * (weigh * parts.in_place).sum()
-        if parts.pairs is not None:
-            found[3] = np.exp(parameters[3]) * (weigh * parts.pairs).sum()
-        if parts.labels_differ is not None:
-            weighed = weigh * self.of_labels(parts.labels_differ, parameters)
-            found[0] = weighed.sum()
-            found[_WEIGHTS:] = -np.exp(parameters[_WEIGHTS : self.count]) * np.tensordot(
-                weighed, parts.labels_differ, axes=2
-            )
-        return found
-
-    def own(self, parameters: Array) -> float:
-        """Kernel of a prompt with itself."""
-        labels, common, in_place, pairs = np.exp(parameters[:_WEIGHTS])
-        return float(common + in_place * self.ordered + pairs * (self.k > 1) + labels * (self.classes is not None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -470,7 +358,7 @@ class PromptPosterior:
         held[np.arange(len(held))[:, None], self._orders] = 1.0
         pairs = (held * self._theta[:, None]).T @ held
         np.fill_diagonal(pairs, 0.0)
-        _, common, in_place, of_pairs = np.exp(self.parameters_[:_WEIGHTS])
+        _, common, in_place, of_pairs = np.exp(self.parameters_[:WEIGHTS])
         labels, which = np.zeros((0, self.k_), dtype=np.intp), np.zeros(0, dtype=np.intp)
         if self.classes is not None:
             labels, which = np.unique(self._labels(self._orders), axis=0, return_inverse=True)
@@ -564,15 +452,15 @@ class PromptPosterior:
             base += float(((self._y[rows] - mean) ** 2).sum())
         return max(1.0, float(np.sqrt(squares / n))), float(np.sqrt(wrong / base)) if base > 0 else 1.0
 
-    def _covariance(self, parts: _Alike, noise: Array, parameters: Array) -> Array:
+    def _covariance(self, parts: Alike, noise: Array, parameters: Array) -> Array:
         total = self._kernel.gram(parts, parameters) + _PRIOR_OF_MEAN
         total[np.diag_indices(len(noise))] += noise * np.exp(parameters[-2]) + np.exp(parameters[-1]) + _JITTER
         return total
 
-    def _most_likely(self, parts: _Alike, y: Array, noise: Array) -> Array:
+    def _most_likely(self, parts: Alike, y: Array, noise: Array) -> Array:
         """Parameters of the highest posterior density under weak priors, to two digits."""
         start = np.concatenate([self._kernel.start(), np.log([2.0, 0.1])])
-        widths = np.array([1.5] * _WEIGHTS + [1.2] * self._kernel.rates + [1.0, 1.5])
+        widths = np.array([1.5] * WEIGHTS + [1.2] * self._kernel.rates + [1.0, 1.5])
 
         def badness(parameters: Array) -> tuple[float, Array]:
             try:

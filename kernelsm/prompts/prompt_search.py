@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from kernelsm.prompts.answer_factors import AnswerFactors, AnswerScale
+from kernelsm.prompts.neighbours import near_and_drawn
 from kernelsm.prompts.order_kernel import PromptOrders
 from kernelsm.prompts.prompt_posterior import FEWEST, PromptPosterior
 from kernelsm.runtime.checks import check_whole
@@ -294,7 +295,7 @@ class PromptSearch:
             if unfinished[row]:
                 questions.append(self._next_block(known[row], int(asked[row])))
                 break
-        pool = self._pool(ranking)
+        pool = self._pool()
         pool_mean, pool_std = posterior.posterior(pool)
         values = self._sign * np.concatenate([mean, pool_mean])
         doubts = np.concatenate([std, pool_std])
@@ -335,24 +336,11 @@ class PromptSearch:
             place[members] = np.arange(len(members))
         return drawn[np.argsort(place[drawn], kind="stable")]
 
-    def _pool(self, best: NDArray[np.intp]) -> PromptOrders:
+    def _pool(self) -> PromptOrders:
         """Prompts that were not asked: drawn at random, and those that differ little from the best."""
-        drawn = np.argsort(self._rng.random((_DRAWN, self.K)), axis=1)[:, : self.k]
         mean, std = self._known()
         parents = self.orders[np.argsort(self._sign * mean - 0.5 * std, kind="stable")[:_PARENTS]]
-        near = []
-        for parent in parents:
-            outside = np.setdiff1d(np.arange(self.K), parent)
-            for slot in range(self.k):
-                replaced = np.tile(parent, (len(outside), 1))
-                replaced[:, slot] = outside
-                near.append(replaced)
-            swaps = [(i, j) for i in range(self.k) for j in range(i)]
-            for i, j in swaps:
-                swapped = parent.copy()
-                swapped[[i, j]] = swapped[[j, i]]
-                near.append(swapped[None])
-        pool = np.unique(np.concatenate([drawn, *near]), axis=0)
+        pool = near_and_drawn(parents, self.K, _DRAWN, self._rng)
         known = set(self._rows)
         return pool[[tuple(int(i) for i in order) not in known for order in pool]]
 

@@ -61,9 +61,13 @@ def test_a_prompt_that_was_asked_shows_what_was_measured() -> None:
     best = int(ordered.values.mean(axis=1).argmin())
     value = ordered.values[best].mean()
     app = demonstrations(picked=linked(tuple(ordered.orders[best].tolist())))
-    assert [one.label for one in app.metric] == ["In this order, measured"]
-    assert in_order(app) == pytest.approx(value, abs=0.001)
-    assert any(f"measured: **{value:.3f}**" in card for card in cards(app))
+    assert [one.label for one in app.metric] == ["In this order"]
+    assert f"measured: {value:.3f}, right on" in texts(app)
+    # the best of many looks better on the queries that chose it than it is
+    found = known_prediction(RUN).predict(tuple(ordered.orders[best].tolist()))
+    assert found.measured == pytest.approx(value)
+    assert value < found.value < found.high
+    assert in_order(app) == pytest.approx(found.value, abs=0.005)
 
 
 def test_the_number_stands_beside_guessing_no_demonstration_and_the_mean_prompt() -> None:
@@ -100,14 +104,15 @@ def test_right_answers_stand_beside_the_loss_where_they_are_known() -> None:
     said = texts(app)
     assert f"right on {right[best]:.0%} of the queries" in said
     assert re.search(rf"\| The mean prompt \| \S+ \| {right.mean():.0%} \|", said)
-    assert any(card.endswith(f"right on {right[best]:.0%}") for card in cards(app))
+    assert any(f"right on {right[best]:.0%}" in card for card in cards(app))
 
 
 def test_too_few_prompts_are_said_to_be_not_enough_to_choose() -> None:
     app = ME.open("demonstrations", run=prompts_run(16, "noise"))
     assert "Not enough to choose: ask 44 more." in texts(app)
     assert len(cards(app)) == 1
-    assert "measured: **" in cards(app)[0]
+    assert "Best prompt seen" in cards(app)[0]
+    assert " · measured: " in texts(app)
     press(app, "Ask more prompts")
     assert app.number_input(key="demo_subsets").value == 60
 
@@ -153,9 +158,8 @@ def test_suggestions_are_few_distinct_and_in_the_order_of_their_worse_end(balanc
     assert button(app, "demo_take_0").disabled
 
 
-@pytest.mark.parametrize("run", [RUN, "coin-flip"])
-def test_effects_are_shown_only_where_they_can_be_told_from_zero(run: str) -> None:
-    app = demonstrations(run=run)
+def test_effects_are_shown_only_where_they_can_be_told_from_zero() -> None:
+    app = demonstrations(run="coin-flip")
     table = app.main.dataframe[0].value
     count = int(re.search(r"(\d+) of 50 can be told from zero", texts(app))[1])  # type: ignore[index]
     shown = table["effect"].dropna()

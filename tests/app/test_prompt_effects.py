@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from app_harness import open_app, texts
 
-from kernelsm.app.demonstrations.effects import candidate_effects, pair_effects
-from kernelsm.app.demonstrations.prediction import MeasuredPrompts, PromptPrediction
+from kernelsm.prompts.prompt_effects import candidate_effects, pair_effects
+from kernelsm.prompts.prompt_prediction import MeasuredPrompts, PromptPrediction
 
 K, SIZE = 12, 3
 

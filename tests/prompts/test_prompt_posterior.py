@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError
-from kernelsm.prompts.prompt_posterior import FEWEST, OrderedAlikeness, PromptPosterior
+from kernelsm.prompts.ordered_alikeness import OrderedAlikeness
+from kernelsm.prompts.prompt_posterior import FEWEST, PromptPosterior
 
 K, SLOTS = 20, 3
 CLASSES = np.arange(K) % 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from kernelsm.app.demonstrations import suggestions
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.examples.catalog import load_selection
+from kernelsm.prompts import suggestions
 from kernelsm.prompts.selection_record import (
     CAUTIOUS,
     DEFAULT,
@@ -31,7 +31,7 @@ CHOICE_NAMES = {
     "top by linear surrogate": suggestions.LINEAR,
     "nearest to the queries": suggestions.NEAREST,
     "best prompt seen": f"{suggestions.SEEN}, in other orders",
-    RANDOM: suggestions.RANDOM,
+    RANDOM: "A random prompt",
 }
 """Ways to choose as the record writes them, in the words of the suggestions."""
 _RANKED_NAMES = {"ridge": "Linear, tuned", "linear": "Linear, not tuned", "kernel": "RBF, tuned", "default": "Auto"}

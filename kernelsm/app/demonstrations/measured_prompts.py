@@ -10,12 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from kernelsm.app.demonstrations.baselines import zero_shot
-from kernelsm.app.demonstrations.prediction import Predicted
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.prompts import CheckedPrompt, checked_prompts
 from kernelsm.prompts.agreement import MeasuredMean, measured_mean, verdict
+from kernelsm.prompts.prompt_prediction import Predicted
 from kernelsm.surrogates.wording import amount, number, ranged
 
 YOURS, RANDOM_PROMPTS = "Your prompt", "Random prompts"
@@ -56,12 +56,14 @@ def show_measured(
     if not rows:
         return
     frame.show(checked_prompts(rows, unit=choice.run.unit, dark=frame.is_dark()), "demo_checked")
-    st.caption(
-        "Predicted: on the queries that the surrogate was fitted to. Measured: on fresh ones, so all may differ "
-        f"by what the two sets of queries differ by.{_ORDERS if choice.size > 1 else ''}"
-    )
+    st.caption(f"{_PREDICTED[choice.of_new_queries]}{_ORDERS if choice.size > 1 else ''}")
 
 
+_PREDICTED = {
+    True: "Predicted: on as many new queries as were asked, so all may differ by what two sets of queries differ by.",
+    False: "Predicted: on the queries that the surrogate was fitted to. Measured: on fresh ones, so all may differ "
+    "by what the two sets of queries differ by.",
+}
 _ORDERS = (
     " Where no order is named it is the mean over all orders, estimated from those that were asked; from one order "
     "it has no interval."
@@ -135,7 +137,7 @@ def _row(name: str, predicted: Predicted, measured: MeasuredMean, accuracy: floa
 
 def in_words(predicted: Predicted) -> str:
     """A prediction with its interval, or that it was measured."""
-    if predicted.measured:
+    if predicted.asked and predicted.margin == 0:
         return f"{number(predicted.value)} as measured on the queries that prompts are chosen by"
     return ranged(predicted.value, predicted.low, predicted.high)
 
@@ -148,7 +150,7 @@ def _compared(choice: PromptChoice, predicted: Predicted, measured: MeasuredMean
     said = in_words(predicted)
     # the interval is longer on one side: that on which the measured loss lies counts
     reach = predicted.high - predicted.value if measured.mean > predicted.value else predicted.value - predicted.low
-    side = verdict(predicted.value, reach, measured, len(choice.task.queries))
+    side = verdict(predicted.value, reach, measured, None if choice.of_new_queries else len(choice.task.queries))
     if side == "agrees":
         return f"The prediction, {said}, agrees."
     if side == "unknown":

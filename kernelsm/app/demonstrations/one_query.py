@@ -7,12 +7,12 @@ import pandas as pd
 import streamlit as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from kernelsm.app.demonstrations.effects import candidate_effects
-from kernelsm.app.demonstrations.prediction import PromptPrediction
 from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice, measured_prompts
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
+from kernelsm.prompts.prompt_effects import candidate_effects
+from kernelsm.prompts.prompt_prediction import PromptPrediction
 from kernelsm.prompts.task import Labelled
 from kernelsm.runtime.near_ties import rising
 from kernelsm.surrogates.results import Attribution

@@ -9,7 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from kernelsm.app.demonstrations.choice_record import record as choices_record
-from kernelsm.app.demonstrations.prediction_quality import (
+from kernelsm.app.demonstrations.prompt_choice import PromptChoice, known_prediction
+from kernelsm.app.shell import frame
+from kernelsm.app.shell.open_runs import known_orders, open_run
+from kernelsm.app.shell.shown_tables import show_table
+from kernelsm.charts.calibration import calibration_plot
+from kernelsm.prompts.prediction_quality import (
     FEWEST_SETS,
     FOLDS,
     LEVELS,
@@ -17,11 +22,6 @@ from kernelsm.app.demonstrations.prediction_quality import (
     SurrogateQuality,
     cross_validated,
 )
-from kernelsm.app.demonstrations.prompt_choice import PromptChoice, known_prediction
-from kernelsm.app.shell import frame
-from kernelsm.app.shell.open_runs import known_orders, open_run
-from kernelsm.app.shell.shown_tables import show_table
-from kernelsm.charts.calibration import calibration_plot
 from kernelsm.runtime.store import ChunkKind, Store
 
 _WAIT = "Leaving prompts out and predicting them ..."

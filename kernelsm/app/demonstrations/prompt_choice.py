@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations.effects import candidate_effects
-from kernelsm.app.demonstrations.prediction import MeasuredPrompts, Predicted, PromptPrediction
-from kernelsm.app.demonstrations.prediction_quality import more_to_ask
 from kernelsm.app.shell import session
 from kernelsm.app.shell.open_runs import Run, known_orders, open_run
 from kernelsm.app.shell.words import plain
 from kernelsm.prompts.order_search import best_order
+from kernelsm.prompts.prediction_quality import more_to_ask
+from kernelsm.prompts.prompt_effects import candidate_effects
+from kernelsm.prompts.prompt_posterior import FEWEST
+from kernelsm.prompts.prompt_prediction import MeasuredPrompts, Predicted, PromptPrediction
+from kernelsm.prompts.suggestions import MOST_ORDERED
 from kernelsm.prompts.task import PromptTask
 from kernelsm.surrogates.reading import MEAN_TARGET
 from kernelsm.surrogates.results import Attribution
@@ -22,9 +25,6 @@ from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
 
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
-MOST_ORDERED = 6
-"""Demonstrations whose orders, 720, can all be tried."""
-_FEWEST_SETS = 2
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 
@@ -73,6 +73,11 @@ class PromptChoice:
     def unit(self) -> str:
         """What is measured with its unit, at the beginning of a sentence."""
         return f"{self.run.unit[:1].upper()}{self.run.unit[1:]}"
+
+    @property
+    def of_new_queries(self) -> bool:
+        """Whether what is predicted is predicted of new queries: else of those that prompts were measured on."""
+        return self.prediction is not None and self.prediction.of_new_queries
 
     @property
     def knows_orders(self) -> bool:
@@ -152,6 +157,8 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
         return None
     if ordered is not None and len(ordered.orders) and ordered.orders.max() < task.K:
         orders, table, right = ordered.orders, ordered.values, ordered.right
+        if right is None and len(task.labels) == 2 and outcomes.meta.get("unit", "nats") == "nats":
+            right = (table < math.log(2)).mean(axis=1)  # the right one of two labels has more than half
     else:
         ordered, right = None, None
         rows = np.flatnonzero(outcomes.masks.sum(axis=1) == size)
@@ -159,15 +166,10 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
         table = outcomes.values[rows]
     values = table.mean(axis=1) if query is None else table[:, query]
     found = MeasuredPrompts(
-        orders.astype(np.intp),
-        values,
-        task.K,
-        labels,
-        ordered is not None,
-        outcomes.higher_is_better,
-        right if query is None else None,
-    )
-    return found if len(set(found.sets)) >= _FEWEST_SETS and np.isfinite(values).all() else None
+        orders.astype(np.intp), values, task.K, labels, ordered is not None, outcomes.higher_is_better,
+        right=right if query is None else None, by_query=table if query is None else None, fresh=len(task.fresh),
+    )  # fmt: skip
+    return found if len(set(found.sets)) >= FEWEST and np.isfinite(table).all() else None
 
 
 # a fit keeps a factor of m² numbers

@@ -9,13 +9,13 @@ import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.baselines import show_baselines, three_digits
-from kernelsm.app.demonstrations.effects import PairEffect, pair_effects
 from kernelsm.app.demonstrations.kept_focus import keep_focus
-from kernelsm.app.demonstrations.prediction import Predicted
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import session, spoken
 from kernelsm.app.shell.words import plain, unit_help
 from kernelsm.prompts.orders import order_spreads
+from kernelsm.prompts.prompt_effects import PairEffect, pair_effects
+from kernelsm.prompts.prompt_prediction import Predicted
 from kernelsm.surrogates.wording import amount, effect_word, number, ranged
 from kernelsm.workspace.tables import load_run_orders
 
@@ -71,14 +71,14 @@ def slots(choice: PromptChoice) -> None:
 
 def interval(predicted: Predicted) -> str:
     """The ends of an interval in words; "" where there is none."""
-    if predicted.measured or not math.isfinite(predicted.margin) or predicted.margin <= 0:
+    if not math.isfinite(predicted.margin) or predicted.margin <= 0:
         return ""
     return ranged(predicted.value, predicted.low, predicted.high).partition(" (")[2].removesuffix(")")
 
 
 def middle(predicted: Predicted) -> str:
     """A prediction in the decimals that its interval has."""
-    if predicted.measured:
+    if not interval(predicted):
         return three_digits(predicted.value)
     return ranged(predicted.value, predicted.low, predicted.high).partition(" (")[0]
 
@@ -97,11 +97,11 @@ def _prediction(choice: PromptChoice) -> None:
     name = "In this order" if choice.knows_orders else "Predicted"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.metric(
-            f"{name}, measured" if predicted.measured else name, middle(predicted),
+            name, middle(predicted),
             None if change is None else f"{number(change, signed=True, digits=2)} by the last change",
             delta_color="off" if not change else "blue" if choice.is_better(change) else "orange",
             delta_arrow="off" if not change else "auto", width="content",
-            help=f"{choice.unit}, mean over the {len(choice.task.queries)} queries that prompts are chosen by. "
+            help=f"{choice.unit}, mean over {'new' if choice.of_new_queries else 'the measured'} queries. "
             f"{'Lower is better. ' if choice.is_loss else ''}{unit_help(choice.run.unit) or ''}",
         )  # fmt: skip
         st.caption(_beside(choice, predicted))
@@ -119,6 +119,10 @@ def _beside(choice: PromptChoice, predicted: Predicted) -> str:
         lines.append(f"right on {predicted.accuracy:.0%} of the queries")
     if ends := interval(predicted):
         lines.append(f"90% interval {ends}")
+    if predicted.asked:
+        right = predicted.measured_accuracy
+        said = "" if math.isnan(right) else f", right on {right:.0%}"
+        lines.append(f"measured: {three_digits(predicted.measured)}{said}")
     if choice.picked and choice.knows_orders and (others := choice.over_orders(choice.picked)) is not None:
         lines.append(f"other orders {middle(others)}{f' ({ends})' if (ends := interval(others)) else ''}")
     return "  \n".join(lines)
@@ -130,9 +134,14 @@ def _what_it_is(choice: PromptChoice, predicted: Predicted, empty: int) -> str:
         return f"{unit}: the mean of the measured prompts. Tick candidates, or take a suggestion."
     if empty:
         return f"{unit}, predicted with the {empty} empty slot{'s' if empty > 1 else ''} filled at random."
-    if predicted.measured:
-        return f"{unit}: the model was asked with this prompt. How it does on fresh queries is under Check."
-    return f"{unit}, predicted from the measured prompts. The model has its say under Check."
+    if not choice.of_new_queries:
+        return f"{unit}, {'measured' if predicted.asked else 'predicted'} on the queries that prompts are chosen by."
+    if predicted.asked:
+        return (
+            f"{unit} on new queries, going by what was measured on the {len(choice.task.queries)} that prompts are "
+            "chosen by. The model has its say under Check."
+        )
+    return f"{unit} on new queries, predicted from the measured prompts. The model has its say under Check."
 
 
 def _slot(choice: PromptChoice, place: int, alone: str) -> None:

@@ -10,9 +10,15 @@ from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.baselines import three_digits
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.demonstrations.slots import interval, middle, order_note
-from kernelsm.app.demonstrations.suggestions import BALANCE, Suggestion, chosen_suggestions
+from kernelsm.app.demonstrations.suggestions import BALANCE, chosen_suggestions
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
+from kernelsm.prompts.suggestions import Suggestion
+
+_WHERE = {
+    True: "on new queries: what choosing by these queries flatters is taken off",
+    False: "on the queries that prompts are chosen by",
+}
 
 
 def suggested(choice: PromptChoice) -> None:
@@ -51,8 +57,8 @@ def suggested(choice: PromptChoice) -> None:
     if suggestions and not more:
         order = " in its order" if choice.knows_orders else ""
         st.caption(
-            f"{choice.unit}, of each prompt{order}, those first whose worse end is best. The best of many "
-            "predictions is picked, so the real ones tend to be worse: check them."
+            f"{choice.unit}, of each prompt{order} {_WHERE[choice.of_new_queries]}, those first whose worse end is "
+            "best."
         )
     order_note(choice)
 
@@ -64,15 +70,13 @@ def _ask_more(prompts: int) -> None:
 
 def _card(choice: PromptChoice, place: int, suggestion: Suggestion) -> None:
     predicted = suggestion.predicted
-    if predicted.measured:
-        outcome = f"measured: **{three_digits(predicted.value)}**"
-        if not math.isnan(predicted.accuracy):
-            outcome += f", right on {predicted.accuracy:.0%}"
-    else:
-        outcome = f"**{middle(predicted)}**{f' ({ends})' if (ends := interval(predicted)) else ''}"
+    outcome = f"**{middle(predicted)}**{f' ({ends})' if (ends := interval(predicted)) else ''}"
+    if not math.isnan(predicted.accuracy):
+        outcome += f", right on {predicted.accuracy:.0%}"
     st.markdown(f"**{suggestion.name}** · {outcome}")
     also = f"; also: {', '.join(suggestion.names[1:])}" if suggestion.names[1:] else ""
-    st.caption(f"{suggestion.about}{also}  \n{_labels(choice, suggestion)}")
+    asked = f" · measured: {three_digits(predicted.measured)}" if predicted.asked else ""
+    st.caption(f"{suggestion.about}{also}{asked}  \n{_labels(choice, suggestion)}")
     is_picked = suggestion.picked == choice.picked or (
         not choice.knows_orders and set(suggestion.picked) == set(choice.picked)
     )

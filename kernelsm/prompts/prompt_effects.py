@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from kernelsm.app.demonstrations.prediction import PromptPrediction
 from kernelsm.prompts.order_kernel import PromptOrders
+from kernelsm.prompts.prompt_prediction import PromptPrediction
 from kernelsm.surrogates.results import Attribution
 from kernelsm.surrogates.verdicts import told_from_zero
 

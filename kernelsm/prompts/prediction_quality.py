@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from kernelsm.app.demonstrations.prediction import MeasuredPrompts, bounds_of, fitted_to, scaled
 from kernelsm.evaluation.metrics import lds, spearman_per_target
 from kernelsm.prompts.order_surrogate import PositionSurrogate
+from kernelsm.prompts.prompt_posterior import PromptPosterior
+from kernelsm.prompts.prompt_prediction import MeasuredPrompts, bounds_of, fitted_to, scaled
 from kernelsm.surrogates.results import interval_quantile
 
 Array = NDArray[np.float64]
@@ -108,11 +109,8 @@ def cross_validated(
         if by_query is not None:
             plain = _linear().fit(orders=measured.orders[inside], values=measured.values[inside, None], K=measured.K)
             predicted[names[1]][outside] = plain.predict(orders)[:, 0]
-            # the same surrogate, of every query at once: what weighs is who stands where, as in the mean
-            many = PositionSurrogate(ordered=measured.ordered, weights=[surrogate.weights_]).fit(
-                measured.orders[inside], by_query[inside], measured.K, measured.labels
-            )
-            of_queries[names[0]][outside] = many.predict(orders)
+            # the same surrogate, of every query at once: what counts is what counts for the mean
+            of_queries[names[0]][outside] = surrogate.means_for(orders, by_query[inside])
             of_queries[names[1]][outside] = (
                 _linear().fit(measured.orders[inside], by_query[inside], measured.K).predict(orders)
             )
@@ -138,7 +136,7 @@ def cross_validated(
     )  # fmt: skip
 
 
-def more_to_ask(measured: MeasuredPrompts, fitted: PositionSurrogate) -> int:
+def more_to_ask(measured: MeasuredPrompts, fitted: PromptPosterior) -> int:
     """Return how many more sets to ask before one is chosen by prediction; 0 where there are enough.
 
     They are enough where left-out prompts are predicted better than by the mean of the others, by more than chance.
