@@ -231,7 +231,8 @@ def _chunk_size(engine: Engine, projection: Projection, largest: int, width: int
 def model_batch(model: nn.Module, inputs: NDArray[Any]) -> torch.Tensor:
     """Inputs on the model's device, floating ones in its precision."""
     parameter = next(model.parameters())
-    batch = torch.from_numpy(np.ascontiguousarray(inputs))
+    # copied: where an array lies in memory, which differs between processes, changes the last bits of products
+    batch = torch.tensor(np.ascontiguousarray(inputs))
     return batch.to(parameter.device, parameter.dtype if batch.is_floating_point() else None)
 
 

@@ -64,6 +64,18 @@ def test_projected_features_are_the_projection_of_the_exact_ones(blobs, blobs_mo
     assert projected.features.shape == (len(blobs.inputs), 3, 8)
 
 
+def test_where_the_samples_lie_in_memory_changes_no_bit(blobs, blobs_model):
+    settings = {"batch_size": 7, "outputs": "logits"}
+    expected = gradient_features(blobs_model, blobs.inputs, blobs.labels, **settings).features
+    size = blobs.inputs.nbytes
+    for offset in (4, 20, 44):  # as what arrives from another process may lie
+        memory = np.zeros(size + 64, dtype=np.uint8)
+        moved = memory[offset : offset + size].view(np.float32).reshape(blobs.inputs.shape)
+        moved[:] = blobs.inputs
+        found = gradient_features(blobs_model, moved, blobs.labels, **settings).features
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_batch_size_changes_nothing(blobs, blobs_model):
     one, many = (gradient_features(blobs_model, blobs.inputs, blobs.labels, batch_size=b) for b in (1, 100))
     np.testing.assert_allclose(one.features, many.features, rtol=1e-4, atol=1e-5)

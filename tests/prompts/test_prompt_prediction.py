@@ -17,7 +17,7 @@ LABELS = [str(label) for label in CLASSES]
 
 
 class World:
-    """A model whose loss depends on the labels, the demonstrations and the query, and on what is each prompt's own."""
+    """A model whose loss depends on labels, demonstrations and the query, and on what is each prompt's own."""
 
     def __init__(self, seed: int, *, of_queries: float = 0.6) -> None:
         rng = np.random.default_rng(seed)
