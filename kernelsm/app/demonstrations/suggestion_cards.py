@@ -16,9 +16,10 @@ from kernelsm.app.shell.words import plain
 from kernelsm.prompts.suggestions import Suggestion
 
 _WHERE = {
-    True: "on new queries: what choosing by these queries flatters is taken off",
+    True: "on new queries",
     False: "on the queries that prompts are chosen by",
 }
+_TAKEN_OFF = " What being chosen by these queries flatters is taken off."
 
 
 def suggested(choice: PromptChoice) -> None:
@@ -58,7 +59,7 @@ def suggested(choice: PromptChoice) -> None:
         order = " in its order" if choice.knows_orders else ""
         st.caption(
             f"{choice.unit}, of each prompt{order} {_WHERE[choice.of_new_queries]}, those first whose worse end is "
-            "best."
+            f"best.{_TAKEN_OFF if choice.of_new_queries else ''}"
         )
     order_note(choice)
 
