@@ -72,24 +72,21 @@ class Quality:
     beats_mean: float
 
 
-def cross_validated(
-    measured: MeasuredPrompts, by_query: Array | None = None, report: Callable[[float], None] = lambda _: None
-) -> Quality:
+def cross_validated(measured: MeasuredPrompts, report: Callable[[float], None] = lambda _: None) -> Quality:
     """Leave out a fifth of the sets by turns.
 
     Parameters
     ----------
     measured : MeasuredPrompts
-        Of at least `FEWEST_SETS` sets.
-    by_query : ndarray, shape (rows, q), optional
-        Outcomes of single queries, for LDS; and the plain linear surrogate is compared only where they are given.
+        Of at least `FEWEST_SETS` sets. LDS needs outcomes of single queries.
     report : callable
         Hears the share that is done.
     """
+    by_query = measured.by_query
     numbers: dict[tuple[int, ...], int] = {}
     group = np.array([numbers.setdefault(members, len(numbers)) for members in measured.sets])
     fold = (np.random.default_rng(0).permutation(len(numbers)) % FOLDS)[group]
-    names = ["In order", *(["Linear: which are in"] if by_query is not None else []), "The mean"]
+    names = ["In order", "Linear: which are in", "The mean"]
     predicted = {name: np.zeros(len(fold)) for name in names}
     of_queries = {name: np.zeros_like(by_query) for name in names[:-1]} if by_query is not None else {}
     deviations, degrees = np.zeros(len(fold)), 1
@@ -106,9 +103,9 @@ def cross_validated(
             *bounds_of(measured.values[inside], higher_is_better=measured.higher_is_better),
         )
         predicted["The mean"][outside] = measured.values[inside].mean()
+        plain = _linear().fit(measured.orders[inside], measured.values[inside, None], measured.K)
+        predicted[names[1]][outside] = plain.predict(orders)[:, 0]
         if by_query is not None:
-            plain = _linear().fit(orders=measured.orders[inside], values=measured.values[inside, None], K=measured.K)
-            predicted[names[1]][outside] = plain.predict(orders)[:, 0]
             # the same surrogate, of every query at once: what counts is what counts for the mean
             of_queries[names[0]][outside] = surrogate.means_for(orders, by_query[inside])
             of_queries[names[1]][outside] = (

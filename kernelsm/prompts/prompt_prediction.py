@@ -83,6 +83,8 @@ class MeasuredPrompts:
     by_query : ndarray, shape (rows, q), optional
         Outcomes of single queries, whose mean `values` is; without it predictions are of these queries, not of new
         ones.
+    queries : int
+        Of shares of right answers without `by_query`: of how many queries.
     fresh : int
         How many new queries predictions are of; 0 for endlessly many.
     """
@@ -95,6 +97,7 @@ class MeasuredPrompts:
     higher_is_better: bool = False
     right: Array | None = None
     by_query: Array | None = None
+    queries: int = 0
     fresh: int = 0
 
     @property
@@ -106,6 +109,11 @@ class MeasuredPrompts:
     def sets(self) -> list[tuple[int, ...]]:
         """The set of each row, rising."""
         return [tuple(row) for row in np.sort(self.orders, axis=1).tolist()]
+
+    @property
+    def asked_of(self) -> int:
+        """Queries whose mean outcomes are; 0 where that is not known."""
+        return self.queries if self.by_query is None else int(self.by_query.shape[1])
 
     @property
     def positive(self) -> bool:
@@ -145,12 +153,13 @@ class _NewQueries:
 
     By the bootstrap over queries (Efron 1983): drawn again from these, they are to these what these are to all there
     are. What the drawn ones choose, and how much less of its lead all of them leave it, tells how much of a lead is
-    of these queries alone; how outcomes scatter over the draws, how well these queries know them.
+    of these queries alone; how outcomes scatter over the draws, how well these queries know them. Where shares of
+    right answers are known but not which, queries are drawn as if they were right independently of each other.
 
     Parameters
     ----------
     measured : MeasuredPrompts
-        With outcomes of single queries.
+        With outcomes of single queries, or shares of a known number.
     surrogate : PromptPosterior
         Fitted to it.
 
@@ -163,11 +172,13 @@ class _NewQueries:
     """
 
     def __init__(self, measured: MeasuredPrompts, surrogate: PromptPosterior) -> None:
-        assert measured.by_query is not None
         self._measured, self._surrogate = measured, surrogate
-        q = measured.by_query.shape[1]
-        weights = np.random.default_rng(0).multinomial(q, np.full(q, 1 / q), size=_BOOTSTRAPS) / q
-        self._again = scaled_means(measured, measured.by_query @ weights.T)
+        q, rng = measured.asked_of, np.random.default_rng(0)
+        if measured.by_query is None:
+            means = rng.binomial(q, measured.values[:, None], (len(measured.values), _BOOTSTRAPS)) / q
+        else:
+            means = measured.by_query @ (rng.multinomial(q, np.full(q, 1 / q), size=_BOOTSTRAPS).T / q)
+        self._again = scaled_means(measured, means)
         values, sign = scaled(measured, measured.values), -1.0 if measured.higher_is_better else 1.0
         self.centre = float(values.mean())
         best = measured.orders[np.argsort(sign * values, kind="stable")]
@@ -250,10 +261,7 @@ class PromptPrediction:
     @cached_property
     def _new(self) -> _NewQueries | None:
         """None where outcomes of single queries are not known: then what is said is said of these queries."""
-        table = self.measured.by_query
-        return (
-            None if table is None or table.shape[1] < _FEWEST_QUERIES else _NewQueries(self.measured, self.surrogate)
-        )
+        return _NewQueries(self.measured, self.surrogate) if self.measured.asked_of >= _FEWEST_QUERIES else None
 
     @cached_property
     def _accuracy(self) -> PromptPosterior | None:

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from kernelsm import Outcomes, load_example
 from kernelsm.app.demonstrations.prompt_choice import known_prediction
 from kernelsm.app.demonstrations.suggestions import suggestions
+from kernelsm.examples.catalog import load_example_orders
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
@@ -217,3 +218,39 @@ def test_where_an_answer_is_right_or_wrong_guessing_is_a_share_and_no_prediction
     for _ in range(20):
         one = found.modelled(tuple(rng.permutation(12)[:3].tolist()))
         assert 0 <= one.low <= one.value <= one.high <= 1
+
+
+def test_prompts_are_chosen_by_right_answers_where_that_is_asked_for() -> None:
+    run = prompts_run(42, "told")  # a run of its own: what was fitted to one is kept
+    known = load_run_orders(run)
+    assert known is not None
+    # right answers prefer the other label to the one that the loss prefers
+    label = np.array([TASK.candidates[k].label == TASK.labels[0] for k in known.orders[:, 0]])
+    right = np.where(label, 0.25, 0.75)
+    save_run_orders(run, OrderedOutcomes(known.orders, known.values, right))
+    app = ME.open("demonstrations", run=run)
+    assert app.segmented_control(key="demo_aim").value == "Loss"
+    app.segmented_control(key="demo_aim").set_value("Right answers").run()
+    assert not app.exception
+    said = texts(app)
+    assert "Share of right answers" in said
+    assert re.search(r"\| The best of 84 asked \| \S+ \| 75% \|", said)
+    button(app, "demo_take_0").click().run()
+    first = app.session_state["kernelsm_view"].picked[0]
+    assert TASK.candidates[first].label == TASK.labels[1]
+    assert 0.5 < in_order(app) <= 0.75
+    assert re.search(r"loss \d", texts(app))
+    app.segmented_control(key="demo_aim").set_value("Loss").run()
+    button(app, "demo_take_0").click().run()
+    first = app.session_state["kernelsm_view"].picked[0]
+    assert TASK.candidates[first].label == TASK.labels[0]
+
+
+def test_of_two_labels_right_answers_are_read_off_the_losses() -> None:
+    ordered = load_example_orders(RUN)
+    assert ordered is not None
+    assert ordered.right is None
+    found = known_prediction(RUN).measured.right
+    assert found is not None
+    np.testing.assert_allclose(found, (ordered.values < math.log(2)).mean(axis=1))
+    assert re.search(r"\| The mean prompt \| \S+ \| 64% \|", texts(demonstrations()))

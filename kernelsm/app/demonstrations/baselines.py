@@ -42,7 +42,8 @@ def zero_shot(source: str, part: str = "queries") -> Baseline | None:
 
 def baselines(choice: PromptChoice) -> list[Baseline]:
     """Return what a prompt is compared with, on the queries that it is chosen by."""
-    C = len(choice.task.labels)
+    C, by_right = len(choice.task.labels), choice.by_right
+    choice = choice.of_outcome
     if not choice.is_loss:
         return [Baseline("The mean prompt", choice.mean_prompt)]
     found = [Baseline(f"Guessing among {C} labels", _guessed(choice, C), 1 / C)] if C else []
@@ -53,7 +54,7 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
     mean_right = math.nan if right is None else float(right.mean())
     found.append(Baseline("The mean prompt", choice.mean_prompt, mean_right))
     if asked is not None:
-        best = first_least(asked.values)
+        best = first_least(asked.values if right is None or not by_right else -right)
         best_right = math.nan if right is None else float(right[best])
         found.append(Baseline(f"The best of {len(asked.values):,} asked", float(asked.values[best]), best_right))
     return found
@@ -79,7 +80,7 @@ def show_baselines(choice: PromptChoice) -> None:
     head = [f"| To compare with | {choice.run.unit} | {'right' if right else ''} |", "|:--|--:|--:|"]
     with st.container(key="demo_baselines"):
         st.markdown("\n".join([*head, *rows]))
-    if choice.is_loss:
+    if choice.of_outcome.is_loss:
         ask_zero_shot(choice.run.prompts)
 
 

@@ -89,8 +89,8 @@ def candidates(choice: PromptChoice) -> None:
             "label": st.column_config.TextColumn(width=70),
             "effect": st.column_config.NumberColumn(
                 width=70,
-                help=f"Mean {choice.run.unit} of prompts of {size} with it, minus with another one in its place; "
-                "only where it can be told from zero",
+                help=f"Mean {choice.measured_unit} of prompts of {size} with it, minus with another one in its "
+                "place; only where it can be told from zero",
             ),
             "±": st.column_config.NumberColumn(width=60, help="Half of the 90% interval"),
         },
@@ -126,7 +126,7 @@ def _what_the_table_says(choice: PromptChoice, clear: int, shown: int) -> str:
             f"{shown} of {K} candidates, as in their file: no effect of a single one can be told from zero, with all "
             f"of them in mind. {keys}"
         )
-    helps = "Positive" if choice.run.outcomes.higher_is_better else "Negative"
+    helps = "Positive" if choice.higher_is_better else "Negative"
     return (
         f"{shown} of {K} candidates, the most helpful first, the most harmful last. {helps} effects help; "
         f"{clear} of {K} can be told from zero, and only these are shown. {keys}"

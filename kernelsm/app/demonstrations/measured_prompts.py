@@ -37,6 +37,7 @@ def show_measured(
 ) -> None:
     """Describe the measured loss of the picked prompt, the first one, and draw it beside the others."""
     own_measures = measures[choice.picked]
+    choice = choice.of_outcome  # losses are compared with losses, whatever prompts are chosen by
     parts = [_in_this_order(choice, own_measures), _over_all_orders(choice, own_measures)]
     st.markdown(" ".join(sentence for sentence, _ in parts if sentence))
     if len(compared) == 1:

@@ -11,7 +11,6 @@ import streamlit as st
 from kernelsm.app.demonstrations.choice_record import record as choices_record
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice, known_prediction
 from kernelsm.app.shell import frame
-from kernelsm.app.shell.open_runs import known_orders, open_run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.charts.calibration import calibration_plot
 from kernelsm.prompts.prediction_quality import (
@@ -25,7 +24,7 @@ from kernelsm.prompts.prediction_quality import (
 from kernelsm.runtime.store import ChunkKind, Store
 
 _WAIT = "Leaving prompts out and predicting them ..."
-QUALITY_CHUNKS = ChunkKind("prompt_prediction_quality", version=1)
+QUALITY_CHUNKS = ChunkKind("prompt_prediction_quality", version=2)
 _NAMES = {"In order": "The page's: who is in, and where", "Linear: which are in": "Linear: who is in"}
 
 
@@ -43,7 +42,7 @@ def record(choice: PromptChoice) -> None:
 
 
 def _of_these_texts(choice: PromptChoice) -> None:
-    found = _quality(choice.run.fits)
+    found = _quality(choice.key)
     own = found.surrogates[0]
     covered = dict(zip(LEVELS, found.covered, strict=True))[0.9]
     st.markdown(
@@ -85,26 +84,25 @@ def _of_these_texts(choice: PromptChoice) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _quality(key: str) -> Quality:
-    """The quality of a run's predictions: computed once and kept, with a bar meanwhile."""
-    measured, ordered = known_prediction(key).measured, known_orders(key)
-    by_query = ordered.values if measured.ordered and ordered is not None else None
-    if by_query is None:
-        outcomes = open_run(key).outcomes
-        by_query = outcomes.values[outcomes.masks.sum(axis=1) == measured.k]
+    """The quality of predictions of a `PromptChoice.key`: computed once and kept, with a bar meanwhile."""
+    measured = known_prediction(key).measured
     bar = st.progress(0.0, text=_WAIT)
 
     def progress(share: float) -> None:
         bar.progress(share, text=_WAIT)
 
     def compute() -> dict[str, Any]:
-        found = cross_validated(measured, by_query, progress)
+        found = cross_validated(measured, progress)
         return {
             "surrogates": [(one.name, one.error, one.rank, one.lds) for one in found.surrogates],
             "sets": found.sets, "prompts": found.prompts, "covered": list(found.covered),
             "beats_mean": found.beats_mean,
         }  # fmt: skip
 
-    content = (measured.orders, by_query, measured.labels, measured.ordered, measured.higher_is_better)
+    content = (
+        measured.orders, measured.values, measured.by_query, measured.labels, measured.ordered,
+        measured.higher_is_better,
+    )  # fmt: skip
     found = Store().chunk(QUALITY_CHUNKS, content, compute)
     bar.empty()
     surrogates = tuple(SurrogateQuality(*row) for row in found["surrogates"])

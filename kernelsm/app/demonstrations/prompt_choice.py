@@ -23,6 +23,9 @@ from kernelsm.surrogates.reading import MEAN_TARGET
 from kernelsm.surrogates.results import Attribution
 from kernelsm.workspace.prompt_projects import PromptSource, find_prompts
 
+AIM, RIGHT_ANSWERS = "demo_aim", "Right answers"
+"""Key of what prompts are chosen by, and its value where that is the share of right answers."""
+_BY_RIGHT = " by right answers"
 _HISTORY = "kernelsm_picked_before"
 _LONGEST_HISTORY = 100
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
@@ -38,11 +41,39 @@ class PromptChoice:
     source : PromptSource
     prediction : PromptPrediction, optional
         None where nothing can be learnt: every prompt holds all candidates, or too few were measured.
+    by_right : bool
+        Whether prompts are chosen by their share of right answers: else by the outcome of the run.
     """
 
     run: Run
     source: PromptSource
     prediction: PromptPrediction | None
+    by_right: bool = False
+
+    @property
+    def key(self) -> str:
+        """Of what is fitted: that of the run's fits, marked where prompts are chosen by right answers."""
+        return f"{self.run.fits}{_BY_RIGHT}" if self.by_right else self.run.fits
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Of what prompts are chosen by."""
+        return self.by_right or self.run.outcomes.higher_is_better
+
+    @property
+    def word(self) -> str:
+        """What prompts are chosen by, in a word or two."""
+        return "share of right answers" if self.by_right else self.run.word
+
+    @property
+    def measured_unit(self) -> str:
+        """What prompts are chosen by, with its unit."""
+        return self.word if self.by_right else self.run.unit
+
+    @property
+    def of_outcome(self) -> PromptChoice:
+        """The same, chosen by the outcome of the run."""
+        return prompt_choice(self.run, by_right=False)
 
     @property
     def task(self) -> PromptTask:
@@ -66,13 +97,13 @@ class PromptChoice:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the outcome is the loss."""
-        return not self.run.outcomes.higher_is_better and self.run.word == "loss"
+        """Whether prompts are chosen by their loss."""
+        return not self.higher_is_better and self.run.word == "loss"
 
     @property
     def unit(self) -> str:
         """What is measured with its unit, at the beginning of a sentence."""
-        return f"{self.run.unit[:1].upper()}{self.run.unit[1:]}"
+        return f"{self.measured_unit[:1].upper()}{self.measured_unit[1:]}"
 
     @property
     def of_new_queries(self) -> bool:
@@ -86,18 +117,18 @@ class PromptChoice:
 
     def in_order(self, picked: tuple[int, ...]) -> Predicted | None:
         """The prediction of a prompt in its order, empty slots filled at random; None where nothing can be learnt."""
-        return _in_order(self.run.fits, picked) if self.prediction else None
+        return _in_order(self.key, picked) if self.prediction else None
 
     def over_orders(self, picked: tuple[int, ...]) -> Predicted | None:
         """The same in the mean over all orders."""
-        return _over_orders(self.run.fits, picked) if self.prediction else None
+        return _over_orders(self.key, picked) if self.prediction else None
 
     def change(self, before: tuple[int, ...], after: tuple[int, ...]) -> float | None:
         """By how much the outcome changes from one choice to another; None where nothing can be learnt."""
         if self.prediction is None:
             return None
         # a first pick is held to what is predicted of empty slots, not to the measured mean that they show
-        key = self.run.fits
+        key = self.key
         values = [(_in_order(key, picked) if picked else _empty(key)).value for picked in (after, before)]
         return values[0] - values[1]
 
@@ -109,12 +140,12 @@ class PromptChoice:
     @property
     def effects(self) -> Attribution | None:
         """What single candidates do; None where every prompt holds all of them, or nothing can be learnt."""
-        return effects_of(self.run.fits) if self.prediction else None
+        return effects_of(self.key) if self.prediction else None
 
     @property
     def more_to_ask(self) -> int:
         """How many more prompts to ask before one can be chosen by prediction; 0 where there are enough."""
-        return _more_to_ask(self.run.fits) if self.prediction else 0
+        return _more_to_ask(self.key) if self.prediction else 0
 
     @property
     def orders_learnt(self) -> tuple[int, int]:
@@ -127,8 +158,7 @@ class PromptChoice:
         """The same demonstrations in the order that is predicted to be best; None where it cannot be predicted."""
         if self.prediction is None or not self.knows_orders or len(picked) > MOST_ORDERED:
             return None
-        higher_is_better = self.run.outcomes.higher_is_better
-        return best_order(self.prediction.surrogate, picked, higher_is_better=higher_is_better)
+        return best_order(self.prediction.surrogate, picked, higher_is_better=self.higher_is_better)
 
     def name(self, k: int) -> str:
         """Short name of a candidate, safe for Markdown."""
@@ -136,21 +166,45 @@ class PromptChoice:
 
     def is_better(self, change: float) -> bool:
         """Whether an outcome that changes by so much is a better one."""
-        return (change > 0) == self.run.outcomes.higher_is_better
+        return (change > 0) == self.higher_is_better
 
 
-def prompt_choice(run: Run) -> PromptChoice:
-    """Find what the page works on."""
-    return PromptChoice(run, find_prompts(run.prompts), prediction(run.fits))
+def prompt_choice(run: Run, *, by_right: bool | None = None) -> PromptChoice:
+    """Find what the page works on; by what prompts are chosen is the visitor's, unless it is given."""
+    source = find_prompts(run.prompts)
+    asked_for = st.session_state.get(AIM) == RIGHT_ANSWERS if by_right is None else by_right
+    if asked_for and knows_right(run):
+        return PromptChoice(run, source, prediction(f"{run.fits}{_BY_RIGHT}"), by_right=True)
+    return PromptChoice(run, source, prediction(run.fits))
+
+
+def knows_right(run: Run) -> bool:
+    """Whether the share of right answers is known of each prompt of a run whose outcome is something else."""
+    found = prediction(run.fits)
+    return found is not None and found.measured.right is not None and not found.measured.higher_is_better
+
+
+def run_of(key: str) -> Run:
+    """Return the run of a `PromptChoice.key`."""
+    return open_run(key.removesuffix(_BY_RIGHT))
 
 
 def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | None:
     """Return what was measured of the prompts of a run, of one query or in the mean over all.
 
-    None where there are too few, or all hold all candidates.
+    Parameters
+    ----------
+    key : str
+        See `PromptChoice.key`.
+    query : int, optional
+
+    Returns
+    -------
+    MeasuredPrompts or None
+        None where there are too few, all hold all candidates, or right answers are not known.
     """
-    run = open_run(key)
-    ordered, task = known_orders(key), find_prompts(run.prompts).task
+    run = run_of(key)
+    ordered, task = known_orders(run.fits), find_prompts(run.prompts).task
     labels = np.array(task.classes)
     outcomes, size = run.outcomes, run.slots(task)
     if outcomes.masks.all() or outcomes.K != task.K:
@@ -164,6 +218,11 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
         rows = np.flatnonzero(outcomes.masks.sum(axis=1) == size)
         orders = np.nonzero(outcomes.masks[rows])[1].reshape(len(rows), size)
         table = outcomes.values[rows]
+    if key.endswith(_BY_RIGHT):
+        return None if right is None else MeasuredPrompts(
+            orders.astype(np.intp), right, task.K, labels, ordered is not None, True, right=right,
+            queries=table.shape[1], fresh=len(task.fresh),
+        )  # fmt: skip
     values = table.mean(axis=1) if query is None else table[:, query]
     found = MeasuredPrompts(
         orders.astype(np.intp), values, task.K, labels, ordered is not None, outcomes.higher_is_better,
@@ -175,13 +234,13 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
 # a fit keeps a factor of m² numbers
 @st.cache_resource(max_entries=6, show_spinner="Learning from the measured prompts ...")
 def prediction(key: str) -> PromptPrediction | None:
-    """Return what predicts the prompts of a run (see `Run.fits`); None where nothing can be learnt."""
+    """Return what predicts prompts (see `PromptChoice.key`); None where nothing can be learnt."""
     measured = measured_prompts(key)
     return None if measured is None else PromptPrediction(measured)
 
 
 def known_prediction(key: str) -> PromptPrediction:
-    """Return the prediction of a run that has one."""
+    """Return the prediction of a key (see `PromptChoice.key`) that has one."""
     found = prediction(key)
     assert found is not None
     return found
@@ -204,9 +263,10 @@ def _over_orders(key: str, picked: tuple[int, ...]) -> Predicted:
 
 @st.cache_data(max_entries=64, show_spinner="Looking what single demonstrations do ...")
 def effects_of(key: str) -> Attribution:
-    """Return what single candidates of a run do that has a prediction."""
-    run = open_run(key)
-    return candidate_effects(known_prediction(key), run.outcomes.task_names, MEAN_TARGET, run.word)
+    """Return what single candidates do, of a key (see `PromptChoice.key`) that has a prediction."""
+    run = run_of(key)
+    word = run.word if key == run.fits else "right answers"
+    return candidate_effects(known_prediction(key), run.outcomes.task_names, MEAN_TARGET, word)
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking whether that is enough to choose by ...")

@@ -25,6 +25,7 @@ _ADD = "demo_add"
 def slots(choice: PromptChoice) -> None:
     """Draw the predicted loss, what to compare it with, the slots, and what the picked pairs do."""
     st.header("Your prompt")
+    _aim(choice)
     _prediction(choice)
     show_baselines(choice)
     effects = choice.effects if choice.picked else None
@@ -36,7 +37,7 @@ def slots(choice: PromptChoice) -> None:
                 alone = ""
                 if effects and clear[k]:
                     value, margin = float(effects.values[k, 0]), float(effects.margin()[k, 0])
-                    word = effect_word(value, choice.run.outcomes.higher_is_better)
+                    word = effect_word(value, choice.higher_is_better)
                     alone = f"by itself {word}: {amount(value, margin, signed=True)}"
                 _slot(choice, place, alone)
             else:
@@ -69,6 +70,18 @@ def slots(choice: PromptChoice) -> None:
     keep_focus()
 
 
+def _aim(choice: PromptChoice) -> None:
+    """What prompts are chosen by, where both are known."""
+    if not prompt_choice.knows_right(choice.run):
+        return
+    st.segmented_control(
+        "Choose by", [choice.run.word.capitalize(), prompt_choice.RIGHT_ANSWERS], key=prompt_choice.AIM,
+        default=choice.run.word.capitalize(), required=True, persist_state="session",
+        help="The loss also counts how sure the model is of the right answer. Right answers count alone how often it "
+        "is right: of few queries, many prompts have as many.",
+    )  # fmt: skip
+
+
 def interval(predicted: Predicted) -> str:
     """The ends of an interval in words; "" where there is none."""
     if not math.isfinite(predicted.margin) or predicted.margin <= 0:
@@ -83,10 +96,18 @@ def middle(predicted: Predicted) -> str:
     return ranged(predicted.value, predicted.low, predicted.high).partition(" (")[0]
 
 
+def beside(choice: PromptChoice, picked: tuple[int, ...], predicted: Predicted) -> str:
+    """What else is expected of a prompt: right answers beside the loss, or the loss beside these; "" if not known."""
+    if choice.by_right:
+        other = choice.of_outcome.in_order(picked)
+        return "" if other is None else f"{choice.run.word} {middle(other)}"
+    return "" if math.isnan(predicted.accuracy) else f"right on {predicted.accuracy:.0%}"
+
+
 def _prediction(choice: PromptChoice) -> None:
     predicted, empty = choice.in_order(choice.picked), choice.size - len(choice.picked)
     if predicted is None:
-        st.metric(f"Mean {choice.run.unit}", number(choice.mean_prompt), width="content")
+        st.metric(f"Mean {choice.measured_unit}", number(choice.mean_prompt), width="content")
         st.caption(
             "The mean of the measured prompts. There is nothing to predict: "
             f"{'they all hold the same demonstrations.' if choice.holds_all else 'too few were measured.'}"
@@ -102,12 +123,13 @@ def _prediction(choice: PromptChoice) -> None:
             delta_color="off" if not change else "blue" if choice.is_better(change) else "orange",
             delta_arrow="off" if not change else "auto", width="content",
             help=f"{choice.unit}, mean over {'new' if choice.of_new_queries else 'the measured'} queries. "
-            f"{'Lower is better. ' if choice.is_loss else ''}{unit_help(choice.run.unit) or ''}",
+            f"{'Lower is better. ' if choice.is_loss else ''}{unit_help(choice.measured_unit) or ''}",
         )  # fmt: skip
         st.caption(_beside(choice, predicted))
     st.caption(_what_it_is(choice, predicted, empty))
     spoken.say(
-        f"{len(choice.picked)} of {choice.size} slots are filled. {name}: {choice.run.unit} {middle(predicted)}.",
+        f"{len(choice.picked)} of {choice.size} slots are filled. "
+        f"{name}: {choice.measured_unit} {middle(predicted)}.",
         "slots",
     )
 
@@ -115,13 +137,13 @@ def _prediction(choice: PromptChoice) -> None:
 def _beside(choice: PromptChoice, predicted: Predicted) -> str:
     """The small print: the interval, and other orders of the same."""
     lines = []
-    if not math.isnan(predicted.accuracy):
-        lines.append(f"right on {predicted.accuracy:.0%} of the queries")
+    if said := beside(choice, choice.picked, predicted):
+        lines.append(f"{said}{'' if choice.by_right else ' of the queries'}")
     if ends := interval(predicted):
         lines.append(f"90% interval {ends}")
     if predicted.asked:
         right = predicted.measured_accuracy
-        said = "" if math.isnan(right) else f", right on {right:.0%}"
+        said = "" if math.isnan(right) or choice.by_right else f", right on {right:.0%}"
         lines.append(f"measured: {three_digits(predicted.measured)}{said}")
     if choice.picked and choice.knows_orders and (others := choice.over_orders(choice.picked)) is not None:
         lines.append(f"other orders {middle(others)}{f' ({ends})' if (ends := interval(others)) else ''}")
@@ -191,7 +213,7 @@ def _pairs(choice: PromptChoice) -> None:
     """Say which picked pairs help each other or clash, where that can be told."""
     if len(choice.picked) < 2 or choice.prediction is None:
         return
-    pairs = _pairs_of(choice.run.fits, tuple(sorted(choice.picked)))
+    pairs = _pairs_of(choice.key, tuple(sorted(choice.picked)))
     clear = [pair for pair in pairs if pair.clear]
     if pairs and not clear:
         st.caption("No picked pair does more or less together than both by themselves, as far as can be told.")

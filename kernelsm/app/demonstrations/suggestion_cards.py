@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from kernelsm.app.demonstrations import prompt_choice
 from kernelsm.app.demonstrations.baselines import three_digits
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
-from kernelsm.app.demonstrations.slots import interval, middle, order_note
+from kernelsm.app.demonstrations.slots import beside, interval, middle, order_note
 from kernelsm.app.demonstrations.suggestions import BALANCE, chosen_suggestions
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
@@ -72,8 +70,8 @@ def _ask_more(prompts: int) -> None:
 def _card(choice: PromptChoice, place: int, suggestion: Suggestion) -> None:
     predicted = suggestion.predicted
     outcome = f"**{middle(predicted)}**{f' ({ends})' if (ends := interval(predicted)) else ''}"
-    if not math.isnan(predicted.accuracy):
-        outcome += f", right on {predicted.accuracy:.0%}"
+    if said := beside(choice, suggestion.picked, predicted):
+        outcome += f", {said}"
     st.markdown(f"**{suggestion.name}** · {outcome}")
     also = f"; also: {', '.join(suggestion.names[1:])}" if suggestion.names[1:] else ""
     asked = f" · measured: {three_digits(predicted.measured)}" if predicted.asked else ""
