@@ -26,9 +26,10 @@ from machine import RESULTS, publish
 from kernelsm.examples.catalog import PROMPT_EXAMPLES, load_example_orders
 from kernelsm.models.language_model import load_language_model
 from kernelsm.outcomes.table import Outcomes
+from kernelsm.prompts.measured_prompts import MeasuredPrompts
 from kernelsm.prompts.prediction_quality import more_to_ask
 from kernelsm.prompts.prompt_effects import candidate_effects
-from kernelsm.prompts.prompt_prediction import MeasuredPrompts, PromptPrediction
+from kernelsm.prompts.prompt_prediction import PromptPrediction
 from kernelsm.prompts.suggestions import suggest
 from kernelsm.runtime.threads import use_torch_threads
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from kernelsm.evaluation.metrics import lds, spearman_per_target
+from kernelsm.prompts.measured_prompts import MeasuredPrompts, bounds_of, fitted_to
 from kernelsm.prompts.order_surrogate import PositionSurrogate
 from kernelsm.prompts.prompt_posterior import PromptPosterior
-from kernelsm.prompts.prompt_prediction import MeasuredPrompts, bounds_of, fitted_to, scaled
 from kernelsm.surrogates.results import interval_quantile
 
 Array = NDArray[np.float64]
@@ -93,13 +93,14 @@ def cross_validated(measured: MeasuredPrompts, report: Callable[[float], None] =
     for part in range(FOLDS):
         inside, outside = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
         orders = measured.orders[outside]
-        surrogate = fitted_to(measured, inside)
+        fitted = fitted_to(measured, inside)
+        surrogate, scale = fitted.surrogate, fitted.scale
         middle = surrogate.predict(orders)[:, 0]
         spread = np.hypot(surrogate.predict_std(orders)[:, 0], math.sqrt(surrogate.noise_variance_[0]))
-        deviations[outside] = np.abs(scaled(measured, measured.values[outside]) - middle) / np.maximum(spread, 1e-300)
+        deviations[outside] = np.abs(scale.write(measured.values[outside]) - middle) / np.maximum(spread, 1e-300)
         degrees = surrogate.degrees_of_freedom_
         predicted["In order"][outside] = np.clip(
-            np.exp(middle) if measured.positive else middle,
+            scale.read(middle),
             *bounds_of(measured.values[inside], higher_is_better=measured.higher_is_better),
         )
         predicted["The mean"][outside] = measured.values[inside].mean()

@@ -27,10 +27,11 @@ from kernelsm.prompts.ordered_alikeness import WEIGHTS, Alike, OrderedAlikeness
 from kernelsm.runtime.errors import InputError
 
 Array = NDArray[np.float64]
-FEWEST = 8
+FEWEST = 2
 """Prompts without which there is nothing to learn from."""
 MOST_ORDERS = 720
 """Most orders of one set that are averaged: all of six demonstrations."""
+_FEWEST_LEFT_OUT = 8  # sets, of which one is left out by turns
 _JITTER = 1e-8
 _PRIOR_OF_MEAN = 1.0  # variance of the mean, in units of the spread of what was measured
 _STEPS = 40
@@ -76,6 +77,8 @@ class PromptPosterior:
     inflation_ : float
         Factor of all standard deviations, 1 or more: how far measured prompts are from what the others say of them,
         over how far they should be.
+    log_likelihood_ : float
+        Of the values that were fitted, over all functions there could be.
     degrees_of_freedom_ : int
         Of these standard deviations: sets of demonstrations, less parameters.
     error_ : float
@@ -110,6 +113,7 @@ class PromptPosterior:
     k_: int
     given_: int
     rows_: NDArray[np.intp]
+    log_likelihood_: float
 
     def __init__(self, K: int, classes: NDArray[np.intp] | None = None, *, ordered: bool = True) -> None:
         self.K, self.classes, self.ordered = K, classes, ordered
@@ -138,7 +142,7 @@ class PromptPosterior:
         Raises
         ------
         InputError
-            Fewer than 8 prompts, of several lengths, or with a candidate that there is not or twice; values of
+            Fewer than 2 prompts, of several lengths, or with a candidate that there is not or twice; values of
             another number or that are not finite.
         """
         slots = check_orders(orders, self.K)
@@ -166,8 +170,10 @@ class PromptPosterior:
         self._factor = np.linalg.cholesky(self._covariance(parts, noise, parameters))
         self._y = y
         self._theta = cho_solve((self._factor, True), y)
-        for known in ("_left_out", "_sums"):
-            self.__dict__.pop(known, None)
+        halves = np.log(np.diag(self._factor) * (self._unit * np.sqrt(2 * np.pi)))
+        self.log_likelihood_ = float(-0.5 * (y @ self._theta) - halves.sum())
+        self.__dict__.pop("_left_out", None)
+        self.__dict__.pop("_sums", None)
         return self
 
     @property
@@ -438,7 +444,7 @@ class PromptPosterior:
         sets: dict[tuple[int, ...], list[int]] = {}
         for row, members in enumerate(np.sort(self._orders, axis=1).tolist()):
             sets.setdefault(tuple(members), []).append(row)
-        if len(sets) < FEWEST:
+        if len(sets) < _FEWEST_LEFT_OUT:
             return 1.0, 1.0
         inverse = cho_solve((self._factor, True), np.eye(len(self._y)))
         squares, wrong, base, n = 0.0, 0.0, 0.0, len(self._y)

@@ -11,7 +11,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelsm.prompts.neighbours import near_and_drawn
+from kernelsm.prompts.measured_prompts import MeasuredPrompts, bounds_of, fitted_to
+from kernelsm.prompts.new_queries import NewQueries
 from kernelsm.prompts.order_kernel import PromptOrders
 from kernelsm.prompts.prompt_posterior import PromptPosterior
 from kernelsm.surrogates.results import interval_quantile
@@ -21,8 +22,6 @@ Array = NDArray[np.float64]
 _FILLINGS = 800
 """Ways to fill empty slots that are averaged, and orders of these: the same ones for every choice."""
 _MOST_PERMUTED = 720
-_BOOTSTRAPS = 100
-_DRAWN, _PARENTS = 800, 6
 _NORMAL_90 = 1.645
 _FEWEST_QUERIES = 5
 
@@ -61,186 +60,29 @@ class Predicted:
         return (self.high - self.low) / 2
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredPrompts:
-    """What was measured of the prompts of a run.
-
-    Parameters
-    ----------
-    orders : ndarray of int, shape (rows, k)
-        Candidates as they stood in each prompt; rising where `ordered` is False.
-    values : ndarray, shape (rows,)
-        Outcome in the mean over queries.
-    K : int
-        Number of candidates.
-    labels : ndarray of int, shape (K,)
-        Class of each candidate.
-    ordered : bool
-        Whether a row is one order: else the mean over some.
-    higher_is_better : bool
-    right : ndarray, shape (rows,), optional
-        Share of the queries that each prompt answers right, where it is known.
-    by_query : ndarray, shape (rows, q), optional
-        Outcomes of single queries, whose mean `values` is; without it predictions are of these queries, not of new
-        ones.
-    queries : int
-        Of shares of right answers without `by_query`: of how many queries.
-    fresh : int
-        How many new queries predictions are of; 0 for endlessly many.
-    """
-
-    orders: PromptOrders
-    values: Array
-    K: int
-    labels: NDArray[np.intp]
-    ordered: bool = True
-    higher_is_better: bool = False
-    right: Array | None = None
-    by_query: Array | None = None
-    queries: int = 0
-    fresh: int = 0
-
-    @property
-    def k(self) -> int:
-        """Demonstrations in a prompt."""
-        return int(self.orders.shape[1])
-
-    @property
-    def sets(self) -> list[tuple[int, ...]]:
-        """The set of each row, rising."""
-        return [tuple(row) for row in np.sort(self.orders, axis=1).tolist()]
-
-    @property
-    def asked_of(self) -> int:
-        """Queries whose mean outcomes are; 0 where that is not known."""
-        return self.queries if self.by_query is None else int(self.by_query.shape[1])
-
-    @property
-    def positive(self) -> bool:
-        """Whether outcomes are losses above 0, whose logarithm is predicted."""
-        return not self.higher_is_better and bool((self.values > 0).all())
-
-
-def fitted_to(measured: MeasuredPrompts, rows: NDArray[np.intp] | None = None) -> PromptPosterior:
-    """Fit the surrogate of ordered prompts to measured ones (to these rows), on the scale of `scaled`."""
-    orders, values = (measured.orders, measured.values) if rows is None else (
-        measured.orders[rows], measured.values[rows]
-    )  # fmt: skip
-    surrogate = PromptPosterior(measured.K, measured.labels, ordered=measured.ordered)
-    return surrogate.fit(orders, scaled(measured, values))
-
-
-def scaled(measured: MeasuredPrompts, values: Array) -> Array:
-    """Outcomes on the scale they are predicted on: the logarithm of a loss, which cannot be negative then."""
-    return np.log(values) if measured.positive else values
-
-
-def bounds_of(values: Array, *, higher_is_better: bool) -> tuple[float, float]:
-    """Between which outcomes predictions stay: none is worse than the worst measured one, nor beyond what there is.
-
-    A loss above 0 cannot fall below it, nor a share of right answers rise above 1; where there is no such end,
-    predictions go as far beyond the best measured outcome as that is from the worst.
-    """
-    least, most = float(values.min()), float(values.max())
-    span = most - least
-    if higher_is_better:
-        return least, 1.0 if least >= 0 and most <= 1 else most + span
-    return 0.0 if least >= 0 else least - span, most
-
-
-class _NewQueries:
-    """How outcomes on new queries differ from those on the queries that prompts are chosen by.
-
-    By the bootstrap over queries (Efron 1983): drawn again from these, they are to these what these are to all there
-    are. What the drawn ones choose, and how much less of its lead all of them leave it, tells how much of a lead is
-    of these queries alone; how outcomes scatter over the draws, how well these queries know them. Where shares of
-    right answers are known but not which, queries are drawn as if they were right independently of each other.
-
-    Parameters
-    ----------
-    measured : MeasuredPrompts
-        With outcomes of single queries, or shares of a known number.
-    surrogate : PromptPosterior
-        Fitted to it.
-
-    Attributes
-    ----------
-    kept_ : float
-        Share of a prediction's lead over the mean prompt that is left on new queries, 0 to 1.
-    kept_of_measured_ : float
-        The same of a measured lead.
-    """
-
-    def __init__(self, measured: MeasuredPrompts, surrogate: PromptPosterior) -> None:
-        self._measured, self._surrogate = measured, surrogate
-        q, rng = measured.asked_of, np.random.default_rng(0)
-        if measured.by_query is None:
-            means = rng.binomial(q, measured.values[:, None], (len(measured.values), _BOOTSTRAPS)) / q
-        else:
-            means = measured.by_query @ (rng.multinomial(q, np.full(q, 1 / q), size=_BOOTSTRAPS).T / q)
-        self._again = scaled_means(measured, means)
-        values, sign = scaled(measured, measured.values), -1.0 if measured.higher_is_better else 1.0
-        self.centre = float(values.mean())
-        best = measured.orders[np.argsort(sign * values, kind="stable")]
-        pool = near_and_drawn(best[:_PARENTS], measured.K, _DRAWN, np.random.default_rng(1), ordered=measured.ordered)
-        self.kept_of_measured_ = _kept(sign * values, sign * self._again)
-        self.kept_ = _kept(
-            sign * surrogate.predict(pool)[:, 0], sign * surrogate.means_for(pool, self._again),
-            around=sign * self.centre, around_again=sign * self._again.mean(axis=0),
-        )  # fmt: skip
-        self._widened = math.sqrt(1 + (q / measured.fresh if measured.fresh else 0.0))
-
-    def of_measured(self, row: int) -> float:
-        """Standard deviation that the draw of queries gives a measured outcome, on the scale."""
-        return float(self._again[row].std(ddof=1)) * self._widened
-
-    def of_mean(self, orders: PromptOrders) -> float:
-        """The same of the mean outcome of some prompts, on the scale of their logarithm where they are losses."""
-        again = self._surrogate.means_for(orders, self._again)
-        mean = np.log(np.exp(again).mean(axis=0)) if self._measured.positive else again.mean(axis=0)
-        return float(mean.std(ddof=1)) * self._widened
-
-    def of_mean_prompt(self) -> float:
-        """The same of the mean over all measured prompts, in the outcome's unit."""
-        levels = np.exp(self._again) if self._measured.positive else self._again
-        return float(levels.mean(axis=0).std(ddof=1)) * self._widened
-
-
-def scaled_means(measured: MeasuredPrompts, means: Array) -> Array:
-    """Means over drawn queries on the scale of `scaled`; none is 0 unless all that was drawn is."""
-    return np.log(np.maximum(means, 1e-3 * measured.values.min())) if measured.positive else means
-
-
-def _kept(values: Array, again: Array, around: float | None = None, around_again: Array | None = None) -> float:
-    """Share of the lead of what is least in each column of `again` that `values` leave it."""
-    centre = values.mean() if around is None else around
-    centres = again.mean(axis=0) if around_again is None else around_again
-    picks = again.argmin(axis=0)
-    promised = float((centres - again[picks, np.arange(again.shape[1])]).sum())
-    left = float((centre - values[picks]).sum())
-    return min(max(left / promised, 0.0), 1.0) if promised > 0 else 1.0
-
-
 class PromptPrediction:
     """Predicts what prompts do on new queries from measured ones.
 
-    Losses are predicted by their logarithm, so that none is negative. A prediction is the middle of what it may be;
+    Losses are predicted by the logarithm of what they are above a floor (`OutcomeScale`), so that none is negative. A
+    prediction is the middle of what it may be;
     neither it nor its interval is worse than the worst measured prompt. Whoever looks for the best prediction finds
-    what these queries flatter: so much of its lead over the mean prompt is left out as choosing by drawn queries
-    gains on these (`kept_`), of predicted leads and of measured ones. Intervals are of the mean over new queries,
-    as many as are kept back.
+    what these queries and the surrogate flatter. Of a lead over the mean prompt so much is left out as choosing by
+    drawn queries gains on these alone (`kept`), of predicted leads and of measured ones. What goes beyond all that
+    was measured no prompt has shown yet: half of it counts, and the interval reaches from none of it to all.
+    Intervals are of the mean over new queries, as many as are kept back.
 
     Parameters
     ----------
     measured : MeasuredPrompts
-        Of 8 prompts or more.
+        Of 2 prompts or more.
 
     Examples
     --------
     Texts of class 1 in the last place help with every query.
 
     >>> import numpy as np
-    >>> from kernelsm.prompts.prompt_prediction import MeasuredPrompts, PromptPrediction
+    >>> from kernelsm.prompts.measured_prompts import MeasuredPrompts
+    >>> from kernelsm.prompts.prompt_prediction import PromptPrediction
     >>> rng = np.random.default_rng(0)
     >>> labels = np.arange(10) % 2
     >>> orders = np.array([rng.permutation(10)[:2] for _ in range(40)])
@@ -253,15 +95,16 @@ class PromptPrediction:
 
     def __init__(self, measured: MeasuredPrompts) -> None:
         self.measured = measured
-        self.surrogate = fitted_to(measured)
+        self._fitted = fitted_to(measured)
+        self.surrogate, self.scale = self._fitted.surrogate, self._fitted.scale
         self.quantile = interval_quantile(self.surrogate.degrees_of_freedom_)
         self._bounds = bounds_of(measured.values, higher_is_better=measured.higher_is_better)
         self._rows = {tuple(order): row for row, order in enumerate(measured.orders.tolist())}
 
     @cached_property
-    def _new(self) -> _NewQueries | None:
+    def _new(self) -> NewQueries | None:
         """None where outcomes of single queries are not known: then what is said is said of these queries."""
-        return _NewQueries(self.measured, self.surrogate) if self.measured.asked_of >= _FEWEST_QUERIES else None
+        return NewQueries(self.measured, self._fitted) if self.measured.asked_of >= _FEWEST_QUERIES else None
 
     @cached_property
     def _accuracy(self) -> PromptPosterior | None:
@@ -300,7 +143,9 @@ class PromptPrediction:
         means = np.array([np.mean(values) for values in sums.values()])
         n = len(means)
         margin = interval_quantile(n - 1) * float(means.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-        margin = math.hypot(margin, _NORMAL_90 * (self._new.of_mean_prompt() if self._new else 0.0))
+        if self._new is not None:
+            drawn = self._new.of_mean_prompt() * (abs(float(means.mean())) if self.measured.positive else 1.0)
+            margin = math.hypot(margin, _NORMAL_90 * drawn)
         right = math.nan if self.measured.right is None else float(self.measured.right.mean())
         return Predicted(
             float(means.mean()), float(means.mean()) - margin, float(means.mean()) + margin, accuracy=right
@@ -327,16 +172,13 @@ class PromptPrediction:
     def values(self, prompts: Sequence[Sequence[int]] | PromptOrders) -> Array:
         """Predict many full prompts in their order, shape (rows,)."""
         predicted = self.surrogate.predict(prompts)[:, 0]
-        return np.asarray(np.clip(np.exp(predicted) if self.measured.positive else predicted, *self._bounds))
+        return np.asarray(np.clip(self.scale.read(predicted), *self._bounds))
 
     def contrast(self, prompts: PromptOrders, weights: Array) -> tuple[float, float]:
         """Return a weighted sum of predictions, as an effect is, and its standard deviation; in nats, of a loss."""
-        if not self.measured.positive:
-            value, std = self.surrogate.predict_contrast(prompts, weights)
-            return float(value[0]), float(std[0])
         levels = self.values(prompts)
-        # to first order: a logarithm that changes by d changes the loss by d times the loss
-        _, std = self.surrogate.predict_contrast(prompts, weights * levels)
+        # to first order: what is written changes an outcome by the slope of the scale
+        _, std = self.surrogate.predict_contrast(prompts, weights * self.scale.slope(levels))
         return float(weights @ levels), float(std[0])
 
     @property
@@ -351,8 +193,7 @@ class PromptPrediction:
         if self._new is None:
             return Predicted(value, value, value, value, right, right)
         kept = self._new.kept_of_measured_
-        middle = float(scaled(self.measured, self.measured.values[row : row + 1])[0])
-        found = self._read(middle, _NORMAL_90 * self._new.of_measured(row), kept)
+        found = self._read(float(self.scale.write(np.array(value))), 0.0, self._new.of_measured(row), kept)
         accuracy = (
             math.nan if self.measured.right is None else self._shrunk(right, float(self.measured.right.mean()), kept)
         )
@@ -364,28 +205,49 @@ class PromptPrediction:
         noise = self._noise if alone else self._noise / n
         if self.measured.positive and not alone:
             level, doubt = self.contrast(orders, np.full(n, 1 / n))
-            middle, std = math.log(level), doubt / level
+            middle, std = float(self.scale.write(np.array(level))), doubt / float(self.scale.slope(np.array(level)))
         else:
             middle, std = (float(column[0]) for column in self.surrogate.predict_mean(orders))
-        reach = self.quantile * math.hypot(std, math.sqrt(noise))
-        if self._new is not None:
-            reach = math.hypot(reach, _NORMAL_90 * self._new.of_mean(orders))
-        found = self._read(middle, reach, self.kept)
+        beyond = self._beyond(middle)
+        middle -= beyond / 2
+        # somewhere between none of it and all, each as likely
+        reach = self.quantile * math.hypot(std, math.sqrt(noise), beyond / math.sqrt(12))
+        found = self._read(middle, reach, self._new.of_mean(orders) if self._new else 0.0, self.kept)
         if self._accuracy is None or self.measured.right is None:
             return found
         share = float(self._accuracy.predict(orders).mean())
         accuracy = self._shrunk(share, float(self.measured.right.mean()), self.kept)
         return replace(found, accuracy=min(max(accuracy, 0.0), 1.0))
 
+    def _beyond(self, middle: float) -> float:
+        """By how much a prediction on the scale goes beyond that of the best measured prompt; signed as a change."""
+        if self.measured.higher_is_better:
+            return max(middle - self._best, 0.0)
+        return min(middle - self._best, 0.0)
+
+    @cached_property
+    def _best(self) -> float:
+        """The best that the surrogate says of a measured prompt, on the scale."""
+        fitted = self.surrogate.predict(self.measured.orders)
+        return float(fitted.max() if self.measured.higher_is_better else fitted.min())
+
     def _shrunk(self, value: float, centre: float, kept: float) -> float:
         return centre + kept * (value - centre)
 
-    def _read(self, middle: float, reach: float, kept: float) -> Predicted:
-        """A value on the scale with its lead cut to what is kept, and the ends of its interval, as outcomes."""
+    def _read(self, middle: float, reach: float, drawn: float, kept: float) -> Predicted:
+        """A value on the scale with its lead cut to what is kept, and the ends of its interval, as outcomes.
+
+        `reach` is half of the interval on the scale, `drawn` the standard deviation that queries give the outcome, of
+        a loss in its logarithm.
+        """
         if self._new is not None:
             middle = self._shrunk(middle, self._new.centre, kept)
-        ends = (middle, middle - reach, middle + reach)
-        return self._within(*(map(math.exp, ends) if self.measured.positive else ends))
+        value, low, high = (float(end) for end in self.scale.read(np.array([middle, middle - reach, middle + reach])))
+        far = _NORMAL_90 * drawn
+        if self.measured.positive:
+            below, above = (math.hypot(math.log(value / low), far), math.hypot(math.log(high / value), far))
+            return self._within(value, value * math.exp(-below), value * math.exp(above))
+        return self._within(value, value - math.hypot(value - low, far), value + math.hypot(high - value, far))
 
     def _within(self, value: float, low: float, high: float) -> Predicted:
         least, most = self._bounds

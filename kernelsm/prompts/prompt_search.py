@@ -24,13 +24,13 @@ from scipy.stats import norm
 from kernelsm.prompts.answer_factors import AnswerFactors, AnswerScale
 from kernelsm.prompts.neighbours import near_and_drawn
 from kernelsm.prompts.order_kernel import PromptOrders
-from kernelsm.prompts.prompt_posterior import FEWEST, PromptPosterior
+from kernelsm.prompts.prompt_posterior import PromptPosterior
 from kernelsm.runtime.checks import check_whole
 from kernelsm.runtime.near_ties import first_least
 
 Array = NDArray[np.float64]
 Order = tuple[int, ...]
-FULL_STARTS = FEWEST
+FULL_STARTS = 8
 """Prompts that are asked about all queries at first."""
 _FIRST, _GROWTH = 8, 2.0
 _AT_ONCE = 4
@@ -202,7 +202,7 @@ class PromptSearch:
         Raises
         ------
         InputError
-            Fewer than 8 were asked.
+            Fewer than 2 were asked.
         """
         return self.ranked(1)[0]
 

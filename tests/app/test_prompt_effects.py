@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from app_harness import open_app, texts
 
+from kernelsm.prompts.measured_prompts import MeasuredPrompts
 from kernelsm.prompts.prompt_effects import candidate_effects, pair_effects
-from kernelsm.prompts.prompt_prediction import MeasuredPrompts, PromptPrediction
+from kernelsm.prompts.prompt_prediction import PromptPrediction
 
 K, SIZE = 12, 3
 

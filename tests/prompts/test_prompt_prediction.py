@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from kernelsm import InputError, Outcomes
+from kernelsm.prompts.measured_prompts import MeasuredPrompts
 from kernelsm.prompts.neighbours import near_and_drawn
 from kernelsm.prompts.prompt_effects import candidate_effects
-from kernelsm.prompts.prompt_prediction import MeasuredPrompts, PromptPrediction
+from kernelsm.prompts.prompt_prediction import PromptPrediction
 from kernelsm.prompts.suggestions import MOST_SHOWN, suggest
 
 K, SLOTS, QUERIES = 16, 3, 40
@@ -152,6 +153,6 @@ def test_neighbours_are_different_and_near():
 
 
 def test_too_few_prompts_are_refused():
-    measured = World(0).measured(7)
-    with pytest.raises(InputError, match="at least 8"):
+    measured = World(0).measured(1)
+    with pytest.raises(InputError, match="at least 2"):
         PromptPrediction(measured)

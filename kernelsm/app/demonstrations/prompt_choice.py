@@ -12,11 +12,12 @@ import streamlit as st
 from kernelsm.app.shell import session
 from kernelsm.app.shell.open_runs import Run, known_orders, open_run
 from kernelsm.app.shell.words import plain
+from kernelsm.prompts.measured_prompts import MeasuredPrompts
 from kernelsm.prompts.order_search import best_order
 from kernelsm.prompts.prediction_quality import more_to_ask
 from kernelsm.prompts.prompt_effects import candidate_effects
 from kernelsm.prompts.prompt_posterior import FEWEST
-from kernelsm.prompts.prompt_prediction import MeasuredPrompts, Predicted, PromptPrediction
+from kernelsm.prompts.prompt_prediction import Predicted, PromptPrediction
 from kernelsm.prompts.suggestions import MOST_ORDERED
 from kernelsm.prompts.task import PromptTask
 from kernelsm.surrogates.reading import MEAN_TARGET
