@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernelsm.models.endpoint import Endpoint, EndpointLimits
 from kernelsm.models.endpoint_address import EndpointAddress, check_endpoint_allowed, is_endpoint
 from kernelsm.models.model_folders import local_models_allowed
+from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import Store
 from kernelsm.workspace.prompt_projects import PromptSource
@@ -112,12 +114,38 @@ def endpoint_cost(source: PromptSource, prompts: int, size: int, *, fresh: bool 
         each = max(int(exact) + int(task.rule.needs_answers), 1)
         answer += round(_mean([len(query.label) for query in task.queries]) / _LETTERS_A_TOKEN)
     calls = prompts * len(queries) * each
-    template = task.template
-    head = len(template.instruction) + size * _mean(
-        [len(template.head([example])) - len(template.head([])) for example in task.candidates]
-    )
-    letters = head + _mean([len(template.tail(query)) for query in queries])
+    letters = sum(prompt_letters(task, size, queries))
     return EndpointCost(calls, round(calls * (letters / _LETTERS_A_TOKEN + answer)))
+
+
+def cost_of_all_queries(source: PromptSource, size: int) -> EndpointCost | None:
+    """Estimate what asking an endpoint once about every query and fresh query takes; None where none is asked.
+
+    Parameters
+    ----------
+    source, size
+        As of `endpoint_cost`.
+    """
+    costs = [
+        endpoint_cost(source, 1, size), endpoint_cost(source, 1, size, fresh=True) if source.task.fresh else None
+    ]  # fmt: skip
+    known = [cost for cost in costs if cost is not None]
+    return EndpointCost(sum(one.calls for one in known), sum(one.tokens for one in known)) if known else None
+
+
+def prompt_letters(task: PromptTask, size: int, queries: Sequence[Labelled]) -> tuple[float, float]:
+    """Return how many letters a prompt has in the mean, before its query and in it.
+
+    Parameters
+    ----------
+    task : PromptTask
+    size : int
+        Demonstrations in a prompt.
+    queries : sequence of Labelled
+    """
+    template = task.template
+    shown = _mean([len(template.head([example])) - len(template.head([])) for example in task.candidates])
+    return len(template.instruction) + size * shown, _mean([len(template.tail(query)) for query in queries])
 
 
 def _mean(numbers: list[int]) -> float:

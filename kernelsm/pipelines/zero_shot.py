@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kernelsm.pipelines.ask_model import START_SECONDS, open_source, ordered_measures
-from kernelsm.pipelines.askers import EndpointCost, endpoint_cost
+from kernelsm.pipelines.askers import EndpointCost, cost_of_all_queries
 from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
@@ -40,10 +40,7 @@ class ZeroShotSettings:
 
     def cost(self) -> EndpointCost | None:
         """What it takes where an endpoint is asked; None else."""
-        source = find_prompts(self.source)
-        costs = [endpoint_cost(source, 1, 0), endpoint_cost(source, 1, 0, fresh=True) if source.task.fresh else None]
-        known = [cost for cost in costs if cost is not None]
-        return EndpointCost(sum(one.calls for one in known), sum(one.tokens for one in known)) if known else None
+        return cost_of_all_queries(find_prompts(self.source), 0)
 
     def job(self) -> JobSpec:
         """The job that asks them."""

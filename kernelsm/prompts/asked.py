@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,12 +60,37 @@ def measured(
         Those of `measures_of`: by the log-probabilities of label words, see `measure_labels`; else by which label
         word an answer gives, see `label_in`. Of free answers see `measure_answers`.
     """
+    return measured_each(asker, task, [demonstrations] * len(queries), queries)
+
+
+def measured_each(
+    asker: Asker, task: PromptTask, prompts_shown: Sequence[Sequence[int]], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
+    """Ask about queries, each after demonstrations of its own, and measure each.
+
+    Parameters
+    ----------
+    asker, task, queries
+        As of `score`.
+    prompts_shown : sequence of sequences of int, length q
+        Candidates before each query, in their order.
+
+    Returns
+    -------
+    ndarray, shape (measures, q)
+        As `measured`.
+
+    Raises
+    ------
+    InputError
+        As `score`, or as `measure_answers`.
+    """
     if task.free:
-        return measure_answers(asker, task, demonstrations, queries)
+        return _answers_each(asker, task, prompts_shown, queries)
     true = np.array([task.labels.index(query.label) for query in queries])
     if asker.gives_label_probabilities:
-        return measure_labels(score(asker, task, demonstrations, queries), true)
-    prompts = checked_prompts(task, demonstrations, queries)
+        return measure_labels(_score_each(asker, task, prompts_shown, queries), true)
+    prompts = _checked_each(task, prompts_shown, queries)
     found = asker.answers(prompts, max_tokens=_ANSWER_TOKENS, stop=() if task.template.chat else ("\n\n",))
     right = np.array([label_in(answer, task.labels) == label for answer, label in zip(found, true, strict=True)])
     return np.stack([~right, right]).astype(np.float64)
@@ -93,8 +119,14 @@ def measure_answers(
     InputError
         As `score`; the rule "loss" for an asker that gives no likelihoods, or a rule that fails on an answer.
     """
+    return _answers_each(asker, task, [demonstrations] * len(queries), queries)
+
+
+def _answers_each(
+    asker: Asker, task: PromptTask, prompts_shown: Sequence[Sequence[int]], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
     assert task.rule is not None
-    prompts = checked_prompts(task, demonstrations, queries)
+    prompts = _checked_each(task, prompts_shown, queries)
     references = [query.label for query in queries]
     right, loss = None, None
     try:
@@ -105,7 +137,7 @@ def measure_answers(
             answers = asker.answers(prompts, max_tokens=answer_tokens(asker, task), stop=stops)
             right = np.array([task.rule.right(*pair) for pair in zip(answers, references, strict=True)], dtype=float)
     except PromptTooLongError as error:
-        raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
+        raise in_words_of_the_task(error, asker, task, prompts_shown[error.position], queries) from None
     if right is None:
         if loss is None:
             fix = "Choose a rule that judges answers, such as an exact match."
@@ -155,12 +187,17 @@ def score(
         A candidate that there is not, no query, label words that the model cannot tell apart, or a prompt that is
         longer than the model can read; the longest candidate in it is named.
     """
-    asker = as_asker(model)
-    prompts = checked_prompts(task, demonstrations, queries)
+    return _score_each(as_asker(model), task, [demonstrations] * len(queries), queries)
+
+
+def _score_each(
+    asker: Asker, task: PromptTask, prompts_shown: Sequence[Sequence[int]], queries: Sequence[Labelled]
+) -> NDArray[np.float64]:
+    prompts = _checked_each(task, prompts_shown, queries)
     try:
         return asker.label_log_probabilities(prompts, task.labels, after=task.template.after_label)
     except PromptTooLongError as error:
-        raise in_words_of_the_task(error, asker, task, demonstrations, queries) from None
+        raise in_words_of_the_task(error, asker, task, prompts_shown[error.position], queries) from None
 
 
 def check_prompt(asker: Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]) -> None:
@@ -189,12 +226,22 @@ def checked_prompts(task: PromptTask, demonstrations: Sequence[int], queries: Se
     InputError
         No query, or a candidate that there is not.
     """
+    return _checked_each(task, [demonstrations] * len(queries), queries)
+
+
+def _checked_each(
+    task: PromptTask, prompts_shown: Sequence[Sequence[int]], queries: Sequence[Labelled]
+) -> list[Prompt]:
     if not queries:
         raise InputError("queries", "none", "at least 1", "Give the queries that the model is to answer.")
-    wrong = [i for i in demonstrations if not 0 <= i < task.K]
+    wrong = [i for shown in prompts_shown for i in shown if not 0 <= i < task.K]
     if wrong:
         raise InputError("demonstrations", f"{wrong[0]}", f"0..{task.K - 1}", "Number the candidates from 0.")
-    return prompts_of(task.template, [task.candidates[i] for i in demonstrations], queries)
+    prompts: list[Prompt] = []
+    # queries that follow each other after the same demonstrations: these are written once
+    for shown, group in groupby(zip(prompts_shown, queries, strict=True), key=lambda pair: tuple(pair[0])):
+        prompts += prompts_of(task.template, [task.candidates[i] for i in shown], [query for _, query in group])
+    return prompts
 
 
 def in_words_of_the_task(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from kernelsm.app.demonstrations.prompt_choice import ALL_IN, PromptChoice, measured_prompts
 from kernelsm.app.shell.open_runs import open_run
 from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
+from kernelsm.prompts.nearest_prompts import text_likeness
 from kernelsm.prompts.prompt_effects import candidate_effects
 from kernelsm.prompts.prompt_prediction import PromptPrediction
 from kernelsm.prompts.task import Labelled
@@ -21,6 +22,10 @@ from kernelsm.workspace.prompt_projects import find_prompts
 
 _SHOWN, _WORDS = 5, 3
 _ROW = 84  # pixels: four lines of text
+LIKENESS_HELP = (
+    "Cosine of both texts' words, rare words counting more: 0 for none in common, 1 for the same. A query that "
+    "shares no word with any candidate is compared by its letters."
+)
 
 
 def one_query(choice: PromptChoice) -> None:
@@ -68,7 +73,7 @@ def one_query(choice: PromptChoice) -> None:
                 "text": st.column_config.TextColumn("label: text", width=210),
                 "effect": st.column_config.TextColumn(width=110, help=f"{choice.run.unit}; 90% interval"),
                 "likeness": st.column_config.TextColumn(
-                    width=110, help="Cosine of both texts' words, rare words counting more, and words that both have"
+                    width=110, help=f"{LIKENESS_HELP} Below it: words that both have."
                 ),
             },
         )  # fmt: skip
@@ -90,14 +95,9 @@ def _of_query(key: str, j: int) -> Attribution:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _likeness(source: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Cosine of the words of each candidate and query, shape (K, q)."""
+    """How alike each candidate and query are, shape (K, q)."""
     task = find_prompts(source).task
-    texts = [example.text for example in (*task.candidates, *task.queries)]
-    try:
-        rows = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
-    except ValueError:  # no word that the vectoriser knows in any text
-        return np.zeros((task.K, len(task.queries)))
-    return np.asarray((rows[: task.K] @ rows[task.K :].T).todense())
+    return text_likeness(task.candidates, task.queries).T
 
 
 def shared_words(first: Labelled, second: Labelled) -> list[str]:
