@@ -27,13 +27,14 @@ from typing import Any
 import numpy as np
 from asked_prompts import TASKS, Asked, interval
 from machine import RESULTS, publish
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from kernelsm.models.language_model import LanguageModel, load_language_model
 from kernelsm.outcomes.table import Outcomes
 from kernelsm.prompts.answer_factors import AnswerScale
+from kernelsm.prompts.asked import measured_each
+from kernelsm.prompts.asker import as_asker
+from kernelsm.prompts.nearest_prompts import nearest_prompts
 from kernelsm.prompts.prompt_search import FoundPrompt, PromptSearch
-from kernelsm.prompts.prompting import score
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.threads import use_torch_threads
 from kernelsm.selection.search import choose
@@ -128,14 +129,8 @@ def searched(asked: Asked, seed: int, budgets: Sequence[int]) -> dict[int, Found
 
 def _nearest(task: PromptTask, model: LanguageModel) -> float:
     """Loss on fresh queries, each with the candidates nearest to it, the nearest last."""
-    texts = [one.text for one in (*task.candidates, *task.fresh)]
-    vectors = TfidfVectorizer().fit_transform(texts)
-    alike = (vectors[task.K :] @ vectors[: task.K].T).toarray()
-    losses = []
-    for query, row in zip(task.fresh, alike, strict=True):
-        order = np.argsort(-row, kind="stable")[: task.k][::-1].tolist()
-        losses.append(-score(model, task, order, [query])[0, task.labels.index(query.label)])
-    return float(np.mean(losses))
+    losses = measured_each(as_asker(model), task, nearest_prompts(task.candidates, task.fresh, task.k), task.fresh)[0]
+    return float(losses.mean())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kernelsm.prompts.asker import Asker
 
 NEAREST_CHUNKS = ChunkKind("nearest_prompts", version=1)
-_TOGETHER = 8  # queries of a chunk: as many as an endpoint is usually asked at once
+_TOGETHER, _SENT_TOGETHER = 4, 16  # queries of a chunk: of a model here, and of an endpoint, several at a time
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,8 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     shown = nearest_prompts(task.candidates, queries, task.k)
     longest = _longest(asker, task, shown, queries)
     check_prompt(asker, task, shown[longest], [queries[longest]])
-    places = [*range(len(queries))]
-    parts = [
-        (shown[begin : begin + _TOGETHER], places[begin : begin + _TOGETHER])
-        for begin in range(0, len(queries), _TOGETHER)
-    ]
+    places, size = [*range(len(queries))], _TOGETHER if asker.works_here else _SENT_TOGETHER
+    parts = [(shown[begin : begin + size], places[begin : begin + size]) for begin in range(0, len(queries), size)]
     work = ChunkedWork(
         lambda: Task(partial(_measured, asker, task, queries), in_threads=True), NEAREST_CHUNKS,
         "asking each query after its own prompt",

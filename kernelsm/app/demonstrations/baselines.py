@@ -1,22 +1,28 @@
-"""Demonstrations: what a prompt is compared with: guessing, no demonstration at all, the mean and the best prompt."""
+"""Demonstrations: what a prompt is compared with: guessing, no demonstration, nearest ones, mean and best prompt."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from kernelsm.app.demonstrations import work_under_way
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import rights, session
-from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.job_panel import job_panel, registry, started
+from kernelsm.app.shell.owner import owner
 from kernelsm.examples.catalog import load_zero_shot
+from kernelsm.pipelines.nearest_prompts import NearestSettings
 from kernelsm.pipelines.zero_shot import ZeroShotSettings
 from kernelsm.runtime.near_ties import first_least
+from kernelsm.runtime.started_jobs import kind_of
 from kernelsm.surrogates.wording import number
 from kernelsm.workspace.prompt_projects import PROMPTS, find_prompts
 
+GUESSING = "Guessing"
+NEAREST = "Nearest for each query"
 # the unit of a loss that counts them, as kernelsm.prompts.asked has it, which imports torch
 _GRADED = "wrong answers"
 
@@ -40,15 +46,35 @@ def zero_shot(source: str, part: str = "queries") -> Baseline | None:
     return Baseline("No demonstration", *map(float, values)) if values else None
 
 
+def nearest(source: str, part: str = "queries") -> Baseline | None:
+    """Return what the model says after a prompt for each query, or fresh query, of its own; None if not asked."""
+    values = (nearest_result(source) or {}).get(part)
+    return Baseline(NEAREST, *map(float, values)) if values else None
+
+
+def nearest_result(source: str) -> dict[str, Any] | None:
+    """Return what the job has found that asks after nearest prompts, within whatever limits; None if not asked."""
+    spec = NearestSettings(source).job()
+    # limits are part of a job's key, not of its kind
+    bounded = (job.key for job in started().of(owner()) if job.kind == kind_of(spec))
+    for key in (spec.key, *bounded):
+        status = registry().status(key)
+        if status is not None and status.state == "done" and status.result:
+            return status.result
+    return None
+
+
 def baselines(choice: PromptChoice) -> list[Baseline]:
     """Return what a prompt is compared with, on the queries that it is chosen by."""
     C, by_right = len(choice.task.labels), choice.by_right
     choice = choice.of_outcome
     if not choice.is_loss:
         return [Baseline("The mean prompt", choice.mean_prompt)]
-    found = [Baseline(f"Guessing among {C} labels", _guessed(choice, C), 1 / C)] if C else []
+    found = [Baseline(f"{GUESSING} among {C} labels", _guessed(choice, C), 1 / C)] if C else []
     if (empty := zero_shot(choice.run.prompts)) is not None:
         found.append(empty)
+    if (own := nearest(choice.run.prompts)) is not None:
+        found.append(own)
     asked = choice.prediction.measured if choice.prediction else None
     right = asked.right if asked else None
     mean_right = math.nan if right is None else float(right.mean())

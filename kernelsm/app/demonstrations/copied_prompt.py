@@ -7,7 +7,8 @@ import streamlit as st
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import frame
 from kernelsm.app.shell.words import plain
-from kernelsm.export.prompt_formats import PROMPT_FORMS
+from kernelsm.export.prompt_formats import PROMPT_FORMS, PromptForm
+from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
 
 
@@ -23,9 +24,23 @@ def take_away(choice: PromptChoice) -> None:
         "Query", range(-1, len(task.queries)), key="demo_query",
         format_func=lambda j: "A place for your own" if j < 0 else task.queries[j].text[:80],
     )  # fmt: skip
-    form = PROMPT_FORMS[str(chosen)]
+    written(task, choice.picked, None if j is None or j < 0 else task.queries[j], PROMPT_FORMS[str(chosen)])
+
+
+def written(task: PromptTask, picked: tuple[int, ...], query: Labelled | None, form: PromptForm) -> None:
+    """Draw a prompt in one form, with a button that copies it and one that downloads it.
+
+    Parameters
+    ----------
+    task : PromptTask
+    picked : tuple of int
+        Candidates, in the order of the prompt.
+    query : Labelled, optional
+        What is asked; a place for one where none is given.
+    form : PromptForm
+    """
     try:
-        text = form.write(task, choice.picked, None if j is None or j < 0 else task.queries[j])
+        text = form.write(task, picked, query)
     except InputError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return

@@ -7,6 +7,7 @@ import streamlit as st
 from kernelsm.app.demonstrations import (
     check,
     copied_prompt,
+    nearest_panel,
     one_query,
     past_checks,
     prediction_record,
@@ -23,6 +24,7 @@ def parts(choice: PromptChoice) -> None:
         "Prompt": lambda: copied_prompt.take_away(choice),
         "Check": lambda: past_checks.kept_checks(choice, check.check(choice)),
         "Find a better prompt": lambda: search_panel.search_panel(run.prompts, choice.source, choice),
+        "Nearest for each query": lambda: nearest_panel.nearest_panel(choice),
         "One query": lambda: one_query.one_query(choice),
         "How good are predictions?": lambda: prediction_record.record(choice),
         "Templates": lambda: templates.templates(run.prompts, run.key),

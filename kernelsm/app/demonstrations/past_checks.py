@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from kernelsm.app.demonstrations import prompt_choice, work_under_way
 from kernelsm.app.demonstrations.measured_prompts import in_words
@@ -22,6 +23,8 @@ from kernelsm.surrogates.wording import amount, number
 _CHECK, _ASKED = "ask_model:check", "kernelsm_checks"
 _MOST = 8
 _LONGEST_NAME = 28
+MeasuredCheck = NDArray[np.float64]
+"""Loss and accuracy of every fresh query after a prompt, shape (2, fresh)."""
 
 
 def kept_checks(choice: PromptChoice, offered: CheckSettings | None) -> None:
@@ -66,6 +69,16 @@ def _checks(source: str, asked: dict[str, CheckSettings]) -> list[tuple[str, Che
             settings = asked.get(job.key) or _settings(job.key)
             if settings is not None and settings.source == source:
                 found.append((job.key, settings, status))
+    return found
+
+
+def measured_checks(source: str) -> dict[tuple[int, ...], MeasuredCheck]:
+    """Return what this visitor's checks measured of prompts in their own order, the newest first."""
+    found: dict[tuple[int, ...], MeasuredCheck] = {}
+    for _, settings, status in _checks(source, {}):
+        if status.state == "done" and status.result:
+            for prompt, values in zip(settings.prompts, status.result["values"], strict=True):
+                found.setdefault(prompt, np.array(values[0], dtype=float))
     return found
 
 

@@ -141,6 +141,7 @@ JOB_NAMES = {
     "ask_model": "Asking the model", "prepare": "Preparation", "prompt_check": "Check of the prompts",
     "written_file": "A file to take away", "live": "A claim of the paper",
     "zero_shot": "Asking without demonstrations", "search_prompts": "Search for a prompt",
+    "nearest_prompts": "Asking each query after its own prompt",
 }  # fmt: skip
 """By the module that does the work."""
 COMPARISON_NAMES = {"methods": "Methods on this run", "views": "Two views"}
