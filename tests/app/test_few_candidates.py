@@ -20,7 +20,9 @@ from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.workspace.prompt_projects import PromptSource
 from kernelsm.workspace.tables import save_run, save_run_orders
 
-PARTS = ["Prompt", "Check", "One query", "How good are predictions?", "Templates", "Ask again"]
+PARTS = [
+    "Prompt", "Check", "Nearest for each query", "One query", "How good are predictions?", "Templates", "Ask again"
+]  # fmt: skip
 ALL_IN = "Every prompt holds all candidates: only their order can be chosen."
 
 

@@ -184,6 +184,23 @@ def test_a_checked_prompt_is_compared_query_by_query(model: Any, jobs: list[JobS
     assert "After the prompt checked last it was " in texts(app)
 
 
+@pytest.mark.parametrize(("away", "word"), [(0.25, "lower"), (-0.25, "higher")])
+def test_a_difference_that_can_be_told_is_said(
+    away: float, word: str, jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"queries": [0.5, 0.75], "fresh": [0.5, 0.5], "fresh_losses": [0.4, 0.6]}
+    checked = {"values": [[[[0.4 + away, 0.62 + away], [1.0, 0.0]]]]}
+    monkeypatch.setattr("kernelsm.pipelines.nearest_prompts.run", lambda report, store, **_: answers)
+    monkeypatch.setattr("kernelsm.pipelines.ask_model.check", lambda report, store, **_: checked)
+    app = part(ME.open("demonstrations", run=of_small()[1], picked="1-2-3"), "Check")
+    app.number_input(key="demo_check_orders").set_value(1).run()
+    press(app, "Check with the model")
+    press(part(app, PART), START)
+    apart = measured_mean([[-away, -0.02 - away]], 1)
+    said = f"nearest prompts are **{amount(abs(apart.mean), apart.margin)} {word}** (90% interval)."
+    assert f"After your prompt it was {number(0.51 + away)} on the same queries: {said}" in texts(app.run())
+
+
 def test_what_an_endpoint_takes_is_told_and_its_limits_are_kept(
     jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:

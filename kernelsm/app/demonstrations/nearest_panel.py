@@ -144,10 +144,11 @@ def _compared(choice: PromptChoice, found: dict[str, Any]) -> None:
         ),
         hide_index=True, height="content", alt="Loss and right answers after nearest prompts and others",
         column_config={
-            "prompt": st.column_config.TextColumn(width=150),
-            **{part: st.column_config.TextColumn(width=105, help=f"{unit}, and right answers") for part in parts},
+            "prompt": st.column_config.TextColumn(width=166),
+            **{part: st.column_config.TextColumn(width=96) for part in parts},
         },
     )  # fmt: skip
+    st.caption(f"{unit}, and right answers.")
     if len(losses) > 1:
         st.markdown(_in_words(choice, losses, found["fresh"][1]))
 
