@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from kernelsm.models.endpoint import EndpointLimits
 from kernelsm.models.endpoint_address import is_endpoint
 from kernelsm.outcomes.samplers import fixed_size_masks
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.pipelines.askers import EndpointCost, endpoint_cost, open_asker
+from kernelsm.pipelines.askers import EndpointCost, check_calibrated, endpoint_cost, open_asker, queries_asked
+from kernelsm.prompts import calibration
 from kernelsm.prompts.orders import OrderedOutcomes
 from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.checks import check_whole
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from kernelsm.prompts.prompting import Prompting
 
 ORDERED_PROMPT_CHUNKS = ChunkKind("prompts_in_order", version=1)
+LABEL_CHUNKS = ChunkKind("prompt_label_words", version=1)
+"""Log-probabilities of label words after one prompt: of all queries, and of the content-free ones."""
 START_SECONDS = 15.0
 """Until the default model is there."""
 MOST_SUBSETS, MOST_ORDERS, MOST_PROMPTS = 5_000, 24, 200
@@ -59,11 +62,14 @@ class PromptSettings:
         Of the subsets and of the orders.
     limits : EndpointLimits, optional
         How an endpoint is asked, and how much at most.
+    calibrated : bool
+        Take what the model leans to off the label words; see `Prompting`.
 
     Raises
     ------
     InputError
-        A setting out of its range, fewer than 3 different prompts, or a source that is not here.
+        A setting out of its range, fewer than 3 different prompts, a source that is not here, or `calibrated` without
+        probabilities of label words.
     """
 
     source: str
@@ -72,10 +78,14 @@ class PromptSettings:
     orders: int = 2
     seed: int = 0
     limits: EndpointLimits | None = None
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", as_limits(self.limits))
-        task = find_prompts(self.source).task
+        source = find_prompts(self.source)
+        task = source.task
+        if self.calibrated:
+            check_calibrated(source)
         if self.size is None:  # resolved here, so that equal work is one job
             object.__setattr__(self, "size", task.k)
         size = self.size or 0
@@ -107,7 +117,8 @@ class PromptSettings:
         """Expected seconds on two cores with nothing cached."""
         source = find_prompts(self.source)
         orders = min(self.orders, math.factorial(min(self.size or source.task.k, 12)))
-        return START_SECONDS + self.subsets * orders * len(source.task.queries) * source.seconds_a_query
+        asked = queries_asked(source, calibrated=self.calibrated)
+        return START_SECONDS + self.subsets * orders * asked * source.seconds_a_query
 
     def job(self) -> JobSpec:
         """The job that computes these outcomes."""
@@ -118,7 +129,7 @@ class PromptSettings:
         source = find_prompts(self.source)
         size = self.size or source.task.k
         orders = min(self.orders, math.factorial(min(size, 12)))
-        return endpoint_cost(source, self.subsets * orders, size)
+        return endpoint_cost(source, self.subsets * orders, size, calibrated=self.calibrated)
 
     def named(self, outcomes: Outcomes, store: Store) -> Outcomes:
         """Return the outcomes with metadata that names their texts, which the Demonstrations page needs."""
@@ -143,11 +154,14 @@ class CheckSettings:
         Of these.
     limits : EndpointLimits, optional
         How an endpoint is asked, and how much at most.
+    calibrated : bool
+        Take what the model leans to off the label words; see `Prompting`. What it says without is told too.
 
     Raises
     ------
     InputError
-        No prompt, an unknown or repeated candidate, a setting out of its range, or no fresh queries.
+        No prompt, an unknown or repeated candidate, a setting out of its range, no fresh queries, or `calibrated`
+        without probabilities of label words.
     """
 
     source: str
@@ -155,9 +169,13 @@ class CheckSettings:
     orders: int = 4
     seed: int = 0
     limits: EndpointLimits | None = None
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
-        task = find_prompts(self.source).task
+        source = find_prompts(self.source)
+        task = source.task
+        if self.calibrated:
+            check_calibrated(source)
         object.__setattr__(self, "limits", as_limits(self.limits))
         object.__setattr__(self, "prompts", tuple(tuple(int(i) for i in prompt) for prompt in self.prompts))
         if not task.fresh:
@@ -182,7 +200,8 @@ class CheckSettings:
         """Expected seconds on two cores with nothing cached."""
         source = find_prompts(self.source)
         count = sum(len(self.orders_of(prompt)) for prompt in self.prompts)
-        return START_SECONDS + count * len(source.task.fresh) * source.seconds_a_query
+        asked = queries_asked(source, fresh=True, calibrated=self.calibrated)
+        return START_SECONDS + count * asked * source.seconds_a_query
 
     def job(self) -> JobSpec:
         """The job that checks these prompts."""
@@ -192,7 +211,8 @@ class CheckSettings:
         """What asking an endpoint takes at most; None where no endpoint is asked."""
         source = find_prompts(self.source)
         count = sum(len(self.orders_of(prompt)) for prompt in self.prompts)
-        return endpoint_cost(source, count, max(map(len, self.prompts)), fresh=True)
+        size = max(map(len, self.prompts))
+        return endpoint_cost(source, count, size, fresh=True, calibrated=self.calibrated)
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
@@ -208,7 +228,7 @@ def compute(settings: PromptSettings, report: Report, store: Store) -> tuple[Out
     from kernelsm.prompts.prompting import Prompting
 
     task, asker = open_source(settings.source, report, store, settings.limits)
-    prompting = Prompting(task, asker, orders=settings.orders, seed=settings.seed)
+    prompting = Prompting(task, asker, orders=settings.orders, seed=settings.seed, calibrated=settings.calibrated)
     masks = settings.masks()
     outcomes = settings.named(prompting.outcomes(masks, store=store, report=report), store)
     orders, values = prompting.by_order(masks, store=store)
@@ -230,19 +250,34 @@ def _likeness(task: PromptTask, store: Store) -> list[float]:
 def check(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: ask the model about the fresh queries after some prompts.
 
-    Returns {"values": for each prompt and each of its orders the (loss, accuracy) of every fresh query}.
+    Returns
+    -------
+    dict
+        JSON types: `values`, for each prompt and each of its orders the (loss, accuracy) of every fresh query. Where
+        label words are calibrated also `uncalibrated`, the same from the same answers as the model gave them, and
+        `offsets`, for each prompt and order what was added to the log-probability of each label word.
     """
     from kernelsm.prompts.prompting import Prompting
 
     request = CheckSettings(**settings)
     task, asker = open_source(request.source, report, store, request.limits)
-    prompting = Prompting(task, asker, fresh=True)
+    prompting = Prompting(task, asker, fresh=True, calibrated=request.calibrated)
     ordered = [request.orders_of(prompt) for prompt in request.prompts]
     flat = [order for orders in ordered for order in orders]
-    measures = ordered_measures(prompting, flat, store, report)
-    values = [found[:2].tolist() for found in measures]
     ends = np.cumsum([len(orders) for orders in ordered]).tolist()
-    return {"values": [values[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]}
+
+    def by_prompt(found: list[Any]) -> list[list[Any]]:
+        return [found[end - len(orders) : end] for orders, end in zip(ordered, ends, strict=True)]
+
+    if not request.calibrated:
+        measures = ordered_measures(prompting, flat, store, report)
+        return {"values": by_prompt([found[:2].tolist() for found in measures])}
+    answers = ordered_label_words(prompting, flat, store, report)
+    return {
+        "values": by_prompt([one.measures(calibrated=True)[:2].tolist() for one in answers]),
+        "uncalibrated": by_prompt([one.measures(calibrated=False)[:2].tolist() for one in answers]),
+        "offsets": by_prompt([calibration.label_offsets(one.content_free).tolist() for one in answers]),
+    }
 
 
 def open_source(
@@ -283,6 +318,34 @@ def open_model(source: str, report: Report) -> tuple[PromptTask, LanguageModel]:
     return prompt_source.task, source_model(prompt_source)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelWords:
+    """What a model says of the label words after one prompt, and without content.
+
+    Parameters
+    ----------
+    log_probabilities : ndarray, shape (q, labels)
+        In nats, normalised over the labels.
+    content_free : ndarray, shape (c, labels)
+        The same of content-free queries.
+    true : ndarray of int64, shape (q,)
+        Which label is right.
+    """
+
+    log_probabilities: NDArray[np.float64]
+    content_free: NDArray[np.float64]
+    true: NDArray[np.int64]
+
+    def measures(self, *, calibrated: bool) -> NDArray[np.float64]:
+        """All measures of every query, shape (3, q); see `measure_labels`."""
+        from kernelsm.prompts.scoring import measure_labels
+
+        found = self.log_probabilities
+        if calibrated:
+            found = calibration.calibrated(found, self.content_free)
+        return measure_labels(found, self.true)
+
+
 def ordered_measures(
     prompting: Prompting, orders: Sequence[tuple[int, ...]], store: Store, report: Report = silent
 ) -> list[NDArray[np.float64]]:
@@ -290,11 +353,41 @@ def ordered_measures(
 
     The first two are loss and accuracy; see `measures_of`.
     """
+    if prompting.calibrated:
+        return [one.measures(calibrated=True) for one in ordered_label_words(prompting, orders, store, report)]
+    return _in_orders(prompting, orders, _measures, ORDERED_PROMPT_CHUNKS, store, report)
+
+
+def ordered_label_words(
+    prompting: Prompting, orders: Sequence[tuple[int, ...]], store: Store, report: Report = silent
+) -> list[LabelWords]:
+    """Return what the model says of the label words after each of some prompts; the store keeps it.
+
+    Raises
+    ------
+    InputError
+        As `score_with_content_free`.
+    """
+    from kernelsm.prompts.asked import true_labels
+
+    true, q = true_labels(prompting.task, prompting.queries), len(prompting.queries)
+    found = _in_orders(prompting, orders, _label_words, LABEL_CHUNKS, store, report)
+    return [LabelWords(one[:q], one[q:], true) for one in found]
+
+
+def _in_orders(
+    prompting: Prompting,
+    orders: Sequence[tuple[int, ...]],
+    ask: Callable[[Prompting, tuple[int, ...]], NDArray[np.float64]],
+    kind: ChunkKind,
+    store: Store,
+    report: Report,
+) -> list[NDArray[np.float64]]:
     from kernelsm.prompts.asked import asked_where_it_works
 
     task = prompting.task
     message = "asking about fresh queries" if prompting.fresh else "asking the language model"
-    work = ChunkedWork(lambda: Task(partial(_measures, prompting), in_threads=True), ORDERED_PROMPT_CHUNKS, message)
+    work = ChunkedWork(lambda: Task(partial(ask, prompting), in_threads=True), kind, message)
     keys = [(task.content_hash, prompting.identity, prompting.fresh, order) for order in orders]
     with asked_where_it_works(prompting.asker):
         return computed_chunks(work, keys, orders, store, report)
@@ -306,14 +399,20 @@ def _measures(prompting: Prompting, order: tuple[int, ...]) -> NDArray[np.float6
     return measured(prompting.asker, prompting.task, order, prompting.queries)
 
 
+def _label_words(prompting: Prompting, order: tuple[int, ...]) -> NDArray[np.float64]:
+    """Log-probabilities of the label words: the queries' rows, then those of the content-free ones."""
+    from kernelsm.prompts.asked import score_with_content_free
+
+    return np.concatenate(score_with_content_free(prompting.asker, prompting.task, order, prompting.queries))
+
+
 def as_limits(limits: EndpointLimits | dict[str, Any] | None) -> EndpointLimits | None:
     """Limits as they are or as a job holds them."""
     return EndpointLimits(**limits) if isinstance(limits, dict) else limits
 
 
 def settings_arguments(settings: Any) -> dict[str, Any]:
-    """Arguments of a job: without limits as they were before there were any."""
+    """Arguments of a job: without limits and calibration as they were before there were any."""
     found = asdict(settings)
-    if found["limits"] is None:
-        del found["limits"]
-    return found
+    later = {"limits": None, "calibrated": False}
+    return {name: value for name, value in found.items() if name not in later or value != later[name]}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernelsm.models.endpoint import Endpoint, EndpointLimits
 from kernelsm.models.endpoint_address import EndpointAddress, check_endpoint_allowed, is_endpoint
 from kernelsm.models.model_folders import local_models_allowed
+from kernelsm.prompts.calibration import CONTENT_FREE, check_label_probabilities, content_free_queries
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.runtime.store import Store
@@ -89,7 +90,35 @@ def source_model(source: PromptSource) -> LanguageModel:
     return load_language_model(source.model or None)
 
 
-def endpoint_cost(source: PromptSource, prompts: int, size: int, *, fresh: bool = False) -> EndpointCost | None:
+def gives_label_probabilities(source: PromptSource) -> bool:
+    """Return whether the answers to a source are label words with probabilities, which can be calibrated."""
+    return not source.task.free and (
+        not is_endpoint(source.model) or EndpointAddress.of_text(source.model).probabilities
+    )
+
+
+def check_calibrated(source: PromptSource) -> None:
+    """Refuse to calibrate what has no probabilities of label words.
+
+    Raises
+    ------
+    InputError
+        Free answers, or an endpoint that gives answers alone.
+    """
+    check_label_probabilities(
+        source.task, gives_label_probabilities=gives_label_probabilities(source), name=source.model
+    )
+
+
+def queries_asked(source: PromptSource, *, fresh: bool = False, calibrated: bool = False) -> int:
+    """Return how many queries are asked after each prompt; calibrated, the content-free ones are among them."""
+    own = source.task.fresh if fresh else source.task.queries
+    return len(own) + (len(CONTENT_FREE) if calibrated else 0)
+
+
+def endpoint_cost(
+    source: PromptSource, prompts: int, size: int, *, fresh: bool = False, calibrated: bool = False
+) -> EndpointCost | None:
     """Estimate what asking an endpoint with some prompts takes; None where no endpoint is asked.
 
     Parameters
@@ -101,11 +130,15 @@ def endpoint_cost(source: PromptSource, prompts: int, size: int, *, fresh: bool 
         Demonstrations in each.
     fresh : bool
         Whether the fresh queries are asked.
+    calibrated : bool
+        Whether content-free queries are asked too.
     """
     if not is_endpoint(source.model):
         return None
     address, task = EndpointAddress.of_text(source.model), source.task
     queries = task.fresh if fresh else task.queries
+    if calibrated:
+        queries = (*queries, *content_free_queries(task))
     exact = address.api == "completions" and address.probabilities
     answer = _ANSWER_TOKENS
     if task.rule is None:
@@ -118,17 +151,16 @@ def endpoint_cost(source: PromptSource, prompts: int, size: int, *, fresh: bool 
     return EndpointCost(calls, round(calls * (letters / _LETTERS_A_TOKEN + answer)))
 
 
-def cost_of_all_queries(source: PromptSource, size: int) -> EndpointCost | None:
+def cost_of_all_queries(source: PromptSource, size: int, *, calibrated: bool = False) -> EndpointCost | None:
     """Estimate what asking an endpoint once about every query and fresh query takes; None where none is asked.
 
     Parameters
     ----------
-    source, size
+    source, size, calibrated
         As of `endpoint_cost`.
     """
-    costs = [
-        endpoint_cost(source, 1, size), endpoint_cost(source, 1, size, fresh=True) if source.task.fresh else None
-    ]  # fmt: skip
+    parts = (False, True) if source.task.fresh else (False,)
+    costs = [endpoint_cost(source, 1, size, fresh=fresh, calibrated=calibrated) for fresh in parts]
     known = [cost for cost in costs if cost is not None]
     return EndpointCost(sum(one.calls for one in known), sum(one.tokens for one in known)) if known else None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from kernelsm.pipelines.ask_model import START_SECONDS, open_source, ordered_measures
-from kernelsm.pipelines.askers import EndpointCost, cost_of_all_queries
+from kernelsm.pipelines.ask_model import START_SECONDS, open_source, ordered_measures, settings_arguments
+from kernelsm.pipelines.askers import EndpointCost, check_calibrated, cost_of_all_queries, queries_asked
+from kernelsm.prompts.task import PromptTask
 from kernelsm.runtime.job import JobSpec
 from kernelsm.runtime.progress import Report
 from kernelsm.runtime.store import Store
@@ -21,30 +22,36 @@ class ZeroShotSettings:
     ----------
     source : str
         Name of a built-in prompt task, or the key of an uploaded one.
+    calibrated : bool
+        Take what the model leans to off the label words; see `Prompting`.
 
     Raises
     ------
     InputError
-        The source is not here.
+        The source is not here, or `calibrated` without probabilities of label words.
     """
 
     source: str
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
-        find_prompts(self.source)
+        found = find_prompts(self.source)
+        if self.calibrated:
+            check_calibrated(found)
 
     def seconds(self) -> float:
         """Expected seconds on two cores with nothing cached."""
         found = find_prompts(self.source)
-        return START_SECONDS + (len(found.task.queries) + len(found.task.fresh)) * found.seconds_a_query
+        asked = sum(queries_asked(found, fresh=fresh, calibrated=self.calibrated) for fresh in _parts(found.task))
+        return START_SECONDS + asked * found.seconds_a_query
 
     def cost(self) -> EndpointCost | None:
         """What it takes where an endpoint is asked; None else."""
-        return cost_of_all_queries(find_prompts(self.source), 0)
+        return cost_of_all_queries(find_prompts(self.source), 0, calibrated=self.calibrated)
 
     def job(self) -> JobSpec:
         """The job that asks them."""
-        return JobSpec("kernelsm.pipelines.zero_shot:run", asdict(self))
+        return JobSpec("kernelsm.pipelines.zero_shot:run", settings_arguments(self))
 
 
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
@@ -54,11 +61,16 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """
     from kernelsm.prompts.prompting import Prompting
 
-    task, asker = open_source(ZeroShotSettings(**settings).source, report, store)
+    request = ZeroShotSettings(**settings)
+    task, asker = open_source(request.source, report, store)
     found: dict[str, Any] = {"queries": None, "fresh": None}
-    for name, fresh in (("queries", False), ("fresh", True)):
-        if fresh and not task.fresh:
-            continue
-        (measures,) = ordered_measures(Prompting(task, asker, fresh=fresh), [()], store, report)
-        found[name] = measures[:2].mean(axis=1).tolist()
+    for fresh in _parts(task):
+        prompting = Prompting(task, asker, fresh=fresh, calibrated=request.calibrated)
+        (measures,) = ordered_measures(prompting, [()], store, report)
+        found["fresh" if fresh else "queries"] = measures[:2].mean(axis=1).tolist()
     return found
+
+
+def _parts(task: PromptTask) -> tuple[bool, ...]:
+    """Whether fresh: the queries to choose by, and the fresh ones where there are any."""
+    return (False, True) if task.fresh else (False,)

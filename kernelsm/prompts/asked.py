@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.classification import Classification
 from kernelsm.objectives.objective import Measure
+from kernelsm.prompts import calibration
 from kernelsm.prompts.asker import Asker, Prompt, PromptTooLongError, as_asker
+from kernelsm.prompts.calibration import check_label_probabilities, content_free_queries
 from kernelsm.prompts.conversations import prompts_of
 from kernelsm.prompts.label_tokens import label_in
 from kernelsm.prompts.scoring import measure_labels
@@ -45,7 +47,12 @@ def measures_of(asker: Asker, task: PromptTask | None = None) -> Sequence[Measur
 
 
 def measured(
-    asker: Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+    asker: Asker,
+    task: PromptTask,
+    demonstrations: Sequence[int],
+    queries: Sequence[Labelled],
+    *,
+    calibrated: bool = False,
 ) -> NDArray[np.float64]:
     """Ask about queries after some demonstrations, and measure each.
 
@@ -53,13 +60,24 @@ def measured(
     ----------
     asker, task, demonstrations, queries
         As of `score`.
+    calibrated : bool
+        Take what the model leans to after these demonstrations off the log-probabilities of label words first; see
+        `calibrated` in `kernelsm.prompts.calibration`.
 
     Returns
     -------
     ndarray, shape (measures, q)
         Those of `measures_of`: by the log-probabilities of label words, see `measure_labels`; else by which label
         word an answer gives, see `label_in`. Of free answers see `measure_answers`.
+
+    Raises
+    ------
+    InputError
+        As `score`; `calibrated` without probabilities of label words.
     """
+    if calibrated:
+        scores, content_free = score_with_content_free(asker, task, demonstrations, queries)
+        return measure_labels(calibration.calibrated(scores, content_free), true_labels(task, queries))
     return measured_each(asker, task, [demonstrations] * len(queries), queries)
 
 
@@ -87,13 +105,18 @@ def measured_each(
     """
     if task.free:
         return _answers_each(asker, task, prompts_shown, queries)
-    true = np.array([task.labels.index(query.label) for query in queries])
+    true = true_labels(task, queries)
     if asker.gives_label_probabilities:
         return measure_labels(_score_each(asker, task, prompts_shown, queries), true)
     prompts = _checked_each(task, prompts_shown, queries)
     found = asker.answers(prompts, max_tokens=_ANSWER_TOKENS, stop=() if task.template.chat else ("\n\n",))
     right = np.array([label_in(answer, task.labels) == label for answer, label in zip(found, true, strict=True)])
     return np.stack([~right, right]).astype(np.float64)
+
+
+def true_labels(task: PromptTask, queries: Sequence[Labelled]) -> NDArray[np.int64]:
+    """Return which label word is right for each query, shape (q,)."""
+    return np.array([task.labels.index(query.label) for query in queries], dtype=np.int64)
 
 
 def measure_answers(
@@ -198,6 +221,67 @@ def _score_each(
         return asker.label_log_probabilities(prompts, task.labels, after=task.template.after_label)
     except PromptTooLongError as error:
         raise in_words_of_the_task(error, asker, task, prompts_shown[error.position], queries) from None
+
+
+def score_with_content_free(
+    model: LanguageModel | Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ask about queries and, after the same demonstrations, about content-free ones: what `calibrated` needs.
+
+    Parameters
+    ----------
+    model, task, demonstrations, queries
+        As of `score`.
+
+    Returns
+    -------
+    log_probabilities : ndarray, shape (q, labels)
+        Of the queries, as `score` returns them.
+    content_free : ndarray, shape (c, labels)
+        Of the `askable_content_free`.
+
+    Raises
+    ------
+    InputError
+        As `score`; free answers, or an asker without probabilities of label words.
+    """
+    asker = as_asker(model)
+    more = askable_content_free(asker, task, demonstrations)
+    found = score(asker, task, demonstrations, [*queries, *more])
+    return found[: len(queries)], found[len(queries) :]
+
+
+def askable_content_free(asker: Asker, task: PromptTask, demonstrations: Sequence[int]) -> list[Labelled]:
+    """Return the content-free queries that can be asked after some demonstrations.
+
+    An empty text is left out where the prompt, or the last turn of the conversation, is then empty: an endpoint
+    refuses that. So is a text that leaves the tokenizer nothing of its own before the label, or that the template of
+    the model refuses.
+
+    Raises
+    ------
+    InputError
+        Free answers, an asker without probabilities of label words, or no text that can be asked, as where label
+        words cannot be told apart.
+    """
+    check_label_probabilities(task, gives_label_probabilities=asker.gives_label_probabilities, name=asker.name)
+    queries = content_free_queries(task)
+    kept, refused = [], None
+    for query, prompt in zip(queries, checked_prompts(task, demonstrations, queries), strict=True):
+        if not (prompt if isinstance(prompt, str) else prompt[-1].content).strip():
+            continue
+        try:
+            asker.check([prompt], task.labels, after=task.template.after_label)
+        except PromptTooLongError as error:
+            raise in_words_of_the_task(error, asker, task, demonstrations, [query]) from None
+        except InputError as error:
+            refused = error
+            continue
+        kept.append(query)
+    if not kept:
+        assert refused is not None  # only the empty text makes an empty prompt
+        raise refused
+    return kept
 
 
 def check_prompt(asker: Asker, task: PromptTask, demonstrations: Sequence[int], queries: Sequence[Labelled]) -> None:

@@ -16,8 +16,17 @@ from kernelsm.estimators.estimator import BlockWork, Estimator
 from kernelsm.models.language_model import LanguageModel
 from kernelsm.objectives.objective import Measure, find_measure
 from kernelsm.outcomes.table import Outcomes
-from kernelsm.prompts.asked import MEASURES, asked_where_it_works, check_prompt, measured, measures_of, score
+from kernelsm.prompts.asked import (
+    MEASURES,
+    askable_content_free,
+    asked_where_it_works,
+    check_prompt,
+    measured,
+    measures_of,
+    score,
+)
 from kernelsm.prompts.asker import Asker, as_asker
+from kernelsm.prompts.calibration import check_label_probabilities
 from kernelsm.prompts.orders import order_noise
 from kernelsm.prompts.task import Labelled, PromptTask
 from kernelsm.runtime.checks import check_counts, check_whole
@@ -30,6 +39,7 @@ from kernelsm.runtime.store import ChunkKind, Store
 SUBSET_CHUNKS = ChunkKind("prompt_subsets", version=1)
 __all__ = ["MEASURES", "Prompting", "score", "short_names"]
 
+_CALIBRATED = "calibrated"
 _LONGEST_NAME = 60
 _SAME_BEGINNING = 12  # characters; a shorter one stays
 
@@ -55,17 +65,28 @@ class Prompting(Estimator):
         Of the orders. Those of a subset depend on nothing else, in particular not on the other subsets.
     fresh : bool
         Ask the task's fresh queries instead, which no choice of demonstrations has seen.
+    calibrated : bool
+        Ask about a few content-free queries after each prompt too, and take what the model then leans to off the
+        log-probabilities of label words; see `kernelsm.prompts.calibration`.
 
     Raises
     ------
     InputError
-        Orders below 1, a seed below 0, or no fresh query where they are asked for.
+        Orders below 1, a seed below 0, no fresh query where they are asked for, or `calibrated` without probabilities
+        of label words.
     """
 
     block = 1
 
     def __init__(
-        self, task: PromptTask, model: LanguageModel | Asker, *, orders: int = 2, seed: int = 0, fresh: bool = False
+        self,
+        task: PromptTask,
+        model: LanguageModel | Asker,
+        *,
+        orders: int = 2,
+        seed: int = 0,
+        fresh: bool = False,
+        calibrated: bool = False,
     ) -> None:
         check_counts(orders=orders)
         check_whole("seed", seed, 0, fix="Number the seeds from 0.")
@@ -73,6 +94,10 @@ class Prompting(Estimator):
             raise InputError("fresh", "no fresh query", "at least 1", "Give the task queries that are kept back.")
         self.task, self.asker, self.orders, self.seed, self.fresh = task, as_asker(model), orders, seed, fresh
         self.queries = task.fresh if fresh else task.queries
+        self.calibrated = calibrated
+        if calibrated:
+            gives = self.asker.gives_label_probabilities
+            check_label_probabilities(task, gives_label_probabilities=gives, name=self.asker.name)
 
     def orders_of(self, mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], ...]:
         """Return the orders that a subset is scored under: all different, drawn by the seed and the subset alone."""
@@ -111,7 +136,7 @@ class Prompting(Estimator):
         return {
             "estimator": "prompting", "model": self.asker.name, "orders": self.orders, "seed": self.seed,
             "queries": "fresh" if self.fresh else "fit", "task": self.task.content_hash,
-            "weights": self.identity,
+            "weights": self.identity, **({"calibrated": True} if self.calibrated else {}),
         }  # fmt: skip
 
     def by_order(
@@ -176,7 +201,15 @@ class Prompting(Estimator):
     def _work(self, store: Store | None) -> BlockWork:
         return BlockWork(
             ChunkedWork(self._task, SUBSET_CHUNKS, "asking the language model"),
-            key=(self.task.content_hash, self.identity, self.orders, self.seed, self.fresh),
+            # without calibration as it was before there was any: what was asked then is found again
+            key=(
+                self.task.content_hash,
+                self.identity,
+                self.orders,
+                self.seed,
+                self.fresh,
+                *((_CALIBRATED,) if self.calibrated else ()),
+            ),
             meta=self.meta,
         )
 
@@ -193,13 +226,21 @@ class Prompting(Estimator):
     def _score_orders(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
         """All measures of one subset, a block of masks, under its orders: shape (orders, measures, q)."""
         (mask,) = masks
-        return np.stack([measured(self.asker, self.task, order, self.queries) for order in self.orders_of(mask)])
+        return np.stack(
+            [
+                measured(self.asker, self.task, order, self.queries, calibrated=self.calibrated)
+                for order in self.orders_of(mask)
+            ]
+        )
 
     def check_lengths(self, masks: NDArray[np.bool_]) -> None:
         """Refuse too long prompts before the first one is scored, not hours after it."""
         sizes = self.asker.sizes([candidate.text for candidate in self.task.candidates])
         largest = masks[(masks @ sizes + masks.sum(axis=1)).argmax()]
-        check_prompt(self.asker, self.task, np.flatnonzero(largest).tolist(), self.queries)
+        demonstrations = np.flatnonzero(largest).tolist()
+        check_prompt(self.asker, self.task, demonstrations, self.queries)
+        if self.calibrated:
+            askable_content_free(self.asker, self.task, demonstrations)
 
 
 def short_names(texts: Sequence[Labelled]) -> tuple[str, ...]:
