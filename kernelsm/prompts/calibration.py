@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -144,8 +142,3 @@ def check_label_probabilities(task: PromptTask, *, gives_label_probabilities: bo
         return
     fix = "Ask without calibration, or a model that gives probabilities of label words."
     raise InputError("calibrated", found, "label words with probabilities", fix)
-
-
-def in_meta(meta: dict[str, Any]) -> bool:
-    """Return whether metadata of outcomes say that label words were calibrated."""
-    return meta.get("calibrated") is True

@@ -36,14 +36,18 @@ class Baseline:
     accuracy: float = math.nan
 
 
-def zero_shot(source: str, part: str = "queries") -> Baseline | None:
-    """Return what the model says without demonstrations of the queries, or of fresh ones; None if not asked."""
-    found = load_zero_shot(source)
+def zero_shot(source: str, part: str = "queries", *, calibrated: bool = False) -> Baseline | None:
+    """Return what the model says without demonstrations of the queries, or of fresh ones; None if not asked.
+
+    Where a run is calibrated so is what it is compared with.
+    """
+    found = None if calibrated else load_zero_shot(source)  # those of the examples are not
     if found is None:
-        status = registry().status(ZeroShotSettings(source).job().key)
+        status = registry().status(ZeroShotSettings(source, calibrated=calibrated).job().key)
         found = status.result if status and status.state == "done" else None
     values = (found or {}).get(part)
-    return Baseline("No demonstration", *map(float, values)) if values else None
+    name = "No demonstration, calibrated" if calibrated else "No demonstration"
+    return Baseline(name, *map(float, values)) if values else None
 
 
 def nearest(source: str, part: str = "queries") -> Baseline | None:
@@ -71,9 +75,9 @@ def baselines(choice: PromptChoice) -> list[Baseline]:
     if not choice.is_loss:
         return [Baseline("The mean prompt", choice.mean_prompt)]
     found = [Baseline(f"{GUESSING} among {C} labels", _guessed(choice, C), 1 / C)] if C else []
-    if (empty := zero_shot(choice.run.prompts)) is not None:
+    if (empty := zero_shot(choice.run.prompts, calibrated=choice.calibrated)) is not None:
         found.append(empty)
-    if (own := nearest(choice.run.prompts)) is not None:
+    if not choice.calibrated and (own := nearest(choice.run.prompts)) is not None:
         found.append(own)
     asked = choice.prediction.measured if choice.prediction else None
     right = asked.right if asked else None
@@ -107,13 +111,13 @@ def show_baselines(choice: PromptChoice) -> None:
     with st.container(key="demo_baselines"):
         st.markdown("\n".join([*head, *rows]))
     if choice.of_outcome.is_loss:
-        ask_zero_shot(choice.run.prompts)
+        ask_zero_shot(choice.run.prompts, calibrated=choice.calibrated)
 
 
-def ask_zero_shot(source: str) -> None:
+def ask_zero_shot(source: str, *, calibrated: bool = False) -> None:
     """Offer to ask without demonstrations, where that was not done and is this visitor's to do."""
-    if zero_shot(source) is None and rights.may_ask(source):
-        settings = ZeroShotSettings(source)
+    if zero_shot(source, calibrated=calibrated) is None and rights.may_ask(source):
+        settings = ZeroShotSettings(source, calibrated=calibrated)
         work_under_way.drawn(settings.job().key)
         if (cost := settings.cost()) is not None:
             st.caption(f"Without demonstrations: {cost.calls:,} calls of the endpoint, about {cost.tokens:,} tokens.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
-from kernelsm.app.demonstrations import model_choice, prompt_choice, work_under_way
+from kernelsm.app.demonstrations import label_words, model_choice, prompt_choice, work_under_way
 from kernelsm.app.demonstrations.estimates import estimates
 from kernelsm.app.demonstrations.measured_prompts import RANDOM_PROMPTS, YOURS, ComparedPrompt, show_measured
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
@@ -14,6 +17,7 @@ from kernelsm.app.shell import rights, session
 from kernelsm.app.shell.job_panel import job_panel, registry
 from kernelsm.app.shell.words import plain
 from kernelsm.pipelines.ask_model import CheckSettings, PromptSettings
+from kernelsm.prompts.calibration import CONTENT_FREE
 from kernelsm.prompts.orders import FEWEST_ORDERS, orders_there_are
 from kernelsm.runtime.errors import InputError
 from kernelsm.selection.simple_choices import random_prompts
@@ -59,21 +63,38 @@ def check(choice: PromptChoice) -> CheckSettings | None:
             "The suggestions and random prompts too", key=_AGAINST, persist_state="session",
             help=f"The other suggestions and {_RANDOM} random prompts, in the same number of orders.",
         )  # fmt: skip
+        calibrated = label_words.check_toggle(choice)
     compared = [ComparedPrompt(YOURS, choice.picked, ordered=True), *(_others(choice) if against else ())]
     limits = model_choice.endpoint_limits(choice.source, "demo_check_endpoint")
     prompts = tuple(dict.fromkeys(one.prompt for one in compared))
-    settings = CheckSettings(choice.run.prompts, prompts, orders=orders, limits=limits)
+    settings = CheckSettings(choice.run.prompts, prompts, orders=orders, limits=limits, calibrated=calibrated)
     model_choice.say_cost(settings.cost(), limits)
     spec = settings.job()
     work_under_way.drawn(spec.key)
     job_panel(spec, settings.seconds(), "", start="Check with the model", cancel="Cancel the check", key="demo_check")
-    status = registry().status(spec.key)
-    if status and status.state == "done" and status.result:
-        measures_by_order = (
-            np.array(measures, dtype=float) for measures in status.result["values"]
-        )  # (orders, 2, q) each
+    result = _result(settings)
+    as_run = replace(settings, calibrated=choice.calibrated)
+    # a check of before the toggle was moved stays in sight
+    values = _values(result, settings, as_run) if result else _values(_result(as_run), as_run, as_run)
+    if values is not None:
+        measures_by_order = (np.array(measures, dtype=float) for measures in values)  # (orders, 2, q) each
         show_measured(choice, compared, dict(zip(settings.prompts, measures_by_order, strict=True)))
+    if result and calibrated:
+        label_words.show_calibration(choice, result)
     return settings
+
+
+def _result(settings: CheckSettings) -> dict[str, Any] | None:
+    status = registry().status(settings.job().key)
+    return status.result if status and status.state == "done" else None
+
+
+def _values(result: dict[str, Any] | None, of: CheckSettings, wanted: CheckSettings) -> list[Any] | None:
+    """What a check measured, calibrated or not as it is wanted: a calibrated one tells both."""
+    if result is None:
+        return None
+    found: list[Any] = result["values" if of.calibrated == wanted.calibrated else "uncalibrated"]
+    return found
 
 
 def _others(choice: PromptChoice) -> list[ComparedPrompt]:
@@ -136,24 +157,28 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
             )
         )  # fmt: skip
         seed = int(st.number_input("Seed", 0, 10**6, 0, key="demo_seed", persist_state="session"))
+        calibrated = label_words.ask_toggle(source, prompt_source)
     limits = model_choice.endpoint_limits(prompt_source, "demo_ask_endpoint")
     # estimates look inside the model, exchange slots of plain text, and change the probabilities of label words
-    whole_only = limits is not None or task.template.chat or task.free
+    whole_only = limits is not None or task.template.chat or task.free or calibrated
     how = _EXACT if whole_only else st.segmented_control(
         "How", [_EXACT, _FIRST_ORDER], key="demo_how", default=_EXACT, required=True, persist_state="session",
         help=f"**{_EXACT}** asks the model with every prompt. **{_FIRST_ORDER}** asks it with a few, estimates the "
         "rest from these, and measures how far off that is.",
     )  # fmt: skip
     try:
-        settings = PromptSettings(source, subsets=subsets, orders=orders, seed=seed, limits=limits)
+        settings = PromptSettings(
+            source, subsets=subsets, orders=orders, seed=seed, limits=limits, calibrated=calibrated
+        )
     except InputError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
+    more = f", and {len(CONTENT_FREE)} without content" if calibrated else ""
     drawn = f"All {settings.subsets:,} prompts" if settings.all_there_are else f"{subsets:,} random prompts"
     st.caption(
         f"{drawn} of {settings.size} of {task.K} demonstrations, in {orders} "
-        f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each. What was asked before is "
-        "kept and not asked again."
+        f"order{'s' if orders > 1 else ''} each, {len(task.queries)} queries after each{more}. What was asked before "
+        "is kept and not asked again."
     )
     model_choice.say_cost(settings.cost(), limits)
     title = session.titles(PROMPTS).get(source, prompt_source.title)
@@ -164,7 +189,7 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
     job_panel(
         settings.job(),
         settings.seconds(),
-        f"{title}: {settings.subsets} prompts, seed {seed}",
+        f"{title}: {settings.subsets} prompts, seed {seed}{', calibrated' if calibrated else ''}",
         start=start,
         key="demo_ask",
     )
@@ -173,6 +198,7 @@ def ask(source: str, prompt_source: PromptSource, *, start: str) -> None:
 def ask_again(choice: PromptChoice) -> None:
     """Offer to ask with other random prompts, in as many orders as the run at hand advises."""
     advise_orders(choice.run.prompts, _advised(choice.run.key))
+    label_words.advise(choice)
     ask(choice.run.prompts, choice.source, start="Ask the model")
 
 

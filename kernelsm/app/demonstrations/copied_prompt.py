@@ -49,3 +49,8 @@ def written(task: PromptTask, picked: tuple[int, ...], query: Labelled | None, f
         f"Download {form.file}", text, form.file, form.mime, icon=":material/download:", on_click="ignore"
     )
     st.caption(form.about)
+    if choice.calibrated:
+        st.caption(
+            "Label words of this run are calibrated: its answers need the offsets of the label words, which "
+            "**Check** shows for this prompt."
+        )

@@ -78,7 +78,7 @@ def _in_this_order(choice: PromptChoice, measures: OrderMeasures) -> tuple[str, 
         f"Measured **{amount(measured.mean, measured.margin)}** {plain(choice.run.unit)} on fresh "
         f"queries{' in the order shown' if one_of_many else ''}, right on **{measures[0, 1].mean():.0%}** of them."
     )
-    if (empty := zero_shot(choice.run.prompts, "fresh")) is not None:
+    if (empty := zero_shot(choice.run.prompts, "fresh", calibrated=choice.calibrated)) is not None:
         sentence += f" Without demonstrations: {number(empty.loss)}, right on {empty.accuracy:.0%}."
     predicted = choice.in_order(choice.picked) if choice.knows_orders or not one_of_many else None
     if measured.queries == 1:

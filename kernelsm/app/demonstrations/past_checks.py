@@ -21,6 +21,7 @@ from kernelsm.runtime.job import JobStatus, read_spec
 from kernelsm.surrogates.wording import amount, number
 
 _CHECK, _ASKED = "ask_model:check", "kernelsm_checks"
+CALIBRATED = "label words calibrated"
 _MOST = 8
 _LONGEST_NAME = 28
 MeasuredCheck = NDArray[np.float64]
@@ -93,10 +94,12 @@ def _settings(job: str) -> CheckSettings | None:
 def _row(choice: PromptChoice, key: str, settings: CheckSettings, status: JobStatus) -> None:
     prompt = settings.prompts[0]
     is_picked = prompt == choice.picked
-    predicted = choice.in_order(prompt) if len(prompt) == choice.size else None
+    comparable = len(prompt) == choice.size and settings.calibrated == choice.calibrated
+    predicted = choice.in_order(prompt) if comparable else None
     shown = " · ".join(_short(choice, k) for k in prompt)
     said = f"predicted **{in_words(predicted)}** · " if predicted else ""
-    st.markdown(f"{shown}  \n{said}{_outcome(status)}")
+    words = f"{CALIBRATED}: " if settings.calibrated and not choice.calibrated else ""
+    st.markdown(f"{shown}  \n{said}{words}{_outcome(status)}")
     if status.active:
         st.fragment(disk.telling(_running), run_every=visitors().refresh())(key)
     with st.container(horizontal=True):

@@ -12,6 +12,7 @@ import streamlit as st
 from kernelsm.app.shell import session
 from kernelsm.app.shell.open_runs import Run, known_orders, open_run
 from kernelsm.app.shell.words import plain
+from kernelsm.pipelines.askers import gives_label_probabilities
 from kernelsm.prompts.measured_prompts import MeasuredPrompts
 from kernelsm.prompts.order_search import best_order
 from kernelsm.prompts.prediction_quality import more_to_ask
@@ -100,6 +101,12 @@ class PromptChoice:
     def is_loss(self) -> bool:
         """Whether prompts are chosen by their loss."""
         return not self.higher_is_better and self.run.word == "loss"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether label words of the run are calibrated, and can be again when the model is asked."""
+        # metadata of an uploaded table may say so of texts that have no label words
+        return self.run.calibrated and gives_label_probabilities(self.source)
 
     @property
     def unit(self) -> str:

@@ -56,6 +56,8 @@ def search_panel(source: str, prompt_source: PromptSource, choice: PromptChoice 
         "Looks for a better prompt by asking the model: new prompts about a few queries each, those that do badly "
         "are dropped, and those that do well are asked about more. A call is one query after one prompt."
     )
+    if choice is not None and choice.calibrated:
+        st.caption("It asks without calibration of label words: its losses are not to be compared with this run's.")
     usual = max(_USUAL_PROMPTS * q, fewest_calls(task))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         calls = int(

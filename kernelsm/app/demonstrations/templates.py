@@ -127,11 +127,12 @@ def _compare(source: str, run: str) -> None:
         return
     rows = []
     for one in family:
-        empty = zero_shot(one.source)
+        calibrated = one.run is not None and one.run.calibrated and not one.task.free
+        empty = zero_shot(one.source, calibrated=calibrated)
         mean, best, asked = _asked(one.run)
         rows.append(
             {
-                "prompts": one.title, "k": one.task.k,
+                "prompts": f"{one.title}, calibrated" if calibrated else one.title, "k": one.task.k,
                 "no demonstration": None if empty is None else empty.loss,
                 "right": None if empty is None else empty.accuracy,
                 "the mean prompt": mean, "the best asked": best, "asked": asked,

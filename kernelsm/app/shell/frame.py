@@ -93,8 +93,9 @@ def head(
     subsets = _subsets(run) if says_used else f"{run.m:,} subsets"
     o = run.outcomes
     targets = f"{o.q} targets" if o.q > 1 else "1 target"
+    calibrated = " · label words calibrated" if run.calibrated else ""
     st.markdown(sentence)
-    st.caption(f"{plain(name)} · {subsets} · {o.K} tasks · {targets}{weighed(o)}")
+    st.caption(f"{plain(name)} · {subsets} · {o.K} tasks · {targets}{weighed(o)}{calibrated}")
 
 
 def _subsets(run: Run) -> str:

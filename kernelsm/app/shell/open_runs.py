@@ -121,6 +121,11 @@ class Run:
         return self.outcomes.meta.get("estimator") == "gradex"
 
     @property
+    def calibrated(self) -> bool:
+        """Whether the outcomes say of themselves that label words were calibrated."""
+        return self.outcomes.meta.get("calibrated") is True
+
+    @property
     def word(self) -> str:
         """What is measured, in a word or two."""
         return measured_word(self.outcomes)
