@@ -200,3 +200,12 @@ def test_the_sentence_tells_the_order_shown_from_the_mean_over_orders() -> None:
     alone = effect(before[:1, :, :1], after[:1, :, :1])
     assert "order" not in alone
     assert "nan" not in alone
+
+
+@pytest.mark.parametrize("probabilities", [True, False])
+def test_templates_on_the_same_texts_say_which_run_is_calibrated(probabilities: bool) -> None:
+    address = EndpointAddress("http://127.0.0.1:9/v1", "m", "chat", probabilities=probabilities).text
+    run = kept_run(ME.bring(PromptSource("Elsewhere", TASK, address)), calibrated=True)
+    app = part(ME.open("demonstrations", run=run), "Templates")
+    (names,) = (list(one.value["prompts"]) for one in app.main.dataframe if "the mean prompt" in one.value)
+    assert names == ["Elsewhere, calibrated" if probabilities else "Elsewhere", "Movie reviews in a prompt"]

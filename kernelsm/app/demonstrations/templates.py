@@ -16,6 +16,7 @@ from kernelsm.app.shell.shown_tables import show_table
 from kernelsm.app.shell.words import plain
 from kernelsm.examples.catalog import PROMPT_EXAMPLES
 from kernelsm.files.limits import limits
+from kernelsm.pipelines.askers import gives_label_probabilities
 from kernelsm.prompts.task import LONGEST_TEXT, PromptTask
 from kernelsm.runtime.errors import InputError
 from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource, find_prompts, keep_prompts
@@ -127,7 +128,8 @@ def _compare(source: str, run: str) -> None:
         return
     rows = []
     for one in family:
-        calibrated = one.run is not None and one.run.calibrated and not one.task.free
+        asked_so = one.run is not None and one.run.calibrated
+        calibrated = asked_so and gives_label_probabilities(find_prompts(one.source))
         empty = zero_shot(one.source, calibrated=calibrated)
         mean, best, asked = _asked(one.run)
         rows.append(
