@@ -15,7 +15,7 @@ FURTHER = (
     {f"kernelsm.export.{name}" for name in ("result", "report", "report_charts", "notebook", "tables", "csv_text")}
     | {"kernelsm.surrogates.base", "kernelsm.evaluation.method_scores", "kernelsm.runtime.timed_store"}
     | {f"kernelsm.evaluation.{name}" for name in ("views", "two_views", "two_views_words", "rank_agreement")}
-    | {"kernelsm.export.two_views", "kernelsm.outcomes.units"}
+    | {"kernelsm.export.two_views", "kernelsm.outcomes.units", "kernelsm.prompts.calibration"}
     | {f"kernelsm.attributors.{file.stem}" for file in Path(kernelsm.__file__).parent.glob("attributors/*.py")}
 )
 MODULES = sorted(set(kernelsm._HOME.values()) | FURTHER - {"kernelsm.attributors.__init__"})

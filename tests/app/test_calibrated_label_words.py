@@ -134,13 +134,11 @@ def test_a_check_shows_loss_and_right_answers_before_and_after(small: str, answe
     assert answered[-1].arguments["calibrated"] is True
     said = texts(app)
     assert "Measured **0.9** loss" in said  # the run's own numbers are not calibrated, nor is what is beside them
-    assert "the loss goes from 0.9 to **0.5** and right answers from 0% to **100%** (loss -0.4" in said.replace(
-        "−", "-"
-    )
+    assert "the loss goes from 0.9 to **0.5** (-0.4) and right answers from 0% to **100%**." in said
     table = next(one.value for one in app.main.dataframe if "offset" in one.value)
     assert table["label word"].tolist() == list(TASK.labels)
     assert table["offset"].tolist() == OFFSETS
-    np.testing.assert_allclose(table["without content"], np.exp(-np.array(OFFSETS)))
+    np.testing.assert_allclose(table["without content"], 100 * np.exp(-np.array(OFFSETS)))
     (calibrated, plain) = (one.value for one in app.markdown if " · measured" in one.value or "\nlabel" in one.value
                            or "\npredicted" in one.value)  # fmt: skip
     assert "label words calibrated: measured **0.5**" in calibrated
@@ -195,7 +193,9 @@ def test_the_sentence_tells_the_order_shown_from_the_mean_over_orders() -> None:
     before = np.array([[[0.8, 0.6], [0, 1]], [[1.0, 1.2], [0, 0]]])
     after = np.array([[[0.5, 0.3], [1, 1]], [[0.7, 0.5], [1, 0]]])
     said = effect(before, after)
-    assert "in the order shown, the loss goes from 0.7 to **0.4** and right answers from 50% to **100%**" in said
+    assert (
+        "in the order shown, the loss goes from 0.7 to **0.4** (-0.3) and right answers from 50% to **100%**" in said
+    )
     assert "of these 2 orders the loss goes from 0.9 to 0.5 and right answers from 25% to 75%." in said
     alone = effect(before[:1, :, :1], after[:1, :, :1])
     assert "order" not in alone

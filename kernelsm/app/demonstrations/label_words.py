@@ -54,13 +54,14 @@ def show_calibration(choice: PromptChoice, result: dict[str, Any]) -> None:
     before, after = (np.array(result[name][0], dtype=float) for name in ("uncalibrated", "values"))  # (orders, 2, q)
     st.markdown(effect(before, after))
     offsets = np.array(result["offsets"][0][0], dtype=float)
+    shares = 100 * np.exp(-offsets)
     show_table(
-        pd.DataFrame({"label word": choice.task.labels, "without content": np.exp(-offsets), "offset": offsets}),
+        pd.DataFrame({"label word": choice.task.labels, "without content": shares, "offset": offsets}),
         hide_index=True, width="content", height=_MOST_SHOWN if len(offsets) > 6 else "auto",
         alt="What is added to the log-probability of each label word",
         column_config={
             "without content": st.column_config.NumberColumn(
-                format="percent", help="How probable the model finds it after queries without content, in the mean"
+                format="%.0f%%", help="How probable the model finds it after queries without content, in the mean"
             ),
             "offset": st.column_config.NumberColumn(
                 format="%+.3f", help="Nats that are added to its log-probability"
@@ -83,22 +84,23 @@ def effect(before: np.ndarray[Any, np.dtype[np.float64]], after: np.ndarray[Any,
         Loss and accuracy of every query, in each order; the first order is the one shown.
     """
     change = measured_mean(after[:1, 0] - before[:1, 0], 1)
+    by = f" ({amount(change.mean, change.margin, signed=True)})"
     shown, orders = "", ""
     if len(before) > 1:
         shown = " in the order shown"
         orders = f"; in the mean of these {len(before)} orders {_both(before, after)}"
-    return (
-        f"With label words calibrated{shown}, {_both(before[:1], after[:1], bold=True)} (loss "
-        f"{amount(change.mean, change.margin, signed=True)}){orders}."
-    )
+    return f"With label words calibrated{shown}, {_both(before[:1], after[:1], by, mark='**')}{orders}."
 
 
 def _both(
-    before: np.ndarray[Any, np.dtype[np.float64]], after: np.ndarray[Any, np.dtype[np.float64]], *, bold: bool = False
+    before: np.ndarray[Any, np.dtype[np.float64]],
+    after: np.ndarray[Any, np.dtype[np.float64]],
+    by: str = "",
+    *,
+    mark: str = "",
 ) -> str:
     (loss, right), (new_loss, new_right) = (one.mean(axis=(0, 2)) for one in (before, after))
-    mark = "**" if bold else ""
     return (
-        f"the loss goes from {number(loss)} to {mark}{number(new_loss)}{mark} and right answers from {right:.0%} to "
-        f"{mark}{new_right:.0%}{mark}"
+        f"the loss goes from {number(loss)} to {mark}{number(new_loss)}{mark}{by} and right answers from {right:.0%} "
+        f"to {mark}{new_right:.0%}{mark}"
     )
