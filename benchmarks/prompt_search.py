@@ -71,9 +71,11 @@ def _compare(task: PromptTask, model: LanguageModel, name: str, seeds: int, most
         way: {budget: [] for budget in budgets} for way in ("search", "random", "attribution")
     }
     held: dict[int, list[bool]] = {budget: [] for budget in budgets}
+    drawn_ones: set[int] = set()
     for seed in range(seeds):
         found = searched(asked, seed, budgets)
         chosen = np.random.default_rng([seed, 7]).permutation(POOL)[: max(budgets)]
+        drawn_ones.update(chosen.tolist())
         means = np.array([asked.queries(pool[i]).mean() for i in chosen])
         masks = np.array([np.isin(np.arange(task.K), pool[i]) for i in chosen])
         for budget in budgets:
@@ -103,7 +105,7 @@ def _compare(task: PromptTask, model: LanguageModel, name: str, seeds: int, most
         "queries": len(task.queries), "fresh": len(task.fresh), "seeds": seeds, "budgets": table,
         "zero_shot": float(zero.mean()), "guessing": float(np.log(len(task.labels))),
         "nearest_for_each_query": near,
-        "mean_random_prompt_on_queries": float(np.mean([asked.queries(order).mean() for order in pool])),
+        "mean_random_prompt_on_queries": float(np.mean([asked.queries(pool[i]).mean() for i in sorted(drawn_ones)])),
         "ms_per_call": round(1000 * asked.seconds / max(asked.asked, 1), 1),
     }  # fmt: skip
 

@@ -25,6 +25,11 @@ def take_away(choice: PromptChoice) -> None:
         format_func=lambda j: "A place for your own" if j < 0 else task.queries[j].text[:80],
     )  # fmt: skip
     written(task, choice.picked, None if j is None or j < 0 else task.queries[j], PROMPT_FORMS[str(chosen)])
+    if choice.calibrated:
+        st.caption(
+            "Label words of this run are calibrated: its answers need the offsets of the label words, which "
+            "**Check** shows for this prompt."
+        )
 
 
 def written(task: PromptTask, picked: tuple[int, ...], query: Labelled | None, form: PromptForm) -> None:
@@ -49,8 +54,3 @@ def written(task: PromptTask, picked: tuple[int, ...], query: Labelled | None, f
         f"Download {form.file}", text, form.file, form.mime, icon=":material/download:", on_click="ignore"
     )
     st.caption(form.about)
-    if choice.calibrated:
-        st.caption(
-            "Label words of this run are calibrated: its answers need the offsets of the label words, which "
-            "**Check** shows for this prompt."
-        )
