@@ -18,6 +18,8 @@ from kernelsm.prompts.task import Labelled, PromptTask, PromptTemplate
 from kernelsm.runtime.store import cache_root
 
 SAVE_EVERY = 60.0
+RECORDED = Path(__file__).resolve().parent / "recorded"
+"""Answers that were asked before: hours of the model's, from which results are had again in minutes."""
 TICKETS = Path(__file__).resolve().parents[2] / "shared" / "cases" / "prompts"
 Losses = NDArray[np.float64]
 Order = tuple[int, ...]
@@ -52,7 +54,7 @@ TASKS: dict[str, Callable[[], PromptTask]] = {
 
 
 class Asked:
-    """Losses of prompts on the queries of a task, asked once and kept."""
+    """Losses of prompts on the queries of a task, asked once and kept; those that are recorded are not asked."""
 
     def __init__(self, task: PromptTask, model: LanguageModel, name: str) -> None:
         self.task, self.model = task, model
@@ -61,8 +63,9 @@ class Asked:
         self.file = cache_root() / "benchmarks" / f"prompt_search-{name}-{task.content_hash[:12]}.npz"
         self.known: dict[Order, Losses] = {}
         self.asked, self.seconds, self._saved = 0, 0.0, time.monotonic()
-        if self.file.exists():
-            kept = np.load(self.file)
+        recorded = RECORDED / self.file.name
+        if (source := self.file if self.file.exists() else recorded).exists():
+            kept = np.load(source)
             for order, losses in zip(kept["orders"].tolist(), kept["losses"], strict=True):
                 self.known[tuple(k for k in order if k >= 0)] = losses.astype(np.float64)
 

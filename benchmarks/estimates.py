@@ -272,6 +272,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="kernelsm-estimates-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kernelsm-estimates-", ignore_cleanup_errors=True) as folder:
         os.environ["KERNELSM_CACHE"] = folder
         main()

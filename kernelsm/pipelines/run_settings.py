@@ -46,7 +46,7 @@ from kernelsm.workspace.projects import PROJECTS, find_recipe
 EstimatorName = Literal["gradex", "retraining", "game"]
 GAME = "planted"
 MAX_SUBSETS = 20_000
-START_SECONDS = 6.0
+START_SECONDS = 3.0
 _LOADING_SECONDS = 0.1  # of the file of W0
 _WORKERS_MEMORY = 2**27  # of the solver and two workers beside features: measured, see `benchmarks/estimates.py`
 

@@ -111,8 +111,7 @@ class MetaWorldTask:
         try:
             renderer = mujoco.Renderer(model, height, width)
         except Exception as error:  # each of its backends has errors of its own, and some raise AttributeError
-            fix = "Without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa before Python starts."
-            raise InputError("OpenGL", str(error), "one that MuJoCo can draw with", fix) from error
+            raise _no_opengl(error) from error
         try:
             renderer.update_scene(data, camera=_CAMERA)
             drawn: NDArray[np.uint8] = renderer.render()
@@ -182,5 +181,13 @@ def meta_world() -> Simulator:
 
 
 def _package(name: str = "metaworld") -> Any:
-    with needed_by("the robot's simulator"):
-        return import_module(name)
+    try:
+        with needed_by("the robot's simulator"):
+            return import_module(name)
+    except AttributeError as error:  # MUJOCO_GL names a library that is not there
+        raise _no_opengl(error) from error
+
+
+def _no_opengl(error: Exception) -> InputError:
+    fix = "Without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa, whichever is installed, before Python starts."
+    return InputError("OpenGL", str(error), "one that MuJoCo can draw with", fix)

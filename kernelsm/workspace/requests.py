@@ -133,7 +133,7 @@ class ProjectRequest:
             text = 60.0 + rows
         elif self.mapping.get("kind") == "text":
             text = rows / 60
-        return 12.0 + text + rows / 20_000
+        return 6.0 + text + rows / 20_000
 
     @classmethod
     def from_json(cls, text: str) -> ProjectRequest:

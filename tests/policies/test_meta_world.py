@@ -69,9 +69,9 @@ def test_wrong_arguments_are_refused():
 _DRAW = """
 from kernelsm import InputError
 from kernelsm.policies.meta_world import MetaWorldTask
-task = MetaWorldTask("drawer-open", 1)
-task.reset(0)
 try:
+    task = MetaWorldTask("drawer-open", 1)
+    task.reset(0)
     drawn = task.picture(64, 48)
     print(drawn.shape, drawn.dtype, int(drawn.std()) > 20)
 except InputError as error:
