@@ -254,10 +254,18 @@ class JobRegistry:
             job = self._queue.take(self.at_once)
             if job is None:
                 return None
-            sharing = min(len(self._queue.jobs()), self.at_once)
+            sharing = max(1, min(self._want_cores(), self.at_once))
             running = RunningJob(self.folder(job.key), job, max(1, available_cores() // sharing))
             self._running[job.key] = running
         return running
+
+    def _want_cores(self) -> int:
+        """How many jobs wait or compute: one that has said how it ended is about to leave its cores to the others."""
+        ended = 0
+        for job in self._queue.jobs():
+            status = read_status(self.folder(job.key)) if job.running else None
+            ended += status is not None and status.state in ("done", "failed")
+        return len(self._queue.jobs()) - ended
 
     def _say_who_is_there(self) -> None:
         self._queue.keep(job.queued for job in list(self._running.values()))

@@ -247,3 +247,17 @@ def test_the_folder_of_a_job_whose_function_stood_elsewhere_does_no_harm(registr
     assert registry.status(before.key) == finished
     # and if somebody starts it nevertheless, it says what it misses
     assert "kernelsm.outcomes.pipeline" in registry.wait(registry.start(before), timeout=60).error
+
+
+def test_a_job_that_has_said_how_it_ended_keeps_no_core_from_the_next_one(registry, monkeypatch):
+    first = registry.start(long_work())
+    second = registry.start(long_work(seed=1))
+    wait_until(lambda: all(registry.status(key).state == "running" for key in (first, second)))
+    assert registry._want_cores() == 2
+
+    def read(folder):
+        status = read_status(folder)
+        return JobStatus(state="done") if folder == registry.folder(first) else status
+
+    monkeypatch.setattr("kernelsm.runtime.jobs.read_status", read)  # its process is still there for a moment
+    assert registry._want_cores() == 1
