@@ -46,9 +46,9 @@ from kernelsm.workspace.projects import PROJECTS, find_recipe
 EstimatorName = Literal["gradex", "retraining", "game"]
 GAME = "planted"
 MAX_SUBSETS = 20_000
-START_SECONDS = 3.0
+START_SECONDS = 2.5
 _LOADING_SECONDS = 0.1  # of the file of W0
-_WORKERS_MEMORY = 2**27  # of the solver and two workers beside features: measured, see `benchmarks/estimates.py`
+_WORKERS_MEMORY = 2**28  # of the solver and two workers beside features: measured, see `benchmarks/estimates.py`
 
 
 @dataclass(frozen=True)

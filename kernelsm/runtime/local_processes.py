@@ -103,8 +103,14 @@ class LocalProcesses:
             yield from in_this_process(task, left, workers)
         elif self.start_seconds and not self._pool:
 
+            taken: list[float] = []
+
             def leave(seconds: float, threads: int) -> bool:
-                here = seconds * len(left) / threads
+                taken.append(seconds)
+                # much of a short first chunk is what is loaded and warmed up once
+                if len(taken) == 1 and seconds < self.start_seconds:
+                    return False
+                here = min(taken) * len(left) / threads
                 return workers > 1 and here > _WORTH_IT * self.start_seconds
 
             yield from in_this_process(task, left, workers, leave)
