@@ -92,13 +92,14 @@ def _held(asked: Asked, name: str, seeds: int) -> dict[str, Any]:
                 prediction.surrogate.predict([one.picked]), prediction.surrogate.predict_std([one.picked])
             ))  # fmt: skip
             reach = prediction.quantile * math.hypot(std, math.sqrt(prediction.surrogate.noise_variance_[0]))
-            found = one.predicted
+            found, written = one.predicted, float(prediction.scale.write(np.array(true)))
+            plain = float(prediction.scale.read(np.array(middle)))
             rows.append(
                 {
                     "seed": seed, "ways": one.names, "measured": found.measured, "value": found.value, "true": true,
                     "holds": found.low <= true <= found.high, "width": math.log(found.high / found.low) / 2,
                     "off": math.log(true / found.value), "asked": found.asked,
-                    "before": abs(math.log(true) - middle) <= reach, "off_before": math.log(true) - middle,
+                    "before": abs(written - middle) <= reach, "off_before": math.log(true / plain),
                 }
             )  # fmt: skip
         asked.save()

@@ -110,6 +110,8 @@ def show_baselines(choice: PromptChoice) -> None:
     head = [f"| To compare with | {choice.run.unit} | {'right' if right else ''} |", "|:--|--:|--:|"]
     with st.container(key="demo_baselines"):
         st.markdown("\n".join([*head, *rows]))
+        if choice.of_outcome.of_new_queries:
+            st.caption(f"Measured on the {len(choice.task.queries)} queries that prompts are chosen by.")
     if choice.of_outcome.is_loss:
         ask_zero_shot(choice.run.prompts, calibrated=choice.calibrated)
 
