@@ -102,7 +102,6 @@ class LocalProcesses:
         if self.start_seconds and task.in_threads and workers <= _MOST_THREADS:
             yield from in_this_process(task, left, workers)
         elif self.start_seconds and not self._pool:
-
             taken: list[float] = []
 
             def leave(seconds: float, threads: int) -> bool:
