@@ -24,6 +24,7 @@ _FILLINGS = 800
 _MOST_PERMUTED = 720
 _NORMAL_90 = 1.645
 _FEWEST_QUERIES = 5
+_FARTHEST = 50.0  # of a logarithm
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class PromptPrediction:
     """Predicts what prompts do on new queries from measured ones.
 
     Losses are predicted by the logarithm of what they are above a floor (`OutcomeScale`), so that none is negative. A
-    prediction is the middle of what it may be;
-    neither it nor its interval is worse than the worst measured prompt. Whoever looks for the best prediction finds
-    what these queries and the surrogate flatter. Of a lead over the mean prompt so much is left out as choosing by
-    drawn queries gains on these alone (`kept`), of predicted leads and of measured ones. What goes beyond all that
-    was measured no prompt has shown yet: half of it counts, and the interval reaches from none of it to all.
+    prediction is the middle of what it may be; neither it nor its interval is worse than the worst measured prompt.
+    Whoever looks for the best prediction finds what these queries and the surrogate flatter. Of a lead over the mean
+    prompt so much is left out as choosing by drawn queries gains on these alone (`kept`), of predicted leads and of
+    measured ones. What goes beyond all that was measured no prompt has shown yet: half of it counts, and the interval
+    reaches from none of it to all.
     Intervals are of the mean over new queries, as many as are kept back.
 
     Parameters
@@ -242,6 +243,8 @@ class PromptPrediction:
         """
         if self._new is not None:
             middle = self._shrunk(middle, self._new.centre, kept)
+        if self.measured.positive:  # of few prompts a reach may be too long for an exponential; bounds end it anyway
+            reach = min(reach, _FARTHEST)
         value, low, high = (float(end) for end in self.scale.read(np.array([middle, middle - reach, middle + reach])))
         far = _NORMAL_90 * drawn
         if self.measured.positive:

@@ -189,7 +189,9 @@ def prompt_choice(run: Run, *, by_right: bool | None = None) -> PromptChoice:
 def knows_right(run: Run) -> bool:
     """Whether the share of right answers is known of each prompt of a run whose outcome is something else."""
     found = prediction(run.fits)
-    return found is not None and found.measured.right is not None and not found.measured.higher_is_better
+    if found is None or found.measured.right is None or found.measured.higher_is_better:
+        return False
+    return bool(np.isfinite(found.measured.right).all())
 
 
 def run_of(key: str) -> Run:
@@ -219,7 +221,8 @@ def measured_prompts(key: str, query: int | None = None) -> MeasuredPrompts | No
         return None
     if ordered is not None and len(ordered.orders) and ordered.orders.max() < task.K:
         orders, table, right = ordered.orders, ordered.values, ordered.right
-        if right is None and len(task.labels) == 2 and outcomes.meta.get("unit", "nats") == "nats":
+        is_loss = not outcomes.higher_is_better and outcomes.meta.get("unit", "nats") == "nats"
+        if right is None and is_loss and not task.free and len(task.labels) == 2:
             right = (table < math.log(2)).mean(axis=1)  # the right one of two labels has more than half
     else:
         ordered, right = None, None
