@@ -21,6 +21,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker("alone")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name bytes after their argument: packed ones hold the time, and processes must collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 # no deadline: the machine may be shared; derandomised: a failure on one machine is a failure on all
 settings.register_profile("kernelsm", deadline=None, derandomize=True, database=None)
 settings.load_profile("kernelsm")
