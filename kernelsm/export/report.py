@@ -35,7 +35,9 @@ READOUT_NAMES = {
 }
 _PANELS = {"auto": "Auto", "rbf": "RBF", "poly": "Quadratic", "linear": "Linear"}
 # what made the outcomes; other metadata of a file stays out
-_MADE = ("estimator", "projection", "ridge", "outputs", "design", "p", "size", "seed", "model", "orders")
+_MADE = (
+    "estimator", "projection", "ridge", "outputs", "design", "p", "size", "seed", "model", "orders", "calibrated"
+)  # fmt: skip
 
 
 def html_report(result: Result, *, written: str = "", beside: Sequence[Beside] = ()) -> str:

@@ -183,18 +183,21 @@ class _Counted:
 
     def __init__(self, report: Report, search: PromptSearch, calls: int, words: str) -> None:
         self._report, self._before, self._calls, self._words = report, search.calls, calls, words
+        self._prompts = len(search.orders)
 
     def report(self, questions: Sequence[Question]) -> Report:
         sizes = [len(question.queries) for question in questions]
 
         def tell(done: int, total: int, message: str = "", *, reused: bool | None = False) -> None:
-            self._report(min(self._before + sum(sizes[:done]), self._calls), self._calls, self._words, reused=reused)
+            words = self._words or f"asking random prompts first: {self._prompts + done} of {FULL_STARTS}"
+            self._report(min(self._before + sum(sizes[:done]), self._calls), self._calls, words, reused=reused)
 
         return tell
 
 
 def _words(search: PromptSearch, curve: list[list[float]]) -> str:
+    """The best so far; nothing while random prompts are asked."""
     if not curve:
-        return f"asking random prompts first: {len(search.orders)} of {FULL_STARTS}"
+        return ""
     _, mean, low, high = curve[-1]
     return f"{len(search.orders)} prompts asked, the best so far {mean:.3g} ({low:.3g} to {high:.3g})"

@@ -57,6 +57,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
     from kernelsm.runtime.errors import InputError
     from kernelsm.runtime.job import write_spec
     from kernelsm.runtime.job_process import StatusReport, resolve
+    from kernelsm.runtime.progress import Cancelled
     from kernelsm.runtime.store import Store
     from kernelsm.tasks.suite import TaskSuite
 
@@ -72,6 +73,8 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[JobSpec]:
             result = resolve(spec.work)(report, Store(registry.root.parent), **spec.arguments)
         except InputError as error:
             report.write(state="failed", error=str(error))
+        except Cancelled:
+            report.write(state="cancelled")
         else:
             report.write(state="done", result=result)
         return spec.key

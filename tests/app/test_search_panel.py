@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from kernelsm.pipelines import search_prompts
 from kernelsm.prompts.asker import Asker
 from kernelsm.runtime.job import JobSpec
+from kernelsm.runtime.progress import Cancelled
 
 LABELS = [TASK.labels.index(one.label) for one in TASK.candidates]
 
@@ -66,4 +67,26 @@ def test_right_answers_can_be_sought(searching: AppTest, jobs: list[JobSpec]) ->
     searching.segmented_control(key="demo_search_objective").set_value("Right answers").run()
     press(searching, "Find a better prompt")
     assert jobs[-1].arguments["objective"] == "accuracy"
-    assert "share of right answers" in texts(searching)
+    assert "Share of right answers: **" in texts(searching)
+
+
+def test_a_search_that_was_stopped_shows_what_it_has_found(
+    searching: AppTest, jobs: list[JobSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def stopping(*args: Any) -> Any:
+        asked.append(args)
+        if len(asked) > 40:
+            raise Cancelled
+        return answers(*args)
+
+    monkeypatch.setattr(search_prompts, "_answers", stopping)
+    press(searching, "Find a better prompt")
+    assert "calls went to" not in texts(searching)
+    monkeypatch.setattr(search_prompts, "_answers", answers)
+    press(searching, "Show what it has found")
+    calls = jobs[-1].arguments["calls"]
+    assert 1000 < calls < 1300
+    assert searching.number_input(key="demo_search_calls_movie-reviews").value == calls
+    assert f"Its calls are spent. {calls:,} calls went to" in texts(searching)

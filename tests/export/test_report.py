@@ -126,12 +126,15 @@ def test_a_score_says_that_positive_helps() -> None:
 
 
 def test_metadata_that_would_tell_of_other_data_stays_out() -> None:
-    outcomes = small_table(meta={"computed_from": "a" * 40, "estimator": "gradex", "ridge": 0.5, "note": "private"})
+    outcomes = small_table(
+        meta={"computed_from": "a" * 40, "estimator": "gradex", "ridge": 0.5, "calibrated": True, "note": "private"}
+    )
     page = html_report(result_of(outcomes, Settings.checked(outcomes), title="M", table="m.csv", is_example=False))
     text = Read(page).text
     assert "a" * 40 not in page
     assert "private" not in text
     assert "estimator gradex" in text
+    assert "calibrated true" in text
 
 
 def test_what_was_not_told_from_zero_counts_every_task_and_pair_once() -> None:

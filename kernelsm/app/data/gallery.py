@@ -38,8 +38,8 @@ def gallery() -> None:
     """Draw one card per built-in example."""
     st.header("Built-in examples")
     examples = list(built_in().values())
-    for column, example in zip(frame.panels(len(examples), 320), examples, strict=True):
-        with column.container(border=True, height="stretch"):
+    for column, example in zip(frame.panels(len(examples), 320, border=True), examples, strict=True):
+        with column:
             st.markdown(f"**{example.title}**")
             st.markdown(example.summary)
             outcomes = open_run(example.name).outcomes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -9,10 +10,11 @@ import streamlit as st
 from kernelsm.app.demonstrations import model_choice, prompt_choice, work_under_way
 from kernelsm.app.demonstrations.prompt_choice import PromptChoice
 from kernelsm.app.shell import frame, rights, session
-from kernelsm.app.shell.job_panel import job_panel, registry
+from kernelsm.app.shell.job_panel import job_panel, registry, start_in_panel
 from kernelsm.app.shell.words import plain
 from kernelsm.charts.prompt_search import search_curve
 from kernelsm.export.prompt_formats import prompt_text
+from kernelsm.pipelines.ask_model import START_SECONDS
 from kernelsm.pipelines.search_prompts import (
     BUDGET,
     MOST_CALLS,
@@ -28,6 +30,7 @@ from kernelsm.runtime.errors import InputError
 from kernelsm.surrogates.wording import number, ranged
 from kernelsm.workspace.prompt_projects import PROMPTS, PromptSource
 
+_KEY = "demo_search"
 _USUAL_PROMPTS = 50
 _OBJECTIVES = {"Loss": "loss", "Right answers": "accuracy"}
 _ENDED = {
@@ -62,7 +65,7 @@ def search_panel(source: str, prompt_source: PromptSource, choice: PromptChoice 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         calls = int(
             st.number_input(
-                "Calls at most", fewest_calls(task), MOST_CALLS, usual, key=f"demo_search_calls_{source}", step=q,
+                "Calls at most", fewest_calls(task), MOST_CALLS, usual, key=_calls_key(source), step=q,
                 persist_state="session", width=160,
                 help=f"One prompt on all queries takes {q:,}. What was asked in a search before is not asked again.",
             )
@@ -92,12 +95,26 @@ def search_panel(source: str, prompt_source: PromptSource, choice: PromptChoice 
     spec = settings.job()
     work_under_way.drawn(spec.key)
     title = session.titles(PROMPTS).get(source, prompt_source.title)
-    job_panel(
-        spec, settings.seconds(), title, start="Find a better prompt", cancel="Stop the search", key="demo_search"
-    )
+    job_panel(spec, settings.seconds(), title, start="Find a better prompt", cancel="Stop the search", key=_KEY)
     status = registry().status(spec.key)
     if status and status.state == "done" and status.result:
         _found(status.result, task, choice)
+    elif status and status.state == "cancelled" and status.total == calls and status.done >= fewest_calls(task):
+        st.button(
+            "Show what it has found", icon=":material/visibility:", key="demo_search_so_far", on_click=_end_here,
+            args=(replace(settings, calls=status.done), title), help=f"Ends this search at {status.done:,} calls. "
+            "Their answers are kept: the model is loaded again, and asked nothing or little.",
+        )  # fmt: skip
+
+
+def _end_here(settings: SearchSettings, title: str) -> None:
+    """Search with what a stopped search has spent: the same questions, whose answers are kept."""
+    st.session_state[_calls_key(settings.source)] = settings.calls
+    start_in_panel(settings.job(), _KEY, title, START_SECONDS)
+
+
+def _calls_key(source: str) -> str:
+    return f"demo_search_calls_{source}"
 
 
 def _found(result: dict[str, Any], task: PromptTask, choice: PromptChoice | None) -> None:
@@ -109,12 +126,12 @@ def _found(result: dict[str, Any], task: PromptTask, choice: PromptChoice | None
         low, high = best.on_fresh(len(task.fresh))
         fresh = f" On the {len(task.fresh)} fresh queries expect {number(low)} to {number(high)} (90%)."
     st.markdown(
-        f"{_ENDED[result['ended']]} {result['calls']:,} calls went to {result['prompts']:,} prompts. The random "
-        f"prompts at the start have {unit} **{number(result['first'])}** in the mean, the best prompt "
-        f"**{ranged(found[0].mean, found[0].low, found[0].high)}**.{fresh}"
+        f"{_ENDED[result['ended']]} {result['calls']:,} calls went to {result['prompts']:,} prompts. "
+        f"{unit[0].upper()}{unit[1:]}: **{number(result['first'])}** in the mean of the random prompts at the start, "
+        f"**{ranged(found[0].mean, found[0].low, found[0].high)}** of the best prompt.{fresh}"
     )
-    for place, (panel, one) in enumerate(zip(frame.panels(len(found), 210), found, strict=True)):
-        with panel.container(border=True, height="stretch"):
+    for place, (panel, one) in enumerate(zip(frame.panels(len(found), 210, border=True), found, strict=True)):
+        with panel:
             _card(place, one, task, choice)
     frame.show(search_curve(result["curve"], result["first"], unit=unit, dark=frame.is_dark()), "demo_search_curve")
     st.caption(

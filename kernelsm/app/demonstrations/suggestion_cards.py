@@ -50,8 +50,10 @@ def suggested(choice: PromptChoice) -> None:
             help="Only prompts in which no label has more than one demonstration more than another.",
         )  # fmt: skip
     suggestions = chosen_suggestions(choice)
-    for place, (panel, suggestion) in enumerate(zip(frame.panels(len(suggestions), 195), suggestions, strict=True)):
-        with panel.container(border=True, height="stretch"):
+    for place, (panel, suggestion) in enumerate(
+        zip(frame.panels(len(suggestions), 195, border=True), suggestions, strict=True)
+    ):
+        with panel:
             _card(choice, place, suggestion)
     if suggestions and not more:
         order = " in its order" if choice.knows_orders else ""

@@ -127,9 +127,12 @@ _CHART_CONFIG = {
 }
 
 
-def panels(count: int = 2, narrowest: int = 400) -> list[DeltaGenerator]:
-    """Return places side by side that stack where a place would be narrower than `narrowest` pixels."""
-    grid = st.grid(count, min_column_width=narrowest, gap="medium")
+def panels(count: int = 2, narrowest: int = 400, *, border: bool = False) -> list[DeltaGenerator]:
+    """Return places side by side that stack where a place would be narrower than `narrowest` pixels.
+
+    With a border they are cards, those of a row as high as the highest.
+    """
+    grid = st.grid(count, min_column_width=narrowest, gap="medium", border=border)
     return [grid.cell() for _ in range(count)]
 
 

@@ -117,7 +117,7 @@ def _panel(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             _start_label(status, start), icon=":material/play_arrow:", type="primary",
-            disabled=running and not of_another, on_click=_start, key=f"{key}_start",
+            disabled=running and not of_another, on_click=start_in_panel, key=f"{key}_start",
             args=(spec, key, result_title, estimate),
             help="Another visitor started the same work. Start it too, and it goes on where that one cancels it."
             if of_another else None,
@@ -153,7 +153,8 @@ def _takes(spec: JobSpec, estimate: float) -> str:
 
 
 @disk.callback
-def _start(spec: JobSpec, key: str, title: str, estimate: float) -> None:
+def start_in_panel(spec: JobSpec, key: str, title: str, estimate: float) -> None:
+    """Start a job whose panel has these buttons; it says there why where it was not started."""
     try:
         start_job(spec, title, estimate)
     except InputError as error:

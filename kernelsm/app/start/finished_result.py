@@ -80,8 +80,8 @@ def _heatmap(run: Run, readout: Readout, *, dark: bool) -> Chart:
 def doors(run: Run) -> None:
     """Draw the ways on."""
     st.header("Where to go")
-    (explore, teach), (prompt, own) = (frame.panels(2, 300) for _ in range(2))
-    with explore.container(border=True, height="stretch"):
+    (explore, teach), (prompt, own) = (frame.panels(2, 300, border=True) for _ in range(2))
+    with explore:
         st.markdown("**Explore this result**")
         st.markdown(
             "Click a pair and see what both do together." if run.fixed_size  # Explore has no toggles then
@@ -94,15 +94,15 @@ def doors(run: Run) -> None:
             )
         elif run.source:
             st.page_link(navigation.GRADIENTS, label="Recompute it from gradients", icon=":material/trending_down:")
-    with teach.container(border=True, height="stretch"):
+    with teach:
         st.markdown("**See what a linear surrogate cannot**")
         st.markdown("A planted game with a synergy, a redundancy and an XOR pair: its truth is known.")
         st.button("Open the planted game", icon=":material/school:", on_click=_open_planted)
-    with prompt.container(border=True, height="stretch"):
+    with prompt:
         st.markdown("**Choose demonstrations for a prompt**")
         st.markdown("Put examples in and out of a language model's prompt and see its predicted loss.")
         st.button("Open movie reviews", icon=":material/format_list_numbered:", on_click=_open_prompts)
-    with own.container(border=True, height="stretch"):
+    with own:
         st.markdown("**Bring your own**")
         st.markdown("Samples and a network, or just a table of subsets and their outcomes.")
         st.page_link(navigation.DATA, label="Data & model", icon=":material/upload:")
