@@ -102,6 +102,11 @@ def fewest_calls(task: PromptTask) -> int:
     return (FULL_STARTS + 2) * len(task.queries)
 
 
+def new_queries(task: PromptTask) -> int:
+    """Return of how many other queries intervals are told: as many as there are fresh ones, or as were asked."""
+    return len(task.fresh) or len(task.queries)
+
+
 def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     """Job: search, and return what was found; every answer is kept, and a search that is resumed asks none twice.
 
@@ -109,9 +114,9 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
     -------
     dict
         JSON types: `found` (at most 4 `FoundPrompt` as dicts, the best first), `curve` (calls so far, and mean, low
-        and high of the best by then), `calls`, `prompts` (how many were asked), `objective`, `ended` (of `BUDGET`,
-        `TIME` and `NOTHING_LEFT`), `first` (the mean outcome of the random prompts at the start) and `wrong` (whether
-        outcomes are shares of wrong answers).
+        and high of the best by then, on `new_queries`), `calls`, `prompts` (how many were asked), `objective`,
+        `ended` (of `BUDGET`, `TIME` and `NOTHING_LEFT`), `first` (the mean outcome of the random prompts at the
+        start) and `wrong` (whether outcomes are shares of wrong answers).
     """
     from kernelsm.prompts.asked import asked_where_it_works  # loads torch, which no page is to wait for
 
@@ -137,7 +142,7 @@ def run(report: Report, store: Store, **settings: Any) -> dict[str, Any]:
             search.tell(question, 1 - answers[1] if search.scale.name == "plain" else answers[0])
         if len(search.orders) >= FULL_STARTS:
             best = search.best()
-            curve.append([search.calls, best.mean, best.low, best.high])
+            curve.append([search.calls, best.mean, *best.on_fresh(new_queries(task))])
     if search.nothing_left:
         ended = NOTHING_LEFT
     if len(search.orders) < FULL_STARTS:

@@ -54,7 +54,7 @@ def test_what_was_found_stands_beside_what_it_cost_and_is_taken_into_the_slots(
     }  # fmt: skip
     said = texts(searching)
     assert "calls went to" in said
-    assert "On the 200 fresh queries expect" in said
+    assert re.search(r"of the best prompt expect \*\*[\d.]+ \([\d.]+ to [\d.]+\)\*\* on 200 new queries", said)
     assert re.search(r"asked about \d+ of 100 queries", said)
     searching.button(key="demo_search_take_0").click().run()
     assert not searching.exception

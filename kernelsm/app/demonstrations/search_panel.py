@@ -23,6 +23,7 @@ from kernelsm.pipelines.search_prompts import (
     TIME,
     SearchSettings,
     fewest_calls,
+    new_queries,
 )
 from kernelsm.prompts.prompt_search import FoundPrompt
 from kernelsm.prompts.task import PromptTask
@@ -120,24 +121,21 @@ def _calls_key(source: str) -> str:
 def _found(result: dict[str, Any], task: PromptTask, choice: PromptChoice | None) -> None:
     found = [FoundPrompt(**{**one, "order": tuple(one["order"])}) for one in result["found"]]
     unit = _unit(result)
-    fresh = ""
-    if task.fresh:
-        best = found[0]
-        low, high = best.on_fresh(len(task.fresh))
-        fresh = f" On the {len(task.fresh)} fresh queries expect {number(low)} to {number(high)} (90%)."
+    count = new_queries(task)
+    new = f"{count:,} new quer{'y' if count == 1 else 'ies'}"
     st.markdown(
         f"{_ENDED[result['ended']]} {result['calls']:,} calls went to {result['prompts']:,} prompts. "
-        f"{unit[0].upper()}{unit[1:]}: **{number(result['first'])}** in the mean of the random prompts at the start, "
-        f"**{ranged(found[0].mean, found[0].low, found[0].high)}** of the best prompt.{fresh}"
+        f"{unit[0].upper()}{unit[1:]}: **{number(result['first'])}** in the mean of the random prompts at the start; "
+        f"of the best prompt expect **{ranged(found[0].mean, *found[0].on_fresh(count))}** on {new}."
     )
     for place, (panel, one) in enumerate(zip(frame.panels(len(found), 210, border=True), found, strict=True)):
         with panel:
             _card(place, one, task, choice)
     frame.show(search_curve(result["curve"], result["first"], unit=unit, dark=frame.is_dark()), "demo_search_curve")
     st.caption(
-        f"{unit[0].upper()}{unit[1:]} of the best prompt, in its order, expected over queries like these. That it "
-        "was chosen is allowed for: the number is what all answers say of it, not its own best. Only fresh queries "
-        "prove it: take it, and check it."
+        f"{unit[0].upper()}{unit[1:]}, of prompts in their order, with 90% intervals of the mean over {new}. "
+        "That the best was chosen is allowed for: the number is what all answers say of it, not its own "
+        "best. Only fresh queries prove it: take it, and check it."
     )
 
 
@@ -148,7 +146,7 @@ def _unit(result: dict[str, Any]) -> str:
 
 
 def _card(place: int, found: FoundPrompt, task: PromptTask, choice: PromptChoice | None) -> None:
-    st.markdown(f"**{place + 1}** · **{ranged(found.mean, found.low, found.high)}**")
+    st.markdown(f"**{place + 1}** · **{ranged(found.mean, *found.on_fresh(new_queries(task)))}**")
     labels = " · ".join(plain(task.candidates[k].label[:40]) for k in found.order)
     st.caption(f"{labels}  \nasked about {found.asked:,} of {found.queries:,} queries: {number(found.measured)}")
     if choice is None:
