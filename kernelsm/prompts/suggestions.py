@@ -72,6 +72,8 @@ def suggest(
 ) -> tuple[Suggestion, ...]:
     """Return at most four different prompts, those first whose interval's worse end is best.
 
+    One that would be worse than what the first is expected to be even at its interval's better end is left out.
+
     Parameters
     ----------
     prediction : PromptPrediction
@@ -113,8 +115,12 @@ def suggest(
         Suggestion(tuple(names), _ABOUT[names[0]], picked, prediction.predict(picked))
         for picked, names in found.items()
     ]
-    worst = [-one.predicted.low if measured.higher_is_better else one.predicted.high for one in made]
-    return tuple(made[row] for row in rising(np.array(worst))[:MOST_SHOWN])
+    sign = -1.0 if measured.higher_is_better else 1.0
+    ends = sign * np.array([(one.predicted.low, one.predicted.high) for one in made]).reshape(-1, 2)
+    ranked = [int(row) for row in rising(ends.max(axis=1))]
+    bar = sign * made[ranked[0]].predicted.value if ranked else 0.0
+    worth = [row for row in ranked if ends[row].min() <= bar]
+    return tuple(made[row] for row in worth[:MOST_SHOWN])
 
 
 def _in_best_order(prediction: PromptPrediction, name: str, chosen: tuple[int, ...]) -> tuple[int, ...]:

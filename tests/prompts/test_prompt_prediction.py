@@ -142,6 +142,17 @@ def test_suggestions_of_shares_are_those_that_promise_most():
     assert alone.predicted.measured == 1
 
 
+def test_nothing_is_suggested_that_is_worse_even_at_its_better_end():
+    for seed in range(8):
+        measured = World(seed).measured()
+        rank = measured.values.argsort().argsort() / len(measured.values)
+        shares = MeasuredPrompts(measured.orders, 1 - rank, K, CLASSES, higher_is_better=True)
+        for prompts, sign in ((measured, 1), (shares, -1)):
+            found = suggested(PromptPrediction(prompts))
+            bar = sign * found[0].predicted.value
+            assert all(min(sign * one.predicted.low, sign * one.predicted.high) <= bar for one in found)
+
+
 def test_neighbours_are_different_and_near():
     parent = np.array([[4, 2, 9]])
     near = near_and_drawn(parent, 10, 0, np.random.default_rng(0))

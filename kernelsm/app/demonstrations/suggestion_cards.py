@@ -59,7 +59,8 @@ def suggested(choice: PromptChoice) -> None:
         order = " in its order" if choice.knows_orders else ""
         st.caption(
             f"{choice.unit}, of each prompt{order} {_WHERE[choice.of_new_queries]}, those first whose worse end is "
-            f"best.{_TAKEN_OFF if choice.of_new_queries else ''}"
+            "best; one that even at its better end is worse than the first is left out."
+            f"{_TAKEN_OFF if choice.of_new_queries else ''}"
         )
     order_note(choice)
 
