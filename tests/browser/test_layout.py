@@ -30,6 +30,20 @@ def bottom(place: Locator) -> float:
     return box["y"] + box["height"]
 
 
+def test_a_sidebar_drawn_before_the_page_settings_were_there_is_as_narrow_as_they_say(
+    room: Page, server: Server
+) -> None:
+    room.set_viewport_size({"width": 1280, "height": 720})
+    opened(room, server, "explore?run=planted")
+    sidebar = room.get_by_test_id("stSidebar")
+    usual = sidebar.evaluate("bar => bar.getBoundingClientRect().width")
+    # its class holds the width that was known in time
+    drawn = """(bar, width) => {
+        bar.className = 'stSidebar'; bar.style.width = width; return bar.getBoundingClientRect().width; }"""
+    assert sidebar.evaluate(drawn, "300px") == usual < 300
+    assert sidebar.evaluate(drawn, "260px") == 260
+
+
 @pytest.mark.parametrize("run", ["planted", "digits"])
 @pytest.mark.parametrize("width", [1280, 1400])
 def test_the_controls_of_explore_stand_in_one_row_that_holds_them(
