@@ -3,8 +3,9 @@
 First a few random prompts are asked about all queries. From then on a new prompt is asked about a few queries only,
 which tell what it would answer to the others (`AnswerFactors`); what all answers say of all prompts
 (`PromptPosterior`) decides what is asked next. Prompts that stay promising are asked about more and more queries, the
-others are dropped: a race. Every choice is made by draws of a seed and the answers alone, so that a search that was
-stopped goes the same way again over the answers that were kept.
+others are dropped: a race. Where the surrogate sees nothing more to gain, random prompts put it to the test before
+the search ends: it knows only what is like the prompts that were asked. Every choice is made by draws of a seed and
+the answers alone, so that a search that was stopped goes the same way again over the answers that were kept.
 
 References
 ----------
@@ -37,7 +38,7 @@ _AT_ONCE = 4
 _DRAWN, _PARENTS = 1500, 8
 _FINALISTS = 3
 _BOOTSTRAPS = 100
-_LITTLE, _PATIENCE = 0.002, 4  # of what is sought: expected of the next prompt, so many times on end
+_LITTLE, _PATIENCE = 0.002, 25  # of what is sought: expected of the next prompt, so many times on end
 _REFIT = 1.15
 _NORMAL_90 = 1.645
 
@@ -194,7 +195,10 @@ class PromptSearch:
         if missing > 0:
             starts = [Question(order, tuple(range(self.q))) for order in self._random_orders(missing)]
             return self._within(starts, left)
-        return self._within(self._race(), left)
+        questions = self._race()
+        if not questions:
+            self._without_hope = _PATIENCE  # all there are were asked
+        return self._within(questions, left)
 
     def best(self) -> FoundPrompt:
         """Return the prompt that is expected to be best, of those that were asked.
@@ -306,6 +310,8 @@ class PromptSearch:
         unit = 1.0 if self._in_logarithms else max(abs(float(mean.mean())), 1e-6)
         hopeless = not questions and (not hope.size or hope.max() < _LITTLE * unit)
         self._without_hope = self._without_hope + 1 if hopeless else 0
+        if hopeless:  # the surrogate knows what is like the prompts that were asked: others put it to the test
+            return [self._next_block(order, 0) for order in self._random_orders(_AT_ONCE)]
         for daring in np.abs(self._rng.normal(size=_AT_ONCE)):
             optimistic = np.where(closed, np.inf, values - daring * doubts)
             pick = first_least(optimistic)

@@ -92,6 +92,29 @@ def test_it_stops_where_no_prompt_is_better_than_another():
     assert search.best().mean == pytest.approx(0.7, rel=0.02)
 
 
+def test_where_all_prompts_were_asked_nothing_is_left():
+    search = PromptSearch(4, 2, [0, 1] * 4, budget=10_000, scale=AnswerScale("log"))
+    rng = np.random.default_rng(0)
+    while questions := search.propose():
+        for question in questions:
+            search.tell(question, rng.uniform(0.5, 1.5, len(question.queries)))
+    assert search.calls == 12 * 8
+    assert search.nothing_left
+
+
+def test_before_it_stops_random_prompts_put_its_doubts_to_the_test():
+    class Rare(Model):
+        """One prompt in twenty is good, and nothing in it says so."""
+
+        def losses(self, order, rows):
+            good = np.random.default_rng([self.seed, *order]).random() < 0.05
+            return np.full(2 * Q, 0.3 if good else 0.7)[rows]
+
+    for seed in range(5):
+        search, _ = searched(Rare(seed), 5_000, seed)
+        assert search.best().measured == pytest.approx(0.3)
+
+
 def test_accuracy_is_sought_to_be_high_and_right_or_wrong_is_enough():
     model = Model(3)
     found = searched(model, 1000, scale=AnswerScale("margin", accuracy=True))[0].best()
